@@ -1,0 +1,208 @@
+"""Writes the small ONNX files of the gateway's tests: each has one shape or fault that real model files have.
+
+The formulas stand in README.md beside the files, which this program writes too.
+"""
+
+import json
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+from skl2onnx import convert_sklearn
+from skl2onnx.common.data_types import FloatTensorType
+from sklearn.linear_model import LogisticRegression
+
+from graph import seal
+from paths import FIXTURES, OPSET, SEED
+
+WEIGHTS, BIAS = [0.5, -0.25], 0.125  # exact in float32
+GRADES = {"A": 0.0, "B": 0.5, "C": 1.0}
+OTHER_GRADE = 2.0
+SAMPLE_ROWS = [[0, 0], [1, 0], [0, 1], [3, -2], [-4, 5]]
+
+README = f"""# ONNX fixtures
+
+Written by `training/fixtures.py`; do not edit by hand. `N` is the number of rows, `sigmoid(z) = 1 / (1 + exp(-z))`,
+`p(x) = sigmoid({WEIGHTS[0]} * x[0] - {-WEIGHTS[1]} * x[1] + {BIAS})` for a row `x` of two features. All use IR version 8, opset 15, ai.onnx.ml 3.
+
+| file | inputs | outputs | rule |
+|---|---|---|---|
+| `zipmap-int.onnx` | `features` float32 [N,2] | `label` int64 [N], `probabilities` sequence of map(int64, float) | scikit-learn LogisticRegression, classes 0 and 1; the probability of default is key 1, column 1 once ZipMap is gone. Expected rows in `expected.json` |
+| `zipmap-string.onnx` | `features` float32 [N,2] | `label` string [N], `probabilities` sequence of map(string, float) | the same with classes "bad" and "good"; scikit-learn sorts them, so the probability of default is key "bad", **column 0**. Expected rows in `expected.json` |
+| `nan.onnx` | `features` float32 [N,2] | `probabilities` float32 [N,2] | every value is NaN |
+| `out-of-range.onnx` | `features` float32 [N,2] | `probabilities` float32 [N,2] | every value is 2.5 |
+| `one-column.onnx` | `features` float32 [N,2] | `probability` float32 [N,1] | `p(x)` |
+| `flat.onnx` | `features` float32 [N,2] | `probabilities` float32 [N] | `p(x)` |
+| `double.onnx` | `features` float64 [N,2] | `probabilities` float64 [N,2] | `[1 - p(x), p(x)]` in float64 |
+| `mixed.onnx` | `amount` float32 [N,1], `count` int64 [N,1], `grade` string [N,1] | `probabilities` float32 [N,2] | `[1 - q, q]`, `q = sigmoid(0.25 * amount - 0.5 * count + g)`, g = 0 for grade "A", 0.5 for "B", 1 for "C", 2 for anything else |
+| `wrong-rows.onnx` | `features` float32 [N,2] | `probabilities` float32, declared [N,2], always [1,2] | `[1 - p(x), p(x)]` of the first row only, whatever N |
+"""
+
+
+def _tensor(name, values, dtype=np.float32):
+    return numpy_helper.from_array(np.array(values, dtype=dtype), name)
+
+
+def _save(name, nodes, outputs, constants=(), inputs=None):
+    """Checks and writes one model; `inputs` and `outputs` are {name: (element type, shape)}."""
+    inputs = inputs or {"features": (TensorProto.FLOAT, ["N", 2])}
+    graph = helper.make_graph(
+        nodes, name,
+        [helper.make_tensor_value_info(key, *kind) for key, kind in inputs.items()],
+        [helper.make_tensor_value_info(key, *kind) for key, kind in outputs.items()],
+        list(constants),
+    )
+    model = seal(helper.make_model(graph, producer_name="riskgate-fixtures"))
+    (FIXTURES / f"{name}.onnx").write_bytes(model.SerializeToString(deterministic=True))
+
+
+def _score(dtype=np.float32, source="features"):
+    """Nodes and constants that compute p(x) as `default`, [N,1]."""
+    nodes = [
+        helper.make_node("MatMul", [source, "weights"], ["product"]),
+        helper.make_node("Add", ["product", "bias"], ["log_odds"]),
+        helper.make_node("Sigmoid", ["log_odds"], ["default"]),
+    ]
+    return nodes, [_tensor("weights", [[w] for w in WEIGHTS], dtype), _tensor("bias", [BIAS], dtype)]
+
+
+def _two_columns(dtype=np.float32):
+    """Nodes and constants that turn `default` into `probabilities` = [1 - default, default]."""
+    nodes = [
+        helper.make_node("Sub", ["one", "default"], ["no_default"]),
+        helper.make_node("Concat", ["no_default", "default"], ["probabilities"], axis=1),
+    ]
+    return nodes, [_tensor("one", [1], dtype)]
+
+
+def _constant(name, value):
+    """A model that answers `value` everywhere, with the shape of its input."""
+    nodes = [
+        helper.make_node("Shape", ["features"], ["shape"]),
+        helper.make_node("ConstantOfShape", ["shape"], ["probabilities"], value=_tensor("value", [value])),
+    ]
+    _save(name, nodes, {"probabilities": (TensorProto.FLOAT, ["N", 2])})
+
+
+def _shapes():
+    nodes, constants = _score()
+    nodes[-1].output[0] = "probability"
+    _save("one-column", nodes, {"probability": (TensorProto.FLOAT, ["N", 1])}, constants)
+
+    nodes, constants = _score()
+    nodes.append(helper.make_node("Reshape", ["default", "flat_shape"], ["probabilities"]))
+    constants.append(_tensor("flat_shape", [-1], np.int64))
+    _save("flat", nodes, {"probabilities": (TensorProto.FLOAT, ["N"])}, constants)
+
+    first_row = helper.make_node("Gather", ["features", "zero"], ["first"], axis=0)
+    (score, weights), (columns, one) = _score(source="first"), _two_columns()
+    _save(
+        "wrong-rows", [first_row, *score, *columns], {"probabilities": (TensorProto.FLOAT, ["N", 2])},
+        [_tensor("zero", [0], np.int64), *weights, *one],
+    )
+
+
+def _types():
+    (score, weights), (columns, one) = _score(np.float64), _two_columns(np.float64)
+    double = (TensorProto.DOUBLE, ["N", 2])
+    _save("double", [*score, *columns], {"probabilities": double}, [*weights, *one], {"features": double})
+
+    columns, one = _two_columns()
+    nodes = [
+        helper.make_node("Mul", ["amount", "amount_weight"], ["of_amount"]),
+        helper.make_node("Cast", ["count"], ["count_number"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["count_number", "count_weight"], ["of_count"]),
+        helper.make_node(
+            "LabelEncoder", ["grade"], ["of_grade"], domain="ai.onnx.ml",
+            keys_strings=list(GRADES), values_floats=list(GRADES.values()), default_float=OTHER_GRADE,
+        ),
+        helper.make_node("Sum", ["of_amount", "of_count", "of_grade"], ["log_odds"]),
+        helper.make_node("Sigmoid", ["log_odds"], ["default"]),
+        *columns,
+    ]
+    constants = [_tensor("amount_weight", [0.25]), _tensor("count_weight", [-0.5]), *one]
+    inputs = {"amount": (TensorProto.FLOAT, ["N", 1]), "count": (TensorProto.INT64, ["N", 1]), "grade": (TensorProto.STRING, ["N", 1])}
+    _save("mixed", nodes, {"probabilities": (TensorProto.FLOAT, ["N", 2])}, constants, inputs)
+
+
+def _rename(model, names: dict):
+    for node in model.graph.node:
+        node.output[:] = [names.get(output, output) for output in node.output]
+        node.input[:] = [names.get(value, value) for value in node.input]
+    for output in model.graph.output:
+        output.name = names.get(output.name, output.name)
+
+
+def _zipmap(name, labels: dict) -> dict:
+    """A scikit-learn model with its ZipMap kept; returns expected rows. `labels` maps defaulted -> class label."""
+    X = np.random.default_rng(SEED).integers(-5, 6, size=(200, 2))
+    defaulted = X @ [2, -1] + 1 > 0
+    # A strong penalty keeps the probabilities away from 0 and 1.
+    classifier = LogisticRegression(C=0.001, tol=1e-8).fit(X, [labels[bool(d)] for d in defaulted])
+    model = convert_sklearn(classifier, name=name, initial_types=[("features", FloatTensorType([None, 2]))], target_opset=OPSET)
+    _rename(model, {"label": "inner_label", "probabilities": "inner_probabilities", "output_label": "label", "output_probability": "probabilities"})
+    content = seal(model).SerializeToString(deterministic=True)
+
+    native = classifier.predict_proba(np.array(SAMPLE_ROWS, dtype=np.float64))
+    answers = onnxruntime.InferenceSession(content).run(["probabilities"], {"features": np.array(SAMPLE_ROWS, dtype=np.float32)})[0]
+    for expected, answer in zip(native, answers):
+        for label, probability in zip(classifier.classes_, expected):
+            assert abs(answer[label] - probability) < 1e-6, (name, label)
+    (FIXTURES / f"{name}.onnx").write_bytes(content)
+    classes = classifier.classes_.tolist()
+    column = classes.index(labels[True])
+    return {
+        "classes": classes,
+        "column": column,
+        "rows": [{"features": row, "probability": float(p[column])} for row, p in zip(SAMPLE_ROWS, native)],
+    }
+
+
+def _check():
+    """Runs every hand-made file against its formula in README.md."""
+    X = np.array(SAMPLE_ROWS, dtype=np.float32)
+    p = 1 / (1 + np.exp(-(X.astype(np.float64) @ WEIGHTS + BIAS)))
+    both = np.column_stack([1 - p, p])
+    expected = {
+        "nan": np.full((5, 2), np.nan), "out-of-range": np.full((5, 2), 2.5), "one-column": p.reshape(-1, 1),
+        "flat": p, "double": both, "wrong-rows": both[:1],
+    }
+
+    def run(name, inputs):
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # wrong-rows warns of its wrong shape, which is its purpose
+        return onnxruntime.InferenceSession(FIXTURES / f"{name}.onnx", options).run(None, inputs)[0]
+
+    for name, values in expected.items():
+        answer = run(name, {"features": X.astype(np.float64) if name == "double" else X})
+        assert answer.shape == values.shape, (name, answer.shape)
+        np.testing.assert_allclose(answer, values, atol=1e-12 if name == "double" else 1e-6, err_msg=name)
+
+    amounts, counts, grades = [1.0, 2.0, -3.0, 0.0], [1, 0, 2, 3], ["A", "B", "C", "?"]
+    answer = run("mixed", {
+        "amount": np.array(amounts, np.float32).reshape(-1, 1), "count": np.array(counts).reshape(-1, 1),
+        "grade": np.array(grades, object).reshape(-1, 1),
+    })
+    log_odds = [0.25 * a - 0.5 * c + GRADES.get(g, OTHER_GRADE) for a, c, g in zip(amounts, counts, grades)]
+    np.testing.assert_allclose(answer[:, 1], 1 / (1 + np.exp(-np.array(log_odds))), atol=1e-6)
+
+
+def main():
+    FIXTURES.mkdir(parents=True, exist_ok=True)
+    _constant("nan", float("nan"))
+    _constant("out-of-range", 2.5)
+    _shapes()
+    _types()
+    expected = {
+        "zipmap-int.onnx": _zipmap("zipmap-int", {True: 1, False: 0}),
+        "zipmap-string.onnx": _zipmap("zipmap-string", {True: "bad", False: "good"}),
+    }
+    (FIXTURES / "expected.json").write_text(json.dumps(expected, indent=2) + "\n")
+    (FIXTURES / "README.md").write_text(README)
+    _check()
+    print(f"fixtures: {len(list(FIXTURES.glob('*.onnx')))} files checked")
+
+
+if __name__ == "__main__":
+    main()
