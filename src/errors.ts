@@ -1,0 +1,43 @@
+/** Every code a caller can meet, with the HTTP status of a response that holds nothing else. docs/errors.md is tested against it. */
+export const ERROR_CODES = {
+  BAD_REQUEST: { status: 400, retryable: false },
+  GRAPHQL_PARSE_FAILED: { status: 400, retryable: false },
+  GRAPHQL_VALIDATION_FAILED: { status: 400, retryable: false },
+  BAD_USER_INPUT: { status: 400, retryable: false },
+  BAD_CURSOR: { status: 400, retryable: false },
+  CURSOR_EXPIRED: { status: 410, retryable: false },
+  QUERY_TOO_COMPLEX: { status: 400, retryable: false },
+  SUBSCRIPTION_REQUIRES_WEBSOCKET: { status: 400, retryable: false },
+  UNAUTHENTICATED: { status: 401, retryable: false },
+  FORBIDDEN: { status: 403, retryable: false },
+  NOT_FOUND: { status: 404, retryable: false },
+  MODEL_NOT_FOUND: { status: 404, retryable: false },
+  PAYLOAD_TOO_LARGE: { status: 413, retryable: false },
+  IDEMPOTENCY_KEY_REUSED: { status: 422, retryable: false },
+  MODEL_OUTPUT_INVALID: { status: 503, retryable: false },
+  SERVICE_UNAVAILABLE: { status: 503, retryable: true },
+  OUTCOME_UNKNOWN: { status: 503, retryable: true },
+  INTERNAL_SERVER_ERROR: { status: 500, retryable: false },
+} as const
+
+export type ErrorCode = keyof typeof ERROR_CODES
+
+/** One mistake of the caller's: `path` leads into the input; the offending value is never repeated. */
+export interface Problem {
+  readonly code: ErrorCode
+  readonly message: string
+  readonly path: readonly string[]
+}
+
+/** An expected failure. Its message is a sentence for the caller that says what to do and repeats no value of theirs. */
+export class AppError extends Error {
+  readonly code: ErrorCode
+  readonly problems: readonly Problem[]
+
+  constructor(code: ErrorCode, message: string, options: { cause?: unknown; problems?: readonly Problem[] } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = 'AppError'
+    this.code = code
+    this.problems = options.problems ?? []
+  }
+}

@@ -1,0 +1,115 @@
+import { createHash } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { contractSchema, type ModelContract } from '../scoring/contract.js'
+import { contractViolations, type ModelManifest, manifestSchema } from '../scoring/manifest.js'
+import { OnnxModel } from '../scoring/onnxModel.js'
+import { Release, type Scorer } from '../scoring/release.js'
+import { type ModelEntry, ModelRegistry, type VersionEntry } from './modelRegistry.js'
+
+const CHAMPION_FILE = 'champion'
+
+/** A models folder that cannot be served; each problem names its file. */
+export class ModelFolderError extends Error {
+  readonly problems: readonly string[]
+
+  constructor(problems: readonly string[]) {
+    super(problems.join('\n'))
+    this.name = 'ModelFolderError'
+    this.problems = problems
+  }
+}
+
+export interface ModelFolderOptions {
+  readonly directory: string
+  /** Told the seconds of each run of a model. */
+  readonly observeScoring: (manifest: ModelManifest, seconds: number) => void
+  readonly warn: (message: string, fields: Record<string, unknown>) => void
+}
+
+/**
+ * Loads every model of a folder: <name>/contract.json, <name>/champion (the version that serves) and <name>/<version>/.
+ * A version that is not what its manifest says is REJECTED; where that is the champion, the folder cannot be served.
+ * @throws ModelFolderError
+ */
+export async function loadModelFolder(options: ModelFolderOptions): Promise<ModelRegistry> {
+  const names = await subfolders(options.directory).catch(() => {
+    throw new ModelFolderError([`RISKGATE_MODELS_DIR: ${options.directory} is not a folder that can be read.`])
+  })
+  const loaded = await Promise.allSettled(names.map(name => loadModel(join(options.directory, name), options)))
+  const problems = loaded.flatMap(result => (result.status === 'rejected' ? problemsOf(result.reason) : []))
+  if (names.length === 0) problems.push(`RISKGATE_MODELS_DIR: ${options.directory} holds no model.`)
+  if (problems.length > 0) throw new ModelFolderError(problems)
+  return new ModelRegistry(loaded.flatMap(result => (result.status === 'fulfilled' ? [result.value] : [])))
+}
+
+/** The contracts alone: what the GraphQL schema is made of. */
+export async function loadContracts(directory: string): Promise<ModelContract[]> {
+  const names = await subfolders(directory)
+  return Promise.all(names.map(name => readJson(join(directory, name, 'contract.json'), contractSchema)))
+}
+
+async function loadModel(directory: string, options: ModelFolderOptions): Promise<ModelEntry> {
+  const contract = await readJson(join(directory, 'contract.json'), contractSchema)
+  const championVersion = (await readFile(join(directory, CHAMPION_FILE), 'utf8')).trim()
+  const versions: VersionEntry[] = []
+  let champion: Release | undefined
+  for (const folder of (await subfolders(directory)).sort()) {
+    const manifest = await readJson(join(directory, folder, 'manifest.json'), manifestSchema)
+    const isChampion = manifest.version === championVersion
+    const { release, problem } = await loadVersion(join(directory, folder), contract, manifest, options)
+    if (isChampion && problem !== undefined) throw new ModelFolderError([problem])
+    if (problem !== undefined) options.warn('a model version is rejected', { model: contract.name, problem })
+    if (isChampion) champion = release
+    versions.push({ manifest, stage: problem !== undefined ? 'REJECTED' : isChampion ? 'CHAMPION' : 'CANDIDATE' })
+  }
+  if (!champion) throw new ModelFolderError([`${join(directory, CHAMPION_FILE)} names a version that is not there.`])
+  return { contract, champion, versions }
+}
+
+async function loadVersion(directory: string, contract: ModelContract, manifest: ModelManifest, options: ModelFolderOptions) {
+  const file = join(directory, manifest.onnx.file)
+  const violations = contractViolations(manifest, contract)
+  if (violations.length > 0) return { problem: `${join(directory, 'manifest.json')} does not fit the contract: ${violations.join('; ')}.` }
+  const bytes = await readFile(file)
+  const digest = createHash('sha256').update(bytes).digest('hex')
+  if (digest !== manifest.onnx.sha256) return { problem: `${file} has not the SHA-256 that its manifest names.` }
+  try {
+    return { release: new Release(contract, manifest, timed(await OnnxModel.load(bytes, manifest), manifest, options)) }
+  } catch (error) {
+    return { problem: `${file} cannot be loaded: ${(error as Error).message}.` }
+  }
+}
+
+function timed(scorer: Scorer, manifest: ModelManifest, { observeScoring }: ModelFolderOptions): Scorer {
+  return {
+    async score(rows) {
+      const startedAt = performance.now()
+      const answers = await scorer.score(rows)
+      observeScoring(manifest, (performance.now() - startedAt) / 1_000)
+      return answers
+    },
+  }
+}
+
+async function subfolders(directory: string): Promise<string[]> {
+  const entries = await readdir(directory, { withFileTypes: true })
+  return entries.filter(entry => entry.isDirectory() && !entry.name.startsWith('.')).map(({ name }) => name)
+}
+
+async function readJson<Schema extends z.ZodType>(file: string, schema: Schema): Promise<z.output<Schema>> {
+  let json: unknown
+  try {
+    json = JSON.parse(await readFile(file, 'utf8'))
+  } catch {
+    throw new ModelFolderError([`${file} is missing or is not JSON.`])
+  }
+  const parsed = schema.safeParse(json)
+  if (parsed.success) return parsed.data
+  throw new ModelFolderError(parsed.error.issues.map(({ path, message }) => `${file}: ${path.join('.')} ${message}.`))
+}
+
+function problemsOf(error: unknown): readonly string[] {
+  return error instanceof ModelFolderError ? error.problems : [(error as Error).message]
+}

@@ -1,0 +1,44 @@
+import { AppError } from '../errors.js'
+import type { ModelContract } from '../scoring/contract.js'
+import type { ModelManifest } from '../scoring/manifest.js'
+import type { Release, Releases } from '../scoring/release.js'
+
+export type ModelStage = 'CANDIDATE' | 'CHAMPION' | 'REJECTED'
+
+export interface VersionEntry {
+  readonly manifest: ModelManifest
+  readonly stage: ModelStage
+}
+
+export interface ModelEntry {
+  readonly contract: ModelContract
+  readonly champion: Release
+  readonly versions: readonly VersionEntry[]
+}
+
+/** The models in service with all their versions. */
+export class ModelRegistry implements Releases {
+  readonly #entries: ReadonlyMap<string, ModelEntry>
+
+  constructor(entries: readonly ModelEntry[]) {
+    this.#entries = new Map(entries.map(entry => [entry.contract.name, entry]))
+  }
+
+  get models(): readonly ModelEntry[] {
+    return [...this.#entries.values()]
+  }
+
+  model(name: string): ModelEntry | undefined {
+    return this.#entries.get(name)
+  }
+
+  version(model: string, version: string): VersionEntry | undefined {
+    return this.model(model)?.versions.find(({ manifest }) => manifest.version === version)
+  }
+
+  champion(model: string): Release {
+    const entry = this.model(model)
+    if (!entry) throw new AppError('MODEL_NOT_FOUND', 'No model of this name serves here. The models query lists those that do.')
+    return entry.champion
+  }
+}

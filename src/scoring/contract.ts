@@ -1,0 +1,30 @@
+import { z } from 'zod'
+
+const text = z.string().min(1).max(1_000)
+const bilingual = z.strictObject({ en: text, es: text })
+// A GraphQL name (October 2021, section 2.1.9), without the reserved leading underscores.
+const graphqlName = z.string().regex(/^[a-z][A-Za-z0-9]{0,62}$/, 'must be a camelCase GraphQL name')
+const described = { name: graphqlName, required: z.boolean(), description: bilingual }
+const numeric = { ...described, minimum: z.number().optional(), maximum: z.number().optional(), unit: text.optional() }
+
+const feature = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('NUMBER'), ...numeric }),
+  z.strictObject({ kind: z.literal('INTEGER'), ...numeric }),
+  z.strictObject({ kind: z.literal('BOOLEAN'), ...described }),
+  z.strictObject({ kind: z.literal('CATEGORY'), ...described, categories: z.array(text).min(1) }),
+])
+
+/** The shape of models/<name>/contract.json: which features a model takes, and what a value of each may be. */
+export const contractSchema = z.strictObject({
+  name: z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, 'must be a kebab-case name'),
+  inputField: graphqlName,
+  description: bilingual,
+  features: z
+    .array(feature)
+    .min(1)
+    .refine(features => new Set(features.map(({ name }) => name)).size === features.length, 'has two features of one name'),
+})
+
+export type ModelContract = z.infer<typeof contractSchema>
+export type FeatureContract = ModelContract['features'][number]
+export type FeatureKind = FeatureContract['kind']

@@ -1,0 +1,40 @@
+import type { FeatureValues } from './features.js'
+import type { GraphInput } from './manifest.js'
+
+type Column = GraphInput['columns'][number]
+
+/** One input of the graph, filled row by row: `data` holds rows x columns values in row order. */
+export interface EncodedInput {
+  readonly name: string
+  readonly type: GraphInput['type']
+  readonly data: Float32Array | Float64Array | BigInt64Array | string[]
+  readonly dims: readonly [rows: number, columns: number]
+}
+
+/** Fills the inputs of a graph from checked features, as the manifest describes. */
+export function encode(rows: readonly FeatureValues[], inputs: readonly GraphInput[]): EncodedInput[] {
+  return inputs.map(({ name, type, columns }) => {
+    const cells = rows.flatMap(row => columns.map(column => cell(row, column)))
+    return { name, type, data: typed(cells, type), dims: [rows.length, columns.length] }
+  })
+}
+
+function cell(row: FeatureValues, { feature, equals, missing }: Column): number | string {
+  const value = row[feature]
+  if (equals !== undefined) return value === equals ? 1 : 0
+  if (value === undefined) return missing ?? Number.NaN
+  return typeof value === 'boolean' ? Number(value) : value
+}
+
+function typed(cells: readonly (number | string)[], type: GraphInput['type']): EncodedInput['data'] {
+  switch (type) {
+    case 'float32':
+      return Float32Array.from(cells as number[])
+    case 'float64':
+      return Float64Array.from(cells as number[])
+    case 'int64':
+      return BigInt64Array.from(cells as number[], BigInt)
+    case 'string':
+      return cells as string[]
+  }
+}

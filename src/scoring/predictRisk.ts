@@ -1,0 +1,98 @@
+import { createHash } from 'node:crypto'
+import { uuidv7obj } from 'uuidv7'
+import type { Principal } from '../auth/principal.js'
+import { AppError, type Problem } from '../errors.js'
+import { checkFeatures, type FeatureValues, problemAt } from './features.js'
+import type { Application, IdempotencyKey, PredictionRecorder, Recorded, RowOutcome } from './prediction.js'
+import type { Release, Releases } from './release.js'
+
+export const MAX_BATCH_ROWS = 100
+
+const APPLICANT_ID = /^[\p{L}\p{N}\p{P}\p{S}\p{Zs}]{1,128}$/u
+const CHANNEL = /^[\p{L}\p{N}\p{P}\p{S}\p{Zs}]{1,32}$/u
+const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/
+
+/** Scores applications and stores them: the main job. */
+export class PredictRisk {
+  readonly #releases: Releases
+  readonly #recorder: PredictionRecorder
+
+  constructor(releases: Releases, recorder: PredictionRecorder) {
+    this.#releases = releases
+    this.#recorder = recorder
+  }
+
+  /**
+   * Scores one application and answers after it is stored.
+   * @throws AppError BAD_USER_INPUT with every problem, MODEL_NOT_FOUND, MODEL_OUTPUT_INVALID, IDEMPOTENCY_KEY_REUSED,
+   *   SERVICE_UNAVAILABLE (nothing stored) or OUTCOME_UNKNOWN
+   */
+  async run(application: Application, principal: Principal): Promise<Recorded> {
+    const release = this.#releases.champion(application.model)
+    const features = checkedFeatures(application, release)
+    const score = await release.score(features)
+    const { createdAt, id } = newId()
+    return this.#recorder.record({
+      prediction: {
+        id,
+        tenant: principal.tenant,
+        applicantId: application.applicantId,
+        model: release.manifest.model,
+        modelVersion: release.manifest.version,
+        ...score,
+        channel: application.channel ?? null,
+        createdAt,
+        requestedBy: principal.id,
+      },
+      features,
+      idempotency: idempotencyOf(application, features),
+    })
+  }
+
+  /**
+   * Scores 1..100 applications in order; one that fails answers with its own problems and stops no other.
+   * @throws AppError BAD_USER_INPUT for an empty or larger batch
+   */
+  async runBatch(applications: readonly Application[], principal: Principal): Promise<RowOutcome[]> {
+    if (applications.length === 0 || applications.length > MAX_BATCH_ROWS) {
+      const message = `A batch takes 1 to ${MAX_BATCH_ROWS} items.`
+      throw new AppError('BAD_USER_INPUT', message, { problems: [{ code: 'BAD_USER_INPUT', message, path: ['items'] }] })
+    }
+    return Promise.all(applications.map(application => this.run(application, principal).catch(problemsOf)))
+  }
+}
+
+function checkedFeatures({ applicantId, channel, idempotencyKey, features, model }: Application, release: Release): FeatureValues {
+  const problems: Problem[] = []
+  if (!APPLICANT_ID.test(applicantId)) problems.push(problemAt(['applicantId'], 'must be 1 to 128 printable characters'))
+  if (channel !== undefined && !CHANNEL.test(channel)) {
+    problems.push(problemAt(['channel'], 'must be 1 to 32 printable characters'))
+  }
+  if (idempotencyKey !== undefined && !IDEMPOTENCY_KEY.test(idempotencyKey)) {
+    problems.push(problemAt(['idempotencyKey'], 'must be 1 to 255 printable ASCII characters without spaces'))
+  }
+  const checked = checkFeatures(features, release.contract)
+  if ('problems' in checked) problems.push(...checked.problems)
+  if (problems.length > 0) {
+    throw new AppError('BAD_USER_INPUT', `The application for ${model} has ${problems.length} problem(s): see problems.`, { problems })
+  }
+  return 'values' in checked ? checked.values : {}
+}
+
+function newId(): { id: string; createdAt: Date } {
+  const uuid = uuidv7obj()
+  const milliseconds = uuid.bytes.subarray(0, 6).reduce((value, byte) => value * 256 + byte, 0)
+  return { id: uuid.toString(), createdAt: new Date(milliseconds) }
+}
+
+/** Features are in the contract's order by now, so the same application always gives the same text. */
+function idempotencyOf({ applicantId, model, channel, idempotencyKey }: Application, features: FeatureValues) {
+  if (idempotencyKey === undefined) return undefined
+  const text = JSON.stringify([applicantId, model, channel ?? null, features])
+  return { key: idempotencyKey, digest: createHash('sha256').update(text).digest('hex') } satisfies IdempotencyKey
+}
+
+function problemsOf(error: unknown): RowOutcome {
+  if (!(error instanceof AppError)) throw error
+  return { problems: error.problems.length > 0 ? error.problems : [{ code: error.code, message: error.message, path: [] }] }
+}

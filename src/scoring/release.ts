@@ -1,0 +1,63 @@
+import { type BandScale, bandOf, isHighRisk, type RiskBand } from './bands.js'
+import { Batcher } from './batcher.js'
+import type { ModelContract } from './contract.js'
+import type { FeatureValues } from './features.js'
+import type { ModelManifest } from './manifest.js'
+
+// Past 16 rows a run costs the same for each row; past 256 it begins to hold the event loop for milliseconds.
+const MAX_ROWS_A_RUN = 256
+
+/** What computes probabilities for a release: an OnnxModel, or a fake of it in a test of failures. */
+export interface Scorer {
+  score(rows: readonly FeatureValues[]): Promise<readonly (number | Error)[]>
+}
+
+export interface Score {
+  /** Probability of default, 0..1. */
+  readonly probability: number
+  readonly band: RiskBand
+  readonly highRisk: boolean
+}
+
+/** A model version that serves. */
+export class Release {
+  readonly contract: ModelContract
+  readonly manifest: ModelManifest
+  readonly #bands: BandScale
+  readonly #batcher: Batcher<FeatureValues, number>
+
+  constructor(contract: ModelContract, manifest: ModelManifest, scorer: Scorer) {
+    this.contract = contract
+    this.manifest = manifest
+    this.#bands = manifest.bands
+    this.#batcher = new Batcher(rows => scoreTogether(scorer, rows), { maxItems: MAX_ROWS_A_RUN, maxRunning: 1 })
+  }
+
+  /** Rows that wait for a run. */
+  get queued(): number {
+    return this.#batcher.queued
+  }
+
+  /** Scores one applicant; joins calls that come together into one run of the model. MODEL_OUTPUT_INVALID. */
+  async score(features: FeatureValues): Promise<Score> {
+    const probability = await this.#batcher.submit(features)
+    const band = bandOf(probability, this.#bands)
+    return { probability, band, highRisk: isHighRisk(band, this.#bands) }
+  }
+}
+
+/** The releases in service, by model. */
+export interface Releases {
+  /** The release that scores for this model; MODEL_NOT_FOUND when none does. */
+  champion(model: string): Release
+}
+
+async function scoreTogether(scorer: Scorer, rows: readonly FeatureValues[]): Promise<readonly (number | Error)[]> {
+  try {
+    return await scorer.score(rows)
+  } catch (error) {
+    if (rows.length === 1) throw error
+    // One row that breaks the graph must not fail its neighbours: each alone.
+    return Promise.all(rows.map(row => scorer.score([row]).then(([answer]) => answer as number, (error: Error) => error)))
+  }
+}
