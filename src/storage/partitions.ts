@@ -1,0 +1,38 @@
+import type { Sql } from 'postgres'
+import type { Database } from './database.js'
+
+// The month that runs and the next two: a clock that is off, or a job that did not run, must not stop the writing.
+const MONTHS_AHEAD = 2
+const CHECK_MS = 12 * 3600 * 1_000
+
+/** Creates the monthly partitions of predictions around `now`, the month before included. Safe to repeat, and from several gateways. */
+export async function ensurePartitions(sql: Sql, now: Date): Promise<void> {
+  for (let offset = -1; offset <= MONTHS_AHEAD; offset++) {
+    const from = startOfMonth(now, offset)
+    const to = startOfMonth(now, offset + 1)
+    const name = `predictions_${from.toISOString().slice(0, 7).replace('-', '_')}`
+    const [{ present }] = (await sql`select to_regclass(${name}) is not null as present`) as unknown as [{ present: boolean }]
+    if (present) continue
+    await sql.unsafe(
+      `create table if not exists ${name} partition of predictions for values from ('${firstIdOf(from)}') to ('${firstIdOf(to)}')`,
+    )
+  }
+}
+
+/** Creates partitions ahead for as long as the gateway runs; answers how to end that. */
+export function keepPartitionsAhead(database: Database, failed: (error: unknown) => void): () => void {
+  const timer = setInterval(() => {
+    database.write(({ sql }) => ensurePartitions(sql, new Date())).catch(failed)
+  }, CHECK_MS).unref()
+  return () => clearInterval(timer)
+}
+
+/** The smallest UUIDv7 (RFC 9562, section 5.7) of a millisecond: every id made before it sorts lower. */
+export function firstIdOf(instant: Date): string {
+  const hex = instant.getTime().toString(16).padStart(12, '0')
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`
+}
+
+function startOfMonth(now: Date, offset: number): Date {
+  return new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + offset, 1))
+}

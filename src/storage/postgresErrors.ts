@@ -1,0 +1,41 @@
+// Codes of PostgreSQL (appendix A of its manual), of postgres.js and of Node's sockets.
+const NOT_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'CONNECT_TIMEOUT'])
+/** The server said that it ended the statement, or would not take it: nothing was committed. */
+const REFUSED = new Set(['57P01', '57P02', '57P03', '53300', '53400', '25006', '40001'])
+const BROKEN = new Set(['CONNECTION_CLOSED', 'CONNECTION_ENDED', 'CONNECTION_DESTROYED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT'])
+const DEADLOCK = '40P01'
+const QUERY_CANCELLED = '57014'
+const NO_PARTITION = '23514'
+
+/** The code of an error of the database, also when Drizzle wrapped it. Its message is never used: it carries parameters. */
+export function postgresErrorCode(error: unknown): string {
+  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
+  const code = (cause as { code?: unknown } | null)?.code
+  return typeof code === 'string' ? code : 'UNKNOWN'
+}
+
+export function isNotSent(error: unknown): boolean {
+  const code = postgresErrorCode(error)
+  return NOT_SENT.has(code) || REFUSED.has(code)
+}
+
+export function isOutcomeUnknown(error: unknown): boolean {
+  return BROKEN.has(postgresErrorCode(error)) || (error instanceof Error && error.message === 'deadline passed')
+}
+
+export function isTooSlow(error: unknown): boolean {
+  return postgresErrorCode(error) === QUERY_CANCELLED
+}
+
+export function isDeadlock(error: unknown): boolean {
+  return postgresErrorCode(error) === DEADLOCK
+}
+
+export function isMissingPartition(error: unknown): boolean {
+  return postgresErrorCode(error) === NO_PARTITION
+}
+
+/** Classes 22 and 23: the data of a row, not the state of the server. */
+export function isDataError(error: unknown): boolean {
+  return /^2[23]/.test(postgresErrorCode(error))
+}
