@@ -1,0 +1,26 @@
+import type { Role } from './principal.js'
+
+const ALL = [
+  'prediction:create',
+  'prediction:read',
+  'prediction:read-own',
+  'feature:read',
+  'alert:read',
+  'model:read',
+  'metric:read',
+] as const
+
+export type Permission = (typeof ALL)[number]
+
+/** What each role may do: the table at the end of the API contract. */
+const PERMISSIONS_BY_ROLE: Readonly<Record<Role, readonly Permission[]>> = {
+  SCORER: ['prediction:create', 'prediction:read-own', 'model:read'],
+  MONITOR: ['alert:read', 'model:read'],
+  ANALYST: ['prediction:read', 'feature:read', 'alert:read', 'model:read', 'metric:read'],
+  MODEL_MANAGER: ['model:read', 'metric:read'],
+  ADMIN: ALL,
+}
+
+export function permissionsOf(roles: readonly Role[]): ReadonlySet<Permission> {
+  return new Set(roles.flatMap(role => PERMISSIONS_BY_ROLE[role]))
+}

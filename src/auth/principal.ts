@@ -1,0 +1,27 @@
+import type { Permission } from './permissions.js'
+
+export const ROLES = ['SCORER', 'MONITOR', 'ANALYST', 'MODEL_MANAGER', 'ADMIN'] as const
+export type Role = (typeof ROLES)[number]
+
+/** The tenant of a token that names none. */
+export const DEFAULT_TENANT = 'default'
+
+/** Who asks. `id` is a stable client id: it stays the same when the client's token or key is renewed. */
+export interface Principal {
+  readonly id: string
+  readonly tenant: string
+  readonly roles: readonly Role[]
+  readonly permissions: ReadonlySet<Permission>
+  readonly expiresAt: Date
+}
+
+/** Which predictions a principal may see: those of its tenant, or only those it asked for itself. */
+export interface Visibility {
+  readonly tenant: string
+  readonly requestedBy?: string
+}
+
+export function visibilityOf(principal: Principal): Visibility {
+  if (principal.permissions.has('prediction:read')) return { tenant: principal.tenant }
+  return { tenant: principal.tenant, requestedBy: principal.id }
+}

@@ -1,0 +1,76 @@
+import { createRequire } from 'node:module'
+import { type GraphQLFieldResolver, type GraphQLSchema, isObjectType } from 'graphql'
+import type * as Shield from 'graphql-shield'
+import { AppError } from '../errors.js'
+import type { Permission } from './permissions.js'
+import type { Principal } from './principal.js'
+
+// Its ES module does not load on Node 23 and later (it imports isUndefined from util); its CommonJS build does.
+const { allow, deny, rule, shield } = createRequire(import.meta.url)('graphql-shield') as typeof Shield
+
+/** Allowed to whoever has at least one of these permissions. */
+const can = (...permissions: Permission[]) =>
+  rule(`can ${permissions.join(' or ')}`)((_parent, _args, { principal }: { principal: Principal }) =>
+    permissions.some(permission => principal.permissions.has(permission)),
+  )
+
+const scores = can('prediction:create')
+const readsHistory = can('prediction:read', 'prediction:read-own')
+const readsAlerts = can('alert:read')
+const readsModels = can('model:read')
+
+/**
+ * The whole policy. A type that is not named here holds only what its parents already allowed; test/unit/shield.test.ts lists
+ * those types.
+ */
+export const RULES = {
+  Query: {
+    '*': deny,
+    viewer: allow,
+    prediction: readsHistory,
+    predictionByKey: readsHistory,
+    predictions: readsHistory,
+    applicant: readsHistory,
+    alertCursor: readsAlerts,
+    models: readsModels,
+    model: readsModels,
+  },
+  Mutation: {
+    '*': deny,
+    predictRisk: scores,
+    predictRiskBatch: scores,
+  },
+  Subscription: {
+    '*': deny,
+    highRiskScored: readsAlerts,
+  },
+  Prediction: { '*': allow, features: can('feature:read') },
+  Applicant: { '*': allow, latestPrediction: readsHistory, predictions: readsHistory },
+  ModelVersion: { '*': allow, metrics: can('metric:read') },
+} as const
+
+type Resolve = GraphQLFieldResolver<unknown, unknown>
+type Guard = (resolve: Resolve, ...call: Parameters<Resolve>) => unknown
+
+/**
+ * Guards the schema with the rules, in place. Not by graphql-middleware's applyMiddleware: that wraps every field of every row,
+ * which triples the time of a page, and leaves `subscribe` open to anyone.
+ */
+export function applyPermissions(schema: GraphQLSchema): void {
+  const guards = shield(RULES, {
+    allowExternalErrors: true,
+    fallbackRule: deny,
+    fallbackError: () => new AppError('FORBIDDEN', 'Your roles do not allow this. Ask for a token with another role.'),
+  }).generate(schema) as Record<string, Record<string, Guard>>
+  for (const [typeName, rules] of Object.entries(RULES) as [string, Record<string, unknown>][]) {
+    const type = schema.getType(typeName)
+    if (!isObjectType(type)) throw new Error(`There is a rule for ${typeName}, which is no type of the schema.`)
+    for (const field of Object.values(type.getFields())) {
+      const guard = guards[typeName]?.[field.name]
+      if (!guard || (rules[field.name] ?? rules['*']) === allow) continue
+      const { resolve = parent => (parent as Record<string, unknown>)[field.name], subscribe } = field
+      if (subscribe) field.subscribe = (...args) => guard(subscribe, ...args)
+      else field.resolve = (...args) => guard(resolve, ...args)
+    }
+  }
+}
