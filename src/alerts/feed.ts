@@ -1,0 +1,175 @@
+import type { HighRiskAlert } from '../scoring/prediction.js'
+import type { AlertHints } from './hints.js'
+import { Mailbox } from './mailbox.js'
+
+// Without any hint an alert is found after this long at the latest.
+const POLL_MS = 500
+// An alert behind a transaction that is still open: look again soon, since no further hint may come.
+const HELD_BACK_MS = 20
+const PAGE = 500
+// A subscriber that falls further behind than this is served from the store again, so that memory stays bounded.
+const MAILBOX_SIZE = 1_000
+
+/** The durable log behind the feed. Cursors compare as texts in the order of the log. */
+export interface AlertLog {
+  now(): Promise<string>
+  read(query: { after: string; tenant?: string; limit: number }): Promise<HighRiskAlert[]>
+  isHeldBack(after: string): Promise<boolean>
+  check(cursor: string): Promise<void>
+}
+
+export interface AlertFeedOptions {
+  readonly log: AlertLog
+  readonly hints: AlertHints
+  readonly failed: (error: unknown) => void
+}
+
+type AlertGenerator = AsyncGenerator<HighRiskAlert, void, undefined>
+
+export interface FeedRequest {
+  readonly tenant: string
+  /** Resume behind this cursor; from now on without it. */
+  readonly after: string | undefined
+  readonly matches: (alert: HighRiskAlert) => boolean
+}
+
+/** One reader of the log for all subscribers of this process. */
+export class AlertFeed {
+  readonly #options: AlertFeedOptions
+  readonly #mailboxes = new Map<string, Set<Mailbox>>()
+  /** Everything up to here has been handed to the mailboxes that were there. */
+  #position = ''
+  #timer: NodeJS.Timeout | undefined
+  #reading: Promise<void> | undefined
+  #again = false
+  #stopped = false
+  #unsubscribe = () => {}
+
+  constructor(options: AlertFeedOptions) {
+    this.#options = options
+  }
+
+  get subscribers(): number {
+    return [...this.#mailboxes.values()].reduce((sum, { size }) => sum + size, 0)
+  }
+
+  async start(): Promise<void> {
+    this.#position = await this.#options.log.now()
+    this.#unsubscribe = this.#options.hints.subscribe(() => this.#wake())
+    this.#wake()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#unsubscribe()
+    clearTimeout(this.#timer)
+    for (const mailboxes of this.#mailboxes.values()) for (const mailbox of mailboxes) mailbox.close()
+    await this.#reading
+  }
+
+  /**
+   * Every alert of a tenant after a cursor, or from now on, in order; first from the log, then live. Ends when the feed stops.
+   * @throws AppError BAD_CURSOR before the first alert
+   */
+  async subscribe({ tenant, after, matches }: FeedRequest): Promise<AsyncIterableIterator<HighRiskAlert, void>> {
+    if (after !== undefined) await this.#options.log.check(after)
+    const ending = new AbortController()
+    const alerts = this.#follow(tenant, after ?? this.#position, matches, ending.signal)
+    const subscription: AsyncIterableIterator<HighRiskAlert, void> = {
+      next: () => alerts.next(),
+      // A generator that waits for an alert would end only after the next one: the signal wakes it.
+      return: () => {
+        ending.abort()
+        return alerts.return()
+      },
+      [Symbol.asyncIterator]: () => subscription,
+    }
+    return subscription
+  }
+
+  async *#follow(tenant: string, after: string, matches: FeedRequest['matches'], ending: AbortSignal): AlertGenerator {
+    let cursor = after
+    while (!this.#stopped && !ending.aborted) {
+      for await (const alert of this.#fromLog(tenant, cursor)) {
+        cursor = alert.cursor
+        if (matches(alert)) yield alert
+      }
+      const mailbox = this.#open(tenant)
+      const wake = () => mailbox.close()
+      ending.addEventListener('abort', wake)
+      try {
+        // What came between the last page and the opening of the mailbox; from there on everything is in the mailbox.
+        for await (const alert of this.#fromLog(tenant, cursor, mailbox.openedAt)) {
+          cursor = alert.cursor
+          if (matches(alert)) yield alert
+        }
+        for await (const alert of mailbox) {
+          if (alert.cursor <= cursor) continue
+          cursor = alert.cursor
+          if (matches(alert)) yield alert
+        }
+      } finally {
+        ending.removeEventListener('abort', wake)
+        this.#close(tenant, mailbox)
+      }
+    }
+  }
+
+  async *#fromLog(tenant: string, after: string, upTo?: string): AlertGenerator {
+    let cursor = after
+    while (upTo === undefined || cursor < upTo) {
+      const page = await this.#options.log.read({ after: cursor, tenant, limit: PAGE })
+      for (const alert of page) {
+        if (upTo !== undefined && alert.cursor > upTo) return
+        yield alert
+      }
+      if (page.length < PAGE || this.#stopped) return
+      cursor = page.at(-1)?.cursor ?? cursor
+    }
+  }
+
+  #open(tenant: string): Mailbox {
+    const mailbox = new Mailbox(this.#position, MAILBOX_SIZE)
+    const mailboxes = this.#mailboxes.get(tenant) ?? new Set()
+    this.#mailboxes.set(tenant, mailboxes.add(mailbox))
+    return mailbox
+  }
+
+  #close(tenant: string, mailbox: Mailbox): void {
+    const mailboxes = this.#mailboxes.get(tenant)
+    mailboxes?.delete(mailbox)
+    if (mailboxes?.size === 0) this.#mailboxes.delete(tenant)
+  }
+
+  #wake(): void {
+    this.#again = true
+    if (this.#reading || this.#stopped) return
+    clearTimeout(this.#timer)
+    this.#reading = this.#readAll().then(pauseMs => {
+      this.#reading = undefined
+      if (this.#again) this.#wake()
+      else if (!this.#stopped) this.#timer = setTimeout(() => this.#wake(), pauseMs).unref()
+    })
+  }
+
+  /** Reads to the end of the log and answers how long to pause. */
+  async #readAll(): Promise<number> {
+    this.#again = false
+    try {
+      let page: HighRiskAlert[]
+      do {
+        page = await this.#options.log.read({ after: this.#position, limit: PAGE })
+        for (const alert of page) this.#deliver(alert)
+      } while (page.length === PAGE && !this.#stopped)
+      return (await this.#options.log.isHeldBack(this.#position)) ? HELD_BACK_MS : POLL_MS
+    } catch (error) {
+      this.#options.failed(error)
+      return POLL_MS
+    }
+  }
+
+  #deliver(alert: HighRiskAlert): void {
+    this.#position = alert.cursor
+    for (const mailbox of this.#mailboxes.get(alert.prediction.tenant) ?? []) mailbox.put(alert)
+  }
+}

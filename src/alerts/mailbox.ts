@@ -1,0 +1,42 @@
+import type { HighRiskAlert } from '../scoring/prediction.js'
+
+/** A bounded queue between the reader of the feed and one subscriber. Iterating it ends when it is closed or has overflowed. */
+export class Mailbox implements AsyncIterable<HighRiskAlert> {
+  /** The cursor of the reader when this mailbox was opened: everything after it is put in. */
+  readonly openedAt: string
+  readonly #size: number
+  #alerts: HighRiskAlert[] = []
+  #isClosed = false
+  #wake = () => {}
+
+  constructor(openedAt: string, size: number) {
+    this.openedAt = openedAt
+    this.#size = size
+  }
+
+  put(alert: HighRiskAlert): void {
+    if (this.#isClosed) return
+    // Full: the subscriber reads on from the log, which has all of it.
+    if (this.#alerts.length >= this.#size) return this.close()
+    this.#alerts.push(alert)
+    this.#wake()
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#wake()
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<HighRiskAlert, void, void> {
+    while (true) {
+      const alerts = this.#alerts
+      this.#alerts = []
+      yield* alerts
+      if (this.#alerts.length > 0) continue
+      if (this.#isClosed) return
+      await new Promise<void>(resolve => {
+        this.#wake = resolve
+      })
+    }
+  }
+}

@@ -1,0 +1,59 @@
+import { createHash } from 'node:crypto'
+import type { Redis } from 'ioredis'
+import type { Prediction } from '../scoring/prediction.js'
+
+// A replica whose write to Redis failed leaves an older prediction behind: for this long at most.
+const TTL_SECONDS = 60
+const ID_LENGTH = 36
+
+// A value begins with the prediction's id, which grows with time: an older prediction never replaces a newer one, whichever
+// replica comes last.
+const KEEP_NEWER = `
+local known = redis.call('GET', KEYS[1])
+if known and string.sub(known, 1, ${ID_LENGTH}) > ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1] .. ARGV[2], 'EX', ARGV[3])
+return 1`
+
+/** The newest prediction of each applicant, shared by all replicas. Keys are digests and values hold no applicant's reference. */
+export class RedisLatestPredictions {
+  readonly #redis: Redis
+
+  constructor(redis: Redis) {
+    this.#redis = redis
+  }
+
+  /** Finds nothing when Redis does not answer. */
+  async find(tenant: string, applicantIds: readonly string[]): Promise<ReadonlyMap<string, Prediction>> {
+    const values = await this.#redis.mget(applicantIds.map(id => keyOf(tenant, id))).catch(() => [])
+    return new Map(
+      applicantIds.flatMap((applicantId, i) => {
+        const value = values[i]
+        return value ? [[applicantId, decode(value, tenant, applicantId)] as const] : []
+      }),
+    )
+  }
+
+  /** Forgets silently when Redis does not answer. */
+  async remember(predictions: readonly Prediction[]): Promise<void> {
+    if (predictions.length === 0) return
+    const pipeline = this.#redis.pipeline()
+    for (const prediction of predictions) {
+      const key = keyOf(prediction.tenant, prediction.applicantId)
+      pipeline.eval(KEEP_NEWER, 1, key, prediction.id, encode(prediction), TTL_SECONDS)
+    }
+    await pipeline.exec().catch(() => {})
+  }
+}
+
+function encode({ id: _id, tenant: _tenant, applicantId: _applicantId, ...rest }: Prediction): string {
+  return JSON.stringify(rest)
+}
+
+function decode(value: string, tenant: string, applicantId: string): Prediction {
+  const rest = JSON.parse(value.slice(ID_LENGTH)) as Omit<Prediction, 'id' | 'tenant' | 'applicantId'>
+  return { ...rest, id: value.slice(0, ID_LENGTH), tenant, applicantId, createdAt: new Date(rest.createdAt) }
+}
+
+function keyOf(tenant: string, applicantId: string): string {
+  return `riskgate:latest:${createHash('sha256').update(JSON.stringify([tenant, applicantId])).digest('base64url')}`
+}
