@@ -1,0 +1,178 @@
+// TypeGraphQL's decorators want it before the first of them runs.
+import 'reflect-metadata'
+
+import { AlertFeed } from './alerts/feed.js'
+import { type AlertHints, LocalHints } from './alerts/hints.js'
+import { RedisHints } from './alerts/redisHints.js'
+import type { Principal } from './auth/principal.js'
+import { applyPermissions } from './auth/shield.js'
+import { Tokens } from './auth/tokens.js'
+import { MemoryLatestPredictions } from './cache/memoryLatestPredictions.js'
+import { connectRedis } from './cache/redisConnection.js'
+import { RedisLatestPredictions } from './cache/redisLatestPredictions.js'
+import { type Config, ConfigError } from './config.js'
+import { developmentKey, writeDevelopmentFile } from './development.js'
+import { createLogger, type Logger, unexpected } from './observability/logger.js'
+import { Metrics } from './observability/metrics.js'
+import { loadModelFolder, ModelFolderError } from './releases/modelFolder.js'
+import { createLoaders, type LatestPredictions } from './resolvers/loaders.js'
+import { createResolvers, RESOLVERS } from './resolvers/resolvers.js'
+import { buildApiSchema } from './schema/build.js'
+import type { Prediction } from './scoring/prediction.js'
+import { PredictRisk } from './scoring/predictRisk.js'
+import { startHttpServer } from './server/httpServer.js'
+import { AlertStore } from './storage/alertStore.js'
+import { Database } from './storage/database.js'
+import { startEmbeddedPostgres } from './storage/embedded.js'
+import { HistoryStore } from './storage/historyStore.js'
+import { migrateDatabase } from './storage/migrate.js'
+import { keepPartitionsAhead } from './storage/partitions.js'
+import { PredictionStore } from './storage/predictionStore.js'
+
+export interface App {
+  /** Starts everything in order; what had started is stopped again when a later part fails. Answers where it listens. */
+  start(): Promise<{ url: string; developmentFile?: string }>
+  /** Stops everything in the reverse order. May be called twice, by several at once, and while it starts. */
+  stop(): Promise<void>
+}
+
+/** Puts the gateway together: the only place that knows every part. */
+export function createApp(config: Config): App {
+  const logger = createLogger(config.logLevel)
+  const closers: (() => Promise<void> | void)[] = [() => logger.flush()]
+  let starting: ReturnType<App['start']> | undefined
+  let stopping: Promise<void> | undefined
+
+  async function close(): Promise<void> {
+    for (const closer of closers.splice(0).reverse()) {
+      await Promise.resolve(closer()).catch((error: unknown) => logger.error(unexpected(error), 'a part did not stop cleanly'))
+    }
+  }
+
+  return {
+    start() {
+      starting ??= startParts(config, logger, closer => closers.push(closer)).catch(async error => {
+        await close()
+        throw error
+      })
+      return starting
+    },
+    stop() {
+      stopping ??= (async () => {
+        await starting?.catch(() => {})
+        await close()
+      })()
+      return stopping
+    },
+  }
+}
+
+type OnStop = (closer: () => Promise<void> | void) => void
+
+async function startParts(config: Config, logger: Logger, onStop: OnStop): ReturnType<App['start']> {
+  const metrics = new Metrics()
+  const warn = (message: string, fields: Record<string, unknown> = {}) => logger.warn(fields, message)
+  const tokens = new Tokens({
+    secret: config.jwtSecret ?? (await developmentKey(config.stateDirectory)),
+    issuer: config.jwtIssuer,
+    audience: config.jwtAudience,
+  })
+
+  const models = await loadModelFolder({
+    directory: config.modelsDirectory,
+    observeScoring: ({ model, version }, seconds) => metrics.scoringSeconds.observe({ model, version }, seconds),
+    warn,
+  }).catch((error: unknown) => {
+    throw error instanceof ModelFolderError ? new ConfigError(error.problems) : error
+  })
+
+  const databaseUrl = config.databaseUrl ?? (await startEmbedded(config, logger, onStop))
+  await migrateDatabase(databaseUrl)
+  const database = new Database({ url: databaseUrl, poolSize: config.databasePoolSize, warn })
+  onStop(() => database.close())
+  onStop(keepPartitionsAhead(database, error => logger.error(unexpected(error), 'partitions were not created ahead')))
+
+  const { hints, latest } = connectReplicas(config, warn, onStop)
+  const alertLog = new AlertStore(database)
+  const alertFeed = new AlertFeed({
+    log: alertLog,
+    hints,
+    failed: error => logger.warn(unexpected(error), 'the alert feed could not be read; trying again'),
+  })
+  const predictionStore = new PredictionStore({
+    database,
+    committed: async stored => {
+      await latest.remember(stored)
+      countPredictions(metrics, stored)
+      if (stored.some(({ highRisk }) => highRisk)) hints.publish()
+    },
+    observeCommit: (seconds, rows) => {
+      metrics.commitSeconds.observe(seconds)
+      metrics.commitRows.observe(rows)
+    },
+  })
+  metrics.gauge('alert_subscribers', 'Open subscriptions to the alert feed.', () => alertFeed.subscribers)
+  metrics.queueLengths(() => ({
+    scoring: models.models.reduce((sum, { champion }) => sum + champion.queued, 0),
+    commit: predictionStore.queued,
+  }))
+
+  const history = new HistoryStore(database)
+  const predictRisk = new PredictRisk(models, predictionStore)
+  const instances = createResolvers({ predictRisk, history, alertLog, models })
+  const schema = buildApiSchema(
+    RESOLVERS,
+    resolver => instances.get(resolver),
+    models.models.map(({ contract }) => contract),
+  )
+  applyPermissions(schema)
+
+  await alertFeed.start()
+  onStop(() => alertFeed.stop())
+  const http = await startHttpServer({
+    ...config,
+    schema,
+    authenticate: authorization => tokens.authenticate(authorization),
+    contextOf: (principal: Principal, { isStream }) => ({
+      principal,
+      alertFeed,
+      loaders: createLoaders({ history, latest }, principal, { cache: !isStream }),
+    }),
+    operations: { metrics: metrics.registry, notReady: () => database.problems() },
+    report: (errorId, error) => logger.error({ errorId, ...unexpected(error) }, 'unexpected error'),
+    observe: ({ operation, code, seconds, context: { principal, requestId } }) => {
+      metrics.requestSeconds.observe({ operation, code }, seconds)
+      const { id, tenant } = principal
+      logger.info({ requestId, operation, code, durationMs: Math.round(seconds * 1e5) / 100, principal: id, tenant }, 'request')
+    },
+  })
+  onStop(() => http.stop())
+  logger.info({ url: http.url, models: models.models.map(({ champion }) => champion.manifest) .map(({ model, version }) => `${model}/${version}`) }, 'riskgate serves')
+  if (config.production) return { url: http.url }
+  return { url: http.url, developmentFile: await writeDevelopmentFile(config.stateDirectory, http.url, tokens) }
+}
+
+async function startEmbedded({ stateDirectory }: Config, logger: Logger, onStop: OnStop): Promise<string> {
+  const embedded = await startEmbeddedPostgres({ stateDirectory, log: (message, fields) => logger.info({ ...fields }, message) })
+  onStop(() => embedded.stop())
+  return embedded.url
+}
+
+/** What replicas share: over Redis where there is one, else within this process. */
+function connectReplicas(
+  { redisUrl }: Config,
+  warn: (message: string, fields: Record<string, unknown>) => void,
+  onStop: OnStop,
+): { hints: AlertHints; latest: LatestPredictions } {
+  if (redisUrl === undefined) return { hints: new LocalHints(), latest: new MemoryLatestPredictions() }
+  const [commands, subscriber] = [connectRedis(redisUrl, warn), connectRedis(redisUrl, warn)]
+  onStop(() => {
+    commands.disconnect()
+    subscriber.disconnect()
+  })
+  return { hints: new RedisHints(commands, subscriber), latest: new RedisLatestPredictions(commands) }
+}
+
+function countPredictions(metrics: Metrics, stored: readonly Prediction[]): void {
+  for (const { model, modelVersion, band } of stored) metrics.predictions.inc({ model, version: modelVersion, band })
+}

@@ -1,0 +1,37 @@
+import { randomBytes } from 'node:crypto'
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { ROLES } from './auth/principal.js'
+import type { Tokens } from './auth/tokens.js'
+
+const KEY_BYTES = 32
+const TOKEN_TTL_SECONDS = 30 * 24 * 3600
+
+/** The signing key of a start without configuration: made once, kept in the state directory, readable by its owner only. */
+export async function developmentKey(stateDirectory: string): Promise<Uint8Array> {
+  // 711, not 700: an embedded Postgres of another uid lives below.
+  await mkdir(stateDirectory, { recursive: true, mode: 0o711 })
+  const file = join(stateDirectory, 'signing.key')
+  try {
+    await writeFile(file, randomBytes(KEY_BYTES), { mode: 0o600, flag: 'wx' })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+  return readFile(file)
+}
+
+/** Writes dev.json: where this gateway listens, and a token for each role, for people and tools on this machine. */
+export async function writeDevelopmentFile(stateDirectory: string, url: string, tokens: Tokens): Promise<string> {
+  const signed = await Promise.all(
+    ROLES.map(async role => {
+      const subject = `dev-${role.toLowerCase().replace('_', '-')}`
+      return [role, await tokens.sign({ subject, roles: [role], ttlSeconds: TOKEN_TTL_SECONDS })] as const
+    }),
+  )
+  const file = join(stateDirectory, 'dev.json')
+  const text = `${JSON.stringify({ url, tokens: Object.fromEntries(signed) }, null, 2)}\n`
+  // By rename: whoever waits for the file never reads half of it.
+  await writeFile(`${file}.new`, text, { mode: 0o600 })
+  await rename(`${file}.new`, file)
+  return file
+}

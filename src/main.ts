@@ -1,0 +1,98 @@
+#!/usr/bin/env node
+import { readFile } from 'node:fs/promises'
+import { Command, InvalidArgumentError } from 'commander'
+import { createApp } from './app.js'
+import { DEFAULT_TENANT, ROLES, type Role } from './auth/principal.js'
+import { Tokens } from './auth/tokens.js'
+import { type Config, ConfigError, EXIT_CONFIG, loadConfig } from './config.js'
+import { developmentKey } from './development.js'
+import { loadContracts } from './releases/modelFolder.js'
+import { RESOLVERS } from './resolvers/resolvers.js'
+import { buildApiSchema } from './schema/build.js'
+import { emitSchema } from './schema/emit.js'
+import { migrateDatabase } from './storage/migrate.js'
+
+const SECONDS = { s: 1, m: 60, h: 3600, d: 86_400 }
+
+const program = new Command('riskgate').description('A GraphQL gateway for credit-risk scoring.')
+
+program.command('serve', { isDefault: true }).description('start the gateway (default)').action(serve)
+
+program
+  .command('migrate')
+  .description('bring the database of DATABASE_URL up to date')
+  .action(() => migrateDatabase(required(loadConfig().databaseUrl, 'DATABASE_URL must be set.')))
+
+program
+  .command('token')
+  .description('print an access token')
+  .requiredOption('--role <role...>', `one or more of ${ROLES.join(', ')}`, collectRole)
+  .option('--subject <id>', 'stable id of the client', 'cli')
+  .option('--tenant <name>', 'tenant of the client', DEFAULT_TENANT)
+  .option('--ttl <time>', 'how long it is valid, such as 30m, 12h or 7d', parseSeconds, 12 * SECONDS.h)
+  .action(async ({ role, subject, tenant, ttl }: { role: Role[]; subject: string; tenant: string; ttl: number }) => {
+    print(await (await tokensOf(loadConfig())).sign({ subject, tenant, roles: role, ttlSeconds: ttl }))
+  })
+
+program
+  .command('schema')
+  .description('print the GraphQL schema')
+  .action(async () => {
+    print(emitSchema(buildApiSchema(RESOLVERS, () => undefined, await loadContracts(loadConfig().modelsDirectory))).trimEnd())
+  })
+
+async function serve(): Promise<void> {
+  const app = createApp(loadConfig())
+  let signals = 0
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      // The second one is from somebody who does not want to wait.
+      if (++signals > 1) process.exit(1)
+      void app.stop().then(() => process.exit(0))
+    })
+  }
+  const { url, developmentFile } = await app.start()
+  if (developmentFile !== undefined && process.stdout.isTTY) print(await welcome(url, developmentFile))
+}
+
+async function welcome(url: string, developmentFile: string): Promise<string> {
+  const { tokens } = JSON.parse(await readFile(developmentFile, 'utf8')) as { tokens: Record<Role, string> }
+  return [
+    '',
+    `  riskgate      ${url}/graphql`,
+    `  playground    ${url}/playground#token=${tokens.ADMIN}`,
+    `  tokens        ${developmentFile}`,
+    '',
+  ].join('\n')
+}
+
+async function tokensOf({ jwtSecret, jwtIssuer, jwtAudience, stateDirectory }: Config): Promise<Tokens> {
+  return new Tokens({ secret: jwtSecret ?? (await developmentKey(stateDirectory)), issuer: jwtIssuer, audience: jwtAudience })
+}
+
+function collectRole(value: string, previous: Role[] = []): Role[] {
+  const role = ROLES.find(known => known === value)
+  if (!role) throw new InvalidArgumentError(`It must be one of ${ROLES.join(', ')}.`)
+  return [...previous, role]
+}
+
+function parseSeconds(value: string): number {
+  const [, amount, unit] = /^(\d{1,4})([smhd])$/.exec(value) ?? []
+  if (amount === undefined) throw new InvalidArgumentError('It must be a number with a unit, such as 30m, 12h or 7d.')
+  return Number(amount) * SECONDS[unit as keyof typeof SECONDS]
+}
+
+function required<T>(value: T | undefined, problem: string): T {
+  if (value === undefined) throw new ConfigError([problem])
+  return value
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`)
+}
+
+program.parseAsync().catch((error: unknown) => {
+  const problems = error instanceof ConfigError ? error.problems : [(error as Error).message]
+  for (const problem of problems) process.stderr.write(`riskgate: ${problem}\n`)
+  process.exit(error instanceof ConfigError ? EXIT_CONFIG : 1)
+})

@@ -1,0 +1,70 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+
+const FAST_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]
+
+/** What Prometheus reads at /metrics. Labels come from short closed lists: never from a caller's input. */
+export class Metrics {
+  readonly registry = new Registry()
+  readonly #registers = [this.registry]
+
+  readonly requestSeconds = new Histogram({
+    name: 'riskgate_request_duration_seconds',
+    help: 'Time from the last byte of a GraphQL request to its answer.',
+    labelNames: ['operation', 'code'],
+    buckets: FAST_SECONDS,
+    registers: this.#registers,
+  })
+  readonly scoringSeconds = new Histogram({
+    name: 'riskgate_scoring_duration_seconds',
+    help: 'Time of one run of a model over a group of rows.',
+    labelNames: ['model', 'version'],
+    buckets: FAST_SECONDS,
+    registers: this.#registers,
+  })
+  readonly commitSeconds = new Histogram({
+    name: 'riskgate_commit_duration_seconds',
+    help: 'Time of one statement that stores a group of predictions, commit included.',
+    buckets: FAST_SECONDS,
+    registers: this.#registers,
+  })
+  readonly commitRows = new Histogram({
+    name: 'riskgate_commit_rows',
+    help: 'Predictions stored by one statement.',
+    buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256],
+    registers: this.#registers,
+  })
+  readonly predictions = new Counter({
+    name: 'riskgate_predictions_total',
+    help: 'Predictions stored, by risk band.',
+    labelNames: ['model', 'version', 'band'],
+    registers: this.#registers,
+  })
+  constructor() {
+    collectDefaultMetrics({ register: this.registry, prefix: 'riskgate_' })
+  }
+
+  /** A gauge that is read when Prometheus asks. */
+  gauge(name: string, help: string, read: () => number): void {
+    new Gauge({
+      name: `riskgate_${name}`,
+      help,
+      registers: this.#registers,
+      collect() {
+        this.set(read())
+      },
+    })
+  }
+
+  /** Queue lengths by the name of what waits. */
+  queueLengths(read: () => Readonly<Record<string, number>>): void {
+    new Gauge({
+      name: 'riskgate_queue_length',
+      help: 'Rows that wait to be scored or stored.',
+      labelNames: ['queue'],
+      registers: this.#registers,
+      collect() {
+        for (const [queue, length] of Object.entries(read())) this.set({ queue }, length)
+      },
+    })
+  }
+}

@@ -1,0 +1,72 @@
+import { Arg, Ctx, ID, Int, Query, Resolver } from 'type-graphql'
+import { visibilityOf } from '../auth/principal.js'
+import { Prediction, PredictionConnection, PredictionFilter } from '../schema/prediction.js'
+import { type PredictionOrder, PredictionOrderEnum } from '../schema/scalars.js'
+import type { HistoryFilter, HistoryStore } from '../storage/historyStore.js'
+import type { RequestContext } from './context.js'
+import { asUuid, pageRequest, toConnection } from './paging.js'
+
+@Resolver()
+export class HistoryResolver {
+  readonly #history: HistoryStore
+
+  constructor(history: HistoryStore) {
+    this.#history = history
+  }
+
+  @Query(() => Prediction, {
+    nullable: true,
+    description:
+      "One stored prediction; null where the caller's tenant has none with that id, exactly as for an id that never existed.",
+  })
+  prediction(@Arg('id', () => ID) id: string, @Ctx() { loaders }: RequestContext): Promise<Prediction | null> | null {
+    const uuid = asUuid(id)
+    return uuid === undefined ? null : loaders.predictionById.load(uuid)
+  }
+
+  @Query(() => Prediction, {
+    nullable: true,
+    description:
+      "The prediction that a key of the caller's own made; null where none: how a client learns the outcome of a call whose answer it lost.",
+  })
+  async predictionByKey(
+    @Arg('idempotencyKey', () => String) key: string,
+    @Ctx() { principal }: RequestContext,
+  ): Promise<Prediction | null> {
+    return (await this.#history.findByKey({ tenant: principal.tenant, principal: principal.id }, key)) ?? null
+  }
+
+  @Query(() => PredictionConnection, {
+    description:
+      'History as a Relay connection, keyset-paged and stable while new rows arrive. Page size 1..100, 20 without one. A cursor belongs to its filter and order; elsewhere it is BAD_CURSOR.',
+  })
+  async predictions(
+    @Ctx() { principal }: RequestContext,
+    @Arg('first', () => Int, { nullable: true }) first?: number | null,
+    @Arg('after', () => String, { nullable: true }) after?: string | null,
+    @Arg('last', () => Int, { nullable: true }) last?: number | null,
+    @Arg('before', () => String, { nullable: true }) before?: string | null,
+    @Arg('filter', () => PredictionFilter, { nullable: true }) filter?: PredictionFilter | null,
+    @Arg('orderBy', () => PredictionOrderEnum, { nullable: true, defaultValue: 'CREATED_AT_DESC' }) order?: PredictionOrder | null,
+  ): Promise<PredictionConnection> {
+    const request = pageRequest({ first, after, last, before })
+    const page = await this.#history.page(visibilityOf(principal), {
+      ...request,
+      filter: toFilter(filter ?? {}),
+      order: order ?? 'CREATED_AT_DESC',
+    })
+    return toConnection(page, request)
+  }
+}
+
+/** Null means the same as absent. */
+function toFilter(filter: PredictionFilter): HistoryFilter {
+  const withoutNull = <T extends object>(value: T) =>
+    Object.fromEntries(Object.entries(value).filter(([, entry]) => entry !== null && entry !== undefined))
+  const { probability, createdAt, ...rest } = filter
+  return {
+    ...withoutNull(rest),
+    ...(probability && { probability: withoutNull(probability) }),
+    ...(createdAt && { createdAt: withoutNull(createdAt) }),
+  }
+}

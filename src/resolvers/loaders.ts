@@ -1,0 +1,65 @@
+import DataLoader from 'dataloader'
+import { type Principal, visibilityOf } from '../auth/principal.js'
+import type { FeatureValues } from '../scoring/features.js'
+import type { Prediction } from '../scoring/prediction.js'
+import type { HistoryStore } from '../storage/historyStore.js'
+
+/** Remembers the newest prediction of an applicant within a tenant. Never the only copy; may forget at any time. */
+export interface LatestPredictions {
+  find(tenant: string, applicantIds: readonly string[]): Promise<ReadonlyMap<string, Prediction>>
+  /** Keeps each prediction unless a newer one of its applicant is known. */
+  remember(predictions: readonly Prediction[]): Promise<void>
+}
+
+export interface LoaderSources {
+  readonly history: HistoryStore
+  readonly latest: LatestPredictions
+}
+
+export interface Loaders {
+  readonly predictionById: DataLoader<string, Prediction | null>
+  readonly featuresById: DataLoader<string, FeatureValues | null>
+  readonly latestOfApplicant: DataLoader<string, Prediction | null>
+}
+
+/**
+ * One set for each operation, seen with the eyes of its principal. A subscription outlives its rows: its set batches, but keeps
+ * nothing (`cache: false`).
+ */
+export function createLoaders({ history, latest }: LoaderSources, principal: Principal, { cache = true } = {}): Loaders {
+  const visibility = visibilityOf(principal)
+
+  async function latestOf(applicantIds: readonly string[]): Promise<ReadonlyMap<string, Prediction>> {
+    // What is remembered is the tenant's newest, which a principal that sees only its own may not see.
+    if (visibility.requestedBy !== undefined) return byApplicant(await history.latestOf(visibility, applicantIds))
+    const remembered = await latest.find(principal.tenant, applicantIds)
+    const missing = applicantIds.filter(id => !remembered.has(id))
+    if (missing.length === 0) return remembered
+    const found = await history.latestOf(visibility, missing)
+    await latest.remember(found)
+    return new Map([...remembered, ...byApplicant(found)])
+  }
+
+  return {
+    predictionById: loader(async ids => {
+      const found = new Map((await history.findByIds(visibility, ids)).map(prediction => [prediction.id, prediction]))
+      return ids.map(id => found.get(id) ?? null)
+    }, cache),
+    featuresById: loader(async ids => {
+      const found = await history.featuresOf(principal.tenant, ids)
+      return ids.map(id => found.get(id) ?? null)
+    }, cache),
+    latestOfApplicant: loader(async ids => {
+      const found = await latestOf(ids)
+      return ids.map(id => found.get(id) ?? null)
+    }, cache),
+  }
+}
+
+function loader<T>(load: (keys: readonly string[]) => Promise<T[]>, cache: boolean): DataLoader<string, T> {
+  return new DataLoader<string, T>(load, { cache })
+}
+
+function byApplicant(predictions: readonly Prediction[]): ReadonlyMap<string, Prediction> {
+  return new Map(predictions.map(prediction => [prediction.applicantId, prediction]))
+}

@@ -1,0 +1,44 @@
+import type { ModelEntry, VersionEntry } from '../releases/modelRegistry.js'
+import type { FeatureContract, Model, ModelVersion } from '../schema/model.js'
+import { bandIntervals } from '../scoring/bands.js'
+import type { FeatureContract as ContractedFeature } from '../scoring/contract.js'
+
+/** A feature with its descriptions, from which the description in the caller's language is taken. */
+export type FeatureView = FeatureContract & { readonly descriptions: ContractedFeature['description'] }
+
+export function toModel({ contract, versions, champion }: ModelEntry): Model {
+  const views = versions.map(toModelVersion)
+  return {
+    name: contract.name,
+    inputField: contract.inputField,
+    contract: contract.features.map(toFeature),
+    versions: views,
+    champion: views.find(({ version }) => version === champion.manifest.version),
+  }
+}
+
+export function toModelVersion({ manifest, stage }: VersionEntry): ModelVersion {
+  return {
+    name: manifest.model,
+    version: manifest.version,
+    digest: manifest.onnx.sha256,
+    stage,
+    bands: bandIntervals(manifest.bands),
+    metrics: manifest.metrics,
+    createdAt: new Date(manifest.createdAt),
+  }
+}
+
+function toFeature(feature: ContractedFeature): FeatureView {
+  const isNumeric = feature.kind === 'NUMBER' || feature.kind === 'INTEGER'
+  return {
+    name: feature.name,
+    kind: feature.kind,
+    required: feature.required,
+    minimum: isNumeric ? feature.minimum : undefined,
+    maximum: isNumeric ? feature.maximum : undefined,
+    unit: isNumeric ? feature.unit : undefined,
+    categories: feature.kind === 'CATEGORY' ? feature.categories : undefined,
+    descriptions: feature.description,
+  }
+}

@@ -1,0 +1,48 @@
+import { AppError } from '../errors.js'
+import type { PredictionConnection } from '../schema/prediction.js'
+import type { HistoryPage, HistoryQuery } from '../storage/historyStore.js'
+
+const DEFAULT_PAGE = 20
+const LARGEST_PAGE = 100
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+
+export interface PageArguments {
+  readonly first?: number | null | undefined
+  readonly after?: string | null | undefined
+  readonly last?: number | null | undefined
+  readonly before?: string | null | undefined
+}
+
+export type PageRequest = Pick<HistoryQuery, 'size' | 'backward' | 'after' | 'before'>
+
+/** Relay's paging arguments, checked. BAD_USER_INPUT for a size outside 1..100 or both `first` and `last`. */
+export function pageRequest({ first, after, last, before }: PageArguments): PageRequest {
+  if (first != null && last != null) throw badPage('first', 'Ask for the first or the last rows, not for both.')
+  const argument = last == null ? 'first' : 'last'
+  const size = last ?? first ?? DEFAULT_PAGE
+  if (size < 1 || size > LARGEST_PAGE) throw badPage(argument, `${argument} must be between 1 and ${LARGEST_PAGE}.`)
+  return { size, backward: last != null, after: after ?? undefined, before: before ?? undefined }
+}
+
+export function toConnection({ entries, hasMore }: HistoryPage, { backward, after, before }: PageRequest): PredictionConnection {
+  return {
+    edges: entries.map(({ cursor, prediction }) => ({ cursor, node: prediction })),
+    nodes: entries.map(({ prediction }) => prediction),
+    pageInfo: {
+      hasNextPage: backward ? before !== undefined : hasMore,
+      hasPreviousPage: backward ? hasMore : after !== undefined,
+      startCursor: entries[0]?.cursor ?? null,
+      endCursor: entries.at(-1)?.cursor ?? null,
+    },
+  }
+}
+
+/** The id as the database knows it; undefined for a text that is no id of ours, and so belongs to nothing. */
+export function asUuid(id: string): string | undefined {
+  const lower = id.toLowerCase()
+  return UUID.test(lower) ? lower : undefined
+}
+
+function badPage(argument: string, message: string): AppError {
+  return new AppError('BAD_USER_INPUT', message, { problems: [{ code: 'BAD_USER_INPUT', message, path: [argument] }] })
+}

@@ -1,0 +1,50 @@
+import { Ctx, FieldResolver, Resolver, Root } from 'type-graphql'
+import { AppError } from '../errors.js'
+import type { ModelRegistry } from '../releases/modelRegistry.js'
+import { ModelVersion } from '../schema/model.js'
+import { Applicant, FeatureValue, Prediction } from '../schema/prediction.js'
+import type { Prediction as StoredPrediction } from '../scoring/prediction.js'
+import type { RequestContext } from './context.js'
+import { toModelVersion } from './modelView.js'
+
+/** The fields of a prediction that take more than its row. */
+@Resolver(() => Prediction)
+export class PredictionFields {
+  readonly #models: ModelRegistry
+
+  constructor(models: ModelRegistry) {
+    this.#models = models
+  }
+
+  @FieldResolver(() => Applicant)
+  applicant(@Root() { applicantId }: StoredPrediction): Applicant {
+    return { id: applicantId }
+  }
+
+  @FieldResolver(() => ModelVersion)
+  modelVersion(@Root() { model, modelVersion }: StoredPrediction): ModelVersion {
+    const version = this.#models.version(model, modelVersion)
+    if (!version) throw new AppError('MODEL_NOT_FOUND', 'The model version that made this prediction is not installed here.')
+    return toModelVersion(version)
+  }
+
+  @FieldResolver(() => [FeatureValue], {
+    nullable: true,
+    description:
+      'The inputs as scored. ANALYST and ADMIN only: null with FORBIDDEN at this path for others, null after erasure; siblings are served.',
+  })
+  async features(@Root() { id, model }: StoredPrediction, @Ctx() { loaders }: RequestContext): Promise<FeatureValue[] | null> {
+    const values = await loaders.featuresById.load(id)
+    if (values === null) return null
+    const names = this.#models.model(model)?.contract.features.map(({ name }) => name) ?? Object.keys(values)
+    return names.map(name => {
+      const value = values[name]
+      return {
+        name,
+        number: value === undefined || typeof value === 'string' ? null : Number(value),
+        category: typeof value === 'string' ? value : null,
+        missing: value === undefined,
+      }
+    })
+  }
+}

@@ -1,0 +1,48 @@
+import { Field, Float, ObjectType } from 'type-graphql'
+import type { RiskBand } from '../scoring/bands.js'
+import { DateTime, FeatureKindEnum, ModelStageEnum, RiskBandEnum } from './scalars.js'
+
+@ObjectType({ description: 'A feature of a model: the domain its values are checked against.' })
+export class FeatureContract {
+  @Field(() => String, { description: "A field of the model's features input." }) name: string
+  @Field(() => FeatureKindEnum) kind: keyof typeof FeatureKindEnum
+  @Field(() => Boolean) required: boolean
+  @Field(() => Float, { nullable: true, description: 'Inclusive.' }) minimum: number | undefined
+  @Field(() => Float, { nullable: true, description: 'Inclusive.' }) maximum: number | undefined
+  @Field(() => [String], { nullable: true }) categories: readonly string[] | undefined
+  @Field(() => String, { nullable: true }) unit: string | undefined
+}
+
+@ObjectType({ description: 'The probabilities of default of a band: from <= p < to; the last interval includes 1.' })
+export class BandCutoff {
+  @Field(() => RiskBandEnum) band: RiskBand
+  @Field(() => Float) from: number
+  @Field(() => Float) to: number
+}
+
+@ObjectType({ description: 'A figure of how good a model version was, on which data.' })
+export class ModelMetric {
+  @Field(() => String) name: string
+  @Field(() => Float) value: number
+  @Field(() => String) dataset: string
+}
+
+@ObjectType({ description: 'One trained version of a model.' })
+export class ModelVersion {
+  @Field(() => String, { description: 'The name of its model.' }) name: string
+  @Field(() => String) version: string
+  @Field(() => String, { description: 'SHA-256 of the ONNX file, hexadecimal.' }) digest: string
+  @Field(() => ModelStageEnum) stage: keyof typeof ModelStageEnum
+  @Field(() => [BandCutoff]) bands: BandCutoff[]
+  @Field(() => [ModelMetric], { nullable: true, description: 'For ANALYST, MODEL_MANAGER and ADMIN.' }) metrics: ModelMetric[]
+  @Field(() => DateTime) createdAt: Date
+}
+
+@ObjectType({ description: 'A model that serves.' })
+export class Model {
+  @Field(() => String) name: string
+  @Field(() => String, { description: "The model's key in ModelFeaturesInput." }) inputField: string
+  @Field(() => [FeatureContract]) contract: FeatureContract[]
+  @Field(() => [ModelVersion]) versions: ModelVersion[]
+  @Field(() => ModelVersion, { nullable: true, description: 'The version that answers.' }) champion: ModelVersion | undefined
+}

@@ -1,0 +1,37 @@
+import { registerEnumType } from 'type-graphql'
+import { ROLES } from '../auth/principal.js'
+import { RISK_BANDS } from '../scoring/bands.js'
+
+export { GraphQLDateTime as DateTime } from 'graphql-scalars'
+
+/** TypeGraphQL registers enum objects; the domain has lists of names. */
+function enumOf<Name extends string>(names: readonly Name[], name: string, description: string): { [N in Name]: N } {
+  const values = Object.fromEntries(names.map(value => [value, value])) as { [N in Name]: N }
+  registerEnumType(values, { name, description })
+  return values
+}
+
+export const RiskBandEnum = enumOf(
+  RISK_BANDS,
+  'RiskBand',
+  'Risk group, from the lowest probability of default (T1) to the highest (T8). Half-open intervals; T8 includes 1.0; cut-offs set per model version.',
+)
+export const RoleEnum = enumOf(
+  ROLES,
+  'Role',
+  'What a caller may do: SCORER (front-ends), MONITOR (alert clients), ANALYST (history), MODEL_MANAGER (model releases), ADMIN.',
+)
+export const LocaleEnum = enumOf(['EN', 'ES'], 'Locale', 'Language of a text.')
+export type Locale = keyof typeof LocaleEnum
+export const FeatureKindEnum = enumOf(['NUMBER', 'INTEGER', 'CATEGORY', 'BOOLEAN'], 'FeatureKind', 'What a value of a feature is.')
+export const ModelStageEnum = enumOf(
+  ['CANDIDATE', 'SHADOW', 'CHALLENGER', 'CHAMPION', 'RETIRED', 'REJECTED'],
+  'ModelStage',
+  'Where a model version stands: the champion answers; a rejected one failed its checks and never serves.',
+)
+export const PredictionOrderEnum = enumOf(
+  ['CREATED_AT_DESC', 'CREATED_AT_ASC', 'PROBABILITY_DESC', 'PROBABILITY_ASC'],
+  'PredictionOrder',
+  'Order of a list of predictions.',
+)
+export type PredictionOrder = keyof typeof PredictionOrderEnum

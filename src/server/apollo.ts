@@ -1,0 +1,86 @@
+import { ApolloServer, type ApolloServerPlugin } from '@apollo/server'
+import type { GraphQLSchema } from 'graphql'
+import { AppError } from '../errors.js'
+import type { AlertContext } from '../resolvers/alertResolver.js'
+import { asGateway } from './executor.js'
+import { publicError, type ReportUnexpected, statusOf } from './formatError.js'
+
+/** A client's longest reasonable document has a few hundred. */
+export const MAX_TOKENS = 1_000
+
+export interface OperationReport {
+  /** Root fields of the operation; `none` when the request had no valid one. */
+  readonly operation: string
+  /** `OK`, or the code of the first error. */
+  readonly code: string
+  readonly seconds: number
+  readonly context: AlertContext & { readonly requestId: string }
+}
+
+export interface ApolloOptions {
+  readonly schema: GraphQLSchema
+  readonly report: ReportUnexpected
+  readonly observe: (report: OperationReport) => void
+}
+
+export type GatewayContext = OperationReport['context']
+
+export function createApollo({ schema, report, observe }: ApolloOptions): ApolloServer<GatewayContext> {
+  return new ApolloServer<GatewayContext>({
+    gateway: asGateway(schema),
+    introspection: true,
+    includeStacktraceInErrorResponses: false,
+    hideSchemaDetailsFromClientErrors: true,
+    persistedQueries: false,
+    stopOnTerminationSignals: false,
+    parseOptions: { maxTokens: MAX_TOKENS },
+    formatError: (formatted, error) => publicError(formatted, error, report),
+    plugins: [refuseSubscriptions, statusOfErrors, observed(observe)],
+  })
+}
+
+/** Apollo would run a subscription sent over HTTP and return its first value. */
+const refuseSubscriptions: ApolloServerPlugin<GatewayContext> = {
+  async requestDidStart() {
+    return {
+      async didResolveOperation({ operation }) {
+        if (operation?.operation !== 'subscription') return
+        throw new AppError('SUBSCRIPTION_REQUIRES_WEBSOCKET', 'Send subscriptions over WebSocket, with protocol graphql-transport-ws.')
+      },
+    }
+  },
+}
+
+/** A response without any data has the status of its first error; Apollo answers 200 to whatever a resolver throws. */
+const statusOfErrors: ApolloServerPlugin<GatewayContext> = {
+  async requestDidStart() {
+    return {
+      async willSendResponse({ response }) {
+        if (response.body.kind !== 'single') return
+        const { data, errors } = response.body.singleResult
+        const isEmpty = !data || Object.values(data).every(value => value === null)
+        if (errors?.length && isEmpty) response.http.status = statusOf(errors[0]?.extensions?.code)
+      },
+    }
+  },
+}
+
+function observed(observe: ApolloOptions['observe']): ApolloServerPlugin<GatewayContext> {
+  return {
+    async requestDidStart({ contextValue: context }) {
+      const startedAt = performance.now()
+      return {
+        async willSendResponse({ operation, response }) {
+          const errors = response.body.kind === 'single' ? response.body.singleResult.errors : undefined
+          const fields = operation?.selectionSet.selections.map(field => (field.kind === 'Field' ? field.name.value : field.kind))
+          observe({
+            operation: fields?.length === 1 && fields[0] ? fields[0] : fields ? 'several' : 'none',
+            code: errors?.[0] ? String(errors[0].extensions?.code) : 'OK',
+            seconds: (performance.now() - startedAt) / 1_000,
+            context,
+          })
+        },
+      }
+    },
+  }
+}

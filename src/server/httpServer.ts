@@ -1,0 +1,101 @@
+import type { Server } from 'node:http'
+import { fastifyApolloHandler } from '@as-integrations/fastify'
+import Fastify, { type FastifyRequest } from 'fastify'
+import type { GraphQLSchema } from 'graphql'
+import type { Principal } from '../auth/principal.js'
+import type { AlertContext } from '../resolvers/alertResolver.js'
+import { createApollo, type GatewayContext, type OperationReport } from './apollo.js'
+import type { ReportUnexpected } from './formatError.js'
+import { type OperationsOptions, serveOperations } from './operations.js'
+import { servePlayground } from './playground.js'
+import { answerErrors, requestId } from './requests.js'
+import { serveSubscriptions } from './webSocket.js'
+
+const GRAPHQL_PATH = '/graphql'
+const REQUEST_TIMEOUT_MS = 30_000
+
+export interface HttpServerOptions {
+  readonly host: string
+  readonly port: number
+  readonly bodyLimitBytes: number
+  /** How long load balancers are given to see that this replica goes away, before it closes. */
+  readonly drainMs: number
+  readonly schema: GraphQLSchema
+  readonly authenticate: (authorization: string | undefined) => Promise<Principal>
+  readonly contextOf: (principal: Principal, options: { isStream: boolean }) => AlertContext
+  readonly operations: OperationsOptions
+  readonly report: ReportUnexpected
+  readonly observe: (report: OperationReport) => void
+}
+
+export interface HttpServer {
+  /** http://host:port as it really is. */
+  readonly url: string
+  /** Lets work in hand finish, says goodbye to subscribers, closes. */
+  stop(): Promise<void>
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    principal: Principal | undefined
+  }
+}
+
+/** Starts listening: GraphQL over HTTP and WebSocket, playground, health and metrics. */
+export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
+  const { authenticate, contextOf, operations, report, schema } = options
+  let isDraining = false
+  const server = Fastify({
+    bodyLimit: options.bodyLimitBytes,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    genReqId: requestId,
+    forceCloseConnections: 'idle',
+  })
+  answerErrors(server, report)
+  server.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff')
+    if (isDraining) reply.header('connection', 'close')
+  })
+  await serveOperations(server, {
+    ...operations,
+    notReady: async () => (isDraining ? ['shutting down'] : operations.notReady()),
+  })
+  await servePlayground(server)
+
+  const apollo = createApollo({ schema, report, observe: options.observe })
+  await apollo.start()
+  server.decorateRequest('principal', undefined)
+  server.route({
+    method: ['GET', 'POST'],
+    url: GRAPHQL_PATH,
+    // Before the body is read: an anonymous caller costs nothing and learns nothing.
+    onRequest: async request => {
+      request.principal = await authenticate(request.headers.authorization)
+    },
+    handler: fastifyApolloHandler(apollo, {
+      context: async (request: FastifyRequest): Promise<GatewayContext> => {
+        if (!request.principal) throw new Error('The route let an anonymous request through.')
+        return { ...contextOf(request.principal, { isStream: false }), requestId: request.id }
+      },
+    }),
+  })
+  const closeSockets = serveSubscriptions({
+    http: server.server as Server,
+    path: GRAPHQL_PATH,
+    schema,
+    authenticate,
+    contextOf: principal => contextOf(principal, { isStream: true }),
+    report,
+  })
+  const url = await server.listen({ host: options.host, port: options.port })
+  return {
+    url,
+    async stop() {
+      isDraining = true
+      await new Promise(resolve => setTimeout(resolve, options.drainMs))
+      await closeSockets()
+      await server.close()
+      await apollo.stop()
+    },
+  }
+}
