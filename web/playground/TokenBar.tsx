@@ -1,0 +1,97 @@
+import { type SubmitEvent, useState } from 'react'
+import type { Caller } from './caller'
+import { cleanToken, isSendable } from './token'
+
+interface TokenBarProps {
+  token: string
+  caller: Caller
+  /** Also with the token in force, to try it again; empty to forget it. */
+  onToken: (token: string) => void
+}
+
+export function TokenBar({ token, caller, onToken }: TokenBarProps) {
+  const [draft, setDraft] = useState(token)
+  const [applied, setApplied] = useState(token)
+  const [shown, setShown] = useState(false)
+  const cleaned = cleanToken(draft)
+  const inForce = token !== '' && cleaned === token
+  const problem = cleaned && !isSendable(cleaned) ? 'A token has no spaces and no special characters.' : ''
+
+  // The token also comes from the address and goes by "Forget": the field then shows what is in force.
+  if (applied !== token) {
+    setApplied(token)
+    setDraft(token)
+  }
+
+  function submit(event: SubmitEvent) {
+    event.preventDefault()
+    if (!problem) onToken(cleaned)
+  }
+
+  return (
+    <header className="bar">
+      <h1>
+        riskgate <span>playground</span>
+      </h1>
+      <form className="bar-form" onSubmit={submit} autoComplete="off">
+        <label htmlFor="token">Access token</label>
+        <div className="bar-field">
+          <input
+            // No name: a form sent without our script would otherwise put the token into the address.
+            id="token"
+            type={shown ? 'text' : 'password'}
+            value={draft}
+            onChange={event => setDraft(event.target.value)}
+            placeholder="eyJ…"
+            autoComplete="off"
+            autoCapitalize="off"
+            spellCheck={false}
+            aria-describedby="who"
+            aria-invalid={problem !== '' || caller.state === 'refused'}
+          />
+          <button type="button" className="bar-show" aria-pressed={shown} onClick={() => setShown(!shown)}>
+            {shown ? 'Hide' : 'Show'}
+          </button>
+        </div>
+        <button
+          type="submit"
+          className={inForce ? 'bar-use bar-use-again' : 'bar-use'}
+          disabled={cleaned === '' || problem !== ''}
+        >
+          {inForce ? 'Check again' : 'Use token'}
+        </button>
+        {token && (
+          <button type="button" className="bar-forget" onClick={() => onToken('')}>
+            Forget
+          </button>
+        )}
+      </form>
+      <p id="who" className={`who who-${problem ? 'refused' : caller.state}`} role="status">
+        {problem || <Who caller={caller} />}
+      </p>
+    </header>
+  )
+}
+
+function Who({ caller }: { caller: Caller }) {
+  switch (caller.state) {
+    case 'none':
+      return (
+        <>
+          Enter a token to load the schema and run operations. A development start leaves one per role in{' '}
+          <code>.riskgate/dev.json</code>; elsewhere, <code>riskgate token --role ANALYST</code> makes one.
+        </>
+      )
+    case 'asking':
+      return <>Asking the gateway who this is…</>
+    case 'refused':
+      return <>{caller.sentence}</>
+    case 'known':
+      return (
+        <>
+          You are <b>{caller.viewer.id}</b> of tenant <b>{caller.viewer.tenant}</b>, with{' '}
+          {caller.viewer.roles.length === 1 ? 'role' : 'roles'} <b>{caller.viewer.roles.join(', ') || 'none'}</b>.
+        </>
+      )
+  }
+}

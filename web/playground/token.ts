@@ -1,0 +1,34 @@
+// Session storage: it ends with the browser tab, is not shared with other tabs and never leaves the machine.
+const STORAGE_KEY = 'riskgate:token'
+
+/** The token as the server expects it: people paste it with its scheme, with the quotes of a JSON file, with line ends. */
+export function cleanToken(text: string): string {
+  const bare = text.replace(/["'\s]+/g, ' ').trim()
+  return bare.replace(/^bearer /i, '')
+}
+
+/** A header field takes visible ASCII only; `fetch` would throw on anything else. */
+export function isSendable(token: string): boolean {
+  return /^[\x21-\x7e]+$/.test(token)
+}
+
+export function storedToken(): string {
+  return sessionStorage.getItem(STORAGE_KEY) ?? ''
+}
+
+export function storeToken(token: string): void {
+  if (token) sessionStorage.setItem(STORAGE_KEY, token)
+  else sessionStorage.removeItem(STORAGE_KEY)
+}
+
+/**
+ * Takes `#token=…` over from the address, once, and removes it from there, so that it stays out of bookmarks, of screenshots and
+ * of the history. A fragment is not sent to the server. Undefined where the address has none.
+ */
+export function takeTokenFromAddress(): string | undefined {
+  const fragment = new URLSearchParams(location.hash.slice(1).replaceAll('+', '%2B'))
+  const token = fragment.get('token')
+  if (token === null) return undefined
+  history.replaceState(history.state, '', location.pathname + location.search)
+  return cleanToken(token)
+}
