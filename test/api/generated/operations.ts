@@ -1,0 +1,255 @@
+/** Internal type. DO NOT USE DIRECTLY. */
+type Exact<T extends { [key: string]: unknown }> = { [K in keyof T]: T[K] };
+/** Internal type. DO NOT USE DIRECTLY. */
+export type Incremental<T> = T | { [P in keyof T]?: P extends ' $fragmentName' | '__typename' ? T[P] : never };
+import type { TypedDocumentNode as DocumentNode } from '@graphql-typed-document-node/core';
+/** What alerts to hear of: all conditions hold together. */
+export type AlertFilter = {
+  bands?: Array<RiskBand> | null | undefined;
+  model?: string | null | undefined;
+};
+
+/** Features of consumer-credit. Every field may be null here; what is required, and each domain, is checked row by row. */
+export type ConsumerCreditFeaturesInput = {
+  /**
+   * Amount of the loan asked for, in thousands.
+   *
+   * Required, at least 1, at most 50000, in currency units, in thousands.
+   */
+  amount?: number | null | undefined;
+  /**
+   * Value of what the applicant owns, in thousands. Leave it out if unknown; 0 means nothing.
+   *
+   * Optional, at least 0, at most 1000000, in currency units, in thousands.
+   */
+  assets?: number | null | undefined;
+  /**
+   * What is still owed on those assets, for example on a mortgage, in thousands. Leave it out if unknown; 0 means nothing.
+   *
+   * Optional, at least 0, at most 100000, in currency units, in thousands.
+   */
+  debt?: number | null | undefined;
+  /**
+   * Regular living expenses, in thousands, for the same period as the income.
+   *
+   * Required, at least 0, at most 1000, in currency units, in thousands.
+   */
+  expenses?: number | null | undefined;
+  /**
+   * Where the applicant lives: rent (rented), owner (owned, by public deed), priv (bought by private contract), ignore (kind of contract not known), parents (with the parents), other. Leave it out if unknown.
+   *
+   * Optional, one of rent, owner, priv, ignore, parents, other.
+   */
+  home?: string | null | undefined;
+  /**
+   * Regular income, in thousands. Leave it out if unknown; 0 means that there is none.
+   *
+   * Optional, at least 0, at most 10000, in currency units, in thousands.
+   */
+  income?: number | null | undefined;
+  /**
+   * Kind of employment: fixed (permanent contract), partime (temporary or part-time contract), freelance (self-employed), others (any other situation). Leave it out if unknown.
+   *
+   * Optional, one of fixed, partime, freelance, others.
+   */
+  job?: string | null | undefined;
+  /**
+   * Price of the good that the loan is to pay for, in thousands.
+   *
+   * Required, at least 1, at most 100000, in currency units, in thousands.
+   */
+  price?: number | null | undefined;
+  /**
+   * Whether adverse credit records on the applicant exist, such as earlier payment defaults.
+   *
+   * Required.
+   */
+  records?: boolean | null | undefined;
+  /**
+   * Full years in the current job; 0 for less than one year.
+   *
+   * Required, a whole number, at least 0, at most 60, in years.
+   */
+  seniority?: number | null | undefined;
+  /**
+   * Term of the loan asked for, in months.
+   *
+   * Required, a whole number, at least 1, at most 120, in months.
+   */
+  time?: number | null | undefined;
+};
+
+/** Half-open: from <= t < to. */
+export type DateTimeRange = {
+  from?: string | null | undefined;
+  to?: string | null | undefined;
+};
+
+/** What a value of a feature is. */
+export type FeatureKind =
+  | 'BOOLEAN'
+  | 'CATEGORY'
+  | 'INTEGER'
+  | 'NUMBER';
+
+/** Half-open: from <= x < to. */
+export type FloatRange = {
+  from?: number | null | undefined;
+  to?: number | null | undefined;
+};
+
+/** One key per served model. A contract grows by optional features; anything else is a new key. */
+export type ModelFeaturesInput =
+  {   /** Probability that an applicant for a consumer loan (credit to buy a good) will default. */
+  consumerCredit: ConsumerCreditFeaturesInput; };
+
+/** Where a model version stands: the champion answers; a rejected one failed its checks and never serves. */
+export type ModelStage =
+  | 'CANDIDATE'
+  | 'CHALLENGER'
+  | 'CHAMPION'
+  | 'REJECTED'
+  | 'RETIRED'
+  | 'SHADOW';
+
+/** An application to score. */
+export type PredictRiskInput = {
+  /** The caller's own reference to the applicant: 1..128 printable characters; never personal data such as a name or document number. */
+  applicantId: string | number;
+  /** Where it came from, for later analysis: web, mobile, branch, a product. 1..32 characters. */
+  channel?: string | null | undefined;
+  /** The features, typed from the contract of the model they are for. Naming the model's key selects the model. */
+  features: ModelFeaturesInput;
+  /** Same key and same input: the first answer again, `replayed: true`. Same key, other input: IDEMPOTENCY_KEY_REUSED. Scoped to tenant and principal, kept as long as the prediction. 1..255 printable ASCII characters without spaces. */
+  idempotencyKey?: string | null | undefined;
+};
+
+/** What predictions to list: all conditions hold together. */
+export type PredictionFilter = {
+  applicantId?: string | number | null | undefined;
+  bands?: Array<RiskBand> | null | undefined;
+  channel?: string | null | undefined;
+  createdAt?: DateTimeRange | null | undefined;
+  highRisk?: boolean | null | undefined;
+  model?: string | null | undefined;
+  modelVersion?: string | null | undefined;
+  probability?: FloatRange | null | undefined;
+};
+
+/** Order of a list of predictions. */
+export type PredictionOrder =
+  | 'CREATED_AT_ASC'
+  | 'CREATED_AT_DESC'
+  | 'PROBABILITY_ASC'
+  | 'PROBABILITY_DESC';
+
+/** Risk group, from the lowest probability of default (T1) to the highest (T8). Half-open intervals; T8 includes 1.0; cut-offs set per model version. */
+export type RiskBand =
+  | 'T1'
+  | 'T2'
+  | 'T3'
+  | 'T4'
+  | 'T5'
+  | 'T6'
+  | 'T7'
+  | 'T8';
+
+/** What a caller may do: SCORER (front-ends), MONITOR (alert clients), ANALYST (history), MODEL_MANAGER (model releases), ADMIN. */
+export type Role =
+  | 'ADMIN'
+  | 'ANALYST'
+  | 'MODEL_MANAGER'
+  | 'MONITOR'
+  | 'SCORER';
+
+export type ScoredFragment = { id: string, applicantId: string, probability: number, band: RiskBand, highRisk: boolean, channel: string | null, createdAt: string, requestedBy: string };
+
+export type PredictRiskMutationVariables = Exact<{
+  input: PredictRiskInput;
+}>;
+
+
+export type PredictRiskMutation = { predictRisk: { replayed: boolean, prediction: { id: string, applicantId: string, probability: number, band: RiskBand, highRisk: boolean, channel: string | null, createdAt: string, requestedBy: string } } };
+
+export type PredictRiskBatchMutationVariables = Exact<{
+  items: Array<PredictRiskInput> | PredictRiskInput;
+}>;
+
+
+export type PredictRiskBatchMutation = { predictRiskBatch: { results: Array<{ index: number, replayed: boolean, prediction: { id: string, applicantId: string, probability: number, band: RiskBand, highRisk: boolean, channel: string | null, createdAt: string, requestedBy: string } | null, errors: Array<{ code: string, message: string, path: Array<string> | null }> }> } };
+
+export type PredictionByIdQueryVariables = Exact<{
+  id: string | number;
+}>;
+
+
+export type PredictionByIdQuery = { prediction: { id: string, applicantId: string, probability: number, band: RiskBand, highRisk: boolean, channel: string | null, createdAt: string, requestedBy: string } | null };
+
+export type PredictionWithFeaturesQueryVariables = Exact<{
+  id: string | number;
+}>;
+
+
+export type PredictionWithFeaturesQuery = { prediction: { id: string, features: Array<{ name: string, number: number | null, category: string | null, missing: boolean }> | null } | null };
+
+export type PredictionByKeyQueryVariables = Exact<{
+  key: string;
+}>;
+
+
+export type PredictionByKeyQuery = { predictionByKey: { id: string, applicantId: string, probability: number, band: RiskBand, highRisk: boolean, channel: string | null, createdAt: string, requestedBy: string } | null };
+
+export type HistoryQueryVariables = Exact<{
+  first?: number | null | undefined;
+  after?: string | null | undefined;
+  last?: number | null | undefined;
+  before?: string | null | undefined;
+  filter?: PredictionFilter | null | undefined;
+  orderBy?: PredictionOrder | null | undefined;
+}>;
+
+
+export type HistoryQuery = { predictions: { nodes: Array<{ id: string, applicantId: string, probability: number, band: RiskBand, highRisk: boolean, channel: string | null, createdAt: string, requestedBy: string }>, pageInfo: { hasNextPage: boolean, hasPreviousPage: boolean, startCursor: string | null, endCursor: string | null } } };
+
+export type ApplicantHistoryQueryVariables = Exact<{
+  id: string | number;
+}>;
+
+
+export type ApplicantHistoryQuery = { applicant: { id: string, latestPrediction: { id: string, applicantId: string, probability: number, band: RiskBand, highRisk: boolean, channel: string | null, createdAt: string, requestedBy: string } | null, predictions: { nodes: Array<{ id: string }> } } | null };
+
+export type ViewerQueryVariables = Exact<{ [key: string]: never; }>;
+
+
+export type ViewerQuery = { viewer: { id: string, tenant: string, roles: Array<Role>, permissions: Array<string> } };
+
+export type ModelsQueryVariables = Exact<{ [key: string]: never; }>;
+
+
+export type ModelsQuery = { models: Array<{ name: string, inputField: string, contract: Array<{ name: string, kind: FeatureKind, required: boolean, minimum: number | null, maximum: number | null, categories: Array<string> | null, unit: string | null, description: string, spanish: string }>, versions: Array<{ version: string, digest: string, stage: ModelStage, bands: Array<{ band: RiskBand, from: number, to: number }> }>, champion: { version: string } | null }> };
+
+export type AlertCursorQueryVariables = Exact<{ [key: string]: never; }>;
+
+
+export type AlertCursorQuery = { alertCursor: string };
+
+export type HighRiskScoredSubscriptionVariables = Exact<{
+  after?: string | null | undefined;
+  filter?: AlertFilter | null | undefined;
+}>;
+
+
+export type HighRiskScoredSubscription = { highRiskScored: { id: string, cursor: string, raisedAt: string, prediction: { id: string, applicantId: string, probability: number, band: RiskBand, highRisk: boolean, channel: string | null, createdAt: string, requestedBy: string } } };
+
+export const ScoredFragmentDoc = {"kind":"Document","definitions":[{"kind":"FragmentDefinition","name":{"kind":"Name","value":"Scored"},"typeCondition":{"kind":"NamedType","name":{"kind":"Name","value":"Prediction"}},"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"Field","name":{"kind":"Name","value":"id"}},{"kind":"Field","name":{"kind":"Name","value":"applicantId"}},{"kind":"Field","name":{"kind":"Name","value":"probability"}},{"kind":"Field","name":{"kind":"Name","value":"band"}},{"kind":"Field","name":{"kind":"Name","value":"highRisk"}},{"kind":"Field","name":{"kind":"Name","value":"channel"}},{"kind":"Field","name":{"kind":"Name","value":"createdAt"}},{"kind":"Field","name":{"kind":"Name","value":"requestedBy"}}]}}]} as unknown as DocumentNode<ScoredFragment, unknown>;
+export const PredictRiskDocument = {"kind":"Document","definitions":[{"kind":"OperationDefinition","operation":"mutation","name":{"kind":"Name","value":"PredictRisk"},"variableDefinitions":[{"kind":"VariableDefinition","variable":{"kind":"Variable","name":{"kind":"Name","value":"input"}},"type":{"kind":"NonNullType","type":{"kind":"NamedType","name":{"kind":"Name","value":"PredictRiskInput"}}}}],"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"Field","name":{"kind":"Name","value":"predictRisk"},"arguments":[{"kind":"Argument","name":{"kind":"Name","value":"input"},"value":{"kind":"Variable","name":{"kind":"Name","value":"input"}}}],"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"Field","name":{"kind":"Name","value":"replayed"}},{"kind":"Field","name":{"kind":"Name","value":"prediction"},"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"FragmentSpread","name":{"kind":"Name","value":"Scored"}}]}}]}}]}},{"kind":"FragmentDefinition","name":{"kind":"Name","value":"Scored"},"typeCondition":{"kind":"NamedType","name":{"kind":"Name","value":"Prediction"}},"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"Field","name":{"kind":"Name","value":"id"}},{"kind":"Field","name":{"kind":"Name","value":"applicantId"}},{"kind":"Field","name":{"kind":"Name","value":"probability"}},{"kind":"Field","name":{"kind":"Name","value":"band"}},{"kind":"Field","name":{"kind":"Name","value":"highRisk"}},{"kind":"Field","name":{"kind":"Name","value":"channel"}},{"kind":"Field","name":{"kind":"Name","value":"createdAt"}},{"kind":"Field","name":{"kind":"Name","value":"requestedBy"}}]}}]} as unknown as DocumentNode<PredictRiskMutation, PredictRiskMutationVariables>;
+export const PredictRiskBatchDocument = {"kind":"Document","definitions":[{"kind":"OperationDefinition","operation":"mutation","name":{"kind":"Name","value":"PredictRiskBatch"},"variableDefinitions":[{"kind":"VariableDefinition","variable":{"kind":"Variable","name":{"kind":"Name","value":"items"}},"type":{"kind":"NonNullType","type":{"kind":"ListType","type":{"kind":"NonNullType","type":{"kind":"NamedType","name":{"kind":"Name","value":"PredictRiskInput"}}}}}}],"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"Field","name":{"kind":"Name","value":"predictRiskBatch"},"arguments":[{"kind":"Argument","name":{"kind":"Name","value":"input"},"value":{"kind":"ObjectValue","fields":[{"kind":"ObjectField","name":{"kind":"Name","value":"items"},"value":{"kind":"Variable","name":{"kind":"Name","value":"items"}}}]}}],"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"Field","name":{"kind":"Name","value":"results"},"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"Field","name":{"kind":"Name","value":"index"}},{"kind":"Field","name":{"kind":"Name","value":"replayed"}},{"kind":"Field","name":{"kind":"Name","value":"prediction"},"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"FragmentSpread","name":{"kind":"Name","value":"Scored"}}]}},{"kind":"Field","name":{"kind":"Name","value":"errors"},"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"Field","name":{"kind":"Name","value":"code"}},{"kind":"Field","name":{"kind":"Name","value":"message"}},{"kind":"Field","name":{"kind":"Name","value":"path"}}]}}]}}]}}]}},{"kind":"FragmentDefinition","name":{"kind":"Name","value":"Scored"},"typeCondition":{"kind":"NamedType","name":{"kind":"Name","value":"Prediction"}},"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"Field","name":{"kind":"Name","value":"id"}},{"kind":"Field","name":{"kind":"Name","value":"applicantId"}},{"kind":"Field","name":{"kind":"Name","value":"probability"}},{"kind":"Field","name":{"kind":"Name","value":"band"}},{"kind":"Field","name":{"kind":"Name","value":"highRisk"}},{"kind":"Field","name":{"kind":"Name","value":"channel"}},{"kind":"Field","name":{"kind":"Name","value":"createdAt"}},{"kind":"Field","name":{"kind":"Name","value":"requestedBy"}}]}}]} as unknown as DocumentNode<PredictRiskBatchMutation, PredictRiskBatchMutationVariables>;
+export const PredictionByIdDocument = {"kind":"Document","definitions":[{"kind":"OperationDefinition","operation":"query","name":{"kind":"Name","value":"PredictionById"},"variableDefinitions":[{"kind":"VariableDefinition","variable":{"kind":"Variable","name":{"kind":"Name","value":"id"}},"type":{"kind":"NonNullType","type":{"kind":"NamedType","name":{"kind":"Name","value":"ID"}}}}],"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"Field","name":{"kind":"Name","value":"prediction"},"arguments":[{"kind":"Argument","name":{"kind":"Name","value":"id"},"value":{"kind":"Variable","name":{"kind":"Name","value":"id"}}}],"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"FragmentSpread","name":{"kind":"Name","value":"Scored"}}]}}]}},{"kind":"FragmentDefinition","name":{"kind":"Name","value":"Scored"},"typeCondition":{"kind":"NamedType","name":{"kind":"Name","value":"Prediction"}},"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"Field","name":{"kind":"Name","value":"id"}},{"kind":"Field","name":{"kind":"Name","value":"applicantId"}},{"kind":"Field","name":{"kind":"Name","value":"probability"}},{"kind":"Field","name":{"kind":"Name","value":"band"}},{"kind":"Field","name":{"kind":"Name","value":"highRisk"}},{"kind":"Field","name":{"kind":"Name","value":"channel"}},{"kind":"Field","name":{"kind":"Name","value":"createdAt"}},{"kind":"Field","name":{"kind":"Name","value":"requestedBy"}}]}}]} as unknown as DocumentNode<PredictionByIdQuery, PredictionByIdQueryVariables>;
+export const PredictionWithFeaturesDocument = {"kind":"Document","definitions":[{"kind":"OperationDefinition","operation":"query","name":{"kind":"Name","value":"PredictionWithFeatures"},"variableDefinitions":[{"kind":"VariableDefinition","variable":{"kind":"Variable","name":{"kind":"Name","value":"id"}},"type":{"kind":"NonNullType","type":{"kind":"NamedType","name":{"kind":"Name","value":"ID"}}}}],"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"Field","name":{"kind":"Name","value":"prediction"},"arguments":[{"kind":"Argument","name":{"kind":"Name","value":"id"},"value":{"kind":"Variable","name":{"kind":"Name","value":"id"}}}],"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"Field","name":{"kind":"Name","value":"id"}},{"kind":"Field","name":{"kind":"Name","value":"features"},"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"Field","name":{"kind":"Name","value":"name"}},{"kind":"Field","name":{"kind":"Name","value":"number"}},{"kind":"Field","name":{"kind":"Name","value":"category"}},{"kind":"Field","name":{"kind":"Name","value":"missing"}}]}}]}}]}}]} as unknown as DocumentNode<PredictionWithFeaturesQuery, PredictionWithFeaturesQueryVariables>;
+export const PredictionByKeyDocument = {"kind":"Document","definitions":[{"kind":"OperationDefinition","operation":"query","name":{"kind":"Name","value":"PredictionByKey"},"variableDefinitions":[{"kind":"VariableDefinition","variable":{"kind":"Variable","name":{"kind":"Name","value":"key"}},"type":{"kind":"NonNullType","type":{"kind":"NamedType","name":{"kind":"Name","value":"String"}}}}],"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"Field","name":{"kind":"Name","value":"predictionByKey"},"arguments":[{"kind":"Argument","name":{"kind":"Name","value":"idempotencyKey"},"value":{"kind":"Variable","name":{"kind":"Name","value":"key"}}}],"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"FragmentSpread","name":{"kind":"Name","value":"Scored"}}]}}]}},{"kind":"FragmentDefinition","name":{"kind":"Name","value":"Scored"},"typeCondition":{"kind":"NamedType","name":{"kind":"Name","value":"Prediction"}},"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"Field","name":{"kind":"Name","value":"id"}},{"kind":"Field","name":{"kind":"Name","value":"applicantId"}},{"kind":"Field","name":{"kind":"Name","value":"probability"}},{"kind":"Field","name":{"kind":"Name","value":"band"}},{"kind":"Field","name":{"kind":"Name","value":"highRisk"}},{"kind":"Field","name":{"kind":"Name","value":"channel"}},{"kind":"Field","name":{"kind":"Name","value":"createdAt"}},{"kind":"Field","name":{"kind":"Name","value":"requestedBy"}}]}}]} as unknown as DocumentNode<PredictionByKeyQuery, PredictionByKeyQueryVariables>;
+export const HistoryDocument = {"kind":"Document","definitions":[{"kind":"OperationDefinition","operation":"query","name":{"kind":"Name","value":"History"},"variableDefinitions":[{"kind":"VariableDefinition","variable":{"kind":"Variable","name":{"kind":"Name","value":"first"}},"type":{"kind":"NamedType","name":{"kind":"Name","value":"Int"}}},{"kind":"VariableDefinition","variable":{"kind":"Variable","name":{"kind":"Name","value":"after"}},"type":{"kind":"NamedType","name":{"kind":"Name","value":"String"}}},{"kind":"VariableDefinition","variable":{"kind":"Variable","name":{"kind":"Name","value":"last"}},"type":{"kind":"NamedType","name":{"kind":"Name","value":"Int"}}},{"kind":"VariableDefinition","variable":{"kind":"Variable","name":{"kind":"Name","value":"before"}},"type":{"kind":"NamedType","name":{"kind":"Name","value":"String"}}},{"kind":"VariableDefinition","variable":{"kind":"Variable","name":{"kind":"Name","value":"filter"}},"type":{"kind":"NamedType","name":{"kind":"Name","value":"PredictionFilter"}}},{"kind":"VariableDefinition","variable":{"kind":"Variable","name":{"kind":"Name","value":"orderBy"}},"type":{"kind":"NamedType","name":{"kind":"Name","value":"PredictionOrder"}}}],"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"Field","name":{"kind":"Name","value":"predictions"},"arguments":[{"kind":"Argument","name":{"kind":"Name","value":"first"},"value":{"kind":"Variable","name":{"kind":"Name","value":"first"}}},{"kind":"Argument","name":{"kind":"Name","value":"after"},"value":{"kind":"Variable","name":{"kind":"Name","value":"after"}}},{"kind":"Argument","name":{"kind":"Name","value":"last"},"value":{"kind":"Variable","name":{"kind":"Name","value":"last"}}},{"kind":"Argument","name":{"kind":"Name","value":"before"},"value":{"kind":"Variable","name":{"kind":"Name","value":"before"}}},{"kind":"Argument","name":{"kind":"Name","value":"filter"},"value":{"kind":"Variable","name":{"kind":"Name","value":"filter"}}},{"kind":"Argument","name":{"kind":"Name","value":"orderBy"},"value":{"kind":"Variable","name":{"kind":"Name","value":"orderBy"}}}],"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"Field","name":{"kind":"Name","value":"nodes"},"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"FragmentSpread","name":{"kind":"Name","value":"Scored"}}]}},{"kind":"Field","name":{"kind":"Name","value":"pageInfo"},"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"Field","name":{"kind":"Name","value":"hasNextPage"}},{"kind":"Field","name":{"kind":"Name","value":"hasPreviousPage"}},{"kind":"Field","name":{"kind":"Name","value":"startCursor"}},{"kind":"Field","name":{"kind":"Name","value":"endCursor"}}]}}]}}]}},{"kind":"FragmentDefinition","name":{"kind":"Name","value":"Scored"},"typeCondition":{"kind":"NamedType","name":{"kind":"Name","value":"Prediction"}},"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"Field","name":{"kind":"Name","value":"id"}},{"kind":"Field","name":{"kind":"Name","value":"applicantId"}},{"kind":"Field","name":{"kind":"Name","value":"probability"}},{"kind":"Field","name":{"kind":"Name","value":"band"}},{"kind":"Field","name":{"kind":"Name","value":"highRisk"}},{"kind":"Field","name":{"kind":"Name","value":"channel"}},{"kind":"Field","name":{"kind":"Name","value":"createdAt"}},{"kind":"Field","name":{"kind":"Name","value":"requestedBy"}}]}}]} as unknown as DocumentNode<HistoryQuery, HistoryQueryVariables>;
+export const ApplicantHistoryDocument = {"kind":"Document","definitions":[{"kind":"OperationDefinition","operation":"query","name":{"kind":"Name","value":"ApplicantHistory"},"variableDefinitions":[{"kind":"VariableDefinition","variable":{"kind":"Variable","name":{"kind":"Name","value":"id"}},"type":{"kind":"NonNullType","type":{"kind":"NamedType","name":{"kind":"Name","value":"ID"}}}}],"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"Field","name":{"kind":"Name","value":"applicant"},"arguments":[{"kind":"Argument","name":{"kind":"Name","value":"id"},"value":{"kind":"Variable","name":{"kind":"Name","value":"id"}}}],"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"Field","name":{"kind":"Name","value":"id"}},{"kind":"Field","name":{"kind":"Name","value":"latestPrediction"},"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"FragmentSpread","name":{"kind":"Name","value":"Scored"}}]}},{"kind":"Field","name":{"kind":"Name","value":"predictions"},"arguments":[{"kind":"Argument","name":{"kind":"Name","value":"first"},"value":{"kind":"IntValue","value":"10"}}],"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"Field","name":{"kind":"Name","value":"nodes"},"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"Field","name":{"kind":"Name","value":"id"}}]}}]}}]}}]}},{"kind":"FragmentDefinition","name":{"kind":"Name","value":"Scored"},"typeCondition":{"kind":"NamedType","name":{"kind":"Name","value":"Prediction"}},"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"Field","name":{"kind":"Name","value":"id"}},{"kind":"Field","name":{"kind":"Name","value":"applicantId"}},{"kind":"Field","name":{"kind":"Name","value":"probability"}},{"kind":"Field","name":{"kind":"Name","value":"band"}},{"kind":"Field","name":{"kind":"Name","value":"highRisk"}},{"kind":"Field","name":{"kind":"Name","value":"channel"}},{"kind":"Field","name":{"kind":"Name","value":"createdAt"}},{"kind":"Field","name":{"kind":"Name","value":"requestedBy"}}]}}]} as unknown as DocumentNode<ApplicantHistoryQuery, ApplicantHistoryQueryVariables>;
+export const ViewerDocument = {"kind":"Document","definitions":[{"kind":"OperationDefinition","operation":"query","name":{"kind":"Name","value":"Viewer"},"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"Field","name":{"kind":"Name","value":"viewer"},"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"Field","name":{"kind":"Name","value":"id"}},{"kind":"Field","name":{"kind":"Name","value":"tenant"}},{"kind":"Field","name":{"kind":"Name","value":"roles"}},{"kind":"Field","name":{"kind":"Name","value":"permissions"}}]}}]}}]} as unknown as DocumentNode<ViewerQuery, ViewerQueryVariables>;
+export const ModelsDocument = {"kind":"Document","definitions":[{"kind":"OperationDefinition","operation":"query","name":{"kind":"Name","value":"Models"},"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"Field","name":{"kind":"Name","value":"models"},"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"Field","name":{"kind":"Name","value":"name"}},{"kind":"Field","name":{"kind":"Name","value":"inputField"}},{"kind":"Field","name":{"kind":"Name","value":"contract"},"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"Field","name":{"kind":"Name","value":"name"}},{"kind":"Field","name":{"kind":"Name","value":"kind"}},{"kind":"Field","name":{"kind":"Name","value":"required"}},{"kind":"Field","name":{"kind":"Name","value":"minimum"}},{"kind":"Field","name":{"kind":"Name","value":"maximum"}},{"kind":"Field","name":{"kind":"Name","value":"categories"}},{"kind":"Field","name":{"kind":"Name","value":"unit"}},{"kind":"Field","name":{"kind":"Name","value":"description"}},{"kind":"Field","alias":{"kind":"Name","value":"spanish"},"name":{"kind":"Name","value":"description"},"arguments":[{"kind":"Argument","name":{"kind":"Name","value":"locale"},"value":{"kind":"EnumValue","value":"ES"}}]}]}},{"kind":"Field","name":{"kind":"Name","value":"versions"},"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"Field","name":{"kind":"Name","value":"version"}},{"kind":"Field","name":{"kind":"Name","value":"digest"}},{"kind":"Field","name":{"kind":"Name","value":"stage"}},{"kind":"Field","name":{"kind":"Name","value":"bands"},"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"Field","name":{"kind":"Name","value":"band"}},{"kind":"Field","name":{"kind":"Name","value":"from"}},{"kind":"Field","name":{"kind":"Name","value":"to"}}]}}]}},{"kind":"Field","name":{"kind":"Name","value":"champion"},"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"Field","name":{"kind":"Name","value":"version"}}]}}]}}]}}]} as unknown as DocumentNode<ModelsQuery, ModelsQueryVariables>;
+export const AlertCursorDocument = {"kind":"Document","definitions":[{"kind":"OperationDefinition","operation":"query","name":{"kind":"Name","value":"AlertCursor"},"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"Field","name":{"kind":"Name","value":"alertCursor"}}]}}]} as unknown as DocumentNode<AlertCursorQuery, AlertCursorQueryVariables>;
+export const HighRiskScoredDocument = {"kind":"Document","definitions":[{"kind":"OperationDefinition","operation":"subscription","name":{"kind":"Name","value":"HighRiskScored"},"variableDefinitions":[{"kind":"VariableDefinition","variable":{"kind":"Variable","name":{"kind":"Name","value":"after"}},"type":{"kind":"NamedType","name":{"kind":"Name","value":"String"}}},{"kind":"VariableDefinition","variable":{"kind":"Variable","name":{"kind":"Name","value":"filter"}},"type":{"kind":"NamedType","name":{"kind":"Name","value":"AlertFilter"}}}],"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"Field","name":{"kind":"Name","value":"highRiskScored"},"arguments":[{"kind":"Argument","name":{"kind":"Name","value":"after"},"value":{"kind":"Variable","name":{"kind":"Name","value":"after"}}},{"kind":"Argument","name":{"kind":"Name","value":"filter"},"value":{"kind":"Variable","name":{"kind":"Name","value":"filter"}}}],"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"Field","name":{"kind":"Name","value":"id"}},{"kind":"Field","name":{"kind":"Name","value":"cursor"}},{"kind":"Field","name":{"kind":"Name","value":"raisedAt"}},{"kind":"Field","name":{"kind":"Name","value":"prediction"},"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"FragmentSpread","name":{"kind":"Name","value":"Scored"}}]}}]}}]}},{"kind":"FragmentDefinition","name":{"kind":"Name","value":"Scored"},"typeCondition":{"kind":"NamedType","name":{"kind":"Name","value":"Prediction"}},"selectionSet":{"kind":"SelectionSet","selections":[{"kind":"Field","name":{"kind":"Name","value":"id"}},{"kind":"Field","name":{"kind":"Name","value":"applicantId"}},{"kind":"Field","name":{"kind":"Name","value":"probability"}},{"kind":"Field","name":{"kind":"Name","value":"band"}},{"kind":"Field","name":{"kind":"Name","value":"highRisk"}},{"kind":"Field","name":{"kind":"Name","value":"channel"}},{"kind":"Field","name":{"kind":"Name","value":"createdAt"}},{"kind":"Field","name":{"kind":"Name","value":"requestedBy"}}]}}]} as unknown as DocumentNode<HighRiskScoredSubscription, HighRiskScoredSubscriptionVariables>;

@@ -1,0 +1,68 @@
+import type { TypedDocumentNode } from '@graphql-typed-document-node/core'
+import { print } from 'graphql'
+import { type Client, createClient } from 'graphql-ws'
+import { WebSocket } from 'ws'
+
+export interface GraphqlError {
+  readonly message: string
+  readonly path?: readonly (string | number)[]
+  readonly extensions: {
+    readonly code: string
+    readonly retryable?: boolean
+    readonly errorId?: string
+    readonly problems?: readonly { code: string; message: string; path: string[] }[]
+  }
+}
+
+export interface GraphqlAnswer<Data> {
+  readonly status: number
+  readonly data?: Data | null
+  readonly errors?: readonly GraphqlError[]
+  readonly headers: Headers
+}
+
+/** A client as a front-end would be: HTTP for queries and mutations, WebSocket for subscriptions. */
+export class GraphqlClient {
+  readonly #url: string
+  readonly #token: string | undefined
+
+  constructor(url: string, token: string | undefined) {
+    this.#url = url
+    this.#token = token
+  }
+
+  request<Data, Variables>(document: TypedDocumentNode<Data, Variables>, variables: Variables): Promise<GraphqlAnswer<Data>> {
+    return this.send({ query: print(document), variables })
+  }
+
+  /** The data of a request that must succeed. */
+  async data<Data, Variables>(document: TypedDocumentNode<Data, Variables>, variables: Variables): Promise<Data> {
+    const { data, errors } = await this.request(document, variables)
+    if (errors || !data) throw new Error(`The request failed: ${JSON.stringify(errors)}`)
+    return data
+  }
+
+  /** Any body at all: a string is sent as it stands. */
+  async send<Data = Record<string, unknown>>(body: unknown, headers: Record<string, string> = {}): Promise<GraphqlAnswer<Data>> {
+    const response = await fetch(`${this.#url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...this.#authorization(), ...headers },
+      body: typeof body === 'string' ? body : JSON.stringify(body),
+    })
+    return { ...((await response.json()) as object), status: response.status, headers: response.headers }
+  }
+
+  /** A WebSocket client that connects at its first subscription and never retries. */
+  sockets(): Client {
+    return createClient({
+      url: `${this.#url.replace('http', 'ws')}/graphql`,
+      webSocketImpl: WebSocket,
+      connectionParams: this.#authorization(),
+      retryAttempts: 0,
+    })
+  }
+
+  #authorization(): Record<string, string> {
+    return this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` }
+  }
+}

@@ -1,0 +1,60 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type App, createApp } from '../../src/app.js'
+import type { Role } from '../../src/auth/principal.js'
+import { Tokens } from '../../src/auth/tokens.js'
+import { loadConfig } from '../../src/config.js'
+import { GraphqlClient } from './client.js'
+import { createTestDatabase, type TestDatabase } from './database.js'
+
+export const TEST_SECRET = 'a secret for tests, of 32 bytes or more'
+
+export interface Caller {
+  readonly roles: readonly Role[]
+  readonly subject?: string
+  readonly tenant?: string
+}
+
+export interface TestGateway extends AsyncDisposable {
+  readonly url: string
+  readonly database: TestDatabase
+  /** The settings it runs with: what another replica of it needs. */
+  readonly environment: Readonly<Record<string, string>>
+  /** A client with a fresh token; without a caller an anonymous one. */
+  as(caller?: Caller): Promise<GraphqlClient>
+}
+
+/** A gateway in this process, on a real port and a database of its own unless the environment names one. */
+export async function startGateway(environment: Record<string, string> = {}, database?: TestDatabase): Promise<TestGateway> {
+  const owned = database ? undefined : await createTestDatabase()
+  const used = database ?? (owned as TestDatabase)
+  const stateDirectory = await mkdtemp(join(tmpdir(), 'riskgate-state-'))
+  const settings = {
+    DATABASE_URL: used.url,
+    RISKGATE_PORT: '0',
+    RISKGATE_STATE_DIR: stateDirectory,
+    RISKGATE_JWT_SECRET: TEST_SECRET,
+    RISKGATE_LOG_LEVEL: 'silent',
+    RISKGATE_DRAIN_MS: '0',
+    ...environment,
+  }
+  const app: App = createApp(loadConfig(settings))
+  const { url } = await app.start()
+  return {
+    url,
+    database: used,
+    environment: settings,
+    as: async caller => new GraphqlClient(url, caller && (await signToken(caller))),
+    async [Symbol.asyncDispose]() {
+      await app.stop()
+      await owned?.[Symbol.asyncDispose]()
+      await rm(stateDirectory, { recursive: true, force: true })
+    },
+  }
+}
+
+export function signToken({ roles, subject = 'test-client', tenant = 'default' }: Caller, ttlSeconds = 3600): Promise<string> {
+  const tokens = new Tokens({ secret: Buffer.from(TEST_SECRET), issuer: 'riskgate', audience: 'riskgate' })
+  return tokens.sign({ subject, tenant, roles, ttlSeconds })
+}

@@ -1,0 +1,38 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+
+/** Path of redis-server; the test command finds or installs it. */
+export const REDIS_SERVER = process.env.TEST_REDIS_SERVER
+
+export interface TestRedis extends AsyncDisposable {
+  readonly url: string
+  /** Ends the server at once, as a crash would. */
+  kill(): Promise<void>
+}
+
+/** A real Redis on a free port, without persistence. */
+export async function startRedis(port?: number): Promise<TestRedis> {
+  if (!REDIS_SERVER) throw new Error('Run the tests by `npm test`, which finds redis-server.')
+  const chosen = port ?? (await freePort())
+  const child = spawn(REDIS_SERVER, ['--port', String(chosen), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'])
+  const exited = once(child, 'exit')
+  await new Promise<void>((resolve, reject) => {
+    child.stdout.on('data', (text: Buffer) => text.includes('Ready to accept connections') && resolve())
+    exited.then(() => reject(new Error('redis-server did not start')))
+  })
+  const kill = async () => {
+    child.kill('SIGKILL')
+    await exited
+  }
+  return { url: `redis://127.0.0.1:${chosen}`, kill, [Symbol.asyncDispose]: kill }
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  server.close()
+  await once(server, 'close')
+  return port
+}
