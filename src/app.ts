@@ -147,7 +147,13 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop): Retur
     },
   })
   onStop(() => http.stop())
-  logger.info({ url: http.url, models: models.models.map(({ champion }) => champion.manifest) .map(({ model, version }) => `${model}/${version}`) }, 'riskgate serves')
+  logger.info(
+    {
+      url: http.url,
+      models: models.models.map(({ champion }) => champion.manifest).map(({ model, version }) => `${model}/${version}`),
+    },
+    'riskgate serves',
+  )
   if (config.production) return { url: http.url }
   return { url: http.url, developmentFile: await writeDevelopmentFile(config.stateDirectory, http.url, tokens) }
 }

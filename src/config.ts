@@ -48,10 +48,12 @@ const wholeNumber = (minimum: number, maximum: number) =>
     .refine(value => value >= minimum && value <= maximum, `must be between ${minimum} and ${maximum}`)
 
 const url = (...protocols: string[]) =>
-  z.string().refine(
-    value => URL.canParse(value) && protocols.includes(new URL(value).protocol),
-    `must be a URL that begins with ${protocols.map(protocol => `${protocol}//`).join(' or ')}`,
-  )
+  z
+    .string()
+    .refine(
+      value => URL.canParse(value) && protocols.includes(new URL(value).protocol),
+      `must be a URL that begins with ${protocols.map(protocol => `${protocol}//`).join(' or ')}`,
+    )
 
 const environment = z.object({
   NODE_ENV: z.string().optional(),

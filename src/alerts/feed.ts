@@ -6,6 +6,8 @@ import { Mailbox } from './mailbox.js'
 const POLL_MS = 500
 // An alert behind a transaction that is still open: look again soon, since no further hint may come.
 const HELD_BACK_MS = 20
+// Under load every commit hints: one reading for several of them, or the reader would query without a pause.
+const REST_MS = 10
 const PAGE = 500
 // A subscriber that falls further behind than this is served from the store again, so that memory stays bounded.
 const MAILBOX_SIZE = 1_000
@@ -41,7 +43,8 @@ export class AlertFeed {
   #position = ''
   #timer: NodeJS.Timeout | undefined
   #reading: Promise<void> | undefined
-  #again = false
+  #isWoken = false
+  #restsUntil = 0
   #stopped = false
   #unsubscribe = () => {}
 
@@ -141,20 +144,27 @@ export class AlertFeed {
     if (mailboxes?.size === 0) this.#mailboxes.delete(tenant)
   }
 
+  /** There may be something new: looks at once when it has rested, else as soon as it has. */
   #wake(): void {
-    this.#again = true
-    if (this.#reading || this.#stopped) return
-    clearTimeout(this.#timer)
-    this.#reading = this.#readAll().then(pauseMs => {
-      this.#reading = undefined
-      if (this.#again) this.#wake()
-      else if (!this.#stopped) this.#timer = setTimeout(() => this.#wake(), pauseMs).unref()
-    })
+    if (this.#reading) this.#isWoken = true
+    else this.#readAfter(this.#restsUntil - performance.now())
   }
 
-  /** Reads to the end of the log and answers how long to pause. */
+  #readAfter(pauseMs: number): void {
+    clearTimeout(this.#timer)
+    if (this.#stopped) return
+    this.#timer = setTimeout(() => {
+      this.#isWoken = false
+      this.#reading = this.#readAll().then(idleMs => {
+        this.#reading = undefined
+        this.#restsUntil = performance.now() + REST_MS
+        this.#readAfter(this.#isWoken ? REST_MS : idleMs)
+      })
+    }, pauseMs).unref()
+  }
+
+  /** Reads to the end of the log and answers how long to pause when nobody calls before. */
   async #readAll(): Promise<number> {
-    this.#again = false
     try {
       let page: HighRiskAlert[]
       do {

@@ -16,10 +16,10 @@ export class Mailbox implements AsyncIterable<HighRiskAlert> {
 
   put(alert: HighRiskAlert): void {
     if (this.#isClosed) return
-    // Full: the subscriber reads on from the log, which has all of it.
-    if (this.#alerts.length >= this.#size) return this.close()
     this.#alerts.push(alert)
     this.#wake()
+    // Full: the subscriber takes what is here and reads on from the log, which has all of it.
+    if (this.#alerts.length >= this.#size) this.close()
   }
 
   close(): void {

@@ -55,5 +55,7 @@ function decode(value: string, tenant: string, applicantId: string): Prediction 
 }
 
 function keyOf(tenant: string, applicantId: string): string {
-  return `riskgate:latest:${createHash('sha256').update(JSON.stringify([tenant, applicantId])).digest('base64url')}`
+  return `riskgate:latest:${createHash('sha256')
+    .update(JSON.stringify([tenant, applicantId]))
+    .digest('base64url')}`
 }

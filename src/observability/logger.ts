@@ -9,7 +9,10 @@ export type Logger = pino.Logger
 export function createLogger(level: string): Logger {
   // Written in chunks, off the request path; `flush` at the end of the process.
   const destination = pino.destination({ fd: 1, sync: false, minLength: 4_096 })
-  const logger = pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: label => ({ level: label }) } }, destination)
+  const logger = pino(
+    { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: label => ({ level: label }) } },
+    destination,
+  )
   setInterval(() => logger.flush(), 200).unref()
   return logger
 }
@@ -19,5 +22,12 @@ export function unexpected(error: unknown): Record<string, unknown> {
   if (!(error instanceof Error)) return { error: typeof error }
   const { name, stack, cause } = error
   const code = (error as { code?: unknown }).code ?? (cause as { code?: unknown } | undefined)?.code
-  return { error: name, code, at: stack?.split('\n').filter(line => line.startsWith('    at ')).map(line => line.trim()) }
+  return {
+    error: name,
+    code,
+    at: stack
+      ?.split('\n')
+      .filter(line => line.startsWith('    at '))
+      .map(line => line.trim()),
+  }
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { z } from 'zod'
+import type { z } from 'zod'
 import { contractSchema, type ModelContract } from '../scoring/contract.js'
 import { contractViolations, type ModelManifest, manifestSchema } from '../scoring/manifest.js'
 import { OnnxModel } from '../scoring/onnxModel.js'
@@ -71,7 +71,8 @@ async function loadModel(directory: string, options: ModelFolderOptions): Promis
 async function loadVersion(directory: string, contract: ModelContract, manifest: ModelManifest, options: ModelFolderOptions) {
   const file = join(directory, manifest.onnx.file)
   const violations = contractViolations(manifest, contract)
-  if (violations.length > 0) return { problem: `${join(directory, 'manifest.json')} does not fit the contract: ${violations.join('; ')}.` }
+  if (violations.length > 0)
+    return { problem: `${join(directory, 'manifest.json')} does not fit the contract: ${violations.join('; ')}.` }
   const bytes = await readFile(file)
   const digest = createHash('sha256').update(bytes).digest('hex')
   if (digest !== manifest.onnx.sha256) return { problem: `${file} has not the SHA-256 that its manifest names.` }

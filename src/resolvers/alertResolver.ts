@@ -22,8 +22,7 @@ export class AlertResolver {
   }
 
   @Query(() => String, {
-    description:
-      'The cursor of now: where a client without one starts. Clients refresh it while idle and resubscribe from it.',
+    description: 'The cursor of now: where a client without one starts. Clients refresh it while idle and resubscribe from it.',
   })
   alertCursor(): Promise<string> {
     return this.#log.now()

@@ -47,7 +47,8 @@ export class HistoryResolver {
     @Arg('last', () => Int, { nullable: true }) last?: number | null,
     @Arg('before', () => String, { nullable: true }) before?: string | null,
     @Arg('filter', () => PredictionFilter, { nullable: true }) filter?: PredictionFilter | null,
-    @Arg('orderBy', () => PredictionOrderEnum, { nullable: true, defaultValue: 'CREATED_AT_DESC' }) order?: PredictionOrder | null,
+    @Arg('orderBy', () => PredictionOrderEnum, { nullable: true, defaultValue: 'CREATED_AT_DESC' })
+    order?: PredictionOrder | null,
   ): Promise<PredictionConnection> {
     const request = pageRequest({ first, after, last, before })
     const page = await this.#history.page(visibilityOf(principal), {

@@ -22,7 +22,12 @@ export function buildApiSchema(
   instanceOf: ResolverInstances,
   contracts: readonly ModelContract[],
 ): GraphQLSchema {
-  const schema = buildSchemaSync({ resolvers: [...resolvers], container: { get: instanceOf }, validate: false, pubSub: NO_PUB_SUB })
+  const schema = buildSchemaSync({
+    resolvers: [...resolvers],
+    container: { get: instanceOf },
+    validate: false,
+    pubSub: NO_PUB_SUB,
+  })
   const application = schema.getType('PredictRiskInput') as GraphQLInputObjectType
   const { features } = application.getFields()
   if (!features) throw new Error('PredictRiskInput has no field features.')

@@ -1,10 +1,10 @@
 import {
   GraphQLBoolean,
   GraphQLFloat,
+  type GraphQLInputFieldConfig,
   GraphQLInputObjectType,
   GraphQLScalarType,
   GraphQLString,
-  type GraphQLInputFieldConfig,
 } from 'graphql'
 import type { FeatureContract, FeatureKind, ModelContract } from '../scoring/contract.js'
 

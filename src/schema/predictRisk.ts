@@ -42,7 +42,9 @@ export class PredictRiskPayload {
   replayed: boolean
 }
 
-@ObjectType({ description: "An expected mistake of the caller's: code as in extensions.code, path into the input, never the offending value." })
+@ObjectType({
+  description: "An expected mistake of the caller's: code as in extensions.code, path into the input, never the offending value.",
+})
 export class UserError {
   @Field(() => String) code: string
   @Field(() => String) message: string

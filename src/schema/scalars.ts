@@ -23,7 +23,11 @@ export const RoleEnum = enumOf(
 )
 export const LocaleEnum = enumOf(['EN', 'ES'], 'Locale', 'Language of a text.')
 export type Locale = keyof typeof LocaleEnum
-export const FeatureKindEnum = enumOf(['NUMBER', 'INTEGER', 'CATEGORY', 'BOOLEAN'], 'FeatureKind', 'What a value of a feature is.')
+export const FeatureKindEnum = enumOf(
+  ['NUMBER', 'INTEGER', 'CATEGORY', 'BOOLEAN'],
+  'FeatureKind',
+  'What a value of a feature is.',
+)
 export const ModelStageEnum = enumOf(
   ['CANDIDATE', 'SHADOW', 'CHALLENGER', 'CHAMPION', 'RETIRED', 'REJECTED'],
   'ModelStage',

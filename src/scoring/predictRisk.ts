@@ -62,7 +62,10 @@ export class PredictRisk {
   }
 }
 
-function checkedFeatures({ applicantId, channel, idempotencyKey, features, model }: Application, release: Release): FeatureValues {
+function checkedFeatures(
+  { applicantId, channel, idempotencyKey, features, model }: Application,
+  release: Release,
+): FeatureValues {
   const problems: Problem[] = []
   if (!APPLICANT_ID.test(applicantId)) problems.push(problemAt(['applicantId'], 'must be 1 to 128 printable characters'))
   if (channel !== undefined && !CHANNEL.test(channel)) {
@@ -74,7 +77,9 @@ function checkedFeatures({ applicantId, channel, idempotencyKey, features, model
   const checked = checkFeatures(features, release.contract)
   if ('problems' in checked) problems.push(...checked.problems)
   if (problems.length > 0) {
-    throw new AppError('BAD_USER_INPUT', `The application for ${model} has ${problems.length} problem(s): see problems.`, { problems })
+    throw new AppError('BAD_USER_INPUT', `The application for ${model} has ${problems.length} problem(s): see problems.`, {
+      problems,
+    })
   }
   return 'values' in checked ? checked.values : {}
 }

@@ -1,4 +1,4 @@
-import { type Problem } from '../errors.js'
+import type { Problem } from '../errors.js'
 import type { RiskBand } from './bands.js'
 import type { FeatureValues, RawFeatures } from './features.js'
 

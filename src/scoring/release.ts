@@ -58,6 +58,13 @@ async function scoreTogether(scorer: Scorer, rows: readonly FeatureValues[]): Pr
   } catch (error) {
     if (rows.length === 1) throw error
     // One row that breaks the graph must not fail its neighbours: each alone.
-    return Promise.all(rows.map(row => scorer.score([row]).then(([answer]) => answer as number, (error: Error) => error)))
+    return Promise.all(
+      rows.map(row =>
+        scorer.score([row]).then(
+          ([answer]) => answer as number,
+          (error: Error) => error,
+        ),
+      ),
+    )
   }
 }

@@ -45,7 +45,10 @@ const refuseSubscriptions: ApolloServerPlugin<GatewayContext> = {
     return {
       async didResolveOperation({ operation }) {
         if (operation?.operation !== 'subscription') return
-        throw new AppError('SUBSCRIPTION_REQUIRES_WEBSOCKET', 'Send subscriptions over WebSocket, with protocol graphql-transport-ws.')
+        throw new AppError(
+          'SUBSCRIPTION_REQUIRES_WEBSOCKET',
+          'Send subscriptions over WebSocket, with protocol graphql-transport-ws.',
+        )
       },
     }
   },

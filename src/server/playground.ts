@@ -30,7 +30,9 @@ export async function servePlayground(server: FastifyInstance): Promise<void> {
       strictTransportSecurity: false,
     })
     await pages.register(staticFiles, { root: join(WEB, 'assets'), prefix: '/assets/', immutable: true, maxAge: '365d' })
-    pages.get('/playground', (_request, reply) => reply.header('cache-control', 'no-cache').sendFile('playground/index.html', WEB))
+    pages.get('/playground', (_request, reply) =>
+      reply.header('cache-control', 'no-cache').sendFile('playground/index.html', WEB),
+    )
     pages.get('/', (_request, reply) => reply.redirect('/playground'))
   })
 }

@@ -1,5 +1,12 @@
 import type { Server } from 'node:http'
-import { type FormattedExecutionResult, GraphQLError, type GraphQLFormattedError, type GraphQLSchema, parse, validate } from 'graphql'
+import {
+  type FormattedExecutionResult,
+  GraphQLError,
+  type GraphQLFormattedError,
+  type GraphQLSchema,
+  parse,
+  validate,
+} from 'graphql'
 import { CloseCode, type Context } from 'graphql-ws'
 import { type Extra, useServer } from 'graphql-ws/use/ws'
 import { WebSocketServer } from 'ws'
@@ -27,7 +34,14 @@ export interface WebSocketOptions {
 type SocketContext = Context<Record<string, unknown>, Extra & { principal?: Principal }>
 
 /** Subscriptions over WebSocket. Queries and mutations go over HTTP, where their limits are. */
-export function serveSubscriptions({ http, path, schema, authenticate, contextOf, report }: WebSocketOptions): () => Promise<void> {
+export function serveSubscriptions({
+  http,
+  path,
+  schema,
+  authenticate,
+  contextOf,
+  report,
+}: WebSocketOptions): () => Promise<void> {
   const sockets = new WebSocketServer({
     server: http,
     path,
@@ -84,7 +98,9 @@ function prepare(schema: GraphQLSchema, query: string, operationName: string | n
     const operations = document.definitions.filter(definition => definition.kind === 'OperationDefinition')
     const operation = operations.find(({ name }) => operationName == null || name?.value === operationName)
     if (operation?.operation === 'subscription') return { document }
-    return { errors: [badRequest('Only subscriptions go over WebSocket: send queries and mutations by HTTP POST.', 'BAD_REQUEST')] }
+    return {
+      errors: [badRequest('Only subscriptions go over WebSocket: send queries and mutations by HTTP POST.', 'BAD_REQUEST')],
+    }
   } catch (error) {
     return { errors: error instanceof GraphQLError ? [coded(error, 'GRAPHQL_PARSE_FAILED')] : [] }
   }

@@ -1,7 +1,7 @@
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js'
 import postgres, { type Sql } from 'postgres'
 import { AppError } from '../errors.js'
-import { isNotSent, isOutcomeUnknown, isTooSlow, postgresErrorCode } from './postgresErrors.js'
+import { isNotSent, isOutcomeUnknown, isTooSlow, isUnstorableText, postgresErrorCode } from './postgresErrors.js'
 
 // Postgres ends a statement of ours at the first; a Postgres that does not even do that by the second is frozen or gone.
 const STATEMENT_TIMEOUT_MS = 1_000
@@ -120,6 +120,7 @@ export class Database {
       this.#settings.warn('Postgres is not available', { code })
       return new AppError('SERVICE_UNAVAILABLE', 'The store is not available at the moment. Try again shortly.')
     }
+    if (isUnstorableText(error)) return new AppError('BAD_USER_INPUT', 'A text holds a NUL character, which cannot be stored.')
     return error
   }
 }

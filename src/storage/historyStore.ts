@@ -27,8 +27,7 @@ export interface HistoryFilter {
   readonly channel?: string | undefined
 }
 
-export const HISTORY_ORDERS = ['CREATED_AT_DESC', 'CREATED_AT_ASC', 'PROBABILITY_DESC', 'PROBABILITY_ASC'] as const
-export type HistoryOrder = (typeof HISTORY_ORDERS)[number]
+export type HistoryOrder = 'CREATED_AT_DESC' | 'CREATED_AT_ASC' | 'PROBABILITY_DESC' | 'PROBABILITY_ASC'
 
 export interface HistoryQuery {
   readonly filter: HistoryFilter
@@ -122,7 +121,12 @@ export class HistoryStore {
 
   async #select(where: SQL | undefined, order: SQL[] = [], limit?: number): Promise<Prediction[]> {
     const rows = await this.#database.read(({ db }) => {
-      const query = db.select(predictionColumns).from(predictions).where(where).orderBy(...order).$dynamic()
+      const query = db
+        .select(predictionColumns)
+        .from(predictions)
+        .where(where)
+        .orderBy(...order)
+        .$dynamic()
       return limit === undefined ? query : query.limit(limit)
     })
     return rows.map(toPrediction)
@@ -136,7 +140,12 @@ function visible({ tenant, requestedBy }: Visibility): SQL | undefined {
 function matching({ applicantId, bands, highRisk, model, modelVersion, probability, createdAt, channel }: HistoryFilter) {
   return and(
     applicantId === undefined ? undefined : eq(predictions.applicantId, applicantId),
-    bands === undefined ? undefined : inArray(predictions.band, bands.map(band => RISK_BANDS.indexOf(band) + 1)),
+    bands === undefined
+      ? undefined
+      : inArray(
+          predictions.band,
+          bands.map(band => RISK_BANDS.indexOf(band) + 1),
+        ),
     highRisk === undefined ? undefined : eq(predictions.highRisk, highRisk),
     model === undefined ? undefined : eq(predictions.model, model),
     modelVersion === undefined ? undefined : eq(predictions.modelVersion, modelVersion),

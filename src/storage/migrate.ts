@@ -12,7 +12,12 @@ const MIGRATION_LOCK = 7_475_002_417
 /** Brings the database up to date: migrations, partitions, the epoch of the alert feed. Safe to run from several gateways at once. */
 export async function migrateDatabase(url: string): Promise<void> {
   // One connection: an advisory lock belongs to it.
-  const sql = postgres(url, { max: 1, connect_timeout: 5, connection: { application_name: 'riskgate:migrate' }, onnotice: () => {} })
+  const sql = postgres(url, {
+    max: 1,
+    connect_timeout: 5,
+    connection: { application_name: 'riskgate:migrate' },
+    onnotice: () => {},
+  })
   try {
     await sql`select pg_advisory_lock(${MIGRATION_LOCK})`
     await migrate(drizzle(sql), { migrationsFolder: MIGRATIONS })

@@ -3,6 +3,8 @@ import type { Database } from './database.js'
 
 // The month that runs and the next two: a clock that is off, or a job that did not run, must not stop the writing.
 const MONTHS_AHEAD = 2
+// A UUIDv7 has 48 bits for its time.
+const LAST_MILLISECOND = 2 ** 48 - 1
 const CHECK_MS = 12 * 3600 * 1_000
 
 /** Creates the monthly partitions of predictions around `now`, the month before included. Safe to repeat, and from several gateways. */
@@ -27,9 +29,10 @@ export function keepPartitionsAhead(database: Database, failed: (error: unknown)
   return () => clearInterval(timer)
 }
 
-/** The smallest UUIDv7 (RFC 9562, section 5.7) of a millisecond: every id made before it sorts lower. */
+/** The smallest UUIDv7 (RFC 9562, section 5.7) of a millisecond: every id made before it sorts lower. Times it cannot hold are cut. */
 export function firstIdOf(instant: Date): string {
-  const hex = instant.getTime().toString(16).padStart(12, '0')
+  const milliseconds = Math.min(Math.max(instant.getTime(), 0), LAST_MILLISECOND)
+  const hex = milliseconds.toString(16).padStart(12, '0')
   return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`
 }
 

@@ -6,6 +6,7 @@ const BROKEN = new Set(['CONNECTION_CLOSED', 'CONNECTION_ENDED', 'CONNECTION_DES
 const DEADLOCK = '40P01'
 const QUERY_CANCELLED = '57014'
 const NO_PARTITION = '23514'
+const UNSTORABLE_TEXT = '22021'
 
 /** The code of an error of the database, also when Drizzle wrapped it. Its message is never used: it carries parameters. */
 export function postgresErrorCode(error: unknown): string {
@@ -38,4 +39,9 @@ export function isMissingPartition(error: unknown): boolean {
 /** Classes 22 and 23: the data of a row, not the state of the server. */
 export function isDataError(error: unknown): boolean {
   return /^2[23]/.test(postgresErrorCode(error))
+}
+
+/** A NUL character, which no text of PostgreSQL can hold. */
+export function isUnstorableText(error: unknown): boolean {
+  return postgresErrorCode(error) === UNSTORABLE_TEXT
 }

@@ -59,7 +59,9 @@ export class PredictionStore implements PredictionRecorder {
     if (fresh.length > 0) await this.#options.committed(fresh)
     if (fresh.length === group.length) return fresh.map(prediction => ({ prediction, replayed: false }))
     const earlier = await this.#findByKeys(group.filter(({ prediction }) => !stored.has(prediction.id)))
-    return group.map(row => (stored.has(row.prediction.id) ? { prediction: row.prediction, replayed: false } : replay(row, earlier)))
+    return group.map(row =>
+      stored.has(row.prediction.id) ? { prediction: row.prediction, replayed: false } : replay(row, earlier),
+    )
   }
 
   async #insert(group: readonly NewPrediction[]): Promise<ReadonlySet<string>> {
