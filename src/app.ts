@@ -28,6 +28,7 @@ import { HistoryStore } from './storage/historyStore.js'
 import { migrateDatabase } from './storage/migrate.js'
 import { keepPartitionsAhead } from './storage/partitions.js'
 import { PredictionStore } from './storage/predictionStore.js'
+import { DatabaseUnusableError, waitForDatabase } from './storage/waitForDatabase.js'
 
 export interface App {
   /** Starts everything in order; what had started is stopped again when a later part fails. Answers where it listens. */
@@ -87,7 +88,8 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop): Retur
   })
 
   const databaseUrl = config.databaseUrl ?? (await startEmbedded(config, logger, onStop))
-  await migrateDatabase(databaseUrl)
+  if (config.databaseUrl === undefined) await migrateDatabase(databaseUrl)
+  else await prepareDatabase(databaseUrl, code => warn('Postgres does not answer yet; trying for some seconds', { code }))
   const database = new Database({ url: databaseUrl, poolSize: config.databasePoolSize, warn })
   onStop(() => database.close())
   onStop(keepPartitionsAhead(database, error => logger.error(unexpected(error), 'partitions were not created ahead')))
@@ -145,6 +147,8 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop): Retur
       const { id, tenant } = principal
       logger.info({ requestId, operation, code, durationMs: Math.round(seconds * 1e5) / 100, principal: id, tenant }, 'request')
     },
+  }).catch((error: unknown) => {
+    throw listenProblem(error, config)
   })
   onStop(() => http.stop())
   logger.info(
@@ -156,6 +160,28 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop): Retur
   )
   if (config.production) return { url: http.url }
   return { url: http.url, developmentFile: await writeDevelopmentFile(config.stateDirectory, http.url, tokens) }
+}
+
+/**
+ * Brings the database of DATABASE_URL up to date; `waiting` is told when it has to be waited for.
+ * @throws ConfigError when it cannot be used
+ */
+export async function prepareDatabase(databaseUrl: string, waiting: (code: string) => void): Promise<void> {
+  try {
+    await waitForDatabase(databaseUrl, waiting)
+    await migrateDatabase(databaseUrl)
+  } catch (error) {
+    throw error instanceof DatabaseUnusableError ? new ConfigError([`DATABASE_URL: ${error.message}`]) : error
+  }
+}
+
+function listenProblem(error: unknown, { host, port }: Config): unknown {
+  const { code } = error as NodeJS.ErrnoException
+  if (code === 'EADDRINUSE') return new ConfigError([`RISKGATE_PORT: another program listens on ${host}:${port}.`])
+  if (code === 'EACCES') return new ConfigError([`RISKGATE_PORT: this user may not listen on port ${port}.`])
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
+    return new ConfigError([`RISKGATE_HOST: ${host} is no address of this machine.`])
+  return error
 }
 
 async function startEmbedded({ stateDirectory }: Config, logger: Logger, onStop: OnStop): Promise<string> {

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { readFile } from 'node:fs/promises'
 import { Command, InvalidArgumentError } from 'commander'
-import { createApp } from './app.js'
+import { createApp, prepareDatabase } from './app.js'
 import { DEFAULT_TENANT, ROLES, type Role } from './auth/principal.js'
 import { Tokens } from './auth/tokens.js'
 import { type Config, ConfigError, EXIT_CONFIG, loadConfig } from './config.js'
@@ -10,7 +10,6 @@ import { loadContracts } from './releases/modelFolder.js'
 import { RESOLVERS } from './resolvers/resolvers.js'
 import { buildApiSchema } from './schema/build.js'
 import { emitSchema } from './schema/emit.js'
-import { migrateDatabase } from './storage/migrate.js'
 
 const SECONDS = { s: 1, m: 60, h: 3600, d: 86_400 }
 
@@ -21,7 +20,10 @@ program.command('serve', { isDefault: true }).description('start the gateway (de
 program
   .command('migrate')
   .description('bring the database of DATABASE_URL up to date')
-  .action(() => migrateDatabase(required(loadConfig().databaseUrl, 'DATABASE_URL must be set.')))
+  .action(async () => {
+    const databaseUrl = required(loadConfig().databaseUrl, 'DATABASE_URL must be set.')
+    await prepareDatabase(databaseUrl, code => process.stderr.write(`riskgate: waiting for the database (${code})\n`))
+  })
 
 program
   .command('token')

@@ -98,6 +98,8 @@ export class AlertFeed {
         if (matches(alert)) yield alert
       }
       const mailbox = this.#open(tenant)
+      // Ended while the log was read: nobody would wake this mailbox again.
+      if (this.#stopped || ending.aborted) mailbox.close()
       const wake = () => mailbox.close()
       ending.addEventListener('abort', wake)
       try {
@@ -147,7 +149,7 @@ export class AlertFeed {
   /** There may be something new: looks at once when it has rested, else as soon as it has. */
   #wake(): void {
     if (this.#reading) this.#isWoken = true
-    else this.#readAfter(this.#restsUntil - performance.now())
+    else this.#readAfter(Math.max(0, this.#restsUntil - performance.now()))
   }
 
   #readAfter(pauseMs: number): void {

@@ -1,16 +1,4 @@
-import type { Role } from './principal.js'
-
-const ALL = [
-  'prediction:create',
-  'prediction:read',
-  'prediction:read-own',
-  'feature:read',
-  'alert:read',
-  'model:read',
-  'metric:read',
-] as const
-
-export type Permission = (typeof ALL)[number]
+import { PERMISSIONS, type Permission, type Role } from './principal.js'
 
 /** What each role may do: the table at the end of the API contract. */
 const PERMISSIONS_BY_ROLE: Readonly<Record<Role, readonly Permission[]>> = {
@@ -18,7 +6,7 @@ const PERMISSIONS_BY_ROLE: Readonly<Record<Role, readonly Permission[]>> = {
   MONITOR: ['alert:read', 'model:read'],
   ANALYST: ['prediction:read', 'feature:read', 'alert:read', 'model:read', 'metric:read'],
   MODEL_MANAGER: ['model:read', 'metric:read'],
-  ADMIN: ALL,
+  ADMIN: PERMISSIONS,
 }
 
 export function permissionsOf(roles: readonly Role[]): ReadonlySet<Permission> {

@@ -1,7 +1,17 @@
-import type { Permission } from './permissions.js'
-
 export const ROLES = ['SCORER', 'MONITOR', 'ANALYST', 'MODEL_MANAGER', 'ADMIN'] as const
 export type Role = (typeof ROLES)[number]
+
+/** What a principal may do: rules ask for these, never for roles. */
+export const PERMISSIONS = [
+  'prediction:create',
+  'prediction:read',
+  'prediction:read-own',
+  'feature:read',
+  'alert:read',
+  'model:read',
+  'metric:read',
+] as const
+export type Permission = (typeof PERMISSIONS)[number]
 
 /** The tenant of a token that names none. */
 export const DEFAULT_TENANT = 'default'

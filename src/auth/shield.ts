@@ -2,8 +2,7 @@ import { createRequire } from 'node:module'
 import { type GraphQLFieldResolver, type GraphQLSchema, isObjectType } from 'graphql'
 import type * as Shield from 'graphql-shield'
 import { AppError } from '../errors.js'
-import type { Permission } from './permissions.js'
-import type { Principal } from './principal.js'
+import type { Permission, Principal } from './principal.js'
 
 // Its ES module does not load on Node 23 and later (it imports isUndefined from util); its CommonJS build does.
 const { allow, deny, rule, shield } = createRequire(import.meta.url)('graphql-shield') as typeof Shield

@@ -27,8 +27,8 @@ export class RedisLatestPredictions {
     const values = await this.#redis.mget(applicantIds.map(id => keyOf(tenant, id))).catch(() => [])
     return new Map(
       applicantIds.flatMap((applicantId, i) => {
-        const value = values[i]
-        return value ? [[applicantId, decode(value, tenant, applicantId)] as const] : []
+        const prediction = decode(values[i] ?? '', tenant, applicantId)
+        return prediction ? [[applicantId, prediction] as const] : []
       }),
     )
   }
@@ -49,9 +49,16 @@ function encode({ id: _id, tenant: _tenant, applicantId: _applicantId, ...rest }
   return JSON.stringify(rest)
 }
 
-function decode(value: string, tenant: string, applicantId: string): Prediction {
-  const rest = JSON.parse(value.slice(ID_LENGTH)) as Omit<Prediction, 'id' | 'tenant' | 'applicantId'>
-  return { ...rest, id: value.slice(0, ID_LENGTH), tenant, applicantId, createdAt: new Date(rest.createdAt) }
+/** Undefined for a value that is none of ours: it counts as not there. */
+function decode(value: string, tenant: string, applicantId: string): Prediction | undefined {
+  try {
+    const rest = JSON.parse(value.slice(ID_LENGTH)) as Omit<Prediction, 'id' | 'tenant' | 'applicantId'>
+    const createdAt = new Date(rest.createdAt)
+    if (Number.isNaN(createdAt.getTime())) return undefined
+    return { ...rest, id: value.slice(0, ID_LENGTH), tenant, applicantId, createdAt }
+  } catch {
+    return undefined
+  }
 }
 
 function keyOf(tenant: string, applicantId: string): string {

@@ -73,7 +73,8 @@ async function loadVersion(directory: string, contract: ModelContract, manifest:
   const violations = contractViolations(manifest, contract)
   if (violations.length > 0)
     return { problem: `${join(directory, 'manifest.json')} does not fit the contract: ${violations.join('; ')}.` }
-  const bytes = await readFile(file)
+  const bytes = await readFile(file).catch(() => undefined)
+  if (!bytes) return { problem: `${file} is missing or cannot be read.` }
   const digest = createHash('sha256').update(bytes).digest('hex')
   if (digest !== manifest.onnx.sha256) return { problem: `${file} has not the SHA-256 that its manifest names.` }
   try {

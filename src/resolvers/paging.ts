@@ -1,6 +1,6 @@
 import { AppError } from '../errors.js'
 import type { PredictionConnection } from '../schema/prediction.js'
-import type { HistoryPage, HistoryQuery } from '../storage/historyStore.js'
+import type { HistoryPage, HistoryQuery } from '../storage/historyQuery.js'
 
 const DEFAULT_PAGE = 20
 const LARGEST_PAGE = 100

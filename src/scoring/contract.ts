@@ -3,7 +3,11 @@ import { z } from 'zod'
 const text = z.string().min(1).max(1_000)
 const bilingual = z.strictObject({ en: text, es: text })
 // A GraphQL name (October 2021, section 2.1.9), without the reserved leading underscores.
-const graphqlName = z.string().regex(/^[a-z][A-Za-z0-9]{0,62}$/, 'must be a camelCase GraphQL name')
+const graphqlName = z
+  .string()
+  .regex(/^[a-z][A-Za-z0-9]{0,62}$/, 'must be a camelCase GraphQL name')
+  // An absent `constructor` would be found all the same.
+  .refine(name => !(name in Object.prototype), 'must not be a name that every object has')
 const described = { name: graphqlName, required: z.boolean(), description: bilingual }
 const numeric = { ...described, minimum: z.number().optional(), maximum: z.number().optional(), unit: text.optional() }
 

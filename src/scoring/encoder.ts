@@ -21,8 +21,8 @@ export function encode(rows: readonly FeatureValues[], inputs: readonly GraphInp
 
 function cell(row: FeatureValues, { feature, equals, missing }: Column): number | string {
   const value = row[feature]
+  if (value === undefined) return missing ?? (equals === undefined ? Number.NaN : 0)
   if (equals !== undefined) return value === equals ? 1 : 0
-  if (value === undefined) return missing ?? Number.NaN
   return typeof value === 'boolean' ? Number(value) : value
 }
 

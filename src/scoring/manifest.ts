@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { ModelContract } from './contract.js'
+import type { FeatureContract, ModelContract } from './contract.js'
 
 const column = z.strictObject({
   feature: z.string(),
@@ -49,6 +49,10 @@ export function contractViolations(manifest: ModelManifest, contract: ModelContr
       if (!feature) return [`${at}: the contract has no such feature`]
       if (equals !== undefined && !(feature.kind === 'CATEGORY' && feature.categories.includes(equals)))
         return [`${at}: ${equals} is no category of it`]
+      if (type === 'int64' && equals === undefined && !fitsInt64(feature))
+        return [`${at}: an int64 takes a BOOLEAN, or an INTEGER with minimum and maximum`]
+      if (type === 'int64' && missing !== undefined && !Number.isSafeInteger(missing))
+        return [`${at}: its value for missing is no whole number`]
       const isText = feature.kind === 'CATEGORY' && equals === undefined
       if (isText !== (type === 'string')) return [`${at}: a ${feature.kind} does not fit an input of type ${type}`]
       if (missing !== undefined && (typeof missing === 'string') !== isText)
@@ -59,4 +63,11 @@ export function contractViolations(manifest: ModelManifest, contract: ModelContr
   )
   if (manifest.model !== contract.name) violations.push(`it is a version of ${manifest.model}, not of ${contract.name}`)
   return violations
+}
+
+/** A fraction has no 64-bit integer, and a number past its range would wrap around to another one without a word. */
+function fitsInt64(feature: FeatureContract): boolean {
+  if (feature.kind === 'BOOLEAN') return true
+  if (feature.kind !== 'INTEGER') return false
+  return Number.isSafeInteger(feature.minimum) && Number.isSafeInteger(feature.maximum)
 }

@@ -1,9 +1,11 @@
 import { ApolloServer, type ApolloServerPlugin } from '@apollo/server'
+import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled'
 import type { GraphQLSchema } from 'graphql'
 import { AppError } from '../errors.js'
 import type { AlertContext } from '../resolvers/alertResolver.js'
 import { asGateway } from './executor.js'
 import { publicError, type ReportUnexpected, statusOf } from './formatError.js'
+import { oneOfVariables } from './oneOfVariables.js'
 
 /** A client's longest reasonable document has a few hundred. */
 export const MAX_TOKENS = 1_000
@@ -34,8 +36,10 @@ export function createApollo({ schema, report, observe }: ApolloOptions): Apollo
     persistedQueries: false,
     stopOnTerminationSignals: false,
     parseOptions: { maxTokens: MAX_TOKENS },
+    validationRules: [oneOfVariables],
     formatError: (formatted, error) => publicError(formatted, error, report),
-    plugins: [refuseSubscriptions, statusOfErrors, observed(observe)],
+    // Apollo's own page loads its scripts from another origin; ours is at /playground.
+    plugins: [ApolloServerPluginLandingPageDisabled(), refuseSubscriptions, statusOfErrors, observed(observe)],
   })
 }
 

@@ -6,10 +6,13 @@ import { AppError, ERROR_CODES, type ErrorCode } from '../errors.js'
 export type ReportUnexpected = (errorId: string, error: unknown) => void
 
 // graphql-js repeats the offending value in these sentences.
-const ECHOES_VALUE = / cannot represent |^Expected value of type |^Value "|got invalid value /
-const VARIABLE = /^Variable "(\$\w+)" got invalid value /
-const VARIABLE_PATH = / at "([\w.[\]]+)"; /
-const UNDEFINED_FIELD = /Field "(\w+)" is not defined by type "(\w+)"/
+const ECHOES_VALUE = / cannot represent |^Expected value of type |^Value "|(got|has) invalid value /
+const VARIABLE = /^Variable "\$(\w+)" got invalid value (?:.* at "(\1[.[][\w.[\]]+)"; )?/s
+// At the very end: before it the sentence holds the value, and so any text at all.
+const UNDEFINED_FIELD = /; Field "(\w+)" is not defined by type "(\w+)"\.(?: Did you mean [^\n]*)?$/
+// Without a code: graphql-js leaves it to its callers, and Apollo knows some of these sentences only.
+const WRONG_INPUT =
+  /^(Variable "\$\w+"|Argument "\w+") (got|has|of) (invalid value|required type|non-null type) |^Too many errors processing variables/
 const ONE_OF = /Exactly one key must be specified for OneOf type|must be non-null/
 const SUGGESTION = / Did you mean .*$/s
 
@@ -20,7 +23,7 @@ export function publicError(formatted: GraphQLFormattedError, error: unknown, re
   const where = path ? { path } : locations ? { locations } : {}
   const cause = error instanceof GraphQLError && error.originalError ? error.originalError : error
   if (cause instanceof AppError) return { message: cause.message, ...where, extensions: extensionsOf(cause) }
-  const code = knownCode(formatted)
+  const code = knownCode(formatted) ?? (isWrongInput(error) ? 'BAD_USER_INPUT' : undefined)
   if (code === 'GRAPHQL_PARSE_FAILED') {
     const at = locations?.[0] ? ` near line ${locations[0].line}, column ${locations[0].column}` : ''
     return { message: `The document is not valid GraphQL${at}, or has too many tokens.`, ...where, extensions: { code } }
@@ -38,7 +41,7 @@ export function errorBody(error: AppError): { errors: GraphQLFormattedError[] } 
 
 /** The status of a response whose first error has this code. */
 export function statusOf(code: unknown): number {
-  return typeof code === 'string' && code in ERROR_CODES ? ERROR_CODES[code as ErrorCode].status : 500
+  return isErrorCode(code) ? ERROR_CODES[code].status : 500
 }
 
 function extensionsOf({ code, problems }: AppError): Record<string, unknown> {
@@ -47,16 +50,25 @@ function extensionsOf({ code, problems }: AppError): Record<string, unknown> {
 
 function knownCode({ extensions }: GraphQLFormattedError): ErrorCode | undefined {
   const code = extensions?.code
-  // Apollo's code for a document whose operation name fits none of its operations.
-  if (code === 'OPERATION_RESOLUTION_FAILURE') return 'BAD_REQUEST'
-  return typeof code === 'string' && code !== 'INTERNAL_SERVER_ERROR' && code in ERROR_CODES ? (code as ErrorCode) : undefined
+  // Apollo's codes for a document whose operation name fits none of its operations, and for a digest in place of a document.
+  if (code === 'OPERATION_RESOLUTION_FAILURE' || code === 'PERSISTED_QUERY_NOT_SUPPORTED') return 'BAD_REQUEST'
+  return isErrorCode(code) && code !== 'INTERNAL_SERVER_ERROR' ? code : undefined
+}
+
+function isErrorCode(code: unknown): code is ErrorCode {
+  return typeof code === 'string' && Object.hasOwn(ERROR_CODES, code)
+}
+
+/** Input that graphql-js itself refused; a resolver's errors are of other classes. */
+function isWrongInput(error: unknown): boolean {
+  if (!(error instanceof GraphQLError) || !WRONG_INPUT.test(error.message)) return false
+  return error.originalError === undefined || error.originalError instanceof GraphQLError
 }
 
 function withoutValues(message: string): string {
   if (!ECHOES_VALUE.test(message)) return message.replace(SUGGESTION, '')
-  const variable = VARIABLE.exec(message)?.[1]
-  const path = VARIABLE_PATH.exec(message)?.[1]
-  const subject = variable === undefined ? 'A value in the document' : `Variable "${variable}"`
+  const [, variable, path] = VARIABLE.exec(message) ?? []
+  const subject = variable === undefined ? 'A value in the document' : `Variable "$${variable}"`
   const place = path === undefined ? '' : ` at "${path}"`
   const [, field, type] = UNDEFINED_FIELD.exec(message) ?? []
   if (field !== undefined) return `${subject} has a field "${field}"${place} that type "${type}" does not define.`

@@ -8,7 +8,7 @@ import { createApollo, type GatewayContext, type OperationReport } from './apoll
 import type { ReportUnexpected } from './formatError.js'
 import { type OperationsOptions, serveOperations } from './operations.js'
 import { servePlayground } from './playground.js'
-import { answerErrors, requestId } from './requests.js'
+import { answerBadAddress, answerErrors, requestId } from './requests.js'
 import { serveSubscriptions } from './webSocket.js'
 
 const GRAPHQL_PATH = '/graphql'
@@ -50,6 +50,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     requestTimeout: REQUEST_TIMEOUT_MS,
     genReqId: requestId,
     forceCloseConnections: 'idle',
+    frameworkErrors: answerBadAddress,
   })
   answerErrors(server, report)
   server.addHook('onRequest', async (request, reply) => {
@@ -79,6 +80,8 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       },
     }),
   })
+  const url = await server.listen({ host: options.host, port: options.port })
+  // Only now: it would report a failure to listen as an internal error of its own.
   const closeSockets = serveSubscriptions({
     http: server.server as Server,
     path: GRAPHQL_PATH,
@@ -87,7 +90,6 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     contextOf: principal => contextOf(principal, { isStream: true }),
     report,
   })
-  const url = await server.listen({ host: options.host, port: options.port })
   return {
     url,
     async stop() {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { AppError } from '../errors.js'
 import { errorBody, publicError, type ReportUnexpected, statusOf } from './formatError.js'
 
@@ -30,6 +30,11 @@ export function answerErrors(server: FastifyInstance, report: ReportUnexpected):
     return reply.code(500).send({ errors: [publicError({ message: '' }, error, report)] })
   })
   server.setNotFoundHandler((_request, reply) => send(reply, new AppError('NOT_FOUND', 'There is nothing at this address.')))
+}
+
+/** Fastify answers by itself, and repeats the address, where an address cannot be decoded: before any route or error handler. */
+export function answerBadAddress(_error: Error, _request: FastifyRequest, reply: FastifyReply): void {
+  send(reply, new AppError('BAD_REQUEST', 'The address of the request cannot be decoded.'))
 }
 
 function send(reply: FastifyReply, error: AppError): FastifyReply {

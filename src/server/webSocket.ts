@@ -4,6 +4,8 @@ import {
   GraphQLError,
   type GraphQLFormattedError,
   type GraphQLSchema,
+  getOperationAST,
+  getVariableValues,
   parse,
   validate,
 } from 'graphql'
@@ -50,11 +52,11 @@ export function serveSubscriptions({
   })
   const formatted = (errors: readonly GraphQLError[]): GraphQLFormattedError[] =>
     errors.map(error => publicError(error.toJSON(), error, report))
-  // graphql-ws sends what it is given as it stands; its type asks for errors before their formatting.
-  const asErrors = (errors: readonly GraphQLError[]) => formatted(errors) as unknown as GraphQLError[]
 
   useServer<Record<string, unknown>, { principal?: Principal }>(
     {
+      // Else the message of an unexpected error becomes the reason of the close.
+      isProd: true,
       async onConnect(context: SocketContext) {
         const { authorization, Authorization } = context.connectionParams ?? {}
         const given = authorization ?? Authorization ?? context.extra.request.headers.authorization
@@ -70,15 +72,18 @@ export function serveSubscriptions({
       onSubscribe(context: SocketContext, _id, { query, operationName, variables }) {
         const { principal } = context.extra
         if (!principal) return [badRequest('The connection is not authenticated.', 'UNAUTHENTICATED')]
-        const prepared = prepare(schema, query, operationName)
-        if ('errors' in prepared) return asErrors(prepared.errors)
+        const prepared = prepare(schema, query, operationName, variables)
+        if ('errors' in prepared) return prepared.errors
         return { schema, ...prepared, operationName, variableValues: variables, contextValue: contextOf(principal) }
       },
       onNext: (_context, _id, _payload, _args, result) =>
         result.errors ? ({ ...result, errors: formatted(result.errors) } as FormattedExecutionResult) : undefined,
+      onError: (_context, _id, _payload, errors) => formatted(errors),
     },
     sockets,
   )
+  // graphql-ws would print the error and its stack. It is the client's (such as a frame too large), and ws has closed the socket.
+  sockets.on('connection', socket => socket.removeAllListeners('error').on('error', () => {}))
 
   return async () => {
     for (const socket of sockets.clients) socket.close(GOING_AWAY, 'The server is going away; connect again and resume.')
@@ -90,19 +95,27 @@ export function serveSubscriptions({
   }
 }
 
-function prepare(schema: GraphQLSchema, query: string, operationName: string | null | undefined) {
+function prepare(
+  schema: GraphQLSchema,
+  query: string,
+  operationName?: string | null,
+  variables?: Record<string, unknown> | null,
+) {
   try {
     const document = parse(query, { maxTokens: MAX_TOKENS })
-    const errors = validate(schema, document).map(error => coded(error, 'GRAPHQL_VALIDATION_FAILED'))
-    if (errors.length > 0) return { errors }
-    const operations = document.definitions.filter(definition => definition.kind === 'OperationDefinition')
-    const operation = operations.find(({ name }) => operationName == null || name?.value === operationName)
-    if (operation?.operation === 'subscription') return { document }
-    return {
-      errors: [badRequest('Only subscriptions go over WebSocket: send queries and mutations by HTTP POST.', 'BAD_REQUEST')],
+    const invalid = validate(schema, document)
+    if (invalid.length > 0) return { errors: invalid.map(error => coded(error, 'GRAPHQL_VALIDATION_FAILED')) }
+    const operation = getOperationAST(document, operationName)
+    if (operation?.operation !== 'subscription') {
+      return {
+        errors: [badRequest('Only subscriptions go over WebSocket: send queries and mutations by HTTP POST.', 'BAD_REQUEST')],
+      }
     }
+    const { errors } = getVariableValues(schema, operation.variableDefinitions ?? [], variables ?? {})
+    return errors ? { errors: errors.map(error => coded(error, 'BAD_USER_INPUT')) } : { document }
   } catch (error) {
-    return { errors: error instanceof GraphQLError ? [coded(error, 'GRAPHQL_PARSE_FAILED')] : [] }
+    if (error instanceof GraphQLError) return { errors: [coded(error, 'GRAPHQL_PARSE_FAILED')] }
+    throw error
   }
 }
 

@@ -99,7 +99,7 @@ export class AlertStore {
   /** Epochs are only ever added: read again only for one that is not known yet. */
   async #epochsWith(ordinal: number): Promise<readonly FeedEpoch[]> {
     const newest = this.#epochs.at(-1)?.ordinal ?? 0
-    if (this.#epochs.length === 0 || (ordinal > newest && ordinal <= newest + 1)) {
+    if (this.#epochs.length === 0 || ordinal > newest) {
       this.#epochs = await this.#database.read(({ sql }) => feedEpochs(sql))
     }
     return this.#epochs

@@ -1,43 +1,38 @@
-import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js'
-import postgres, { type Sql } from 'postgres'
 import { AppError } from '../errors.js'
-import { isNotSent, isOutcomeUnknown, isTooSlow, isUnstorableText, postgresErrorCode } from './postgresErrors.js'
+import { ConnectionPool, type Connections } from './connectionPool.js'
+import { isNotSent, isOutcomeUnknown, isTooSlow, postgresErrorCode } from './postgresErrors.js'
 
-// Postgres ends a statement of ours at the first; a Postgres that does not even do that by the second is frozen or gone.
-const STATEMENT_TIMEOUT_MS = 1_000
-const DEADLINE_MS = 1_300
-const CONNECT_TIMEOUT_SECONDS = 1
-const LONGEST_RECONNECT_PAUSE_SECONDS = 0.5
+export type { Connections }
+
+// As many as statements that the prediction store runs at once.
+const WRITE_CONNECTIONS = 2
 
 export interface DatabaseSettings {
   readonly url: string
+  /** Connections in all, at least 3. */
   readonly poolSize: number
   readonly warn: (message: string, fields: Record<string, unknown>) => void
 }
 
-/** One generation of connections, as Drizzle and as plain postgres.js. */
-export interface Connections {
-  readonly db: PostgresJsDatabase
-  readonly sql: Sql
-}
-
 /**
- * The connection pool, with a deadline on every call: postgres.js has none, and a frozen server would hang its callers for ever.
- * At the deadline the whole pool is replaced.
+ * Postgres as the stores use it. Reads and writes have connections of their own: postgres.js sends a query behind those that a busy
+ * connection already runs, and slow history pages would make predictions miss their deadline.
  */
 export class Database {
   readonly #settings: DatabaseSettings
-  #connections: Connections
+  readonly #reads: ConnectionPool
+  readonly #writes: ConnectionPool
 
   constructor(settings: DatabaseSettings) {
     this.#settings = settings
-    this.#connections = this.#open()
+    this.#reads = new ConnectionPool({ ...settings, size: settings.poolSize - WRITE_CONNECTIONS })
+    this.#writes = new ConnectionPool({ ...settings, size: WRITE_CONNECTIONS })
   }
 
   /** Runs a read. SERVICE_UNAVAILABLE when Postgres does not answer. */
   async read<T>(work: (connections: Connections) => Promise<T>): Promise<T> {
     try {
-      return await this.#withDeadline(work)
+      return await this.#reads.run(work)
     } catch (error) {
       throw this.#translated(error, false)
     }
@@ -49,7 +44,7 @@ export class Database {
    */
   async write<T>(work: (connections: Connections) => Promise<T>): Promise<T> {
     try {
-      return await this.#withDeadline(work)
+      return await this.#writes.run(work)
     } catch (error) {
       throw this.#translated(error, true)
     }
@@ -69,41 +64,7 @@ export class Database {
   }
 
   async close(): Promise<void> {
-    await this.#connections.sql.end({ timeout: 1 })
-  }
-
-  #open(): Connections {
-    const sql = postgres(this.#settings.url, {
-      max: this.#settings.poolSize,
-      connect_timeout: CONNECT_TIMEOUT_SECONDS,
-      backoff: attempt => Math.min(0.05 * attempt, LONGEST_RECONNECT_PAUSE_SECONDS),
-      connection: { application_name: `riskgate:${process.pid}`, statement_timeout: STATEMENT_TIMEOUT_MS },
-      onnotice: () => {},
-    })
-    return { sql, db: drizzle(sql, { casing: 'snake_case' }) }
-  }
-
-  async #withDeadline<T>(work: (connections: Connections) => Promise<T>): Promise<T> {
-    const connections = this.#connections
-    let timer: NodeJS.Timeout | undefined
-    const deadline = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        this.#replace(connections)
-        reject(new Error('deadline passed'))
-      }, DEADLINE_MS)
-    })
-    try {
-      return await Promise.race([work(connections), deadline])
-    } finally {
-      clearTimeout(timer)
-    }
-  }
-
-  #replace(frozen: Connections): void {
-    if (this.#connections !== frozen) return
-    this.#settings.warn('Postgres did not answer in time; its connections are replaced', { deadlineMs: DEADLINE_MS })
-    this.#connections = this.#open()
-    void frozen.sql.end({ timeout: 0 })
+    await Promise.all([this.#reads.close(), this.#writes.close()])
   }
 
   #translated(error: unknown, isWrite: boolean): unknown {

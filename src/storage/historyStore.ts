@@ -1,49 +1,14 @@
 import { and, asc, desc, eq, gte, inArray, lt, type SQL, sql } from 'drizzle-orm'
 import type { Visibility } from '../auth/principal.js'
-import { RISK_BANDS, type RiskBand } from '../scoring/bands.js'
+import { RISK_BANDS } from '../scoring/bands.js'
 import type { FeatureValues } from '../scoring/features.js'
 import type { Prediction } from '../scoring/prediction.js'
 import type { Database } from './database.js'
 import { decodeHistoryCursor, encodeHistoryCursor } from './historyCursor.js'
+import type { HistoryFilter, HistoryOrder, HistoryPage, HistoryQuery } from './historyQuery.js'
 import { firstIdOf } from './partitions.js'
 import { predictionColumns, toPrediction } from './predictionRow.js'
 import { idempotencyKeys, predictions } from './tables.js'
-
-export interface Range<T> {
-  /** Inclusive. */
-  readonly from?: T | undefined
-  /** Exclusive. */
-  readonly to?: T | undefined
-}
-
-export interface HistoryFilter {
-  readonly applicantId?: string | undefined
-  readonly bands?: readonly RiskBand[] | undefined
-  readonly highRisk?: boolean | undefined
-  readonly model?: string | undefined
-  readonly modelVersion?: string | undefined
-  readonly probability?: Range<number> | undefined
-  readonly createdAt?: Range<Date> | undefined
-  readonly channel?: string | undefined
-}
-
-export type HistoryOrder = 'CREATED_AT_DESC' | 'CREATED_AT_ASC' | 'PROBABILITY_DESC' | 'PROBABILITY_ASC'
-
-export interface HistoryQuery {
-  readonly filter: HistoryFilter
-  readonly order: HistoryOrder
-  /** Rows of the page, from its beginning, or from its end when `backward`. */
-  readonly size: number
-  readonly backward: boolean
-  readonly after?: string | undefined
-  readonly before?: string | undefined
-}
-
-export interface HistoryPage {
-  readonly entries: readonly { readonly cursor: string; readonly prediction: Prediction }[]
-  /** Whether rows follow in the direction of reading. */
-  readonly hasMore: boolean
-}
 
 /** Reads predictions. Whatever the caller may not see is as if it were not there. */
 export class HistoryStore {
@@ -144,7 +109,8 @@ function matching({ applicantId, bands, highRisk, model, modelVersion, probabili
       ? undefined
       : inArray(
           predictions.band,
-          bands.map(band => RISK_BANDS.indexOf(band) + 1),
+          // Each once: a statement takes 65,534 parameters, and a caller may repeat a band as often as the body allows.
+          [...new Set(bands)].map(band => RISK_BANDS.indexOf(band) + 1),
         ),
     highRisk === undefined ? undefined : eq(predictions.highRisk, highRisk),
     model === undefined ? undefined : eq(predictions.model, model),

@@ -4,10 +4,13 @@ import { migrate } from 'drizzle-orm/postgres-js/migrator'
 import postgres from 'postgres'
 import { openFeedEpoch } from './feedEpoch.js'
 import { ensurePartitions } from './partitions.js'
+import { postgresErrorCode } from './postgresErrors.js'
+import { DatabaseUnusableError } from './waitForDatabase.js'
 
 const MIGRATIONS = fileURLToPath(new URL('../../drizzle', import.meta.url))
 // Any number, the same in every gateway: whoever holds it migrates, the others wait.
 const MIGRATION_LOCK = 7_475_002_417
+const INSUFFICIENT_PRIVILEGE = '42501'
 
 /** Brings the database up to date: migrations, partitions, the epoch of the alert feed. Safe to run from several gateways at once. */
 export async function migrateDatabase(url: string): Promise<void> {
@@ -23,6 +26,9 @@ export async function migrateDatabase(url: string): Promise<void> {
     await migrate(drizzle(sql), { migrationsFolder: MIGRATIONS })
     await ensurePartitions(sql, new Date())
     await openFeedEpoch(sql)
+  } catch (error) {
+    if (postgresErrorCode(error) !== INSUFFICIENT_PRIVILEGE) throw error
+    throw new DatabaseUnusableError(`its user may not create tables there (${INSUFFICIENT_PRIVILEGE}).`)
   } finally {
     await sql.end({ timeout: 1 })
   }

@@ -1,7 +1,10 @@
 // Codes of PostgreSQL (appendix A of its manual), of postgres.js and of Node's sockets.
 const NOT_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'CONNECT_TIMEOUT'])
-/** The server said that it ended the statement, or would not take it: nothing was committed. */
-const REFUSED = new Set(['57P01', '57P02', '57P03', '53300', '53400', '25006', '40001'])
+/**
+ * The server said that it ended the statement, or would not take it: nothing was committed. Classes 28 and 3D: its login or database
+ * is gone. 53 and 58: no disk, memory or connections left, or a failing disk. 57P0: it stops or starts. 25006: a standby.
+ */
+const REFUSED = /^(28|3D|53|58|57P0|25006|40001)/
 const BROKEN = new Set(['CONNECTION_CLOSED', 'CONNECTION_ENDED', 'CONNECTION_DESTROYED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT'])
 const DEADLOCK = '40P01'
 const QUERY_CANCELLED = '57014'
@@ -17,7 +20,7 @@ export function postgresErrorCode(error: unknown): string {
 
 export function isNotSent(error: unknown): boolean {
   const code = postgresErrorCode(error)
-  return NOT_SENT.has(code) || REFUSED.has(code)
+  return NOT_SENT.has(code) || REFUSED.test(code)
 }
 
 export function isOutcomeUnknown(error: unknown): boolean {

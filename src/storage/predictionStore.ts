@@ -58,10 +58,13 @@ export class PredictionStore implements PredictionRecorder {
     const fresh = group.filter(({ prediction }) => stored.has(prediction.id)).map(({ prediction }) => prediction)
     if (fresh.length > 0) await this.#options.committed(fresh)
     if (fresh.length === group.length) return fresh.map(prediction => ({ prediction, replayed: false }))
-    const earlier = await this.#findByKeys(group.filter(({ prediction }) => !stored.has(prediction.id)))
-    return group.map(row =>
-      stored.has(row.prediction.id) ? { prediction: row.prediction, replayed: false } : replay(row, earlier),
-    )
+    // What is committed is answered as such, also when the first answers of its neighbours cannot be read.
+    const repeated = group.filter(({ prediction }) => !stored.has(prediction.id))
+    const earlier = await this.#findByKeys(repeated).catch((error: Error) => error)
+    return group.map(row => {
+      if (stored.has(row.prediction.id)) return { prediction: row.prediction, replayed: false }
+      return earlier instanceof Error ? earlier : replay(row, earlier)
+    })
   }
 
   async #insert(group: readonly NewPrediction[]): Promise<ReadonlySet<string>> {
@@ -118,7 +121,7 @@ function insertStatement(sql: Connections['sql'], rows: string): Promise<{ id: s
     ), keyed as (
       insert into idempotency_keys (tenant, principal, key, prediction_id, digest, created_at)
       select tenant, requested_by, key, id, digest, created_at from input where key is not null
-      order by tenant, requested_by, key
+      order by tenant, requested_by, key, id
       on conflict do nothing
       returning prediction_id
     ), stored as (

@@ -45,3 +45,13 @@ export function goldenRows(version: string): GoldenRow[] {
     .split('\n')
     .map(line => JSON.parse(line) as GoldenRow)
 }
+
+/** An application as a client sends it. */
+export function application(applicantId: string, features: ConsumerCredit = LOW_RISK) {
+  return { applicantId, features: { consumerCredit: features } }
+}
+
+/** Parts of at most so many items, in order: what batches take. */
+export function inParts<T>(items: readonly T[], size = 100): T[][] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size))
+}

@@ -1,5 +1,5 @@
 import type { TypedDocumentNode } from '@graphql-typed-document-node/core'
-import { print } from 'graphql'
+import { type ExecutionResult, print } from 'graphql'
 import { type Client, createClient } from 'graphql-ws'
 import { WebSocket } from 'ws'
 
@@ -19,6 +19,31 @@ export interface GraphqlAnswer<Data> {
   readonly data?: Data | null
   readonly errors?: readonly GraphqlError[]
   readonly headers: Headers
+}
+
+/** An answer as it came over the wire, whatever it is. */
+export interface RawAnswer {
+  readonly status: number
+  readonly text: string
+  readonly headers: Headers
+}
+
+export type SubscriptionEvent<Data> = Omit<ExecutionResult<Data>, 'errors'> & { readonly errors?: readonly GraphqlError[] }
+
+/** One subscription on a WebSocket client: `next` waits for an event, `return` completes it. */
+export function subscribeTo<Data, Variables extends Record<string, unknown>>(
+  sockets: Client,
+  document: TypedDocumentNode<Data, Variables>,
+  variables: Variables,
+): AsyncIterableIterator<SubscriptionEvent<Data>> {
+  return sockets.iterate({ query: print(document), variables }) as AsyncIterableIterator<SubscriptionEvent<Data>>
+}
+
+/** The data of the next event of a subscription, which must be there and without errors. */
+export async function nextEvent<Data>(events: AsyncIterator<SubscriptionEvent<Data>>): Promise<Data> {
+  const { value, done } = await events.next()
+  if (done || !value.data || value.errors) throw new Error(`No event came: ${JSON.stringify(value)}`)
+  return value.data
 }
 
 /** A client as a front-end would be: HTTP for queries and mutations, WebSocket for subscriptions. */
@@ -50,6 +75,13 @@ export class GraphqlClient {
       body: typeof body === 'string' ? body : JSON.stringify(body),
     })
     return { ...((await response.json()) as object), status: response.status, headers: response.headers }
+  }
+
+  /** Any request at all to the GraphQL address, and its answer unread. */
+  async raw(init: RequestInit, search = ''): Promise<RawAnswer> {
+    const headers = { ...this.#authorization(), ...(init.headers as Record<string, string> | undefined) }
+    const response = await fetch(`${this.#url}/graphql${search}`, { ...init, headers })
+    return { status: response.status, text: await response.text(), headers: response.headers }
   }
 
   /** A WebSocket client that connects at its first subscription and never retries. */

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
@@ -19,6 +19,8 @@ export default async function setup(project: TestProject): Promise<(() => Promis
     return undefined
   }
   const stateDirectory = await mkdtemp(join(tmpdir(), 'riskgate-test-'))
+  // As root the data would else go to a system directory, where nobody removes them.
+  await chmod(stateDirectory, 0o755)
   const postgres = await startEmbeddedPostgres({ stateDirectory, log: () => {} })
   project.provide('postgresUrl', postgres.url)
   return async () => {

@@ -7,6 +7,7 @@ export const REDIS_SERVER = process.env.TEST_REDIS_SERVER
 
 export interface TestRedis extends AsyncDisposable {
   readonly url: string
+  readonly pid: number
   /** Ends the server at once, as a crash would. */
   kill(): Promise<void>
 }
@@ -25,7 +26,7 @@ export async function startRedis(port?: number): Promise<TestRedis> {
     child.kill('SIGKILL')
     await exited
   }
-  return { url: `redis://127.0.0.1:${chosen}`, kill, [Symbol.asyncDispose]: kill }
+  return { url: `redis://127.0.0.1:${chosen}`, pid: child.pid ?? 0, kill, [Symbol.asyncDispose]: kill }
 }
 
 export async function freePort(): Promise<number> {

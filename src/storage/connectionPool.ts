@@ -1,0 +1,72 @@
+import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js'
+import postgres, { type Sql } from 'postgres'
+
+// Postgres ends a statement of ours at the first; a Postgres that does not even do that by the second is frozen or gone.
+const STATEMENT_TIMEOUT_MS = 1_000
+const DEADLINE_MS = 1_300
+const CONNECT_TIMEOUT_SECONDS = 1
+const LONGEST_RECONNECT_PAUSE_SECONDS = 0.5
+
+export interface ConnectionPoolSettings {
+  readonly url: string
+  readonly size: number
+  readonly warn: (message: string, fields: Record<string, unknown>) => void
+}
+
+/** One generation of connections, as Drizzle and as plain postgres.js. */
+export interface Connections {
+  readonly db: PostgresJsDatabase
+  readonly sql: Sql
+}
+
+/**
+ * Connections with a deadline on every call: postgres.js has none, and a frozen server would hang its callers for ever. At the
+ * deadline the whole pool is replaced.
+ */
+export class ConnectionPool {
+  readonly #settings: ConnectionPoolSettings
+  #connections: Connections
+
+  constructor(settings: ConnectionPoolSettings) {
+    this.#settings = settings
+    this.#connections = this.#open()
+  }
+
+  async run<T>(work: (connections: Connections) => Promise<T>): Promise<T> {
+    const connections = this.#connections
+    let timer: NodeJS.Timeout | undefined
+    const deadline = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        this.#replace(connections)
+        reject(new Error('deadline passed'))
+      }, DEADLINE_MS)
+    })
+    try {
+      return await Promise.race([work(connections), deadline])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#connections.sql.end({ timeout: 1 })
+  }
+
+  #open(): Connections {
+    const sql = postgres(this.#settings.url, {
+      max: this.#settings.size,
+      connect_timeout: CONNECT_TIMEOUT_SECONDS,
+      backoff: attempt => Math.min(0.05 * attempt, LONGEST_RECONNECT_PAUSE_SECONDS),
+      connection: { application_name: `riskgate:${process.pid}`, statement_timeout: STATEMENT_TIMEOUT_MS },
+      onnotice: () => {},
+    })
+    return { sql, db: drizzle(sql, { casing: 'snake_case' }) }
+  }
+
+  #replace(frozen: Connections): void {
+    if (this.#connections !== frozen) return
+    this.#settings.warn('Postgres did not answer in time; its connections are replaced', { deadlineMs: DEADLINE_MS })
+    this.#connections = this.#open()
+    void frozen.sql.end({ timeout: 0 })
+  }
+}

@@ -1,0 +1,71 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import postgres from 'postgres'
+import { postgresErrorCode } from './postgresErrors.js'
+
+// A database that is started together with the gateway is often some seconds behind it.
+const PATIENCE_MS = 10_000
+const PAUSE_MS = 250
+const CONNECT_TIMEOUT_SECONDS = 5
+
+const NOTHING_ANSWERS = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ETIMEDOUT',
+  'CONNECT_TIMEOUT',
+  'CONNECTION_CLOSED',
+])
+/** It starts, recovers or stops, or has no connection left. */
+const NOT_YET = new Set(['57P01', '57P03', '53300'])
+const LOGIN_REFUSED = new Set(['28000', '28P01'])
+const NO_SUCH_DATABASE = '3D000'
+
+/** A database that cannot be used. The message is a sentence that goes on from the name of the setting; it holds no password. */
+export class DatabaseUnusableError extends Error {}
+
+/**
+ * Answers once the database takes a connection. `waiting` is told once when it does not do so at first.
+ * @throws DatabaseUnusableError at once when it refuses the login or is not there, else after 10 s
+ */
+export async function waitForDatabase(url: string, waiting: (code: string) => void): Promise<void> {
+  const deadline = performance.now() + PATIENCE_MS
+  let isTold = false
+  for (;;) {
+    const code = await connectionProblem(url)
+    if (code === undefined) return
+    const mayPass = NOTHING_ANSWERS.has(code) || NOT_YET.has(code)
+    if (!mayPass || performance.now() + PAUSE_MS > deadline) throw new DatabaseUnusableError(sentence(new URL(url), code))
+    if (!isTold) waiting(code)
+    isTold = true
+    await sleep(PAUSE_MS)
+  }
+}
+
+async function connectionProblem(url: string): Promise<string | undefined> {
+  const sql = postgres(url, {
+    max: 1,
+    connect_timeout: CONNECT_TIMEOUT_SECONDS,
+    fetch_types: false,
+    connection: { application_name: 'riskgate:start' },
+    onnotice: () => {},
+  })
+  try {
+    await sql`select 1`
+    return undefined
+  } catch (error) {
+    return postgresErrorCode(error)
+  } finally {
+    await sql.end({ timeout: 0 })
+  }
+}
+
+function sentence({ host, pathname }: URL, code: string): string {
+  if (NOTHING_ANSWERS.has(code)) return `no PostgreSQL answers at ${host} (${code}).`
+  if (NOT_YET.has(code)) return `the PostgreSQL at ${host} does not take connections yet (${code}).`
+  if (LOGIN_REFUSED.has(code)) return `the PostgreSQL at ${host} refuses this user or password.`
+  if (code === NO_SUCH_DATABASE) return `the PostgreSQL at ${host} has no database "${pathname.slice(1)}".`
+  return `the PostgreSQL at ${host} cannot be used (${code}).`
+}

@@ -1,0 +1,200 @@
+import { request } from 'node:http'
+import { SignJWT } from 'jose'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { application } from '../support/applicants.js'
+import { GraphqlClient } from '../support/client.js'
+import { signToken, startGateway, TEST_SECRET, type TestGateway } from '../support/gateway.js'
+import { CANARY, expectRefusal } from './refused.js'
+import { score, storedRows } from './stored.js'
+
+const BODY_LIMIT = 16 * 1024
+const JSON_TYPE = { 'content-type': 'application/json' }
+const VIEWER = JSON.stringify({ query: '{ viewer { id } }' })
+const MUTATION = `mutation { predictRisk(input: {applicantId: "${CANARY}", features: {consumerCredit: {}}}) { replayed } }`
+
+let gateway: TestGateway
+let client: GraphqlClient
+beforeAll(async () => {
+  gateway = await startGateway({ RISKGATE_BODY_LIMIT_BYTES: String(BODY_LIMIT) })
+  client = await gateway.as({ roles: ['ADMIN'] })
+})
+afterAll(() => gateway[Symbol.asyncDispose]())
+
+async function refused(init: RequestInit, search = '', expected = { status: 400, code: 'BAD_REQUEST' }) {
+  const before = await storedRows(gateway)
+  expectRefusal(await client.raw({ method: 'POST', headers: JSON_TYPE, ...init }, search), expected)
+  expect(await storedRows(gateway)).toEqual(before)
+  await expect(score(client, 'after')).resolves.toMatchObject({ applicantId: 'after' })
+}
+
+describe('a request that is none', () => {
+  it.each<[string, RequestInit]>([
+    ['malformed JSON', { body: `{"query": "${CANARY}` }],
+    ['JSON with something behind it', { body: `${VIEWER} ${CANARY}` }],
+    ['the value NaN, which JSON has not', { body: '{"query": "{ viewer { id } }", "variables": {"x": NaN}}' }],
+    ['an empty body', { body: '' }],
+    ['null', { body: 'null' }],
+    ['a number', { body: '5' }],
+    ['a text', { body: `"${CANARY}"` }],
+    ['an object without a query', { body: `{"${CANARY}": 1}` }],
+    ['a query that is no text', { body: '{"query": {"a": 1}}' }],
+    ['a list of operations', { body: `[${VIEWER},${VIEWER}]` }],
+    ['variables as a text', { body: JSON.stringify({ query: '{ viewer { id } }', variables: CANARY }) }],
+    ['variables as a list', { body: JSON.stringify({ query: '{ viewer { id } }', variables: [CANARY] }) }],
+    ['an operation name that is no text', { body: JSON.stringify({ query: '{ viewer { id } }', operationName: { a: CANARY } }) }],
+    ['extensions as a text', { body: JSON.stringify({ query: '{ viewer { id } }', extensions: CANARY }) }],
+    ['a __proto__ in the body', { body: `{"query": "{ viewer { id } }", "__proto__": {"x": "${CANARY}"}}` }],
+    ['a plain text', { headers: { 'content-type': 'text/plain' }, body: VIEWER }],
+    ['XML', { headers: { 'content-type': 'application/xml' }, body: `<${CANARY}/>` }],
+    ['a form', { headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: `query=${CANARY}` }],
+    [
+      'a form with parts',
+      { headers: { 'content-type': 'multipart/form-data; boundary=x' }, body: `--x\r\n\r\n${CANARY}\r\n--x--` },
+    ],
+    ['a content type that is none', { headers: { 'content-type': CANARY }, body: VIEWER }],
+  ])('is refused: %s', (_name, init) => refused(init))
+
+  it.each<[string, string, Record<string, string>]>([
+    ['a mutation', `?query=${encodeURIComponent(MUTATION)}`, { 'apollo-require-preflight': '1' }],
+    ['a query that a page of another origin could send', `?query=${encodeURIComponent('{ viewer { id } }')}`, {}],
+    ['variables that are no JSON', `?query={viewer{id}}&variables={${CANARY}`, { 'apollo-require-preflight': '1' }],
+    ['nothing', '', { 'apollo-require-preflight': '1' }],
+    ['a page for people', '', { accept: 'text/html' }],
+  ])('is refused as GET: %s', (_name, search, headers) => refused({ method: 'GET', headers }, search))
+
+  it('is refused for a method that does nothing here', async () => {
+    for (const method of ['PUT', 'DELETE', 'PATCH'])
+      await refused({ method, body: VIEWER }, '', { status: 404, code: 'NOT_FOUND' })
+  })
+
+  it('is refused with an address that cannot be decoded, which is not repeated', async () => {
+    for (const path of [`/${CANARY}%E0%A4%A`, `/graphql/%${CANARY}`]) {
+      const response = await fetch(`${gateway.url}${path}`)
+      const { status, headers } = response
+      expectRefusal({ status, headers, text: await response.text() }, { status: 400, code: 'BAD_REQUEST' })
+    }
+  })
+})
+
+describe('a body over the limit', () => {
+  const tooLarge = JSON.stringify({ query: '{ viewer { id } }', variables: { x: CANARY.repeat(BODY_LIMIT / CANARY.length) } })
+
+  it('is refused by its announced length', () => refused({ body: tooLarge }, '', { status: 413, code: 'PAYLOAD_TOO_LARGE' }))
+
+  it('is refused while it comes in parts of unannounced length', async () => {
+    const before = await storedRows(gateway)
+    const token = await signToken({ roles: ['ADMIN'] })
+    const answer = await new Promise<{ status: number; text: string }>((resolve, reject) => {
+      const call = request(`${gateway.url}/graphql`, {
+        method: 'POST',
+        headers: { ...JSON_TYPE, authorization: `Bearer ${token}`, 'transfer-encoding': 'chunked' },
+      })
+      call.on('response', async response => {
+        let text = ''
+        for await (const part of response) text += part
+        resolve({ status: response.statusCode ?? 0, text })
+      })
+      call.on('error', reject)
+      call.end(tooLarge)
+    })
+    const headers = new Headers(JSON_TYPE)
+    expectRefusal({ ...answer, headers }, { status: 413, code: 'PAYLOAD_TOO_LARGE' })
+    expect(await storedRows(gateway)).toEqual(before)
+  })
+
+  it('is taken up to the limit', async () => {
+    const query = '{ viewer { id } }'
+    const empty = JSON.stringify({ query, variables: { x: '' } })
+    const { status } = await client.send({ query, variables: { x: 'x'.repeat(BODY_LIMIT - empty.length) } })
+    expect(status).toBe(200)
+  })
+})
+
+describe('a caller without a good token', () => {
+  const secret = Buffer.from(TEST_SECRET)
+  const claims = (alg = 'HS256') =>
+    new SignJWT({ tenant: 'default', roles: ['ADMIN'] }).setProtectedHeader({ alg }).setSubject(CANARY)
+  const signed = (jwt: SignJWT, key = secret) => jwt.sign(key)
+  const complete = () => claims().setIssuer('riskgate').setAudience('riskgate').setExpirationTime('1h')
+  const unsigned = () => {
+    const encode = (part: unknown) => Buffer.from(JSON.stringify(part)).toString('base64url')
+    return `${encode({ alg: 'none' })}.${encode({ iss: 'riskgate', aud: 'riskgate', sub: CANARY, exp: 2e9, roles: ['ADMIN'] })}.`
+  }
+
+  it.each<[string, () => Promise<string | undefined> | string | undefined]>([
+    ['none at all', () => undefined],
+    ['garbage', () => CANARY],
+    ['three parts of garbage', () => `${CANARY}.${CANARY}.${CANARY}`],
+    ['one of another issuer', () => signed(complete().setIssuer('elsewhere'))],
+    ['one for another audience', () => signed(complete().setAudience('elsewhere'))],
+    ['one signed with another key', () => signed(complete(), Buffer.from('another secret, also of 32 bytes or more'))],
+    ['one that has expired', () => signed(complete().setExpirationTime('-60s'))],
+    ['one that never expires', () => signed(claims().setIssuer('riskgate').setAudience('riskgate'))],
+    ['one that is not valid yet', () => signed(complete().setNotBefore('10m'))],
+    ['one without a subject', () => signed(complete().setSubject(''))],
+    ['one that nobody signed', () => unsigned()],
+    [
+      'one with another algorithm',
+      () => signed(claims('HS512').setIssuer('riskgate').setAudience('riskgate').setExpirationTime('1h')),
+    ],
+    [
+      'one that was changed',
+      async () => (await signToken({ roles: ['SCORER'] })).replace(/\.[^.]+\./, `.${Buffer.from('{}').toString('base64url')}.`),
+    ],
+    ['one that is too long', () => 'a'.repeat(9_000)],
+  ])('is UNAUTHENTICATED: %s', async (_name, token) => {
+    const caller = new GraphqlClient(gateway.url, await token())
+    const before = await storedRows(gateway)
+    const introspection = JSON.stringify({ query: '{ __schema { types { name } } }' })
+    const scoring = JSON.stringify({ query: MUTATION })
+    // Whatever the body is: who may not come in learns nothing of it.
+    for (const body of [VIEWER, introspection, scoring, `{"query": "${CANARY}`, 'x'.repeat(BODY_LIMIT + 1)]) {
+      const answer = await caller.raw({ method: 'POST', headers: JSON_TYPE, body })
+      expectRefusal(answer, { status: 401, code: 'UNAUTHENTICATED' })
+      expect(answer.headers.get('www-authenticate')).toBe('Bearer')
+    }
+    expect(await storedRows(gateway)).toEqual(before)
+  })
+
+  it.each(['Basic dGVzdDp0ZXN0', 'Bearer', 'Bearer  ', 'Token abc'])(
+    'is UNAUTHENTICATED with the header %j',
+    async authorization => {
+      const caller = new GraphqlClient(gateway.url, undefined)
+      const answer = await caller.raw({ method: 'POST', headers: { ...JSON_TYPE, authorization }, body: VIEWER })
+      expectRefusal(answer, { status: 401, code: 'UNAUTHENTICATED' })
+    },
+  )
+
+  it('is UNAUTHENTICATED with the token in the address', async () => {
+    const token = await signToken({ roles: ['ADMIN'] })
+    const caller = new GraphqlClient(gateway.url, undefined)
+    const answer = await caller.raw(
+      { method: 'POST', headers: JSON_TYPE, body: VIEWER },
+      `?authorization=Bearer%20${token}&token=${token}`,
+    )
+    expectRefusal(answer, { status: 401, code: 'UNAUTHENTICATED' })
+  })
+
+  it('may look at the schema with a good one', async () => {
+    const { status, data } = await client.send<{ __schema: { queryType: { name: string } } }>({
+      query: '{ __schema { queryType { name } } }',
+    })
+    expect({ status, data }).toEqual({ status: 200, data: { __schema: { queryType: { name: 'Query' } } } })
+  })
+
+  it('is known by its token alone: an unknown role in it gives nothing', async () => {
+    const token = await signed(
+      new SignJWT({ roles: ['ROOT', 'admin', 5] })
+        .setProtectedHeader({ alg: 'HS256' })
+        .setSubject('x')
+        .setIssuer('riskgate')
+        .setAudience('riskgate')
+        .setExpirationTime('1h'),
+    )
+    const { status, errors } = await new GraphqlClient(gateway.url, token).send({
+      query: 'mutation($i: PredictRiskInput!) { predictRisk(input: $i) { replayed } }',
+      variables: { i: application('a') },
+    })
+    expect({ status, errors }).toMatchObject({ status: 403, errors: [{ extensions: { code: 'FORBIDDEN' } }] })
+  })
+})

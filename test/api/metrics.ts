@@ -1,0 +1,17 @@
+import type { TestGateway } from '../support/gateway.js'
+
+/** Sum of the samples of a metric whose labels include these; undefined where there is none. */
+export async function metric(
+  gateway: TestGateway,
+  name: string,
+  labels: Record<string, string> = {},
+): Promise<number | undefined> {
+  const text = await (await fetch(`${gateway.url}/metrics`)).text()
+  const wanted = Object.entries(labels).map(([label, value]) => `${label}="${value}"`)
+  const values = text
+    .split('\n')
+    .map(line => /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line))
+    .filter(sample => sample?.[1] === name && wanted.every(label => sample[2]?.split(',').includes(label)))
+    .map(sample => Number(sample?.[3]))
+  return values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0)
+}

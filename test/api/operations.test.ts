@@ -1,0 +1,178 @@
+import { existsSync } from 'node:fs'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { application, HIGH_RISK, LOW_RISK } from '../support/applicants.js'
+import { startGateway, type TestGateway } from '../support/gateway.js'
+import { HistoryDocument, PredictRiskBatchDocument, PredictRiskDocument } from './generated/operations.js'
+import { metric } from './metrics.js'
+import { score } from './stored.js'
+
+let gateway: TestGateway
+beforeAll(async () => {
+  gateway = await startGateway()
+})
+afterAll(() => gateway[Symbol.asyncDispose]())
+
+const get = (path: string, init?: RequestInit) => fetch(`${gateway.url}${path}`, { redirect: 'manual', ...init })
+
+describe('health', () => {
+  it('is alive and ready, without a token', async () => {
+    const [alive, ready] = [await get('/healthz'), await get('/readyz')]
+    expect({ status: alive.status, body: await alive.json() }).toEqual({ status: 200, body: { status: 'ok' } })
+    expect({ status: ready.status, body: await ready.json() }).toEqual({ status: 200, body: { status: 'ready', reasons: [] } })
+  })
+
+  it('is not ready, but alive, where a commit could be lost', async () => {
+    const { sql, url } = gateway.database
+    const name = new URL(url).pathname.slice(1)
+    await sql.unsafe(`alter database ${name} set synchronous_commit = off`)
+    await using other = await startGateway({}, gateway.database)
+    await sql.unsafe(`alter database ${name} reset synchronous_commit`)
+    const [alive, ready] = [await fetch(`${other.url}/healthz`), await fetch(`${other.url}/readyz`)]
+    expect([alive.status, ready.status]).toEqual([200, 503])
+    expect(await ready.json()).toMatchObject({ status: 'not ready', reasons: [expect.stringContaining('synchronous_commit')] })
+  })
+})
+
+describe('metrics', () => {
+  it('count requests, runs of the model, commits and predictions by band, and show the queues', async () => {
+    await using fresh = await startGateway()
+    const scorer = await fresh.as({ roles: ['SCORER'] })
+    for (let i = 0; i < 3; i++) await score(scorer, `low-${i}`, LOW_RISK)
+    await score(scorer, 'high', HIGH_RISK)
+    const once = { ...application('once'), idempotencyKey: 'once' }
+    for (let i = 0; i < 2; i++) await scorer.data(PredictRiskDocument, { input: once })
+    await scorer.request(PredictRiskDocument, { input: application('bad', { ...LOW_RISK, home: 'castle' }) })
+    await scorer.data(PredictRiskBatchDocument, { items: [application('a', HIGH_RISK), application('b', HIGH_RISK)] })
+    await scorer.data(HistoryDocument, {})
+    await scorer.send({ query: '{ nothing }' })
+
+    const of = (name: string, labels = {}) => metric(fresh, `riskgate_${name}`, labels)
+    const requests = (operation: string, code: string) => of('request_duration_seconds_count', { operation, code })
+    expect(await requests('predictRisk', 'OK')).toBe(6)
+    expect(await requests('predictRisk', 'BAD_USER_INPUT')).toBe(1)
+    expect(await requests('predictRiskBatch', 'OK')).toBe(1)
+    expect(await requests('predictions', 'OK')).toBe(1)
+    expect(await requests('none', 'GRAPHQL_VALIDATION_FAILED')).toBe(1)
+    // Each call in turn makes a run and a statement of its own: 4 scores, 2 of one key, 1 batch.
+    expect(await of('scoring_duration_seconds_count', { model: 'consumer-credit', version: '2' })).toBe(7)
+    expect(await of('commit_duration_seconds_count')).toBe(7)
+    expect(await of('commit_rows_sum')).toBe(8)
+    expect(await of('predictions_total', { band: 'T2' })).toBe(4)
+    expect(await of('predictions_total', { band: 'T8', model: 'consumer-credit', version: '2' })).toBe(3)
+    expect(await of('predictions_total')).toBe(7)
+    expect(await of('queue_length', { queue: 'scoring' })).toBe(0)
+    expect(await of('queue_length', { queue: 'commit' })).toBe(0)
+    expect(await of('alert_subscribers')).toBe(0)
+    expect(await of('process_cpu_seconds_total')).toBeGreaterThan(0)
+  })
+
+  it('have labels of closed lists only: what callers write makes none', async () => {
+    const scorer = await gateway.as({ roles: ['SCORER'], subject: 'label-subject', tenant: 'label-tenant' })
+    await score(scorer, 'label-applicant')
+    for (const query of ['query label_name { label_alias: viewer { id } }', '{ label_field }', '{ label'])
+      await scorer.send({ query })
+    const response = await get('/metrics')
+    expect(response.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/)
+    expect(await response.text()).not.toContain('label')
+  })
+})
+
+describe('the id of a request', () => {
+  it.each(['abc', '0af7651916cd43dd8448eb211c80319c', 'a.b_c-1', 'x'.repeat(64)])(
+    'is the one given, where it is plain: %s',
+    async id => {
+      for (const path of ['/healthz', '/nowhere', '/graphql']) {
+        const { headers } = await get(path, { headers: { 'x-request-id': id } })
+        expect(headers.get('x-request-id')).toBe(id)
+      }
+    },
+  )
+
+  it.each(['', 'with space', '<script>', 'x'.repeat(65), 'a;b', 'é', '{"a":1}'])('is a new one in place of %j', async id => {
+    const { headers } = await get('/healthz', { headers: { 'x-request-id': id } })
+    expect(headers.get('x-request-id')).toMatch(/^[0-9a-f]{8}-[0-9a-f-]{27}$/)
+  })
+
+  it('is a new one for each request without', async () => {
+    const ids = await Promise.all(Array.from({ length: 20 }, async () => (await get('/healthz')).headers.get('x-request-id')))
+    expect(new Set(ids).size).toBe(20)
+  })
+})
+
+describe('the playground', () => {
+  it('is built', () => {
+    // `npm run build` makes it, which `npm test` runs first.
+    expect(existsSync(new URL('../../dist/web/playground/index.html', import.meta.url))).toBe(true)
+  })
+
+  it('is served with a policy that keeps every request at this origin', async () => {
+    const response = await get('/playground')
+    expect(response.status).toBe(200)
+    expect(response.headers.get('content-type')).toMatch(/^text\/html/)
+    const policy = response.headers.get('content-security-policy') ?? ''
+    expect(policy).toContain("default-src 'self'")
+    expect(policy).toContain("script-src 'self'")
+    expect(policy).toContain("frame-ancestors 'none'")
+    expect(policy).not.toMatch(/https?:|\*|unsafe-eval|script-src[^;]*unsafe-inline/)
+    expect(response.headers.get('x-content-type-options')).toBe('nosniff')
+  })
+
+  it('has every asset that it names, and that its styles and scripts name, and none elsewhere', async () => {
+    const html = await (await get('/playground')).text()
+    const waiting = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, address]) => address ?? '')
+    expect(waiting.some(address => address.endsWith('.js'))).toBe(true)
+    expect(waiting.some(address => address.endsWith('.css'))).toBe(true)
+    const seen = new Set<string>()
+    for (let address = waiting.pop(); address !== undefined; address = waiting.pop()) {
+      if (seen.has(address) || address.startsWith('data:')) continue
+      seen.add(address)
+      expect(address).toMatch(/^\/(?!\/)/)
+      const response = await get(address)
+      expect({ address, status: response.status }).toEqual({ address, status: 200 })
+      if (!address.startsWith('/assets/')) continue
+      expect(response.headers.get('cache-control')).toContain('immutable')
+      const text = await response.text()
+      if (address.endsWith('.css')) waiting.push(...[...text.matchAll(/url\(["']?([^"')]+)["']?\)/g)].map(([, url]) => url ?? ''))
+      // Chunks and workers that are loaded later.
+      if (address.endsWith('.js')) {
+        waiting.push(
+          ...[...text.matchAll(/["'`](?:\.?\/)?(?:assets\/)?([\w.-]+-[\w-]{8}\.(?:js|css))["'`]/g)].map(
+            ([, name]) => `/assets/${name}`,
+          ),
+        )
+      }
+    }
+    expect(seen.size).toBeGreaterThan(2)
+  })
+
+  it('is where the bare address leads', async () => {
+    const { status, headers } = await get('/')
+    expect({ status, location: headers.get('location') }).toEqual({ status: 302, location: '/playground' })
+  })
+})
+
+describe('an address where there is nothing', () => {
+  it.each([
+    '/nowhere',
+    '/graphql/x',
+    '/assets/none.js',
+    '/assets/',
+    '/assets/..%2f..%2fpackage.json',
+    '/playground/../../package.json',
+    '/.env',
+    '/metrics/x',
+  ])('answers NOT_FOUND in JSON: %s', async path => {
+    const response = await get(path)
+    expect(response.status).toBe(404)
+    expect(response.headers.get('content-type')).toMatch(/^application\/json/)
+    expect(await response.json()).toEqual({
+      errors: [{ message: 'There is nothing at this address.', extensions: { code: 'NOT_FOUND' } }],
+    })
+  })
+
+  it('is also where a known one is asked in another way', async () => {
+    for (const path of ['/healthz', '/readyz', '/metrics', '/playground']) {
+      expect((await get(path, { method: 'POST' })).status).toBe(404)
+    }
+  })
+})

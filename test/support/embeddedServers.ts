@@ -1,0 +1,106 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { createInterface } from 'node:readline'
+import postgres from 'postgres'
+import { build } from 'vite'
+import { afterAll, afterEach } from 'vitest'
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/storage/embedded.js'
+import { endProcess, present } from './process.js'
+
+export const isRoot = process.getuid?.() === 0
+
+/** Embedded servers of one test file: whatever a test started is ended after it, its directories are removed after the last. */
+export function embeddedServers() {
+  const root = mkdtempSync(join(tmpdir(), 'riskgate-embedded-'))
+  // mkdtemp makes 0700; the tests of an open path need it open, the one of a closed path makes its own.
+  chmodSync(root, 0o755)
+  const undo: (() => unknown)[] = []
+  const messages: string[] = []
+  let count = 0
+
+  afterEach(async () => {
+    for (const step of undo.splice(0).reverse()) await step()
+    messages.length = 0
+  }, 30_000)
+  // Each database is a thousand files, of which some disks remove no more than a few per millisecond.
+  afterAll(() => rmSync(root, { recursive: true, force: true }), 60_000)
+
+  const helpers = {
+    root,
+    /** What the servers logged in this test. */
+    messages,
+    /** Runs at the end of the test, the last one first. */
+    defer: (...steps: (() => unknown)[]) => undo.push(...steps),
+    newState(): string {
+      const state = join(root, String(++count), '.riskgate')
+      mkdirSync(dirname(state))
+      // Whatever a failed test left running is ended by the pid in its own lock file.
+      undo.push(() => endProcess(lockedPid(join(state, 'postgres')), 'SIGQUIT'))
+      return state
+    },
+    async start(stateDirectory: string, binDirectory?: string): Promise<EmbeddedPostgres> {
+      const bin = binDirectory === undefined ? {} : { binDirectory }
+      const server = await startEmbeddedPostgres({ stateDirectory, ...bin, log: message => messages.push(message) })
+      undo.push(() => server.stop())
+      return server
+    },
+    connect(server: { url: string }, name = 'test'): postgres.Sql {
+      const sql = postgres(server.url, { max: 1, onnotice: () => undefined, connection: { application_name: name } })
+      undo.push(() => sql.end({ timeout: 0 }))
+      return sql
+    },
+    answers(server: { url: string }): Promise<boolean> {
+      return helpers.connect(server)`select 1`.then(
+        () => true,
+        () => false,
+      )
+    },
+    /** A process that starts the embedded server of a state directory, from a bundle in `directory`. */
+    launchOwner(directory: string, state: string): ChildProcess {
+      const stdio = ['ignore', 'pipe', 'inherit'] as const
+      const owner = spawn(process.execPath, [join(directory, 'owner.mjs'), state], { detached: true, stdio: [...stdio] })
+      undo.push(() => endProcess(owner.pid, 'SIGKILL'))
+      return owner
+    },
+    async spawnOwner(directory: string, state: string): Promise<{ owner: ChildProcess; url: string }> {
+      const owner = helpers.launchOwner(directory, state)
+      const [url] = (await once(createInterface(present(owner.stdout)), 'line')) as [string]
+      return { owner, url }
+    },
+  }
+  return helpers
+}
+
+/** The pid in the lock file of a data directory. */
+export function lockedPid(data: string): number | undefined {
+  const path = join(data, 'postmaster.pid')
+  return existsSync(path) ? Number(readFileSync(path, 'utf8').split('\n')[0]) : undefined
+}
+
+export function postmasterPid(data: string): number {
+  return present(lockedPid(data), 'postmaster')
+}
+
+/** Bundles a program that owns an embedded server, for a node that reads no TypeScript. */
+export async function bundleOwner(directory: string): Promise<void> {
+  await build({
+    configFile: false,
+    logLevel: 'silent',
+    ssr: { noExternal: true },
+    build: {
+      ssr: join(import.meta.dirname, '../../src/storage/embedded.ts'),
+      outDir: directory,
+      rolldownOptions: { output: { entryFileNames: 'embedded.mjs' } },
+    },
+  })
+  writeFileSync(
+    join(directory, 'owner.mjs'),
+    `import { startEmbeddedPostgres } from './embedded.mjs'
+    const server = await startEmbeddedPostgres({ stateDirectory: process.argv[2], log: () => undefined })
+    console.log(server.url)
+    process.once('SIGTERM', () => server.stop())`,
+  )
+}

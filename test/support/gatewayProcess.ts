@@ -1,0 +1,134 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { GraphqlClient } from './client.js'
+import { type Caller, signToken, TEST_SECRET } from './gateway.js'
+
+const MAIN = join(import.meta.dirname, '../../dist/main.js')
+const MODELS = join(import.meta.dirname, '../../models')
+
+export interface Exit {
+  readonly status: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface GatewayProcess extends AsyncDisposable {
+  readonly url: string
+  readonly pid: number
+  /** Resolves when it has ended, with all that it printed. */
+  readonly exited: Promise<Exit>
+  /** Whether it still runs. */
+  readonly isRunning: boolean
+  /** What it printed so far, one parsed JSON line an entry. */
+  log(): Record<string, unknown>[]
+  as(caller: Caller): Promise<GraphqlClient>
+  /** SIGTERM, as an orchestrator does. */
+  stop(): Promise<Exit>
+  /** SIGKILL: no goodbye. */
+  kill(): Promise<Exit>
+}
+
+type Environment = Record<string, string>
+
+interface Started {
+  readonly child: ChildProcess
+  readonly exited: Promise<Exit>
+  readonly stdout: () => string
+}
+
+/** Starts `riskgate` as its users do and waits until it serves. Needs `npm run build`. */
+export async function spawnGateway(environment: Environment, { cwd }: { cwd?: string } = {}): Promise<GatewayProcess> {
+  const settings = { RISKGATE_PORT: '0', RISKGATE_MODELS_DIR: MODELS, RISKGATE_DRAIN_MS: '0', ...environment }
+  const started = launch([], settings, cwd)
+  const { child, exited, stdout } = started
+  const url = await waitForLine(started, 'riskgate serves').then(line => String(line.url))
+  const end = (signal: NodeJS.Signals) => {
+    child.kill(signal)
+    return exited
+  }
+  return {
+    url,
+    pid: child.pid ?? 0,
+    exited,
+    get isRunning() {
+      return child.exitCode === null && child.signalCode === null
+    },
+    log: () => parseLines(stdout()),
+    as: async caller => new GraphqlClient(url, await signToken(caller)),
+    stop: () => end('SIGTERM'),
+    kill: () => end('SIGKILL'),
+    async [Symbol.asyncDispose]() {
+      await end('SIGKILL')
+    },
+  }
+}
+
+/** A gateway process that may not have begun to serve. */
+export function launchGateway(environment: Environment) {
+  const started = launch([], { RISKGATE_PORT: '0', RISKGATE_MODELS_DIR: MODELS, ...environment })
+  return {
+    exited: started.exited,
+    stop: () => started.child.kill('SIGTERM'),
+    /** Waits for a line of its log. */
+    logged: (message: string) => waitForLine(started, message),
+    async [Symbol.asyncDispose]() {
+      started.child.kill('SIGKILL')
+      await started.exited
+    },
+  }
+}
+
+/** Runs a command of `riskgate` to its end. */
+export function runCommand(arguments_: string[], environment: Environment = {}, cwd?: string): Promise<Exit> {
+  return launch(arguments_, { RISKGATE_MODELS_DIR: MODELS, ...environment }, cwd).exited
+}
+
+/** The settings that make tokens of `signToken` valid. */
+export const TEST_KEY: Environment = { RISKGATE_JWT_SECRET: TEST_SECRET }
+
+/** The dev.json that a gateway without configuration has written. */
+export function readDevelopmentFile(stateDirectory: string): { url: string; tokens: Record<string, string> } {
+  return JSON.parse(readFileSync(join(stateDirectory, 'dev.json'), 'utf8')) as { url: string; tokens: Record<string, string> }
+}
+
+function launch(arguments_: string[], environment: Environment, cwd = process.cwd()): Started {
+  // Nothing of the environment of the tests reaches it.
+  const env = { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', ...environment }
+  const child = spawn(process.execPath, [MAIN, ...arguments_], { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] })
+  let [stdout, stderr] = ['', '']
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text
+  })
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text
+  })
+  const exited = once(child, 'close').then(([status, signal]) => ({ status, signal, stdout, stderr }))
+  return { child, exited, stdout: () => stdout }
+}
+
+async function waitForLine({ child, exited, stdout }: Started, message: string): Promise<Record<string, unknown>> {
+  const found = () => parseLines(stdout()).find(({ msg }) => msg === message)
+  const ended = exited.then(({ status, stderr }) => {
+    throw new Error(`The gateway ended with ${status} before "${message}": ${stderr}`)
+  })
+  const printed = new Promise<Record<string, unknown>>(resolve => {
+    const look = () => {
+      const line = found()
+      if (!line) return
+      child.stdout?.off('data', look)
+      resolve(line)
+    }
+    child.stdout?.on('data', look)
+    look()
+  })
+  return Promise.race([printed, ended])
+}
+
+function parseLines(text: string): Record<string, unknown>[] {
+  // The last piece may be half a line.
+  const lines = text.split('\n').slice(0, -1)
+  return lines.filter(line => line.startsWith('{')).map(line => JSON.parse(line) as Record<string, unknown>)
+}

@@ -1,0 +1,45 @@
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { lockedPid } from './embeddedServers.js'
+import { endProcess, present } from './process.js'
+
+export interface StateDirectory extends AsyncDisposable {
+  readonly path: string
+  /** Of the PostgreSQL that runs here. */
+  postmaster(): number
+  /** The postmaster and all its children. */
+  postgresProcesses(): number[]
+}
+
+/** A state directory for gateways of a test. What still runs in it at the end is ended. */
+export function newStateDirectory(): StateDirectory {
+  const path = mkdtempSync(join(tmpdir(), 'riskgate-process-'))
+  // As root the data would else go to a system directory, where nobody removes them.
+  chmodSync(path, 0o755)
+  const data = join(path, 'postgres')
+  const postmaster = () => present(lockedPid(data), 'postmaster')
+  return {
+    path,
+    postmaster,
+    postgresProcesses: () => [postmaster(), ...childrenOf(postmaster())],
+    async [Symbol.asyncDispose]() {
+      await endProcess(lockedPid(data), 'SIGQUIT')
+      rmSync(path, { recursive: true, force: true })
+    },
+  }
+}
+
+function childrenOf(parent: number): number[] {
+  return readdirSync('/proc')
+    .filter(name => /^\d+$/.test(name) && parentOf(name) === parent)
+    .map(Number)
+}
+
+function parentOf(pid: string): number | undefined {
+  try {
+    return Number(/\) \S (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1])
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,70 @@
+import { uuidv7obj } from 'uuidv7'
+import type { NewPrediction, Prediction } from '../../src/scoring/prediction.js'
+import { AlertStore } from '../../src/storage/alertStore.js'
+import { Database } from '../../src/storage/database.js'
+import { HistoryStore } from '../../src/storage/historyStore.js'
+import { migrateDatabase } from '../../src/storage/migrate.js'
+import { type Committed, PredictionStore } from '../../src/storage/predictionStore.js'
+
+export interface TestStores extends AsyncDisposable {
+  readonly database: Database
+  readonly predictions: PredictionStore
+  readonly alerts: AlertStore
+  readonly history: HistoryStore
+  /** Rows of each statement that was committed. */
+  readonly commits: number[]
+  readonly warnings: string[]
+}
+
+/** The stores of one gateway over a database, which is brought up to date first. */
+export async function openStores(url: string, committed: Committed = async () => {}): Promise<TestStores> {
+  await migrateDatabase(url)
+  const warnings: string[] = []
+  const commits: number[] = []
+  const database = new Database({ url, poolSize: 10, warn: message => warnings.push(message) })
+  return {
+    database,
+    predictions: new PredictionStore({ database, committed, observeCommit: (_seconds, rows) => commits.push(rows) }),
+    alerts: new AlertStore(database),
+    history: new HistoryStore(database),
+    commits,
+    warnings,
+    [Symbol.asyncDispose]: () => database.close(),
+  }
+}
+
+/** A scored application; high risk unless told otherwise, without a key unless one is given. */
+export function newPrediction({
+  key,
+  digest = 'd',
+  ...given
+}: Partial<Prediction> & { key?: string; digest?: string } = {}): NewPrediction {
+  const uuid = uuidv7obj()
+  const milliseconds = Number.parseInt(uuid.toHex().slice(0, 12), 16)
+  return {
+    prediction: {
+      id: uuid.toString(),
+      tenant: 'default',
+      applicantId: 'applicant',
+      model: 'consumer-credit',
+      modelVersion: '2',
+      probability: 0.75,
+      band: 'T8',
+      highRisk: true,
+      channel: null,
+      createdAt: new Date(milliseconds),
+      requestedBy: 'web-shop',
+      ...given,
+    },
+    features: { income: 100 },
+    idempotency: key === undefined ? undefined : { key, digest },
+  }
+}
+
+/** An id made at that instant. */
+export function idAt(instant: Date): string {
+  const milliseconds = instant.getTime().toString(16).padStart(12, '0')
+  const random = uuidv7obj().toHex().slice(12)
+  const hex = milliseconds + random
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-')
+}
