@@ -147,6 +147,10 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop): Retur
       const { id, tenant } = principal
       logger.info({ requestId, operation, code, durationMs: Math.round(seconds * 1e5) / 100, principal: id, tenant }, 'request')
     },
+    refused: ({ code, requestId, seconds }) => {
+      metrics.requestSeconds.observe({ operation: 'none', code }, seconds)
+      logger.info({ requestId, code }, 'request refused')
+    },
   }).catch((error: unknown) => {
     throw listenProblem(error, config)
   })

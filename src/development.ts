@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { link, mkdir, readFile, rename, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ROLES } from './auth/principal.js'
 import type { Tokens } from './auth/tokens.js'
@@ -12,11 +12,13 @@ export async function developmentKey(stateDirectory: string): Promise<Uint8Array
   // 711, not 700: an embedded Postgres of another uid lives below.
   await mkdir(stateDirectory, { recursive: true, mode: 0o711 })
   const file = join(stateDirectory, 'signing.key')
-  try {
-    await writeFile(file, randomBytes(KEY_BYTES), { mode: 0o600, flag: 'wx' })
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-  }
+  const draft = `${file}.${process.pid}`
+  // Written aside and linked: whoever comes at the same time, or after a crash, never reads half a key, and all read the same.
+  await writeFile(draft, randomBytes(KEY_BYTES), { mode: 0o600 })
+  await link(draft, file).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error
+  })
+  await unlink(draft)
   return readFile(file)
 }
 

@@ -5,8 +5,6 @@ export const ERROR_CODES = {
   GRAPHQL_VALIDATION_FAILED: { status: 400, retryable: false },
   BAD_USER_INPUT: { status: 400, retryable: false },
   BAD_CURSOR: { status: 400, retryable: false },
-  CURSOR_EXPIRED: { status: 410, retryable: false },
-  QUERY_TOO_COMPLEX: { status: 400, retryable: false },
   SUBSCRIPTION_REQUIRES_WEBSOCKET: { status: 400, retryable: false },
   UNAUTHENTICATED: { status: 401, retryable: false },
   FORBIDDEN: { status: 403, retryable: false },

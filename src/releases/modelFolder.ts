@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { z } from 'zod'
 import { contractSchema, type ModelContract } from '../scoring/contract.js'
 import { contractViolations, type ModelManifest, manifestSchema } from '../scoring/manifest.js'
@@ -40,8 +40,12 @@ export async function loadModelFolder(options: ModelFolderOptions): Promise<Mode
   const loaded = await Promise.allSettled(names.map(name => loadModel(join(options.directory, name), options)))
   const problems = loaded.flatMap(result => (result.status === 'rejected' ? problemsOf(result.reason) : []))
   if (names.length === 0) problems.push(`RISKGATE_MODELS_DIR: ${options.directory} holds no model.`)
+  const entries = loaded.flatMap(result => (result.status === 'fulfilled' ? [result.value] : []))
+  const fields = entries.map(({ contract }) => contract.inputField)
+  const twice = fields.find((field, i) => fields.indexOf(field) !== i)
+  if (twice !== undefined) problems.push(`${options.directory}: two models have the inputField ${twice}.`)
   if (problems.length > 0) throw new ModelFolderError(problems)
-  return new ModelRegistry(loaded.flatMap(result => (result.status === 'fulfilled' ? [result.value] : [])))
+  return new ModelRegistry(entries)
 }
 
 /** The contracts alone: what the GraphQL schema is made of. */
@@ -52,11 +56,17 @@ export async function loadContracts(directory: string): Promise<ModelContract[]>
 
 async function loadModel(directory: string, options: ModelFolderOptions): Promise<ModelEntry> {
   const contract = await readJson(join(directory, 'contract.json'), contractSchema)
+  if (contract.name !== basename(directory)) {
+    throw new ModelFolderError([`${join(directory, 'contract.json')}: name must be that of its folder.`])
+  }
   const championVersion = (await readFile(join(directory, CHAMPION_FILE), 'utf8')).trim()
   const versions: VersionEntry[] = []
   let champion: Release | undefined
   for (const folder of (await subfolders(directory)).sort()) {
     const manifest = await readJson(join(directory, folder, 'manifest.json'), manifestSchema)
+    if (manifest.version !== folder) {
+      throw new ModelFolderError([`${join(directory, folder, 'manifest.json')}: version must be that of its folder.`])
+    }
     const isChampion = manifest.version === championVersion
     const { release, problem } = await loadVersion(join(directory, folder), contract, manifest, options)
     if (isChampion && problem !== undefined) throw new ModelFolderError([problem])

@@ -11,22 +11,31 @@ const graphqlName = z
 const described = { name: graphqlName, required: z.boolean(), description: bilingual }
 const numeric = { ...described, minimum: z.number().optional(), maximum: z.number().optional(), unit: text.optional() }
 
+const isRange = ({ minimum, maximum }: { minimum?: number | undefined; maximum?: number | undefined }) =>
+  minimum === undefined || maximum === undefined || minimum <= maximum
+const isDistinct = (values: readonly string[]) => new Set(values).size === values.length
+
 const feature = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('NUMBER'), ...numeric }),
-  z.strictObject({ kind: z.literal('INTEGER'), ...numeric }),
+  z.strictObject({ kind: z.literal('NUMBER'), ...numeric }).refine(isRange, 'has a minimum above its maximum'),
+  z.strictObject({ kind: z.literal('INTEGER'), ...numeric }).refine(isRange, 'has a minimum above its maximum'),
   z.strictObject({ kind: z.literal('BOOLEAN'), ...described }),
-  z.strictObject({ kind: z.literal('CATEGORY'), ...described, categories: z.array(text).min(1) }),
+  z.strictObject({
+    kind: z.literal('CATEGORY'),
+    ...described,
+    categories: z.array(text).min(1).refine(isDistinct, 'holds one twice'),
+  }),
 ])
 
 /** The shape of models/<name>/contract.json: which features a model takes, and what a value of each may be. */
 export const contractSchema = z.strictObject({
   name: z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, 'must be a kebab-case name'),
-  inputField: graphqlName,
+  // ModelFeaturesInput is the type of all models together.
+  inputField: graphqlName.refine(name => name !== 'model', 'is taken'),
   description: bilingual,
   features: z
     .array(feature)
     .min(1)
-    .refine(features => new Set(features.map(({ name }) => name)).size === features.length, 'has two features of one name'),
+    .refine(features => isDistinct(features.map(({ name }) => name)), 'has two features of one name'),
 })
 
 export type ModelContract = z.infer<typeof contractSchema>

@@ -13,8 +13,8 @@ const SESSION_OPTIONS: InferenceSession.SessionOptions = {
   intraOpNumThreads: 1,
   interOpNumThreads: 1,
   graphOptimizationLevel: 'all',
-  // Errors only: warnings of the runtime go to stderr past the logger.
-  logSeverityLevel: 3,
+  // Fatal errors only: the runtime writes to stderr past the logger, and may name values. Errors come as exceptions all the same.
+  logSeverityLevel: 4,
 }
 
 /** A model version in memory, ready to score. */
@@ -34,14 +34,10 @@ export class OnnxModel {
     const { bytes, tensorOf } = dropZipMap(file)
     const session = await InferenceSession.create(bytes, SESSION_OPTIONS)
     const outputName = tensorOf.get(onnx.output.name) ?? onnx.output.name
-    const declared = new Set(onnx.inputs.map(({ name }) => name))
-    const undeclared = session.inputNames.filter(name => !declared.has(name))
-    const unknown = [...declared].filter(name => !session.inputNames.includes(name))
-    if (undeclared.length > 0 || unknown.length > 0 || !session.outputNames.includes(outputName)) {
+    const problems = graphProblems(session, onnx, outputName)
+    if (problems.length > 0) {
       await session.release()
-      throw new Error(
-        `the graph's inputs (${session.inputNames.join(', ')}) and outputs (${session.outputNames.join(', ')}) are not those of the manifest`,
-      )
+      throw new Error(problems.join('; '))
     }
     return new OnnxModel(session, onnx, outputName)
   }
@@ -77,6 +73,29 @@ export class OnnxModel {
     }
     return Array.from({ length: rows }, (_, row) => asProbability(data[row * width + column] as number))
   }
+}
+
+/** Where the graph is not the one that the manifest describes. */
+function graphProblems(
+  { inputMetadata, outputNames }: InferenceSession,
+  { inputs }: ModelManifest['onnx'],
+  output: string,
+): string[] {
+  const described = new Map(inputs.map(({ name, type, columns }) => [name, `${type} [N, ${columns.length}]`]))
+  const problems = inputMetadata.flatMap(input => {
+    const width = input.isTensor ? input.shape.at(-1) : undefined
+    // A width that the graph leaves open is a name, often an empty one.
+    const columns =
+      typeof width === 'number' && width > 0 ? width : inputs.find(({ name }) => name === input.name)?.columns.length
+    const actual = input.isTensor ? `${input.type} [N, ${columns}]` : 'no tensor'
+    const wanted = described.get(input.name)
+    described.delete(input.name)
+    if (wanted === undefined) return [`its input ${input.name} is not in the manifest`]
+    return wanted === actual ? [] : [`its input ${input.name} is ${actual}, in the manifest ${wanted}`]
+  })
+  for (const name of described.keys()) problems.push(`it has no input ${name}`)
+  if (!outputNames.includes(output)) problems.push(`it has no output ${output}`)
+  return problems
 }
 
 function asProbability(value: number): number | AppError {

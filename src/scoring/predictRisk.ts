@@ -8,8 +8,9 @@ import type { Release, Releases } from './release.js'
 
 export const MAX_BATCH_ROWS = 100
 
-const APPLICANT_ID = /^[\p{L}\p{N}\p{P}\p{S}\p{Zs}]{1,128}$/u
-const CHANNEL = /^[\p{L}\p{N}\p{P}\p{S}\p{Zs}]{1,32}$/u
+// Letters with their marks, digits, punctuation, symbols and spaces, but not spaces alone.
+const APPLICANT_ID = /^(?=.*\S)[\p{L}\p{M}\p{N}\p{P}\p{S}\p{Zs}]{1,128}$/u
+const CHANNEL = /^(?=.*\S)[\p{L}\p{M}\p{N}\p{P}\p{S}\p{Zs}]{1,32}$/u
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/
 
 /** Scores applications and stores them: the main job. */

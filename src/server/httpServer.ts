@@ -8,7 +8,7 @@ import { createApollo, type GatewayContext, type OperationReport } from './apoll
 import type { ReportUnexpected } from './formatError.js'
 import { type OperationsOptions, serveOperations } from './operations.js'
 import { servePlayground } from './playground.js'
-import { answerBadAddress, answerErrors, requestId } from './requests.js'
+import { answerBadAddress, answerErrors, type ObserveRefusal, requestId } from './requests.js'
 import { serveSubscriptions } from './webSocket.js'
 
 const GRAPHQL_PATH = '/graphql'
@@ -26,6 +26,7 @@ export interface HttpServerOptions {
   readonly operations: OperationsOptions
   readonly report: ReportUnexpected
   readonly observe: (report: OperationReport) => void
+  readonly refused: ObserveRefusal
 }
 
 export interface HttpServer {
@@ -52,7 +53,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     forceCloseConnections: 'idle',
     frameworkErrors: answerBadAddress,
   })
-  answerErrors(server, report)
+  answerErrors(server, report, options.refused)
   server.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff')
     if (isDraining) reply.header('connection', 'close')

@@ -19,13 +19,20 @@ export function requestId({ headers }: Pick<IncomingMessage, 'headers'>): string
   return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
 }
 
+/** Told of each request that was answered with an error before it came to GraphQL. */
+export type ObserveRefusal = (refusal: { readonly code: string; readonly requestId: string; readonly seconds: number }) => void
+
 /** Answers whatever fails outside of GraphQL in the same form as GraphQL does. */
-export function answerErrors(server: FastifyInstance, report: ReportUnexpected): void {
+export function answerErrors(server: FastifyInstance, report: ReportUnexpected, refused: ObserveRefusal): void {
+  const refuse = (reply: FastifyReply, error: AppError): FastifyReply => {
+    refused({ code: error.code, requestId: reply.request.id, seconds: reply.elapsedTime / 1_000 })
+    return send(reply, error)
+  }
   server.setErrorHandler((error: Error & { code?: string; statusCode?: number }, _request, reply) => {
     const known = error instanceof AppError ? error : OUR_ERROR_BY_FASTIFY_CODE[error.code ?? '']?.()
-    if (known) return send(reply, known)
+    if (known) return refuse(reply, known)
     if (error.statusCode !== undefined && error.statusCode < 500) {
-      return send(reply, new AppError('BAD_REQUEST', 'The request is not one that this server understands.'))
+      return refuse(reply, new AppError('BAD_REQUEST', 'The request is not one that this server understands.'))
     }
     return reply.code(500).send({ errors: [publicError({ message: '' }, error, report)] })
   })

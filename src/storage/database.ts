@@ -1,6 +1,6 @@
 import { AppError } from '../errors.js'
 import { ConnectionPool, type Connections } from './connectionPool.js'
-import { isNotSent, isOutcomeUnknown, isTooSlow, postgresErrorCode } from './postgresErrors.js'
+import { isNotSent, isOutcomeUnknown, isTooSlow, isUnstorableText, postgresErrorCode } from './postgresErrors.js'
 
 export type { Connections }
 

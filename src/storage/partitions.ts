@@ -6,8 +6,6 @@ const MONTHS_AHEAD = 2
 // A UUIDv7 has 48 bits for its time.
 const LAST_MILLISECOND = 2 ** 48 - 1
 const CHECK_MS = 12 * 3600 * 1_000
-// Any number but that of the migrations, the same in every gateway.
-const PARTITION_LOCK = 7_475_002_418
 
 /** Creates the monthly partitions of predictions around `now`, the month before included. Safe to repeat, and from several gateways. */
 export async function ensurePartitions(sql: Sql, now: Date): Promise<void> {
@@ -17,11 +15,15 @@ export async function ensurePartitions(sql: Sql, now: Date): Promise<void> {
     const name = `predictions_${from.toISOString().slice(0, 7).replace('-', '_')}`
     const [{ present }] = (await sql`select to_regclass(${name}) is not null as present`) as unknown as [{ present: boolean }]
     if (present) continue
-    // Under a lock: `if not exists` alone fails when two gateways create the same table at once.
+    // Under the lock, as two gateways may create the same table at once. Attached, as `partition of` would wait for every reader of
+    // the history and keep all writers waiting behind it.
     await sql.unsafe(
       `do $$ begin
-        perform pg_advisory_xact_lock(${PARTITION_LOCK});
-        create table if not exists ${name} partition of predictions for values from ('${firstIdOf(from)}') to ('${firstIdOf(to)}');
+        lock table predictions in share update exclusive mode;
+        if to_regclass('${name}') is null then
+          create table ${name} (like predictions including defaults including constraints);
+          alter table predictions attach partition ${name} for values from ('${firstIdOf(from)}') to ('${firstIdOf(to)}');
+        end if;
       end $$`,
     )
   }

@@ -34,6 +34,14 @@ describe('health', () => {
 })
 
 describe('metrics', () => {
+  it('count what is refused before it comes to GraphQL', async () => {
+    const refused = () =>
+      metric(gateway, 'riskgate_request_duration_seconds_count', { operation: 'none', code: 'UNAUTHENTICATED' })
+    const before = (await refused()) ?? 0
+    await (await gateway.as()).send({ query: '{ viewer { id } }' })
+    expect(await refused()).toBe(before + 1)
+  })
+
   it('count requests, runs of the model, commits and predictions by band, and show the queues', async () => {
     await using fresh = await startGateway()
     const scorer = await fresh.as({ roles: ['SCORER'] })

@@ -1,0 +1,134 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import { importsOf, type Sources, violationsIn } from './unit/support/importRules.js'
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url))
+
+function sourcesOf(folder: string): Sources {
+  const files = readdirSync(`${ROOT}${folder}`, { recursive: true, encoding: 'utf8' })
+    .map(file => `${folder}/${file.replaceAll('\\', '/')}`)
+    .filter(file => file.endsWith('.ts'))
+  return Object.fromEntries(files.map(file => [file, readFileSync(`${ROOT}${file}`, 'utf8')]))
+}
+
+describe('the architecture', () => {
+  const sources = sourcesOf('src')
+
+  it('holds: imports go down only, packages stay in their places, no cycles, no barrels, no long files', () => {
+    expect(violationsIn(sources)).toEqual([])
+  })
+
+  it('is checked on all of the source, with its imports', () => {
+    expect(Object.keys(sources).length).toBeGreaterThan(50)
+    const imported = Object.values(sources).flatMap(importsOf)
+    expect(imported).toEqual(
+      expect.arrayContaining(['onnxruntime-node', 'drizzle-orm', 'postgres', 'ioredis', 'reflect-metadata']),
+    )
+    const statements =
+      Object.values(sources)
+        .join('\n')
+        .match(/^import .*$/gm) ?? []
+    expect(imported.length).toBeGreaterThanOrEqual(statements.length)
+  })
+})
+
+/** A small house that breaks no rule. */
+const GOOD: Sources = {
+  'src/main.ts': "import { createApp } from './app.js'\n",
+  'src/app.ts':
+    "import 'reflect-metadata'\nimport { Store } from './storage/store.js'\nimport { serve } from './server/http.js'\n",
+  'src/config.ts': 'export const { HOME } = process.env\n',
+  'src/errors.ts': 'export const CODES = {}\n',
+  'src/server/http.ts': "import { Resolver } from '../resolvers/resolver.js'\nexport function serve() {}\n",
+  'src/resolvers/resolver.ts': "import type { Store } from '../storage/store.js'\nexport class Resolver {}\n",
+  'src/storage/store.ts':
+    "import postgres from 'postgres'\nimport type { Port } from '../scoring/port.js'\nexport class Store {}\n",
+  'src/scoring/port.ts': "import { CODES } from '../errors.js'\nexport interface Port {}\n",
+  'src/scoring/model.ts': "import { Tensor } from 'onnxruntime-node'\n",
+  'src/cache/cache.ts': "import { Redis } from 'ioredis'\n",
+}
+
+describe('the check of the architecture', () => {
+  it('has nothing against a house that breaks no rule', () => {
+    expect(violationsIn(GOOD)).toEqual([])
+  })
+
+  it.each<[string, string, string, string]>([
+    [
+      'an import that goes up',
+      'src/scoring/up.ts',
+      "import { Store } from '../storage/store.js'",
+      'src/storage/store.ts, which is not below',
+    ],
+    [
+      'an import of a type that goes up',
+      'src/scoring/up.ts',
+      "import type { Store } from '../storage/store.js'",
+      'which is not below',
+    ],
+    [
+      'an import over several lines',
+      'src/scoring/up.ts',
+      "import {\n  type Store,\n} from '../storage/store.js'",
+      'which is not below',
+    ],
+    ['a re-export', 'src/scoring/up.ts', "export { Store } from '../storage/store.js'", 'which is not below'],
+    ['a re-export of everything', 'src/scoring/up.ts', "export * from '../storage/store.js'", 'which is not below'],
+    ['an import for its effects', 'src/scoring/up.ts', "import '../storage/store.js'", 'which is not below'],
+    ['a dynamic import', 'src/scoring/up.ts', "const { Store } = await import('../storage/store.js')", 'which is not below'],
+    ['a type of a dynamic import', 'src/scoring/up.ts', "type Store = import('../storage/store.js').Store", 'which is not below'],
+    [
+      'an import behind a comment',
+      'src/scoring/up.ts',
+      "/* down */ import { Store } from '../storage/store.js' // up",
+      'which is not below',
+    ],
+    ['an import of the app', 'src/scoring/up.ts', "import '../app.js'", 'which is not below'],
+    ['an import of the configuration', 'src/server/up.ts', "import { HOME } from '../config.js'", 'which is not below'],
+    ['an import beside', 'src/cache/beside.ts', "import { Store } from '../storage/store.js'", 'which is not below'],
+    [
+      'an import from the storage by the server',
+      'src/server/past.ts',
+      "import { Store } from '../storage/store.js'",
+      'which is not below',
+    ],
+    ['an import of what is not there', 'src/scoring/gone.ts', "import { gone } from './nowhere.js'", 'which is not there'],
+    [
+      'the models in a second file',
+      'src/scoring/second.ts',
+      "import type { Tensor } from 'onnxruntime-node'",
+      'only one file may',
+    ],
+    ['the models elsewhere', 'src/releases/load.ts', "import { Tensor } from 'onnxruntime-node'", 'imports onnxruntime-node'],
+    ['tables elsewhere', 'src/resolvers/sql.ts', "import { eq } from 'drizzle-orm/pg-core'", 'imports drizzle-orm'],
+    ['the database elsewhere', 'src/app/../releases/sql.ts', "import postgres from 'postgres'", 'imports postgres'],
+    ['Redis elsewhere', 'src/storage/redis.ts', "import { Redis } from 'ioredis'", 'imports ioredis'],
+    ['the environment elsewhere', 'src/server/env.ts', 'const { HOME } = process.env', 'reads process.env'],
+    ['the environment by its name', 'src/server/env.ts', "const home = process['env'].HOME", 'reads process.env'],
+    ['the environment taken apart', 'src/server/env.ts', 'const { env } = process', 'reads process.env'],
+    ['a barrel', 'src/scoring/index.ts', 'export const a = 1', 'is a barrel'],
+    ['a folder that is no floor', 'src/utils/text.ts', 'export const a = 1', 'utils is no floor'],
+    ['a long file', 'src/scoring/long.ts', '\n'.repeat(300), 'more than 300 lines'],
+    ['a file that imports itself', 'src/scoring/self.ts', "import type { Self } from './self.js'", 'is a cycle'],
+  ])('finds %s', (_what, file, text, violation) => {
+    const path = file.replace('app/../', '')
+    expect(violationsIn({ ...GOOD, [path]: `${text}\n` }).join('\n')).toContain(violation)
+  })
+
+  it('finds a cycle over several files, and says which', () => {
+    const cycle = {
+      'src/scoring/a.ts': "import { b } from './b.js'\n",
+      'src/scoring/b.ts': "import type { C } from './deep/c.js'\n",
+      'src/scoring/deep/c.ts': "export { a } from '../a.js'\n",
+    }
+    expect(violationsIn({ ...GOOD, ...cycle })).toEqual([
+      'src/scoring/a.ts -> src/scoring/b.ts -> src/scoring/deep/c.ts -> src/scoring/a.ts is a cycle',
+    ])
+  })
+
+  it('takes no import out of a comment', () => {
+    const text = "// import '../app.js'\n/** import { a } from '../app.js' */\nexport const a = 1\n"
+    expect(violationsIn({ ...GOOD, 'src/scoring/comment.ts': text })).toEqual([])
+  })
+})

@@ -1,0 +1,80 @@
+import { GraphQLBoolean, GraphQLInt, GraphQLObjectType, GraphQLSchema, parse } from 'graphql'
+import { describe, expect, it } from 'vitest'
+import { createExecutor } from '../../src/server/executor.js'
+import { writtenOutFields } from '../../src/server/operationSize.js'
+
+/** Says of itself whether the compiler calls it. */
+const isCompiled = {
+  type: GraphQLBoolean,
+  args: { n: { type: GraphQLInt } },
+  resolve: () => new Error().stack?.includes('graphql-jit') ?? false,
+}
+const Node: GraphQLObjectType = new GraphQLObjectType({
+  name: 'Node',
+  fields: () => ({ isCompiled, child: { type: Node, resolve: () => null } }),
+})
+const TINY = new GraphQLSchema({
+  query: new GraphQLObjectType({ name: 'Query', fields: { isCompiled, node: { type: Node, resolve: () => ({}) } } }),
+})
+
+describe('the compiler', () => {
+  type Request = Parameters<ReturnType<typeof createExecutor>>[0]
+
+  /** Whether each use of a document ran compiled. */
+  async function usesOf(source: string, times: number, variables: Record<string, unknown> = {}): Promise<unknown[]> {
+    const execute = createExecutor(TINY)
+    const document = parse(source)
+    const operation = document.definitions.find(({ kind }) => kind === 'OperationDefinition')
+    const uses: unknown[] = []
+    for (let use = 0; use < times; use++) {
+      const given = { document, operation, operationName: 'Q', request: { variables }, context: {} }
+      const { data, errors } = await execute(given as unknown as Request)
+      expect(errors).toBeUndefined()
+      uses.push(data?.isCompiled)
+    }
+    return uses
+  }
+
+  it('takes a document over at its second use', async () => {
+    expect(await usesOf('query Q { isCompiled }', 3)).toEqual([false, true, true])
+  })
+
+  it('leaves alone a document of several operations, and null for a variable with a default', async () => {
+    expect(await usesOf('query Q { isCompiled } query R { isCompiled }', 3)).toEqual([false, false, false])
+    expect(await usesOf('query Q($n: Int = 1) { isCompiled(n: $n) }', 3, { n: null })).toEqual([false, false, false])
+    expect(await usesOf('query Q($n: Int = 1) { isCompiled(n: $n) }', 3, {})).toEqual([false, true, true])
+  })
+
+  it('leaves alone a document of too many fields', async () => {
+    const fields = (count: number) => Array.from({ length: count }, (_, i) => `a${i}: isCompiled`).join(' ')
+    expect(await usesOf(`query Q { isCompiled ${fields(199)} }`, 2)).toEqual([false, true])
+    expect(await usesOf(`query Q { isCompiled ${fields(200)} }`, 2)).toEqual([false, false])
+  })
+
+  /** A few tokens a level, twice the fields. */
+  function nested(levels: number): string {
+    const bodies = Array.from(
+      { length: levels },
+      (_, i) => `fragment F${i} on Node { a: child { ...F${i + 1} } b: child { ...F${i + 1} } }`,
+    )
+    return `query Q { isCompiled node { ...F0 } } ${bodies.join(' ')} fragment F${levels} on Node { isCompiled }`
+  }
+
+  it('leaves alone fragments within fragments, which it would write out into gigabytes', async () => {
+    expect(await usesOf(nested(3), 2)).toEqual([false, true])
+    expect(await usesOf(nested(40), 3)).toEqual([false, false, false])
+  })
+
+  it('is told how many fields an operation has when written out', () => {
+    const sizeOf = (source: string) => {
+      const document = parse(source)
+      const operation = document.definitions[0]
+      return operation?.kind === 'OperationDefinition' ? writtenOutFields(document, operation) : Number.NaN
+    }
+    expect(sizeOf('{ isCompiled }')).toBe(1)
+    expect(sizeOf('{ node { ... on Node { isCompiled child { isCompiled } } ... { isCompiled } } }')).toBe(5)
+    expect(sizeOf('{ node { ...F } other: node { ...F } } fragment F on Node { isCompiled child { isCompiled } }')).toBe(8)
+    expect(sizeOf(nested(3))).toBe(2 + (2 + 4 + 8) + 8)
+    expect(sizeOf(nested(40))).toBeGreaterThan(2 ** 41)
+  })
+})

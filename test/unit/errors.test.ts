@@ -1,0 +1,10 @@
+import { readFileSync } from 'node:fs'
+import { expect, it } from 'vitest'
+import { ERROR_CODES } from '../../src/errors.js'
+
+it('docs/errors.md has every code of the table, with its status and whether to retry, and no other', () => {
+  const text = readFileSync(new URL('../../docs/errors.md', import.meta.url), 'utf8')
+  const rows = [...text.matchAll(/^\| ([A-Z_]+) \| (\d{3}) \| (yes|no) \| .{20,} \|$/gm)]
+  const documented = rows.map(([, code, status, retryable]) => [code, { status: Number(status), retryable: retryable === 'yes' }])
+  expect(Object.fromEntries(documented)).toEqual(ERROR_CODES)
+})

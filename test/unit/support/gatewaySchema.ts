@@ -1,0 +1,103 @@
+import { fileURLToPath } from 'node:url'
+import type { GraphQLSchema } from 'graphql'
+import { AlertFeed } from '../../../src/alerts/feed.js'
+import { LocalHints } from '../../../src/alerts/hints.js'
+import { permissionsOf } from '../../../src/auth/permissions.js'
+import type { Principal, Role } from '../../../src/auth/principal.js'
+import { applyPermissions } from '../../../src/auth/shield.js'
+import { loadModelFolder } from '../../../src/releases/modelFolder.js'
+import type { ModelRegistry } from '../../../src/releases/modelRegistry.js'
+import type { AlertContext } from '../../../src/resolvers/alertResolver.js'
+import { createLoaders } from '../../../src/resolvers/loaders.js'
+import { createResolvers, RESOLVERS } from '../../../src/resolvers/resolvers.js'
+import { buildApiSchema } from '../../../src/schema/build.js'
+import type { Prediction } from '../../../src/scoring/prediction.js'
+import { PredictRisk } from '../../../src/scoring/predictRisk.js'
+import type { HistoryStore } from '../../../src/storage/historyStore.js'
+import { MemoryAlertLog } from './memoryAlertLog.js'
+import { MemoryRecorder } from './memoryRecorder.js'
+
+export const STORED: Prediction = {
+  id: '01900000-0000-7000-8000-000000000001',
+  tenant: 'default',
+  applicantId: 'a-1',
+  model: 'consumer-credit',
+  modelVersion: '2',
+  probability: 0.25,
+  band: 'T6',
+  highRisk: false,
+  channel: 'web',
+  createdAt: new Date('2026-05-04T03:02:01.234Z'),
+  requestedBy: 'test-client',
+}
+
+/** Answers every question with one prediction and keeps the questions. */
+class MemoryHistory {
+  readonly asked: unknown[] = []
+
+  #answer<T>(question: unknown, answer: T): Promise<T> {
+    this.asked.push(question)
+    return Promise.resolve(answer)
+  }
+
+  findByIds(_visibility: unknown, ids: readonly string[]) {
+    return this.#answer(['findByIds', ids], ids.includes(STORED.id) ? [STORED] : [])
+  }
+  findByKey(_visibility: unknown, key: string) {
+    return this.#answer(['findByKey', key], STORED)
+  }
+  latestOf(_visibility: unknown, applicantIds: readonly string[]) {
+    return this.#answer(['latestOf', applicantIds], applicantIds.includes(STORED.applicantId) ? [STORED] : [])
+  }
+  featuresOf(_tenant: string, ids: readonly string[]) {
+    return this.#answer(['featuresOf', ids], new Map([[STORED.id, { amount: 650, home: 'owner' }]]))
+  }
+  page(_visibility: unknown, query: unknown) {
+    return this.#answer(['page', query], { entries: [{ cursor: 'c-1', prediction: STORED }], hasMore: false })
+  }
+}
+
+export function principalOf(...roles: Role[]): Principal {
+  return { id: 'test-client', tenant: 'default', roles, permissions: permissionsOf(roles), expiresAt: new Date(8.64e15) }
+}
+
+const directory = fileURLToPath(new URL('../../../models', import.meta.url))
+
+export function bundledModels(): Promise<ModelRegistry> {
+  return loadModelFolder({ directory, observeScoring: () => {}, warn: () => {} })
+}
+
+export interface GatewaySchema {
+  readonly schema: GraphQLSchema
+  readonly recorder: MemoryRecorder
+  /** Every question that reached the history, in order. */
+  readonly asked: unknown[]
+  contextOf(...roles: Role[]): AlertContext & { requestId: string }
+}
+
+/** The real schema, resolvers, rules and models over stores in memory. */
+export async function createGatewaySchema(): Promise<GatewaySchema> {
+  const models = await bundledModels()
+  const recorder = new MemoryRecorder()
+  const memory = new MemoryHistory()
+  const history = memory as unknown as HistoryStore
+  const log = new MemoryAlertLog()
+  const instances = createResolvers({ predictRisk: new PredictRisk(models, recorder), history, alertLog: log, models })
+  const schema = buildApiSchema(
+    RESOLVERS,
+    resolver => instances.get(resolver),
+    models.models.map(({ contract }) => contract),
+  )
+  applyPermissions(schema)
+  const alertFeed = new AlertFeed({ log, hints: new LocalHints(), failed: () => {} })
+  const latest = { find: async () => new Map<string, Prediction>(), remember: async () => {} }
+  return {
+    schema,
+    recorder,
+    asked: memory.asked,
+    contextOf: (...roles) => {
+      const principal = principalOf(...roles)
+      return { principal, alertFeed, loaders: createLoaders({ history, latest }, principal), requestId: 'r-1' }
+    },
+  }
+}

@@ -1,0 +1,114 @@
+import { dirname, join } from 'node:path/posix'
+
+/** Source texts by their path from the project's folder, such as src/scoring/bands.ts. */
+export type Sources = Readonly<Record<string, string>>
+
+// `import … from`, `export … from`, `import '…'` and `import('…')`; `import type` counts like any other.
+const IMPORT = /(?:\b(?:import|export)\b[^'"`;]*?\bfrom\s*|\bimport\s*\(?\s*)(['"`])([^'"`\n]+)\1/g
+
+const MAX_LINES = 300
+
+/** What the files of a floor may import from src besides their own floor. `*` stands for everything. */
+const FLOORS: Readonly<Record<string, readonly string[]>> = {
+  main: ['*'],
+  app: ['*'],
+  config: [],
+  development: ['auth'],
+  errors: [],
+  server: ['resolvers', 'auth', 'alerts', 'observability', 'errors'],
+  resolvers: ['schema', 'storage', 'releases', 'scoring', 'auth', 'alerts', 'errors'],
+  schema: ['scoring', 'auth'],
+  storage: ['scoring', 'auth', 'errors'],
+  cache: ['scoring', 'auth', 'errors'],
+  alerts: ['scoring', 'auth', 'errors'],
+  releases: ['scoring', 'auth', 'errors'],
+  monitoring: ['scoring', 'auth', 'errors'],
+  observability: ['errors'],
+  scoring: ['auth', 'errors'],
+  auth: ['errors'],
+}
+
+/** Packages that only these floors may import. */
+const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  'onnxruntime-node': ['scoring'],
+  'drizzle-orm': ['storage'],
+  postgres: ['storage'],
+  ioredis: ['cache', 'alerts'],
+}
+
+/** Everything that a set of source files has against the architecture; each sentence names its file. */
+export function violationsIn(sources: Sources): string[] {
+  return [
+    ...Object.entries(sources).flatMap(([file, text]) => [...inFile(file, text, sources)]),
+    ...onnxFiles(sources),
+    ...cyclesIn(sources),
+  ]
+}
+
+export function importsOf(text: string): string[] {
+  return [...withoutComments(text).matchAll(IMPORT)].map(([, , specifier]) => specifier ?? '')
+}
+
+function* inFile(file: string, text: string, sources: Sources): Generator<string> {
+  const floor = floorOf(file)
+  const below = FLOORS[floor]
+  if (!below) yield `${file}: ${floor} is no floor of the house`
+  if (/(^|\/)index\.ts$/.test(file)) yield `${file} is a barrel`
+  if (text.split('\n').length - 1 > MAX_LINES) yield `${file} has more than ${MAX_LINES} lines`
+  if (floor !== 'config' && /\bprocess\s*(\?\.|\.|\[\s*['"])\s*env\b|\benv\b[^=\n]*=\s*process\b/.test(withoutComments(text))) {
+    yield `${file} reads process.env`
+  }
+  for (const specifier of importsOf(text)) {
+    const target = targetOf(file, specifier)
+    if (target === undefined) {
+      const name = packageOf(specifier)
+      if (PACKAGES[name]?.includes(floor) === false) yield `${file} imports ${name}`
+    } else if (!(target in sources)) yield `${file} imports ${specifier}, which is not there`
+    else if (floorOf(target) !== floor && !below?.includes('*') && !below?.includes(floorOf(target))) {
+      yield `${file} imports ${target}, which is not below it`
+    }
+  }
+}
+
+function onnxFiles(sources: Sources): string[] {
+  const files = Object.keys(sources).filter(file =>
+    importsOf(sources[file] ?? '').some(name => packageOf(name) === 'onnxruntime-node'),
+  )
+  return files.length > 1 ? [`${files.join(' and ')} import onnxruntime-node: only one file may`] : []
+}
+
+function cyclesIn(sources: Sources): string[] {
+  const cycles: string[] = []
+  const done = new Set<string>()
+  function visit(file: string, way: readonly string[]): void {
+    const from = way.indexOf(file)
+    if (from !== -1) cycles.push(`${[...way.slice(from), file].join(' -> ')} is a cycle`)
+    if (from !== -1 || done.has(file)) return
+    for (const specifier of importsOf(sources[file] ?? '')) {
+      const target = targetOf(file, specifier)
+      if (target !== undefined && target in sources) visit(target, [...way, file])
+    }
+    done.add(file)
+  }
+  for (const file of Object.keys(sources)) visit(file, [])
+  return cycles
+}
+
+/** `scoring` for src/scoring/bands.ts, `app` for src/app.ts. */
+function floorOf(file: string): string {
+  return file.split('/')[1]?.replace(/\.ts$/, '') ?? ''
+}
+
+/** The file that a relative import leads to; undefined for a package. */
+function targetOf(file: string, specifier: string): string | undefined {
+  return specifier.startsWith('.') ? join(dirname(file), specifier).replace(/\.js$/, '.ts') : undefined
+}
+
+function packageOf(specifier: string): string {
+  const [scope = '', name = ''] = specifier.split('/')
+  return scope.startsWith('@') ? `${scope}/${name}` : scope
+}
+
+function withoutComments(text: string): string {
+  return text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '$1')
+}

@@ -1,0 +1,74 @@
+import type { AlertLog } from '../../../src/alerts/feed.js'
+import { AppError } from '../../../src/errors.js'
+import type { HighRiskAlert, Prediction } from '../../../src/scoring/prediction.js'
+
+/** A log in memory. An alert is invisible until it is settled, as one behind an open transaction is. */
+export class MemoryAlertLog implements AlertLog {
+  readonly #alerts: HighRiskAlert[] = []
+  #settled = 0
+  /** Called before each read answers: where a test puts something in between. */
+  beforeAnswer: (query: { after: string; tenant?: string }) => Promise<void> | void = () => {}
+  reads = 0
+
+  /** Writes an alert; it is read only after `settle`. */
+  write(tenant = 'default', prediction: Partial<Prediction> = {}): HighRiskAlert {
+    const cursor = cursorAt(this.#alerts.length + 1)
+    const raisedAt = new Date(1_700_000_000_000 + this.#alerts.length)
+    const alert = { id: cursor, cursor, raisedAt, prediction: predictionOf(cursor, tenant, raisedAt, prediction) }
+    this.#alerts.push(alert)
+    return alert
+  }
+
+  settle(): void {
+    this.#settled = this.#alerts.length
+  }
+
+  append(tenant?: string, prediction?: Partial<Prediction>): HighRiskAlert {
+    const alert = this.write(tenant, prediction)
+    this.settle()
+    return alert
+  }
+
+  async now(): Promise<string> {
+    return cursorAt(this.#settled)
+  }
+
+  async read({ after, tenant, limit }: { after: string; tenant?: string; limit: number }): Promise<HighRiskAlert[]> {
+    this.reads++
+    const page = this.#alerts
+      .slice(0, this.#settled)
+      .filter(({ cursor, prediction }) => cursor > after && (tenant === undefined || prediction.tenant === tenant))
+      .slice(0, limit)
+    await this.beforeAnswer({ after, ...(tenant !== undefined && { tenant }) })
+    return page
+  }
+
+  async isHeldBack(after: string): Promise<boolean> {
+    return this.#alerts.some(({ cursor }) => cursor > after)
+  }
+
+  async check(cursor: string): Promise<void> {
+    if (!/^\d{8}$/.test(cursor)) throw new AppError('BAD_CURSOR', 'This cursor is not one of this alert feed.')
+  }
+}
+
+export function cursorAt(place: number): string {
+  return String(place).padStart(8, '0')
+}
+
+function predictionOf(id: string, tenant: string, createdAt: Date, given: Partial<Prediction>): Prediction {
+  return {
+    id,
+    tenant,
+    applicantId: 'a-1',
+    model: 'consumer-credit',
+    modelVersion: '2',
+    probability: 0.9,
+    band: 'T8',
+    highRisk: true,
+    channel: null,
+    createdAt,
+    requestedBy: 'test-client',
+    ...given,
+  }
+}
