@@ -14,7 +14,7 @@ import { type Config, ConfigError } from './config.js'
 import { developmentKey, writeDevelopmentFile } from './development.js'
 import { createLogger, type Logger, unexpected } from './observability/logger.js'
 import { Metrics } from './observability/metrics.js'
-import { loadModelFolder, ModelFolderError } from './releases/modelFolder.js'
+import { loadModelFolder } from './releases/modelFolder.js'
 import { createLoaders, type LatestPredictions } from './resolvers/loaders.js'
 import { createResolvers, RESOLVERS } from './resolvers/resolvers.js'
 import { buildApiSchema } from './schema/build.js'
@@ -83,8 +83,6 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop): Retur
     directory: config.modelsDirectory,
     observeScoring: ({ model, version }, seconds) => metrics.scoringSeconds.observe({ model, version }, seconds),
     warn,
-  }).catch((error: unknown) => {
-    throw error instanceof ModelFolderError ? new ConfigError(error.problems) : error
   })
 
   const databaseUrl = config.databaseUrl ?? (await startEmbedded(config, logger, onStop))

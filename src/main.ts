@@ -6,7 +6,7 @@ import { DEFAULT_TENANT, ROLES, type Role } from './auth/principal.js'
 import { Tokens } from './auth/tokens.js'
 import { type Config, ConfigError, EXIT_CONFIG, loadConfig } from './config.js'
 import { developmentKey } from './development.js'
-import { loadContracts } from './releases/modelFolder.js'
+import { loadContracts, ModelFolderError } from './releases/modelFolder.js'
 import { RESOLVERS } from './resolvers/resolvers.js'
 import { buildApiSchema } from './schema/build.js'
 import { emitSchema } from './schema/emit.js'
@@ -94,7 +94,8 @@ function print(text: string): void {
 }
 
 program.parseAsync().catch((error: unknown) => {
-  const problems = error instanceof ConfigError ? error.problems : [(error as Error).message]
+  const isConfiguration = error instanceof ConfigError || error instanceof ModelFolderError
+  const problems = isConfiguration ? error.problems : [(error as Error).message]
   for (const problem of problems) process.stderr.write(`riskgate: ${problem}\n`)
-  process.exit(error instanceof ConfigError ? EXIT_CONFIG : 1)
+  process.exit(isConfiguration ? EXIT_CONFIG : 1)
 })

@@ -5,7 +5,13 @@ import { delimiter, join } from 'node:path'
 
 const REPORT = 'dist/test-report.json'
 const REQUIREMENTS = [
-  { name: 'redis', program: 'redis-server', package: 'redis-server', howTo: 'apt-get install redis-server', variable: 'TEST_REDIS_SERVER' },
+  {
+    name: 'redis',
+    program: 'redis-server',
+    package: 'redis-server',
+    howTo: 'apt-get install redis-server',
+    variable: 'TEST_REDIS_SERVER',
+  },
 ]
 
 const env = { ...process.env }

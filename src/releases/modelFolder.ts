@@ -34,12 +34,9 @@ export interface ModelFolderOptions {
  * @throws ModelFolderError
  */
 export async function loadModelFolder(options: ModelFolderOptions): Promise<ModelRegistry> {
-  const names = await subfolders(options.directory).catch(() => {
-    throw new ModelFolderError([`RISKGATE_MODELS_DIR: ${options.directory} is not a folder that can be read.`])
-  })
+  const names = await modelNames(options.directory)
   const loaded = await Promise.allSettled(names.map(name => loadModel(join(options.directory, name), options)))
   const problems = loaded.flatMap(result => (result.status === 'rejected' ? problemsOf(result.reason) : []))
-  if (names.length === 0) problems.push(`RISKGATE_MODELS_DIR: ${options.directory} holds no model.`)
   const entries = loaded.flatMap(result => (result.status === 'fulfilled' ? [result.value] : []))
   const fields = entries.map(({ contract }) => contract.inputField)
   const twice = fields.find((field, i) => fields.indexOf(field) !== i)
@@ -50,8 +47,16 @@ export async function loadModelFolder(options: ModelFolderOptions): Promise<Mode
 
 /** The contracts alone: what the GraphQL schema is made of. */
 export async function loadContracts(directory: string): Promise<ModelContract[]> {
-  const names = await subfolders(directory)
+  const names = await modelNames(directory)
   return Promise.all(names.map(name => readJson(join(directory, name, 'contract.json'), contractSchema)))
+}
+
+async function modelNames(directory: string): Promise<string[]> {
+  const names = await subfolders(directory).catch(() => {
+    throw new ModelFolderError([`RISKGATE_MODELS_DIR: ${directory} is not a folder that can be read.`])
+  })
+  if (names.length === 0) throw new ModelFolderError([`RISKGATE_MODELS_DIR: ${directory} holds no model.`])
+  return names
 }
 
 async function loadModel(directory: string, options: ModelFolderOptions): Promise<ModelEntry> {

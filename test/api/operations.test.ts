@@ -26,8 +26,8 @@ describe('health', () => {
     const name = new URL(url).pathname.slice(1)
     await sql.unsafe(`alter database ${name} set synchronous_commit = off`)
     await using other = await startGateway({}, gateway.database)
-    await sql.unsafe(`alter database ${name} reset synchronous_commit`)
     const [alive, ready] = [await fetch(`${other.url}/healthz`), await fetch(`${other.url}/readyz`)]
+    await sql.unsafe(`alter database ${name} reset synchronous_commit`)
     expect([alive.status, ready.status]).toEqual([200, 503])
     expect(await ready.json()).toMatchObject({ status: 'not ready', reasons: [expect.stringContaining('synchronous_commit')] })
   })

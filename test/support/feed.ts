@@ -1,4 +1,4 @@
-import type { Sql } from 'postgres'
+import type { ISql } from 'postgres'
 import { AlertFeed } from '../../src/alerts/feed.js'
 import { LocalHints } from '../../src/alerts/hints.js'
 import type { HighRiskAlert } from '../../src/scoring/prediction.js'
@@ -37,7 +37,7 @@ export async function take(alerts: AsyncIterator<HighRiskAlert>, count: number):
 }
 
 /** Stores a high-risk prediction and its alert within a transaction of the caller's, and answers its id. */
-export async function raiseAlert(sql: Sql, applicantId = 'applicant'): Promise<string> {
+export async function raiseAlert(sql: ISql, applicantId = 'applicant'): Promise<string> {
   const { id, tenant, createdAt, requestedBy } = newPrediction().prediction
   await sql`
     with stored as (

@@ -1,0 +1,153 @@
+import { appendFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { ViewerDocument } from '../api/generated/operations.js'
+import { GraphqlClient } from '../support/client.js'
+import { createTestDatabase } from '../support/database.js'
+import { startGateway, TEST_SECRET } from '../support/gateway.js'
+import { runCommand, TEST_KEY } from '../support/gatewayProcess.js'
+
+const ROOT = join(import.meta.dirname, '../..')
+const directory = mkdtempSync(join(tmpdir(), 'riskgate-cli-'))
+afterAll(() => rmSync(directory, { recursive: true, force: true }))
+
+const EXIT_CONFIG = 78
+/** A state directory of its own, so that none is made here. */
+const STATE = { RISKGATE_STATE_DIR: join(directory, 'state') }
+
+describe('a bad configuration', () => {
+  it('ends with 78 and names every key, but none of the values', async () => {
+    const wrong = {
+      DATABASE_URL: 'mysql://user:hunter2@somewhere/db',
+      REDIS_URL: 'http://hunter3',
+      RISKGATE_PORT: '70000',
+      RISKGATE_DATABASE_POOL_SIZE: 'many',
+      RISKGATE_JWT_SECRET: 'hunter4',
+      RISKGATE_LOG_LEVEL: 'loud',
+      RISKGATE_BODY_LIMIT_BYTES: '-1',
+      RISKGATE_DRAIN_MS: '1.5',
+      RISKGATE_TYPO: 'hunter5',
+    }
+    const { status, stdout, stderr } = await runCommand([], wrong)
+    expect(status).toBe(EXIT_CONFIG)
+    for (const key of Object.keys(wrong)) expect(stderr).toMatch(new RegExp(`^riskgate: ${key} `, 'm'))
+    expect(stderr.trim().split('\n')).toHaveLength(Object.keys(wrong).length)
+    expect(stderr + stdout).not.toMatch(/hunter|somewhere|70000|loud/)
+  })
+
+  it.each(['serve', 'migrate', 'schema'])('ends `riskgate %s` alike', async command => {
+    const { status, stderr } = await runCommand([command], { RISKGATE_PORT: 'x' })
+    expect(status).toBe(EXIT_CONFIG)
+    expect(stderr).toContain('RISKGATE_PORT')
+  })
+
+  it('in production is one without database and key', async () => {
+    const { status, stderr } = await runCommand([], { NODE_ENV: 'production', ...STATE })
+    expect(status).toBe(EXIT_CONFIG)
+    expect(stderr).toMatch(/^riskgate: DATABASE_URL .*production/m)
+    expect(stderr).toMatch(/^riskgate: RISKGATE_JWT_SECRET .*production/m)
+  })
+
+  it('in production is also one whose keys are empty', async () => {
+    const { status, stderr } = await runCommand([], {
+      NODE_ENV: 'production',
+      DATABASE_URL: '',
+      RISKGATE_JWT_SECRET: '',
+      ...STATE,
+    })
+    expect(status).toBe(EXIT_CONFIG)
+    expect(stderr.trim().split('\n')).toHaveLength(2)
+  })
+})
+
+describe('a models folder', () => {
+  it('whose champion is not the file of its manifest ends with 78 and names the file', async () => {
+    const models = join(directory, 'models')
+    cpSync(join(ROOT, 'models'), models, { recursive: true })
+    const model = join(models, 'consumer-credit')
+    const champion = readFileSync(join(model, 'champion'), 'utf8').trim()
+    appendFileSync(join(model, champion, 'model.onnx'), 'x')
+    const { status, stderr } = await runCommand([], { RISKGATE_MODELS_DIR: models, ...STATE })
+    expect(status).toBe(EXIT_CONFIG)
+    expect(stderr).toContain(join(model, champion, 'model.onnx'))
+    expect(stderr).toContain('SHA-256')
+  })
+
+  it('that is not there, is empty, or holds a broken contract ends with 78 and a sentence', async () => {
+    const [empty, broken] = [join(directory, 'empty'), join(directory, 'broken')]
+    mkdirSync(empty)
+    cpSync(join(ROOT, 'models'), broken, { recursive: true })
+    writeFileSync(join(broken, 'consumer-credit/contract.json'), '{')
+    for (const models of [join(directory, 'nowhere'), empty, broken]) {
+      const { status, stderr } = await runCommand([], { RISKGATE_MODELS_DIR: models, ...STATE })
+      expect(status).toBe(EXIT_CONFIG)
+      expect(stderr).toMatch(/^riskgate: .*\.\n$/)
+      expect(stderr).toContain(models)
+    }
+  })
+})
+
+describe('riskgate token', () => {
+  it('prints a token that works, with its roles, subject and tenant', async () => {
+    await using gateway = await startGateway()
+    const arguments_ = ['token', '--role', 'SCORER', 'ANALYST', '--subject', 'shop', '--tenant', 'bank', '--ttl', '5m']
+    const { status, stdout, stderr } = await runCommand(arguments_, TEST_KEY)
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    expect(stdout).toMatch(/^[\w-]+\.[\w-]+\.[\w-]+\n$/)
+    const { viewer } = await new GraphqlClient(gateway.url, stdout.trim()).data(ViewerDocument, {})
+    expect(viewer).toMatchObject({ id: 'shop', tenant: 'bank', roles: ['SCORER', 'ANALYST'] })
+  })
+
+  it('is not valid under another key', async () => {
+    await using gateway = await startGateway()
+    const { stdout } = await runCommand(['token', '--role', 'ADMIN'], { RISKGATE_JWT_SECRET: `${TEST_SECRET}, but another` })
+    const { status, errors } = await new GraphqlClient(gateway.url, stdout.trim()).request(ViewerDocument, {})
+    expect(status).toBe(401)
+    expect(errors?.[0]?.extensions.code).toBe('UNAUTHENTICATED')
+  })
+
+  it.each([
+    ['an unknown role', ['--role', 'ROOT'], 'SCORER, MONITOR, ANALYST, MODEL_MANAGER, ADMIN'],
+    ['a role among known ones that is unknown', ['--role', 'ADMIN', 'ROOT'], 'SCORER, MONITOR, ANALYST, MODEL_MANAGER, ADMIN'],
+    ['no role', [], '--role'],
+    ['a time without unit', ['--role', 'ADMIN', '--ttl', '5'], '30m, 12h or 7d'],
+  ])('refuses %s and prints no token', async (_what, arguments_, hint) => {
+    const { status, stdout, stderr } = await runCommand(['token', ...arguments_], TEST_KEY)
+    expect(status).not.toBe(0)
+    expect(stdout).toBe('')
+    expect(stderr).toContain(hint)
+  })
+})
+
+describe('riskgate schema', () => {
+  it('prints schema.graphql as it is committed', async () => {
+    const { status, stdout } = await runCommand(['schema'])
+    expect(status).toBe(0)
+    expect(stdout).toBe(readFileSync(join(ROOT, 'schema.graphql'), 'utf8'))
+  })
+})
+
+describe('riskgate migrate', () => {
+  it('brings a database up to date, also when it is', async () => {
+    await using database = await createTestDatabase()
+    for (let i = 0; i < 2; i++) {
+      expect(await runCommand(['migrate'], { DATABASE_URL: database.url })).toMatchObject({ status: 0, stderr: '' })
+    }
+    expect(await database.sql`select ordinal from feed_epochs`).toHaveLength(1)
+  })
+
+  it('wants a DATABASE_URL', async () => {
+    const { status, stderr } = await runCommand(['migrate'])
+    expect(status).toBe(EXIT_CONFIG)
+    expect(stderr).toContain('DATABASE_URL')
+  })
+})
+
+describe('an unknown command or option', () => {
+  it.each([['nonsense'], ['--nonsense'], ['serve', '--port', '1']])('is refused: %s', async (...arguments_) => {
+    const { status, stderr } = await runCommand(arguments_, STATE)
+    expect(status).toBe(1)
+    expect(stderr).toMatch(/^error: /)
+  })
+})

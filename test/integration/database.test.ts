@@ -1,0 +1,85 @@
+import { describe, expect, it } from 'vitest'
+import { createTestDatabase } from '../support/database.js'
+import { until } from '../support/process.js'
+import { newPrediction, openStores } from '../support/stores.js'
+
+const UNAVAILABLE = { code: 'SERVICE_UNAVAILABLE' }
+
+describe('the database', () => {
+  it('takes predictions while slow reads hold all its connections', async () => {
+    await using database = await createTestDatabase()
+    await using stores = await openStores(database.url)
+    const slow = Array.from({ length: 30 }, () =>
+      stores.database.read(({ sql }) => sql`select pg_sleep(0.9)`).catch(() => undefined),
+    )
+    await until(async () => {
+      const sleeping =
+        await database.sql`select from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'`
+      return sleeping.length > 0
+    })
+    const row = newPrediction()
+    expect(await stores.predictions.record(row)).toEqual({ prediction: row.prediction, replayed: false })
+    await Promise.all(slow)
+  })
+
+  it('refuses a read that takes longer than a second, and serves the next', async () => {
+    await using database = await createTestDatabase()
+    await using stores = await openStores(database.url)
+    await expect(stores.database.read(({ sql }) => sql`select pg_sleep(30)`)).rejects.toMatchObject(UNAVAILABLE)
+    expect(await stores.database.read(({ sql }) => sql`select 1 as one`)).toMatchObject([{ one: 1 }])
+    expect(stores.warnings).toEqual(['Postgres is not available'])
+  })
+
+  it('refuses a write that was cancelled, and has stored nothing', async () => {
+    await using database = await createTestDatabase()
+    await using stores = await openStores(database.url)
+    const holder = await database.sql.reserve()
+    await holder`begin`
+    await holder`lock table predictions`
+    await expect(stores.predictions.record(newPrediction())).rejects.toMatchObject(UNAVAILABLE)
+    await holder`commit`
+    holder.release()
+    expect(await database.sql`select from predictions`).toHaveLength(0)
+  })
+
+  it.each(['predictions.record', 'alerts.read'])('answers %s with SERVICE_UNAVAILABLE while its login is refused', async what => {
+    await using database = await createTestDatabase()
+    await using stores = await openStores(database.url)
+    const name = new URL(database.url).pathname.slice(1)
+    const role = `limited_${name}`
+    await database.sql.unsafe(`create role ${role} login superuser password 'p'`)
+    const url = new URL(database.url)
+    ;[url.username, url.password] = [role, 'p']
+    await using limited = await openStores(url.href)
+    const after = await stores.alerts.now()
+    await database.sql.unsafe(`alter role ${role} nologin`)
+    await database.sql`select pg_terminate_backend(pid) from pg_stat_activity where usename = ${role}`
+    const call = what === 'alerts.read' ? limited.alerts.read({ after, limit: 1 }) : limited.predictions.record(newPrediction())
+    await expect(call).rejects.toMatchObject(UNAVAILABLE)
+    await database.sql.unsafe(`drop role ${role}`)
+  })
+
+  it('says OUTCOME_UNKNOWN when the connection breaks while a write is under way', async () => {
+    await using database = await createTestDatabase()
+    await using stores = await openStores(database.url)
+    const holder = await database.sql.reserve()
+    await holder`begin`
+    await holder`lock table predictions`
+    const waiting = stores.predictions.record(newPrediction())
+    const ours = () => database.sql<{ pid: number }[]>`
+      select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
+    await until(async () => (await ours()).length > 0)
+    await database.sql`select pg_terminate_backend(${(await ours())[0]?.pid ?? 0})`
+    await expect(waiting).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+    await holder`commit`
+    holder.release()
+    expect(await stores.predictions.record(newPrediction())).toMatchObject({ replayed: false })
+  })
+
+  it('can be closed twice, and answers nothing more', async () => {
+    await using database = await createTestDatabase()
+    const stores = await openStores(database.url)
+    await Promise.all([stores.database.close(), stores.database.close()])
+    await expect(stores.predictions.record(newPrediction())).rejects.toThrow()
+  })
+})

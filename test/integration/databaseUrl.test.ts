@@ -1,0 +1,112 @@
+import { once } from 'node:events'
+import { connect as connectSocket, createServer, type Socket } from 'node:net'
+import { describe, expect, it } from 'vitest'
+import { createTestDatabase } from '../support/database.js'
+import { startGateway } from '../support/gateway.js'
+import { launchGateway, runCommand, TEST_KEY } from '../support/gatewayProcess.js'
+import { freePort } from '../support/redis.js'
+
+const EXIT_CONFIG = 78
+const PASSWORD = 'hunter2-canary'
+
+function changed(databaseUrl: string, change: (url: URL) => void): string {
+  const url = new URL(databaseUrl)
+  change(url)
+  return url.href
+}
+
+/** Makes a server reachable on another port. */
+async function startForwarder(port: number, target: URL): Promise<AsyncDisposable> {
+  const sockets = new Set<Socket>()
+  const server = createServer(client => {
+    const upstream = connectSocket(Number(target.port), target.hostname)
+    for (const socket of [client, upstream]) {
+      sockets.add(socket.on('error', () => undefined))
+    }
+    client.pipe(upstream).pipe(client)
+  }).listen(port, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+}
+
+describe('a DATABASE_URL', () => {
+  it('whose password is wrong ends the start with 78 and a sentence without it', async () => {
+    await using database = await createTestDatabase()
+    const wrong = changed(database.url, url => {
+      url.password = PASSWORD
+    })
+    for (const command of ['serve', 'migrate']) {
+      const { status, stdout, stderr } = await runCommand([command], { DATABASE_URL: wrong, ...TEST_KEY })
+      expect(status).toBe(EXIT_CONFIG)
+      expect(stderr).toMatch(/^riskgate: DATABASE_URL: the PostgreSQL at 127\.0\.0\.1:\d+ refuses this user or password\.\n$/)
+      expect(stdout + stderr).not.toContain(PASSWORD)
+    }
+  })
+
+  it('whose database is not there ends the start with 78 and names the database', async () => {
+    await using database = await createTestDatabase()
+    const wrong = changed(database.url, url => {
+      url.pathname = '/nowhere'
+    })
+    for (const command of ['serve', 'migrate']) {
+      const { status, stdout, stderr } = await runCommand([command], { DATABASE_URL: wrong, ...TEST_KEY })
+      expect(status).toBe(EXIT_CONFIG)
+      expect(stderr).toMatch(/^riskgate: DATABASE_URL: the PostgreSQL at 127\.0\.0\.1:\d+ has no database "nowhere"\.\n$/)
+      expect(stdout + stderr).not.toContain(new URL(database.url).password)
+    }
+  })
+
+  it('where nothing answers ends the start with 78, after one line in the log', async () => {
+    const url = `postgres://user:${PASSWORD}@127.0.0.1:${await freePort()}/riskgate`
+    const { status, stdout, stderr } = await runCommand([], { DATABASE_URL: url, ...TEST_KEY })
+    expect(status).toBe(EXIT_CONFIG)
+    expect(stderr).toMatch(/^riskgate: DATABASE_URL: no PostgreSQL answers at 127\.0\.0\.1:\d+ \(ECONNREFUSED\)\.\n$/)
+    expect(stdout.trim().split('\n')).toHaveLength(1)
+    expect(stdout).toContain('Postgres does not answer yet')
+    expect(stdout + stderr).not.toContain(PASSWORD)
+  })
+
+  it('where the database comes a little later is waited for', async () => {
+    await using database = await createTestDatabase()
+    const port = await freePort()
+    const late = changed(database.url, url => {
+      url.port = String(port)
+    })
+    await using gateway = launchGateway({ DATABASE_URL: late, ...TEST_KEY })
+    await gateway.logged('Postgres does not answer yet; trying for some seconds')
+    await using _forwarder = await startForwarder(port, new URL(database.url))
+    await gateway.logged('riskgate serves')
+    gateway.stop()
+    expect(await gateway.exited).toMatchObject({ status: 0, stderr: '' })
+  })
+
+  it('of a user that may not create tables ends the start with a sentence', async () => {
+    await using database = await createTestDatabase()
+    const role = `reader_${process.pid}`
+    await database.sql.unsafe(`create role ${role} login password '${PASSWORD}'`)
+    const poor = changed(database.url, url => {
+      url.username = role
+      url.password = PASSWORD
+    })
+    const { status, stdout, stderr } = await runCommand(['migrate'], { DATABASE_URL: poor })
+    await database.sql.unsafe(`drop role ${role}`)
+    expect(status).toBe(EXIT_CONFIG)
+    expect(stderr).toBe('riskgate: DATABASE_URL: its user may not create tables there (42501).\n')
+    expect(stdout + stderr).not.toContain(PASSWORD)
+  })
+
+  it('of a database that may forget what it acknowledged is not ready', async () => {
+    await using database = await createTestDatabase()
+    await database.sql.unsafe(`alter database ${new URL(database.url).pathname.slice(1)} set synchronous_commit = off`)
+    await using gateway = await startGateway({}, database)
+    const response = await fetch(`${gateway.url}/readyz`)
+    expect(response.status).toBe(503)
+    expect(await response.text()).toContain('synchronous_commit = off')
+  })
+})

@@ -1,0 +1,125 @@
+import { describe, expect, it } from 'vitest'
+import { encodeAlertCursor } from '../../src/storage/alertCursor.js'
+import { feedEpochs } from '../../src/storage/feedEpoch.js'
+import { migrateDatabase } from '../../src/storage/migrate.js'
+import { createTestDatabase, type TestDatabase } from '../support/database.js'
+import { follow, startFeed, take } from '../support/feed.js'
+import { newPrediction, openStores } from '../support/stores.js'
+
+const BAD_CURSOR = { code: 'BAD_CURSOR' }
+
+/** As after a restore of this database into another cluster. */
+async function moveToAnotherCluster({ sql, url }: TestDatabase): Promise<void> {
+  await sql`update feed_epochs set cluster = 'another ' || ordinal`
+  await migrateDatabase(url)
+}
+
+describe('a cursor of the alert feed', () => {
+  it('is refused when it is ahead of the server', async () => {
+    await using database = await createTestDatabase()
+    await using stores = await openStores(database.url)
+    const [now] = await database.sql<{ xid: string }[]>`select pg_snapshot_xmax(pg_current_snapshot())::text as xid`
+    const ahead = { epoch: 1, xid: String(BigInt(now?.xid ?? 0) + 1_000_000n), seq: '0' }
+    await expect(stores.alerts.check(encodeAlertCursor(ahead, await feedEpochs(database.sql)))).rejects.toMatchObject(BAD_CURSOR)
+    await expect(stores.alerts.check(await stores.alerts.now())).resolves.toBeUndefined()
+  })
+
+  it('is refused when another database gave it out, before the first alert', async () => {
+    await using here = await createTestDatabase()
+    await using there = await createTestDatabase()
+    await using stores = await openStores(here.url)
+    await using others = await openStores(there.url)
+    const foreign = await others.alerts.now()
+    await expect(stores.alerts.check(foreign)).rejects.toMatchObject(BAD_CURSOR)
+    await expect(stores.alerts.read({ after: foreign, limit: 1 })).rejects.toMatchObject(BAD_CURSOR)
+    await using running = await startFeed(stores.alerts)
+    await expect(follow(running, foreign)).rejects.toMatchObject(BAD_CURSOR)
+  })
+
+  it('is refused in every other form, and nothing of it is repeated', async () => {
+    await using database = await createTestDatabase()
+    await using stores = await openStores(database.url)
+    const cursor = await stores.alerts.now()
+    const wrong = [
+      '',
+      'x',
+      cursor.slice(1),
+      `${cursor}0`,
+      cursor.toUpperCase().replace(/^0001/, '0001G'),
+      `ffff${cursor.slice(4)}`,
+    ]
+    const almost = [`0000${cursor.slice(4)}`, `0002${cursor.slice(4)}`, cursor.replace(/.$/, 'z'), `${cursor}\n`, ` ${cursor}`]
+    for (const given of [...wrong, ...almost]) {
+      const error = await stores.alerts.check(given).catch((reason: Error) => reason)
+      expect(error, JSON.stringify(given)).toMatchObject(BAD_CURSOR)
+      if (given.length > 1) expect((error as Error).message).not.toContain(given)
+    }
+  })
+
+  it('with numbers beyond those of PostgreSQL is refused, not a failure of ours', async () => {
+    await using database = await createTestDatabase()
+    await using stores = await openStores(database.url)
+    const cursor = await stores.alerts.now()
+    const beyond = [`${cursor.slice(0, 12)}${'f'.repeat(16)}${'0'.repeat(12)}`, `${cursor.slice(0, 28)}${'f'.repeat(12)}`]
+    for (const given of beyond) {
+      const outcome = await stores.alerts.check(given).catch((reason: Error) => reason)
+      expect(outcome === undefined || (outcome as { code?: string }).code === 'BAD_CURSOR', given).toBe(true)
+    }
+  })
+
+  it('resumes where the alert was, for each alert', async () => {
+    await using database = await createTestDatabase()
+    await using stores = await openStores(database.url)
+    const start = await stores.alerts.now()
+    await Promise.all(Array.from({ length: 20 }, () => stores.predictions.record(newPrediction())))
+    const all = await stores.alerts.read({ after: start, limit: 100 })
+    expect(all).toHaveLength(20)
+    await using running = await startFeed(stores.alerts)
+    for (const [i, { cursor }] of all.slice(0, -1).entries()) {
+      const rest = await take(await follow(running, cursor), 19 - i)
+      expect(rest.map(({ id }) => id)).toEqual(all.slice(i + 1).map(({ id }) => id))
+    }
+  })
+
+  it('stays good after the database moved to another cluster, and the feed goes on behind it', async () => {
+    await using database = await createTestDatabase()
+    await using before = await openStores(database.url)
+    const start = await before.alerts.now()
+    const old = [await before.predictions.record(newPrediction()), await before.predictions.record(newPrediction())]
+    await moveToAnotherCluster(database)
+    await using after = await openStores(database.url)
+    const fresh = await after.predictions.record(newPrediction())
+    const alerts = await after.alerts.read({ after: start, limit: 10 })
+    expect(alerts.map(({ id }) => id)).toEqual([...old, fresh].map(({ prediction }) => prediction.id))
+    expect(alerts.map(({ cursor }) => cursor)).toEqual(alerts.map(({ cursor }) => cursor).sort())
+    await expect(after.alerts.check(alerts[0]?.cursor ?? '')).resolves.toBeUndefined()
+  })
+
+  it('of the lost part of the feed is refused after an older backup was restored', async () => {
+    await using database = await createTestDatabase()
+    await using before = await openStores(database.url)
+    const start = await before.alerts.now()
+    await before.predictions.record(newPrediction())
+    await before.predictions.record(newPrediction())
+    const [kept, lost] = await before.alerts.read({ after: start, limit: 10 })
+    await database.sql`delete from alerts where prediction_id = ${lost?.id ?? ''}`
+    await moveToAnotherCluster(database)
+    await using after = await openStores(database.url)
+    await after.predictions.record(newPrediction())
+    await expect(after.alerts.check(lost?.cursor ?? '')).rejects.toMatchObject(BAD_CURSOR)
+    await expect(after.alerts.check(kept?.cursor ?? '')).resolves.toBeUndefined()
+  })
+
+  it('is understood by a gateway that has slept through several moves', async () => {
+    await using database = await createTestDatabase()
+    await using sleeper = await openStores(database.url)
+    const start = await sleeper.alerts.now()
+    await moveToAnotherCluster(database)
+    await moveToAnotherCluster(database)
+    await using other = await openStores(database.url)
+    const { prediction } = await other.predictions.record(newPrediction())
+    const [alert] = await sleeper.alerts.read({ after: start, limit: 10 })
+    expect(alert?.id).toBe(prediction.id)
+    await expect(sleeper.alerts.check(await other.alerts.now())).resolves.toBeUndefined()
+  })
+})

@@ -1,0 +1,138 @@
+import { describe, expect, it } from 'vitest'
+import { migrateDatabase } from '../../src/storage/migrate.js'
+import { ensurePartitions, firstIdOf } from '../../src/storage/partitions.js'
+import { createTestDatabase, type TestDatabase } from '../support/database.js'
+import { idAt, newPrediction, openStores } from '../support/stores.js'
+
+async function partitions({ sql }: TestDatabase): Promise<string[]> {
+  const rows = await sql<{ name: string }[]>`
+    select inhrelid::regclass::text as name from pg_inherits where inhparent = 'predictions'::regclass order by 1`
+  return rows.map(({ name }) => name)
+}
+
+function monthsFromNow(offset: number): string {
+  const now = new Date()
+  return new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + offset, 1)).toISOString().slice(0, 7).replace('-', '_')
+}
+
+const AROUND_NOW = [-1, 0, 1, 2].map(offset => `predictions_${monthsFromNow(offset)}`).sort()
+
+describe('migrateDatabase', () => {
+  it('changes nothing the second time', async () => {
+    await using database = await createTestDatabase()
+    const state = async () => ({
+      migrations: await database.sql`select id, hash from drizzle.__drizzle_migrations`,
+      epochs: await database.sql`select ordinal, tag, cluster from feed_epochs`,
+      partitions: await partitions(database),
+    })
+    await migrateDatabase(database.url)
+    const first = await state()
+    await migrateDatabase(database.url)
+    expect(await state()).toEqual(first)
+    expect(first.epochs).toHaveLength(1)
+  })
+
+  it('lets several gateways that start at once migrate an empty database', async () => {
+    await using database = await createTestDatabase()
+    await Promise.all(Array.from({ length: 4 }, () => migrateDatabase(database.url)))
+    expect(await database.sql`select ordinal from feed_epochs`).toEqual([{ ordinal: 1 }])
+    expect(await partitions(database)).toEqual(AROUND_NOW)
+  })
+
+  it('creates the partitions of the month before, of this one and of the next two', async () => {
+    await using database = await createTestDatabase()
+    await migrateDatabase(database.url)
+    expect(await partitions(database)).toEqual(AROUND_NOW)
+  })
+
+  it('opens a new epoch of the alert feed for a database that was restored into another cluster', async () => {
+    await using database = await createTestDatabase()
+    await migrateDatabase(database.url)
+    await database.sql`update feed_epochs set cluster = 'the cluster of the backup'`
+    await migrateDatabase(database.url)
+    const epochs = await database.sql<{ ordinal: number; tag: string }[]>`select ordinal, tag from feed_epochs order by 1`
+    expect(epochs.map(({ ordinal }) => ordinal)).toEqual([1, 2])
+    expect(epochs[0]?.tag).not.toBe(epochs[1]?.tag)
+  })
+})
+
+describe('partitions', () => {
+  it('hold a month from its first millisecond to its last', async () => {
+    await using database = await createTestDatabase()
+    await using stores = await openStores(database.url)
+    await ensurePartitions(database.sql, new Date('2031-04-10'))
+    const instants = [
+      '2031-03-31T23:59:59.999Z',
+      '2031-04-01T00:00:00.000Z',
+      '2031-04-30T23:59:59.999Z',
+      '2031-05-01T00:00:00.000Z',
+    ]
+    for (const instant of instants) {
+      const createdAt = new Date(instant)
+      await stores.predictions.record(newPrediction({ id: idAt(createdAt), createdAt }))
+    }
+    const rows = await database.sql`select tableoid::regclass::text as partition from predictions order by id`
+    const months = ['03', '04', '04', '05']
+    expect(rows.map(({ partition }) => partition)).toEqual(months.map(month => `predictions_2031_${month}`))
+    expect(
+      await database.sql`select count(*)::int as rows from only predictions_2031_04 where id < ${firstIdOf(new Date('2031-04-01'))}`,
+    ).toEqual([{ rows: 0 }])
+  })
+
+  it.each(['2001-02-03T04:05:06.789Z', '2049-12-31T23:59:59.999Z'])('are created for a row of %s', async instant => {
+    await using database = await createTestDatabase()
+    await using stores = await openStores(database.url)
+    const createdAt = new Date(instant)
+    const { prediction } = await stores.predictions.record(newPrediction({ id: idAt(createdAt), createdAt }))
+    expect(await stores.history.findByIds({ tenant: 'default' }, [prediction.id])).toEqual([prediction])
+    expect(await partitions(database)).toContain(`predictions_${instant.slice(0, 7).replace('-', '_')}`)
+  })
+
+  it('are created for several far months of one group, whose other rows are stored too', async () => {
+    await using database = await createTestDatabase()
+    await using stores = await openStores(database.url)
+    const years = [2001, 2027, 2035, 2049].map(year => new Date(Date.UTC(year, 5, 15)))
+    const given = [new Date(), ...years].map(createdAt => newPrediction({ id: idAt(createdAt), createdAt }))
+    const recorded = await Promise.all(given.map(row => stores.predictions.record(row)))
+    expect(recorded.map(({ prediction }) => prediction)).toEqual(given.map(({ prediction }) => prediction))
+    expect(await database.sql`select count(*)::int as rows from predictions`).toEqual([{ rows: given.length }])
+  })
+
+  it('are created once when several gateways miss the same one at once', async () => {
+    await using database = await createTestDatabase()
+    await using first = await openStores(database.url)
+    await using second = await openStores(database.url)
+    await using third = await openStores(database.url)
+    const createdAt = new Date('2041-07-15')
+    const rows = [first, second, third].flatMap(({ predictions }) =>
+      Array.from({ length: 40 }, () => predictions.record(newPrediction({ id: idAt(createdAt), createdAt }))),
+    )
+    const outcomes = await Promise.allSettled(rows)
+    expect(outcomes.filter(({ status }) => status === 'rejected')).toEqual([])
+    expect(await database.sql`select count(*)::int as rows from predictions`).toEqual([{ rows: 120 }])
+  })
+
+  it('are created while somebody reads the history for long', async () => {
+    await using database = await createTestDatabase()
+    await using stores = await openStores(database.url)
+    const reader = await database.sql.reserve()
+    await reader`begin`
+    await reader`select from predictions`
+    const createdAt = new Date('2041-07-15')
+    const row = newPrediction({ id: idAt(createdAt), createdAt })
+    const recorded = await stores.predictions.record(row).finally(() => reader`commit`)
+    reader.release()
+    expect(recorded.prediction).toEqual(row.prediction)
+  })
+
+  it('have the indexes and the key of the table', async () => {
+    await using database = await createTestDatabase()
+    await migrateDatabase(database.url)
+    const rows = await database.sql<{ indexes: number }[]>`
+      select count(*)::int as indexes from pg_inherits join pg_index on indrelid = inhrelid
+      where inhparent = 'predictions'::regclass and indisvalid group by inhrelid`
+    const [whole] = await database.sql<{ indexes: number }[]>`
+      select count(*)::int as indexes from pg_index where indrelid = 'predictions'::regclass`
+    expect(rows).toEqual(AROUND_NOW.map(() => whole))
+  })
+})

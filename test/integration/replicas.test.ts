@@ -1,0 +1,173 @@
+import { Redis } from 'ioredis'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import {
+  AlertCursorDocument,
+  ApplicantHistoryDocument,
+  HighRiskScoredDocument,
+  PredictRiskDocument,
+} from '../api/generated/operations.js'
+import { HIGH_RISK, LOW_RISK } from '../support/applicants.js'
+import type { GraphqlClient } from '../support/client.js'
+import { startGateway, type TestGateway } from '../support/gateway.js'
+import { present } from '../support/process.js'
+import { freePort, REDIS_SERVER, startRedis, type TestRedis } from '../support/redis.js'
+import { subscribe } from '../support/subscription.js'
+
+const MONITOR = { roles: ['MONITOR'] } as const
+const SCORER = { roles: ['SCORER'], subject: 'web-shop' } as const
+const ANALYST = { roles: ['ANALYST'] } as const
+
+async function score(client: GraphqlClient, applicantId: string, features = HIGH_RISK) {
+  const { predictRisk } = await client.data(PredictRiskDocument, {
+    input: { applicantId, features: { consumerCredit: features } },
+  })
+  return predictRisk.prediction
+}
+
+async function latest(client: GraphqlClient, id: string) {
+  const { applicant } = await client.data(ApplicantHistoryDocument, { id })
+  return applicant?.latestPrediction
+}
+
+describe.skipIf(!REDIS_SERVER)('two gateways on one Postgres and one Redis', () => {
+  let redis: TestRedis
+  let first: TestGateway
+  let second: TestGateway
+  let port: number
+  beforeAll(async () => {
+    port = await freePort()
+    redis = await startRedis(port)
+    first = await startGateway({ REDIS_URL: redis.url })
+    second = await startGateway({ REDIS_URL: redis.url }, first.database)
+  })
+  afterAll(async () => {
+    await second[Symbol.asyncDispose]()
+    await first[Symbol.asyncDispose]()
+    await redis[Symbol.asyncDispose]()
+  })
+
+  it('raise the alert of a score on the first for a subscriber of the second', async () => {
+    await using alerts = subscribe(await second.as(MONITOR), HighRiskScoredDocument, {
+      after: (await (await second.as(MONITOR)).data(AlertCursorDocument, {})).alertCursor,
+    })
+    const scored = await score(await first.as(SCORER), 'seen-elsewhere')
+    const { highRiskScored } = await alerts.next()
+    expect(highRiskScored.prediction).toEqual(scored)
+  })
+
+  it('wake the other one by a hint, not by its poll alone', async () => {
+    const watcher = new Redis(redis.url)
+    await watcher.subscribe('riskgate:alerts')
+    const hinted = new Promise(resolve => watcher.once('message', resolve))
+    await score(await first.as(SCORER), 'hinted')
+    await hinted
+    watcher.disconnect()
+  })
+
+  it('read the latest prediction that the other one wrote, and never an older one', async () => {
+    const [scorer, otherScorer] = [await first.as(SCORER), await second.as(SCORER)]
+    const [analyst, otherAnalyst] = [await first.as(ANALYST), await second.as(ANALYST)]
+    for (let i = 0; i < 20; i++) {
+      const scored = await score(i % 2 ? scorer : otherScorer, 'watched', i % 3 ? HIGH_RISK : LOW_RISK)
+      expect(await latest(i % 2 ? otherAnalyst : analyst, 'watched')).toEqual(scored)
+    }
+  })
+
+  it('never read an older one while both score the same applicant at once', async () => {
+    const clients = [await first.as(SCORER), await second.as(SCORER)]
+    const analysts = [await first.as(ANALYST), await second.as(ANALYST)]
+    let acknowledged = ''
+    for (let round = 0; round < 10; round++) {
+      const before = acknowledged
+      const [scored, read] = await Promise.all([
+        Promise.all(Array.from({ length: 8 }, (_, i) => score(present(clients[i % 2]), 'contended'))),
+        Promise.all(analysts.map(analyst => latest(analyst, 'contended'))),
+      ])
+      for (const prediction of read) expect((prediction?.id ?? '') >= before).toBe(true)
+      acknowledged = scored.reduce((newest, { id }) => (id > newest ? id : newest), '')
+      for (const analyst of analysts) expect((await latest(analyst, 'contended'))?.id).toBe(acknowledged)
+    }
+  })
+
+  it('take an unreadable value in Redis for none', async () => {
+    const scored = await score(await first.as(SCORER), 'garbled')
+    const client = new Redis(redis.url)
+    const keys = await client.keys('riskgate:latest:*')
+    for (const garbage of ['', '{', `${scored.id}not json`, `${scored.id}null`, `${scored.id}{}`]) {
+      for (const key of keys) await client.set(key, garbage)
+      expect(await latest(await second.as(ANALYST), 'garbled')).toEqual(scored)
+    }
+    await client.flushall()
+    client.disconnect()
+  })
+
+  it('keep every applicant reference out of Redis', async () => {
+    const client = new Redis(redis.url)
+    const monitored: string[] = []
+    const monitor = await client.monitor()
+    monitor.on('monitor', (_time: string, parts: string[]) => monitored.push(parts.join(' ')))
+    const scorer = await first.as(SCORER)
+    const canary = 'canary-applicant-7391'
+    for (const features of [HIGH_RISK, LOW_RISK]) await score(scorer, canary, features)
+    expect(await latest(await second.as(ANALYST), canary)).toBeTruthy()
+    const keys = await client.keys('*')
+    const values = await Promise.all(keys.map(key => client.get(key)))
+    expect(keys.length).toBeGreaterThan(0)
+    expect([...keys, ...values, ...monitored].filter(text => text?.includes(canary))).toEqual([])
+    expect(monitored.some(command => command.includes('riskgate:latest:'))).toBe(true)
+    monitor.disconnect()
+    client.disconnect()
+  })
+
+  it('let a value expire, so that a lost write is not believed for ever', async () => {
+    await score(await first.as(SCORER), 'expiring')
+    const client = new Redis(redis.url)
+    const keys = await client.keys('riskgate:latest:*')
+    const lifetimes = await Promise.all(keys.map(key => client.ttl(key)))
+    expect(lifetimes.filter(seconds => seconds < 1 || seconds > 60)).toEqual([])
+    client.disconnect()
+  })
+
+  it('go on without Redis, and with it again', async () => {
+    const [scorer, monitor, analyst] = [await first.as(SCORER), await second.as(MONITOR), await second.as(ANALYST)]
+    const { alertCursor } = await monitor.data(AlertCursorDocument, {})
+    await using alerts = subscribe(monitor, HighRiskScoredDocument, { after: alertCursor })
+    const scoreMany = async (name: string) => {
+      const scored = await Promise.all(Array.from({ length: 20 }, (_, i) => score(scorer, `${name}-${i}`)))
+      const raised = await Promise.all(scored.map(() => alerts.next()))
+      expect(raised.map(({ highRiskScored }) => highRiskScored.id).sort()).toEqual(scored.map(({ id }) => id).sort())
+      expect(await latest(analyst, `${name}-0`)).toEqual(scored[0])
+    }
+    await scoreMany('with')
+    await redis.kill()
+    await scoreMany('without')
+    redis = await startRedis(port)
+    await scoreMany('with-again')
+    const client = new Redis(redis.url)
+    const subscribers = async () => Number((await client.pubsub('NUMSUB', 'riskgate:alerts'))[1])
+    await expect.poll(subscribers).toBe(2)
+    await scoreMany('at-last')
+    client.disconnect()
+  })
+
+  it('go on while Redis is frozen', async () => {
+    const [scorer, monitor] = [await first.as(SCORER), await second.as(MONITOR)]
+    const { alertCursor } = await monitor.data(AlertCursorDocument, {})
+    await using alerts = subscribe(monitor, HighRiskScoredDocument, { after: alertCursor })
+    process.kill(redis.pid, 'SIGSTOP')
+    try {
+      const scored = await Promise.all(Array.from({ length: 20 }, (_, i) => score(scorer, `frozen-${i}`)))
+      const raised = await Promise.all(scored.map(() => alerts.next()))
+      expect(raised.map(({ highRiskScored }) => highRiskScored.id).sort()).toEqual(scored.map(({ id }) => id).sort())
+      expect(await latest(await second.as(ANALYST), 'frozen-0')).toEqual(scored[0])
+    } finally {
+      process.kill(redis.pid, 'SIGCONT')
+    }
+  })
+
+  it('start and serve while Redis is away', async () => {
+    await using alone = await startGateway({ REDIS_URL: `redis://127.0.0.1:${await freePort()}` })
+    const scored = await score(await alone.as(SCORER), 'lonely')
+    expect(await latest(await alone.as(ANALYST), 'lonely')).toEqual(scored)
+  })
+})
