@@ -65,12 +65,12 @@ describe('the database', () => {
     const holder = await database.sql.reserve()
     await holder`begin`
     await holder`lock table predictions`
-    const waiting = stores.predictions.record(newPrediction())
+    const refused = expect(stores.predictions.record(newPrediction())).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' })
     const ours = () => database.sql<{ pid: number }[]>`
       select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
     await until(async () => (await ours()).length > 0)
     await database.sql`select pg_terminate_backend(${(await ours())[0]?.pid ?? 0})`
-    await expect(waiting).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+    await refused
     await holder`commit`
     holder.release()
     expect(await stores.predictions.record(newPrediction())).toMatchObject({ replayed: false })
