@@ -39,8 +39,8 @@ export interface App {
 
 /** Puts the gateway together: the only place that knows every part. */
 export function createApp(config: Config): App {
-  const logger = createLogger(config.logLevel)
-  const closers: (() => Promise<void> | void)[] = [() => logger.flush()]
+  const { logger, close: closeLogger } = createLogger(config.logLevel)
+  const closers: (() => Promise<void> | void)[] = [closeLogger]
   let starting: ReturnType<App['start']> | undefined
   let stopping: Promise<void> | undefined
 

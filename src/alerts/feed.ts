@@ -77,7 +77,7 @@ export class AlertFeed {
   async subscribe({ tenant, after, matches }: FeedRequest): Promise<AsyncIterableIterator<HighRiskAlert, void>> {
     if (after !== undefined) await this.#options.log.check(after)
     const ending = new AbortController()
-    const alerts = this.#follow(tenant, after ?? this.#position, matches, ending.signal)
+    const alerts = this.#follow(tenant, after ?? (await this.#options.log.now()), matches, ending.signal)
     const subscription: AsyncIterableIterator<HighRiskAlert, void> = {
       next: () => alerts.next(),
       // A generator that waits for an alert would end only after the next one: the signal wakes it.
@@ -97,9 +97,9 @@ export class AlertFeed {
         cursor = alert.cursor
         if (matches(alert)) yield alert
       }
+      if (this.#mailboxes.size === 0) await this.#skipUnheard()
+      if (this.#stopped || ending.aborted) return
       const mailbox = this.#open(tenant)
-      // Ended while the log was read: nobody would wake this mailbox again.
-      if (this.#stopped || ending.aborted) mailbox.close()
       const wake = () => mailbox.close()
       ending.addEventListener('abort', wake)
       try {
@@ -133,10 +133,18 @@ export class AlertFeed {
     }
   }
 
+  /** Nothing is read while nobody listens; the first mailbox begins from the present, not from where the last one ended. */
+  async #skipUnheard(): Promise<void> {
+    // Where the log cannot be asked, the reader goes on from where it ended: a longer way to the same alerts.
+    const now = await this.#options.log.now().catch(() => this.#position)
+    if (this.#mailboxes.size === 0) this.#position = now
+  }
+
   #open(tenant: string): Mailbox {
     const mailbox = new Mailbox(this.#position, MAILBOX_SIZE)
     const mailboxes = this.#mailboxes.get(tenant) ?? new Set()
     this.#mailboxes.set(tenant, mailboxes.add(mailbox))
+    this.#wake()
     return mailbox
   }
 
@@ -154,7 +162,8 @@ export class AlertFeed {
 
   #readAfter(pauseMs: number): void {
     clearTimeout(this.#timer)
-    if (this.#stopped) return
+    // Without a subscriber there is nothing to read for; the first one wakes the reader again.
+    if (this.#stopped || this.#mailboxes.size === 0) return
     this.#timer = setTimeout(() => {
       this.#isWoken = false
       this.#reading = this.#readAll().then(idleMs => {

@@ -2,19 +2,57 @@ import pino from 'pino'
 
 export type Logger = pino.Logger
 
+const FLUSH_MS = 200
+const CHUNK_CHARACTERS = 16_384
+
 /**
  * JSON lines on stdout. Personal data stays out by construction: callers pass ids, codes, counts and durations, never inputs,
- * error messages of the database, or variables.
+ * error messages of the database, or variables. `close` writes what still waits.
  */
-export function createLogger(level: string): Logger {
-  // Written in chunks, off the request path; `flush` at the end of the process.
-  const destination = pino.destination({ fd: 1, sync: false, minLength: 4_096 })
+export function createLogger(level: string): { logger: Logger; close: () => void } {
+  const output = new ChunkedOutput()
   const logger = pino(
     { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: label => ({ level: label }) } },
-    destination,
+    output,
   )
-  setInterval(() => logger.flush(), 200).unref()
-  return logger
+  const timer = setInterval(() => output.handOn(), FLUSH_MS).unref()
+  const close = () => {
+    clearInterval(timer)
+    output.flushSync()
+  }
+  return { logger, close }
+}
+
+/**
+ * Hands lines on in chunks, off the request path. Not by the destination's own `minLength`: it measures all that waits again with
+ * every line.
+ */
+class ChunkedOutput {
+  readonly #destination = pino.destination({ fd: 1, sync: false })
+  #lines: string[] = []
+  #length = 0
+
+  write(line: string): void {
+    this.#lines.push(line)
+    this.#length += line.length
+    if (this.#length >= CHUNK_CHARACTERS) this.handOn()
+  }
+
+  /** The last lines of a process that ends. */
+  flushSync(): void {
+    this.handOn()
+    try {
+      this.#destination.flushSync()
+    } catch {
+      // Not even open yet: nobody reads.
+    }
+  }
+
+  handOn(): void {
+    if (this.#length > 0) this.#destination.write(this.#lines.join(''))
+    this.#lines = []
+    this.#length = 0
+  }
 }
 
 /** What may be said of an error that nobody expected: its kind and where it came from, not its message, which may hold inputs. */

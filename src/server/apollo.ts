@@ -1,17 +1,19 @@
 import { ApolloServer, type ApolloServerPlugin } from '@apollo/server'
-import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled'
+import { ApolloServerPluginCacheControlDisabled, ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled'
 import type { GraphQLSchema } from 'graphql'
 import { AppError } from '../errors.js'
 import type { AlertContext } from '../resolvers/alertResolver.js'
 import { asGateway } from './executor.js'
-import { publicError, type ReportUnexpected, statusOf } from './formatError.js'
+import { publicError, type ReportUnexpected } from './formatError.js'
 import { oneOfVariables } from './oneOfVariables.js'
+import { failureStatus, outcomeCode, rootField } from './outcome.js'
+import type { PreparedOperations } from './preparedOperations.js'
 
 /** A client's longest reasonable document has a few hundred. */
 export const MAX_TOKENS = 1_000
 
 export interface OperationReport {
-  /** Root fields of the operation; `none` when the request had no valid one. */
+  /** Root field of the operation; `none` when the request had no valid one. */
   readonly operation: string
   /** `OK`, or the code of the first error. */
   readonly code: string
@@ -21,15 +23,17 @@ export interface OperationReport {
 
 export interface ApolloOptions {
   readonly schema: GraphQLSchema
+  /** Learns the operations that are compiled. */
+  readonly prepared: PreparedOperations
   readonly report: ReportUnexpected
   readonly observe: (report: OperationReport) => void
 }
 
 export type GatewayContext = OperationReport['context']
 
-export function createApollo({ schema, report, observe }: ApolloOptions): ApolloServer<GatewayContext> {
+export function createApollo({ schema, prepared, report, observe }: ApolloOptions): ApolloServer<GatewayContext> {
   return new ApolloServer<GatewayContext>({
-    gateway: asGateway(schema),
+    gateway: asGateway(schema, prepared),
     introspection: true,
     includeStacktraceInErrorResponses: false,
     hideSchemaDetailsFromClientErrors: true,
@@ -39,7 +43,14 @@ export function createApollo({ schema, report, observe }: ApolloOptions): Apollo
     validationRules: [oneOfVariables],
     formatError: (formatted, error) => publicError(formatted, error, report),
     // Apollo's own page loads its scripts from another origin; ours is at /playground.
-    plugins: [ApolloServerPluginLandingPageDisabled(), refuseSubscriptions, statusOfErrors, observed(observe)],
+    plugins: [
+      ApolloServerPluginLandingPageDisabled(),
+      // Wraps every field of the schema, for hints that nobody reads.
+      ApolloServerPluginCacheControlDisabled(),
+      refuseSubscriptions,
+      statusOfErrors,
+      observed(observe),
+    ],
   })
 }
 
@@ -58,15 +69,15 @@ const refuseSubscriptions: ApolloServerPlugin<GatewayContext> = {
   },
 }
 
-/** A response without any data has the status of its first error; Apollo answers 200 to whatever a resolver throws. */
+/** Apollo answers 200 to whatever a resolver throws. */
 const statusOfErrors: ApolloServerPlugin<GatewayContext> = {
   async requestDidStart() {
     return {
       async willSendResponse({ response }) {
         if (response.body.kind !== 'single') return
         const { data, errors } = response.body.singleResult
-        const isEmpty = !data || Object.values(data).every(value => value === null)
-        if (errors?.length && isEmpty) response.http.status = statusOf(errors[0]?.extensions?.code)
+        const status = failureStatus(data, errors)
+        if (status !== undefined) response.http.status = status
       },
     }
   },
@@ -79,13 +90,8 @@ function observed(observe: ApolloOptions['observe']): ApolloServerPlugin<Gateway
       return {
         async willSendResponse({ operation, response }) {
           const errors = response.body.kind === 'single' ? response.body.singleResult.errors : undefined
-          const fields = operation?.selectionSet.selections.map(field => (field.kind === 'Field' ? field.name.value : field.kind))
-          observe({
-            operation: fields?.length === 1 && fields[0] ? fields[0] : fields ? 'several' : 'none',
-            code: errors?.[0] ? String(errors[0].extensions?.code) : 'OK',
-            seconds: (performance.now() - startedAt) / 1_000,
-            context,
-          })
+          const seconds = (performance.now() - startedAt) / 1_000
+          observe({ operation: rootField(operation), code: outcomeCode(errors), seconds, context })
         },
       }
     },

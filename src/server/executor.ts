@@ -12,6 +12,7 @@ import {
 } from 'graphql'
 import { type CompiledQuery, compileQuery, isCompiledQuery } from 'graphql-jit'
 import { writtenOutFields } from './operationSize.js'
+import type { PreparedOperations } from './preparedOperations.js'
 
 type Gateway = ApolloServerOptionsWithGateway<BaseContext>['gateway']
 type Result = ExecutionResult<Record<string, unknown>, Record<string, unknown>>
@@ -32,7 +33,7 @@ const MAX_VARIABLE_ERRORS = 50
  * client that never sends the same text twice must not make us pay. Apollo keeps parsed documents, so the same text is the same
  * document.
  */
-export function createExecutor(schema: GraphQLSchema): Executor {
+export function createExecutor(schema: GraphQLSchema, prepared?: PreparedOperations): Executor {
   const seen = new WeakSet<DocumentNode>()
   const compiled = new Map<DocumentNode, CompiledQuery | undefined>()
 
@@ -62,6 +63,7 @@ export function createExecutor(schema: GraphQLSchema): Executor {
       ({ defaultValue, variable }) => defaultValue && coerced[variable.name.value] === null,
     )
     const query = hasNullForDefault ? undefined : compiledQuery(document, operation)
+    if (query && request.query !== undefined) prepared?.add(request.query, operation, query)
     if (query) return withPlainErrors(await query.query(undefined, context, coerced))
     return execute({ schema, document, operationName, variableValues: variables, contextValue: context }) as Promise<Result>
   }
@@ -77,20 +79,20 @@ function isWorthCompiling(document: DocumentNode, operation: OperationDefinition
 }
 
 /** The compiler's errors are of a class of its own, without what Apollo needs of a GraphQLError. */
-function withPlainErrors({ errors, ...result }: ExecutionResult): Result {
+export function withPlainErrors({ errors, ...result }: ExecutionResult): Result {
   if (!errors) return result as Result
   const plain = errors.map(({ message, path, originalError }) => new GraphQLError(message, { path, originalError }))
   return { ...(result as Result), errors: plain }
 }
 
 /** Apollo Server takes an executor of one's own only as a gateway. */
-export function asGateway(schema: GraphQLSchema): Gateway {
+export function asGateway(schema: GraphQLSchema, prepared?: PreparedOperations): Gateway {
   return {
     onSchemaLoadOrUpdate(callback) {
       callback({ apiSchema: schema, coreSupergraphSdl: '' })
       return () => {}
     },
-    load: async () => ({ executor: createExecutor(schema) }),
+    load: async () => ({ executor: createExecutor(schema, prepared) }),
     stop: async () => {},
   }
 }

@@ -8,7 +8,9 @@ import { createApollo, type GatewayContext, type OperationReport } from './apoll
 import type { ReportUnexpected } from './formatError.js'
 import { type OperationsOptions, serveOperations } from './operations.js'
 import { servePlayground } from './playground.js'
+import { PreparedOperations } from './preparedOperations.js'
 import { answerBadAddress, answerErrors, type ObserveRefusal, requestId } from './requests.js'
+import { runPrepared } from './runPrepared.js'
 import { serveSubscriptions } from './webSocket.js'
 
 const GRAPHQL_PATH = '/graphql'
@@ -64,7 +66,8 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   })
   await servePlayground(server)
 
-  const apollo = createApollo({ schema, report, observe: options.observe })
+  const prepared = new PreparedOperations(schema)
+  const apollo = createApollo({ schema, prepared, report, observe: options.observe })
   await apollo.start()
   server.decorateRequest('principal', undefined)
   server.route({
@@ -74,12 +77,15 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     onRequest: async request => {
       request.principal = await authenticate(request.headers.authorization)
     },
-    handler: fastifyApolloHandler(apollo, {
-      context: async (request: FastifyRequest): Promise<GatewayContext> => {
-        if (!request.principal) throw new Error('The route let an anonymous request through.')
-        return { ...contextOf(request.principal, { isStream: false }), requestId: request.id }
-      },
-    }),
+    handler: runPrepared(
+      { prepared, report, observe: options.observe, contextOf },
+      fastifyApolloHandler(apollo, {
+        context: async (request: FastifyRequest): Promise<GatewayContext> => {
+          if (!request.principal) throw new Error('The route let an anonymous request through.')
+          return { ...contextOf(request.principal, { isStream: false }), requestId: request.id }
+        },
+      }),
+    ),
   })
   const url = await server.listen({ host: options.host, port: options.port })
   // Only now: it would report a failure to listen as an internal error of its own.

@@ -45,7 +45,6 @@ describe('the alert feed', () => {
 
   it('gives what comes after the subscription, without a cursor', async () => {
     append(3)
-    await vi.waitFor(() => expect(log.reads).toBeGreaterThan(0), { interval: 1 })
     const late = new AlertFeed({ log, hints, failed: error => failures.push(error) })
     await late.start()
     const subscription = await late.subscribe({ tenant: 'default', after: undefined, matches: () => true })
@@ -53,6 +52,23 @@ describe('the alert feed', () => {
     const [expected] = append(1)
     expect(await first).toMatchObject({ value: { cursor: expected } })
     await late.stop()
+  })
+
+  it('reads nothing while nobody listens', async () => {
+    append(3)
+    const subscription = await subscribe()
+    const first = subscription.next()
+    await live(1)
+    append(1)
+    await first
+    await subscription.return?.()
+    await live(0)
+    const pause = () => new Promise(resolve => setTimeout(resolve, 50))
+    await pause()
+    const reads = log.reads
+    append(5)
+    await pause()
+    expect(log.reads).toBe(reads)
   })
 
   it('gives first what came after a cursor, through many pages, then what comes, once each', async () => {

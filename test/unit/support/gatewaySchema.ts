@@ -63,7 +63,7 @@ export function principalOf(...roles: Role[]): Principal {
 
 const directory = fileURLToPath(new URL('../../../models', import.meta.url))
 
-export function bundledModels(): Promise<ModelRegistry> {
+function bundledModels(): Promise<ModelRegistry> {
   return loadModelFolder({ directory, observeScoring: () => {}, warn: () => {} })
 }
 

@@ -1,5 +1,6 @@
 import type { Role } from '../../../src/auth/principal.js'
 import { createApollo } from '../../../src/server/apollo.js'
+import { PreparedOperations } from '../../../src/server/preparedOperations.js'
 import type { GatewaySchema } from './gatewaySchema.js'
 
 export interface Answer {
@@ -21,7 +22,12 @@ export interface TestApollo extends AsyncDisposable {
 /** The real Apollo Server over a schema, without HTTP. */
 export async function startApollo({ schema, contextOf }: GatewaySchema, ...roles: Role[]): Promise<TestApollo> {
   const reports: unknown[] = []
-  const apollo = createApollo({ schema, report: (_id, error) => reports.push(error), observe: () => {} })
+  const apollo = createApollo({
+    schema,
+    prepared: new PreparedOperations(schema),
+    report: (_id, error) => reports.push(error),
+    observe: () => {},
+  })
   await apollo.start()
   return {
     reports,

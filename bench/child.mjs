@@ -1,0 +1,64 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { openSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+const CPU_PROBE = new URL('cpuProbe.mjs', import.meta.url).href
+const STOP_TIMEOUT_MS = 5_000
+
+/** A program of ours in a process of its own, spoken to over its IPC channel, its output in a file. */
+export class Child {
+  #process
+  #logFile
+  #ended = false
+
+  /** @param {{ program: string, env?: Record<string, string>, logFile: string }} options `program` relative to this folder */
+  constructor({ program, env = {}, logFile }) {
+    const log = openSync(logFile, 'a')
+    this.#logFile = logFile
+    this.#process = spawn(process.execPath, ['--import', CPU_PROBE, fileURLToPath(new URL(program, import.meta.url))], {
+      env: { ...process.env, ...env },
+      stdio: ['ignore', log, log, 'ipc'],
+    })
+    this.#process.once('exit', () => {
+      this.#ended = true
+    })
+  }
+
+  /** The next message, or a failure when the process ends instead. */
+  async message() {
+    const ending = new AbortController()
+    try {
+      const [message] = await Promise.race([
+        once(this.#process, 'message', ending),
+        once(this.#process, 'exit', ending).then(([code, signal]) => {
+          throw new Error(`a measured process ended with ${code ?? signal}: see ${this.#logFile}`)
+        }),
+      ])
+      return message
+    } finally {
+      ending.abort()
+    }
+  }
+
+  async ask(question) {
+    if (!this.#process.connected) throw new Error(`a measured process has ended: see ${this.#logFile}`)
+    this.#process.send(question)
+    return this.message()
+  }
+
+  /** User and system CPU of the process so far, in microseconds. */
+  async cpuMicroseconds() {
+    const { cpu } = await this.ask('cpu')
+    return cpu.user + cpu.system
+  }
+
+  async stop() {
+    if (this.#ended) return
+    const exit = once(this.#process, 'exit')
+    this.#process.kill('SIGTERM')
+    const kill = setTimeout(() => this.#process.kill('SIGKILL'), STOP_TIMEOUT_MS)
+    await exit
+    clearTimeout(kill)
+  }
+}

@@ -1,0 +1,67 @@
+import { readFile } from 'node:fs/promises'
+import { postRequest } from './keepAliveConnection.mjs'
+
+const HELD_OUT = new URL('../training/held_out.jsonl', import.meta.url)
+const CHANNEL = 'web'
+export const BATCH_ROWS = 100
+
+const FIELDS = 'id applicantId probability band highRisk createdAt'
+const PREDICT_RISK = `mutation PredictRisk($input: PredictRiskInput!) {
+  predictRisk(input: $input) { replayed prediction { ${FIELDS} } }
+}`
+const PREDICT_RISK_BATCH = `mutation PredictRiskBatch($input: PredictRiskBatchInput!) {
+  predictRiskBatch(input: $input) { results { index replayed errors { code message path } prediction { ${FIELDS} } } }
+}`
+
+/** The held-out applicants as a server that asks for nothing more takes them. */
+export async function heldOutApplications() {
+  const lines = (await readFile(HELD_OUT, 'utf8')).trimEnd().split('\n')
+  return lines.map(line => {
+    const { applicantId, features } = JSON.parse(line)
+    return { applicantId, channel: CHANNEL, features }
+  })
+}
+
+/** Groups of BATCH_ROWS, all of them full. */
+export function batchesOf(applications) {
+  const count = Math.floor(applications.length / BATCH_ROWS)
+  return Array.from({ length: count }, (_, i) => applications.slice(i * BATCH_ROWS, (i + 1) * BATCH_ROWS))
+}
+
+/** What is asked of each server, and how the ids of stored predictions are read from an answer; it throws on any other. */
+export const SHAPES = {
+  floor: {
+    requests: applications => applications.map(application => post('/', {}, application)),
+    idsIn: ({ id }) => [id],
+  },
+  predictRisk: {
+    requests: (applications, headers) =>
+      applications.map(application => graphql(headers, 'PredictRisk', PREDICT_RISK, inputOf(application))),
+    idsIn: ({ data, errors }) => {
+      if (errors) throw new Error(`riskgate answered ${JSON.stringify(errors)}`)
+      return [data.predictRisk.prediction.id]
+    },
+  },
+  predictRiskBatch: {
+    requests: (applications, headers) =>
+      batchesOf(applications).map(batch =>
+        graphql(headers, 'PredictRiskBatch', PREDICT_RISK_BATCH, { items: batch.map(inputOf) }),
+      ),
+    idsIn: ({ data, errors }) => {
+      if (errors) throw new Error(`riskgate answered ${JSON.stringify(errors)}`)
+      return data.predictRiskBatch.results.map(({ prediction }) => prediction.id)
+    },
+  },
+}
+
+function inputOf({ applicantId, channel, features }) {
+  return { applicantId, channel, features: { consumerCredit: features } }
+}
+
+function graphql(headers, operationName, query, input) {
+  return post('/graphql', headers, { operationName, query, variables: { input } })
+}
+
+function post(path, headers, body) {
+  return postRequest({ path, headers, body: JSON.stringify(body) })
+}

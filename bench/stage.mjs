@@ -1,0 +1,120 @@
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import postgres from 'postgres'
+import { Tokens } from '../dist/auth/tokens.js'
+import { startEmbeddedPostgres } from '../dist/storage/embedded.js'
+import { CREATE_TABLE } from './bareScoring.mjs'
+import { Child } from './child.mjs'
+
+const READY_TIMEOUT_MS = 30_000
+const POLL_MS = 50
+const TOKEN_SECONDS = 3_600
+
+/** One Postgres with a database of its own, and the programs that are measured against it. */
+export class Stage {
+  #closers = []
+  /** Where the programs' output goes; kept when something fails. */
+  directory = ''
+  databaseUrl = ''
+  sql
+
+  static async open() {
+    const stage = new Stage()
+    try {
+      await stage.#prepare()
+      return stage
+    } catch (error) {
+      await stage.close()
+      throw error
+    }
+  }
+
+  async #prepare() {
+    this.directory = await mkdtemp(join(tmpdir(), 'riskgate-bench-'))
+    const server = await this.#postgres()
+    const name = `riskgate_bench_${randomBytes(4).toString('hex')}`
+    const admin = postgres(server, { max: 1, onnotice: () => {} })
+    this.#closers.push(() => admin.end({ timeout: 1 }))
+    await admin.unsafe(`create database ${name}`)
+    this.#closers.push(() => admin.unsafe(`drop database ${name} with (force)`))
+    const url = new URL(server)
+    url.pathname = `/${name}`
+    this.databaseUrl = url.href
+    this.sql = postgres(this.databaseUrl, { max: 1, onnotice: () => {} })
+    this.#closers.push(() => this.sql.end({ timeout: 1 }))
+    await this.sql.unsafe(CREATE_TABLE)
+  }
+
+  async #postgres() {
+    if (process.env.DATABASE_URL) return process.env.DATABASE_URL
+    const embedded = await startEmbeddedPostgres({ stateDirectory: join(this.directory, 'state'), log: () => {} })
+    this.#closers.push(() => embedded.stop())
+    return embedded.url
+  }
+
+  #start(program, env = {}) {
+    const logFile = join(this.directory, `${program.replaceAll(/\W+/g, '-')}.log`)
+    const child = new Child({ program, env: { DATABASE_URL: this.databaseUrl, ...env }, logFile })
+    this.#closers.push(() => child.stop())
+    return child
+  }
+
+  load() {
+    return this.#start('load.mjs')
+  }
+
+  /** A program of this folder that says where it listens once it is ready. */
+  async bare(program) {
+    const child = this.#start(program)
+    const { url } = await child.message()
+    return { child, url, headers: {} }
+  }
+
+  /** The gateway as it runs in production, with the settings nobody must make left alone. */
+  async riskgate() {
+    const secret = randomBytes(32).toString('hex')
+    const port = await freePort()
+    const child = this.#start('../dist/main.js', {
+      NODE_ENV: 'production',
+      RISKGATE_PORT: String(port),
+      RISKGATE_JWT_SECRET: secret,
+      RISKGATE_STATE_DIR: join(this.directory, 'gateway'),
+    })
+    const url = `http://127.0.0.1:${port}`
+    await Promise.race([isReady(url), child.message()])
+    const tokens = new Tokens({ secret: Buffer.from(secret), issuer: 'riskgate', audience: 'riskgate' })
+    const token = await tokens.sign({ subject: 'bench', roles: ['SCORER'], ttlSeconds: TOKEN_SECONDS })
+    return { child, url, headers: { authorization: `Bearer ${token}` } }
+  }
+
+  async close({ keepLogs = false } = {}) {
+    for (const close of this.#closers.splice(0).reverse()) await close()
+    if (!keepLogs && existsSync(this.directory)) await rm(this.directory, { recursive: true, force: true })
+  }
+}
+
+async function isReady(url) {
+  for (const endsAt = Date.now() + READY_TIMEOUT_MS; Date.now() < endsAt; await sleep(POLL_MS)) {
+    const ready = await fetch(`${url}/readyz`).then(
+      ({ ok }) => ok,
+      () => false,
+    )
+    if (ready) return
+  }
+  throw new Error('riskgate did not become ready')
+}
+
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address()
+  server.close()
+  await once(server, 'close')
+  return port
+}

@@ -1,0 +1,82 @@
+import {
+  GraphQLBoolean,
+  GraphQLFloat,
+  GraphQLID,
+  type GraphQLInputType,
+  type GraphQLSchema,
+  GraphQLString,
+  isInputObjectType,
+  isInputType,
+  isListType,
+  isNonNullType,
+  type OperationDefinitionNode,
+  typeFromAST,
+} from 'graphql'
+
+type Check = (value: unknown) => boolean
+export type IsPlain = (variables: unknown) => variables is Record<string, unknown>
+
+/**
+ * Tells variables that coercion (October 2021, section 6.4.1) would hand on as they are, from those that graphql-js must look at:
+ * everything wrong, and everything that needs another form.
+ */
+export function plainVariables(schema: GraphQLSchema, { variableDefinitions = [] }: OperationDefinitionNode): IsPlain {
+  const known = new Map<GraphQLInputType, Check>()
+  const checks = variableDefinitions.map(({ variable, type, defaultValue }) => {
+    const inputType = typeFromAST(schema, type)
+    const check = defaultValue || !isInputType(inputType) ? never : checkOf(inputType, known)
+    return [variable.name.value, check] as const
+  })
+  return (variables): variables is Record<string, unknown> =>
+    isObject(variables) && checks.every(([name, check]) => check(variables[name]))
+}
+
+const never: Check = () => false
+
+function checkOf(type: GraphQLInputType, known: Map<GraphQLInputType, Check>): Check {
+  const found = known.get(type)
+  if (found) return found
+  // A type may hold itself: what it holds asks for its check only when it runs.
+  known.set(type, value => known.get(type)?.(value) ?? false)
+  const check = newCheck(type, known)
+  known.set(type, check)
+  return check
+}
+
+function newCheck(type: GraphQLInputType, known: Map<GraphQLInputType, Check>): Check {
+  if (isNonNullType(type)) {
+    const check = checkOf(type.ofType, known)
+    return value => value != null && check(value)
+  }
+  if (isListType(type)) {
+    const check = checkOf(type.ofType, known)
+    return value => value == null || (Array.isArray(value) && value.every(check))
+  }
+  if (isInputObjectType(type)) return objectCheck(type, known)
+  if (type === GraphQLString || type === GraphQLID) return value => value == null || typeof value === 'string'
+  if (type === GraphQLFloat) return value => value == null || (typeof value === 'number' && Number.isFinite(value))
+  if (type === GraphQLBoolean) return value => value == null || typeof value === 'boolean'
+  return never
+}
+
+function objectCheck(type: Extract<GraphQLInputType, { getFields: unknown }>, known: Map<GraphQLInputType, Check>): Check {
+  const fields = Object.values(type.getFields())
+  if (fields.some(({ defaultValue }) => defaultValue !== undefined)) return never
+  const checks = new Map(fields.map(({ name, type: fieldType }) => [name, checkOf(fieldType, known)]))
+  const required = fields.filter(({ type: fieldType }) => isNonNullType(fieldType)).map(({ name }) => name)
+  return value => {
+    if (value == null) return true
+    if (!isObject(value)) return false
+    let keys = 0
+    for (const name in value) {
+      keys++
+      if (!checks.get(name)?.(value[name])) return false
+    }
+    if (type.isOneOf) return keys === 1 && Object.values(value)[0] != null
+    return required.every(name => value[name] != null)
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
