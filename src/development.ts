@@ -9,8 +9,7 @@ const TOKEN_TTL_SECONDS = 30 * 24 * 3600
 
 /** The signing key of a start without configuration: made once, kept in the state directory, readable by its owner only. */
 export async function developmentKey(stateDirectory: string): Promise<Uint8Array> {
-  // 711, not 700: an embedded Postgres of another uid lives below.
-  await mkdir(stateDirectory, { recursive: true, mode: 0o711 })
+  await makeStateDirectory(stateDirectory)
   const file = join(stateDirectory, 'signing.key')
   const draft = `${file}.${process.pid}`
   // Written aside and linked: whoever comes at the same time, or after a crash, never reads half a key, and all read the same.
@@ -30,10 +29,16 @@ export async function writeDevelopmentFile(stateDirectory: string, url: string, 
       return [role, await tokens.sign({ subject, roles: [role], ttlSeconds: TOKEN_TTL_SECONDS })] as const
     }),
   )
+  await makeStateDirectory(stateDirectory)
   const file = join(stateDirectory, 'dev.json')
   const text = `${JSON.stringify({ url, tokens: Object.fromEntries(signed) }, null, 2)}\n`
   // By rename: whoever waits for the file never reads half of it.
   await writeFile(`${file}.new`, text, { mode: 0o600 })
   await rename(`${file}.new`, file)
   return file
+}
+
+async function makeStateDirectory(stateDirectory: string): Promise<void> {
+  // 711, not 700: an embedded Postgres of another uid lives below.
+  await mkdir(stateDirectory, { recursive: true, mode: 0o711 })
 }
