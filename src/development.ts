@@ -33,8 +33,9 @@ export async function writeDevelopmentFile(stateDirectory: string, url: string, 
   const file = join(stateDirectory, 'dev.json')
   const text = `${JSON.stringify({ url, tokens: Object.fromEntries(signed) }, null, 2)}\n`
   // By rename: whoever waits for the file never reads half of it.
-  await writeFile(`${file}.new`, text, { mode: 0o600 })
-  await rename(`${file}.new`, file)
+  const draft = `${file}.${process.pid}`
+  await writeFile(draft, text, { mode: 0o600 })
+  await rename(draft, file)
   return file
 }
 
