@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { AppError } from '../errors.js'
 import type { HighRiskAlert } from '../scoring/prediction.js'
 import type { AlertHints } from './hints.js'
 import { Mailbox } from './mailbox.js'
@@ -93,7 +95,7 @@ export class AlertFeed {
   async *#follow(tenant: string, after: string, matches: FeedRequest['matches'], ending: AbortSignal): AlertGenerator {
     let cursor = after
     while (!this.#stopped && !ending.aborted) {
-      for await (const alert of this.#fromLog(tenant, cursor)) {
+      for await (const alert of this.#fromLog(tenant, cursor, ending)) {
         cursor = alert.cursor
         if (matches(alert)) yield alert
       }
@@ -104,7 +106,7 @@ export class AlertFeed {
       ending.addEventListener('abort', wake)
       try {
         // What came between the last page and the opening of the mailbox; from there on everything is in the mailbox.
-        for await (const alert of this.#fromLog(tenant, cursor, mailbox.openedAt)) {
+        for await (const alert of this.#fromLog(tenant, cursor, ending, mailbox.openedAt)) {
           cursor = alert.cursor
           if (matches(alert)) yield alert
         }
@@ -120,15 +122,21 @@ export class AlertFeed {
     }
   }
 
-  async *#fromLog(tenant: string, after: string, upTo?: string): AlertGenerator {
+  async *#fromLog(tenant: string, after: string, ending: AbortSignal, upTo?: string): AlertGenerator {
     let cursor = after
-    while (upTo === undefined || cursor < upTo) {
-      const page = await this.#options.log.read({ after: cursor, tenant, limit: PAGE })
+    while ((upTo === undefined || cursor < upTo) && !this.#stopped && !ending.aborted) {
+      const page = await this.#options.log.read({ after: cursor, tenant, limit: PAGE }).catch(async (error: unknown) => {
+        if (!(error instanceof AppError && error.code === 'SERVICE_UNAVAILABLE')) throw error
+        // A database that is away ends no subscription: what it holds is read when it is back.
+        await sleep(POLL_MS, undefined, { signal: ending, ref: false }).catch(() => {})
+        return undefined
+      })
+      if (!page) continue
       for (const alert of page) {
         if (upTo !== undefined && alert.cursor > upTo) return
         yield alert
       }
-      if (page.length < PAGE || this.#stopped) return
+      if (page.length < PAGE) return
       cursor = page.at(-1)?.cursor ?? cursor
     }
   }

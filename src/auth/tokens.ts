@@ -36,7 +36,11 @@ export class Tokens {
     this.#settings = settings
   }
 
+  /** @throws AppError BAD_USER_INPUT for a request whose token nobody would accept */
   async sign({ subject, tenant = DEFAULT_TENANT, roles, ttlSeconds }: TokenRequest): Promise<string> {
+    if (!NAME.test(subject) || !NAME.test(tenant)) {
+      throw new AppError('BAD_USER_INPUT', 'Subject and tenant take 1 to 128 ASCII characters without spaces.')
+    }
     return new SignJWT({ tenant, roles: [...roles] })
       .setProtectedHeader({ alg: ALGORITHM, typ: 'JWT' })
       .setIssuer(this.#settings.issuer)

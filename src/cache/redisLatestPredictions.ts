@@ -5,6 +5,8 @@ import type { Prediction } from '../scoring/prediction.js'
 // A replica whose write to Redis failed leaves an older prediction behind: for this long at most.
 const TTL_SECONDS = 60
 const ID_LENGTH = 36
+// A frozen Redis costs each command its time limit: after a failure it is left alone for this long.
+const REST_MS = 1_000
 
 // A value begins with the prediction's id, which grows with time: an older prediction never replaces a newer one, whichever
 // replica comes last.
@@ -17,6 +19,7 @@ return 1`
 /** The newest prediction of each applicant, shared by all replicas. Keys are digests and values hold no applicant's reference. */
 export class RedisLatestPredictions {
   readonly #redis: Redis
+  #restsUntil = 0
 
   constructor(redis: Redis) {
     this.#redis = redis
@@ -24,10 +27,11 @@ export class RedisLatestPredictions {
 
   /** Finds nothing when Redis does not answer. */
   async find(tenant: string, applicantIds: readonly string[]): Promise<ReadonlyMap<string, Prediction>> {
-    const values = await this.#redis.mget(applicantIds.map(id => keyOf(tenant, id))).catch(() => [])
+    if (this.#isResting()) return new Map()
+    const values = await this.#redis.mget(applicantIds.map(id => keyOf(tenant, id))).catch(() => this.#rest())
     return new Map(
       applicantIds.flatMap((applicantId, i) => {
-        const prediction = decode(values[i] ?? '', tenant, applicantId)
+        const prediction = decode(values?.[i] ?? '', tenant, applicantId)
         return prediction ? [[applicantId, prediction] as const] : []
       }),
     )
@@ -35,13 +39,22 @@ export class RedisLatestPredictions {
 
   /** Forgets silently when Redis does not answer. */
   async remember(predictions: readonly Prediction[]): Promise<void> {
-    if (predictions.length === 0) return
+    if (predictions.length === 0 || this.#isResting()) return
     const pipeline = this.#redis.pipeline()
     for (const prediction of predictions) {
       const key = keyOf(prediction.tenant, prediction.applicantId)
       pipeline.eval(KEEP_NEWER, 1, key, prediction.id, encode(prediction), TTL_SECONDS)
     }
-    await pipeline.exec().catch(() => {})
+    const results = await pipeline.exec().catch(() => null)
+    if (!results || results.some(([error]) => error)) this.#rest()
+  }
+
+  #isResting(): boolean {
+    return performance.now() < this.#restsUntil
+  }
+
+  #rest(): undefined {
+    this.#restsUntil = performance.now() + REST_MS
   }
 }
 

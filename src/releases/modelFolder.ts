@@ -73,17 +73,23 @@ async function loadModel(directory: string, options: ModelFolderOptions): Promis
       throw new ModelFolderError([`${join(directory, folder, 'manifest.json')}: version must be that of its folder.`])
     }
     const isChampion = manifest.version === championVersion
-    const { release, problem } = await loadVersion(join(directory, folder), contract, manifest, options)
+    const { model, problem } = await loadVersion(join(directory, folder), contract, manifest)
     if (isChampion && problem !== undefined) throw new ModelFolderError([problem])
     if (problem !== undefined) options.warn('a model version is rejected', { model: contract.name, problem })
-    if (isChampion) champion = release
+    if (isChampion && model) champion = new Release(contract, manifest, watched(model, manifest, options))
+    // The others were loaded to see that they can be: only the champion answers.
+    else await model?.release()
     versions.push({ manifest, stage: problem !== undefined ? 'REJECTED' : isChampion ? 'CHAMPION' : 'CANDIDATE' })
   }
   if (!champion) throw new ModelFolderError([`${join(directory, CHAMPION_FILE)} names a version that is not there.`])
   return { contract, champion, versions }
 }
 
-async function loadVersion(directory: string, contract: ModelContract, manifest: ModelManifest, options: ModelFolderOptions) {
+async function loadVersion(
+  directory: string,
+  contract: ModelContract,
+  manifest: ModelManifest,
+): Promise<{ model?: OnnxModel; problem?: string }> {
   const file = join(directory, manifest.onnx.file)
   const violations = contractViolations(manifest, contract)
   if (violations.length > 0)
@@ -93,19 +99,31 @@ async function loadVersion(directory: string, contract: ModelContract, manifest:
   const digest = createHash('sha256').update(bytes).digest('hex')
   if (digest !== manifest.onnx.sha256) return { problem: `${file} has not the SHA-256 that its manifest names.` }
   try {
-    return { release: new Release(contract, manifest, timed(await OnnxModel.load(bytes, manifest), manifest, options)) }
+    return { model: await OnnxModel.load(bytes, manifest) }
   } catch (error) {
     return { problem: `${file} cannot be loaded: ${(error as Error).message}.` }
   }
 }
 
-function timed(scorer: Scorer, manifest: ModelManifest, { observeScoring }: ModelFolderOptions): Scorer {
+/** Runs are timed, and what a caller is told as MODEL_OUTPUT_INVALID leaves a trace for the model's owner. */
+function watched(model: Scorer, manifest: ModelManifest, { observeScoring, warn }: ModelFolderOptions): Scorer {
+  const named = { model: manifest.model, version: manifest.version }
   return {
     async score(rows) {
       const startedAt = performance.now()
-      const answers = await scorer.score(rows)
-      observeScoring(manifest, (performance.now() - startedAt) / 1_000)
-      return answers
+      try {
+        const answers = await model.score(rows)
+        const invalid = answers.filter(answer => answer instanceof Error).length
+        if (invalid > 0) warn('a model answered with something that is no probability', { ...named, rows: invalid })
+        return answers
+      } catch (error) {
+        // Not its message: the runtime may name values.
+        const { name } = ((error as Error).cause ?? error) as Error
+        warn('a model failed', { ...named, rows: rows.length, error: name })
+        throw error
+      } finally {
+        observeScoring(manifest, (performance.now() - startedAt) / 1_000)
+      }
     },
   }
 }

@@ -1,3 +1,4 @@
+import './telemetryOff.js'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { AppError } from '../errors.js'
 import { encode } from './encoder.js'

@@ -20,12 +20,13 @@ export interface Connections {
 }
 
 /**
- * Connections with a deadline on every call: postgres.js has none, and a frozen server would hang its callers for ever. At the
- * deadline the whole pool is replaced.
+ * Connections with a deadline on every call: postgres.js has none, and a frozen server would hang its callers for ever. When nothing
+ * was answered for as long as that, the whole pool is replaced.
  */
 export class ConnectionPool {
   readonly #settings: ConnectionPoolSettings
   #connections: Connections
+  #answeredAt = 0
 
   constructor(settings: ConnectionPoolSettings) {
     this.#settings = settings
@@ -37,12 +38,15 @@ export class ConnectionPool {
     let timer: NodeJS.Timeout | undefined
     const deadline = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
-        this.#replace(connections)
+        // Busy, not frozen, where others were answered meanwhile: their work must not be thrown away.
+        if (performance.now() - this.#answeredAt >= DEADLINE_MS) this.#replace(connections)
         reject(new Error('deadline passed'))
       }, DEADLINE_MS)
     })
     try {
-      return await Promise.race([work(connections), deadline])
+      const answer = await Promise.race([work(connections), deadline])
+      this.#answeredAt = performance.now()
+      return answer
     } finally {
       clearTimeout(timer)
     }

@@ -6,6 +6,8 @@ export type { Connections }
 
 // As many as statements that the prediction store runs at once.
 const WRITE_CONNECTIONS = 2
+// An outage fails thousands of calls a second, and each for the same reason.
+const WARN_EVERY_MS = 1_000
 
 export interface DatabaseSettings {
   readonly url: string
@@ -20,6 +22,7 @@ export interface DatabaseSettings {
  */
 export class Database {
   readonly #settings: DatabaseSettings
+  #warnedAt = Number.NEGATIVE_INFINITY
   readonly #reads: ConnectionPool
   readonly #writes: ConnectionPool
 
@@ -71,17 +74,24 @@ export class Database {
     if (error instanceof AppError) return error
     const code = postgresErrorCode(error)
     if (isWrite && isOutcomeUnknown(error)) {
-      this.#settings.warn('the outcome of a write is unknown', { code })
+      this.#warn('the outcome of a write is unknown', code)
       return new AppError(
         'OUTCOME_UNKNOWN',
         'The connection to the store broke before it confirmed. Retry with the same idempotency key, or ask predictionByKey.',
       )
     }
     if (isNotSent(error) || isOutcomeUnknown(error) || isTooSlow(error)) {
-      this.#settings.warn('Postgres is not available', { code })
+      this.#warn('Postgres is not available', code)
       return new AppError('SERVICE_UNAVAILABLE', 'The store is not available at the moment. Try again shortly.')
     }
     if (isUnstorableText(error)) return new AppError('BAD_USER_INPUT', 'A text holds a NUL character, which cannot be stored.')
     return error
+  }
+
+  #warn(message: string, code: string): void {
+    const now = performance.now()
+    if (now - this.#warnedAt < WARN_EVERY_MS) return
+    this.#warnedAt = now
+    this.#settings.warn(message, { code })
   }
 }

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { GraphqlClient } from './client.js'
 import { type Caller, signToken, TEST_SECRET } from './gateway.js'
@@ -94,8 +95,8 @@ export function readDevelopmentFile(stateDirectory: string): { url: string; toke
   return JSON.parse(readFileSync(join(stateDirectory, 'dev.json'), 'utf8')) as { url: string; tokens: Record<string, string> }
 }
 
-function launch(arguments_: string[], environment: Environment, cwd = process.cwd()): Started {
-  // Nothing of the environment of the tests reaches it.
+function launch(arguments_: string[], environment: Environment, cwd = mkdtempSync(join(tmpdir(), 'riskgate-cwd-'))): Started {
+  // Nothing of the environment of the tests reaches it, and nothing of it the .riskgate/ of whoever runs the tests.
   const env = { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', ...environment }
   const child = spawn(process.execPath, [MAIN, ...arguments_], { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] })
   let [stdout, stderr] = ['', '']
