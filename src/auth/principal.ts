@@ -8,7 +8,6 @@ export const PERMISSIONS = [
   'prediction:read-own',
   'feature:read',
   'alert:read',
-  'model:read',
   'metric:read',
 ] as const
 export type Permission = (typeof PERMISSIONS)[number]

@@ -4,7 +4,8 @@ import { permissionsOf } from './permissions.js'
 import { DEFAULT_TENANT, type Principal, ROLES, type Role } from './principal.js'
 
 const ALGORITHM = 'HS256'
-const CLOCK_SKEW_SECONDS = 30
+/** A token is taken for so long after it has expired, since clocks differ. */
+export const CLOCK_SKEW_SECONDS = 30
 // A bearer token longer than this is no token of ours; refused before any parsing.
 const MAX_TOKEN_LENGTH = 8_192
 // Verifying costs about 30 us a call and front-ends send the same token for minutes: the last verified ones are remembered.

@@ -31,7 +31,7 @@ describe('an access token', () => {
     const token = await tokens.sign({ subject: 'web-shop', tenant: 'north', roles: ['SCORER', 'MONITOR'], ttlSeconds: 60 })
     const principal = await tokens.authenticate(`bearer ${token}`)
     expect(principal).toMatchObject({ id: 'web-shop', tenant: 'north', roles: ['SCORER', 'MONITOR'] })
-    expect([...principal.permissions].sort()).toEqual(['alert:read', 'model:read', 'prediction:create', 'prediction:read-own'])
+    expect([...principal.permissions].sort()).toEqual(['alert:read', 'prediction:create', 'prediction:read-own'])
   })
 
   it('without a tenant belongs to the default one', async () => {
