@@ -25,16 +25,21 @@ import { AlertStore } from './storage/alertStore.js'
 import { Database } from './storage/database.js'
 import { startEmbeddedPostgres } from './storage/embedded.js'
 import { HistoryStore } from './storage/historyStore.js'
-import { migrateDatabase } from './storage/migrate.js'
+import { type MigrateOptions, migrateDatabase } from './storage/migrate.js'
 import { keepPartitionsAhead } from './storage/partitions.js'
 import { PredictionStore } from './storage/predictionStore.js'
 import { DatabaseUnusableError, waitForDatabase } from './storage/waitForDatabase.js'
 
 export interface App {
-  /** Starts everything in order; what had started is stopped again when a later part fails. Answers where it listens. */
+  /**
+   * Starts everything in order; what had started is stopped again when a later part fails. Answers where it listens. Rejects once
+   * it has been stopped.
+   */
   start(): Promise<{ url: string; developmentFile?: string }>
-  /** Stops everything in the reverse order. May be called twice, by several at once, and while it starts. */
+  /** Stops everything in the reverse order. May be called twice, by several at once, and while it starts: nothing is waited for. */
   stop(): Promise<void>
+  /** Logs an error that nobody caught, without its message, and writes the log out: the process is about to end. */
+  crashed(error: unknown): void
 }
 
 /** Puts the gateway together: the only place that knows every part. */
@@ -43,16 +48,22 @@ export function createApp(config: Config): App {
   const closers: (() => Promise<void> | void)[] = [closeLogger]
   let starting: ReturnType<App['start']> | undefined
   let stopping: Promise<void> | undefined
+  const stopped = new AbortController()
 
   async function close(): Promise<void> {
     for (const closer of closers.splice(0).reverse()) {
-      await Promise.resolve(closer()).catch((error: unknown) => logger.error(unexpected(error), 'a part did not stop cleanly'))
+      try {
+        await closer()
+      } catch (error) {
+        logger.error(unexpected(error), 'a part did not stop cleanly')
+      }
     }
   }
 
   return {
     start() {
-      starting ??= startParts(config, logger, closer => closers.push(closer)).catch(async error => {
+      if (stopping) return Promise.reject(new Error('The gateway has been stopped; what starts now would never be.'))
+      starting ??= startParts(config, logger, closer => closers.push(closer), stopped.signal).catch(async error => {
         await close()
         throw error
       })
@@ -60,17 +71,22 @@ export function createApp(config: Config): App {
     },
     stop() {
       stopping ??= (async () => {
+        stopped.abort()
         await starting?.catch(() => {})
         await close()
       })()
       return stopping
+    },
+    crashed(error) {
+      logger.error(unexpected(error), 'nobody caught an error; the process ends')
+      closeLogger()
     },
   }
 }
 
 type OnStop = (closer: () => Promise<void> | void) => void
 
-async function startParts(config: Config, logger: Logger, onStop: OnStop): ReturnType<App['start']> {
+async function startParts(config: Config, logger: Logger, onStop: OnStop, signal: AbortSignal): ReturnType<App['start']> {
   const metrics = new Metrics()
   const warn = (message: string, fields: Record<string, unknown> = {}) => logger.warn(fields, message)
   const tokens = new Tokens({
@@ -86,8 +102,12 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop): Retur
   })
 
   const databaseUrl = config.databaseUrl ?? (await startEmbedded(config, logger, onStop))
-  if (config.databaseUrl === undefined) await migrateDatabase(databaseUrl)
-  else await prepareDatabase(databaseUrl, code => warn('Postgres does not answer yet; trying for some seconds', { code }))
+  const migration = { waiting: () => logger.info('another gateway migrates; waiting'), signal }
+  if (config.databaseUrl === undefined) await migrateDatabase(databaseUrl, migration)
+  else {
+    const waiting = (code: string) => warn('Postgres does not answer yet; trying for some seconds', { code })
+    await prepareDatabase(databaseUrl, waiting, migration)
+  }
   const database = new Database({ url: databaseUrl, poolSize: config.databasePoolSize, warn })
   onStop(() => database.close())
   onStop(keepPartitionsAhead(database, error => logger.error(unexpected(error), 'partitions were not created ahead')))
@@ -149,29 +169,36 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop): Retur
       metrics.requestSeconds.observe({ operation: 'none', code }, seconds)
       logger.info({ requestId, code }, 'request refused')
     },
+    observeSocket: ({ connectionId: requestId, operation, code, seconds, principal }) => {
+      metrics.subscriptions.inc({ operation: operation ?? 'none', code })
+      const { id, tenant } = principal ?? {}
+      const fields = { requestId, operation, code, durationMs: Math.round(seconds * 1e3), principal: id, tenant }
+      logger.info(fields, operation === undefined ? 'connection refused' : 'subscription ended')
+    },
   }).catch((error: unknown) => {
     throw listenProblem(error, config)
   })
   onStop(() => http.stop())
-  logger.info(
-    {
-      url: http.url,
-      models: models.models.map(({ champion }) => champion.manifest).map(({ model, version }) => `${model}/${version}`),
-    },
-    'riskgate serves',
-  )
-  if (config.production) return { url: http.url }
-  return { url: http.url, developmentFile: await writeDevelopmentFile(config.stateDirectory, http.url, tokens) }
+  const { url } = http
+  // Never tokens of a key that somebody has chosen: they would lie on the disk for whoever forgot NODE_ENV.
+  const developmentFile = config.jwtSecret ? undefined : await writeDevelopmentFile(config.stateDirectory, url, tokens)
+  const champions = models.models.map(({ champion }) => `${champion.manifest.model}/${champion.manifest.version}`)
+  logger.info({ url, models: champions }, 'riskgate serves')
+  return { url, ...(developmentFile !== undefined && { developmentFile }) }
 }
 
 /**
  * Brings the database of DATABASE_URL up to date; `waiting` is told when it has to be waited for.
  * @throws ConfigError when it cannot be used
  */
-export async function prepareDatabase(databaseUrl: string, waiting: (code: string) => void): Promise<void> {
+export async function prepareDatabase(
+  databaseUrl: string,
+  waiting: (code: string) => void,
+  migration: MigrateOptions,
+): Promise<void> {
   try {
-    await waitForDatabase(databaseUrl, waiting)
-    await migrateDatabase(databaseUrl)
+    await waitForDatabase(databaseUrl, waiting, migration.signal)
+    await migrateDatabase(databaseUrl, migration)
   } catch (error) {
     throw error instanceof DatabaseUnusableError ? new ConfigError([`DATABASE_URL: ${error.message}`]) : error
   }

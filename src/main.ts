@@ -22,7 +22,10 @@ program
   .description('bring the database of DATABASE_URL up to date')
   .action(async () => {
     const databaseUrl = required(loadConfig().databaseUrl, 'DATABASE_URL must be set.')
-    await prepareDatabase(databaseUrl, code => process.stderr.write(`riskgate: waiting for the database (${code})\n`))
+    const tell = (what: string) => process.stderr.write(`riskgate: ${what}\n`)
+    await prepareDatabase(databaseUrl, code => tell(`waiting for the database (${code})`), {
+      waiting: () => tell('another gateway migrates; waiting'),
+    })
   })
 
 program
@@ -45,6 +48,13 @@ program
 
 async function serve(): Promise<void> {
   const app = createApp(loadConfig())
+  for (const event of ['unhandledRejection', 'uncaughtException'] as const) {
+    // Node would print the message, which may hold inputs.
+    process.on(event, (error: unknown) => {
+      app.crashed(error)
+      process.exit(1)
+    })
+  }
   let signals = 0
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
@@ -53,7 +63,13 @@ async function serve(): Promise<void> {
       void app.stop().then(() => process.exit(0))
     })
   }
-  const { url, developmentFile } = await app.start()
+  const started = await app.start().catch((error: unknown) => {
+    // Given up for the signal, whose handler ends the process.
+    if (signals > 0) return undefined
+    throw error
+  })
+  if (!started) return
+  const { url, developmentFile } = started
   if (developmentFile !== undefined && process.stdout.isTTY) print(await welcome(url, developmentFile))
 }
 
@@ -79,7 +95,7 @@ function collectRole(value: string, previous: Role[] = []): Role[] {
 }
 
 function parseSeconds(value: string): number {
-  const [, amount, unit] = /^(\d{1,4})([smhd])$/.exec(value) ?? []
+  const [, amount, unit] = /^([1-9]\d{0,3})([smhd])$/.exec(value) ?? []
   if (amount === undefined) throw new InvalidArgumentError('It must be a number with a unit, such as 30m, 12h or 7d.')
   return Number(amount) * SECONDS[unit as keyof typeof SECONDS]
 }

@@ -12,6 +12,8 @@ const MAX_TOKEN_LENGTH = 8_192
 const MAX_REMEMBERED_TOKENS = 10_000
 // They name or carry a key of the sender's choosing; ours come from the configuration alone.
 const KEY_HEADERS = ['jku', 'jwk', 'x5u', 'x5c', 'crit', 'b64']
+// A later one is no valid Date.
+const LAST_INSTANT = 8.64e15
 const NAME = /^[\x21-\x7e]{1,128}$/
 
 export interface TokenSettings {
@@ -100,7 +102,13 @@ function principalFrom(claims: Record<string, unknown>): Principal {
   const known = Array.isArray(roles) ? ROLES.filter(role => roles.includes(role)) : []
   if (typeof sub !== 'string' || !NAME.test(sub)) throw unauthenticated('The access token names no usable subject.')
   if (typeof tenant !== 'string' || !NAME.test(tenant)) throw unauthenticated('The access token names no usable tenant.')
-  return { id: sub, tenant, roles: known, permissions: permissionsOf(known), expiresAt: new Date(Number(exp) * 1000) }
+  return {
+    id: sub,
+    tenant,
+    roles: known,
+    permissions: permissionsOf(known),
+    expiresAt: new Date(Math.min(Number(exp) * 1000, LAST_INSTANT)),
+  }
 }
 
 function unauthenticated(message: string): AppError {

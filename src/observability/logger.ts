@@ -58,14 +58,25 @@ class ChunkedOutput {
 /** What may be said of an error that nobody expected: its kind and where it came from, not its message, which may hold inputs. */
 export function unexpected(error: unknown): Record<string, unknown> {
   if (!(error instanceof Error)) return { error: typeof error }
-  const { name, stack, cause } = error
+  const { name, cause } = error
   const code = (error as { code?: unknown }).code ?? (cause as { code?: unknown } | undefined)?.code
-  return {
-    error: name,
-    code,
-    at: stack
-      ?.split('\n')
-      .filter(line => line.startsWith('    at '))
-      .map(line => line.trim()),
-  }
+  return { error: name, code, at: framesOf(error) }
+}
+
+/** The frames behind the message, whose own lines may look like frames; none where it cannot be told from them. */
+function framesOf({ message, stack = '' }: Error): string[] | undefined {
+  // `Name: message`, or `Name` alone. The message may have been changed since the stack was written.
+  const heading = message === '' ? /^[^\n:]*(?:: )?\n/.exec(stack)?.[0] : headingWith(message, stack)
+  if (heading === undefined) return undefined
+  return stack
+    .slice(heading.length)
+    .split('\n')
+    .filter(line => line.startsWith('    at '))
+    .map(line => line.trim())
+}
+
+function headingWith(message: string, stack: string): string | undefined {
+  const end = `: ${message}\n`
+  const start = stack.indexOf(end)
+  return start < 0 || stack.slice(0, start).includes('\n') ? undefined : stack.slice(0, start + end.length)
 }

@@ -39,6 +39,12 @@ export class Metrics {
     labelNames: ['model', 'version', 'band'],
     registers: this.#registers,
   })
+  readonly subscriptions = new Counter({
+    name: 'riskgate_subscriptions_total',
+    help: 'Subscriptions that ended, and WebSockets closed for a mistake of the client (operation "none").',
+    labelNames: ['operation', 'code'],
+    registers: this.#registers,
+  })
   constructor() {
     collectDefaultMetrics({ register: this.registry, prefix: 'riskgate_' })
   }

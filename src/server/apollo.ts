@@ -3,14 +3,11 @@ import { ApolloServerPluginCacheControlDisabled, ApolloServerPluginLandingPageDi
 import type { GraphQLSchema } from 'graphql'
 import { AppError } from '../errors.js'
 import type { AlertContext } from '../resolvers/alertResolver.js'
+import { ADDED_RULES, MAX_TOKENS } from './documentRules.js'
 import { asGateway } from './executor.js'
 import { publicError, type ReportUnexpected } from './formatError.js'
-import { oneOfVariables } from './oneOfVariables.js'
 import { failureStatus, outcomeCode, rootField } from './outcome.js'
 import type { PreparedOperations } from './preparedOperations.js'
-
-/** A client's longest reasonable document has a few hundred. */
-export const MAX_TOKENS = 1_000
 
 export interface OperationReport {
   /** Root field of the operation; `none` when the request had no valid one. */
@@ -40,7 +37,7 @@ export function createApollo({ schema, prepared, report, observe }: ApolloOption
     persistedQueries: false,
     stopOnTerminationSignals: false,
     parseOptions: { maxTokens: MAX_TOKENS },
-    validationRules: [oneOfVariables],
+    validationRules: [...ADDED_RULES],
     formatError: (formatted, error) => publicError(formatted, error, report),
     // Apollo's own page loads its scripts from another origin; ours is at /playground.
     plugins: [

@@ -11,6 +11,7 @@ import {
   OperationTypeNode,
 } from 'graphql'
 import { type CompiledQuery, compileQuery, isCompiledQuery } from 'graphql-jit'
+import { MAX_VARIABLE_ERRORS, NO_SUCH_OPERATION } from './documentRules.js'
 import { writtenOutFields } from './operationSize.js'
 import type { PreparedOperations } from './preparedOperations.js'
 
@@ -18,15 +19,11 @@ type Gateway = ApolloServerOptionsWithGateway<BaseContext>['gateway']
 type Result = ExecutionResult<Record<string, unknown>, Record<string, unknown>>
 type Executor = NonNullable<Awaited<ReturnType<Gateway['load']>>['executor']>
 
-const NO_SUCH_OPERATION = 'operationName must name one of the operations of the document.'
-
 // Compiling writes all fragments out and takes about 40 us and 4 KiB a field: a small document of nested fragments would take
 // seconds and gigabytes.
 const MAX_COMPILED_FIELDS = 200
 // Whoever sends ever new documents, each twice, must not fill the memory.
 const MAX_COMPILED_QUERIES = 200
-// One mistake a row would let a request of 1 MiB ask for an answer of hundreds.
-const MAX_VARIABLE_ERRORS = 50
 
 /**
  * Executes operations, compiled from their second use on: compiling costs about as much as some tens of plain executions, which a

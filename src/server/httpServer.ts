@@ -5,13 +5,14 @@ import type { GraphQLSchema } from 'graphql'
 import type { Principal } from '../auth/principal.js'
 import type { AlertContext } from '../resolvers/alertResolver.js'
 import { createApollo, type GatewayContext, type OperationReport } from './apollo.js'
+import { followConnections } from './connections.js'
 import type { ReportUnexpected } from './formatError.js'
 import { type OperationsOptions, serveOperations } from './operations.js'
 import { servePlayground } from './playground.js'
 import { PreparedOperations } from './preparedOperations.js'
 import { answerBadAddress, answerErrors, type ObserveRefusal, requestId } from './requests.js'
 import { runPrepared } from './runPrepared.js'
-import { serveSubscriptions } from './webSocket.js'
+import { type ObserveSocket, serveSubscriptions } from './webSocket.js'
 
 const GRAPHQL_PATH = '/graphql'
 const REQUEST_TIMEOUT_MS = 30_000
@@ -29,6 +30,7 @@ export interface HttpServerOptions {
   readonly report: ReportUnexpected
   readonly observe: (report: OperationReport) => void
   readonly refused: ObserveRefusal
+  readonly observeSocket: ObserveSocket
 }
 
 export interface HttpServer {
@@ -53,8 +55,11 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     requestTimeout: REQUEST_TIMEOUT_MS,
     genReqId: requestId,
     forceCloseConnections: 'idle',
-    frameworkErrors: answerBadAddress,
+    // What still comes on an open connection is answered: the store is closed after this server.
+    return503OnClosing: false,
+    frameworkErrors: answerBadAddress(options.refused),
   })
+  const connections = followConnections(server.server as Server)
   answerErrors(server, report, options.refused)
   server.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff')
@@ -87,24 +92,34 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       }),
     ),
   })
-  const url = await server.listen({ host: options.host, port: options.port })
-  // Only now: it would report a failure to listen as an internal error of its own.
-  const closeSockets = serveSubscriptions({
-    http: server.server as Server,
-    path: GRAPHQL_PATH,
-    schema,
-    authenticate,
-    contextOf: principal => contextOf(principal, { isStream: true }),
-    report,
-  })
-  return {
-    url,
-    async stop() {
-      isDraining = true
-      await new Promise(resolve => setTimeout(resolve, options.drainMs))
-      await closeSockets()
-      await server.close()
-      await apollo.stop()
-    },
+  const close = async () => {
+    const callOff = connections.end()
+    await server.close().finally(callOff)
+    await apollo.stop()
+  }
+  try {
+    const url = await server.listen({ host: options.host, port: options.port })
+    // Only now: it would report a failure to listen as an internal error of its own.
+    const closeSockets = serveSubscriptions({
+      http: server.server as Server,
+      path: GRAPHQL_PATH,
+      schema,
+      authenticate,
+      contextOf: principal => contextOf(principal, { isStream: true }),
+      report,
+      observe: options.observeSocket,
+    })
+    return {
+      url,
+      async stop() {
+        isDraining = true
+        await new Promise(resolve => setTimeout(resolve, options.drainMs))
+        await closeSockets()
+        await close()
+      },
+    }
+  } catch (error) {
+    await close()
+    throw error
   }
 }

@@ -30,8 +30,9 @@ export async function servePlayground(server: FastifyInstance): Promise<void> {
       strictTransportSecurity: false,
     })
     await pages.register(staticFiles, { root: join(WEB, 'assets'), prefix: '/assets/', immutable: true, maxAge: '365d' })
+    // Else the plugin's defaults, which are for the hashed assets, win over the header.
     pages.get('/playground', (_request, reply) =>
-      reply.header('cache-control', 'no-cache').sendFile('playground/index.html', WEB),
+      reply.header('cache-control', 'no-cache').sendFile('playground/index.html', WEB, { cacheControl: false }),
     )
     pages.get('/', (_request, reply) => reply.redirect('/playground'))
   })

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { AppError } from '../errors.js'
+import { AppError, type ErrorCode } from '../errors.js'
 import { errorBody, publicError, type ReportUnexpected, statusOf } from './formatError.js'
 
 const REQUEST_ID = /^[\w.-]{1,64}$/
@@ -19,32 +19,50 @@ export function requestId({ headers }: Pick<IncomingMessage, 'headers'>): string
   return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
 }
 
-/** Told of each request that was answered with an error before it came to GraphQL. */
-export type ObserveRefusal = (refusal: { readonly code: string; readonly requestId: string; readonly seconds: number }) => void
-
-/** Answers whatever fails outside of GraphQL in the same form as GraphQL does. */
-export function answerErrors(server: FastifyInstance, report: ReportUnexpected, refused: ObserveRefusal): void {
-  const refuse = (reply: FastifyReply, error: AppError): FastifyReply => {
-    refused({ code: error.code, requestId: reply.request.id, seconds: reply.elapsedTime / 1_000 })
-    return send(reply, error)
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** On the clock of `performance`. Undefined where Fastify gave up before the first hook. */
+    receivedAt: number | undefined
   }
+}
+
+/** Told of each request that was answered with an error without coming to GraphQL: `seconds` from its headers to that answer. */
+export type ObserveRefusal = (refusal: { readonly code: ErrorCode; readonly requestId: string; readonly seconds: number }) => void
+
+/** Answers whatever HTTP request fails outside of GraphQL in the same form as GraphQL does. */
+export function answerErrors(server: FastifyInstance, report: ReportUnexpected, refused: ObserveRefusal): void {
+  server.decorateRequest('receivedAt', undefined)
+  server.addHook('onRequest', async request => {
+    request.receivedAt = performance.now()
+  })
   server.setErrorHandler((error: Error & { code?: string; statusCode?: number }, _request, reply) => {
     const known = error instanceof AppError ? error : OUR_ERROR_BY_FASTIFY_CODE[error.code ?? '']?.()
-    if (known) return refuse(reply, known)
+    if (known) return refuse(reply, known, refused)
     if (error.statusCode !== undefined && error.statusCode < 500) {
-      return refuse(reply, new AppError('BAD_REQUEST', 'The request is not one that this server understands.'))
+      return refuse(reply, new AppError('BAD_REQUEST', 'The request is not one that this server understands.'), refused)
     }
+    observe(reply, 'INTERNAL_SERVER_ERROR', refused)
     return reply.code(500).send({ errors: [publicError({ message: '' }, error, report)] })
   })
-  server.setNotFoundHandler((_request, reply) => send(reply, new AppError('NOT_FOUND', 'There is nothing at this address.')))
+  server.setNotFoundHandler((_request, reply) =>
+    refuse(reply, new AppError('NOT_FOUND', 'There is nothing at this address.'), refused),
+  )
 }
 
-/** Fastify answers by itself, and repeats the address, where an address cannot be decoded: before any route or error handler. */
-export function answerBadAddress(_error: Error, _request: FastifyRequest, reply: FastifyReply): void {
-  send(reply, new AppError('BAD_REQUEST', 'The address of the request cannot be decoded.'))
+/** Fastify answers by itself, and repeats the address, where an address cannot be decoded: before any hook, route or error handler. */
+export function answerBadAddress(refused: ObserveRefusal) {
+  return (_error: Error, _request: FastifyRequest, reply: FastifyReply): void => {
+    refuse(reply, new AppError('BAD_REQUEST', 'The address of the request cannot be decoded.'), refused)
+  }
 }
 
-function send(reply: FastifyReply, error: AppError): FastifyReply {
+function refuse(reply: FastifyReply, error: AppError, refused: ObserveRefusal): FastifyReply {
+  observe(reply, error.code, refused)
   if (error.code === 'UNAUTHENTICATED') reply.header('www-authenticate', 'Bearer')
   return reply.code(statusOf(error.code)).send(errorBody(error))
+}
+
+function observe({ request: { id, receivedAt } }: FastifyReply, code: ErrorCode, refused: ObserveRefusal): void {
+  const seconds = receivedAt === undefined ? 0 : (performance.now() - receivedAt) / 1_000
+  refused({ code, requestId: id, seconds })
 }

@@ -60,7 +60,12 @@ const MAX_FAILURES_WITHOUT_LOCK_FILE = 5
 export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
   const site = await chooseSite(options.stateDirectory)
   const supervisor = new Supervisor(site, options)
-  await supervisor.start()
+  try {
+    await supervisor.start()
+  } catch (error) {
+    await supervisor.abandon()
+    throw error
+  }
   return supervisor
 }
 
@@ -100,6 +105,12 @@ class Supervisor implements EmbeddedPostgres {
   stop(): Promise<void> {
     this.stopping ??= this.shutDown()
     return this.stopping
+  }
+
+  /** After a start that failed: the postmaster that it spawned must not stay; that of another gateway must. */
+  async abandon(): Promise<void> {
+    this.stopped.abort()
+    if (this.unfinishedChild() !== undefined) await this.stop().catch(() => undefined)
   }
 
   private async prepareData(): Promise<void> {

@@ -1,7 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { drizzle } from 'drizzle-orm/postgres-js'
 import { migrate } from 'drizzle-orm/postgres-js/migrator'
-import postgres from 'postgres'
+import postgres, { type Sql } from 'postgres'
 import { openFeedEpoch } from './feedEpoch.js'
 import { ensurePartitions } from './partitions.js'
 import { postgresErrorCode } from './postgresErrors.js'
@@ -10,10 +11,18 @@ import { DatabaseUnusableError } from './waitForDatabase.js'
 const MIGRATIONS = fileURLToPath(new URL('../../drizzle', import.meta.url))
 // Any number, the same in every gateway: whoever holds it migrates, the others wait.
 const MIGRATION_LOCK = 7_475_002_417
+const LOCK_PAUSE_MS = 250
 const INSUFFICIENT_PRIVILEGE = '42501'
 
+export interface MigrateOptions {
+  /** Told once when another gateway migrates and has to be waited for. */
+  readonly waiting?: (() => void) | undefined
+  /** Ends the wait with an AbortError. */
+  readonly signal?: AbortSignal | undefined
+}
+
 /** Brings the database up to date: migrations, partitions, the epoch of the alert feed. Safe to run from several gateways at once. */
-export async function migrateDatabase(url: string): Promise<void> {
+export async function migrateDatabase(url: string, options: MigrateOptions = {}): Promise<void> {
   // One connection: an advisory lock belongs to it.
   const sql = postgres(url, {
     max: 1,
@@ -22,7 +31,7 @@ export async function migrateDatabase(url: string): Promise<void> {
     onnotice: () => {},
   })
   try {
-    await sql`select pg_advisory_lock(${MIGRATION_LOCK})`
+    await takeLock(sql, options)
     await migrate(drizzle(sql), { migrationsFolder: MIGRATIONS })
     await ensurePartitions(sql, new Date())
     await openFeedEpoch(sql)
@@ -31,5 +40,16 @@ export async function migrateDatabase(url: string): Promise<void> {
     throw new DatabaseUnusableError(`its user may not create tables there (${INSUFFICIENT_PRIVILEGE}).`)
   } finally {
     await sql.end({ timeout: 1 })
+  }
+}
+
+/** By asking again and again: a statement that waits inside Postgres could not be given up, and its wait would be told to nobody. */
+async function takeLock(sql: Sql, { waiting, signal }: MigrateOptions): Promise<void> {
+  for (let isTold = false; ; isTold = true) {
+    signal?.throwIfAborted()
+    const [row] = await sql<{ taken: boolean }[]>`select pg_try_advisory_lock(${MIGRATION_LOCK}) as taken`
+    if (row?.taken) return
+    if (!isTold) waiting?.()
+    await sleep(LOCK_PAUSE_MS, undefined, { signal })
   }
 }

@@ -29,22 +29,25 @@ export class DatabaseUnusableError extends Error {}
 /**
  * Answers once the database takes a connection. `waiting` is told once when it does not do so at first.
  * @throws DatabaseUnusableError at once when it refuses the login or is not there, else after 10 s
+ * @throws AbortError once the signal is given
  */
-export async function waitForDatabase(url: string, waiting: (code: string) => void): Promise<void> {
+export async function waitForDatabase(url: string, waiting: (code: string) => void, signal?: AbortSignal): Promise<void> {
   const deadline = performance.now() + PATIENCE_MS
   let isTold = false
   for (;;) {
-    const code = await connectionProblem(url)
+    signal?.throwIfAborted()
+    const code = await connectionProblem(url, signal)
+    signal?.throwIfAborted()
     if (code === undefined) return
     const mayPass = NOTHING_ANSWERS.has(code) || NOT_YET.has(code)
     if (!mayPass || performance.now() + PAUSE_MS > deadline) throw new DatabaseUnusableError(sentence(new URL(url), code))
     if (!isTold) waiting(code)
     isTold = true
-    await sleep(PAUSE_MS)
+    await sleep(PAUSE_MS, undefined, { signal })
   }
 }
 
-async function connectionProblem(url: string): Promise<string | undefined> {
+async function connectionProblem(url: string, signal?: AbortSignal): Promise<string | undefined> {
   const sql = postgres(url, {
     max: 1,
     connect_timeout: CONNECT_TIMEOUT_SECONDS,
@@ -52,12 +55,15 @@ async function connectionProblem(url: string): Promise<string | undefined> {
     connection: { application_name: 'riskgate:start' },
     onnotice: () => {},
   })
+  const giveUp = () => void sql.end({ timeout: 0 })
+  signal?.addEventListener('abort', giveUp)
   try {
     await sql`select 1`
     return undefined
   } catch (error) {
     return postgresErrorCode(error)
   } finally {
+    signal?.removeEventListener('abort', giveUp)
     await sql.end({ timeout: 0 })
   }
 }

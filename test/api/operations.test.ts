@@ -42,6 +42,20 @@ describe('metrics', () => {
     expect(await refused()).toBe(before + 1)
   })
 
+  it('tell how long a refusal took', async () => {
+    await (await gateway.as()).send({ query: '{ viewer { id } }' })
+    const refusals = { operation: 'none', code: 'UNAUTHENTICATED' }
+    expect(await metric(gateway, 'riskgate_request_duration_seconds_sum', refusals)).toBeGreaterThan(0)
+  })
+
+  it('count addresses where there is nothing, and those that cannot be decoded', async () => {
+    const refused = (code: string) =>
+      metric(gateway, 'riskgate_request_duration_seconds_count', { operation: 'none', code }).then(count => count ?? 0)
+    const before = [await refused('NOT_FOUND'), await refused('BAD_REQUEST')] as const
+    for (const path of ['/nowhere', '/%zz']) await get(path)
+    expect([await refused('NOT_FOUND'), await refused('BAD_REQUEST')]).toEqual([before[0] + 1, before[1] + 1])
+  })
+
   it('count requests, runs of the model, commits and predictions by band, and show the queues', async () => {
     await using fresh = await startGateway()
     const scorer = await fresh.as({ roles: ['SCORER'] })
@@ -123,6 +137,10 @@ describe('the playground', () => {
     expect(policy).toContain("frame-ancestors 'none'")
     expect(policy).not.toMatch(/https?:|\*|unsafe-eval|script-src[^;]*unsafe-inline/)
     expect(response.headers.get('x-content-type-options')).toBe('nosniff')
+  })
+
+  it('is asked for again each time, as its address stays while its assets change', async () => {
+    expect((await get('/playground')).headers.get('cache-control')).toBe('no-cache')
   })
 
   it('has every asset that it names, and that its styles and scripts name, and none elsewhere', async () => {

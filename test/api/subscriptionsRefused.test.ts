@@ -148,6 +148,24 @@ describe('a subscription that may not be', () => {
       'BAD_USER_INPUT',
       { query: 'subscription($a: String) { highRiskScored(after: $a) { id } }', variables: { a: { [CANARY]: 1 } } },
     ],
+    ['a root field that is skipped', 'BAD_USER_INPUT', { query: 'subscription { highRiskScored @skip(if: true) { id } }' }],
+    [
+      'fragments that leave no root field',
+      'BAD_USER_INPUT',
+      { query: 'subscription { ... { ...F ...F } } fragment F on Subscription { highRiskScored @include(if: false) { id } }' },
+    ],
+    [
+      'a root field that depends on a variable',
+      'GRAPHQL_VALIDATION_FAILED',
+      { query: 'subscription($s: Boolean!) { highRiskScored @skip(if: $s) { id } }', variables: { s: false } },
+    ],
+    [
+      'a key of a @oneOf input that may be null',
+      'GRAPHQL_VALIDATION_FAILED',
+      {
+        query: `mutation($c: ConsumerCreditFeaturesInput) { predictRisk(input: {applicantId: "a", features: {consumerCredit: $c}}) { replayed } }`,
+      },
+    ],
     ['a variable that is missing', 'BAD_USER_INPUT', { query: 'subscription($a: String!) { highRiskScored(after: $a) { id } }' }],
   ])('is refused as %s, with %s, and its socket serves on', async (_name, code, request) => {
     const before = await storedRows(gateway)
@@ -168,6 +186,25 @@ describe('a subscription that may not be', () => {
   })
 })
 
+describe('what is said of it', () => {
+  it.each([
+    ['a name that no operation has', { query: 'subscription A { highRiskScored { id } }', operationName: CANARY }],
+    ['no name beside several operations', { query: 'subscription A { highRiskScored { id } } query B { viewer { id } }' }],
+  ])('is the operation name, for %s', async (_name, request) => {
+    const errors = await errorsOf(await socketsAs('ADMIN'), request)
+    const message = 'operationName must name one of the operations of the document.'
+    expect(errors).toMatchObject([{ message, extensions: { code: 'BAD_REQUEST' } }])
+  })
+
+  it('is at most 51 mistakes, of variables with 60', async () => {
+    const query = 'subscription($f: AlertFilter) { highRiskScored(filter: $f) { id } }'
+    const variables = { f: { bands: Array.from({ length: 60 }, () => CANARY) } }
+    const errors = await errorsOf(await socketsAs('MONITOR'), { query, variables })
+    expect(errors).toHaveLength(51)
+    expect(new Set(codes(errors))).toEqual(new Set(['BAD_USER_INPUT']))
+  })
+})
+
 describe('a socket that may not be', () => {
   it.each<[string, () => Promise<string | undefined>]>([
     ['none', async () => undefined],
@@ -179,6 +216,32 @@ describe('a socket that may not be', () => {
     const { code, reason } = await closeOf(sockets)
     expect(code).toBe(4401)
     expect(reason).not.toContain(CANARY)
+  })
+
+  it('is closed with 4401 when its token expires, and takes its subscriptions along', async () => {
+    // Taken for 30 s longer, of which one to two are left.
+    const sockets = new GraphqlClient(gateway.url, await signToken({ roles: ['MONITOR'] }, -28)).sockets()
+    opened.push(sockets)
+    const connected = new Promise(resolve => sockets.on('connected', resolve))
+    const closed = closeOf(sockets)
+    await connected
+    expect(await closed).toMatchObject({ code: 4401, reason: 'The access token has expired; ask for a new one.' })
+    await vi.waitFor(async () => expect(await metric(gateway, 'riskgate_alert_subscribers')).toBe(0))
+  })
+
+  it('is counted, and its subscriptions by operation and code, without their durations', async () => {
+    const count = async (operation: string, code: string) =>
+      (await metric(gateway, 'riskgate_subscriptions_total', { operation, code })) ?? 0
+    const before = [await count('none', 'UNAUTHENTICATED'), await count('highRiskScored', 'BAD_CURSOR')]
+    const anonymous = new GraphqlClient(gateway.url, undefined).sockets()
+    opened.push(anonymous)
+    await closeOf(anonymous)
+    const query = 'subscription { highRiskScored(after: "garbage") { id } }'
+    await errorsOf(await socketsAs('MONITOR'), { query })
+    const after = [await count('none', 'UNAUTHENTICATED'), await count('highRiskScored', 'BAD_CURSOR')]
+    expect(after).toEqual(before.map(value => value + 1))
+    const requests = 'riskgate_request_duration_seconds_count'
+    expect(await metric(gateway, requests, { operation: 'highRiskScored' })).toBeUndefined()
   })
 
   /** A socket without any client around it: its messages in order, and how it was closed. */

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it, vi } from 'vitest'
@@ -93,4 +93,12 @@ it('keeps the data when the password file is lost', async () => {
   rmSync(join(state, 'postgres.password'))
   const second = await start(state)
   expect(await connect(second)`select value from seen`).toMatchObject([{ value: 7 }])
+})
+
+it('leaves no server behind when it cannot use the one that it started', async () => {
+  const state = newState()
+  await (await start(state)).stop()
+  writeFileSync(join(state, 'postgres.password'), 'that of another copy')
+  await expect(start(state)).rejects.toThrow('refuses the password')
+  expect(existsSync(join(state, 'postgres/postmaster.pid'))).toBe(false)
 })

@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { migrateDatabase } from '../../src/storage/migrate.js'
 import { ensurePartitions, firstIdOf } from '../../src/storage/partitions.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
+import { migrationLock } from '../support/migrationLock.js'
+import { until } from '../support/process.js'
 import { idAt, newPrediction, openStores } from '../support/stores.js'
 
 async function partitions({ sql }: TestDatabase): Promise<string[]> {
@@ -53,6 +55,36 @@ describe('migrateDatabase', () => {
     const epochs = await database.sql<{ ordinal: number; tag: string }[]>`select ordinal, tag from feed_epochs order by 1`
     expect(epochs.map(({ ordinal }) => ordinal)).toEqual([1, 2])
     expect(epochs[0]?.tag).not.toBe(epochs[1]?.tag)
+  })
+})
+
+describe('migrateDatabase, while another gateway migrates', () => {
+  it('waits, tells so once, and goes on after it', async () => {
+    await using database = await createTestDatabase()
+    const other = await migrationLock(database)
+    let told = 0
+    const migrated = migrateDatabase(database.url, { waiting: () => told++ })
+    const attempts = new Set<string>()
+    await until(async () => {
+      const rows = await database.sql<{ at: string }[]>`
+        select query_start::text as at from pg_stat_activity where application_name = 'riskgate:migrate' and query like '%lock%'`
+      for (const { at } of rows) attempts.add(at)
+      return attempts.size >= 3
+    })
+    await other.release()
+    await migrated
+    expect(told).toBe(1)
+    expect(await partitions(database)).toEqual(AROUND_NOW)
+  })
+
+  it('gives up when it is told to, and changes nothing', async () => {
+    await using database = await createTestDatabase()
+    const other = await migrationLock(database)
+    const stop = new AbortController()
+    const migrated = migrateDatabase(database.url, { waiting: () => stop.abort(), signal: stop.signal })
+    await expect(migrated).rejects.toMatchObject({ name: 'AbortError' })
+    await other.release()
+    expect(await database.sql`select to_regclass('predictions') as found`).toEqual([{ found: null }])
   })
 })
 

@@ -1,0 +1,15 @@
+import type { ValidationRule } from 'graphql'
+import { oneOfVariables } from './oneOfVariables.js'
+
+// What holds for every document, whether it comes by HTTP or over WebSocket.
+
+/** A client's longest reasonable document has a few hundred. */
+export const MAX_TOKENS = 1_000
+
+/** One mistake a row would let a request of 1 MiB ask for an answer of hundreds. */
+export const MAX_VARIABLE_ERRORS = 50
+
+/** Those beside graphql-js's `specifiedRules`. */
+export const ADDED_RULES: readonly ValidationRule[] = [oneOfVariables]
+
+export const NO_SUCH_OPERATION = 'operationName must name one of the operations of the document.'

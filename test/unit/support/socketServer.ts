@@ -1,0 +1,74 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { GraphQLSchema } from 'graphql'
+import { type Client, createClient } from 'graphql-ws'
+import { WebSocket } from 'ws'
+import type { Principal } from '../../../src/auth/principal.js'
+import type { AlertContext } from '../../../src/resolvers/alertResolver.js'
+import { type SocketReport, serveSubscriptions } from '../../../src/server/webSocket.js'
+
+export interface SocketServer extends AsyncDisposable {
+  readonly address: string
+  /** Errors that nobody expected. */
+  readonly reports: unknown[]
+  readonly observed: SocketReport[]
+  /** Waits for a report that this holds for. */
+  observation(wanted: (report: SocketReport) => boolean): Promise<SocketReport>
+  /** A client that never retries, with one socket for all its subscriptions. */
+  client(): Client
+}
+
+export interface SocketServerOptions {
+  readonly schema: GraphQLSchema
+  readonly authenticate: () => Promise<Principal>
+  readonly contextOf: () => AlertContext
+}
+
+/** The real subscriptions over any schema, on a real port. */
+export async function startSockets(options: SocketServerOptions): Promise<SocketServer> {
+  const http = createServer()
+  const [reports, observed]: [unknown[], SocketReport[]] = [[], []]
+  const waiting = new Set<() => void>()
+  const close = serveSubscriptions({
+    ...options,
+    http,
+    path: '/graphql',
+    report: (_id, error) => reports.push(error),
+    observe: report => {
+      observed.push(report)
+      for (const look of waiting) look()
+    },
+  })
+  http.listen(0, '127.0.0.1')
+  await once(http, 'listening')
+  const address = `ws://127.0.0.1:${(http.address() as AddressInfo).port}/graphql`
+  const clients: Client[] = []
+  return {
+    address,
+    reports,
+    observed,
+    observation: wanted =>
+      new Promise(resolve => {
+        const look = () => {
+          const found = observed.find(wanted)
+          if (!found) return
+          waiting.delete(look)
+          resolve(found)
+        }
+        waiting.add(look)
+        look()
+      }),
+    client() {
+      const client = createClient({ url: address, webSocketImpl: WebSocket, retryAttempts: 0, lazyCloseTimeout: 5_000 })
+      clients.push(client)
+      return client
+    },
+    async [Symbol.asyncDispose]() {
+      for (const client of clients) await client.dispose()
+      await close()
+      http.close()
+      await once(http, 'close')
+    },
+  }
+}
