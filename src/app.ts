@@ -118,13 +118,14 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
     log: alertLog,
     hints,
     failed: error => logger.warn(unexpected(error), 'the alert feed could not be read; trying again'),
+    heldBack: holder => logger.warn({ holder }, 'an open transaction holds the alert feed back'),
   })
   const predictionStore = new PredictionStore({
     database,
     committed: async stored => {
-      await latest.remember(stored)
       countPredictions(metrics, stored)
       if (stored.some(({ highRisk }) => highRisk)) hints.publish()
+      await latest.remember(stored)
     },
     observeCommit: (seconds, rows) => {
       metrics.commitSeconds.observe(seconds)
@@ -132,6 +133,8 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
     },
   })
   metrics.gauge('alert_subscribers', 'Open subscriptions to the alert feed.', () => alertFeed.subscribers)
+  const heldBackHelp = 'Time that alerts have waited behind an open transaction of any session on the server.'
+  metrics.gauge('alert_feed_held_back_seconds', heldBackHelp, () => alertFeed.heldBackSeconds)
   metrics.queueLengths(() => ({
     scoring: models.models.reduce((sum, { champion }) => sum + champion.queued, 0),
     commit: predictionStore.queued,

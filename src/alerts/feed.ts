@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AppError } from '../errors.js'
 import type { HighRiskAlert } from '../scoring/prediction.js'
+import { HeldBackWatch } from './heldBackWatch.js'
 import type { AlertHints } from './hints.js'
 import { Mailbox } from './mailbox.js'
 
@@ -19,6 +20,8 @@ export interface AlertLog {
   now(): Promise<string>
   read(query: { after: string; tenant?: string; limit: number }): Promise<HighRiskAlert[]>
   isHeldBack(after: string): Promise<boolean>
+  /** Who holds the log back, for the operator: the database session, by pid and name. */
+  holder(): Promise<string>
   check(cursor: string): Promise<void>
 }
 
@@ -26,6 +29,8 @@ export interface AlertFeedOptions {
   readonly log: AlertLog
   readonly hints: AlertHints
   readonly failed: (error: unknown) => void
+  /** Told once each time that alerts have waited for over a second behind an open transaction. */
+  readonly heldBack: (holder: string) => void
 }
 
 type AlertGenerator = AsyncGenerator<HighRiskAlert, void, undefined>
@@ -40,6 +45,7 @@ export interface FeedRequest {
 /** One reader of the log for all subscribers of this process. */
 export class AlertFeed {
   readonly #options: AlertFeedOptions
+  readonly #held = new HeldBackWatch(async () => this.#options.heldBack(await this.#options.log.holder()))
   readonly #mailboxes = new Map<string, Set<Mailbox>>()
   /** Everything up to here has been handed to the mailboxes that were there. */
   #position = ''
@@ -56,6 +62,11 @@ export class AlertFeed {
 
   get subscribers(): number {
     return [...this.#mailboxes.values()].reduce((sum, { size }) => sum + size, 0)
+  }
+
+  /** For how long the oldest alert that cannot be delivered yet has waited behind an open transaction. */
+  get heldBackSeconds(): number {
+    return this.#held.seconds
   }
 
   async start(): Promise<void> {
@@ -171,7 +182,10 @@ export class AlertFeed {
   #readAfter(pauseMs: number): void {
     clearTimeout(this.#timer)
     // Without a subscriber there is nothing to read for; the first one wakes the reader again.
-    if (this.#stopped || this.#mailboxes.size === 0) return
+    if (this.#stopped || this.#mailboxes.size === 0) {
+      this.#held.reset()
+      return
+    }
     this.#timer = setTimeout(() => {
       this.#isWoken = false
       this.#reading = this.#readAll().then(idleMs => {
@@ -190,7 +204,9 @@ export class AlertFeed {
         page = await this.#options.log.read({ after: this.#position, limit: PAGE })
         for (const alert of page) this.#deliver(alert)
       } while (page.length === PAGE && !this.#stopped)
-      return (await this.#options.log.isHeldBack(this.#position)) ? HELD_BACK_MS : POLL_MS
+      const isHeldBack = await this.#options.log.isHeldBack(this.#position)
+      await this.#held.note(isHeldBack)
+      return isHeldBack ? HELD_BACK_MS : POLL_MS
     } catch (error) {
       this.#options.failed(error)
       return POLL_MS

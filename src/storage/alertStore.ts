@@ -79,6 +79,18 @@ export class AlertStore {
     return rows[0]?.waiting ?? false
   }
 
+  /** The session with the oldest open writing transaction on this server: the one that the feed waits for. */
+  async holder(): Promise<string> {
+    const rows = await this.#database.read(
+      ({ sql }) => sql<{ pid: number; application: string; database: string }[]>`
+        select pid, application_name as application, datname as database from pg_stat_activity
+        where backend_xid is not null order by age(backend_xid) desc limit 1`,
+    )
+    const [session] = rows
+    if (!session) return 'a prepared transaction, or a session that this user may not see'
+    return `pid ${session.pid} (${session.application || 'without a name'}) in database ${session.database}`
+  }
+
   /** @throws AppError BAD_CURSOR when the cursor is not of this feed, or ahead of it, as after a restore of an older backup */
   async check(cursor: string): Promise<void> {
     const { epoch, xid, seq } = await this.#decode(cursor)

@@ -1,5 +1,6 @@
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js'
 import postgres, { type Sql } from 'postgres'
+import { DeadlineError } from './postgresErrors.js'
 
 // Postgres ends a statement of ours at the first; a Postgres that does not even do that by the second is frozen or gone.
 const STATEMENT_TIMEOUT_MS = 1_000
@@ -40,7 +41,7 @@ export class ConnectionPool {
       timer = setTimeout(() => {
         // Busy, not frozen, where others were answered meanwhile: their work must not be thrown away.
         if (performance.now() - this.#answeredAt >= DEADLINE_MS) this.#replace(connections)
-        reject(new Error('deadline passed'))
+        reject(new DeadlineError())
       }, DEADLINE_MS)
     })
     try {

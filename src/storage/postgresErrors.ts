@@ -11,6 +11,9 @@ const QUERY_CANCELLED = '57014'
 const NO_PARTITION = '23514'
 const UNSTORABLE_TEXT = '22021'
 
+/** Postgres did not answer within the deadline of a call. */
+export class DeadlineError extends Error {}
+
 /** The code of an error of the database, also when Drizzle wrapped it. Its message is never used: it carries parameters. */
 export function postgresErrorCode(error: unknown): string {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
@@ -24,7 +27,7 @@ export function isNotSent(error: unknown): boolean {
 }
 
 export function isOutcomeUnknown(error: unknown): boolean {
-  return BROKEN.has(postgresErrorCode(error)) || (error instanceof Error && error.message === 'deadline passed')
+  return BROKEN.has(postgresErrorCode(error)) || error instanceof DeadlineError
 }
 
 export function isTooSlow(error: unknown): boolean {

@@ -15,7 +15,7 @@ const MAX_ROWS_A_STATEMENT = 256
 const STATEMENTS_AT_ONCE = 2
 const DEADLOCK_RETRIES = 3
 
-/** Called once a group with what was newly stored, after its commit and before its callers are answered. */
+/** Called once a group with what was newly stored, after its commit and before its callers are answered. Must not reject. */
 export type Committed = (stored: readonly Prediction[]) => Promise<void>
 
 export interface PredictionStoreOptions {

@@ -1,5 +1,5 @@
 import postgres, { type ReservedSql } from 'postgres'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { createTestDatabase } from '../support/database.js'
 import { follow, raiseAlert, startFeed, take } from '../support/feed.js'
 import { until } from '../support/process.js'
@@ -92,6 +92,28 @@ describe('the alert feed', () => {
     const delivered = await take(alerts, 2)
     expect(delivered.map(({ id }) => id)).toEqual([early, late.prediction.id])
     expect(await stores.alerts.isHeldBack(delivered[1]?.cursor ?? '')).toBe(false)
+  })
+
+  it('names once the session that holds it back for over a second, and says for how long', async () => {
+    await using database = await createTestDatabase()
+    await using stores = await openStores(database.url)
+    await using running = await startFeed(stores.alerts)
+    const alerts = await follow(running)
+    const writer = await database.sql.reserve()
+    await writer`set application_name = 'nightly report'`
+    await writer`begin`
+    await raiseAlert(writer)
+    const next = alerts.next()
+    await stores.predictions.record(newPrediction())
+    await vi.waitFor(() => expect(running.holders).toHaveLength(1), { timeout: 10_000 })
+    expect(running.feed.heldBackSeconds).toBeGreaterThanOrEqual(1)
+    // Of this server: another test may hold back all of them with an older transaction.
+    expect(running.holders[0]).toMatch(/^pid \d+ \(.+\) in database test_\w+$/)
+    await writer`commit`
+    writer.release()
+    await next
+    await vi.waitFor(() => expect(running.feed.heldBackSeconds).toBe(0), { timeout: 10_000 })
+    expect(running.holders).toHaveLength(1)
   })
 
   it('goes on behind a transaction that was rolled back', async () => {

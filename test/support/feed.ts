@@ -9,15 +9,23 @@ export interface TestFeed extends AsyncDisposable {
   readonly feed: AlertFeed
   readonly hints: LocalHints
   readonly failures: unknown[]
+  /** Sessions of which the operator was told that they hold the feed back. */
+  readonly holders: string[]
 }
 
 /** A started feed over a real log. */
 export async function startFeed(log: AlertStore): Promise<TestFeed> {
   const hints = new LocalHints()
   const failures: unknown[] = []
-  const feed = new AlertFeed({ log, hints, failed: error => failures.push(error) })
+  const holders: string[] = []
+  const feed = new AlertFeed({
+    log,
+    hints,
+    failed: error => failures.push(error),
+    heldBack: holder => holders.push(holder),
+  })
   await feed.start()
-  return { feed, hints, failures, [Symbol.asyncDispose]: () => feed.stop() }
+  return { feed, hints, failures, holders, [Symbol.asyncDispose]: () => feed.stop() }
 }
 
 /** A subscription to everything of the tenant `default`. */

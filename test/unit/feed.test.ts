@@ -18,7 +18,7 @@ describe('the alert feed', () => {
     log = new MemoryAlertLog()
     hints = new LocalHints()
     failures.length = 0
-    feed = new AlertFeed({ log, hints, failed: error => failures.push(error) })
+    feed = new AlertFeed({ log, hints, failed: error => failures.push(error), heldBack: () => {} })
     await feed.start()
   })
   afterEach(() => feed.stop())
@@ -45,7 +45,7 @@ describe('the alert feed', () => {
 
   it('gives what comes after the subscription, without a cursor', async () => {
     append(3)
-    const late = new AlertFeed({ log, hints, failed: error => failures.push(error) })
+    const late = new AlertFeed({ log, hints, failed: error => failures.push(error), heldBack: () => {} })
     await late.start()
     const subscription = await late.subscribe({ tenant: 'default', after: undefined, matches: () => true })
     const first = subscription.next()

@@ -89,7 +89,7 @@ export async function createGatewaySchema(): Promise<GatewaySchema> {
     models.models.map(({ contract }) => contract),
   )
   applyPermissions(schema)
-  const alertFeed = new AlertFeed({ log, hints: new LocalHints(), failed: () => {} })
+  const alertFeed = new AlertFeed({ log, hints: new LocalHints(), failed: () => {}, heldBack: () => {} })
   const latest = { find: async () => new Map<string, Prediction>(), remember: async () => {} }
   return {
     schema,

@@ -47,6 +47,10 @@ export class MemoryAlertLog implements AlertLog {
     return this.#alerts.some(({ cursor }) => cursor > after)
   }
 
+  async holder(): Promise<string> {
+    return 'a transaction of the test'
+  }
+
   async check(cursor: string): Promise<void> {
     if (!/^\d{8}$/.test(cursor)) throw new AppError('BAD_CURSOR', 'This cursor is not one of this alert feed.')
   }
