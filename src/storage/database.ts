@@ -56,7 +56,8 @@ export class Database {
   /** What keeps this store from being trusted with a prediction; nothing when all is well. */
   async problems(): Promise<string[]> {
     try {
-      const unsafe = await this.read(
+      // Asked as a write would be: slow history pages of one analyst must not take a replica out of service.
+      const unsafe = await this.#writes.run(
         ({ sql }) => sql<{ name: string }[]>`
           select name from pg_settings where name in ('fsync', 'synchronous_commit', 'full_page_writes') and setting = 'off'`,
       )

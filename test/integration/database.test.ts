@@ -6,7 +6,7 @@ import { newPrediction, openStores } from '../support/stores.js'
 const UNAVAILABLE = { code: 'SERVICE_UNAVAILABLE' }
 
 describe('the database', () => {
-  it('takes predictions while slow reads hold all its connections', async () => {
+  it('takes predictions, and says that it is well, while slow reads hold all their connections', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     const slow = Array.from({ length: 30 }, () =>
@@ -19,6 +19,7 @@ describe('the database', () => {
     })
     const row = newPrediction()
     expect(await stores.predictions.record(row)).toEqual({ prediction: row.prediction, replayed: false })
+    expect(await stores.database.problems()).toEqual([])
     await Promise.all(slow)
   })
 
