@@ -8,6 +8,9 @@ const DEADLINE_MS = 1_300
 const CONNECT_TIMEOUT_SECONDS = 1
 const LONGEST_RECONNECT_PAUSE_SECONDS = 0.5
 
+/** The name of this gateway's sessions in Postgres. */
+export const APPLICATION_NAME = `riskgate:${process.pid}`
+
 export interface ConnectionPoolSettings {
   readonly url: string
   readonly size: number
@@ -62,7 +65,7 @@ export class ConnectionPool {
       max: this.#settings.size,
       connect_timeout: CONNECT_TIMEOUT_SECONDS,
       backoff: attempt => Math.min(0.05 * attempt, LONGEST_RECONNECT_PAUSE_SECONDS),
-      connection: { application_name: `riskgate:${process.pid}`, statement_timeout: STATEMENT_TIMEOUT_MS },
+      connection: { application_name: APPLICATION_NAME, statement_timeout: STATEMENT_TIMEOUT_MS },
       onnotice: () => {},
     })
     return { sql, db: drizzle(sql, { casing: 'snake_case' }) }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import postgres from 'postgres'
+import { APPLICATION_NAME } from './connectionPool.js'
 import { DATABASE, USER } from './embeddedCluster.js'
 
 /** An idle connection that shows other gateways that this one uses the server, also while its pool is empty. */
@@ -58,7 +59,10 @@ export async function othersConnected(port: number, password: string, lives: () 
 async function countGateways(port: number, password: string): Promise<number | undefined> {
   const sql = connect(port, password, QUESTION_NAME)
   try {
-    return (await answer(sql`select 1 from pg_stat_activity where application_name like 'riskgate%'`)).length
+    // A session of our own pool may still be busy with a statement whose caller is gone: it is nobody's any more.
+    const others = sql`
+      select 1 from pg_stat_activity where application_name like 'riskgate%' and application_name <> ${APPLICATION_NAME}`
+    return (await answer(others)).length
   } catch {
     return undefined
   } finally {

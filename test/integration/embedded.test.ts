@@ -56,6 +56,18 @@ it('leaves the server to a pool of another gateway', async () => {
   expect(await pool`select 1 as one`).toMatchObject([{ one: 1 }])
 })
 
+it('stops the server also while a statement of the own pool still runs', async () => {
+  const state = newState()
+  const server = await start(state)
+  const pool = connect(server, `riskgate:${process.pid}`)
+  const left = pool`select pg_sleep(60)`.catch(() => undefined)
+  await until(async () => (await connect(server)`select from pg_stat_activity where wait_event = 'PgSleep'`).length > 0)
+  const pid = postmasterPid(join(state, 'postgres'))
+  await server.stop()
+  expect(lives(pid)).toBe(false)
+  await left
+})
+
 it('ends up on one server when several gateways start at the same moment', async () => {
   const state = newState()
   const servers = await Promise.all([start(state), start(state), start(state)])
