@@ -26,9 +26,12 @@ import { Database } from './storage/database.js'
 import { startEmbeddedPostgres } from './storage/embedded.js'
 import { HistoryStore } from './storage/historyStore.js'
 import { type MigrateOptions, migrateDatabase } from './storage/migrate.js'
-import { keepPartitionsAhead } from './storage/partitions.js'
+import { ensurePartitions } from './storage/partitions.js'
 import { PredictionStore } from './storage/predictionStore.js'
+import { keepUp, type UpkeepTask } from './storage/upkeep.js'
 import { DatabaseUnusableError, waitForDatabase } from './storage/waitForDatabase.js'
+
+const HOUR_MS = 3_600_000
 
 export interface App {
   /**
@@ -110,7 +113,6 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
   }
   const database = new Database({ url: databaseUrl, poolSize: config.databasePoolSize, warn })
   onStop(() => database.close())
-  onStop(keepPartitionsAhead(database, error => logger.error(unexpected(error), 'partitions were not created ahead')))
 
   const { hints, latest } = connectReplicas(config, warn, onStop)
   const alertLog = new AlertStore(database)
@@ -150,6 +152,14 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
   )
   applyPermissions(schema)
 
+  const upkeep: UpkeepTask[] = [
+    {
+      name: 'partitions ahead',
+      everyMs: 12 * HOUR_MS,
+      run: () => database.write(({ sql }) => ensurePartitions(sql, new Date())),
+    },
+  ]
+  onStop(keepUp(upkeep, (task, error) => logger.error({ task, ...unexpected(error) }, 'upkeep failed; trying again')))
   await alertFeed.start()
   onStop(() => alertFeed.stop())
   const http = await startHttpServer({

@@ -24,6 +24,14 @@ export interface Config {
   readonly bodyLimitBytes: number
   /** How long load balancers are given to see that this replica goes away. */
   readonly drainMs: number
+  readonly alertRetentionDays: number
+  /** Absent: predictions are kept for ever. */
+  readonly predictionRetentionDays: number | undefined
+  /** Whether webhooks may go to private and loopback addresses, and over plain HTTP. */
+  readonly webhooksMayBePrivate: boolean
+  /** Attempts of a webhook delivery before it is dead, and the pause before the second; each further pause is twice as long. */
+  readonly webhookAttempts: number
+  readonly webhookRetrySeconds: number
 }
 
 /** The environment cannot be used: every problem at once, each naming its key. The process ends with EXIT_CONFIG. */
@@ -73,6 +81,11 @@ const environment = z.object({
   RISKGATE_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
   RISKGATE_BODY_LIMIT_BYTES: wholeNumber(1_024, 64 * 1024 * 1024).default(1024 * 1024),
   RISKGATE_DRAIN_MS: wholeNumber(0, 60_000).default(700),
+  RISKGATE_ALERT_RETENTION_DAYS: wholeNumber(7, 3_650).default(30),
+  RISKGATE_PREDICTION_RETENTION_DAYS: wholeNumber(7, 36_500).optional(),
+  RISKGATE_WEBHOOK_ALLOW_PRIVATE: z.enum(['true', 'false'], 'must be true or false').default('false'),
+  RISKGATE_WEBHOOK_ATTEMPTS: wholeNumber(1, 20).default(12),
+  RISKGATE_WEBHOOK_RETRY_SECONDS: wholeNumber(1, 3_600).default(5),
 })
 
 /** Reads the configuration from environment variables; an empty one counts as not set. Throws ConfigError. */
@@ -84,6 +97,7 @@ export function loadConfig(variables: NodeJS.ProcessEnv = process.env): Config {
     ...unknownKeys(given),
     ...(parsed.error?.issues ?? []).map(({ path, message }) => `${path.join('.')} ${message}.`),
     ...(production ? missingInProduction(given) : []),
+    ...(parsed.success ? contradictions(parsed.data) : []),
   ]
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems)
   const env = parsed.data
@@ -102,6 +116,11 @@ export function loadConfig(variables: NodeJS.ProcessEnv = process.env): Config {
     logLevel: env.RISKGATE_LOG_LEVEL,
     bodyLimitBytes: env.RISKGATE_BODY_LIMIT_BYTES,
     drainMs: env.RISKGATE_DRAIN_MS,
+    alertRetentionDays: env.RISKGATE_ALERT_RETENTION_DAYS,
+    predictionRetentionDays: env.RISKGATE_PREDICTION_RETENTION_DAYS,
+    webhooksMayBePrivate: env.RISKGATE_WEBHOOK_ALLOW_PRIVATE === 'true',
+    webhookAttempts: env.RISKGATE_WEBHOOK_ATTEMPTS,
+    webhookRetrySeconds: env.RISKGATE_WEBHOOK_RETRY_SECONDS,
   }
 }
 
@@ -110,6 +129,15 @@ function unknownKeys(given: Record<string, unknown>): string[] {
   return Object.keys(given)
     .filter(key => key.startsWith(PREFIX) && !known.includes(key))
     .map(key => `${key} is not a setting of riskgate.`)
+}
+
+/** An alert without its prediction would be a gap in the feed. */
+function contradictions({
+  RISKGATE_ALERT_RETENTION_DAYS: alertDays,
+  RISKGATE_PREDICTION_RETENTION_DAYS: predictionDays,
+}: z.infer<typeof environment>): string[] {
+  if (predictionDays === undefined || predictionDays >= alertDays) return []
+  return ['RISKGATE_PREDICTION_RETENTION_DAYS must not be less than RISKGATE_ALERT_RETENTION_DAYS.']
 }
 
 function missingInProduction(given: Record<string, unknown>): string[] {

@@ -7,8 +7,13 @@ export const PERMISSIONS = [
   'prediction:read',
   'prediction:read-own',
   'feature:read',
+  'outcome:record',
+  'summary:read',
   'alert:read',
+  'alert:acknowledge',
   'metric:read',
+  'webhook:manage',
+  'applicant:erase',
 ] as const
 export type Permission = (typeof PERMISSIONS)[number]
 

@@ -49,7 +49,7 @@ export class AlertStore {
           prediction: predictionColumns,
         })
         .from(alerts)
-        .innerJoin(predictions, eq(predictions.id, alerts.predictionId))
+        .innerJoin(predictions, and(eq(predictions.tenant, alerts.tenant), eq(predictions.id, alerts.predictionId)))
         .where(
           and(
             tenant === undefined ? undefined : eq(alerts.tenant, tenant),

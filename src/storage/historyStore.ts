@@ -30,7 +30,10 @@ export class HistoryStore {
       db
         .select(predictionColumns)
         .from(idempotencyKeys)
-        .innerJoin(predictions, eq(predictions.id, idempotencyKeys.predictionId))
+        .innerJoin(
+          predictions,
+          and(eq(predictions.tenant, idempotencyKeys.tenant), eq(predictions.id, idempotencyKeys.predictionId)),
+        )
         .where(owned),
     )
     return rows.map(toPrediction)[0]

@@ -1,11 +1,9 @@
 import type { Sql } from 'postgres'
-import type { Database } from './database.js'
 
 // The month that runs and the next two: a clock that is off, or a job that did not run, must not stop the writing.
 const MONTHS_AHEAD = 2
 // A UUIDv7 has 48 bits for its time.
 const LAST_MILLISECOND = 2 ** 48 - 1
-const CHECK_MS = 12 * 3600 * 1_000
 
 /** Creates the monthly partitions of predictions around `now`, the month before included. Safe to repeat, and from several gateways. */
 export async function ensurePartitions(sql: Sql, now: Date): Promise<void> {
@@ -27,14 +25,6 @@ export async function ensurePartitions(sql: Sql, now: Date): Promise<void> {
       end $$`,
     )
   }
-}
-
-/** Creates partitions ahead for as long as the gateway runs; answers how to end that. */
-export function keepPartitionsAhead(database: Database, failed: (error: unknown) => void): () => void {
-  const timer = setInterval(() => {
-    database.write(({ sql }) => ensurePartitions(sql, new Date())).catch(failed)
-  }, CHECK_MS).unref()
-  return () => clearInterval(timer)
 }
 
 /** The smallest UUIDv7 (RFC 9562, section 5.7) of a millisecond: every id made before it sorts lower. Times it cannot hold are cut. */

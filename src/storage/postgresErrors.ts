@@ -9,6 +9,7 @@ const BROKEN = new Set(['CONNECTION_CLOSED', 'CONNECTION_ENDED', 'CONNECTION_DES
 const DEADLOCK = '40P01'
 const QUERY_CANCELLED = '57014'
 const NO_PARTITION = '23514'
+const NULL_VALUE = '23502'
 const UNSTORABLE_TEXT = '22021'
 
 /** Postgres did not answer within the deadline of a call. */
@@ -40,6 +41,12 @@ export function isDeadlock(error: unknown): boolean {
 
 export function isMissingPartition(error: unknown): boolean {
   return postgresErrorCode(error) === NO_PARTITION
+}
+
+/** An alert without its epoch: this is not where the last one was written. */
+export function isMissingEpoch(error: unknown): boolean {
+  const { cause = error } = error as { cause?: unknown }
+  return postgresErrorCode(error) === NULL_VALUE && (cause as { column_name?: unknown }).column_name === 'epoch'
 }
 
 /** Classes 22 and 23: the data of a row, not the state of the server. */

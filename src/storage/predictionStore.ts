@@ -4,8 +4,9 @@ import { RISK_BANDS } from '../scoring/bands.js'
 import { Batcher } from '../scoring/batcher.js'
 import type { NewPrediction, Prediction, PredictionRecorder, Recorded } from '../scoring/prediction.js'
 import type { Connections, Database } from './database.js'
+import { HERE, openFeedEpoch } from './feedEpoch.js'
 import { ensurePartitions } from './partitions.js'
-import { isDataError, isDeadlock, isMissingPartition } from './postgresErrors.js'
+import { isDataError, isDeadlock, isMissingEpoch, isMissingPartition } from './postgresErrors.js'
 import { predictionColumns, toPrediction } from './predictionRow.js'
 import { idempotencyKeys, predictions } from './tables.js'
 
@@ -13,7 +14,10 @@ import { idempotencyKeys, predictions } from './tables.js'
 const MAX_ROWS_A_STATEMENT = 256
 // While one group waits for its commit the next may run; more only makes groups smaller.
 const STATEMENTS_AT_ONCE = 2
-const DEADLOCK_RETRIES = 3
+const RETRIES = 3
+// Without one, as after a failover, the alert is refused for its missing epoch, and a new one is opened.
+const EPOCH_HERE = `select ordinal from (select ordinal, cluster from feed_epochs order by ordinal desc limit 1) last where cluster = ${HERE}`
+const QUARTER = `date_bin('15 minutes', created_at, timestamptz '2000-01-01 00:00Z')`
 
 /** Called once a group with what was newly stored, after its commit and before its callers are answered. Must not reject. */
 export type Committed = (stored: readonly Prediction[]) => Promise<void>
@@ -76,10 +80,11 @@ export class PredictionStore implements PredictionRecorder {
         this.#options.observeCommit((performance.now() - startedAt) / 1_000, group.length)
         return new Set(ids.map(({ id }) => id))
       } catch (error) {
-        if (attempt > DEADLOCK_RETRIES) throw error
+        if (attempt > RETRIES) throw error
         if (isMissingPartition(error)) {
           await this.#options.database.write(({ sql }) => ensurePartitions(sql, group[0]?.prediction.createdAt ?? new Date()))
-        } else if (!isDeadlock(error)) throw error
+        } else if (isMissingEpoch(error)) await this.#options.database.write(({ sql }) => openFeedEpoch(sql))
+        else if (!isDeadlock(error)) throw error
       }
     }
   }
@@ -89,7 +94,10 @@ export class PredictionStore implements PredictionRecorder {
       db
         .select({ key: idempotencyKeys.key, digest: idempotencyKeys.digest, prediction: predictionColumns })
         .from(idempotencyKeys)
-        .innerJoin(predictions, eq(predictions.id, idempotencyKeys.predictionId))
+        .innerJoin(
+          predictions,
+          and(eq(predictions.tenant, idempotencyKeys.tenant), eq(predictions.id, idempotencyKeys.predictionId)),
+        )
         .where(
           or(
             ...byOwner(rows).map(([{ tenant, requestedBy }, keys]) =>
@@ -129,10 +137,14 @@ function insertStatement(sql: Connections['sql'], rows: string): Promise<{ id: s
         created_at, requested_by)
       select id, tenant, applicant_id, model, model_version, probability, band, high_risk, features, channel, created_at, requested_by
       from input where key is null or id in (select prediction_id from keyed)
-      returning id, tenant, high_risk, created_at
+      returning id, tenant, model, model_version, probability, band, high_risk, created_at
     ), raised as (
       insert into alerts (prediction_id, tenant, epoch, xid, raised_at)
-      select id, tenant, (select max(ordinal) from feed_epochs), pg_current_xact_id(), created_at from stored where high_risk
+      select id, tenant, (${sql.unsafe(EPOCH_HERE)}), pg_current_xact_id(), created_at from stored where high_risk
+    ), counted as (
+      insert into risk_deltas (tenant, model, model_version, quarter, band, predictions, probability_sum, high_risk, outcomes, defaults)
+      select tenant, model, model_version, ${sql.unsafe(QUARTER)}, band, count(*), sum(probability), count(*) filter (where high_risk), 0, 0
+      from stored group by 1, 2, 3, 4, 5
     )
     select id from stored`
 }

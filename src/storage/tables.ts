@@ -1,3 +1,4 @@
+import { sql } from 'drizzle-orm'
 import {
   bigint,
   boolean,
@@ -20,13 +21,14 @@ const xid8 = customType<{ data: string }>({ dataType: () => 'xid8' })
 const instant = () => timestamp({ withTimezone: true, precision: 3 }).notNull()
 
 /**
- * Every prediction. Partitioned by month on the id: a UUIDv7 begins with its time, so that the id alone is the key, is unique, and
- * finds its partition (docs/adr/0001). `band` is 1..8 for T1..T8. `features` is null after erasure.
+ * Every prediction. Partitioned by month on the id, a UUIDv7 that begins with its time, so that the id alone finds its partition
+ * (docs/adr/0001). `band` is 1..8 for T1..T8. `features` is null after erasure. Each index ends in the id: it gives one of the
+ * documented lists of the history, newest first, without a sort.
  */
 export const predictions = pgTable(
   'predictions',
   {
-    id: uuid().primaryKey(),
+    id: uuid().notNull(),
     tenant: text().notNull(),
     applicantId: text().notNull(),
     model: text().notNull(),
@@ -38,11 +40,22 @@ export const predictions = pgTable(
     channel: text(),
     createdAt: instant(),
     requestedBy: text().notNull(),
+    /** What really happened with the loan, as last recorded; null while nobody has said. Earlier records are in the audit. */
+    defaulted: boolean(),
+    outcomeObservedAt: timestamp({ withTimezone: true, precision: 3 }),
+    outcomeRecordedBy: text(),
   },
   table => [
-    index('predictions_newest').on(table.tenant, table.id),
+    primaryKey({ columns: [table.tenant, table.id] }),
     index('predictions_by_applicant').on(table.tenant, table.applicantId, table.id),
     index('predictions_by_requester').on(table.tenant, table.requestedBy, table.id),
+    index('predictions_by_band').on(table.tenant, table.band, table.id),
+    index('predictions_by_version').on(table.tenant, table.model, table.modelVersion, table.id),
+    index('predictions_by_probability').on(table.tenant, table.probability, table.id),
+    index('predictions_by_channel').on(table.tenant, table.channel, table.id).where(sql`channel is not null`),
+    index('predictions_high_risk').on(table.tenant, table.id).where(sql`high_risk`),
+    index('predictions_without_outcome').on(table.tenant, table.id).where(sql`defaulted is null`),
+    index('predictions_with_outcome').on(table.tenant, table.id).where(sql`defaulted is not null`),
   ],
 )
 
@@ -58,7 +71,11 @@ export const idempotencyKeys = pgTable(
     digest: text().notNull(),
     createdAt: instant(),
   },
-  table => [primaryKey({ columns: [table.tenant, table.principal, table.key] })],
+  table => [
+    primaryKey({ columns: [table.tenant, table.principal, table.key] }),
+    // For the retention, which goes by time: rows come in its order, and writing costs next to nothing.
+    index('idempotency_keys_by_time').using('brin', table.createdAt),
+  ],
 )
 
 /**
@@ -74,10 +91,13 @@ export const alerts = pgTable(
     xid: xid8().notNull(),
     seq: bigint({ mode: 'bigint' }).notNull().generatedAlwaysAsIdentity(),
     raisedAt: instant(),
+    acknowledgedAt: timestamp({ withTimezone: true, precision: 3 }),
+    acknowledgedBy: text(),
   },
   table => [
     uniqueIndex('alerts_feed').on(table.epoch, table.xid, table.seq),
     index('alerts_feed_of_tenant').on(table.tenant, table.epoch, table.xid, table.seq),
+    index('alerts_open').on(table.tenant, table.epoch, table.xid, table.seq).where(sql`acknowledged_at is null`),
   ],
 )
 
@@ -88,4 +108,92 @@ export const feedEpochs = pgTable('feed_epochs', {
   tag: text().notNull(),
   cluster: text().notNull(),
   startedAt: instant(),
+  /** The last alert of this epoch that the retention has removed: a cursor before it is expired. */
+  expiredXid: xid8(),
+  expiredSeq: bigint({ mode: 'bigint' }),
 })
+
+const statistics = {
+  tenant: text().notNull(),
+  model: text().notNull(),
+  modelVersion: text().notNull(),
+  /** The quarter of an hour in which the predictions were made: whole for every time zone. */
+  quarter: instant(),
+  band: smallint().notNull(),
+  predictions: integer().notNull(),
+  probabilitySum: doublePrecision().notNull(),
+  highRisk: integer().notNull(),
+  /** Predictions with a recorded outcome, and those of them that defaulted. */
+  outcomes: integer().notNull(),
+  defaults: integer().notNull(),
+}
+
+/** What each write adds to the statistics, until it is folded into `risk_rollups`: writers never wait for each other's counts. */
+export const riskDeltas = pgTable('risk_deltas', statistics)
+
+/** The statistics behind `riskSummary`: rollups and the deltas that are left are always the whole truth. */
+export const riskRollups = pgTable('risk_rollups', statistics, table => [
+  primaryKey({ columns: [table.tenant, table.quarter, table.model, table.modelVersion, table.band] }),
+])
+
+/** Who did what to what. Only ever added to. */
+export const auditEntries = pgTable('audit_entries', {
+  id: bigint({ mode: 'bigint' }).primaryKey().generatedAlwaysAsIdentity(),
+  tenant: text().notNull(),
+  at: instant(),
+  principal: text().notNull(),
+  /** Such as `outcome.recorded` or `applicant.erased`. */
+  action: text().notNull(),
+  /** The id of what it was done to; for an erased applicant a digest of its reference. */
+  subject: text().notNull(),
+  details: jsonb().notNull(),
+})
+
+/** A subscriber that is called by HTTP. Its place in the feed is `epoch`, `xid`, `seq`. */
+export const webhooks = pgTable(
+  'webhooks',
+  {
+    id: uuid().primaryKey(),
+    tenant: text().notNull(),
+    url: text().notNull(),
+    description: text(),
+    secret: text().notNull(),
+    /** After a rotation the earlier secret signs too, for a while. */
+    previousSecret: text(),
+    previousSecretUntil: timestamp({ withTimezone: true, precision: 3 }),
+    bands: smallint().array(),
+    model: text(),
+    createdAt: instant(),
+    createdBy: text().notNull(),
+    epoch: integer().notNull(),
+    xid: xid8().notNull(),
+    seq: bigint({ mode: 'bigint' }).notNull(),
+  },
+  table => [index('webhooks_of_tenant').on(table.tenant, table.id)],
+)
+
+/** One alert on its way to one webhook. */
+export const webhookDeliveries = pgTable(
+  'webhook_deliveries',
+  {
+    id: uuid().primaryKey(),
+    webhookId: uuid().notNull(),
+    tenant: text().notNull(),
+    alertId: uuid().notNull(),
+    state: text({ enum: ['PENDING', 'DELIVERED', 'DEAD'] }).notNull(),
+    attempts: integer().notNull().default(0),
+    /** HTTP status of the last answer; null when there was none. */
+    lastStatus: integer(),
+    /** Why the last attempt failed, in a sentence. */
+    lastError: text(),
+    createdAt: instant(),
+    lastAttemptAt: timestamp({ withTimezone: true, precision: 3 }),
+    /** Null until a job for it is in the queue. */
+    queuedAt: timestamp({ withTimezone: true, precision: 3 }),
+  },
+  table => [
+    uniqueIndex('webhook_deliveries_once').on(table.webhookId, table.alertId),
+    index('webhook_deliveries_newest').on(table.webhookId, table.id),
+    index('webhook_deliveries_unqueued').on(table.id).where(sql`queued_at is null`),
+  ],
+)

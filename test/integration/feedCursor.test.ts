@@ -67,6 +67,17 @@ describe('a cursor of the alert feed', () => {
     }
   })
 
+  it('is of a new epoch as soon as an alert is raised elsewhere, as after a failover under a running gateway', async () => {
+    await using database = await createTestDatabase()
+    await using stores = await openStores(database.url)
+    await stores.predictions.record(newPrediction())
+    const before = await stores.alerts.now()
+    await database.sql`update feed_epochs set cluster = 'the timeline before'`
+    const { prediction } = await stores.predictions.record(newPrediction())
+    expect((await stores.alerts.read({ after: before, limit: 9 })).map(({ id }) => id)).toEqual([prediction.id])
+    expect(await database.sql`select epoch from alerts order by epoch`).toEqual([{ epoch: 1 }, { epoch: 2 }])
+  })
+
   it('resumes where the alert was, for each alert', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)

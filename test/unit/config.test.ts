@@ -32,6 +32,11 @@ describe('the configuration', () => {
       logLevel: 'info',
       bodyLimitBytes: 1_048_576,
       drainMs: 700,
+      alertRetentionDays: 30,
+      predictionRetentionDays: undefined,
+      webhooksMayBePrivate: false,
+      webhookAttempts: 12,
+      webhookRetrySeconds: 5,
     })
   })
 
@@ -51,9 +56,23 @@ describe('the configuration', () => {
       RISKGATE_LOG_LEVEL: 'silent',
       RISKGATE_BODY_LIMIT_BYTES: '2048',
       RISKGATE_DRAIN_MS: '0',
+      RISKGATE_ALERT_RETENTION_DAYS: '7',
+      RISKGATE_PREDICTION_RETENTION_DAYS: '7',
+      RISKGATE_WEBHOOK_ALLOW_PRIVATE: 'true',
+      RISKGATE_WEBHOOK_ATTEMPTS: '3',
+      RISKGATE_WEBHOOK_RETRY_SECONDS: '1',
     })
+    expect(config).toMatchObject({ alertRetentionDays: 7, predictionRetentionDays: 7, webhooksMayBePrivate: true })
+    expect(config).toMatchObject({ webhookAttempts: 3, webhookRetrySeconds: 1 })
     expect(config).toMatchObject({ production: true, port: 0, databasePoolSize: 3, drainMs: 0, redisUrl: 'rediss://cache:6380' })
     expect(config.jwtSecret).toEqual(Buffer.from(SECRET))
+  })
+
+  it('refuses to forget predictions before their alerts', () => {
+    expect(problemsOf({ RISKGATE_PREDICTION_RETENTION_DAYS: '29' })).toEqual([
+      'RISKGATE_PREDICTION_RETENTION_DAYS must not be less than RISKGATE_ALERT_RETENTION_DAYS.',
+    ])
+    expect(problemsOf({ RISKGATE_PREDICTION_RETENTION_DAYS: '30' })).toEqual([])
   })
 
   it('takes an empty value for one that is not set', () => {

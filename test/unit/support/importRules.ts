@@ -16,7 +16,7 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
   development: ['auth'],
   errors: [],
   server: ['resolvers', 'auth', 'alerts', 'observability', 'errors'],
-  resolvers: ['schema', 'storage', 'releases', 'scoring', 'auth', 'alerts', 'errors'],
+  resolvers: ['schema', 'storage', 'releases', 'monitoring', 'scoring', 'auth', 'alerts', 'errors'],
   schema: ['scoring', 'auth'],
   storage: ['scoring', 'auth', 'errors'],
   cache: ['scoring', 'auth', 'errors'],

@@ -1,0 +1,28 @@
+/** Something that keeps the store in shape. Any gateway may do it at any time, several at once too; once more does no harm. */
+export interface UpkeepTask {
+  readonly name: string
+  readonly everyMs: number
+  run(): Promise<unknown>
+}
+
+/** Repeats each task, beginning one pause from now; answers how to end that, which waits for what is running. */
+export function keepUp(tasks: readonly UpkeepTask[], failed: (task: string, error: unknown) => void): () => Promise<void> {
+  const running = new Map<UpkeepTask, Promise<void>>()
+  const timers = tasks.map(task =>
+    setInterval(() => {
+      if (running.has(task)) return
+      const run = task
+        .run()
+        .then(
+          () => {},
+          error => failed(task.name, error),
+        )
+        .finally(() => running.delete(task))
+      running.set(task, run)
+    }, task.everyMs).unref(),
+  )
+  return async () => {
+    timers.forEach(clearInterval)
+    await Promise.all(running.values())
+  }
+}
