@@ -94,10 +94,10 @@ describe('models', () => {
 
 describe('viewer', () => {
   it.each<[Role, string[]]>([
-    ['SCORER', ['prediction:create', 'prediction:read-own']],
-    ['MONITOR', ['alert:read']],
-    ['ANALYST', ['prediction:read', 'feature:read', 'alert:read', 'metric:read']],
-    ['MODEL_MANAGER', ['metric:read']],
+    ['SCORER', ['prediction:create', 'prediction:read-own', 'outcome:record']],
+    ['MONITOR', ['alert:read', 'alert:acknowledge']],
+    ['ANALYST', ['prediction:read', 'feature:read', 'outcome:record', 'summary:read', 'alert:read', 'metric:read']],
+    ['MODEL_MANAGER', ['summary:read', 'metric:read']],
   ])('tells a %s what it may do', async (role, permissions) => {
     const { viewer } = await (await gateway.as({ roles: [role], subject: 'me', tenant: 'bank' })).data(ViewerDocument, {})
     expect(viewer).toMatchObject({ id: 'me', tenant: 'bank', roles: [role] })
@@ -107,7 +107,13 @@ describe('viewer', () => {
   it('joins the permissions of several roles, and knows a token without any', async () => {
     const { viewer: both } = await (await gateway.as({ roles: ['MONITOR', 'SCORER'] })).data(ViewerDocument, {})
     expect([...both.roles].sort()).toEqual(['MONITOR', 'SCORER'])
-    expect([...both.permissions].sort()).toEqual(['alert:read', 'prediction:create', 'prediction:read-own'])
+    expect([...both.permissions].sort()).toEqual([
+      'alert:acknowledge',
+      'alert:read',
+      'outcome:record',
+      'prediction:create',
+      'prediction:read-own',
+    ])
     const { viewer: none } = await (await gateway.as({ roles: [] })).data(ViewerDocument, {})
     expect(none).toMatchObject({ roles: [], permissions: [] })
   })
