@@ -1,0 +1,34 @@
+import { describe, expect, inject, it } from 'vitest'
+import { REDIS_SERVER } from '../support/redis.js'
+import { type FaultOptions, runAlertFaults } from './alertFaults.js'
+import { reportText } from './report.js'
+import { judge } from './verdict.js'
+
+/** A small form of `npm run test:alerts`. */
+const OPTIONS: FaultOptions = {
+  sockets: 10,
+  alerts: 500,
+  alertsPerSecond: 100,
+  disconnects: 5,
+  kills: 1,
+  redisRestarts: 1,
+  slowCommits: 10,
+  seed: 1,
+}
+
+describe.skipIf(!REDIS_SERVER)('two gateways under faults', () => {
+  it('deliver every acknowledged alert to every subscriber, in order, and again only straight after a resume', async () => {
+    const outcome = await runAlertFaults(OPTIONS, {
+      postgresUrl: inject('postgresUrl'),
+      signal: new AbortController().signal,
+      progress: () => {},
+    })
+    const verdict = judge(outcome)
+    expect(verdict.problems, reportText(OPTIONS, outcome, verdict)).toEqual([])
+    expect(outcome.stored.size).toBe(OPTIONS.alerts)
+    expect(verdict.lost).toEqual(Array(OPTIONS.sockets).fill(0))
+    // Cut by force, or with their gateway.
+    expect(verdict.resumes).toBeGreaterThan(OPTIONS.disconnects)
+    expect(outcome.outages).toHaveLength(OPTIONS.kills + OPTIONS.redisRestarts)
+  }, 60_000)
+})

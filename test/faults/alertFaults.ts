@@ -1,0 +1,182 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Sql } from 'postgres'
+import { AlertCursorDocument } from '../api/generated/operations.js'
+import { GraphqlClient } from '../support/client.js'
+import { createTestDatabase } from '../support/database.js'
+import { signToken } from '../support/gateway.js'
+import { type FaultEvent, FaultPlan } from './faultPlan.js'
+import { Latencies, type Outage } from './latencies.js'
+import { oneOf, type Random, seeded } from './random.js'
+import { RedisServer } from './redisServer.js'
+import { Replica } from './replica.js'
+import { Scorer } from './scorer.js'
+import { slowCommits } from './slowCommits.js'
+import { Subscriber } from './subscriber.js'
+
+export interface FaultOptions {
+  readonly sockets: number
+  readonly alerts: number
+  readonly alertsPerSecond: number
+  readonly disconnects: number
+  readonly kills: number
+  readonly redisRestarts: number
+  /** Percent of the alerts whose commit is delayed. */
+  readonly slowCommits: number
+  readonly seed: number
+}
+
+export interface Progress {
+  readonly seconds: number
+  readonly raised: number
+  readonly received: number
+  readonly connected: number
+  readonly events: readonly FaultEvent[]
+}
+
+export interface Surroundings {
+  readonly postgresUrl: string
+  readonly signal: AbortSignal
+  readonly progress: (progress: Progress) => void
+}
+
+/** What is there to be judged when all is over. */
+export interface Outcome {
+  readonly seconds: number
+  readonly events: readonly FaultEvent[]
+  readonly outages: readonly Outage[]
+  /** When sockets were destroyed, in seconds. */
+  readonly cuts: readonly number[]
+  readonly scorer: Scorer
+  readonly subscribers: readonly Subscriber[]
+  readonly latencies: Latencies
+  /** The alerts table. */
+  readonly stored: ReadonlySet<string>
+  /** High-risk predictions that the tables hold without an alert. */
+  readonly unalerted: number
+}
+
+const REPLICAS = 2
+const PROGRESS_MS = 200
+// Beyond the pauses of a reconnecting client and the half second of the reader's poll.
+const GIVE_UP_AFTER_QUIET_MS = 15_000
+// Long enough for whatever comes too often to come.
+const SETTLE_MS = 1_000
+
+/** Two gateways, one Postgres, one Redis, many subscribers; alerts are raised while connections, gateways and Redis are cut down. */
+export async function runAlertFaults(options: FaultOptions, { postgresUrl, signal, progress }: Surroundings): Promise<Outcome> {
+  const random = seeded(options.seed)
+  const directory = await mkdtemp(join(tmpdir(), 'riskgate-faults-'))
+  const subscribers: Subscriber[] = []
+  let timer: NodeJS.Timeout | undefined
+  try {
+    await using database = await createTestDatabase(postgresUrl)
+    await using redis = await RedisServer.start()
+    await using first = await Replica.start({ databaseUrl: database.url, redisUrl: redis.url, directory })
+    await using second = await Replica.start({ databaseUrl: database.url, redisUrl: redis.url, directory })
+    const replicas = [first, second]
+    await slowCommits(database.sql, options.slowCommits)
+
+    const ended = new AbortController()
+    const running = AbortSignal.any([signal, ended.signal])
+    const latencies = new Latencies()
+    const monitor = await signToken({ roles: ['MONITOR'], subject: 'monitor' })
+    const urls = replicas.map(({ url }) => `${url.replace('http', 'ws')}/graphql`)
+    const failed = (error: Error) => ended.abort(error)
+    for (let i = 0; i < options.sockets; i++) {
+      const subscriber = new Subscriber(
+        { name: `subscriber ${i + 1}`, urls, token: monitor, random, latencies, failed },
+        urls[i % REPLICAS] as string,
+      )
+      const { alertCursor } = await new GraphqlClient((replicas[i % REPLICAS] as Replica).url, monitor).data(
+        AlertCursorDocument,
+        {},
+      )
+      subscriber.start(alertCursor)
+      subscribers.push(subscriber)
+    }
+
+    const token = await signToken({ roles: ['SCORER'], subject: 'web-shop' })
+    const clients = replicas.map(({ url }) => new GraphqlClient(url, token))
+    const scorer = new Scorer({
+      clients,
+      alerts: options.alerts,
+      alertsPerSecond: options.alertsPerSecond,
+      random,
+      signal: running,
+    })
+    const startedAt = performance.now()
+    const seconds = () => (performance.now() - startedAt) / 1_000
+    const plan = new FaultPlan({
+      ...options,
+      random,
+      signal: running,
+      share: () => scorer.share,
+      seconds,
+      cut: () => cutOne(random, subscribers),
+      replicas,
+      redis,
+    })
+    const received = () => subscribers.reduce((sum, { receipts }) => sum + receipts.count, 0)
+    const tell = () =>
+      progress({
+        seconds: seconds(),
+        raised: scorer.acknowledged.size,
+        received: received(),
+        connected: subscribers.filter(({ isConnected }) => isConnected).length,
+        events: plan.events,
+      })
+    timer = setInterval(tell, PROGRESS_MS)
+
+    await Promise.all([scorer.run(), plan.run()].map(work => work.catch(failed)))
+    if (ended.signal.aborted) throw ended.signal.reason
+    const stored = await alertsIn(database.sql)
+    await allReceived(() => received() >= stored.size * subscribers.length, received, running)
+    tell()
+    return {
+      seconds: seconds(),
+      events: plan.events,
+      outages: plan.outages,
+      cuts: plan.cuts,
+      scorer,
+      subscribers,
+      latencies,
+      stored,
+      unalerted: await highRiskWithoutAlert(database.sql),
+    }
+  } finally {
+    clearInterval(timer)
+    for (const subscriber of subscribers) subscriber.stop()
+    await rm(directory, { recursive: true, force: true })
+  }
+}
+
+/** Waits until all has come, or until nothing more comes. */
+async function allReceived(isAll: () => boolean, received: () => number, signal: AbortSignal): Promise<void> {
+  let [count, since] = [received(), performance.now()]
+  while (!isAll() && performance.now() - since < GIVE_UP_AFTER_QUIET_MS) {
+    await sleep(20, undefined, { signal })
+    if (received() !== count) [count, since] = [received(), performance.now()]
+  }
+  await sleep(SETTLE_MS, undefined, { signal })
+}
+
+async function alertsIn(sql: Sql): Promise<ReadonlySet<string>> {
+  const rows = await sql<{ id: string }[]>`select prediction_id as id from alerts`
+  return new Set(rows.map(({ id }) => id))
+}
+
+async function highRiskWithoutAlert(sql: Sql): Promise<number> {
+  const [row] = await sql<{ count: number }[]>`
+    select count(*)::int as count from predictions left join alerts on id = prediction_id where high_risk and prediction_id is null`
+  return row?.count ?? 0
+}
+
+function cutOne(random: Random, subscribers: readonly Subscriber[]): boolean {
+  const connected = subscribers.filter(({ isConnected }) => isConnected)
+  if (connected.length === 0) return false
+  oneOf(random, connected).cut()
+  return true
+}

@@ -1,0 +1,115 @@
+import { parseArgs } from 'node:util'
+import { startPostgresServer } from '../support/postgresServer.js'
+import { type FaultOptions, type Progress, runAlertFaults } from './alertFaults.js'
+import { count, eventLine, progressLine, reportText } from './report.js'
+import { judge } from './verdict.js'
+
+const PLAIN_LINE_SECONDS = 5
+const MOST = 1_000_000
+
+const DEFAULTS = {
+  sockets: 100,
+  alerts: 10_000,
+  rate: 100,
+  disconnects: 50,
+  kills: 3,
+  'redis-restarts': 2,
+  'slow-commits': 3,
+  seed: 1,
+}
+
+/** `npm run test:alerts`: answers the exit code. */
+export async function main(arguments_: string[]): Promise<number> {
+  const options = readOptions(arguments_)
+  if (typeof options === 'string') {
+    process.stderr.write(`test:alerts: ${options}\n`)
+    return 2
+  }
+  const given = new AbortController()
+  // A second one changes nothing: what was started is being ended.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => given.abort(new Error(`given up (${signal})`)))
+  const { sockets, alerts, disconnects, kills, redisRestarts, slowCommits, seed } = options
+  print(
+    `2 gateways, 1 Postgres, 1 Redis, ${count(sockets)} sockets, ${count(alerts)} alerts, ${disconnects} disconnects, ` +
+      `${kills} kill -9 of a gateway, ${redisRestarts} Redis restarts, ${slowCommits} % slow commits, seed ${seed}\n`,
+  )
+  const screen = new Screen(options)
+  let server: Awaited<ReturnType<typeof startPostgresServer>> | undefined
+  try {
+    server = await startPostgresServer()
+    const outcome = await runAlertFaults(options, {
+      postgresUrl: server.url,
+      signal: given.signal,
+      progress: state => screen.show(state),
+    })
+    screen.end()
+    const verdict = judge(outcome)
+    print(reportText(options, outcome, verdict))
+    return verdict.problems.length === 0 ? 0 : 1
+  } catch (error) {
+    screen.end()
+    // Ctrl-C reaches the servers too, and what fails then fails for that.
+    const { aborted, reason } = given.signal
+    process.stderr.write(`test:alerts: ${aborted ? (reason as Error).message : (error as Error).stack}\n`)
+    return aborted ? 130 : 1
+  } finally {
+    await server?.stop()
+  }
+}
+
+function readOptions(arguments_: string[]): FaultOptions | string {
+  const text = Object.fromEntries(Object.keys(DEFAULTS).map(name => [name, { type: 'string' as const }]))
+  try {
+    const { values } = parseArgs({ args: arguments_, options: text })
+    const number = (name: keyof typeof DEFAULTS, least: number, most = MOST) => {
+      const value = Number(values[name] ?? DEFAULTS[name])
+      if (!Number.isInteger(value) || value < least || value > most) throw new Error(`--${name} must be from ${least} to ${most}`)
+      return value
+    }
+    return {
+      sockets: number('sockets', 1),
+      alerts: number('alerts', 1),
+      alertsPerSecond: number('rate', 1),
+      disconnects: number('disconnects', 0),
+      kills: number('kills', 0),
+      redisRestarts: number('redis-restarts', 0),
+      slowCommits: number('slow-commits', 0, 100),
+      seed: number('seed', 0),
+    }
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
+/** Events as lines, and below them on a terminal the state, rewritten in place; elsewhere the state now and then. */
+class Screen {
+  readonly #options: FaultOptions
+  #shownEvents = 0
+  #shownAt = Number.NEGATIVE_INFINITY
+
+  constructor(options: FaultOptions) {
+    this.#options = options
+  }
+
+  show(state: Progress): void {
+    for (const event of state.events.slice(this.#shownEvents)) print(`${this.#clear()}${eventLine(event)}`)
+    this.#shownEvents = state.events.length
+    if (process.stdout.isTTY) process.stdout.write(`${this.#clear()}${progressLine(state, this.#options)}`)
+    else if (state.seconds - this.#shownAt >= PLAIN_LINE_SECONDS) {
+      this.#shownAt = state.seconds
+      print(progressLine(state, this.#options))
+    }
+  }
+
+  end(): void {
+    process.stdout.write(this.#clear())
+  }
+
+  #clear(): string {
+    return process.stdout.isTTY ? '\r\x1b[2K' : ''
+  }
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`)
+}

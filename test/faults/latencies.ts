@@ -1,0 +1,51 @@
+export interface Percentiles {
+  readonly count: number
+  readonly p50: number
+  readonly p99: number
+  readonly most: number
+}
+
+/** A stretch of time in which something was away, in milliseconds since 1970. */
+export interface Outage {
+  readonly from: number
+  to: number
+}
+
+interface Receipt {
+  readonly raisedAt: number
+  readonly ms: number
+  readonly isLive: boolean
+}
+
+/**
+ * From the scoring (`raisedAt`, which is before the commit) to the receipt: an upper bound of the time from commit to client.
+ * One alert counts once for each subscriber.
+ */
+export class Latencies {
+  readonly #receipts: Receipt[] = []
+
+  /** `isLive`: raised while its subscriber was subscribed, not fetched by a resume. */
+  add(raisedAt: number, receivedAt: number, isLive: boolean): void {
+    this.#receipts.push({ raisedAt, ms: receivedAt - raisedAt, isLive })
+  }
+
+  all(): Percentiles {
+    return percentiles(this.#receipts)
+  }
+
+  live(): Percentiles {
+    return percentiles(this.#receipts.filter(({ isLive }) => isLive))
+  }
+
+  /** Live, and raised while nothing was away. */
+  calm(outages: readonly Outage[]): Percentiles {
+    const isCalm = ({ raisedAt }: Receipt) => !outages.some(({ from, to }) => raisedAt >= from && raisedAt < to)
+    return percentiles(this.#receipts.filter(receipt => receipt.isLive && isCalm(receipt)))
+  }
+}
+
+function percentiles(receipts: readonly Receipt[]): Percentiles {
+  const sorted = Float64Array.from(receipts, ({ ms }) => ms).sort()
+  const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
+  return { count: sorted.length, p50: at(0.5), p99: at(0.99), most: at(1) }
+}

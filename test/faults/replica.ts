@@ -1,0 +1,53 @@
+import { type GatewayProcess, spawnGateway, TEST_KEY } from '../support/gatewayProcess.js'
+import { freePort } from '../support/redis.js'
+
+export interface ReplicaOptions {
+  readonly databaseUrl: string
+  readonly redisUrl: string
+  /** Where the process runs: whatever it might write goes there. */
+  readonly directory: string
+}
+
+/** One gateway process at an address that stays, also when it is killed and started again. */
+export class Replica implements AsyncDisposable {
+  readonly url: string
+  readonly #port: number
+  readonly #options: ReplicaOptions
+  #running: Promise<GatewayProcess>
+
+  private constructor(options: ReplicaOptions, port: number) {
+    this.#options = options
+    this.#port = port
+    this.url = `http://127.0.0.1:${port}`
+    this.#running = this.#spawn()
+  }
+
+  static async start(options: ReplicaOptions): Promise<Replica> {
+    const replica = new Replica(options, await freePort())
+    await replica.#running
+    return replica
+  }
+
+  /** kill -9; answers the pid that it had. */
+  async kill(): Promise<number> {
+    const gateway = await this.#running
+    await gateway.kill()
+    return gateway.pid
+  }
+
+  async startAgain(): Promise<void> {
+    this.#running = this.#spawn()
+    await this.#running
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const gateway = await this.#running.catch(() => undefined)
+    await gateway?.kill()
+  }
+
+  #spawn(): Promise<GatewayProcess> {
+    const { databaseUrl, redisUrl, directory } = this.#options
+    const environment = { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl, RISKGATE_PORT: String(this.#port), ...TEST_KEY }
+    return spawnGateway(environment, { cwd: directory })
+  }
+}

@@ -1,0 +1,48 @@
+import type { Outcome } from './alertFaults.js'
+
+export interface Verdict {
+  /** Of each subscriber: alerts of the table that it never received. */
+  readonly lost: readonly number[]
+  readonly surplus: number
+  readonly outOfOrder: number
+  readonly repeatedElsewhere: number
+  readonly repeats: number
+  readonly resumes: number
+  /** What must not be, in words; nothing when all is well. */
+  readonly problems: readonly string[]
+}
+
+/** Every subscriber must have received exactly the alerts of the table, and the table must be what the gateways acknowledged. */
+export function judge({ subscribers, stored, scorer, unalerted }: Outcome): Verdict {
+  const all = subscribers.map(({ name, receipts }) => ({
+    name,
+    receipts,
+    lost: receipts.lostOf(stored),
+    surplus: receipts.surplusTo(stored),
+  }))
+  const sum = (of: (one: (typeof all)[number]) => number) => all.reduce((total, one) => total + of(one), 0)
+  const problems = [
+    ...difference('acknowledged, but not in the alerts table', scorer.acknowledged, stored),
+    ...difference('in the alerts table, but never acknowledged', stored, scorer.acknowledged),
+    ...(unalerted > 0 ? [`${unalerted} high-risk predictions without an alert`] : []),
+    ...all.flatMap(({ name, receipts: { examples }, lost, surplus }) => [
+      ...(lost.length > 0 ? [`${name} lost ${lost.length}: ${lost.slice(0, 3).join(', ')}`] : []),
+      ...(surplus.length > 0 ? [`${name} received ${surplus.length} that nobody raised: ${surplus.slice(0, 3).join(', ')}`] : []),
+      ...examples.map(example => `${name}: ${example}`),
+    ]),
+  ]
+  return {
+    lost: all.map(({ lost }) => lost.length),
+    surplus: sum(({ surplus }) => surplus.length),
+    outOfOrder: sum(({ receipts }) => receipts.outOfOrder),
+    repeatedElsewhere: sum(({ receipts }) => receipts.repeatedElsewhere),
+    repeats: sum(({ receipts }) => receipts.repeats),
+    resumes: sum(({ receipts }) => receipts.resumes),
+    problems,
+  }
+}
+
+function difference(what: string, these: ReadonlySet<string>, those: ReadonlySet<string>): string[] {
+  const missing = [...these].filter(id => !those.has(id))
+  return missing.length > 0 ? [`${missing.length} ${what}: ${missing.slice(0, 3).join(', ')}`] : []
+}
