@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -19,6 +19,7 @@ const TOKEN_SECONDS = 3_600
 /** One Postgres with a database of its own, and the programs that are measured against it. */
 export class Stage {
   #closers = []
+  #server = ''
   /** Where the programs' output goes; kept when something fails. */
   directory = ''
   databaseUrl = ''
@@ -37,18 +38,27 @@ export class Stage {
 
   async #prepare() {
     this.directory = await mkdtemp(join(tmpdir(), 'riskgate-bench-'))
-    const server = await this.#postgres()
+    // As root the embedded data would else go to a system directory, where nobody removes them.
+    await chmod(this.directory, 0o755)
+    this.#server = await this.#postgres()
+    const { url, sql } = await this.createDatabase({ connections: 1 })
+    this.databaseUrl = url
+    this.sql = sql
+    await this.sql.unsafe(CREATE_TABLE)
+  }
+
+  /** A database of its own, dropped at the end. */
+  async createDatabase({ connections }) {
     const name = `riskgate_bench_${randomBytes(4).toString('hex')}`
-    const admin = postgres(server, { max: 1, onnotice: () => {} })
+    const admin = postgres(this.#server, { max: 1, onnotice: () => {} })
     this.#closers.push(() => admin.end({ timeout: 1 }))
     await admin.unsafe(`create database ${name}`)
     this.#closers.push(() => admin.unsafe(`drop database ${name} with (force)`))
-    const url = new URL(server)
+    const url = new URL(this.#server)
     url.pathname = `/${name}`
-    this.databaseUrl = url.href
-    this.sql = postgres(this.databaseUrl, { max: 1, onnotice: () => {} })
-    this.#closers.push(() => this.sql.end({ timeout: 1 }))
-    await this.sql.unsafe(CREATE_TABLE)
+    const sql = postgres(url.href, { max: connections, onnotice: () => {} })
+    this.#closers.push(() => sql.end({ timeout: 1 }))
+    return { url: url.href, sql }
   }
 
   async #postgres() {
@@ -58,8 +68,8 @@ export class Stage {
     return embedded.url
   }
 
-  #start(program, env = {}) {
-    const logFile = join(this.directory, `${program.replaceAll(/\W+/g, '-')}.log`)
+  #start(program, env = {}, name = program) {
+    const logFile = join(this.directory, `${name.replaceAll(/\W+/g, '-')}.log`)
     const child = new Child({ program, env: { DATABASE_URL: this.databaseUrl, ...env }, logFile })
     this.#closers.push(() => child.stop())
     return child
@@ -77,20 +87,25 @@ export class Stage {
   }
 
   /** The gateway as it runs in production, with the settings nobody must make left alone. */
-  async riskgate() {
+  async riskgate({ databaseUrl = this.databaseUrl, name = 'gateway' } = {}) {
     const secret = randomBytes(32).toString('hex')
     const port = await freePort()
-    const child = this.#start('../dist/main.js', {
+    const settings = {
       NODE_ENV: 'production',
+      DATABASE_URL: databaseUrl,
       RISKGATE_PORT: String(port),
       RISKGATE_JWT_SECRET: secret,
-      RISKGATE_STATE_DIR: join(this.directory, 'gateway'),
-    })
+      RISKGATE_STATE_DIR: join(this.directory, name),
+    }
+    const child = this.#start('../dist/main.js', settings, name)
     const url = `http://127.0.0.1:${port}`
     await Promise.race([isReady(url), child.message()])
     const tokens = new Tokens({ secret: Buffer.from(secret), issuer: 'riskgate', audience: 'riskgate' })
-    const token = await tokens.sign({ subject: 'bench', roles: ['SCORER'], ttlSeconds: TOKEN_SECONDS })
-    return { child, url, headers: { authorization: `Bearer ${token}` } }
+    const headersOf = async (role, subject = 'bench') => {
+      const token = await tokens.sign({ subject, roles: [role], ttlSeconds: TOKEN_SECONDS })
+      return { authorization: `Bearer ${token}` }
+    }
+    return { child, url, headersOf, headers: await headersOf('SCORER') }
   }
 
   async close({ keepLogs = false } = {}) {

@@ -67,7 +67,8 @@ const SETTLE_MS = 1_000
 
 /** Two gateways, one Postgres, one Redis, many subscribers; alerts are raised while connections, gateways and Redis are cut down. */
 export async function runAlertFaults(options: FaultOptions, { postgresUrl, signal, progress }: Surroundings): Promise<Outcome> {
-  const random = seeded(options.seed)
+  // Each its own numbers: how often one draws depends on the clock, and must not move what another does.
+  const randomOf = (stream: number) => seeded(options.seed * 100_003 + stream)
   const directory = await mkdtemp(join(tmpdir(), 'riskgate-faults-'))
   const subscribers: Subscriber[] = []
   let timer: NodeJS.Timeout | undefined
@@ -87,7 +88,7 @@ export async function runAlertFaults(options: FaultOptions, { postgresUrl, signa
     const failed = (error: Error) => ended.abort(error)
     for (let i = 0; i < options.sockets; i++) {
       const subscriber = new Subscriber(
-        { name: `subscriber ${i + 1}`, urls, token: monitor, random, latencies, failed },
+        { name: `subscriber ${i + 1}`, urls, token: monitor, random: randomOf(i + 10), latencies, failed },
         urls[i % REPLICAS] as string,
       )
       const { alertCursor } = await new GraphqlClient((replicas[i % REPLICAS] as Replica).url, monitor).data(
@@ -104,18 +105,19 @@ export async function runAlertFaults(options: FaultOptions, { postgresUrl, signa
       clients,
       alerts: options.alerts,
       alertsPerSecond: options.alertsPerSecond,
-      random,
+      random: randomOf(1),
       signal: running,
     })
     const startedAt = performance.now()
     const seconds = () => (performance.now() - startedAt) / 1_000
+    const victims = randomOf(3)
     const plan = new FaultPlan({
       ...options,
-      random,
+      random: randomOf(2),
       signal: running,
       share: () => scorer.share,
       seconds,
-      cut: () => cutOne(random, subscribers),
+      cut: () => cutOne(victims, subscribers),
       replicas,
       redis,
     })
