@@ -23,9 +23,18 @@ if (
   process.exit(2)
 }
 
+let isGivenUp = false
+
 async function main() {
-  const stage = await Stage.open()
-  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stage.close().then(() => process.exit(130)))
+  const opening = Stage.open()
+  for (const signal of ['SIGINT', 'SIGTERM']) {
+    process.on(signal, async () => {
+      isGivenUp = true
+      await opening.then(stage => stage.close()).catch(() => {})
+      process.exit(130)
+    })
+  }
+  const stage = await opening
   let isDone = false
   try {
     print(`Node ${process.version}, ${availableParallelism()} cores (${cpus()[0]?.model})\n`)
@@ -40,8 +49,8 @@ async function main() {
     }
     isDone = true
   } finally {
-    if (!isDone) process.stderr.write(`bench: logs are in ${stage.directory}\n`)
-    await stage.close({ keepLogs: !isDone })
+    if (!isDone && !isGivenUp) process.stderr.write(`bench: logs are in ${stage.directory}\n`)
+    await stage.close({ keepLogs: !isDone && !isGivenUp })
   }
 }
 
@@ -129,6 +138,8 @@ function print(line) {
 }
 
 main().catch(error => {
+  // Ctrl-C ended it, and what it worked with.
+  if (isGivenUp) return
   process.stderr.write(`bench: ${error.message}\n`)
   process.exit(1)
 })

@@ -27,7 +27,7 @@ export async function loadHistory({ url, sql, rows, tell }) {
     await sql.unsafe(`set maintenance_work_mem = '512MB'; ${definition}`)
   }
   tell('statistics and alerts')
-  await sql.unsafe(FILL_ROLLUPS)
+  await fillRollups(sql)
   await sql.unsafe(FILL_ALERTS)
   tell('vacuum')
   await sql.unsafe('vacuum analyze')
@@ -103,11 +103,20 @@ function insertStatement({ start, end, rows, from, to }) {
     ) banded`
 }
 
-const FILL_ROLLUPS = `
-  insert into risk_rollups (tenant, model, model_version, quarter, band, predictions, probability_sum, high_risk, outcomes, defaults)
-  select tenant, model, model_version, date_bin('15 minutes', created_at, timestamptz '2000-01-01 00:00Z'), band, count(*),
-    sum(probability), count(*) filter (where high_risk), count(defaulted), count(*) filter (where defaulted)
-  from predictions group by 1, 2, 3, 4, 5`
+/** By quarter of an hour; where the table keeps longer spans beside it, by these too. */
+async function fillRollups(sql) {
+  const [{ exists: hasSpans }] = await sql`
+    select exists (select from pg_attribute where attrelid = 'risk_rollups'::regclass and attname = 'minutes')`
+  for (const minutes of hasSpans ? [15, 60, 1_440] : [15]) {
+    await sql.unsafe(`
+      insert into risk_rollups (tenant, model, model_version, quarter, band, predictions, probability_sum, high_risk, outcomes,
+        defaults ${hasSpans ? ', minutes' : ''})
+      select tenant, model, model_version, date_bin('${minutes} minutes', created_at, timestamptz '2000-01-01 00:00Z'), band, count(*),
+        sum(probability), count(*) filter (where high_risk), count(defaulted), count(*) filter (where defaulted)
+        ${hasSpans ? `, ${minutes}` : ''}
+      from predictions group by 1, 2, 3, 4, 5`)
+  }
+}
 
 // Older ones would have been removed.
 const FILL_ALERTS = `

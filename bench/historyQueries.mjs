@@ -79,8 +79,11 @@ export const QUERIES = [
     query: `query ($id: ID!) { applicant(id: $id) { id latestPrediction { ${ROW} } predictions(first: 10) { ${PAGE} } } }`,
     variables: ({ applicants }, n) => ({ id: applicants[n % applicants.length] }),
   },
-  { name: 'total of all', query: 'query { predictions(first: 1) { total nodes { id } } }' },
-  { name: 'total of high risk', query: 'query { predictions(first: 1, filter: { highRisk: true }) { total nodes { id } } }' },
+  { name: 'total of all', query: 'query { predictions(first: 1) { total { count exact } nodes { id } } }' },
+  {
+    name: 'total of high risk',
+    query: 'query { predictions(first: 1, filter: { highRisk: true }) { total { count exact } nodes { id } } }',
+  },
   {
     name: 'riskSummary, a year by DAY',
     query: `query ($from: DateTime!, $to: DateTime!) { riskSummary(from: $from, to: $to, interval: DAY) {

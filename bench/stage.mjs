@@ -20,6 +20,7 @@ const TOKEN_SECONDS = 3_600
 export class Stage {
   #closers = []
   #server = ''
+  #closing
   /** Where the programs' output goes; kept when something fails. */
   directory = ''
   databaseUrl = ''
@@ -108,9 +109,17 @@ export class Stage {
     return { child, url, headersOf, headers: await headersOf('SCORER') }
   }
 
-  async close({ keepLogs = false } = {}) {
+  /** May be called twice, by several at once. */
+  close({ keepLogs = false } = {}) {
+    this.#closing ??= this.#close(keepLogs)
+    return this.#closing
+  }
+
+  async #close(keepLogs) {
     for (const close of this.#closers.splice(0).reverse()) await close()
-    if (!keepLogs && existsSync(this.directory)) await rm(this.directory, { recursive: true, force: true })
+    if (!existsSync(this.directory)) return
+    // Logs are small; the data are not.
+    await rm(keepLogs ? join(this.directory, 'state') : this.directory, { recursive: true, force: true })
   }
 }
 

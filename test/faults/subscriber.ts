@@ -15,7 +15,7 @@ interface Message {
   readonly type: string
   readonly payload?: {
     readonly data?: { readonly highRiskScored: { id: string; cursor: string; raisedAt: string } } | null
-    readonly errors?: unknown
+    readonly errors?: readonly { readonly extensions?: { readonly retryable?: boolean } }[]
   }
 }
 
@@ -101,8 +101,8 @@ export class Subscriber {
     if (type === 'next' && payload?.data) this.#take(payload.data.highRiskScored)
     else if (type === 'connection_ack') this.#subscribe(send)
     else if (type === 'ping') send({ type: 'pong' })
-    // The gateway ends the subscription, as it does when it goes away.
-    else if (type === 'complete') this.cut()
+    // The gateway ends the subscription, as it does when it goes away, or cannot read its cursor at the moment.
+    else if (type === 'complete' || payload?.errors?.every(({ extensions }) => extensions?.retryable)) this.cut()
     else this.#options.failed(new Error(`${this.name} was sent ${type}: ${JSON.stringify(payload)}`))
   }
 
