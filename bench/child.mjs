@@ -53,6 +53,12 @@ export class Child {
     return cpu.user + cpu.system
   }
 
+  /** Memory of the process after a collection of garbage, in bytes. */
+  async memory() {
+    const { memory } = await this.ask('memory')
+    return { resident: memory.rss, heap: memory.heapUsed + memory.external }
+  }
+
   async stop() {
     if (this.#ended) return
     const exit = once(this.#process, 'exit')

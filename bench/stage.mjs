@@ -69,15 +69,15 @@ export class Stage {
     return embedded.url
   }
 
-  #start(program, env = {}, name = program) {
+  #start(program, { env = {}, name = program, nodeOptions = [] } = {}) {
     const logFile = join(this.directory, `${name.replaceAll(/\W+/g, '-')}.log`)
-    const child = new Child({ program, env: { DATABASE_URL: this.databaseUrl, ...env }, logFile })
+    const child = new Child({ program, env: { DATABASE_URL: this.databaseUrl, ...env }, nodeOptions, logFile })
     this.#closers.push(() => child.stop())
     return child
   }
 
-  load() {
-    return this.#start('load.mjs')
+  load(program = 'load.mjs') {
+    return this.#start(program)
   }
 
   /** A program of this folder that says where it listens once it is ready. */
@@ -88,7 +88,7 @@ export class Stage {
   }
 
   /** The gateway as it runs in production, with the settings nobody must make left alone. */
-  async riskgate({ databaseUrl = this.databaseUrl, name = 'gateway' } = {}) {
+  async riskgate({ databaseUrl = this.databaseUrl, name = 'gateway', nodeOptions = [] } = {}) {
     const secret = randomBytes(32).toString('hex')
     const port = await freePort()
     const settings = {
@@ -98,7 +98,7 @@ export class Stage {
       RISKGATE_JWT_SECRET: secret,
       RISKGATE_STATE_DIR: join(this.directory, name),
     }
-    const child = this.#start('../dist/main.js', settings, name)
+    const child = this.#start('../dist/main.js', { env: settings, name, nodeOptions })
     const url = `http://127.0.0.1:${port}`
     await Promise.race([isReady(url), child.message()])
     const tokens = new Tokens({ secret: Buffer.from(secret), issuer: 'riskgate', audience: 'riskgate' })

@@ -39,3 +39,12 @@ export function visibilityOf(principal: Principal): Visibility {
   if (principal.permissions.has('prediction:read')) return { tenant: principal.tenant }
   return { tenant: principal.tenant, requestedBy: principal.id }
 }
+
+/**
+ * Principals of one view are shown the same by every query. Whose id it is matters to those alone who see what they asked for
+ * themselves.
+ */
+export function viewOf({ id, tenant, permissions }: Principal): string {
+  const seesOwn = permissions.has('prediction:read-own') && !permissions.has('prediction:read')
+  return JSON.stringify([tenant, [...permissions].sort(), seesOwn ? id : null])
+}

@@ -1,45 +1,62 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import { CloseCode, type Server } from 'graphql-ws'
 import type { RawData, WebSocket } from 'ws'
 import type { Principal } from '../auth/principal.js'
 import { CLOCK_SKEW_SECONDS } from '../auth/tokens.js'
 import type { ErrorCode } from '../errors.js'
+import type { Delivery } from './delivery.js'
 import { onExpiry } from './onExpiry.js'
+import { Outbox, type Wire } from './outbox.js'
+import type { WriteRounds } from './writeRounds.js'
 
 // A client that is gone without a goodbye is noticed within two of these.
 const KEEP_ALIVE_MS = 12_000
 const TRY_AGAIN_LATER = 1013
+// One of our own, which clients of graphql-ws take for a reason to connect again.
+const TOO_SLOW = 4413
+// For a client that reads on after all, to learn why it is closed.
+const STALLED_GRACE_MS = 2_000
 const ERROR_CODE_BY_WS_CODE: Readonly<Record<string, ErrorCode>> = { WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: 'PAYLOAD_TOO_LARGE' }
 // graphql-ws throws so for a message that only servers send.
 const NOT_FROM_CLIENTS = /^Unexpected message of type /
 
+/** Why a stream was cut whose client did not read it. Clients see a close code, never this. */
+export const SLOW_SUBSCRIBER = 'SLOW_SUBSCRIBER'
+export type CloseCause = ErrorCode | typeof SLOW_SUBSCRIBER
+
 /** Told once of each connection that is closed for a mistake of its client. */
-export type ObserveRefusedConnection = (connection: SocketConnection, code: ErrorCode) => void
+export type ObserveRefusedConnection = (connection: SocketConnection, code: CloseCause) => void
+
+export interface SocketConnectionOptions {
+  readonly rounds: WriteRounds
+  readonly refused: ObserveRefusedConnection
+}
 
 /** One WebSocket, from the moment it is open. */
 export class SocketConnection {
   readonly id = randomUUID()
   readonly openedAt = performance.now()
   principal: Principal | undefined
+  /** The Authorization header that it was asked for with. */
+  readonly authorization: string | undefined
+  /** How many subscriptions it carries, those included that have not begun. */
+  subscriptions = 0
   /** What runs on it, by the message that asked for it. */
-  readonly streams = new Map<object, AsyncGenerator<unknown, unknown, unknown>>()
+  readonly deliveries = new Map<object, Delivery>()
   /** Why the gateway closed it. */
-  refusedWith: ErrorCode | undefined
+  refusedWith: CloseCause | undefined
   readonly #socket: WebSocket
-  readonly #closed: Promise<void>
+  readonly #outbox: Outbox
   readonly #refused: ObserveRefusedConnection
-  readonly #headers: IncomingMessage['headers']
 
-  constructor(socket: WebSocket, { headers }: IncomingMessage, refused: ObserveRefusedConnection) {
+  constructor(socket: WebSocket, { headers, socket: tcp }: IncomingMessage, { rounds, refused }: SocketConnectionOptions) {
     this.#socket = socket
-    this.#closed = new Promise(resolve => socket.once('close', () => resolve()))
-    this.#headers = headers
+    this.authorization = headers.authorization
     this.#refused = refused
-  }
-
-  get authorization(): string | undefined {
-    return this.#headers.authorization
+    this.#outbox = new Outbox({ wire: wireOf(socket, tcp), rounds, stalled: () => this.#giveUp() })
+    socket.once('close', () => this.#outbox.close())
   }
 
   /** The client is who it says, until its token expires. */
@@ -56,7 +73,17 @@ export class SocketConnection {
   close(code: number | undefined, reason?: string): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return
     this.#noteRefusal(code === CloseCode.Unauthorized ? 'UNAUTHENTICATED' : 'BAD_REQUEST')
-    this.#socket.close(code, reason)
+    this.#end(code, reason)
+  }
+
+  /** Says goodbye for a reason that is not the client's. */
+  leave(code: number, reason: string): void {
+    if (this.#socket.readyState === this.#socket.OPEN) this.#end(code, reason)
+  }
+
+  /** Takes an event on its way. What it answers, where it does, resolves when the next may come. */
+  push(text: string): Promise<void> | undefined {
+    return this.#outbox.push(text)
   }
 
   /**
@@ -68,7 +95,10 @@ export class SocketConnection {
     const ended = server.opened(
       {
         protocol: socket.protocol,
-        send: text => this.#send(text),
+        send: async text => {
+          this.#outbox.push(text)
+          await this.#outbox.left()
+        },
         close: (code, reason) => this.close(code, reason),
         onMessage: handle => socket.on('message', message => this.#receive(handle, message, failed)),
       },
@@ -85,19 +115,6 @@ export class SocketConnection {
     })
   }
 
-  /** Resolves when the text has left, so that a slow client slows its own subscriptions only; without that when all is closed. */
-  #send(text: string): Promise<void> {
-    if (this.#socket.readyState !== this.#socket.OPEN) return this.#closed
-    return new Promise(resolve => {
-      this.#socket.send(text, error => {
-        if (!error) return resolve()
-        // Else the client would miss this message and get the next.
-        this.#socket.terminate()
-        this.#closed.then(resolve)
-      })
-    })
-  }
-
   async #receive(handle: (text: string) => Promise<void>, message: RawData, failed: (error: unknown) => void): Promise<void> {
     if (this.#socket.readyState !== this.#socket.OPEN) return
     try {
@@ -107,14 +124,50 @@ export class SocketConnection {
         return this.close(CloseCode.BadRequest, 'Invalid message received')
       }
       failed(error)
-      this.#socket.close(TRY_AGAIN_LATER, 'Something went wrong on our side.')
+      this.leave(TRY_AGAIN_LATER, 'Something went wrong on our side.')
     }
   }
 
-  #noteRefusal(code: ErrorCode): void {
+  #end(code: number | undefined, reason: string | undefined): void {
+    this.#outbox.end()
+    this.#socket.close(code, reason)
+  }
+
+  /** Its client does not read: what it holds is given back now, not when the socket is closed at last. */
+  #giveUp(): void {
+    if (this.#socket.readyState !== this.#socket.OPEN) return
+    this.#noteRefusal(SLOW_SUBSCRIBER)
+    for (const delivery of this.deliveries.values()) delivery.return()
+    this.#end(TOO_SLOW, 'The alerts were not read fast enough; connect again and resume.')
+    const terminate = setTimeout(() => this.#socket.terminate(), STALLED_GRACE_MS).unref()
+    this.#socket.once('close', () => clearTimeout(terminate))
+  }
+
+  #noteRefusal(code: CloseCause): void {
     if (this.refusedWith !== undefined) return
     this.refusedWith = code
     this.#refused(this, code)
+  }
+}
+
+function wireOf(socket: WebSocket, tcp: Socket): Wire {
+  return {
+    write(texts, left) {
+      if (socket.readyState !== socket.OPEN) return
+      let underWay = texts.length
+      const sent = (error?: Error) => {
+        underWay--
+        // Else the client would miss this message and get the next.
+        if (error) socket.terminate()
+        else if (underWay === 0) left()
+      }
+      tcp.cork()
+      for (const text of texts) socket.send(text, sent)
+      tcp.uncork()
+    },
+    get isBacklogged() {
+      return socket.bufferedAmount > 0
+    },
   }
 }
 

@@ -1,28 +1,27 @@
 import { randomUUID } from 'node:crypto'
 import type { Server } from 'node:http'
-import {
-  type ExecutionArgs,
-  type FormattedExecutionResult,
-  GraphQLError,
-  type GraphQLFormattedError,
-  type GraphQLSchema,
-  subscribe,
-} from 'graphql'
+import type { FormattedExecutionResult, GraphQLError, GraphQLFormattedError, GraphQLSchema } from 'graphql'
 import { CloseCode, type Context, makeServer, type Server as Protocol } from 'graphql-ws'
 import { WebSocketServer } from 'ws'
 import type { Principal } from '../auth/principal.js'
 import { AppError } from '../errors.js'
 import type { AlertContext } from '../resolvers/alertResolver.js'
+import { Delivery } from './delivery.js'
 import { publicError, type ReportUnexpected } from './formatError.js'
 import { outcomeCode, rootField } from './outcome.js'
 import { type ObserveRefusedConnection, SocketConnection } from './socketConnection.js'
-import { failure, prepareSubscription, type SubscribeRequest } from './subscriptionDocument.js'
+import { failure } from './subscriptionDocument.js'
+import { type SubscriptionArgs, Subscriptions } from './subscriptions.js'
+import { WriteRounds } from './writeRounds.js'
 
 const PROTOCOL = 'graphql-transport-ws'
 // A subscription's text and variables; far below what a hostile frame would need.
 const MAX_FRAME_BYTES = 64 * 1024
 const GOING_AWAY = 1001
 const CLOSE_GRACE_MS = 500
+// A console has a handful; each has a mailbox of its own.
+const MAX_SUBSCRIPTIONS = 32
+const TOO_MANY = `A socket carries at most ${MAX_SUBSCRIPTIONS} subscriptions: complete one, or open another socket.`
 
 /** The end of a subscription, or of a connection that was closed for a mistake of its client. */
 export interface SocketReport {
@@ -69,15 +68,20 @@ export function serveSubscriptions(options: WebSocketOptions): () => Promise<voi
     handleProtocols: protocols => protocols.has(PROTOCOL) && PROTOCOL,
   })
   const protocol = createProtocol(options)
+  const rounds = new WriteRounds()
+  const connections = new Set<SocketConnection>()
   const failed = (error: unknown) => report(randomUUID(), error)
+  const refused: ObserveRefusedConnection = (connection, code) => observe({ ...endOf(connection, connection.openedAt), code })
   sockets.on('error', failed)
   sockets.on('connection', (socket, request) => {
-    const refused: ObserveRefusedConnection = (connection, code) => observe({ ...endOf(connection, connection.openedAt), code })
-    new SocketConnection(socket, request, refused).speak(protocol, failed)
+    const connection = new SocketConnection(socket, request, { rounds, refused })
+    connections.add(connection)
+    socket.once('close', () => connections.delete(connection))
+    connection.speak(protocol, failed)
   })
 
   return async () => {
-    for (const socket of sockets.clients) socket.close(GOING_AWAY, 'The server is going away; connect again and resume.')
+    for (const connection of connections) connection.leave(GOING_AWAY, 'The server is going away; connect again and resume.')
     const terminate = setTimeout(() => {
       for (const socket of sockets.clients) socket.terminate()
     }, CLOSE_GRACE_MS)
@@ -86,7 +90,9 @@ export function serveSubscriptions(options: WebSocketOptions): () => Promise<voi
   }
 }
 
-function createProtocol({ schema, authenticate, contextOf, report, observe }: WebSocketOptions): Protocol<SocketConnection> {
+function createProtocol(options: WebSocketOptions): Protocol<SocketConnection> {
+  const { authenticate, report, observe } = options
+  const subscriptions = new Subscriptions(options)
   // By the message that asked for it: a client may use an id again before the subscription that had it has ended.
   const running = new WeakMap<object, Running>()
 
@@ -101,21 +107,10 @@ function createProtocol({ schema, authenticate, contextOf, report, observe }: We
     const subscription = running.get(payload)
     if (!subscription) return
     running.delete(payload)
-    connection.streams.delete(payload)
+    connection.deliveries.delete(payload)
+    if (!subscription.isRefused) connection.subscriptions--
     const { operation, startedAt, code = connection.refusedWith ?? 'OK' } = subscription
     observe({ ...endOf(connection, startedAt), operation, code })
-  }
-
-  function prepare(payload: SubscribeRequest, principal: Principal) {
-    try {
-      const prepared = prepareSubscription(schema, payload)
-      if ('errors' in prepared) return prepared
-      const { operation, document } = prepared
-      const { operationName, variables: variableValues } = payload
-      return { operation, args: { schema, document, operationName, variableValues, contextValue: contextOf(principal) } }
-    } catch (error) {
-      return { errors: [asGraphQLError(error)] }
-    }
   }
 
   return makeServer<Record<string, unknown>, SocketConnection>({
@@ -131,16 +126,26 @@ function createProtocol({ schema, authenticate, contextOf, report, observe }: We
       }
       return true
     },
-    onSubscribe({ extra: { principal } }: SocketContext, _id, payload) {
+    onSubscribe({ extra: connection }: SocketContext, id, payload) {
+      const { principal } = connection
       if (!principal) return [failure('The connection is not authenticated.', 'UNAUTHENTICATED')]
       const startedAt = performance.now()
-      const prepared = prepare(payload, principal)
-      running.set(payload, { operation: rootField(prepared.operation), startedAt, isRefused: 'errors' in prepared })
-      return 'errors' in prepared ? prepared.errors : prepared.args
+      const head = `{"id":${JSON.stringify(id)},"type":"next","payload":`
+      const prepared = subscriptions.prepare(payload, principal, ({ text, code }) => {
+        const subscription = running.get(payload)
+        if (subscription && code !== 'OK') subscription.code ??= code
+        return connection.push(`${head}${text}}`)
+      })
+      const isTooMany = connection.subscriptions >= MAX_SUBSCRIPTIONS
+      const errors = 'errors' in prepared ? prepared.errors : isTooMany ? [failure(TOO_MANY, 'BAD_REQUEST')] : undefined
+      running.set(payload, { operation: rootField(prepared.operation), startedAt, isRefused: errors !== undefined })
+      if (errors) return errors
+      connection.subscriptions++
+      return 'args' in prepared ? prepared.args : undefined
     },
-    subscribe: subscribeWithoutThrowing,
+    subscribe: args => subscriptions.open(args as SubscriptionArgs),
     onOperation({ extra: connection }: SocketContext, _id, payload, _args, result) {
-      if (isStream(result)) connection.streams.set(payload, result)
+      if (result instanceof Delivery) connection.deliveries.set(payload, result)
     },
     onNext: (_context, _id, payload, _args, result) =>
       result.errors ? ({ ...result, errors: shown(payload, result.errors) } as FormattedExecutionResult) : undefined,
@@ -151,28 +156,11 @@ function createProtocol({ schema, authenticate, contextOf, report, observe }: We
       return formatted
     },
     // graphql-ws forgets a stream whose id was given up and used again before it had begun: that one would never end.
-    async onClose({ extra: { streams } }: SocketContext) {
-      await Promise.all([...streams.values()].map(stream => stream.return(undefined)))
+    async onClose({ extra: { deliveries } }: SocketContext) {
+      await Promise.all([...deliveries.values()].map(delivery => delivery.return()))
     },
     onComplete: ({ extra: connection }: SocketContext, _id, payload) => ended(connection, payload),
   })
-}
-
-/** What is thrown here would close the whole socket, and with it the client's other subscriptions. */
-async function subscribeWithoutThrowing(args: ExecutionArgs): ReturnType<typeof subscribe> {
-  try {
-    return await subscribe(args)
-  } catch (error) {
-    return { errors: [asGraphQLError(error)] }
-  }
-}
-
-function isStream(result: object): result is AsyncGenerator<unknown, unknown, unknown> {
-  return Symbol.asyncIterator in result && 'return' in result
-}
-
-function asGraphQLError(error: unknown): GraphQLError {
-  return new GraphQLError('', { originalError: error instanceof Error ? error : new Error(typeof error) })
 }
 
 function endOf({ id, principal }: SocketConnection, startedAt: number) {

@@ -1,0 +1,111 @@
+import type { WriteRounds } from './writeRounds.js'
+
+// Past this much that has not left, a subscription waits before it takes its next event.
+const HIGH_WATER_CHARACTERS = 64 * 1024
+// Each subscription of a socket adds at most one event to that: past this much, its client asks without reading the answers.
+const MAX_CHARACTERS = 1024 * 1024
+// What waits here waits behind megabytes in the buffers of both operating systems: a client that merely pauses is not meant.
+const STALL_MS = 5_000
+
+/** What an outbox writes to. */
+export interface Wire {
+  /** Hands the texts over in one write; calls back when the last has left the process, unless the wire closes before. */
+  write(texts: readonly string[], left: () => void): void
+  /** Whether something that was handed over has not left. */
+  readonly isBacklogged: boolean
+}
+
+export interface OutboxOptions {
+  readonly wire: Wire
+  readonly rounds: WriteRounds
+  /** Called once, when the client does not read: it is to be given up. */
+  readonly stalled: () => void
+}
+
+class Batch {
+  readonly texts: string[] = []
+  readonly waiting: (() => void)[] = []
+  characters = 0
+}
+
+/** What is on its way to one client: in order, bounded, and several texts in one write where they come fast. */
+export class Outbox {
+  readonly #options: OutboxOptions
+  #gathered = new Batch()
+  #underWay: Batch | undefined
+  #state: 'open' | 'ended' | 'closed' = 'open'
+  #stallTimer: NodeJS.Timeout | undefined
+
+  constructor(options: OutboxOptions) {
+    this.#options = options
+  }
+
+  /** Takes a text. What it answers, where it does, resolves when so much has left that more may come, or all is closed. */
+  push(text: string): Promise<void> | undefined {
+    if (this.#state === 'open' && this.#characters > MAX_CHARACTERS) this.#stall()
+    if (this.#state !== 'open') return this.left()
+    this.#gathered.texts.push(text)
+    this.#gathered.characters += text.length
+    this.#options.rounds.add(this)
+    return this.#characters < HIGH_WATER_CHARACTERS ? undefined : this.left()
+  }
+
+  /** Resolves when everything pushed so far has left, or all is closed. */
+  left(): Promise<void> {
+    const isGathering = this.#gathered.texts.length > 0 || this.#state === 'ended'
+    const batch = isGathering ? this.#gathered : this.#underWay
+    if (!batch || this.#state === 'closed') return Promise.resolve()
+    return new Promise(resolve => batch.waiting.push(resolve))
+  }
+
+  /** Writes what has been gathered, unless something is under way: then when that has left. */
+  flush(): void {
+    if (!this.#underWay) this.#write()
+  }
+
+  /** Hands over what there is, and takes nothing more. */
+  end(): void {
+    if (this.#state !== 'open') return
+    this.#write()
+    this.#state = 'ended'
+  }
+
+  /** The wire is closed: nobody need wait any longer. */
+  close(): void {
+    this.#state = 'closed'
+    clearTimeout(this.#stallTimer)
+    for (const batch of [this.#underWay, this.#gathered]) for (const resolve of batch?.waiting ?? []) resolve()
+    this.#underWay = undefined
+    this.#gathered = new Batch()
+  }
+
+  get #characters(): number {
+    return this.#gathered.characters + (this.#underWay?.characters ?? 0)
+  }
+
+  #write(): void {
+    const batch = this.#gathered
+    if (this.#state !== 'open' || batch.texts.length === 0) return
+    this.#gathered = new Batch()
+    this.#underWay = batch
+    const { wire } = this.#options
+    wire.write(batch.texts, () => this.#left(batch))
+    if (wire.isBacklogged) this.#stallTimer ??= setTimeout(() => this.#stall(), STALL_MS).unref()
+  }
+
+  #left(batch: Batch): void {
+    for (const resolve of batch.waiting) resolve()
+    if (this.#underWay !== batch) return
+    this.#underWay = undefined
+    clearTimeout(this.#stallTimer)
+    this.#stallTimer = undefined
+    if (this.#gathered.texts.length > 0) this.#options.rounds.add(this)
+  }
+
+  #stall(): void {
+    if (this.#state !== 'open') return
+    this.#state = 'ended'
+    this.#gathered.texts.length = 0
+    this.#options.stalled()
+  }
+}
