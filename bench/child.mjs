@@ -12,14 +12,18 @@ export class Child {
   #logFile
   #ended = false
 
-  /** @param {{ program: string, env?: Record<string, string>, logFile: string }} options `program` relative to this folder */
-  constructor({ program, env = {}, logFile }) {
+  /** @param {{ program: string, env?: Record<string, string>, nodeOptions?: string[], logFile: string }} options `program` relative to this folder */
+  constructor({ program, env = {}, nodeOptions = [], logFile }) {
     const log = openSync(logFile, 'a')
     this.#logFile = logFile
-    this.#process = spawn(process.execPath, ['--import', CPU_PROBE, fileURLToPath(new URL(program, import.meta.url))], {
-      env: { ...process.env, ...env },
-      stdio: ['ignore', log, log, 'ipc'],
-    })
+    this.#process = spawn(
+      process.execPath,
+      [...nodeOptions, '--import', CPU_PROBE, fileURLToPath(new URL(program, import.meta.url))],
+      {
+        env: { ...process.env, ...env },
+        stdio: ['ignore', log, log, 'ipc'],
+      },
+    )
     this.#process.once('exit', () => {
       this.#ended = true
     })

@@ -79,8 +79,8 @@ async function demand(child, order) {
 }
 
 async function measure(stage) {
-  const env = values.profile ? { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${values.profile}` } : {}
-  const gateway = await stage.riskgate({ roles: ['ADMIN'], env })
+  const nodeOptions = values.profile ? ['--cpu-prof', `--cpu-prof-dir=${values.profile}`] : []
+  const gateway = await stage.riskgate({ roles: ['ADMIN'], nodeOptions })
   const load = stage.load('subscriberLoad.mjs')
   for (let call = 0; call < WARM_UP_CALLS; call++) await raise(gateway, 1)
   const { alertCursor: after } = await ask(gateway, '{ alertCursor }')

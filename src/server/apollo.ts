@@ -59,7 +59,7 @@ const refuseSubscriptions: ApolloServerPlugin<GatewayContext> = {
         if (operation?.operation !== 'subscription') return
         throw new AppError(
           'SUBSCRIPTION_REQUIRES_WEBSOCKET',
-          'Send subscriptions over WebSocket, with protocol graphql-transport-ws.',
+          'Send subscriptions over WebSocket, with protocol graphql-transport-ws, or to /graphql/stream for server-sent events.',
         )
       },
     }

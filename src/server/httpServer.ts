@@ -12,9 +12,11 @@ import { servePlayground } from './playground.js'
 import { PreparedOperations } from './preparedOperations.js'
 import { answerBadAddress, answerErrors, type ObserveRefusal, requestId } from './requests.js'
 import { runPrepared } from './runPrepared.js'
+import { serveServerSentEvents } from './serverSentEvents.js'
 import { type ObserveSocket, serveSubscriptions } from './webSocket.js'
 
 const GRAPHQL_PATH = '/graphql'
+const EVENT_STREAM_PATH = '/graphql/stream'
 const REQUEST_TIMEOUT_MS = 30_000
 
 export interface HttpServerOptions {
@@ -46,7 +48,7 @@ declare module 'fastify' {
   }
 }
 
-/** Starts listening: GraphQL over HTTP and WebSocket, playground, health and metrics. */
+/** Starts listening: GraphQL over HTTP, WebSocket and server-sent events, playground, health and metrics. */
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
   const { authenticate, contextOf, operations, report, schema } = options
   let isDraining = false
@@ -92,6 +94,14 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       }),
     ),
   })
+  const subscriptions = {
+    schema,
+    authenticate,
+    contextOf: (principal: Principal) => contextOf(principal, { isStream: true }),
+    report,
+    observe: options.observeSocket,
+  }
+  const cutEventStreams = serveServerSentEvents(server, { ...subscriptions, path: EVENT_STREAM_PATH })
   const close = async () => {
     const callOff = connections.end()
     await server.close().finally(callOff)
@@ -100,20 +110,13 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   try {
     const url = await server.listen({ host: options.host, port: options.port })
     // Only now: it would report a failure to listen as an internal error of its own.
-    const closeSockets = serveSubscriptions({
-      http: server.server as Server,
-      path: GRAPHQL_PATH,
-      schema,
-      authenticate,
-      contextOf: principal => contextOf(principal, { isStream: true }),
-      report,
-      observe: options.observeSocket,
-    })
+    const closeSockets = serveSubscriptions({ ...subscriptions, http: server.server as Server, path: GRAPHQL_PATH })
     return {
       url,
       async stop() {
         isDraining = true
         await new Promise(resolve => setTimeout(resolve, options.drainMs))
+        cutEventStreams()
         await closeSockets()
         await close()
       },

@@ -103,7 +103,7 @@ export class Outbox {
   }
 
   #stall(): void {
-    if (this.#state !== 'open') return
+    if (this.#state === 'closed') return
     this.#state = 'ended'
     this.#gathered.texts.length = 0
     this.#options.stalled()

@@ -52,7 +52,7 @@ export function prepareSubscription(schema: GraphQLSchema, request: SubscribeReq
   return { operation, document }
 }
 
-const SUBSCRIPTIONS_ONLY = 'Only subscriptions go over WebSocket: send queries and mutations by HTTP POST.'
+const SUBSCRIPTIONS_ONLY = 'Only subscriptions go here: send queries and mutations by HTTP POST to /graphql.'
 const SELECTS_NOTHING = 'A subscription must select a field: @skip or @include leaves none.'
 const DEPENDS_ON_VARIABLE = 'Whether a subscription has its root field must not depend on a variable.'
 

@@ -107,6 +107,6 @@ function variablesOfEvents(schema: GraphQLSchema, document: DocumentNode): reado
   return [...names]
 }
 
-function asGraphQLError(error: unknown): GraphQLError {
+export function asGraphQLError(error: unknown): GraphQLError {
   return new GraphQLError('', { originalError: error instanceof Error ? error : new Error(typeof error) })
 }

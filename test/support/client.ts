@@ -1,5 +1,6 @@
 import type { TypedDocumentNode } from '@graphql-typed-document-node/core'
 import { type ExecutionResult, print } from 'graphql'
+import { createClient as createEventStreams, type Client as EventStreams } from 'graphql-sse'
 import { type Client, createClient } from 'graphql-ws'
 import { WebSocket } from 'ws'
 
@@ -32,7 +33,7 @@ export type SubscriptionEvent<Data> = Omit<ExecutionResult<Data>, 'errors'> & { 
 
 /** One subscription on a WebSocket client: `next` waits for an event, `return` completes it. */
 export function subscribeTo<Data, Variables extends Record<string, unknown>>(
-  sockets: Client,
+  sockets: Client | EventStreams,
   document: TypedDocumentNode<Data, Variables>,
   variables: Variables,
 ): AsyncIterableIterator<SubscriptionEvent<Data>> {
@@ -92,6 +93,11 @@ export class GraphqlClient {
       connectionParams: this.#authorization(),
       retryAttempts: 0,
     })
+  }
+
+  /** A client of server-sent events, one connection for each subscription, that never retries. */
+  eventStreams(): EventStreams {
+    return createEventStreams({ url: `${this.#url}/graphql/stream`, headers: this.#authorization(), retryAttempts: 0 })
   }
 
   #authorization(): Record<string, string> {
