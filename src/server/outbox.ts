@@ -70,13 +70,11 @@ export class Outbox {
     this.#state = 'ended'
   }
 
-  /** The wire is closed: nobody need wait any longer. */
+  /** The wire is closed. */
   close(): void {
     this.#state = 'closed'
     clearTimeout(this.#stallTimer)
-    for (const batch of [this.#underWay, this.#gathered]) for (const resolve of batch?.waiting ?? []) resolve()
-    this.#underWay = undefined
-    this.#gathered = new Batch()
+    this.#release()
   }
 
   get #characters(): number {
@@ -105,7 +103,15 @@ export class Outbox {
   #stall(): void {
     if (this.#state === 'closed') return
     this.#state = 'ended'
-    this.#gathered.texts.length = 0
     this.#options.stalled()
+    this.#release()
+  }
+
+  /** Nobody need wait for what will not leave any more. */
+  #release(): void {
+    const batches = [this.#underWay, this.#gathered]
+    this.#underWay = undefined
+    this.#gathered = new Batch()
+    for (const batch of batches) for (const resolve of batch?.waiting ?? []) resolve()
   }
 }

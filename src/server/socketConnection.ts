@@ -17,7 +17,7 @@ const TRY_AGAIN_LATER = 1013
 // One of our own, which clients of graphql-ws take for a reason to connect again.
 const TOO_SLOW = 4413
 // For a client that reads on after all, to learn why it is closed.
-const STALLED_GRACE_MS = 2_000
+const STALLED_GRACE_MS = 5_000
 const ERROR_CODE_BY_WS_CODE: Readonly<Record<string, ErrorCode>> = { WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: 'PAYLOAD_TOO_LARGE' }
 // graphql-ws throws so for a message that only servers send.
 const NOT_FROM_CLIENTS = /^Unexpected message of type /

@@ -203,6 +203,40 @@ describe('a socket', () => {
   })
 })
 
+describe('a socket with many subscriptions', () => {
+  it('carries 32, refuses one more alone, and takes another when one has ended', async () => {
+    const socket = await admitted()
+    const answer = async () => JSON.parse(String((await once(socket, 'message'))[0]))
+    for (let i = 0; i < 32; i++) socket.send(subscribeMessage(`waits-${i}`, 'subscription { waits }'))
+    socket.send(subscribeMessage('refused', 'subscription { counts }'))
+    const message = 'A socket carries at most 32 subscriptions: complete one, or open another socket.'
+    expect(await answer()).toEqual({ id: 'refused', type: 'error', payload: [{ message, extensions: { code: 'BAD_REQUEST' } }] })
+    expect(await server.observation(({ operation }) => operation === 'counts')).toMatchObject({ code: 'BAD_REQUEST' })
+    socket.send('{"id":"waits-7","type":"complete"}')
+    await server.observation(({ operation }) => operation === 'waits')
+    socket.send(subscribeMessage('taken', 'subscription { counts }'))
+    expect(await answer()).toEqual({ id: 'taken', type: 'next', payload: { data: { counts: 1 } } })
+    socket.terminate()
+    await server.observation(({ operation, code }) => operation === 'counts' && code === 'OK')
+  })
+
+  it('is closed with 4413 when it asks without reading the answers', async () => {
+    const socket = await admitted()
+    socket.pause()
+    const query = `{ ${'x '.repeat(500)}}`
+    const given = server.observation(({ code }) => code === 'SLOW_SUBSCRIBER')
+    let asked = 0
+    const timer = setInterval(() => {
+      for (let i = 0; i < 50; i++) socket.send(subscribeMessage(String(asked++), query))
+    }, 5)
+    await given
+    clearInterval(timer)
+    expect(server.observed.find(({ code }) => code === 'SLOW_SUBSCRIBER')).not.toHaveProperty('operation')
+    socket.resume()
+    expect((await once(socket, 'close'))[0]).toBe(4413)
+  })
+})
+
 describe('what is observed', () => {
   it('is the end of each subscription, once, with its caller and the id of its connection', async () => {
     const [first, second] = [server.client(), server.client()]

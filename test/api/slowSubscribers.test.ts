@@ -1,0 +1,159 @@
+import { once } from 'node:events'
+import { type IncomingMessage, request } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { WebSocket } from 'ws'
+import { application, HIGH_RISK } from '../support/applicants.js'
+import type { GraphqlClient } from '../support/client.js'
+import { signToken, startGateway, type TestGateway } from '../support/gateway.js'
+import { AlertCursorDocument } from './generated/operations.js'
+import { metric } from './metrics.js'
+import { score, scoreBatch } from './stored.js'
+
+const ALERTS = 2_000
+// Some 20 KiB an alert: together far more than the operating system buffers.
+const COPIES = Array.from({ length: 60 }, (_, i) => `p${i}: prediction { ...P }`).join(' ')
+const WATCH = `
+  subscription($after: String) { highRiskScored(after: $after) { id cursor ${COPIES} } }
+  fragment P on Prediction { id applicantId probability band highRisk createdAt requestedBy modelVersion { name version digest } }`
+
+interface Alert {
+  readonly id: string
+  readonly cursor: string
+}
+
+let gateway: TestGateway
+const opened: WebSocket[] = []
+beforeAll(async () => {
+  gateway = await startGateway()
+})
+afterEach(() => {
+  for (const socket of opened.splice(0)) socket.terminate()
+})
+afterAll(() => gateway[Symbol.asyncDispose]())
+
+/** Until this many subscriptions have been given up for not being read, and just so many are open. */
+const givenUp = (count: number, open: number) =>
+  vi.waitFor(
+    async () => {
+      const labels = { operation: 'highRiskScored', code: 'SLOW_SUBSCRIBER' }
+      expect(await metric(gateway, 'riskgate_subscriptions_total', labels)).toBe(count)
+      expect(await metric(gateway, 'riskgate_alert_subscribers')).toBe(open)
+    },
+    { timeout: 30_000, interval: 50 },
+  )
+
+/** A subscriber on a socket of its own. */
+async function socketWatching(after: string, token: string) {
+  const socket = new WebSocket(`${gateway.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws')
+  opened.push(socket)
+  const alerts: Alert[] = []
+  const waiting = new Set<() => void>()
+  await once(socket, 'open')
+  socket.send(JSON.stringify({ type: 'connection_init', payload: { authorization: `Bearer ${token}` } }))
+  await once(socket, 'message')
+  socket.on('message', text => {
+    const { payload } = JSON.parse(String(text))
+    if (payload) alerts.push(payload.data.highRiskScored)
+    for (const look of waiting) look()
+  })
+  socket.send(JSON.stringify({ id: '1', type: 'subscribe', payload: { query: WATCH, variables: { after } } }))
+  const until = (isEnough: () => boolean) =>
+    new Promise<void>(resolve => {
+      const look = () => isEnough() && resolve()
+      waiting.add(look)
+      look()
+    })
+  return { socket, alerts, until, closed: once(socket, 'close') }
+}
+
+async function raise(client: GraphqlClient, count: number): Promise<string[]> {
+  const ids: string[] = []
+  for (let i = 0; i < count; i += 100) {
+    const items = Array.from({ length: 100 }, (_, j) => application(`a-${i + j}`, HIGH_RISK))
+    ids.push(...(await scoreBatch(client, items)).map(({ id }) => id))
+  }
+  return ids.sort()
+}
+
+async function stageOf(tenant: string) {
+  const admin = await gateway.as({ roles: ['ADMIN'], tenant })
+  const { alertCursor: after } = await admin.data(AlertCursorDocument, {})
+  return { admin, after, token: await signToken({ roles: ['ADMIN'], tenant }) }
+}
+
+describe('a subscriber that does not read', { timeout: 60_000 }, () => {
+  it('is closed with 4413, slows no other down, and resumes without loss', async () => {
+    const { admin, after, token } = await stageOf('slow-socket')
+    const watching = (cursor = after) => socketWatching(cursor, token)
+    const [slow, gone, fast] = [await watching(), await watching(), await watching()]
+    for (const { socket } of [slow, gone]) socket.pause()
+    // Nothing is kept for them any longer, though they have not read a word; one reads on in time to learn why.
+    const wentOn = givenUp(2, 1).then(() => {
+      expect([...slow.alerts, ...gone.alerts]).toEqual([])
+      slow.socket.resume()
+    })
+    const ids = await raise(admin, ALERTS)
+    await fast.until(() => fast.alerts.length === ALERTS)
+    expect(fast.alerts.map(({ id }) => id).sort()).toEqual(ids)
+    const { id } = await score(admin, 'meanwhile', HIGH_RISK)
+    ids.push(id)
+    const scoredAt = performance.now()
+    await fast.until(() => fast.alerts.at(-1)?.id === id)
+    expect(performance.now() - scoredAt).toBeLessThan(1_000)
+
+    await wentOn
+    const [code, reason] = await slow.closed
+    expect({ code, reason: String(reason) }).toEqual({
+      code: 4413,
+      reason: 'The alerts were not read fast enough; connect again and resume.',
+    })
+    const missing = ALERTS + 1 - slow.alerts.length
+    expect(missing).toBeGreaterThan(0)
+    const resumed = await watching(slow.alerts.at(-1)?.cursor)
+    await resumed.until(() => resumed.alerts.length === missing)
+    const seen = [...slow.alerts, ...resumed.alerts]
+    expect(seen.map(alert => alert.id).sort()).toEqual(ids.sort())
+    expect(seen.map(({ cursor }) => cursor)).toEqual(fast.alerts.map(({ cursor }) => cursor))
+
+    // The grace of the other. No event tells that it is over to a client that does not read.
+    await sleep(5_000)
+    gone.socket.resume()
+    expect((await gone.closed)[0]).toBe(1006)
+  })
+
+  it('of an event stream is cut off, and resumes without loss', async () => {
+    const { admin, after, token } = await stageOf('slow-stream')
+    const open = async (cursor: string) => {
+      const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json', accept: 'text/event-stream' }
+      const asking = request(`${gateway.url}/graphql/stream`, { method: 'POST', headers })
+      asking.end(JSON.stringify({ query: WATCH, variables: { after: cursor } }))
+      const [response] = (await once(asking, 'response')) as [IncomingMessage]
+      return response
+    }
+    // It is paused as long as nobody listens to its data.
+    const slow = await open(after)
+    const ids = await raise(admin, ALERTS)
+    await givenUp(3, 0)
+    const seen: Alert[] = []
+    // What the operating system held for it, and then an end in the middle.
+    await expect(readAlerts(slow, seen, ALERTS)).rejects.toThrow('aborted')
+    expect(seen.length).toBeLessThan(ALERTS)
+    await readAlerts(await open(seen.at(-1)?.cursor ?? after), seen, ALERTS)
+    expect(seen.map(({ id }) => id).sort()).toEqual(ids)
+    await givenUp(3, 0)
+  })
+})
+
+/** Adds the alerts of the events that come whole, until there are so many. */
+async function readAlerts(response: IncomingMessage, alerts: Alert[], count: number): Promise<void> {
+  let rest = ''
+  for await (const piece of response.setEncoding('utf8')) {
+    const events = (rest + piece).split('\n\n')
+    rest = events.pop() ?? ''
+    for (const event of events) {
+      if (event.startsWith('event: next')) alerts.push(JSON.parse(event.slice(event.indexOf('{'))).data.highRiskScored)
+    }
+    if (alerts.length === count) return
+  }
+}
