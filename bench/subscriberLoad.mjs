@@ -8,6 +8,7 @@ const DOCUMENT = `subscription Watch($after: String) {
   highRiskScored(after: $after) { raisedAt cursor id prediction { id applicantId probability band modelVersion { version } } }
 }`
 const OPENING_AT_ONCE = 50
+const PATIENCE_SECONDS = 10
 
 class Subscriber {
   /** When each alert came, in milliseconds since 1970. */
@@ -99,12 +100,13 @@ async function open({ count, ...target }) {
   }
 }
 
-/** Waits until every subscriber has so many alerts, or no more come. */
+/** Waits until every subscriber has so many alerts, or no more have come for a while. */
 async function received(count) {
-  let [before, now] = [-1, 0]
-  while (now !== before && subscribers.some(({ times }) => times.length < count)) {
-    await new Promise(resolve => setTimeout(resolve, 2_000))
-    ;[before, now] = [now, subscribers.reduce((sum, { times }) => sum + times.length, 0)]
+  const total = () => subscribers.reduce((sum, { times }) => sum + times.length, 0)
+  for (let [before, idle] = [total(), 0]; idle < PATIENCE_SECONDS && before < count * subscribers.length; ) {
+    await new Promise(resolve => setTimeout(resolve, 1_000))
+    const now = total()
+    ;[before, idle] = [now, now === before ? idle + 1 : 0]
   }
 }
 

@@ -9,6 +9,7 @@ import type { ErrorCode } from '../errors.js'
 import type { Delivery } from './delivery.js'
 import { onExpiry } from './onExpiry.js'
 import { Outbox, type Wire } from './outbox.js'
+import { textFrames } from './textFrames.js'
 import type { WriteRounds } from './writeRounds.js'
 
 // A client that is gone without a goodbye is noticed within two of these.
@@ -154,16 +155,11 @@ function wireOf(socket: WebSocket, tcp: Socket): Wire {
   return {
     write(texts, left) {
       if (socket.readyState !== socket.OPEN) return
-      let underWay = texts.length
-      const sent = (error?: Error) => {
-        underWay--
-        // Else the client would miss this message and get the next.
+      tcp.write(textFrames(texts), error => {
+        // Else the client would miss these messages and get the next.
         if (error) socket.terminate()
-        else if (underWay === 0) left()
-      }
-      tcp.cork()
-      for (const text of texts) socket.send(text, sent)
-      tcp.uncork()
+        else left()
+      })
     },
     get isBacklogged() {
       return socket.bufferedAmount > 0
