@@ -8,7 +8,6 @@ const DOCUMENT = `subscription Watch($after: String) {
   highRiskScored(after: $after) { raisedAt cursor id prediction { id applicantId probability band modelVersion { version } } }
 }`
 const OPENING_AT_ONCE = 50
-const PATIENCE_SECONDS = 10
 
 class Subscriber {
   /** When each alert came, in milliseconds since 1970. */
@@ -100,13 +99,14 @@ async function open({ count, ...target }) {
   }
 }
 
-/** Waits until every subscriber has so many alerts, or no more have come for a while. */
+/** Waits until no more come: not for long where every subscriber has so many, which is what is known to be stored. */
 async function received(count) {
   const total = () => subscribers.reduce((sum, { times }) => sum + times.length, 0)
-  for (let [before, idle] = [total(), 0]; idle < PATIENCE_SECONDS && before < count * subscribers.length; ) {
+  const patience = () => (subscribers.every(({ times }) => times.length >= count) ? 2 : 10)
+  for (let [before, idleSeconds] = [total(), 0]; idleSeconds < patience(); ) {
     await new Promise(resolve => setTimeout(resolve, 1_000))
     const now = total()
-    ;[before, idle] = [now, now === before ? idle + 1 : 0]
+    ;[before, idleSeconds] = [now, now === before ? idleSeconds + 1 : 0]
   }
 }
 
