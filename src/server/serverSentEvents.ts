@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { GraphQLError } from 'graphql'
 import type { Principal } from '../auth/principal.js'
@@ -53,7 +54,7 @@ export function serveServerSentEvents(server: FastifyInstance, options: ServerSe
     try {
       const opened = 'errors' in prepared ? prepared : await subscriptions.open(prepared.args)
       if (opened instanceof Delivery) {
-        stream.closed.then(() => opened.return())
+        stream.closed.then(() => opened.return()).catch(error => report(randomUUID(), error))
         await opened.next()
         stream.complete()
       } else fail(opened.errors ?? [])

@@ -33,6 +33,8 @@ export type ObserveRefusedConnection = (connection: SocketConnection, code: Clos
 export interface SocketConnectionOptions {
   readonly rounds: WriteRounds
   readonly refused: ObserveRefusedConnection
+  /** Told of what nobody expected. */
+  readonly failed: (error: unknown) => void
 }
 
 /** One WebSocket, from the moment it is open. */
@@ -51,12 +53,14 @@ export class SocketConnection {
   readonly #socket: WebSocket
   readonly #outbox: Outbox
   readonly #refused: ObserveRefusedConnection
+  readonly #failed: (error: unknown) => void
 
-  constructor(socket: WebSocket, { headers, socket: tcp }: IncomingMessage, { rounds, refused }: SocketConnectionOptions) {
+  constructor(socket: WebSocket, { headers, socket: tcp }: IncomingMessage, options: SocketConnectionOptions) {
     this.#socket = socket
     this.authorization = headers.authorization
-    this.#refused = refused
-    this.#outbox = new Outbox({ wire: wireOf(socket, tcp), rounds, stalled: () => this.#giveUp() })
+    this.#refused = options.refused
+    this.#failed = options.failed
+    this.#outbox = new Outbox({ wire: wireOf(socket, tcp), rounds: options.rounds, stalled: () => this.#giveUp() })
     socket.once('close', () => this.#outbox.close())
   }
 
@@ -91,7 +95,7 @@ export class SocketConnection {
    * Speaks the protocol of `server` until the socket is closed. graphql-ws's own adapter prints whatever goes wrong with its stack,
    * and takes a client that has gone for a failure of ours.
    */
-  speak(server: Server<SocketConnection>, failed: (error: unknown) => void): void {
+  speak(server: Server<SocketConnection>): void {
     const socket = this.#socket
     const ended = server.opened(
       {
@@ -101,7 +105,7 @@ export class SocketConnection {
           await this.#outbox.left()
         },
         close: (code, reason) => this.close(code, reason),
-        onMessage: handle => socket.on('message', message => this.#receive(handle, message, failed)),
+        onMessage: handle => socket.on('message', message => this.#receive(handle, message)),
       },
       this,
     )
@@ -112,11 +116,11 @@ export class SocketConnection {
     })
     socket.once('close', (code, reason) => {
       stopPinging()
-      ended(code, String(reason)).catch(failed)
+      ended(code, String(reason)).catch(this.#failed)
     })
   }
 
-  async #receive(handle: (text: string) => Promise<void>, message: RawData, failed: (error: unknown) => void): Promise<void> {
+  async #receive(handle: (text: string) => Promise<void>, message: RawData): Promise<void> {
     if (this.#socket.readyState !== this.#socket.OPEN) return
     try {
       await handle(String(message))
@@ -124,7 +128,7 @@ export class SocketConnection {
       if (error instanceof Error && NOT_FROM_CLIENTS.test(error.message)) {
         return this.close(CloseCode.BadRequest, 'Invalid message received')
       }
-      failed(error)
+      this.#failed(error)
       this.leave(TRY_AGAIN_LATER, 'Something went wrong on our side.')
     }
   }
@@ -138,7 +142,7 @@ export class SocketConnection {
   #giveUp(): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return
     this.#noteRefusal(SLOW_SUBSCRIBER)
-    for (const delivery of this.deliveries.values()) delivery.return()
+    for (const delivery of this.deliveries.values()) delivery.return().catch(this.#failed)
     this.#end(TOO_SLOW, 'The alerts were not read fast enough; connect again and resume.')
     const terminate = setTimeout(() => this.#socket.terminate(), STALLED_GRACE_MS).unref()
     this.#socket.once('close', () => clearTimeout(terminate))

@@ -65,6 +65,8 @@ export function serveSubscriptions(options: WebSocketOptions): () => Promise<voi
     server: http,
     path,
     maxPayload: MAX_FRAME_BYTES,
+    // Frames are written past ws, which would have to write the compressed ones.
+    perMessageDeflate: false,
     handleProtocols: protocols => protocols.has(PROTOCOL) && PROTOCOL,
   })
   const protocol = createProtocol(options)
@@ -74,10 +76,10 @@ export function serveSubscriptions(options: WebSocketOptions): () => Promise<voi
   const refused: ObserveRefusedConnection = (connection, code) => observe({ ...endOf(connection, connection.openedAt), code })
   sockets.on('error', failed)
   sockets.on('connection', (socket, request) => {
-    const connection = new SocketConnection(socket, request, { rounds, refused })
+    const connection = new SocketConnection(socket, request, { rounds, refused, failed })
     connections.add(connection)
     socket.once('close', () => connections.delete(connection))
-    connection.speak(protocol, failed)
+    connection.speak(protocol)
   })
 
   return async () => {

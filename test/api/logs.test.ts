@@ -109,23 +109,20 @@ describe('the log of a gateway', () => {
     await fetch(`${url}/${CANARY}`)
     await fetch(`${url}/%${CANARY}`)
     await new GraphqlClient(url, CANARY).send({ query: `{ ${CANARY} }` })
-    const sockets = client.sockets()
-    for (const subscription of [
-      `subscription { highRiskScored(after: "${CANARY}") { id } }`,
-      `subscription { ${CANARY} }`,
-      CANARY,
-    ]) {
-      await sockets
-        .iterate({ query: subscription })
-        .next()
-        .catch(() => {})
+    for (const subscriptions of [client.sockets(), client.eventStreams()]) {
+      for (const query of [
+        `subscription { highRiskScored(after: "${CANARY}") { id } }`,
+        `subscription { ${CANARY} }`,
+        CANARY,
+        `subscription { highRiskScored { id } } # ${CANARY.repeat(10_000)}`,
+      ]) {
+        await subscriptions
+          .iterate({ query })
+          .next()
+          .catch(() => {})
+      }
+      await subscriptions.dispose()
     }
-    const large = { query: `subscription { highRiskScored { id } } # ${CANARY.repeat(10_000)}` }
-    await sockets
-      .iterate(large)
-      .next()
-      .catch(() => {})
-    await sockets.dispose()
   }
 
   /** The database refuses statements whose parameters are personal: its driver puts them into the error's message. */
@@ -186,6 +183,22 @@ describe('the log of a gateway', () => {
       expect.objectContaining({ requestId: 'request-of-the-log-test', operation: 'applicant', code: 'OK' }),
     )
     expect(requests).toContainEqual(expect.objectContaining({ operation: 'predictRisk', code: 'IDEMPOTENCY_KEY_REUSED' }))
+  })
+
+  it('has the end of each subscription, whichever way it went', () => {
+    const ended = lines().filter(({ msg, operation }) => msg === 'subscription ended' && operation === 'highRiskScored')
+    expect(ended).toHaveLength(2)
+    for (const subscription of ended) {
+      const caller = { principal: 'log-client', tenant: 'log-tenant' }
+      const requestId = expect.stringMatching(/^[0-9a-f-]{36}$/)
+      expect(subscription).toMatchObject({
+        level: 'info',
+        requestId,
+        code: 'BAD_CURSOR',
+        durationMs: expect.any(Number),
+        ...caller,
+      })
+    }
   })
 
   it('tells each unexpected failure by the id that its caller was given', () => {
