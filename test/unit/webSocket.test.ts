@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { GraphQLError, GraphQLInt, GraphQLObjectType, type GraphQLScalarType, GraphQLSchema, GraphQLString } from 'graphql'
+import { createClient } from 'graphql-ws'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import type { Principal } from '../../src/auth/principal.js'
@@ -234,6 +235,30 @@ describe('a socket with many subscriptions', () => {
     expect(server.observed.find(({ code }) => code === 'SLOW_SUBSCRIBER')).not.toHaveProperty('operation')
     socket.resume()
     expect((await once(socket, 'close'))[0]).toBe(4413)
+  })
+})
+
+describe('the client of graphql-ws', () => {
+  it('takes 4413 for a reason to connect again', async () => {
+    const codes: number[] = []
+    let received = () => {}
+    const first = new Promise<void>(resolve => {
+      received = resolve
+    })
+    const client = createClient({ url: server.address, webSocketImpl: WebSocket, retryAttempts: 1, retryWait: async () => {} })
+    client.on('closed', event => codes.push((event as { code: number }).code))
+    const again = new Promise(resolve => client.on('connected', (_socket, _payload, wasRetry) => wasRetry && resolve('again')))
+    const paused = new Promise<WebSocket>(resolve => client.on('connected', socket => resolve(socket as WebSocket)))
+    client.subscribe({ query: 'subscription { floods }' }, { next: received, error: () => {}, complete: () => {} })
+    const socket = await paused
+    await first
+    socket.pause()
+    await server.observation(({ operation, code }) => operation === 'floods' && code === 'SLOW_SUBSCRIBER')
+    socket.resume()
+    expect(await again).toBe('again')
+    expect(codes).toEqual([4413])
+    client.terminate()
+    await client.dispose()
   })
 })
 
