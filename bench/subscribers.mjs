@@ -67,9 +67,15 @@ async function write(gateway, endsAt) {
   for (let call = 0; performance.now() < endsAt; call++) {
     const wait = startedAt + (call * burst * 1_000) / rate - performance.now()
     if (wait > 0) await sleep(wait)
-    calls.push(raise(gateway, burst))
+    const alerts = raise(gateway, burst)
+    // Looked at below: a failure that nobody awaits yet would end the process without its cleaning up.
+    alerts.catch(() => {})
+    calls.push(alerts)
   }
-  return { ids: (await Promise.all(calls)).flat(), asked: calls.length * burst }
+  const results = await Promise.allSettled(calls)
+  const failed = results.find(({ status }) => status === 'rejected')
+  if (failed) throw failed.reason
+  return { ids: results.flatMap(({ value }) => value), asked: calls.length * burst }
 }
 
 async function demand(child, order) {
