@@ -86,7 +86,8 @@ async function demand(child, order) {
 
 async function measure(stage) {
   const nodeOptions = values.profile ? ['--cpu-prof', `--cpu-prof-dir=${values.profile}`] : []
-  const gateway = await stage.riskgate({ roles: ['ADMIN'], nodeOptions })
+  const { headersOf, ...started } = await stage.riskgate({ nodeOptions })
+  const gateway = { ...started, headers: await headersOf('ADMIN') }
   const load = stage.load('subscriberLoad.mjs')
   for (let call = 0; call < WARM_UP_CALLS; call++) await raise(gateway, 1)
   const { alertCursor: after } = await ask(gateway, '{ alertCursor }')
