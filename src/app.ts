@@ -21,6 +21,7 @@ import { buildApiSchema } from './schema/build.js'
 import type { Prediction } from './scoring/prediction.js'
 import { PredictRisk } from './scoring/predictRisk.js'
 import { startHttpServer } from './server/httpServer.js'
+import { removeOldAlerts } from './storage/alertRetention.js'
 import { AlertStore } from './storage/alertStore.js'
 import { Database } from './storage/database.js'
 import { startEmbeddedPostgres } from './storage/embedded.js'
@@ -32,6 +33,7 @@ import { keepUp, type UpkeepTask } from './storage/upkeep.js'
 import { DatabaseUnusableError, waitForDatabase } from './storage/waitForDatabase.js'
 
 const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
 
 export interface App {
   /**
@@ -121,6 +123,7 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
     hints,
     failed: error => logger.warn(unexpected(error), 'the alert feed could not be read; trying again'),
     heldBack: holder => logger.warn({ holder }, 'an open transaction holds the alert feed back'),
+    delivered: ({ raisedAt }) => metrics.alertDelaySeconds.observe(Math.max(0, Date.now() - raisedAt.getTime()) / 1_000),
   })
   const predictionStore = new PredictionStore({
     database,
@@ -157,6 +160,11 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
       name: 'partitions ahead',
       everyMs: 12 * HOUR_MS,
       run: () => database.write(({ sql }) => ensurePartitions(sql, new Date())),
+    },
+    {
+      name: 'retention of alerts',
+      everyMs: 5_000,
+      run: () => removeOldAlerts(database, new Date(Date.now() - config.alertRetentionDays * DAY_MS)),
     },
   ]
   onStop(keepUp(upkeep, (task, error) => logger.error({ task, ...unexpected(error) }, 'upkeep failed; trying again')))

@@ -29,6 +29,7 @@ export const RULES = {
     predictionByKey: readsHistory,
     predictions: readsHistory,
     applicant: readsHistory,
+    alerts: readsAlerts,
     alertCursor: readsAlerts,
     models: allow,
     model: allow,
@@ -37,6 +38,7 @@ export const RULES = {
     '*': deny,
     predictRisk: scores,
     predictRiskBatch: scores,
+    acknowledgeAlert: can('alert:acknowledge'),
   },
   Subscription: {
     '*': deny,

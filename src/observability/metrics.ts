@@ -39,6 +39,12 @@ export class Metrics {
     labelNames: ['model', 'version', 'band'],
     registers: this.#registers,
   })
+  readonly alertDelaySeconds = new Histogram({
+    name: 'riskgate_alert_delay_seconds',
+    help: 'Time from the score of an alert until this process hands it to its live subscribers.',
+    buckets: FAST_SECONDS,
+    registers: this.#registers,
+  })
   readonly subscriptions = new Counter({
     name: 'riskgate_subscriptions_total',
     help: 'Subscriptions that ended, and WebSockets closed for a mistake of the client (operation "none").',

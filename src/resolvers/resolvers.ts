@@ -1,6 +1,6 @@
-import type { AlertLog } from '../alerts/feed.js'
 import type { ModelRegistry } from '../releases/modelRegistry.js'
 import type { PredictRisk } from '../scoring/predictRisk.js'
+import type { AlertStore } from '../storage/alertStore.js'
 import type { HistoryStore } from '../storage/historyStore.js'
 import { AlertResolver } from './alertResolver.js'
 import { ApplicantResolver } from './applicantResolver.js'
@@ -25,7 +25,7 @@ export const RESOLVERS = [
 export interface ResolverParts {
   readonly predictRisk: PredictRisk
   readonly history: HistoryStore
-  readonly alertLog: AlertLog
+  readonly alertLog: AlertStore
   readonly models: ModelRegistry
 }
 

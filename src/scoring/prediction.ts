@@ -64,4 +64,7 @@ export interface HighRiskAlert {
   readonly cursor: string
   readonly prediction: Prediction
   readonly raisedAt: Date
+  readonly acknowledgedAt: Date | null
+  /** Id of the principal that acknowledged it first. */
+  readonly acknowledgedBy: string | null
 }

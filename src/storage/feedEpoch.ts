@@ -1,21 +1,27 @@
 import { randomBytes } from 'node:crypto'
 import type { Sql } from 'postgres'
 
-/** A stretch of the alert feed whose transaction ids come from one database cluster. */
+/** A stretch of the alert feed whose transaction ids come from one life of one database server. */
 export interface FeedEpoch {
   readonly ordinal: number
   readonly tag: string
 }
 
 /**
- * What the transaction ids of a session belong to: the cluster, its timeline, the database. A promoted standby has a new timeline,
- * and a restore into another database another number, though the cluster is the same. The timeline is asked of the log that is
+ * What the transaction ids of a session belong to: the cluster, its timeline, the database, the start of its server (docs/adr/0009).
+ * A promoted standby has a new timeline; a restore into another database another number, though the cluster is the same; and files
+ * that were copied back hold an older state under the same names, but not without a start. The timeline is asked of the log that is
  * written: that of the last checkpoint is the old one for a while after a promotion.
  */
 export const HERE = `(select system_identifier || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8) || '/' ||
-  (select oid from pg_database where datname = current_database()) from pg_control_system())`
+  (select oid from pg_database where datname = current_database()) || '/' || extract(epoch from pg_postmaster_start_time())
+  from pg_control_system())`
 
-/** Opens a new epoch when this is not where the last one was written: after a restore elsewhere, or a failover. */
+/** The ordinal of the epoch that is written here. Null before it has been opened, as straight after a failover: no alert goes in. */
+export const EPOCH_HERE = `(select ordinal from (select ordinal, cluster from feed_epochs order by ordinal desc limit 1) last
+  where cluster = ${HERE})`
+
+/** Opens a new epoch when this is not where the last one was written: after a restart, a restore elsewhere, or a failover. */
 export async function openFeedEpoch(sql: Sql): Promise<void> {
   await sql`
     insert into feed_epochs (ordinal, tag, cluster, started_at)

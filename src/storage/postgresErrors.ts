@@ -2,9 +2,9 @@
 const NOT_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'CONNECT_TIMEOUT'])
 /**
  * The server said that it ended the statement, or would not take it: nothing was committed. Classes 28 and 3D: its login or database
- * is gone. 53 and 58: no disk, memory or connections left, or a failing disk. 57P0: it stops or starts. 25006: a standby.
+ * is gone. 53 and 58: no disk, memory or connections left, or a failing disk. 57P0: it stops or starts. 25006 and 55000: a standby.
  */
-const REFUSED = /^(28|3D|53|58|57P0|25006|40001)/
+const REFUSED = /^(28|3D|53|58|57P0|25006|55000|40001)/
 const BROKEN = new Set(['CONNECTION_CLOSED', 'CONNECTION_ENDED', 'CONNECTION_DESTROYED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT'])
 const DEADLOCK = '40P01'
 const QUERY_CANCELLED = '57014'

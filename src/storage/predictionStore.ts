@@ -4,7 +4,7 @@ import { RISK_BANDS } from '../scoring/bands.js'
 import { Batcher } from '../scoring/batcher.js'
 import type { NewPrediction, Prediction, PredictionRecorder, Recorded } from '../scoring/prediction.js'
 import type { Connections, Database } from './database.js'
-import { HERE, openFeedEpoch } from './feedEpoch.js'
+import { EPOCH_HERE, openFeedEpoch } from './feedEpoch.js'
 import { ensurePartitions } from './partitions.js'
 import { isDataError, isDeadlock, isMissingEpoch, isMissingPartition } from './postgresErrors.js'
 import { predictionColumns, toPrediction } from './predictionRow.js'
@@ -15,8 +15,6 @@ const MAX_ROWS_A_STATEMENT = 256
 // While one group waits for its commit the next may run; more only makes groups smaller.
 const STATEMENTS_AT_ONCE = 2
 const RETRIES = 3
-// Without one, as after a failover, the alert is refused for its missing epoch, and a new one is opened.
-const EPOCH_HERE = `select ordinal from (select ordinal, cluster from feed_epochs order by ordinal desc limit 1) last where cluster = ${HERE}`
 const QUARTER = `date_bin('15 minutes', created_at, timestamptz '2000-01-01 00:00Z')`
 
 /** Called once a group with what was newly stored, after its commit and before its callers are answered. Must not reject. */
@@ -140,7 +138,7 @@ function insertStatement(sql: Connections['sql'], rows: string): Promise<{ id: s
       returning id, tenant, model, model_version, probability, band, high_risk, created_at
     ), raised as (
       insert into alerts (prediction_id, tenant, epoch, xid, raised_at)
-      select id, tenant, (${sql.unsafe(EPOCH_HERE)}), pg_current_xact_id(), created_at from stored where high_risk
+      select id, tenant, ${sql.unsafe(EPOCH_HERE)}, pg_current_xact_id(), created_at from stored where high_risk
     ), counted as (
       insert into risk_deltas (tenant, model, model_version, quarter, band, predictions, probability_sum, high_risk, outcomes, defaults)
       select tenant, model, model_version, ${sql.unsafe(QUARTER)}, band, count(*), sum(probability), count(*) filter (where high_risk), 0, 0

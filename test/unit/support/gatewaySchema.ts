@@ -13,6 +13,7 @@ import { createResolvers, RESOLVERS } from '../../../src/resolvers/resolvers.js'
 import { buildApiSchema } from '../../../src/schema/build.js'
 import type { Prediction } from '../../../src/scoring/prediction.js'
 import { PredictRisk } from '../../../src/scoring/predictRisk.js'
+import type { AlertStore } from '../../../src/storage/alertStore.js'
 import type { HistoryStore } from '../../../src/storage/historyStore.js'
 import { MemoryAlertLog } from './memoryAlertLog.js'
 import { MemoryRecorder } from './memoryRecorder.js'
@@ -82,7 +83,8 @@ export async function createGatewaySchema(): Promise<GatewaySchema> {
   const memory = new MemoryHistory()
   const history = memory as unknown as HistoryStore
   const log = new MemoryAlertLog()
-  const instances = createResolvers({ predictRisk: new PredictRisk(models, recorder), history, alertLog: log, models })
+  const alertLog = log as unknown as AlertStore
+  const instances = createResolvers({ predictRisk: new PredictRisk(models, recorder), history, alertLog, models })
   const schema = buildApiSchema(
     RESOLVERS,
     resolver => instances.get(resolver),

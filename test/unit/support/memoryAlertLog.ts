@@ -14,7 +14,14 @@ export class MemoryAlertLog implements AlertLog {
   write(tenant = 'default', prediction: Partial<Prediction> = {}): HighRiskAlert {
     const cursor = cursorAt(this.#alerts.length + 1)
     const raisedAt = new Date(1_700_000_000_000 + this.#alerts.length)
-    const alert = { id: cursor, cursor, raisedAt, prediction: predictionOf(cursor, tenant, raisedAt, prediction) }
+    const acknowledgement = { acknowledgedAt: null, acknowledgedBy: null }
+    const alert = {
+      id: cursor,
+      cursor,
+      raisedAt,
+      prediction: predictionOf(cursor, tenant, raisedAt, prediction),
+      ...acknowledgement,
+    }
     this.#alerts.push(alert)
     return alert
   }
@@ -41,6 +48,14 @@ export class MemoryAlertLog implements AlertLog {
       .slice(0, limit)
     await this.beforeAnswer({ after, ...(tenant !== undefined && { tenant }) })
     return page
+  }
+
+  async page() {
+    return { entries: [this.append()], hasMore: false }
+  }
+
+  async acknowledge() {
+    return this.append()
   }
 
   async isHeldBack(after: string): Promise<boolean> {

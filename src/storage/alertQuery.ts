@@ -1,0 +1,165 @@
+import { and, asc, desc, eq, inArray, isNotNull, isNull, type SQL, sql } from 'drizzle-orm'
+import { RISK_BANDS, type RiskBand } from '../scoring/bands.js'
+import type { HighRiskAlert } from '../scoring/prediction.js'
+import { encodeAlertCursor, type FeedPosition, type GivenPosition } from './alertCursor.js'
+import type { Connections } from './database.js'
+import { EPOCH_HERE } from './feedEpoch.js'
+import { type PredictionRow, predictionColumns, toPrediction } from './predictionRow.js'
+import { alerts, feedEpochs, predictions } from './tables.js'
+
+export interface AlertFilter {
+  readonly bands?: readonly RiskBand[] | undefined
+  readonly model?: string | undefined
+  readonly acknowledged?: boolean | undefined
+}
+
+interface AlertSelection {
+  /** Which alerts to look at, by their own columns. */
+  readonly where: SQL | undefined
+  readonly backward?: boolean
+  readonly limit: number
+  /** Look at no more alerts than this, and take of them what matches. */
+  readonly among?: { readonly rows: number; readonly matching: SQL | undefined }
+  /** A code when what was asked for must be refused, seen by the same snapshot as the rows. */
+  readonly refusal: SQL<string | null>
+}
+
+/**
+ * Rows of this server count only when no older transaction can still commit: else a reader would pass them by. In an epoch that is
+ * not written here any more nothing can be added.
+ */
+export const SETTLED = sql`(${alerts.xid} < pg_snapshot_xmin(pg_current_snapshot())
+  or ${alerts.epoch} is distinct from ${sql.raw(EPOCH_HERE)})`
+
+const PLACE = sql`(${alerts.epoch}, ${alerts.xid}, ${alerts.seq})`
+
+export function behind({ epoch, xid, seq }: FeedPosition): SQL {
+  return sql`${PLACE} > (${epoch}::int, ${xid}::xid8, ${seq}::bigint)`
+}
+
+export function before({ epoch, xid, seq }: FeedPosition): SQL {
+  return sql`${PLACE} < (${epoch}::int, ${xid}::xid8, ${seq}::bigint)`
+}
+
+/** The part of a filter that an index serves. */
+export function indexed({ acknowledged }: AlertFilter): SQL | undefined {
+  return acknowledged === false ? isNull(alerts.acknowledgedAt) : undefined
+}
+
+/** The part of a filter for which alerts are read and passed by; undefined when there is none. */
+export function unindexed({ bands, model, acknowledged }: AlertFilter): SQL | undefined {
+  return and(
+    // Each once: a caller may repeat a band as often as the body allows.
+    bands &&
+      inArray(
+        predictions.band,
+        [...new Set(bands)].map(band => RISK_BANDS.indexOf(band) + 1),
+      ),
+    model === undefined ? undefined : eq(predictions.model, model),
+    acknowledged === true ? isNotNull(alerts.acknowledgedAt) : undefined,
+  )
+}
+
+function orderOf(backward: boolean): SQL[] {
+  return [alerts.epoch, alerts.xid, alerts.seq].map(backward ? desc : asc)
+}
+
+/** Why a position of the reader's own cannot be read from: another database's, or before the last alert that was removed. */
+export function refusalOf({ epoch, tag, xid, seq }: GivenPosition): SQL<string | null> {
+  return sql<string | null>`(select case
+    when not exists (select from feed_epochs where ordinal = ${epoch}::int and tag = ${tag}) then 'BAD_CURSOR'
+    when exists (select from feed_epochs where expired_xid is not null
+      and (ordinal, expired_xid, expired_seq) > (${epoch}::int, ${xid}::xid8, ${seq}::bigint)) then 'CURSOR_EXPIRED'
+    end)`
+}
+
+/**
+ * Why a cursor that a client brings is refused. Besides the above: it is ahead of this feed, as after a restore of an older backup.
+ * In an earlier epoch that is an alert which did not come along. `now` names no alert (sequence 0): whatever came along from behind
+ * it, and every later epoch, still follows.
+ */
+export function refusalOfGiven(position: GivenPosition): SQL<string | null> {
+  const { epoch, xid, seq } = position
+  return sql<string | null>`coalesce(${refusalOf(position)}, case when ${epoch}::int = ${sql.raw(EPOCH_HERE)}
+    then case when ${xid}::xid8 > pg_snapshot_xmax(pg_current_snapshot()) then 'BAD_CURSOR' end
+    when ${seq}::bigint > 0
+      and not exists (select from alerts where epoch = ${epoch}::int and (xid, seq) >= (${xid}::xid8, ${seq}::bigint))
+      and not exists (select from feed_epochs
+        where ordinal = ${epoch}::int and expired_xid = ${xid}::xid8 and expired_seq = ${seq}::bigint)
+    then 'BAD_CURSOR' end)`
+}
+
+const alertColumns = {
+  epoch: alerts.epoch,
+  xid: sql<string>`${alerts.xid}::text`,
+  seq: sql<string>`${alerts.seq}::text`,
+  tag: feedEpochs.tag,
+  raisedAt: alerts.raisedAt,
+  acknowledgedAt: alerts.acknowledgedAt,
+  acknowledgedBy: alerts.acknowledgedBy,
+  prediction: predictionColumns,
+}
+
+/** Alerts with their predictions, in the order of the feed or backwards. */
+export function selectAlerts(db: Connections['db'], { where, backward = false, limit, among, refusal }: AlertSelection) {
+  const order = orderOf(backward)
+  // Under the name of the table, so that the same columns are meant.
+  const looked =
+    among &&
+    db
+      .select()
+      .from(alerts)
+      .where(where)
+      .orderBy(...order)
+      .limit(among.rows)
+      .as('alerts')
+  return db
+    .select({ ...alertColumns, refusal })
+    .from(looked ?? alerts)
+    .innerJoin(predictions, and(eq(predictions.tenant, alerts.tenant), eq(predictions.id, alerts.predictionId)))
+    .innerJoin(feedEpochs, eq(feedEpochs.ordinal, alerts.epoch))
+    .where(among ? among.matching : where)
+    .orderBy(...order)
+    .limit(limit)
+}
+
+/** Acknowledges an alert and answers it. Twice at once, the second waits and finds the first's: the earlier one stays. */
+export function selectAcknowledged(db: Connections['db'], { tenant, id, principal, at }: Acknowledgement) {
+  // Under the name of the table, so that the same columns are meant.
+  const acknowledged = db.$with('alerts').as(
+    db
+      .update(alerts)
+      .set({
+        acknowledgedAt: sql`coalesce(${alerts.acknowledgedAt}, ${at.toISOString()}::timestamptz)`,
+        acknowledgedBy: sql`coalesce(${alerts.acknowledgedBy}, ${principal})`,
+      })
+      .where(and(eq(alerts.tenant, tenant), eq(alerts.predictionId, id)))
+      .returning(),
+  )
+  return db
+    .with(acknowledged)
+    .select(alertColumns)
+    .from(acknowledged)
+    .innerJoin(predictions, and(eq(predictions.tenant, alerts.tenant), eq(predictions.id, alerts.predictionId)))
+    .innerJoin(feedEpochs, eq(feedEpochs.ordinal, alerts.epoch))
+}
+
+export interface Acknowledgement {
+  readonly tenant: string
+  readonly id: string
+  readonly principal: string
+  readonly at: Date
+}
+
+type AlertRow = Omit<HighRiskAlert, 'id' | 'cursor' | 'prediction'> & GivenPosition & { readonly prediction: PredictionRow }
+
+export function toAlert({ epoch, tag, xid, seq, prediction, raisedAt, acknowledgedAt, acknowledgedBy }: AlertRow): HighRiskAlert {
+  return {
+    id: prediction.id,
+    cursor: encodeAlertCursor({ epoch, xid, seq }, [{ ordinal: epoch, tag }]),
+    prediction: toPrediction(prediction),
+    raisedAt,
+    acknowledgedAt,
+    acknowledgedBy,
+  }
+}
