@@ -41,9 +41,9 @@ export function before({ epoch, xid, seq }: FeedPosition): SQL {
   return sql`${PLACE} < (${epoch}::int, ${xid}::xid8, ${seq}::bigint)`
 }
 
-/** The part of a filter that an index serves. */
-export function indexed({ acknowledged }: AlertFilter): SQL | undefined {
-  return acknowledged === false ? isNull(alerts.acknowledgedAt) : undefined
+/** The part of a filter that an index serves, or that no alert can match. */
+export function indexed({ bands, acknowledged }: AlertFilter): SQL | undefined {
+  return and(acknowledged === false ? isNull(alerts.acknowledgedAt) : undefined, bands?.length === 0 ? sql`false` : undefined)
 }
 
 /** The part of a filter for which alerts are read and passed by; undefined when there is none. */

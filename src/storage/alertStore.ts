@@ -46,7 +46,7 @@ export interface AlertPageQuery {
 export interface AlertPage {
   /** Oldest first. */
   readonly entries: readonly HighRiskAlert[]
-  /** Whether alerts follow in the direction of reading. */
+  /** Whether alerts follow in the direction of reading, or may follow: those that match can be too far off to look for. */
   readonly hasMore: boolean
 }
 
@@ -98,9 +98,10 @@ export class AlertStore {
       selectAlerts(db, { where, backward, limit: size + 1, refusal, ...(among && { among }) }),
     )
     await this.#refuse(found, refusal)
-    if (among && found.length <= size && (await this.#isLonger(where, among.rows))) throw tooBroad()
+    const isCut = among !== undefined && found.length <= size && (await this.#isLonger(where, among.rows))
+    if (isCut && found.length < size) throw tooBroad()
     const page = found.slice(0, size).map(toAlert)
-    return { entries: backward ? page.reverse() : page, hasMore: found.length > size }
+    return { entries: backward ? page.reverse() : page, hasMore: isCut || found.length > size }
   }
 
   /** The alert as it is acknowledged now: the first acknowledgement stays. Undefined where the tenant has none with this id. */
