@@ -35,7 +35,7 @@ async function inChunks(remove: () => Promise<number>): Promise<number> {
 async function removeAlerts(sql: Connections['sql'], before: Date): Promise<number> {
   const rows = await sql`
     with old as (
-      select prediction_id, bool_and(raised_at < ${before}) over (order by epoch, xid, seq) as goes from (
+      select prediction_id, bool_and(raised_at < ${before.toISOString()}::timestamptz) over (order by epoch, xid, seq) as goes from (
         select * from alerts where xid < pg_snapshot_xmin(pg_current_snapshot()) or epoch is distinct from ${sql.unsafe(EPOCH_HERE)}
         order by epoch, xid, seq limit ${CHUNK_ROWS}) oldest
     ), locked as (
