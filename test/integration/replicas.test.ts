@@ -1,11 +1,13 @@
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { RedisHints } from '../../src/alerts/redisHints.js'
 import {
   AlertCursorDocument,
   ApplicantHistoryDocument,
   HighRiskScoredDocument,
   PredictRiskDocument,
 } from '../api/generated/operations.js'
+import { metric } from '../api/metrics.js'
 import { HIGH_RISK, LOW_RISK } from '../support/applicants.js'
 import type { GraphqlClient } from '../support/client.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
@@ -28,6 +30,28 @@ async function latest(client: GraphqlClient, id: string) {
   const { applicant } = await client.data(ApplicantHistoryDocument, { id })
   return applicant?.latestPrediction
 }
+
+describe('two gateways on one Postgres without Redis', () => {
+  it('bring each alert to a subscriber of the other one within a second, and measure how long it took', async () => {
+    await using first = await startGateway()
+    await using second = await startGateway({}, first.database)
+    const monitor = await second.as(MONITOR)
+    const { alertCursor } = await monitor.data(AlertCursorDocument, {})
+    await using alerts = subscribe(monitor, HighRiskScoredDocument, { after: alertCursor })
+    await expect.poll(() => metric(second, 'riskgate_alert_subscribers')).toBe(1)
+    const scorer = await first.as(SCORER)
+    const delays: number[] = []
+    for (let i = 0; i < 5; i++) {
+      const scored = await score(scorer, `alone-${i}`)
+      const committedAt = performance.now()
+      expect((await alerts.next()).highRiskScored.id).toBe(scored.id)
+      delays.push(performance.now() - committedAt)
+    }
+    expect(Math.max(...delays)).toBeLessThan(1_000)
+    expect(await metric(second, 'riskgate_alert_delay_seconds_count')).toBeGreaterThanOrEqual(4)
+    expect(await metric(second, 'riskgate_alert_delay_seconds_sum')).toBeLessThan(5)
+  })
+})
 
 describe.skipIf(!REDIS_SERVER)('two gateways on one Postgres and one Redis', () => {
   let redis: TestRedis
@@ -53,6 +77,22 @@ describe.skipIf(!REDIS_SERVER)('two gateways on one Postgres and one Redis', () 
     const scored = await score(await first.as(SCORER), 'seen-elsewhere')
     const { highRiskScored } = await alerts.next()
     expect(highRiskScored.prediction).toEqual(scored)
+  })
+
+  it('hint again for what was committed while a hint was on its way', async () => {
+    const [publisher, watcher] = [new Redis(redis.url), new Redis(redis.url)]
+    let hinted = 0
+    watcher.on('message', () => hinted++)
+    await watcher.subscribe('riskgate:alerts')
+    const hints = new RedisHints(publisher, new Redis(redis.url, { lazyConnect: true }))
+    for (let i = 0; i < 5; i++) hints.publish()
+    await expect.poll(() => hinted).toBe(2)
+    await publisher.ping()
+    expect(hinted).toBe(2)
+    hints.publish()
+    await expect.poll(() => hinted).toBe(3)
+    publisher.disconnect()
+    watcher.disconnect()
   })
 
   it('wake the other one by a hint, not by its poll alone', async () => {
