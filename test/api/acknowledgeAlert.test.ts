@@ -73,6 +73,20 @@ describe('acknowledgeAlert', () => {
     expect(nodes).toMatchObject([{ id: high.id, acknowledgedAt: null, acknowledgedBy: null }])
   })
 
+  it('is SERVICE_UNAVAILABLE while the alert cannot be written, changes nothing then, and may be sent again', async () => {
+    const { scorer, ann } = await tenantOf('locked')
+    const { id } = await score(scorer, 'a', HIGH_RISK)
+    const other = await gateway.database.sql.reserve()
+    await other`begin`
+    await other`select from alerts where prediction_id = ${id} for update`
+    const refusal = await refusedWith(ann, AcknowledgeAlertDocument, { id })
+    expect(refusal).toMatchObject({ code: 'SERVICE_UNAVAILABLE', status: 503, retryable: true })
+    await other`rollback`
+    expect(await other`select acknowledged_at from alerts where prediction_id = ${id}`).toEqual([{ acknowledged_at: null }])
+    other.release()
+    expect((await ann.data(AcknowledgeAlertDocument, { id })).acknowledgeAlert.alert.acknowledgedBy).toBe('ann')
+  })
+
   it('splits the feed by the filter `acknowledged`, as a page and as a subscription', async () => {
     const { scorer, ann } = await tenantOf('split')
     const after = (await ann.data(AlertCursorDocument, {})).alertCursor
