@@ -5,7 +5,7 @@ import { encodeAlertCursor, type FeedPosition, type GivenPosition } from './aler
 import type { Connections } from './database.js'
 import { EPOCH_HERE } from './feedEpoch.js'
 import { type PredictionRow, predictionColumns, toPrediction } from './predictionRow.js'
-import { alerts, feedEpochs, predictions } from './tables.js'
+import { alerts, predictions } from './tables.js'
 
 export interface AlertFilter {
   readonly bands?: readonly RiskBand[] | undefined
@@ -14,22 +14,24 @@ export interface AlertFilter {
 }
 
 interface AlertSelection {
-  /** Which alerts to look at, by their own columns. */
+  /** Which alerts to look at, by their own columns, and how many at most. */
   readonly where: SQL | undefined
+  readonly rows: number
   readonly backward?: boolean
+  /** What to take of them, by their predictions, and how many at most. */
+  readonly matching?: SQL | undefined
   readonly limit: number
-  /** Look at no more alerts than this, and take of them what matches. */
-  readonly among?: { readonly rows: number; readonly matching: SQL | undefined }
   /** A code when what was asked for must be refused, seen by the same snapshot as the rows. */
   readonly refusal: SQL<string | null>
 }
 
 /**
  * Rows of this server count only when no older transaction can still commit: else a reader would pass them by. In an epoch that is
- * not written here any more nothing can be added.
+ * not written here any more nothing can be added. One range of the index, in its order: said with `or`, all rows that follow might be
+ * read and sorted for each page.
  */
-export const SETTLED = sql`(${alerts.xid} < pg_snapshot_xmin(pg_current_snapshot())
-  or ${alerts.epoch} is distinct from ${sql.raw(EPOCH_HERE)})`
+export const SETTLED = sql.raw(`("alerts"."epoch", "alerts"."xid") <
+  (coalesce(${EPOCH_HERE}, 2147483647), pg_snapshot_xmin(pg_current_snapshot()))`)
 
 const PLACE = sql`(${alerts.epoch}, ${alerts.xid}, ${alerts.seq})`
 
@@ -93,32 +95,39 @@ const alertColumns = {
   epoch: alerts.epoch,
   xid: sql<string>`${alerts.xid}::text`,
   seq: sql<string>`${alerts.seq}::text`,
-  tag: feedEpochs.tag,
+  // Not joined: the alerts would lose their order, and all that were looked at would be sorted for a page.
+  tag: sql<string>`(select tag from feed_epochs where ordinal = ${alerts.epoch})`,
   raisedAt: alerts.raisedAt,
   acknowledgedAt: alerts.acknowledgedAt,
   acknowledgedBy: alerts.acknowledgedBy,
   prediction: predictionColumns,
 }
 
-/** Alerts with their predictions, in the order of the feed or backwards. */
-export function selectAlerts(db: Connections['db'], { where, backward = false, limit, among, refusal }: AlertSelection) {
+/**
+ * Alerts with their predictions, in the order of the feed or backwards; without one where the prediction is no longer kept. First the
+ * alerts, then each prediction by its key: joined freely, a planner without statistics reads all alerts, and all predictions.
+ */
+export function selectAlerts(db: Connections['db'], { where, rows, backward = false, matching, limit, refusal }: AlertSelection) {
   const order = orderOf(backward)
-  // Under the name of the table, so that the same columns are meant.
-  const looked =
-    among &&
-    db
-      .select()
-      .from(alerts)
-      .where(where)
-      .orderBy(...order)
-      .limit(among.rows)
-      .as('alerts')
+  // Under the names of the tables, so that the same columns are meant.
+  const looked = db
+    .select()
+    .from(alerts)
+    .where(where)
+    .orderBy(...order)
+    .limit(rows)
+    .as('alerts')
+  const prediction = db
+    .select()
+    .from(predictions)
+    .where(and(eq(predictions.tenant, alerts.tenant), eq(predictions.id, alerts.predictionId)))
+    .limit(1)
+    .as('predictions')
   return db
     .select({ ...alertColumns, refusal })
-    .from(looked ?? alerts)
-    .innerJoin(predictions, and(eq(predictions.tenant, alerts.tenant), eq(predictions.id, alerts.predictionId)))
-    .innerJoin(feedEpochs, eq(feedEpochs.ordinal, alerts.epoch))
-    .where(among ? among.matching : where)
+    .from(looked)
+    .leftJoinLateral(prediction, sql`true`)
+    .where(matching)
     .orderBy(...order)
     .limit(limit)
 }
@@ -141,7 +150,6 @@ export function selectAcknowledged(db: Connections['db'], { tenant, id, principa
     .select(alertColumns)
     .from(acknowledged)
     .innerJoin(predictions, and(eq(predictions.tenant, alerts.tenant), eq(predictions.id, alerts.predictionId)))
-    .innerJoin(feedEpochs, eq(feedEpochs.ordinal, alerts.epoch))
 }
 
 export interface Acknowledgement {
@@ -151,15 +159,25 @@ export interface Acknowledgement {
   readonly at: Date
 }
 
-type AlertRow = Omit<HighRiskAlert, 'id' | 'cursor' | 'prediction'> & GivenPosition & { readonly prediction: PredictionRow }
+type AlertRow = Omit<HighRiskAlert, 'id' | 'cursor' | 'prediction'> &
+  GivenPosition & { readonly prediction: PredictionRow | null }
 
-export function toAlert({ epoch, tag, xid, seq, prediction, raisedAt, acknowledgedAt, acknowledgedBy }: AlertRow): HighRiskAlert {
-  return {
-    id: prediction.id,
-    cursor: encodeAlertCursor({ epoch, xid, seq }, [{ ordinal: epoch, tag }]),
-    prediction: toPrediction(prediction),
-    raisedAt,
-    acknowledgedAt,
-    acknowledgedBy,
-  }
+export function cursorOf({ epoch, tag, xid, seq }: GivenPosition): string {
+  return encodeAlertCursor({ epoch, xid, seq }, [{ ordinal: epoch, tag }])
+}
+
+/** Without those whose predictions are no longer kept. */
+export function toAlerts(rows: readonly AlertRow[]): HighRiskAlert[] {
+  return rows.flatMap(row => {
+    const { prediction, raisedAt, acknowledgedAt, acknowledgedBy } = row
+    if (!prediction) return []
+    return {
+      id: prediction.id,
+      cursor: cursorOf(row),
+      prediction: toPrediction(prediction),
+      raisedAt,
+      acknowledgedAt,
+      acknowledgedBy,
+    }
+  })
 }

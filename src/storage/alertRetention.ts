@@ -36,7 +36,7 @@ async function removeAlerts(sql: Connections['sql'], before: Date): Promise<numb
   const rows = await sql`
     with old as (
       select prediction_id, bool_and(raised_at < ${before.toISOString()}::timestamptz) over (order by epoch, xid, seq) as goes from (
-        select * from alerts where xid < pg_snapshot_xmin(pg_current_snapshot()) or epoch is distinct from ${sql.unsafe(EPOCH_HERE)}
+        select * from alerts where (epoch, xid) < (coalesce(${sql.unsafe(EPOCH_HERE)}, 2147483647), pg_snapshot_xmin(pg_current_snapshot()))
         order by epoch, xid, seq limit ${CHUNK_ROWS}) oldest
     ), locked as (
       select prediction_id from alerts where prediction_id in (select prediction_id from old where goes)

@@ -1,4 +1,4 @@
-import { and, eq, type SQL, sql } from 'drizzle-orm'
+import { and, eq, isNotNull, type SQL, sql } from 'drizzle-orm'
 import { AppError } from '../errors.js'
 import type { HighRiskAlert } from '../scoring/prediction.js'
 import { badAlertCursor, encodeAlertCursor, expiredAlertCursor, parseAlertCursor } from './alertCursor.js'
@@ -7,18 +7,19 @@ import {
   type AlertFilter,
   before as beforePosition,
   behind,
+  cursorOf,
   indexed,
   refusalOf,
   refusalOfGiven,
   SETTLED,
   selectAcknowledged,
   selectAlerts,
-  toAlert,
+  toAlerts,
   unindexed,
 } from './alertQuery.js'
 import type { Database } from './database.js'
 import { HERE, openFeedEpoch } from './feedEpoch.js'
-import { alerts } from './tables.js'
+import { alerts, predictions } from './tables.js'
 
 // Rows read for each row of a page: a filter that passes more of them by is answered with what to narrow.
 const READ_FACTOR = 50
@@ -76,9 +77,13 @@ export class AlertStore {
     const position = parseAlertCursor(after)
     const where = and(tenant === undefined ? undefined : eq(alerts.tenant, tenant), behind(position), SETTLED)
     const refusal = refusalOf(position)
-    const rows = await this.#database.read(({ db }) => selectAlerts(db, { where, limit, refusal }))
+    const rows = await this.#database.read(({ db }) => selectAlerts(db, { where, rows: limit, limit, refusal }))
     await this.#refuse(rows, refusal)
-    return rows.map(toAlert)
+    const found = toAlerts(rows)
+    const last = rows.at(-1)
+    // Fewer than asked for means the end of the feed to a reader, which alerts without predictions must not feign.
+    if (!last || rows.length < limit || found.length === limit) return found
+    return [...found, ...(await this.read({ after: cursorOf(last), limit: limit - found.length, ...(tenant && { tenant }) }))]
   }
 
   /**
@@ -88,26 +93,26 @@ export class AlertStore {
   async page({ tenant, filter, size, backward, after, before }: AlertPageQuery): Promise<AlertPage> {
     const [from, to] = [after, before].map(cursor => (cursor === undefined ? undefined : parseAlertCursor(cursor)))
     const where = and(eq(alerts.tenant, tenant), from && behind(from), to && beforePosition(to), SETTLED, indexed(filter))
-    const matching = unindexed(filter)
-    const among = matching && { rows: READ_FACTOR * size, matching }
+    const matching = and(isNotNull(predictions.id), unindexed(filter))
     const refusal = [from, to].reduce(
       (sum, given) => (given ? sql`coalesce(${sum}, ${refusalOfGiven(given)})` : sum),
       NOT_REFUSED,
     )
+    const rows = READ_FACTOR * size
     const found = await this.#database.read(({ db }) =>
-      selectAlerts(db, { where, backward, limit: size + 1, refusal, ...(among && { among }) }),
+      selectAlerts(db, { where, rows, backward, matching, limit: size + 1, refusal }),
     )
     await this.#refuse(found, refusal)
-    const isCut = among !== undefined && found.length <= size && (await this.#isLonger(where, among.rows))
+    const isCut = found.length <= size && (await this.#isLonger(where, rows))
     if (isCut && found.length < size) throw tooBroad()
-    const page = found.slice(0, size).map(toAlert)
+    const page = toAlerts(found.slice(0, size))
     return { entries: backward ? page.reverse() : page, hasMore: isCut || found.length > size }
   }
 
   /** The alert as it is acknowledged now: the first acknowledgement stays. Undefined where the tenant has none with this id. */
   async acknowledge(acknowledgement: Acknowledgement): Promise<HighRiskAlert | undefined> {
     const rows = await this.#database.write(({ db }) => selectAcknowledged(db, acknowledgement))
-    return rows.map(toAlert)[0]
+    return toAlerts(rows)[0]
   }
 
   /** Whether something follows the cursor that cannot be delivered yet, because an older transaction is still open. */

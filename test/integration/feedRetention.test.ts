@@ -184,6 +184,19 @@ describe('the retention of alerts', () => {
     expect(heard.sort()).toEqual(rows.map(({ prediction }) => prediction.id).sort())
   })
 
+  it('reads on behind alerts whose predictions are no longer kept, as if they were not there', async () => {
+    await using database = await createTestDatabase()
+    await using stores = await openStores(database.url)
+    const start = await stores.alerts.now()
+    const raised = await raise(stores, 'nnnnnn')
+    await database.sql`delete from predictions where id in ${database.sql(raised.slice(1, 4).map(({ id }) => id))}`
+    const expected = [raised[0], raised[4], raised[5]]
+    for (const limit of [1, 2, 3, 9]) expect(await stores.alerts.read({ after: start, limit })).toEqual(expected.slice(0, limit))
+    const page = { tenant: 'default', filter: {}, size: 2, backward: false }
+    expect(await stores.alerts.page(page)).toEqual({ entries: expected.slice(0, 2), hasMore: true })
+    expect(await stores.alerts.page({ ...page, backward: true })).toEqual({ entries: expected.slice(1), hasMore: true })
+  })
+
   it('removes the deliveries of webhooks, too', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
