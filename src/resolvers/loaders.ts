@@ -2,6 +2,7 @@ import DataLoader from 'dataloader'
 import { type Principal, visibilityOf } from '../auth/principal.js'
 import type { FeatureValues } from '../scoring/features.js'
 import type { Prediction } from '../scoring/prediction.js'
+import type { ApplicantQuery, HistoryPage, HistoryTotal } from '../storage/historyQuery.js'
 import type { HistoryStore } from '../storage/historyStore.js'
 
 /** Remembers the newest prediction of an applicant within a tenant. Never the only copy; may forget at any time. */
@@ -20,6 +21,8 @@ export interface Loaders {
   readonly predictionById: DataLoader<string, Prediction | null>
   readonly featuresById: DataLoader<string, FeatureValues | null>
   readonly latestOfApplicant: DataLoader<string, Prediction | null>
+  readonly pageOfApplicant: DataLoader<ApplicantQuery, HistoryPage, string>
+  readonly totalOfApplicant: DataLoader<string, HistoryTotal>
 }
 
 /**
@@ -53,6 +56,11 @@ export function createLoaders({ history, latest }: LoaderSources, principal: Pri
       const found = await latestOf(ids)
       return ids.map(id => found.get(id) ?? null)
     }, cache),
+    pageOfApplicant: new DataLoader(queries => history.pagesOfApplicants(visibility, queries), {
+      cache,
+      cacheKeyFn: ({ applicantId, size, after }) => JSON.stringify([applicantId, size, after]),
+    }),
+    totalOfApplicant: loader(ids => history.totalsOfApplicants(visibility, ids), cache),
   }
 }
 

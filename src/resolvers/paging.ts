@@ -1,6 +1,6 @@
 import { AppError } from '../errors.js'
 import type { PredictionConnection } from '../schema/prediction.js'
-import type { HistoryPage, HistoryQuery } from '../storage/historyQuery.js'
+import type { HistoryPage, HistoryQuery, HistoryTotal } from '../storage/historyQuery.js'
 
 const DEFAULT_PAGE = 20
 const LARGEST_PAGE = 100
@@ -24,8 +24,16 @@ export function pageRequest({ first, after, last, before }: PageArguments): Page
   return { size, backward: last != null, after: after ?? undefined, before: before ?? undefined }
 }
 
-export function toConnection({ entries, hasMore }: HistoryPage, { backward, after, before }: PageRequest): PredictionConnection {
+/** A connection that can count its whole list when it is asked to. */
+export type CountableConnection = PredictionConnection & { readonly countAll: () => Promise<HistoryTotal> }
+
+export function toConnection(
+  { entries, hasMore }: HistoryPage,
+  { backward, after, before }: PageRequest,
+  countAll: CountableConnection['countAll'],
+): CountableConnection {
   return {
+    countAll,
     edges: entries.map(({ cursor, prediction }) => ({ cursor, node: prediction })),
     nodes: entries.map(({ prediction }) => prediction),
     pageInfo: {

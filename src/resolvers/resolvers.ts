@@ -4,7 +4,7 @@ import type { PredictRisk } from '../scoring/predictRisk.js'
 import type { HistoryStore } from '../storage/historyStore.js'
 import { AlertResolver } from './alertResolver.js'
 import { ApplicantResolver } from './applicantResolver.js'
-import { HistoryResolver } from './historyResolver.js'
+import { HistoryResolver, PredictionConnectionFields } from './historyResolver.js'
 import { FeatureContractFields, ModelResolver } from './modelResolver.js'
 import { PredictionFields } from './predictionFields.js'
 import { PredictionResolver } from './predictionResolver.js'
@@ -16,6 +16,7 @@ export const RESOLVERS = [
   PredictionResolver,
   PredictionFields,
   HistoryResolver,
+  PredictionConnectionFields,
   ApplicantResolver,
   AlertResolver,
   ModelResolver,
@@ -37,7 +38,8 @@ export function createResolvers({ predictRisk, history, alertLog, models }: Reso
     [PredictionResolver, new PredictionResolver(predictRisk, contracts)],
     [PredictionFields, new PredictionFields(models)],
     [HistoryResolver, new HistoryResolver(history)],
-    [ApplicantResolver, new ApplicantResolver(history)],
+    [PredictionConnectionFields, new PredictionConnectionFields()],
+    [ApplicantResolver, new ApplicantResolver()],
     [AlertResolver, new AlertResolver(alertLog)],
     [ModelResolver, new ModelResolver(models)],
     [FeatureContractFields, new FeatureContractFields()],

@@ -29,6 +29,7 @@ const HOLD_WHAT_PARENTS_ALLOWED = [
   'PredictRiskPayload',
   'PredictionConnection',
   'PredictionEdge',
+  'Total',
   'UserError',
   'Viewer',
 ]

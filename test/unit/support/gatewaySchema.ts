@@ -55,6 +55,22 @@ class MemoryHistory {
   page(_visibility: unknown, query: unknown) {
     return this.#answer(['page', query], { entries: [{ cursor: 'c-1', prediction: STORED }], hasMore: false })
   }
+  pagesOfApplicants(_visibility: unknown, queries: readonly unknown[]) {
+    const page = { entries: [{ cursor: 'c-1', prediction: STORED }], hasMore: false }
+    return this.#answer(
+      ['pagesOfApplicants', queries],
+      queries.map(() => page),
+    )
+  }
+  total(_visibility: unknown, filter: unknown) {
+    return this.#answer(['total', filter], { count: 1, exact: true })
+  }
+  totalsOfApplicants(_visibility: unknown, ids: readonly string[]) {
+    return this.#answer(
+      ['totalsOfApplicants', ids],
+      ids.map(() => ({ count: 1, exact: true })),
+    )
+  }
 }
 
 export function principalOf(...roles: Role[]): Principal {
