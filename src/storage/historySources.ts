@@ -1,4 +1,4 @@
-import { type SQL, sql } from 'drizzle-orm'
+import { type Column, type SQL, sql } from 'drizzle-orm'
 import { bandNumbers, type ConditionName, type Conditions } from './historyConditions.js'
 import type { Position } from './historyCursor.js'
 import type { HistoryFilter } from './historyQuery.js'
@@ -75,7 +75,7 @@ export function ofApplicants(applicants: readonly { readonly id: string; readonl
   const ids = sql.param(applicants.map(({ id }) => id))
   const below = sql.param(applicants.map(({ below = LAST_ID }) => below))
   const list = sql`unnest(${ids}::text[], ${below}::uuid[]) with ordinality as driven(key, below, ordinal)`
-  const condition = sql`${predictions.applicantId} = driven.key and ${predictions.id} < driven.below`
+  const condition = sql`${keyed(predictions.applicantId)} and ${predictions.id} < driven.below`
   return { covers: ['applicantId'], order: 'id', keys: { count: 1, list, condition } }
 }
 
@@ -100,6 +100,11 @@ function bandKeys({ bands }: HistoryFilter): NonNullable<Source['keys']> {
   return {
     count: numbers.length,
     list: sql`unnest(${sql.param(numbers)}::smallint[]) as driven(key)`,
-    condition: sql`${predictions.band} = driven.key`,
+    condition: keyed(predictions.band),
   }
+}
+
+/** With the hint of `hintsOf`. */
+function keyed(column: Column): SQL {
+  return sql`${column} = driven.key and ${column} >= driven.key`
 }
