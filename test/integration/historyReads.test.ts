@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Visibility } from '../../src/auth/principal.js'
-import type { HistoryFilter, HistoryOrder, HistoryQuery } from '../../src/storage/historyQuery.js'
+import type { AppError } from '../../src/errors.js'
+import type { HistoryFilter, HistoryOrder, HistoryQuery, HistoryTotal } from '../../src/storage/historyQuery.js'
 import { HistoryStore } from '../../src/storage/historyStore.js'
 import { migrateDatabase } from '../../src/storage/migrate.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
@@ -99,6 +100,82 @@ describe('among 100,000 rows of 14 months', () => {
         },
       )
     })
+  })
+
+  it.each<[string, string[], HistoryFilter, HistoryOrder?, Visibility?]>([
+    ['two long lists with nothing in common', ['bands, highRisk', 'createdAt'], { bands: ['T8'], highRisk: false }],
+    ['a version without its model', ['add model'], { modelVersion: '3' }],
+    ['a model without a version', ['add modelVersion'], { model: 'mortgage' }],
+    ['a range of probability far from a band', ['PROBABILITY'], { probability: { from: 0.3 }, bands: ['T1'] }],
+    ['an order by probability from the wrong end', ['a range of probability'], { highRisk: true }, 'PROBABILITY_ASC'],
+    [
+      'an order by probability in a short time',
+      ['createdAt', 'probability'],
+      { createdAt: { from: daysAgo(9), to: daysAgo(8) } },
+      'PROBABILITY_ASC',
+    ],
+    [
+      'what one principal has not asked for',
+      ['createdAt'],
+      { hasOutcome: true, highRisk: false, model: 'x' },
+      'CREATED_AT_DESC',
+      { ...TENANT, requestedBy: 'small-shop' },
+    ],
+  ])(
+    'is QUERY_TOO_BROAD for %s, says %j, and has read at most 50 times the page',
+    async (_what, words, filter, order = 'CREATED_AT_DESC', visibility) => {
+      const size = 4
+      const message = await page(filter, order, { size }, visibility).then(
+        () => '',
+        (error: AppError) => `${error.code}: ${error.message}`,
+      )
+      expect(message).toMatch(/^QUERY_TOO_BROAD: /)
+      for (const word of words) expect(message).toContain(word)
+      expect(message).not.toMatch(/T1|T8|0\.3|mortgage|small-shop/)
+      const { rows, scans } = await readings()
+      expect(rows).toBeLessThanOrEqual(50 * size + scans)
+    },
+  )
+
+  it('finds by a second index what the first would read too much for', async () => {
+    // Every tenth row is of the one applicant; of another's few rows each is found, whatever else is asked.
+    const { entries } = await page({ channel: 'web', applicantId: 'applicant-7', probability: { from: 0 } }, 'PROBABILITY_ASC')
+    expect(entries.length).toBeGreaterThan(0)
+    const { rows, scans } = await readings()
+    expect(rows).toBeLessThanOrEqual(50 * 20 + scans)
+  })
+
+  it('reads the pages of a hundred applicants at once, little more than their rows', async () => {
+    const queries = Array.from({ length: 100 }, (_, i) => ({ applicantId: `applicant-${i}`, size: 3 }))
+    const pages = await history.pagesOfApplicants(TENANT, queries)
+    const found = pages.reduce((sum, answer) => sum + ('entries' in answer ? answer.entries.length : Number.NaN), 0)
+    expect(found).toBeGreaterThan(250)
+    const { statements, rows } = await readings()
+    expect(statements).toBe(1)
+    expect(rows).toBeLessThanOrEqual(100 * 4)
+  })
+
+  it.each<[string, HistoryFilter, HistoryTotal | { exact: boolean }, number]>([
+    ['of all rows', {}, { exact: false }, 10_001],
+    ['of an applicant', { applicantId: 'applicant-1' }, { exact: true }, 100],
+    ['of two conditions', { bands: ['T8'], highRisk: false }, { count: 0, exact: true }, 50_000],
+    ['of two conditions that are too long for it', { hasOutcome: false, highRisk: false }, { exact: false }, 50_000],
+  ])('counts the total %s without reading too much', async (_what, filter, expected, atMost) => {
+    expect(await history.total(TENANT, filter)).toMatchObject(expected)
+    const { rows, scans } = await readings()
+    expect(rows).toBeLessThanOrEqual(atMost + scans)
+  })
+
+  it('counts the totals of a hundred applicants in two statements, also where one has thousands', async () => {
+    const ids = Array.from({ length: 100 }, (_, i) => `applicant-${i}`)
+    const totals = await history.totalsOfApplicants(TENANT, ids)
+    const wanted = await owned.sql<{ id: string; count: number }[]>`
+      select applicant_id as id, count(*)::int as count from predictions
+      where tenant = 'default' and applicant_id = any(${ids}) group by 1`
+    expect(totals).toEqual(ids.map(id => ({ count: wanted.find(row => row.id === id)?.count ?? 0, exact: true })))
+    const { statements, rows } = await readings()
+    expect(statements).toBe(2)
+    expect(rows).toBeLessThanOrEqual(20_000)
   })
 })
 
