@@ -5,13 +5,15 @@ import { conditionsOf, hintsOf } from './historyConditions.js'
 import { decodeHistoryCursor, encodeHistoryCursor } from './historyCursor.js'
 import type { ApplicantQuery, HistoryFilter, HistoryOrder, HistoryPage, HistoryQuery } from './historyQuery.js'
 import { IS_CUT, ORDINAL, orderOf, SCANNED, scan } from './historyScan.js'
-import { type HistoryList, ofApplicants, sourcesOf } from './historySources.js'
+import { type HistoryList, ofApplicants, type Source, sourcesOf } from './historySources.js'
 import { type PredictionRow, toPrediction } from './predictionRow.js'
 import { predictions } from './tables.js'
 import { tooBroad } from './tooBroad.js'
 
 /** A page reads at most so many rows for each of its own; where an index finds exactly what is wanted, only its own. */
 const READ_FACTOR = 50
+// A source in the order of the list ends with the page; any other must be read whole to be sorted, and is short or of no use.
+const ORDERED_SHARE = 3
 const ROW = { ...SCANNED, isCut: IS_CUT }
 
 type Row = PredictionRow & { readonly isCut: boolean }
@@ -24,8 +26,10 @@ export async function readPage(database: Database, visibility: Visibility, query
   const list = listOf(visibility, query)
   const sources = sourcesOf(list)
   const limit = query.size + 1
-  const readAtMost = Math.floor((READ_FACTOR * query.size) / sources.length)
+  const share = (source: Source) => (source.order === list.order.by ? ORDERED_SHARE : 1)
+  const shares = sources.reduce((sum, source) => sum + share(source), 0)
   for (const source of sources) {
+    const readAtMost = Math.floor((READ_FACTOR * query.size * share(source)) / shares)
     const rows: Row[] = await database.read(({ db }) =>
       db
         .select(ROW)

@@ -22,7 +22,7 @@ export async function fillHistory(sql: Sql, { rows, months }: HistoryRows): Prom
     insert into predictions (id, tenant, applicant_id, model, model_version, probability, band, high_risk, channel, created_at,
       requested_by, defaulted)
     select (lpad(to_hex(ms), 12, '0') || '7' || substr(hash, 1, 3) || '8' || substr(hash, 4, 15))::uuid,
-      case when i % 50 = 49 then 'other-bank' else 'default' end,
+      case when i % 49 = 48 then 'other-bank' else 'default' end,
       'applicant-' || case when i % 20 = 0 then 0 else ('x' || substr(hash, 20, 6))::bit(24)::int % (${rows} / 10) end,
       'consumer-credit', case when i < ${rows} * 0.6 then '1' else '2' end, p,
       1 + (p >= 0.03)::int + (p >= 0.06)::int + (p >= 0.1)::int + (p >= 0.15)::int + (p >= 0.22)::int + (p >= 0.35)::int
