@@ -67,7 +67,7 @@ function indexed(list: HistoryList, source: Source): SQL[] {
     const covered = source.keys ? [source.keys.condition] : known
     return [ofTenant, ...covered, ...createdAtBounds(filter.createdAt ?? {}), ...idBounds(cursors)]
   }
-  // A cursor lies within the range, and takes the place of its bound: the index might start at the bound and read up to the cursor.
+  // A cursor lies within the range, and takes the place of its bound: PostgreSQL 18 would start at the bound and read up to the cursor.
   const { from, to } = filter.probability ?? {}
   const range = probabilityBounds({ ...(!cursors.above && { from }), ...(!cursors.below && { to }) })
   return [ofTenant, ...range, ...placeBounds(cursors), ...createdAtBounds(wholeMonths(filter.createdAt ?? {}))]
