@@ -8,7 +8,7 @@ import { IS_CUT, ORDINAL, orderOf, SCANNED, scan } from './historyScan.js'
 import { type HistoryList, ofApplicants, type Source, sourcesOf } from './historySources.js'
 import { type PredictionRow, toPrediction } from './predictionRow.js'
 import { predictions } from './tables.js'
-import { tooBroad } from './tooBroad.js'
+import { applicantTooBroad, tooBroad } from './tooBroad.js'
 
 /** A page reads at most so many rows for each of its own; where an index finds exactly what is wanted, only its own. */
 const READ_FACTOR = 50
@@ -42,40 +42,66 @@ export async function readPage(database: Database, visibility: Visibility, query
   throw tooBroad(query.filter, query.order)
 }
 
-/** A page of each of several applicants, newest first, in one statement for each size that is asked for. */
+/**
+ * A page of each of several applicants, newest first, in one statement for each size that is asked for. One alone is read as any other
+ * list: the planner knows from its statistics of an applicant with very many predictions, but not that one of several is such.
+ */
 export async function readApplicantPages(
   database: Database,
   visibility: Visibility,
   queries: readonly ApplicantQuery[],
 ): Promise<(HistoryPage | Error)[]> {
   const answers = new Map<ApplicantQuery, HistoryPage | Error>()
-  const bySize = new Map<number, { query: ApplicantQuery; below: string | undefined }[]>()
+  const bySize = new Map<number, ApplicantQuery[]>()
   for (const query of queries) {
     try {
-      const entry = { query, below: cursorOf(query) }
-      bySize.set(query.size, [...(bySize.get(query.size) ?? []), entry])
+      cursorOf(query)
+      bySize.set(query.size, [...(bySize.get(query.size) ?? []), query])
     } catch (error) {
       answers.set(query, error as Error)
     }
   }
-  const reading = [...bySize].map(async ([size, entries]) => {
-    const source = ofApplicants(entries.map(({ query, below }) => ({ id: query.applicantId, below })))
-    const list = listOf(visibility, { filter: {}, ...NEWEST_FIRST })
-    const rows = await database.read(({ db }) =>
-      db
-        .select({ ...ROW, ordinal: ORDINAL })
-        .from(scan(list, source, { limit: size + 1, readAtMost: READ_FACTOR * size }))
-        .orderBy(desc(predictions.id)),
-    )
-    entries.forEach(({ query }, i) => {
-      const own = rows.filter(({ ordinal }) => ordinal === i + 1)
-      const filter = { applicantId: query.applicantId }
-      const isCut = own.some(({ isCut }) => isCut)
-      answers.set(query, isCut ? tooBroad(filter, NEWEST_FIRST.order) : toPage(own, { filter, size, ...NEWEST_FIRST }))
+  const reading = [...bySize].map(async ([size, group]) => {
+    const [query, another] = group
+    if (query && !another) return void answers.set(query, await readApplicantPage(database, visibility, query))
+    const rows = await readOfApplicants(database, visibility, size, group)
+    group.forEach((query, i) => {
+      const own = rows.get(i + 1) ?? []
+      const page = { filter: { applicantId: query.applicantId }, size, ...NEWEST_FIRST }
+      answers.set(query, own.some(({ isCut }) => isCut) ? applicantTooBroad() : toPage(own, page))
     })
   })
   await Promise.all(reading)
   return queries.map(query => answers.get(query) as HistoryPage | Error)
+}
+
+async function readApplicantPage(
+  database: Database,
+  visibility: Visibility,
+  { applicantId, size, after }: ApplicantQuery,
+): Promise<HistoryPage | Error> {
+  const query: HistoryQuery = { filter: { applicantId }, size, after, ...NEWEST_FIRST }
+  return readPage(database, visibility, query).catch((error: Error) => error)
+}
+
+/** The rows of each applicant, by its place among the queries, from 1. */
+async function readOfApplicants(
+  database: Database,
+  visibility: Visibility,
+  size: number,
+  queries: readonly ApplicantQuery[],
+): Promise<ReadonlyMap<number, Row[]>> {
+  const source = ofApplicants(queries.map(query => ({ id: query.applicantId, below: cursorOf(query) })))
+  const list = listOf(visibility, { filter: {}, ...NEWEST_FIRST })
+  const rows = await database.read(({ db }) =>
+    db
+      .select({ ...ROW, ordinal: ORDINAL })
+      .from(scan(list, source, { limit: size + 1, readAtMost: READ_FACTOR * size }))
+      .orderBy(desc(predictions.id)),
+  )
+  const byOrdinal = new Map<number, Row[]>(queries.map((_, i) => [i + 1, []]))
+  for (const { ordinal, ...row } of rows) byOrdinal.get(ordinal)?.push(row)
+  return byOrdinal
 }
 
 const NEWEST_FIRST = { order: 'CREATED_AT_DESC', backward: false } as const

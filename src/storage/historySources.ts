@@ -35,14 +35,15 @@ export interface Source {
   }
 }
 
-// By what they usually leave: the first has the best chance to fill a page soon.
+// By what they usually leave: the first has the best chance to fill a page soon. What a principal asked for itself comes before what
+// others did too.
 const BY_ID: readonly (readonly ConditionName[])[] = [
   ['applicantId'],
+  ['requestedBy'],
   ['channel'],
   ['highRisk'],
   ['bands'],
   ['model', 'modelVersion'],
-  ['requestedBy'],
   ['hasOutcome'],
 ]
 const EVERYTHING: Source = { covers: [], order: 'id' }

@@ -39,6 +39,8 @@ export async function countApplicants(
   visibility: Visibility,
   applicantIds: readonly string[],
 ): Promise<HistoryTotal[]> {
+  const [applicantId, another] = applicantIds
+  if (applicantId !== undefined && another === undefined) return [await countHistory(database, visibility, { applicantId })]
   const list = listToCount(visibility, {})
   const totals = new Map<string, HistoryTotal>()
   for (let left = [...applicantIds]; left.length > 0; ) {

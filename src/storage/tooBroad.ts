@@ -20,3 +20,11 @@ export function tooBroad(filter: HistoryFilter, order: HistoryOrder): AppError {
   const list = [ways.slice(0, -1).join(', '), ways.at(-1)].filter(Boolean).join(' or ')
   return new AppError('QUERY_TOO_BROAD', `Too few of the rows that this filter would read belong to it. Narrow it: ${list}.`)
 }
+
+/** For the list below an applicant, which takes no filter. */
+export function applicantTooBroad(): AppError {
+  return new AppError(
+    'QUERY_TOO_BROAD',
+    'Too few of the rows that this list would read belong to it. Ask predictions for this applicantId, with a range of createdAt.',
+  )
+}

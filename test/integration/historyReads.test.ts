@@ -1,8 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Visibility } from '../../src/auth/principal.js'
 import type { AppError } from '../../src/errors.js'
 import { encodeHistoryCursor } from '../../src/storage/historyCursor.js'
-import type { HistoryFilter, HistoryOrder, HistoryQuery, HistoryTotal } from '../../src/storage/historyQuery.js'
+import type { HistoryFilter, HistoryOrder, HistoryPage, HistoryQuery, HistoryTotal } from '../../src/storage/historyQuery.js'
 import { HistoryStore } from '../../src/storage/historyStore.js'
 import { migrateDatabase } from '../../src/storage/migrate.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
@@ -29,6 +29,7 @@ function useHistory(fill: (owned: TestDatabase) => Promise<unknown>): void {
     database = new RecordedDatabase(owned.url)
     history = new HistoryStore(database)
   })
+  beforeEach(() => void database.take())
   afterAll(async () => {
     await database.close()
     await owned[Symbol.asyncDispose]()
@@ -124,7 +125,6 @@ describe('among 100,000 rows of 14 months', () => {
     for (let use = 0; use < 10; use++) await page({ channel: 'web', bands: ['T8'] }, 'CREATED_AT_DESC')
     const prepared = await database.read(({ sql }) => sql`select statement from pg_prepared_statements`.then(rows => [...rows]))
     expect(JSON.stringify(prepared)).not.toContain('predictions')
-    database.take()
   })
 
   it.each<[string, string[], HistoryFilter, HistoryOrder?, Visibility?]>([
@@ -179,6 +179,25 @@ describe('among 100,000 rows of 14 months', () => {
     expect(statements).toBe(1)
     // EXPLAIN gives means of a hundred loops, which are rounded.
     expect(rows).toBeLessThanOrEqual(101 * 4)
+  })
+
+  it('refuses the list of one applicant, and serves the next, where one principal asked for too few of many rows', async () => {
+    const queries = ['applicant-0', 'applicant-7'].map(applicantId => ({ applicantId, size: 3 }))
+    const [broad, narrow] = await history.pagesOfApplicants({ ...TENANT, requestedBy: 'small-shop' }, queries)
+    expect(broad).toMatchObject({ code: 'QUERY_TOO_BROAD', message: expect.stringContaining('createdAt') })
+    expect(narrow).toMatchObject({ entries: [], hasMore: false })
+  })
+
+  it('reads the pages of an applicant with thousands of predictions one by one, little more than their rows', async () => {
+    let after: string | undefined
+    for (let number = 1; number <= 3; number++) {
+      const [answer] = await history.pagesOfApplicants(TENANT, [{ applicantId: 'applicant-0', size: 100, after }])
+      const { entries } = answer as HistoryPage
+      expect(entries).toHaveLength(100)
+      after = entries.at(-1)?.cursor
+      const { rows, scans } = await readings()
+      expect(rows).toBeLessThanOrEqual(101 + scans)
+    }
   })
 
   it.each<[string, HistoryFilter, HistoryTotal | { exact: boolean }, number]>([
