@@ -177,8 +177,8 @@ describe('among 100,000 rows of 14 months', () => {
     expect(found).toBeGreaterThan(250)
     const { statements, rows } = await readings()
     expect(statements).toBe(1)
-    // EXPLAIN gives means of a hundred loops, which are rounded.
-    expect(rows).toBeLessThanOrEqual(101 * 4)
+    // EXPLAIN gives means of a hundred loops, which PostgreSQL 15 rounds to whole rows; all that these applicants have would be 6,000.
+    expect(rows).toBeLessThanOrEqual(2 * 100 * 4)
   })
 
   it('refuses the list of one applicant, and serves the next, where one principal asked for too few of many rows', async () => {
