@@ -12,6 +12,8 @@ import { connectRedis } from './cache/redisConnection.js'
 import { RedisLatestPredictions } from './cache/redisLatestPredictions.js'
 import { type Config, ConfigError } from './config.js'
 import { developmentKey, writeDevelopmentFile } from './development.js'
+import { RecordOutcomes } from './monitoring/outcomes.js'
+import { RiskSummaries } from './monitoring/riskSummary.js'
 import { createLogger, type Logger, unexpected } from './observability/logger.js'
 import { Metrics } from './observability/metrics.js'
 import { loadModelFolder } from './releases/modelFolder.js'
@@ -26,12 +28,15 @@ import { Database } from './storage/database.js'
 import { startEmbeddedPostgres } from './storage/embedded.js'
 import { HistoryStore } from './storage/historyStore.js'
 import { type MigrateOptions, migrateDatabase } from './storage/migrate.js'
+import { OutcomeStore } from './storage/outcomeStore.js'
 import { ensurePartitions } from './storage/partitions.js'
 import { PredictionStore } from './storage/predictionStore.js'
+import { RollupStore } from './storage/rollupStore.js'
 import { keepUp, type UpkeepTask } from './storage/upkeep.js'
 import { DatabaseUnusableError, waitForDatabase } from './storage/waitForDatabase.js'
 
 const HOUR_MS = 3_600_000
+const FOLD_EVERY_MS = 2_000
 
 export interface App {
   /**
@@ -144,7 +149,16 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
 
   const history = new HistoryStore(database)
   const predictRisk = new PredictRisk(models, predictionStore)
-  const instances = createResolvers({ predictRisk, history, alertLog, models })
+  const outcomes = new OutcomeStore(database)
+  const rollups = new RollupStore(database)
+  const instances = createResolvers({
+    predictRisk,
+    history,
+    alertLog,
+    models,
+    recordOutcomes: new RecordOutcomes(outcomes),
+    riskSummaries: new RiskSummaries(rollups),
+  })
   const schema = buildApiSchema(
     RESOLVERS,
     resolver => instances.get(resolver),
@@ -158,6 +172,7 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
       everyMs: 12 * HOUR_MS,
       run: () => database.write(({ sql }) => ensurePartitions(sql, new Date())),
     },
+    { name: 'statistics', everyMs: FOLD_EVERY_MS, run: () => rollups.fold() },
   ]
   onStop(keepUp(upkeep, (task, error) => logger.error({ task, ...unexpected(error) }, 'upkeep failed; trying again')))
   await alertFeed.start()
@@ -169,7 +184,7 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
     contextOf: (principal: Principal, { isStream }) => ({
       principal,
       alertFeed,
-      loaders: createLoaders({ history, latest }, principal, { cache: !isStream }),
+      loaders: createLoaders({ history, latest, outcomes }, principal, { cache: !isStream }),
     }),
     operations: { metrics: metrics.registry, notReady: () => database.problems() },
     report: (errorId, error) => logger.error({ errorId, ...unexpected(error) }, 'unexpected error'),

@@ -16,6 +16,7 @@ const can = (...permissions: Permission[]) =>
 const scores = can('prediction:create')
 const readsHistory = can('prediction:read', 'prediction:read-own')
 const readsAlerts = can('alert:read')
+const recordsOutcomes = can('outcome:record')
 
 /**
  * The whole policy. A type that is not named here holds only what its parents already allowed; test/unit/shield.test.ts lists
@@ -29,6 +30,7 @@ export const RULES = {
     predictionByKey: readsHistory,
     predictions: readsHistory,
     applicant: readsHistory,
+    riskSummary: can('summary:read'),
     alertCursor: readsAlerts,
     models: allow,
     model: allow,
@@ -37,6 +39,8 @@ export const RULES = {
     '*': deny,
     predictRisk: scores,
     predictRiskBatch: scores,
+    recordOutcome: recordsOutcomes,
+    recordOutcomes: recordsOutcomes,
   },
   Subscription: {
     '*': deny,

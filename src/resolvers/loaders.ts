@@ -1,8 +1,9 @@
 import DataLoader from 'dataloader'
 import { type Principal, visibilityOf } from '../auth/principal.js'
 import type { FeatureValues } from '../scoring/features.js'
-import type { Prediction } from '../scoring/prediction.js'
+import type { Outcome, Prediction } from '../scoring/prediction.js'
 import type { HistoryStore } from '../storage/historyStore.js'
+import type { OutcomeStore } from '../storage/outcomeStore.js'
 
 /** Remembers the newest prediction of an applicant within a tenant. Never the only copy; may forget at any time. */
 export interface LatestPredictions {
@@ -14,11 +15,13 @@ export interface LatestPredictions {
 export interface LoaderSources {
   readonly history: HistoryStore
   readonly latest: LatestPredictions
+  readonly outcomes: OutcomeStore
 }
 
 export interface Loaders {
   readonly predictionById: DataLoader<string, Prediction | null>
   readonly featuresById: DataLoader<string, FeatureValues | null>
+  readonly outcomeById: DataLoader<string, Outcome | null>
   readonly latestOfApplicant: DataLoader<string, Prediction | null>
 }
 
@@ -26,7 +29,11 @@ export interface Loaders {
  * One set for each operation, seen with the eyes of its principal. A subscription outlives its rows: its set batches, but keeps
  * nothing (`cache: false`).
  */
-export function createLoaders({ history, latest }: LoaderSources, principal: Principal, { cache = true } = {}): Loaders {
+export function createLoaders(
+  { history, latest, outcomes }: LoaderSources,
+  principal: Principal,
+  { cache = true } = {},
+): Loaders {
   const visibility = visibilityOf(principal)
 
   async function latestOf(applicantIds: readonly string[]): Promise<ReadonlyMap<string, Prediction>> {
@@ -47,6 +54,10 @@ export function createLoaders({ history, latest }: LoaderSources, principal: Pri
     }, cache),
     featuresById: loader(async ids => {
       const found = await history.featuresOf(principal.tenant, ids)
+      return ids.map(id => found.get(id) ?? null)
+    }, cache),
+    outcomeById: loader(async ids => {
+      const found = await outcomes.findByIds(principal.tenant, ids)
       return ids.map(id => found.get(id) ?? null)
     }, cache),
     latestOfApplicant: loader(async ids => {

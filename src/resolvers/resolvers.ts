@@ -1,4 +1,6 @@
 import type { AlertLog } from '../alerts/feed.js'
+import type { RecordOutcomes } from '../monitoring/outcomes.js'
+import type { RiskSummaries } from '../monitoring/riskSummary.js'
 import type { ModelRegistry } from '../releases/modelRegistry.js'
 import type { PredictRisk } from '../scoring/predictRisk.js'
 import type { HistoryStore } from '../storage/historyStore.js'
@@ -6,8 +8,10 @@ import { AlertResolver } from './alertResolver.js'
 import { ApplicantResolver } from './applicantResolver.js'
 import { HistoryResolver } from './historyResolver.js'
 import { FeatureContractFields, ModelResolver } from './modelResolver.js'
+import { OutcomeResolver } from './outcomeResolver.js'
 import { PredictionFields } from './predictionFields.js'
 import { PredictionResolver } from './predictionResolver.js'
+import { SummaryResolver } from './summaryResolver.js'
 import { ViewerResolver } from './viewerResolver.js'
 
 /** All resolver classes: what the schema is made of. */
@@ -20,6 +24,8 @@ export const RESOLVERS = [
   AlertResolver,
   ModelResolver,
   FeatureContractFields,
+  OutcomeResolver,
+  SummaryResolver,
 ] as const
 
 export interface ResolverParts {
@@ -27,10 +33,13 @@ export interface ResolverParts {
   readonly history: HistoryStore
   readonly alertLog: AlertLog
   readonly models: ModelRegistry
+  readonly recordOutcomes: RecordOutcomes
+  readonly riskSummaries: RiskSummaries
 }
 
 /** The instance of each resolver class. */
-export function createResolvers({ predictRisk, history, alertLog, models }: ResolverParts): ReadonlyMap<unknown, object> {
+export function createResolvers(parts: ResolverParts): ReadonlyMap<unknown, object> {
+  const { predictRisk, history, alertLog, models, recordOutcomes, riskSummaries } = parts
   const contracts = models.models.map(({ contract }) => contract)
   return new Map<unknown, object>([
     [ViewerResolver, new ViewerResolver()],
@@ -41,5 +50,7 @@ export function createResolvers({ predictRisk, history, alertLog, models }: Reso
     [AlertResolver, new AlertResolver(alertLog)],
     [ModelResolver, new ModelResolver(models)],
     [FeatureContractFields, new FeatureContractFields()],
+    [OutcomeResolver, new OutcomeResolver(recordOutcomes)],
+    [SummaryResolver, new SummaryResolver(riskSummaries)],
   ])
 }

@@ -65,3 +65,11 @@ export interface HighRiskAlert {
   readonly prediction: Prediction
   readonly raisedAt: Date
 }
+
+/** What really happened with the loan, as last recorded. */
+export interface Outcome {
+  readonly defaulted: boolean
+  readonly observedAt: Date
+  /** Id of the principal that said so. */
+  readonly recordedBy: string
+}

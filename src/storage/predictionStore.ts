@@ -8,6 +8,7 @@ import { HERE, openFeedEpoch } from './feedEpoch.js'
 import { ensurePartitions } from './partitions.js'
 import { isDataError, isDeadlock, isMissingEpoch, isMissingPartition } from './postgresErrors.js'
 import { predictionColumns, toPrediction } from './predictionRow.js'
+import { QUARTER } from './quarter.js'
 import { idempotencyKeys, predictions } from './tables.js'
 
 // A statement stays far below 100 ms: the alert feed cannot pass a transaction that is still open.
@@ -17,7 +18,6 @@ const STATEMENTS_AT_ONCE = 2
 const RETRIES = 3
 // Without one, as after a failover, the alert is refused for its missing epoch, and a new one is opened.
 const EPOCH_HERE = `select ordinal from (select ordinal, cluster from feed_epochs order by ordinal desc limit 1) last where cluster = ${HERE}`
-const QUARTER = `date_bin('15 minutes', created_at, timestamptz '2000-01-01 00:00Z')`
 
 /** Called once a group with what was newly stored, after its commit and before its callers are answered. Must not reject. */
 export type Committed = (stored: readonly Prediction[]) => Promise<void>

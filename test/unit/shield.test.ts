@@ -17,18 +17,25 @@ import { createGatewaySchema, type GatewaySchema, STORED } from './support/gatew
 
 /** These hold only what the field that leads to them already allowed. */
 const HOLD_WHAT_PARENTS_ALLOWED = [
+  'BandShare',
   'BandCutoff',
   'FeatureContract',
   'FeatureValue',
   'HighRiskAlert',
   'Model',
   'ModelMetric',
+  'Outcome',
   'PageInfo',
   'PredictRiskBatchPayload',
   'PredictRiskBatchResult',
   'PredictRiskPayload',
   'PredictionConnection',
   'PredictionEdge',
+  'RecordOutcomePayload',
+  'RecordOutcomesPayload',
+  'RecordOutcomesResult',
+  'RiskBucket',
+  'RiskSummary',
   'UserError',
   'Viewer',
 ]
@@ -42,7 +49,9 @@ function objectTypes(schema: GraphQLSchema): GraphQLObjectType[] {
 }
 
 const INPUT = '{ applicantId: "a-1", features: { consumerCredit: $features } }'
+const OUTCOME = `{ predictionId: "${STORED.id}", defaulted: true, observedAt: "2026-05-05T00:00:00Z" }`
 const everyone: Role[] = [...ROLES]
+const RECORDERS: Role[] = ['SCORER', 'ANALYST', 'ADMIN']
 
 /** The role table of the API contract, for what there is: an operation, the place of the guarded field, and who may. */
 const TABLE: [what: string, operation: string, path: (string | number)[], allowed: Role[]][] = [
@@ -68,6 +77,19 @@ const TABLE: [what: string, operation: string, path: (string | number)[], allowe
     `{ prediction(id: "${STORED.id}") { id features { name } } }`,
     ['prediction', 'features'],
     ['ANALYST', 'ADMIN'],
+  ],
+  ['recordOutcome', `mutation { recordOutcome(input: ${OUTCOME}) { prediction { id } } }`, ['recordOutcome'], RECORDERS],
+  [
+    'recordOutcomes',
+    `mutation { recordOutcomes(input: { items: [${OUTCOME}] }) { results { index } } }`,
+    ['recordOutcomes'],
+    RECORDERS,
+  ],
+  [
+    'riskSummary',
+    '{ riskSummary(from: "2026-11-20T00:00:00Z", to: "2026-11-21T00:00:00Z") { total } }',
+    ['riskSummary'],
+    ['ANALYST', 'MODEL_MANAGER', 'ADMIN'],
   ],
   ['alertCursor', '{ alertCursor }', ['alertCursor'], ['MONITOR', 'ANALYST', 'ADMIN']],
   ['models', '{ models { name contract { name } versions { bands { from } } } }', ['models'], everyone],

@@ -5,15 +5,18 @@ import { LocalHints } from '../../../src/alerts/hints.js'
 import { permissionsOf } from '../../../src/auth/permissions.js'
 import type { Principal, Role } from '../../../src/auth/principal.js'
 import { applyPermissions } from '../../../src/auth/shield.js'
+import { type NewOutcome, RecordOutcomes } from '../../../src/monitoring/outcomes.js'
+import { RiskSummaries } from '../../../src/monitoring/riskSummary.js'
 import { loadModelFolder } from '../../../src/releases/modelFolder.js'
 import type { ModelRegistry } from '../../../src/releases/modelRegistry.js'
 import type { AlertContext } from '../../../src/resolvers/alertResolver.js'
 import { createLoaders } from '../../../src/resolvers/loaders.js'
 import { createResolvers, RESOLVERS } from '../../../src/resolvers/resolvers.js'
 import { buildApiSchema } from '../../../src/schema/build.js'
-import type { Prediction } from '../../../src/scoring/prediction.js'
+import type { Outcome, Prediction } from '../../../src/scoring/prediction.js'
 import { PredictRisk } from '../../../src/scoring/predictRisk.js'
 import type { HistoryStore } from '../../../src/storage/historyStore.js'
+import type { OutcomeStore } from '../../../src/storage/outcomeStore.js'
 import { MemoryAlertLog } from './memoryAlertLog.js'
 import { MemoryRecorder } from './memoryRecorder.js'
 
@@ -57,6 +60,29 @@ class MemoryHistory {
   }
 }
 
+/** Has an outcome for that prediction, and no statistics. */
+class MemoryOutcomes {
+  readonly #asked: unknown[]
+
+  constructor(asked: unknown[]) {
+    this.#asked = asked
+  }
+
+  async findByIds(_tenant: string, ids: readonly string[]) {
+    this.#asked.push(['outcomes', ids])
+    return new Map<string, Outcome>([[STORED.id, { defaulted: true, observedAt: STORED.createdAt, recordedBy: 'desk' }]])
+  }
+  async record(_visibility: unknown, recordedBy: string, outcomes: readonly NewOutcome[]) {
+    this.#asked.push(['record', outcomes])
+    const known = outcomes.filter(({ predictionId }) => predictionId === STORED.id)
+    return new Map(known.map(outcome => [STORED.id, { prediction: STORED, outcome: { ...outcome, recordedBy } }]))
+  }
+  async count(_tenant: string, query: unknown) {
+    this.#asked.push(['count', query])
+    return []
+  }
+}
+
 export function principalOf(...roles: Role[]): Principal {
   return { id: 'test-client', tenant: 'default', roles, permissions: permissionsOf(roles), expiresAt: new Date(8.64e15) }
 }
@@ -81,8 +107,16 @@ export async function createGatewaySchema(): Promise<GatewaySchema> {
   const recorder = new MemoryRecorder()
   const memory = new MemoryHistory()
   const history = memory as unknown as HistoryStore
+  const outcomes = new MemoryOutcomes(memory.asked)
   const log = new MemoryAlertLog()
-  const instances = createResolvers({ predictRisk: new PredictRisk(models, recorder), history, alertLog: log, models })
+  const instances = createResolvers({
+    predictRisk: new PredictRisk(models, recorder),
+    history,
+    alertLog: log,
+    models,
+    recordOutcomes: new RecordOutcomes(outcomes),
+    riskSummaries: new RiskSummaries(outcomes),
+  })
   const schema = buildApiSchema(
     RESOLVERS,
     resolver => instances.get(resolver),
@@ -97,7 +131,12 @@ export async function createGatewaySchema(): Promise<GatewaySchema> {
     asked: memory.asked,
     contextOf: (...roles) => {
       const principal = principalOf(...roles)
-      return { principal, alertFeed, loaders: createLoaders({ history, latest }, principal), requestId: 'r-1' }
+      return {
+        principal,
+        alertFeed,
+        loaders: createLoaders({ history, latest, outcomes: outcomes as unknown as OutcomeStore }, principal),
+        requestId: 'r-1',
+      }
     },
   }
 }
