@@ -82,8 +82,9 @@ export class RecordOutcomes {
     try {
       return await this.#recorder.record(visibilityOf(principal), principal.id, outcomes)
     } catch (error) {
-      if (error instanceof AppError) return error
-      throw error
+      if (!(error instanceof AppError)) throw error
+      if (error.code !== 'OUTCOME_UNKNOWN') return error
+      return new AppError('OUTCOME_UNKNOWN', 'The store did not confirm. Send the outcome again: a repeat changes nothing.')
     }
   }
 }
