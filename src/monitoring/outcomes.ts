@@ -3,6 +3,8 @@ import { AppError, type Problem } from '../errors.js'
 import type { Outcome, Prediction } from '../scoring/prediction.js'
 
 const MAX_OUTCOMES = 1_000
+// A write lasts at most 100 ms, also where a million rows no longer lie in memory: the alert feed cannot pass one that is still open.
+const MAX_ROWS_A_WRITE = 200
 // A reporter's clock may be a little ahead of ours.
 const CLOCK_SKEW_MS = 60_000
 
@@ -68,25 +70,35 @@ export class RecordOutcomes {
     const recorded = await this.#store(sound, principal)
     return checked.map(row => {
       if (row instanceof AppError) return row
-      if (recorded instanceof AppError) return recorded
-      const found = recorded.get(row.predictionId)
-      if (!found) return notFound()
+      const found = recorded.get(row.predictionId) ?? notFound()
+      if (found instanceof AppError) return found
       if (row.observedAt < found.prediction.createdAt) return badTime('observedAt must not be before the prediction was made.')
       return found
     })
   }
 
-  /** A failure is that of each row which would have been stored; those refused before are refused for their own reasons. */
-  async #store(outcomes: readonly NewOutcome[], principal: Principal): Promise<ReadonlyMap<string, RecordedOutcome> | AppError> {
-    if (outcomes.length === 0) return new Map()
-    try {
-      return await this.#recorder.record(visibilityOf(principal), principal.id, outcomes)
-    } catch (error) {
-      if (!(error instanceof AppError)) throw error
-      if (error.code !== 'OUTCOME_UNKNOWN') return error
-      return new AppError('OUTCOME_UNKNOWN', 'The store did not confirm. Send the outcome again: a repeat changes nothing.')
+  /** Part by part; a failure is that of each row from there on: a store that is away must not be waited for again and again. */
+  async #store(outcomes: readonly NewOutcome[], principal: Principal): Promise<ReadonlyMap<string, RecordedOutcome | AppError>> {
+    const answers = new Map<string, RecordedOutcome | AppError>()
+    for (let first = 0; first < outcomes.length; first += MAX_ROWS_A_WRITE) {
+      const part = outcomes.slice(first, first + MAX_ROWS_A_WRITE)
+      try {
+        const recorded = await this.#recorder.record(visibilityOf(principal), principal.id, part)
+        for (const [id, answer] of recorded) answers.set(id, answer)
+      } catch (error) {
+        const failure = expected(error)
+        for (const { predictionId } of outcomes.slice(first)) answers.set(predictionId, failure)
+        break
+      }
     }
+    return answers
   }
+}
+
+function expected(error: unknown): AppError {
+  if (!(error instanceof AppError)) throw error
+  if (error.code !== 'OUTCOME_UNKNOWN') return error
+  return new AppError('OUTCOME_UNKNOWN', 'The store did not confirm. Send the outcome again: a repeat changes nothing.')
 }
 
 function checkAll(reports: readonly OutcomeReport[]): (NewOutcome | AppError)[] {

@@ -210,7 +210,7 @@ describe('recorded outcomes', () => {
     expect((await outcomes.record(TENANT, 'desk', given)).get(predictionId)?.outcome?.defaulted).toBe(true)
   })
 
-  it('of several months are recorded in one call of a thousand', async () => {
+  it('of several months are recorded in one statement', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     const rows = Array.from({ length: 1_000 }, (_, i) => randomPrediction(new Date(Date.now() - (i % 2) * 40 * 86_400_000)))
