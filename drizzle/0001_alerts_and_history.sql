@@ -32,7 +32,8 @@ CREATE TABLE "risk_rollups" (
 	"high_risk" integer NOT NULL,
 	"outcomes" integer NOT NULL,
 	"defaults" integer NOT NULL,
-	CONSTRAINT "risk_rollups_tenant_quarter_model_model_version_band_pk" PRIMARY KEY("tenant","quarter","model","model_version","band")
+	"minutes" smallint NOT NULL,
+	CONSTRAINT "risk_rollups_tenant_minutes_quarter_model_model_version_band_pk" PRIMARY KEY("tenant","minutes","quarter","model","model_version","band")
 );
 --> statement-breakpoint
 CREATE TABLE "webhook_deliveries" (

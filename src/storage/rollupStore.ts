@@ -1,6 +1,7 @@
 import { RISK_BANDS, type RiskBand } from '../scoring/bands.js'
 import type { Connections, Database } from './database.js'
 import { firstIdOf } from './partitions.js'
+import { GRAINS, spansOf } from './rollupSpans.js'
 
 const QUARTER_MS = 900_000
 // Ids begin with a time since 1970; text of a year with more than four digits is none that PostgreSQL reads.
@@ -28,7 +29,7 @@ interface BandCount {
   readonly defaults: number
 }
 
-/** The statistics of predictions: rollups by quarter of an hour, and the deltas that are not folded into them yet. */
+/** The statistics of predictions: rollups, and the deltas that are not folded into them yet. */
 export class RollupStore {
   readonly #database: Database
 
@@ -59,10 +60,14 @@ function foldStatement(sql: Connections['sql']): Promise<{ deltas: number }[]> {
       where ctid = any (array(select ctid from risk_deltas limit ${MAX_DELTAS_A_STATEMENT} for update skip locked))
       returning *
     ), folded as (
-      insert into risk_rollups as rollup (tenant, quarter, model, model_version, band, predictions, probability_sum, high_risk, outcomes, defaults)
-      select tenant, quarter, model, model_version, band, sum(predictions), sum(probability_sum), sum(high_risk), sum(outcomes), sum(defaults)
-      from taken group by 1, 2, 3, 4, 5 order by 1, 2, 3, 4, 5
-      on conflict (tenant, quarter, model, model_version, band) do update set
+      insert into risk_rollups as rollup (tenant, minutes, quarter, model, model_version, band, predictions, probability_sum, high_risk,
+        outcomes, defaults)
+      select tenant, minutes, date_bin(make_interval(mins => minutes), quarter, timestamptz '2000-01-01 00:00Z') as first, model,
+        model_version, band, sum(predictions), sum(probability_sum), sum(high_risk), sum(outcomes), sum(defaults)
+      from taken cross join unnest(${`{${GRAINS.join()}}`}::int[]) as grain (minutes)
+      group by tenant, minutes, first, model, model_version, band
+      order by tenant, minutes, first, model, model_version, band
+      on conflict (tenant, minutes, quarter, model, model_version, band) do update set
         predictions = rollup.predictions + excluded.predictions,
         probability_sum = rollup.probability_sum + excluded.probability_sum,
         high_risk = rollup.high_risk + excluded.high_risk,
@@ -75,34 +80,34 @@ function foldStatement(sql: Connections['sql']): Promise<{ deltas: number }[]> {
 type CountRow = Omit<BandCount, 'band'> & { readonly band: number }
 
 /**
- * Whole quarters from the rollups, bucket by bucket: so Postgres walks along the key, whatever it thinks of how many there are. The
- * rest by one look at the few deltas, and at the predictions themselves for the parts of a quarter at both ends.
+ * Whole quarters from the rollups, span by span: so Postgres walks along the key, whatever it thinks of how many there are. The rest
+ * by one look at the few deltas, and at the predictions themselves for the parts of a quarter at both ends.
  */
 function countStatement(sql: Connections['sql'], tenant: string, { from, to, starts, model }: CountQuery): Promise<CountRow[]> {
   const wholeFrom = storable(Math.ceil(from.getTime() / QUARTER_MS) * QUARTER_MS)
   const wholeTo = storable(Math.floor(to.getTime() / QUARTER_MS) * QUARTER_MS)
   // Within one quarter there is no whole one: all of it comes from the predictions.
-  const edges = wholeFrom <= wholeTo ? [from, new Date(wholeFrom), new Date(wholeTo), to] : [from, to, to, to]
+  const edges = wholeFrom <= wholeTo ? [from, wholeFrom, wholeTo, to] : [from, to, to, to]
   const [firstFrom, firstTo, lastFrom, lastTo] = edges.map(firstIdOf) as [string, string, string, string]
-  const instants = `{${starts.map(start => storable(start.getTime())).join()}}`
+  const [since, until] = [wholeFrom.toISOString(), wholeTo.toISOString()]
+  const instants = `{${starts.map(start => storable(start.getTime()).toISOString()).join()}}`
   const ofModel = model === undefined ? sql`` : sql`and model = ${model}`
   const sums = sql.unsafe(`sum(predictions)::float8 as predictions, sum(probability_sum) as "probabilitySum",
     sum(high_risk)::float8 as "highRisk", sum(outcomes)::float8 as outcomes, sum(defaults)::float8 as defaults`)
   return sql<CountRow[]>`
-    with bucket as (
-      select (place - 1)::int as bucket, greatest(start, ${wholeFrom}) as since,
-        least(lead(start) over (order by place), ${wholeTo}) as until
-      from unnest(${instants}::timestamptz[]) with ordinality as starts (start, place)
-    )
-    select bucket, counted.* from bucket cross join lateral (
+    select bucket, counted.*
+    from json_to_recordset(${spansText(starts, wholeFrom, wholeTo)}::text::json)
+      as span (bucket int, minutes int, "from" float8, "to" float8)
+    cross join lateral (
       select band, ${sums} from risk_rollups
-      where tenant = ${tenant} and quarter >= since and quarter < until ${ofModel}
+      where tenant = ${tenant} and risk_rollups.minutes = span.minutes and quarter >= to_timestamp(span.from)
+        and quarter < to_timestamp(span.to) ${ofModel}
       group by band
     ) counted
     union all
     select width_bucket(at, ${instants}::timestamptz[]) - 1, band, ${sums} from (
       select quarter as at, band, predictions, probability_sum, high_risk, outcomes, defaults from risk_deltas
-      where tenant = ${tenant} and quarter >= ${wholeFrom} and quarter < ${wholeTo} ${ofModel}
+      where tenant = ${tenant} and quarter >= ${since} and quarter < ${until} ${ofModel}
       union all
       select created_at, band, 1, probability, high_risk::int, (defaulted is not null)::int, coalesce(defaulted, false)::int
       from predictions
@@ -111,6 +116,16 @@ function countStatement(sql: Connections['sql'], tenant: string, { from, to, sta
     group by 1, 2`
 }
 
-function storable(milliseconds: number): string {
-  return new Date(Math.min(Math.max(milliseconds, 0), LAST_DAY)).toISOString()
+/** The rollups of each bucket, as JSON; times in seconds. */
+function spansText(starts: readonly Date[], from: Date, to: Date): string {
+  const spans = starts.flatMap((start, bucket) => {
+    const since = Math.max(start.getTime(), from.getTime())
+    const until = Math.min(starts[bucket + 1]?.getTime() ?? to.getTime(), to.getTime())
+    return [...spansOf(since, until)].map(span => ({ ...span, bucket, from: span.from / 1_000, to: span.to / 1_000 }))
+  })
+  return JSON.stringify(spans)
+}
+
+function storable(milliseconds: number): Date {
+  return new Date(Math.min(Math.max(milliseconds, 0), LAST_DAY))
 }

@@ -213,7 +213,11 @@ describe('a risk summary', () => {
     expect(reads).toBeGreaterThan(3)
     await folders[0]?.fold()
     expect(await deltas(database)).toBe(0)
-    expect(await database.sql`select count(*)::int as rows from risk_rollups`).toEqual([{ rows: 600 }])
+    expect(await database.sql`select minutes, count(*)::int as rows from risk_rollups group by 1 order by 1`).toEqual([
+      { minutes: 15, rows: 600 },
+      { minutes: 60, rows: 600 },
+      { minutes: 1_440, rows: 32 },
+    ])
   })
 
   it('shows at once what was acknowledged, and no more than was sent, while all write and fold', async () => {
