@@ -7,8 +7,10 @@ import type { HistoryStore } from '../storage/historyStore.js'
 /** Remembers the newest prediction of an applicant within a tenant. Never the only copy; may forget at any time. */
 export interface LatestPredictions {
   find(tenant: string, applicantIds: readonly string[]): Promise<ReadonlyMap<string, Prediction>>
-  /** Keeps each prediction unless a newer one of its applicant is known. */
+  /** Keeps each prediction unless a newer one of its applicant is known. Never rejects. */
   remember(predictions: readonly Prediction[]): Promise<void>
+  /** Never again finds a prediction of this applicant with an id up to `lastId`: it was erased. Never rejects. */
+  forget(tenant: string, applicantId: string, lastId: string): Promise<void>
 }
 
 export interface LoaderSources {
@@ -30,8 +32,11 @@ export function createLoaders({ history, latest }: LoaderSources, principal: Pri
   const visibility = visibilityOf(principal)
 
   async function latestOf(applicantIds: readonly string[]): Promise<ReadonlyMap<string, Prediction>> {
-    // What is remembered is the tenant's newest, which a principal that sees only its own may not see.
-    if (visibility.requestedBy !== undefined) return byApplicant(await history.latestOf(visibility, applicantIds))
+    // What is remembered is the tenant's newest, which a principal that sees only its own may not see. And it may be older than a
+    // write that Redis has missed: a principal that writes always sees its own.
+    if (visibility.requestedBy !== undefined || principal.permissions.has('prediction:create')) {
+      return byApplicant(await history.latestOf(visibility, applicantIds))
+    }
     const remembered = await latest.find(principal.tenant, applicantIds)
     const missing = applicantIds.filter(id => !remembered.has(id))
     if (missing.length === 0) return remembered

@@ -90,7 +90,7 @@ export async function createGatewaySchema(): Promise<GatewaySchema> {
   )
   applyPermissions(schema)
   const alertFeed = new AlertFeed({ log, hints: new LocalHints(), failed: () => {}, heldBack: () => {} })
-  const latest = { find: async () => new Map<string, Prediction>(), remember: async () => {} }
+  const latest = { find: async () => new Map<string, Prediction>(), remember: async () => {}, forget: async () => {} }
   return {
     schema,
     recorder,
