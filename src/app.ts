@@ -24,6 +24,7 @@ import { startHttpServer } from './server/httpServer.js'
 import { AlertStore } from './storage/alertStore.js'
 import { Database } from './storage/database.js'
 import { startEmbeddedPostgres } from './storage/embedded.js'
+import { ErasureStore } from './storage/erasureStore.js'
 import { HistoryStore } from './storage/historyStore.js'
 import { type MigrateOptions, migrateDatabase } from './storage/migrate.js'
 import { ensurePartitions } from './storage/partitions.js'
@@ -144,7 +145,8 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
 
   const history = new HistoryStore(database)
   const predictRisk = new PredictRisk(models, predictionStore)
-  const instances = createResolvers({ predictRisk, history, alertLog, models })
+  const erasures = new ErasureStore(database, (...erased) => latest.forget(...erased))
+  const instances = createResolvers({ predictRisk, history, alertLog, erasures, models })
   const schema = buildApiSchema(
     RESOLVERS,
     resolver => instances.get(resolver),

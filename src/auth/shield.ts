@@ -37,6 +37,7 @@ export const RULES = {
     '*': deny,
     predictRisk: scores,
     predictRiskBatch: scores,
+    eraseApplicant: can('applicant:erase'),
   },
   Subscription: {
     '*': deny,

@@ -1,9 +1,11 @@
 import type { AlertLog } from '../alerts/feed.js'
 import type { ModelRegistry } from '../releases/modelRegistry.js'
 import type { PredictRisk } from '../scoring/predictRisk.js'
+import type { ErasureStore } from '../storage/erasureStore.js'
 import type { HistoryStore } from '../storage/historyStore.js'
 import { AlertResolver } from './alertResolver.js'
 import { ApplicantResolver } from './applicantResolver.js'
+import { ErasureResolver } from './erasureResolver.js'
 import { HistoryResolver } from './historyResolver.js'
 import { FeatureContractFields, ModelResolver } from './modelResolver.js'
 import { PredictionFields } from './predictionFields.js'
@@ -18,6 +20,7 @@ export const RESOLVERS = [
   HistoryResolver,
   ApplicantResolver,
   AlertResolver,
+  ErasureResolver,
   ModelResolver,
   FeatureContractFields,
 ] as const
@@ -26,11 +29,13 @@ export interface ResolverParts {
   readonly predictRisk: PredictRisk
   readonly history: HistoryStore
   readonly alertLog: AlertLog
+  readonly erasures: ErasureStore
   readonly models: ModelRegistry
 }
 
 /** The instance of each resolver class. */
-export function createResolvers({ predictRisk, history, alertLog, models }: ResolverParts): ReadonlyMap<unknown, object> {
+export function createResolvers(parts: ResolverParts): ReadonlyMap<unknown, object> {
+  const { predictRisk, history, alertLog, erasures, models } = parts
   const contracts = models.models.map(({ contract }) => contract)
   return new Map<unknown, object>([
     [ViewerResolver, new ViewerResolver()],
@@ -39,6 +44,7 @@ export function createResolvers({ predictRisk, history, alertLog, models }: Reso
     [HistoryResolver, new HistoryResolver(history)],
     [ApplicantResolver, new ApplicantResolver(history)],
     [AlertResolver, new AlertResolver(alertLog)],
+    [ErasureResolver, new ErasureResolver(erasures)],
     [ModelResolver, new ModelResolver(models)],
     [FeatureContractFields, new FeatureContractFields()],
   ])

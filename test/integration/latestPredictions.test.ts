@@ -99,6 +99,12 @@ describe.skipIf(!REDIS_SERVER)('the latest predictions of two replicas in one Re
 
   it('are never those that a restarted Redis has read back from its disk', async () => {
     const [old, newer] = [predictionOf('restarted'), predictionOf('restarted')]
+    // The last one that connects again.
+    const slow = connectRedis(redis.url, () => {})
+    slow.options.retryStrategy = () => 1_000
+    connections.push(slow)
+    first = new RedisLatestPredictions(slow)
+    await trusted(first)
     await first.remember([old])
     const client = new Redis(redis.url)
     const saved = await Promise.all((await client.keys('riskgate:latest:*')).map(async key => [key, await client.get(key)]))

@@ -18,6 +18,7 @@ import { createGatewaySchema, type GatewaySchema, STORED } from './support/gatew
 /** These hold only what the field that leads to them already allowed. */
 const HOLD_WHAT_PARENTS_ALLOWED = [
   'BandCutoff',
+  'EraseApplicantPayload',
   'FeatureContract',
   'FeatureValue',
   'HighRiskAlert',
@@ -59,6 +60,7 @@ const TABLE: [what: string, operation: string, path: (string | number)[], allowe
     ['predictRiskBatch'],
     ['SCORER', 'ADMIN'],
   ],
+  ['eraseApplicant', 'mutation { eraseApplicant(input: { applicantId: "a-1" }) { erased } }', ['eraseApplicant'], ['ADMIN']],
   ['prediction', `{ prediction(id: "${STORED.id}") { id } }`, ['prediction'], ['SCORER', 'ANALYST', 'ADMIN']],
   ['predictionByKey', '{ predictionByKey(idempotencyKey: "k") { id } }', ['predictionByKey'], ['SCORER', 'ANALYST', 'ADMIN']],
   ['predictions', '{ predictions { nodes { id } } }', ['predictions'], ['SCORER', 'ANALYST', 'ADMIN']],

@@ -13,6 +13,7 @@ import { createResolvers, RESOLVERS } from '../../../src/resolvers/resolvers.js'
 import { buildApiSchema } from '../../../src/schema/build.js'
 import type { Prediction } from '../../../src/scoring/prediction.js'
 import { PredictRisk } from '../../../src/scoring/predictRisk.js'
+import type { Erasure, ErasureStore } from '../../../src/storage/erasureStore.js'
 import type { HistoryStore } from '../../../src/storage/historyStore.js'
 import { MemoryAlertLog } from './memoryAlertLog.js'
 import { MemoryRecorder } from './memoryRecorder.js'
@@ -52,6 +53,9 @@ class MemoryHistory {
   featuresOf(_tenant: string, ids: readonly string[]) {
     return this.#answer(['featuresOf', ids], new Map([[STORED.id, { amount: 650, home: 'owner' }]]))
   }
+  erase(erasure: Erasure) {
+    return this.#answer(['erase', erasure], { count: 0, complete: true })
+  }
   page(_visibility: unknown, query: unknown) {
     return this.#answer(['page', query], { entries: [{ cursor: 'c-1', prediction: STORED }], hasMore: false })
   }
@@ -82,7 +86,9 @@ export async function createGatewaySchema(): Promise<GatewaySchema> {
   const memory = new MemoryHistory()
   const history = memory as unknown as HistoryStore
   const log = new MemoryAlertLog()
-  const instances = createResolvers({ predictRisk: new PredictRisk(models, recorder), history, alertLog: log, models })
+  const erasures = { erase: (erasure: Erasure) => memory.erase(erasure) } as unknown as ErasureStore
+  const predictRisk = new PredictRisk(models, recorder)
+  const instances = createResolvers({ predictRisk, history, alertLog: log, erasures, models })
   const schema = buildApiSchema(
     RESOLVERS,
     resolver => instances.get(resolver),
