@@ -28,6 +28,7 @@ import { ErasureStore } from './storage/erasureStore.js'
 import { HistoryStore } from './storage/historyStore.js'
 import { type MigrateOptions, migrateDatabase } from './storage/migrate.js'
 import { ensurePartitions } from './storage/partitions.js'
+import { PredictionRetention } from './storage/predictionRetention.js'
 import { PredictionStore } from './storage/predictionStore.js'
 import { keepUp, type UpkeepTask } from './storage/upkeep.js'
 import { DatabaseUnusableError, waitForDatabase } from './storage/waitForDatabase.js'
@@ -161,6 +162,13 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
       run: () => database.write(({ sql }) => ensurePartitions(sql, new Date())),
     },
   ]
+  if (config.predictionRetentionDays !== undefined) {
+    const retention = new PredictionRetention(database, config.predictionRetentionDays)
+    const run = async () => {
+      for (const partition of await retention.run()) logger.info({ partition }, 'predictions past their retention were removed')
+    }
+    upkeep.push({ name: 'prediction retention', everyMs: HOUR_MS, run })
+  }
   onStop(keepUp(upkeep, (task, error) => logger.error({ task, ...unexpected(error) }, 'upkeep failed; trying again')))
   await alertFeed.start()
   onStop(() => alertFeed.stop())

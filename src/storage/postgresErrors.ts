@@ -7,6 +7,7 @@ const NOT_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREAC
 const REFUSED = /^(28|3D|53|58|57P0|25006|40001)/
 const BROKEN = new Set(['CONNECTION_CLOSED', 'CONNECTION_ENDED', 'CONNECTION_DESTROYED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT'])
 const DEADLOCK = '40P01'
+const LOCK_NOT_AVAILABLE = '55P03'
 const QUERY_CANCELLED = '57014'
 const NO_PARTITION = '23514'
 const NULL_VALUE = '23502'
@@ -37,6 +38,11 @@ export function isTooSlow(error: unknown): boolean {
 
 export function isDeadlock(error: unknown): boolean {
   return postgresErrorCode(error) === DEADLOCK
+}
+
+/** A lock was not to be had within `lock_timeout`. */
+export function isLockTimeout(error: unknown): boolean {
+  return postgresErrorCode(error) === LOCK_NOT_AVAILABLE
 }
 
 export function isMissingPartition(error: unknown): boolean {
