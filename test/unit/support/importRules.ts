@@ -12,6 +12,7 @@ const MAX_LINES = 300
 const FLOORS: Readonly<Record<string, readonly string[]>> = {
   main: ['*'],
   app: ['*'],
+  export: ['config', 'storage', 'releases', 'scoring', 'auth', 'errors'],
   config: [],
   development: ['auth'],
   errors: [],
