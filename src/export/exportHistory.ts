@@ -43,7 +43,8 @@ export async function exportHistory(config: Config, options: ExportOptions): Pro
       format,
       rowFormat: rowFormat(format, names),
       output: options.output === undefined ? standardOutput() : await fileOutput(options.output),
-      progress: showProgress(to, quiet),
+      // On a terminal the rows themselves show it.
+      progress: showProgress(to, quiet || (options.output === undefined && process.stdout.isTTY)),
       interruption,
     }).run()
   } catch (error) {
