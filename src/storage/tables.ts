@@ -197,6 +197,8 @@ export const webhookDeliveries = pgTable(
   table => [
     uniqueIndex('webhook_deliveries_once').on(table.webhookId, table.alertId),
     index('webhook_deliveries_newest').on(table.webhookId, table.id),
+    index('webhook_deliveries_by_state').on(table.webhookId, table.state, table.id),
+    index('webhook_deliveries_last').on(table.webhookId, table.state, table.lastAttemptAt),
     index('webhook_deliveries_unqueued').on(table.id).where(sql`queued_at is null`),
   ],
 )

@@ -34,6 +34,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'onnxruntime-node': ['scoring'],
   'drizzle-orm': ['storage'],
   postgres: ['storage'],
+  'pg-boss': ['storage'],
   ioredis: ['cache', 'alerts'],
 }
 
