@@ -4,6 +4,7 @@ import 'reflect-metadata'
 import { AlertFeed } from './alerts/feed.js'
 import { type AlertHints, LocalHints } from './alerts/hints.js'
 import { RedisHints } from './alerts/redisHints.js'
+import { WebhookDispatcher } from './alerts/webhookDispatcher.js'
 import type { Principal } from './auth/principal.js'
 import { applyPermissions } from './auth/shield.js'
 import { Tokens } from './auth/tokens.js'
@@ -26,12 +27,16 @@ import { Database } from './storage/database.js'
 import { startEmbeddedPostgres } from './storage/embedded.js'
 import { ErasureStore } from './storage/erasureStore.js'
 import { HistoryStore } from './storage/historyStore.js'
+import { JobQueue } from './storage/jobQueue.js'
 import { type MigrateOptions, migrateDatabase } from './storage/migrate.js'
 import { ensurePartitions } from './storage/partitions.js'
 import { PredictionRetention } from './storage/predictionRetention.js'
 import { PredictionStore } from './storage/predictionStore.js'
 import { keepUp, type UpkeepTask } from './storage/upkeep.js'
 import { DatabaseUnusableError, waitForDatabase } from './storage/waitForDatabase.js'
+import { WebhookOutbox } from './storage/webhookOutbox.js'
+import { WebhookStore } from './storage/webhookStore.js'
+import { WebhookUpkeep } from './storage/webhookUpkeep.js'
 
 const HOUR_MS = 3_600_000
 
@@ -144,10 +149,23 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
     commit: predictionStore.queued,
   }))
 
+  const jobs = new JobQueue({ url: databaseUrl, warn, retrySeconds: config.webhookRetrySeconds })
+  onStop(() => jobs.end())
+  const webhookStore = new WebhookStore(database)
+  const webhooks = startWebhooks(config, database, jobs, hints, metrics, logger)
+  onStop(() => webhooks.stop())
   const history = new HistoryStore(database)
   const predictRisk = new PredictRisk(models, predictionStore)
   const erasures = new ErasureStore(database, (...erased) => latest.forget(...erased))
-  const instances = createResolvers({ predictRisk, history, alertLog, erasures, models })
+  const instances = createResolvers({
+    predictRisk,
+    history,
+    alertLog,
+    erasures,
+    models,
+    webhooks: webhookStore,
+    webhookRules: { mayBePrivate: config.webhooksMayBePrivate },
+  })
   const schema = buildApiSchema(
     RESOLVERS,
     resolver => instances.get(resolver),
@@ -161,6 +179,7 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
       everyMs: 12 * HOUR_MS,
       run: () => database.write(({ sql }) => ensurePartitions(sql, new Date())),
     },
+    ...webhooks.upkeep,
   ]
   if (config.predictionRetentionDays !== undefined) {
     const retention = new PredictionRetention(database, config.predictionRetentionDays)
@@ -179,7 +198,7 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
     contextOf: (principal: Principal, { isStream }) => ({
       principal,
       alertFeed,
-      loaders: createLoaders({ history, latest }, principal, { cache: !isStream }),
+      loaders: createLoaders({ history, latest, webhooks: webhookStore }, principal, { cache: !isStream }),
     }),
     operations: { metrics: metrics.registry, notReady: () => database.problems() },
     report: (errorId, error) => logger.error({ errorId, ...unexpected(error) }, 'unexpected error'),
@@ -255,6 +274,26 @@ function connectReplicas(
     subscriber.disconnect()
   })
   return { hints: new RedisHints(commands, subscriber), latest: new RedisLatestPredictions(commands) }
+}
+
+/** Alerts to endpoints: what follows the feed and calls, and what tidies up. */
+function startWebhooks(config: Config, database: Database, queue: JobQueue, hints: AlertHints, metrics: Metrics, logger: Logger) {
+  const dispatcher = new WebhookDispatcher({
+    outbox: new WebhookOutbox(database, queue),
+    hints,
+    mayBePrivate: config.webhooksMayBePrivate,
+    maxAttempts: config.webhookAttempts,
+    ended: (result, { webhookId, id }, status) => {
+      metrics.webhookAttempts.inc({ result })
+      if (result === 'dead') logger.warn({ webhookId, deliveryId: id, status }, 'a webhook delivery was given up')
+    },
+    failed: error => logger.warn(unexpected(error), 'webhooks could not be served; trying again'),
+  })
+  dispatcher.start()
+  const upkeep = new WebhookUpkeep(database, queue)
+  metrics.gauge('webhook_deliveries_pending', 'Deliveries to webhooks that are still tried.', () => upkeep.open.pending)
+  metrics.gauge('webhook_deliveries_dead', 'Deliveries to webhooks that were given up.', () => upkeep.open.dead)
+  return { stop: () => dispatcher.stop(), upkeep: upkeep.tasks(config.alertRetentionDays) }
 }
 
 function countPredictions(metrics: Metrics, stored: readonly Prediction[]): void {

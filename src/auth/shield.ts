@@ -16,6 +16,7 @@ const can = (...permissions: Permission[]) =>
 const scores = can('prediction:create')
 const readsHistory = can('prediction:read', 'prediction:read-own')
 const readsAlerts = can('alert:read')
+const managesWebhooks = can('webhook:manage')
 
 /**
  * The whole policy. A type that is not named here holds only what its parents already allowed; test/unit/shield.test.ts lists
@@ -32,12 +33,17 @@ export const RULES = {
     alertCursor: readsAlerts,
     models: allow,
     model: allow,
+    webhooks: managesWebhooks,
   },
   Mutation: {
     '*': deny,
     predictRisk: scores,
     predictRiskBatch: scores,
     eraseApplicant: can('applicant:erase'),
+    createWebhook: managesWebhooks,
+    rotateWebhookSecret: managesWebhooks,
+    deleteWebhook: managesWebhooks,
+    redeliverWebhook: managesWebhooks,
   },
   Subscription: {
     '*': deny,

@@ -3,6 +3,8 @@ import { type Principal, visibilityOf } from '../auth/principal.js'
 import type { FeatureValues } from '../scoring/features.js'
 import type { Prediction } from '../scoring/prediction.js'
 import type { HistoryStore } from '../storage/historyStore.js'
+import type { WebhookStore } from '../storage/webhookStore.js'
+import { type WebhookLoaders, webhookLoaders } from './webhookLoaders.js'
 
 /** Remembers the newest prediction of an applicant within a tenant. Never the only copy; may forget at any time. */
 export interface LatestPredictions {
@@ -16,9 +18,10 @@ export interface LatestPredictions {
 export interface LoaderSources {
   readonly history: HistoryStore
   readonly latest: LatestPredictions
+  readonly webhooks: WebhookStore
 }
 
-export interface Loaders {
+export interface Loaders extends WebhookLoaders {
   readonly predictionById: DataLoader<string, Prediction | null>
   readonly featuresById: DataLoader<string, FeatureValues | null>
   readonly latestOfApplicant: DataLoader<string, Prediction | null>
@@ -28,7 +31,11 @@ export interface Loaders {
  * One set for each operation, seen with the eyes of its principal. A subscription outlives its rows: its set batches, but keeps
  * nothing (`cache: false`).
  */
-export function createLoaders({ history, latest }: LoaderSources, principal: Principal, { cache = true } = {}): Loaders {
+export function createLoaders(
+  { history, latest, webhooks }: LoaderSources,
+  principal: Principal,
+  { cache = true } = {},
+): Loaders {
   const visibility = visibilityOf(principal)
 
   async function latestOf(applicantIds: readonly string[]): Promise<ReadonlyMap<string, Prediction>> {
@@ -58,6 +65,7 @@ export function createLoaders({ history, latest }: LoaderSources, principal: Pri
       const found = await latestOf(ids)
       return ids.map(id => found.get(id) ?? null)
     }, cache),
+    ...webhookLoaders(webhooks, principal.tenant),
   }
 }
 

@@ -1,8 +1,10 @@
 import type { AlertLog } from '../alerts/feed.js'
+import type { TargetRules } from '../alerts/webhookTarget.js'
 import type { ModelRegistry } from '../releases/modelRegistry.js'
 import type { PredictRisk } from '../scoring/predictRisk.js'
 import type { ErasureStore } from '../storage/erasureStore.js'
 import type { HistoryStore } from '../storage/historyStore.js'
+import type { WebhookStore } from '../storage/webhookStore.js'
 import { AlertResolver } from './alertResolver.js'
 import { ApplicantResolver } from './applicantResolver.js'
 import { ErasureResolver } from './erasureResolver.js'
@@ -11,6 +13,7 @@ import { FeatureContractFields, ModelResolver } from './modelResolver.js'
 import { PredictionFields } from './predictionFields.js'
 import { PredictionResolver } from './predictionResolver.js'
 import { ViewerResolver } from './viewerResolver.js'
+import { WebhookResolver } from './webhookResolver.js'
 
 /** All resolver classes: what the schema is made of. */
 export const RESOLVERS = [
@@ -23,6 +26,7 @@ export const RESOLVERS = [
   ErasureResolver,
   ModelResolver,
   FeatureContractFields,
+  WebhookResolver,
 ] as const
 
 export interface ResolverParts {
@@ -31,11 +35,13 @@ export interface ResolverParts {
   readonly alertLog: AlertLog
   readonly erasures: ErasureStore
   readonly models: ModelRegistry
+  readonly webhooks: WebhookStore
+  readonly webhookRules: TargetRules
 }
 
 /** The instance of each resolver class. */
 export function createResolvers(parts: ResolverParts): ReadonlyMap<unknown, object> {
-  const { predictRisk, history, alertLog, erasures, models } = parts
+  const { predictRisk, history, alertLog, erasures, models, webhooks, webhookRules } = parts
   const contracts = models.models.map(({ contract }) => contract)
   return new Map<unknown, object>([
     [ViewerResolver, new ViewerResolver()],
@@ -47,5 +53,6 @@ export function createResolvers(parts: ResolverParts): ReadonlyMap<unknown, obje
     [ErasureResolver, new ErasureResolver(erasures)],
     [ModelResolver, new ModelResolver(models)],
     [FeatureContractFields, new FeatureContractFields()],
+    [WebhookResolver, new WebhookResolver(webhooks, webhookRules)],
   ])
 }

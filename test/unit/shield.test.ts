@@ -18,6 +18,7 @@ import { createGatewaySchema, type GatewaySchema, STORED } from './support/gatew
 /** These hold only what the field that leads to them already allowed. */
 const HOLD_WHAT_PARENTS_ALLOWED = [
   'BandCutoff',
+  'DeleteWebhookPayload',
   'EraseApplicantPayload',
   'FeatureContract',
   'FeatureValue',
@@ -30,8 +31,13 @@ const HOLD_WHAT_PARENTS_ALLOWED = [
   'PredictRiskPayload',
   'PredictionConnection',
   'PredictionEdge',
+  'RedeliverWebhookPayload',
   'UserError',
   'Viewer',
+  'Webhook',
+  'WebhookDelivery',
+  'WebhookSecretPayload',
+  'WebhookStatus',
 ]
 
 const ROOTS = ['Query', 'Mutation', 'Subscription'] as const
@@ -79,6 +85,31 @@ const TABLE: [what: string, operation: string, path: (string | number)[], allowe
     '{ models { champion { version metrics { name } } } }',
     ['models', 0, 'champion', 'metrics'],
     ['ANALYST', 'MODEL_MANAGER', 'ADMIN'],
+  ],
+  ['webhooks', '{ webhooks { id url } }', ['webhooks'], ['ADMIN']],
+  [
+    'createWebhook',
+    'mutation { createWebhook(input: { url: "https://example.com/alerts" }) { secret } }',
+    ['createWebhook'],
+    ['ADMIN'],
+  ],
+  [
+    'rotateWebhookSecret',
+    `mutation { rotateWebhookSecret(input: { webhookId: "${STORED.id}" }) { secret } }`,
+    ['rotateWebhookSecret'],
+    ['ADMIN'],
+  ],
+  [
+    'deleteWebhook',
+    `mutation { deleteWebhook(input: { webhookId: "${STORED.id}" }) { webhookId } }`,
+    ['deleteWebhook'],
+    ['ADMIN'],
+  ],
+  [
+    'redeliverWebhook',
+    `mutation { redeliverWebhook(input: { deliveryId: "${STORED.id}" }) { delivery { id } } }`,
+    ['redeliverWebhook'],
+    ['ADMIN'],
   ],
 ]
 

@@ -15,6 +15,7 @@ import type { Prediction } from '../../../src/scoring/prediction.js'
 import { PredictRisk } from '../../../src/scoring/predictRisk.js'
 import type { Erasure, ErasureStore } from '../../../src/storage/erasureStore.js'
 import type { HistoryStore } from '../../../src/storage/historyStore.js'
+import type { WebhookStore } from '../../../src/storage/webhookStore.js'
 import { MemoryAlertLog } from './memoryAlertLog.js'
 import { MemoryRecorder } from './memoryRecorder.js'
 
@@ -61,6 +62,37 @@ class MemoryHistory {
   }
 }
 
+const WEBHOOK = {
+  id: '01900000-0000-7000-8000-000000000002',
+  url: 'https://example.com/alerts',
+  description: null,
+  bands: null,
+  model: null,
+  createdAt: STORED.createdAt,
+  createdBy: 'test-client',
+  previousSecretUntil: null,
+}
+
+/** Answers every question with one webhook and keeps the questions. */
+class MemoryWebhooks {
+  readonly #asked: unknown[]
+
+  constructor(asked: unknown[]) {
+    this.#asked = asked
+  }
+
+  #answer<T>(question: string, answer: T): Promise<T> {
+    this.#asked.push(question)
+    return Promise.resolve(answer)
+  }
+
+  create = () => this.#answer('create', WEBHOOK)
+  rotateSecret = () => this.#answer('rotateSecret', WEBHOOK)
+  remove = () => this.#answer('remove', true)
+  redeliver = () => this.#answer('redeliver', { id: WEBHOOK.id })
+  list = () => this.#answer('list', [WEBHOOK])
+}
+
 export function principalOf(...roles: Role[]): Principal {
   return { id: 'test-client', tenant: 'default', roles, permissions: permissionsOf(roles), expiresAt: new Date(8.64e15) }
 }
@@ -88,7 +120,16 @@ export async function createGatewaySchema(): Promise<GatewaySchema> {
   const log = new MemoryAlertLog()
   const erasures = { erase: (erasure: Erasure) => memory.erase(erasure) } as unknown as ErasureStore
   const predictRisk = new PredictRisk(models, recorder)
-  const instances = createResolvers({ predictRisk, history, alertLog: log, erasures, models })
+  const webhooks = new MemoryWebhooks(memory.asked) as unknown as WebhookStore
+  const instances = createResolvers({
+    predictRisk,
+    history,
+    alertLog: log,
+    erasures,
+    models,
+    webhooks,
+    webhookRules: { mayBePrivate: false },
+  })
   const schema = buildApiSchema(
     RESOLVERS,
     resolver => instances.get(resolver),
@@ -103,7 +144,7 @@ export async function createGatewaySchema(): Promise<GatewaySchema> {
     asked: memory.asked,
     contextOf: (...roles) => {
       const principal = principalOf(...roles)
-      return { principal, alertFeed, loaders: createLoaders({ history, latest }, principal), requestId: 'r-1' }
+      return { principal, alertFeed, loaders: createLoaders({ history, latest, webhooks }, principal), requestId: 'r-1' }
     },
   }
 }
