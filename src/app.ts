@@ -4,7 +4,6 @@ import 'reflect-metadata'
 import { AlertFeed } from './alerts/feed.js'
 import { type AlertHints, LocalHints } from './alerts/hints.js'
 import { RedisHints } from './alerts/redisHints.js'
-import { WebhookDispatcher } from './alerts/webhookDispatcher.js'
 import type { Principal } from './auth/principal.js'
 import { applyPermissions } from './auth/shield.js'
 import { Tokens } from './auth/tokens.js'
@@ -22,21 +21,18 @@ import { buildApiSchema } from './schema/build.js'
 import type { Prediction } from './scoring/prediction.js'
 import { PredictRisk } from './scoring/predictRisk.js'
 import { startHttpServer } from './server/httpServer.js'
+import { startDatabase } from './startDatabase.js'
+import { startWebhooks } from './startWebhooks.js'
 import { AlertStore } from './storage/alertStore.js'
 import { Database } from './storage/database.js'
-import { startEmbeddedPostgres } from './storage/embedded.js'
 import { ErasureStore } from './storage/erasureStore.js'
 import { HistoryStore } from './storage/historyStore.js'
 import { JobQueue } from './storage/jobQueue.js'
-import { type MigrateOptions, migrateDatabase } from './storage/migrate.js'
 import { ensurePartitions } from './storage/partitions.js'
 import { PredictionRetention } from './storage/predictionRetention.js'
 import { PredictionStore } from './storage/predictionStore.js'
 import { keepUp, type UpkeepTask } from './storage/upkeep.js'
-import { DatabaseUnusableError, waitForDatabase } from './storage/waitForDatabase.js'
-import { WebhookOutbox } from './storage/webhookOutbox.js'
 import { WebhookStore } from './storage/webhookStore.js'
-import { WebhookUpkeep } from './storage/webhookUpkeep.js'
 
 const HOUR_MS = 3_600_000
 
@@ -111,13 +107,7 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
     warn,
   })
 
-  const databaseUrl = config.databaseUrl ?? (await startEmbedded(config, logger, onStop))
-  const migration = { waiting: () => logger.info('another gateway migrates; waiting'), signal }
-  if (config.databaseUrl === undefined) await migrateDatabase(databaseUrl, migration)
-  else {
-    const waiting = (code: string) => warn('Postgres does not answer yet; trying for some seconds', { code })
-    await prepareDatabase(databaseUrl, waiting, migration)
-  }
+  const databaseUrl = await startDatabase(config, logger, onStop, signal)
   const database = new Database({ url: databaseUrl, poolSize: config.databasePoolSize, warn })
   onStop(() => database.close())
 
@@ -229,23 +219,6 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
   return { url, ...(developmentFile !== undefined && { developmentFile }) }
 }
 
-/**
- * Brings the database of DATABASE_URL up to date; `waiting` is told when it has to be waited for.
- * @throws ConfigError when it cannot be used
- */
-export async function prepareDatabase(
-  databaseUrl: string,
-  waiting: (code: string) => void,
-  migration: MigrateOptions,
-): Promise<void> {
-  try {
-    await waitForDatabase(databaseUrl, waiting, migration.signal)
-    await migrateDatabase(databaseUrl, migration)
-  } catch (error) {
-    throw error instanceof DatabaseUnusableError ? new ConfigError([`DATABASE_URL: ${error.message}`]) : error
-  }
-}
-
 function listenProblem(error: unknown, { host, port }: Config): unknown {
   const { code } = error as NodeJS.ErrnoException
   if (code === 'EADDRINUSE') return new ConfigError([`RISKGATE_PORT: another program listens on ${host}:${port}.`])
@@ -253,12 +226,6 @@ function listenProblem(error: unknown, { host, port }: Config): unknown {
   if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
     return new ConfigError([`RISKGATE_HOST: ${host} is no address of this machine.`])
   return error
-}
-
-async function startEmbedded({ stateDirectory }: Config, logger: Logger, onStop: OnStop): Promise<string> {
-  const embedded = await startEmbeddedPostgres({ stateDirectory, log: (message, fields) => logger.info({ ...fields }, message) })
-  onStop(() => embedded.stop())
-  return embedded.url
 }
 
 /** What replicas share: over Redis where there is one, else within this process. */
@@ -274,26 +241,6 @@ function connectReplicas(
     subscriber.disconnect()
   })
   return { hints: new RedisHints(commands, subscriber), latest: new RedisLatestPredictions(commands) }
-}
-
-/** Alerts to endpoints: what follows the feed and calls, and what tidies up. */
-function startWebhooks(config: Config, database: Database, queue: JobQueue, hints: AlertHints, metrics: Metrics, logger: Logger) {
-  const dispatcher = new WebhookDispatcher({
-    outbox: new WebhookOutbox(database, queue),
-    hints,
-    mayBePrivate: config.webhooksMayBePrivate,
-    maxAttempts: config.webhookAttempts,
-    ended: (result, { webhookId, id }, status) => {
-      metrics.webhookAttempts.inc({ result })
-      if (result === 'dead') logger.warn({ webhookId, deliveryId: id, status }, 'a webhook delivery was given up')
-    },
-    failed: error => logger.warn(unexpected(error), 'webhooks could not be served; trying again'),
-  })
-  dispatcher.start()
-  const upkeep = new WebhookUpkeep(database, queue)
-  metrics.gauge('webhook_deliveries_pending', 'Deliveries to webhooks that are still tried.', () => upkeep.open.pending)
-  metrics.gauge('webhook_deliveries_dead', 'Deliveries to webhooks that were given up.', () => upkeep.open.dead)
-  return { stop: () => dispatcher.stop(), upkeep: upkeep.tasks(config.alertRetentionDays) }
 }
 
 function countPredictions(metrics: Metrics, stored: readonly Prediction[]): void {

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { readFile } from 'node:fs/promises'
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { createApp, prepareDatabase } from './app.js'
+import { createApp } from './app.js'
 import { DEFAULT_TENANT, ROLES, type Role } from './auth/principal.js'
 import { Tokens } from './auth/tokens.js'
 import { type Config, ConfigError, EXIT_CONFIG, loadConfig } from './config.js'
@@ -12,6 +12,7 @@ import { loadContracts, ModelFolderError } from './releases/modelFolder.js'
 import { RESOLVERS } from './resolvers/resolvers.js'
 import { buildApiSchema } from './schema/build.js'
 import { emitSchema } from './schema/emit.js'
+import { prepareDatabase } from './startDatabase.js'
 
 const SECONDS = { s: 1, m: 60, h: 3600, d: 86_400 }
 

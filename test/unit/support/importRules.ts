@@ -13,6 +13,8 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
   main: ['*'],
   app: ['*'],
   export: ['config', 'storage', 'releases', 'scoring', 'auth', 'errors'],
+  startDatabase: ['config', 'observability', 'storage'],
+  startWebhooks: ['config', 'observability', 'storage', 'alerts'],
   config: [],
   development: ['auth'],
   errors: [],
