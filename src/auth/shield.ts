@@ -17,6 +17,7 @@ const scores = can('prediction:create')
 const readsHistory = can('prediction:read', 'prediction:read-own')
 const readsAlerts = can('alert:read')
 const recordsOutcomes = can('outcome:record')
+const managesWebhooks = can('webhook:manage')
 
 /**
  * The whole policy. A type that is not named here holds only what its parents already allowed; test/unit/shield.test.ts lists
@@ -34,6 +35,7 @@ export const RULES = {
     alertCursor: readsAlerts,
     models: allow,
     model: allow,
+    webhooks: managesWebhooks,
   },
   Mutation: {
     '*': deny,
@@ -41,6 +43,11 @@ export const RULES = {
     predictRiskBatch: scores,
     recordOutcome: recordsOutcomes,
     recordOutcomes: recordsOutcomes,
+    eraseApplicant: can('applicant:erase'),
+    createWebhook: managesWebhooks,
+    rotateWebhookSecret: managesWebhooks,
+    deleteWebhook: managesWebhooks,
+    redeliverWebhook: managesWebhooks,
   },
   Subscription: {
     '*': deny,

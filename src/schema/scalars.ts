@@ -44,4 +44,9 @@ export const PredictionOrderEnum = enumOf(
   'PredictionOrder',
   'Order of a list of predictions.',
 )
+export const WebhookDeliveryStateEnum = enumOf(
+  ['PENDING', 'DELIVERED', 'DEAD'],
+  'WebhookDeliveryState',
+  'How a delivery stands: PENDING is still tried, DEAD was given up.',
+)
 export type PredictionOrder = keyof typeof PredictionOrderEnum

@@ -2,6 +2,9 @@ import type { Problem } from '../errors.js'
 import type { RiskBand } from './bands.js'
 import type { FeatureValues, RawFeatures } from './features.js'
 
+/** Begins what an erased prediction has in place of its applicant's reference; its own id follows. */
+export const ERASED_PREFIX = 'erased:'
+
 /** What a caller asks to be scored. */
 export interface Application {
   readonly applicantId: string

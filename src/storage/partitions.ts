@@ -34,6 +34,10 @@ export function firstIdOf(instant: Date): string {
   return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`
 }
 
+export function startOfMonthAfter(month: Date): Date {
+  return startOfMonth(month, 1)
+}
+
 function startOfMonth(now: Date, offset: number): Date {
   return new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + offset, 1))
 }

@@ -73,8 +73,11 @@ export const idempotencyKeys = pgTable(
   },
   table => [
     primaryKey({ columns: [table.tenant, table.principal, table.key] }),
-    // For the retention, which goes by time: rows come in its order, and writing costs next to nothing.
-    index('idempotency_keys_by_time').using('brin', table.createdAt),
+    // For retention and erasure, which go by time: rows come in its order, and writing costs next to nothing. Several ranges for each
+    // block range, as new rows fill the room of removed ones; summarised at once, as what is not would be read in full.
+    index('idempotency_keys_by_time')
+      .using('brin', table.createdAt.op('timestamptz_minmax_multi_ops'))
+      .with({ autosummarize: 'on' }),
   ],
 )
 
@@ -203,6 +206,8 @@ export const webhookDeliveries = pgTable(
   table => [
     uniqueIndex('webhook_deliveries_once').on(table.webhookId, table.alertId),
     index('webhook_deliveries_newest').on(table.webhookId, table.id),
+    index('webhook_deliveries_by_state').on(table.webhookId, table.state, table.id),
+    index('webhook_deliveries_last').on(table.webhookId, table.state, table.lastAttemptAt),
     index('webhook_deliveries_unqueued').on(table.id).where(sql`queued_at is null`),
   ],
 )

@@ -19,6 +19,8 @@ import { createGatewaySchema, type GatewaySchema, STORED } from './support/gatew
 const HOLD_WHAT_PARENTS_ALLOWED = [
   'BandShare',
   'BandCutoff',
+  'DeleteWebhookPayload',
+  'EraseApplicantPayload',
   'FeatureContract',
   'FeatureValue',
   'HighRiskAlert',
@@ -36,8 +38,13 @@ const HOLD_WHAT_PARENTS_ALLOWED = [
   'RecordOutcomesResult',
   'RiskBucket',
   'RiskSummary',
+  'RedeliverWebhookPayload',
   'UserError',
   'Viewer',
+  'Webhook',
+  'WebhookDelivery',
+  'WebhookSecretPayload',
+  'WebhookStatus',
 ]
 
 const ROOTS = ['Query', 'Mutation', 'Subscription'] as const
@@ -68,6 +75,7 @@ const TABLE: [what: string, operation: string, path: (string | number)[], allowe
     ['predictRiskBatch'],
     ['SCORER', 'ADMIN'],
   ],
+  ['eraseApplicant', 'mutation { eraseApplicant(input: { applicantId: "a-1" }) { erased } }', ['eraseApplicant'], ['ADMIN']],
   ['prediction', `{ prediction(id: "${STORED.id}") { id } }`, ['prediction'], ['SCORER', 'ANALYST', 'ADMIN']],
   ['predictionByKey', '{ predictionByKey(idempotencyKey: "k") { id } }', ['predictionByKey'], ['SCORER', 'ANALYST', 'ADMIN']],
   ['predictions', '{ predictions { nodes { id } } }', ['predictions'], ['SCORER', 'ANALYST', 'ADMIN']],
@@ -99,6 +107,31 @@ const TABLE: [what: string, operation: string, path: (string | number)[], allowe
     '{ models { champion { version metrics { name } } } }',
     ['models', 0, 'champion', 'metrics'],
     ['ANALYST', 'MODEL_MANAGER', 'ADMIN'],
+  ],
+  ['webhooks', '{ webhooks { id url } }', ['webhooks'], ['ADMIN']],
+  [
+    'createWebhook',
+    'mutation { createWebhook(input: { url: "https://example.com/alerts" }) { secret } }',
+    ['createWebhook'],
+    ['ADMIN'],
+  ],
+  [
+    'rotateWebhookSecret',
+    `mutation { rotateWebhookSecret(input: { webhookId: "${STORED.id}" }) { secret } }`,
+    ['rotateWebhookSecret'],
+    ['ADMIN'],
+  ],
+  [
+    'deleteWebhook',
+    `mutation { deleteWebhook(input: { webhookId: "${STORED.id}" }) { webhookId } }`,
+    ['deleteWebhook'],
+    ['ADMIN'],
+  ],
+  [
+    'redeliverWebhook',
+    `mutation { redeliverWebhook(input: { deliveryId: "${STORED.id}" }) { delivery { id } } }`,
+    ['redeliverWebhook'],
+    ['ADMIN'],
   ],
 ]
 

@@ -15,8 +15,10 @@ import { createResolvers, RESOLVERS } from '../../../src/resolvers/resolvers.js'
 import { buildApiSchema } from '../../../src/schema/build.js'
 import type { Outcome, Prediction } from '../../../src/scoring/prediction.js'
 import { PredictRisk } from '../../../src/scoring/predictRisk.js'
+import type { Erasure, ErasureStore } from '../../../src/storage/erasureStore.js'
 import type { HistoryStore } from '../../../src/storage/historyStore.js'
 import type { OutcomeStore } from '../../../src/storage/outcomeStore.js'
+import type { WebhookStore } from '../../../src/storage/webhookStore.js'
 import { MemoryAlertLog } from './memoryAlertLog.js'
 import { MemoryRecorder } from './memoryRecorder.js'
 
@@ -55,6 +57,9 @@ class MemoryHistory {
   featuresOf(_tenant: string, ids: readonly string[]) {
     return this.#answer(['featuresOf', ids], new Map([[STORED.id, { amount: 650, home: 'owner' }]]))
   }
+  erase(erasure: Erasure) {
+    return this.#answer(['erase', erasure], { count: 0, complete: true })
+  }
   page(_visibility: unknown, query: unknown) {
     return this.#answer(['page', query], { entries: [{ cursor: 'c-1', prediction: STORED }], hasMore: false })
   }
@@ -83,6 +88,37 @@ class MemoryOutcomes {
   }
 }
 
+const WEBHOOK = {
+  id: '01900000-0000-7000-8000-000000000002',
+  url: 'https://example.com/alerts',
+  description: null,
+  bands: null,
+  model: null,
+  createdAt: STORED.createdAt,
+  createdBy: 'test-client',
+  previousSecretUntil: null,
+}
+
+/** Answers every question with one webhook and keeps the questions. */
+class MemoryWebhooks {
+  readonly #asked: unknown[]
+
+  constructor(asked: unknown[]) {
+    this.#asked = asked
+  }
+
+  #answer<T>(question: string, answer: T): Promise<T> {
+    this.#asked.push(question)
+    return Promise.resolve(answer)
+  }
+
+  create = () => this.#answer('create', WEBHOOK)
+  rotateSecret = () => this.#answer('rotateSecret', WEBHOOK)
+  remove = () => this.#answer('remove', true)
+  redeliver = () => this.#answer('redeliver', { id: WEBHOOK.id })
+  list = () => this.#answer('list', [WEBHOOK])
+}
+
 export function principalOf(...roles: Role[]): Principal {
   return { id: 'test-client', tenant: 'default', roles, permissions: permissionsOf(roles), expiresAt: new Date(8.64e15) }
 }
@@ -109,13 +145,19 @@ export async function createGatewaySchema(): Promise<GatewaySchema> {
   const history = memory as unknown as HistoryStore
   const outcomes = new MemoryOutcomes(memory.asked)
   const log = new MemoryAlertLog()
+  const erasures = { erase: (erasure: Erasure) => memory.erase(erasure) } as unknown as ErasureStore
+  const predictRisk = new PredictRisk(models, recorder)
+  const webhooks = new MemoryWebhooks(memory.asked) as unknown as WebhookStore
   const instances = createResolvers({
-    predictRisk: new PredictRisk(models, recorder),
+    predictRisk,
     history,
     alertLog: log,
+    erasures,
     models,
     recordOutcomes: new RecordOutcomes(outcomes),
     riskSummaries: new RiskSummaries(outcomes),
+    webhooks,
+    webhookRules: { mayBePrivate: false },
   })
   const schema = buildApiSchema(
     RESOLVERS,
@@ -124,7 +166,7 @@ export async function createGatewaySchema(): Promise<GatewaySchema> {
   )
   applyPermissions(schema)
   const alertFeed = new AlertFeed({ log, hints: new LocalHints(), failed: () => {}, heldBack: () => {} })
-  const latest = { find: async () => new Map<string, Prediction>(), remember: async () => {} }
+  const latest = { find: async () => new Map<string, Prediction>(), remember: async () => {}, forget: async () => {} }
   return {
     schema,
     recorder,
@@ -134,7 +176,7 @@ export async function createGatewaySchema(): Promise<GatewaySchema> {
       return {
         principal,
         alertFeed,
-        loaders: createLoaders({ history, latest, outcomes: outcomes as unknown as OutcomeStore }, principal),
+        loaders: createLoaders({ history, latest, outcomes: outcomes as unknown as OutcomeStore, webhooks }, principal),
         requestId: 'r-1',
       }
     },
