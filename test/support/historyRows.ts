@@ -20,7 +20,7 @@ export async function fillHistory(sql: Sql, { rows, months }: HistoryRows): Prom
   const [from, to] = [Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - months, 1), now.getTime() - 1_000]
   await sql.unsafe(`
     insert into predictions (id, tenant, applicant_id, model, model_version, probability, band, high_risk, channel, created_at,
-      requested_by, defaulted)
+      requested_by, defaulted, outcome_observed_at, outcome_recorded_by)
     select (lpad(to_hex(ms), 12, '0') || '7' || substr(hash, 1, 3) || '8' || substr(hash, 4, 15))::uuid,
       case when i % 49 = 48 then 'other-bank' else 'default' end,
       'applicant-' || case when i % 20 = 0 then 0 else ('x' || substr(hash, 20, 6))::bit(24)::int % (${rows} / 10) end,
@@ -29,7 +29,7 @@ export async function fillHistory(sql: Sql, { rows, months }: HistoryRows): Prom
         + (p >= 0.6)::int,
       p >= 0.35, (array['web', 'mobile', 'branch', null])[1 + ('x' || substr(hash, 26, 2))::bit(8)::int % 4],
       to_timestamp(ms / 1000.0), case when i % 100 = 3 then 'small-shop' else 'web-shop' end,
-      case when i % 10 = 1 then p > 0.4 end
+      case when i % 10 = 1 then p > 0.4 end, case when i % 10 = 1 then now() end, case when i % 10 = 1 then 'risk-desk' end
     from (
       select i, hash, ${from} + (i::bigint * ${to - from}) / ${rows} as ms,
         round(power(('x' || substr(hash, 12, 7))::bit(28)::int / 268435456.0, 2)::numeric, 3)::float8 as p
