@@ -51,6 +51,12 @@ export class Metrics {
     labelNames: ['operation', 'code'],
     registers: this.#registers,
   })
+  readonly webhookAttempts = new Counter({
+    name: 'riskgate_webhook_attempts_total',
+    help: 'Attempts to deliver an alert to a webhook; those that failed are tried again.',
+    labelNames: ['result'],
+    registers: this.#registers,
+  })
   constructor() {
     collectDefaultMetrics({ register: this.registry, prefix: 'riskgate_' })
   }

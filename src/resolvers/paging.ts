@@ -1,7 +1,7 @@
 import { AppError } from '../errors.js'
 import type { PageInfo } from '../schema/paging.js'
 import type { PredictionConnection } from '../schema/prediction.js'
-import type { HistoryPage, HistoryQuery } from '../storage/historyQuery.js'
+import type { HistoryPage, HistoryQuery, HistoryTotal } from '../storage/historyQuery.js'
 
 const DEFAULT_PAGE = 20
 const LARGEST_PAGE = 100
@@ -25,8 +25,16 @@ export function pageRequest({ first, after, last, before }: PageArguments): Page
   return { size, backward: last != null, after: after ?? undefined, before: before ?? undefined }
 }
 
-export function toConnection(page: HistoryPage, request: PageRequest): PredictionConnection {
+/** A connection that can count its whole list when it is asked to. */
+export type CountableConnection = PredictionConnection & { readonly countAll: () => Promise<HistoryTotal> }
+
+export function toConnection(
+  page: HistoryPage,
+  request: PageRequest,
+  countAll: CountableConnection['countAll'],
+): CountableConnection {
   return {
+    countAll,
     edges: page.entries.map(({ cursor, prediction }) => ({ cursor, node: prediction })),
     nodes: page.entries.map(({ prediction }) => prediction),
     pageInfo: pageInfo(page, request),

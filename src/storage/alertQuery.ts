@@ -3,7 +3,7 @@ import { RISK_BANDS, type RiskBand } from '../scoring/bands.js'
 import type { HighRiskAlert } from '../scoring/prediction.js'
 import { encodeAlertCursor, type FeedPosition, type GivenPosition } from './alertCursor.js'
 import type { Connections } from './database.js'
-import { EPOCH_HERE } from './feedEpoch.js'
+import { EPOCH_HERE, SETTLED_BEFORE } from './feedEpoch.js'
 import { type PredictionRow, predictionColumns, toPrediction } from './predictionRow.js'
 import { alerts, predictions } from './tables.js'
 
@@ -25,13 +25,7 @@ interface AlertSelection {
   readonly refusal: SQL<string | null>
 }
 
-/**
- * Rows of this server count only when no older transaction can still commit: else a reader would pass them by. In an epoch that is
- * not written here any more nothing can be added. One range of the index, in its order: said with `or`, all rows that follow might be
- * read and sorted for each page.
- */
-export const SETTLED = sql.raw(`("alerts"."epoch", "alerts"."xid") <
-  (coalesce(${EPOCH_HERE}, 2147483647), pg_snapshot_xmin(pg_current_snapshot()))`)
+export const SETTLED = sql.raw(`("alerts"."epoch", "alerts"."xid") < ${SETTLED_BEFORE}`)
 
 const PLACE = sql`(${alerts.epoch}, ${alerts.xid}, ${alerts.seq})`
 

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Connections, Database } from './database.js'
-import { EPOCH_HERE } from './feedEpoch.js'
+import { SETTLED_BEFORE } from './feedEpoch.js'
 import { firstIdOf } from './partitions.js'
 
 // A statement stays far below 100 ms: the alert feed cannot pass a transaction that is still open.
@@ -36,7 +36,7 @@ async function removeAlerts(sql: Connections['sql'], before: Date): Promise<numb
   const rows = await sql`
     with old as (
       select prediction_id, bool_and(raised_at < ${before.toISOString()}::timestamptz) over (order by epoch, xid, seq) as goes from (
-        select * from alerts where (epoch, xid) < (coalesce(${sql.unsafe(EPOCH_HERE)}, 2147483647), pg_snapshot_xmin(pg_current_snapshot()))
+        select * from alerts where (epoch, xid) < ${sql.unsafe(SETTLED_BEFORE)}
         order by epoch, xid, seq limit ${CHUNK_ROWS}) oldest
     ), locked as (
       select prediction_id from alerts where prediction_id in (select prediction_id from old where goes)

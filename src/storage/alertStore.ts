@@ -1,7 +1,7 @@
 import { and, eq, isNotNull, type SQL, sql } from 'drizzle-orm'
 import { AppError } from '../errors.js'
 import type { HighRiskAlert } from '../scoring/prediction.js'
-import { badAlertCursor, encodeAlertCursor, expiredAlertCursor, parseAlertCursor } from './alertCursor.js'
+import { badAlertCursor, encodeAlertCursor, expiredAlertCursor, type FeedPosition, parseAlertCursor } from './alertCursor.js'
 import {
   type Acknowledgement,
   type AlertFilter,
@@ -18,7 +18,7 @@ import {
   unindexed,
 } from './alertQuery.js'
 import type { Database } from './database.js'
-import { HERE, openFeedEpoch } from './feedEpoch.js'
+import { PLACE_OF_NOW } from './feedEpoch.js'
 import { alerts, predictions } from './tables.js'
 
 // Rows read for each row of a page: a filter that passes more of them by is answered with what to narrow.
@@ -61,12 +61,13 @@ export class AlertStore {
 
   /** The cursor of now: whatever commits from here on comes after it. */
   async now(): Promise<string> {
-    const current = await this.#current()
-    if (current.isHere) return encodeAlertCursor(current, [current])
-    // Else it would be a place among transaction ids of another server.
-    await this.#database.write(({ sql }) => openFeedEpoch(sql))
-    const opened = await this.#current()
-    return encodeAlertCursor(opened, [opened])
+    const rows = await this.#database.read(
+      ({ sql }) => sql<(FeedPosition & { tag: string })[]>`
+        select epoch, tag, xid::text, seq::text from ${sql.unsafe(PLACE_OF_NOW)} now`,
+    )
+    const [now] = rows
+    if (!now) throw new Error('The alert feed has no epoch: the database has not been migrated.')
+    return encodeAlertCursor(now, [{ ordinal: now.epoch, tag: now.tag }])
   }
 
   /**
@@ -143,18 +144,6 @@ export class AlertStore {
    */
   async check(cursor: string): Promise<void> {
     await this.#refuse([], refusalOfGiven(parseAlertCursor(cursor)))
-  }
-
-  async #current() {
-    const rows = await this.#database.read(
-      ({ sql }) => sql<{ epoch: number; ordinal: number; tag: string; xid: string; seq: string; isHere: boolean }[]>`
-        select ordinal as epoch, ordinal, tag, pg_snapshot_xmin(pg_current_snapshot())::text as xid, '0' as seq,
-          cluster = ${sql.unsafe(HERE)} as "isHere"
-        from feed_epochs order by ordinal desc limit 1`,
-    )
-    const [current] = rows
-    if (!current) throw new Error('The alert feed has no epoch: the database has not been migrated.')
-    return current
   }
 
   /** Asked with the rows, or after they were not there: alerts that are removed meanwhile are never a silent gap. */

@@ -21,6 +21,25 @@ export const HERE = `(select system_identifier || '/' || left(pg_walfile_name(pg
 export const EPOCH_HERE = `(select ordinal from (select ordinal, cluster from feed_epochs order by ordinal desc limit 1) last
   where cluster = ${HERE})`
 
+/**
+ * The place (epoch, xid) that alerts must stand before to be read. An older transaction of this server might still commit something
+ * before the others: a reader would pass it by. In an epoch that is not written here any more nothing can be added. Compared as one
+ * row, it is one range of the index, in its order: said with `or`, all that follow might be read and sorted for each page.
+ */
+export const SETTLED_BEFORE = `(coalesce(${EPOCH_HERE}, 2147483647), pg_snapshot_xmin(pg_current_snapshot()))`
+
+/**
+ * The place of now, for FROM: whatever commits from here on comes after it. It names the last alert, not a transaction of the moment:
+ * ids of transactions whose log was not written yet are given out again after a crash.
+ */
+export const PLACE_OF_NOW = `(
+  select ordinal as epoch, tag, coalesce(last.xid, expired_xid, '0') as xid, coalesce(last.seq, expired_seq, 0) as seq
+  from (select * from feed_epochs order by ordinal desc limit 1) newest
+  left join lateral (
+    select xid, seq from alerts where epoch = newest.ordinal and (epoch, xid) < ${SETTLED_BEFORE}
+    order by epoch desc, xid desc, seq desc limit 1
+  ) last on true)`
+
 /** Opens a new epoch when this is not where the last one was written: after a restart, a restore elsewhere, or a failover. */
 export async function openFeedEpoch(sql: Sql): Promise<void> {
   await sql`

@@ -4,6 +4,7 @@ import { RedisHints } from '../../src/alerts/redisHints.js'
 import {
   AlertCursorDocument,
   ApplicantHistoryDocument,
+  EraseApplicantDocument,
   HighRiskScoredDocument,
   PredictRiskDocument,
 } from '../api/generated/operations.js'
@@ -11,12 +12,13 @@ import { metric } from '../api/metrics.js'
 import { HIGH_RISK, LOW_RISK } from '../support/applicants.js'
 import type { GraphqlClient } from '../support/client.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
-import { present } from '../support/process.js'
+import { present, until } from '../support/process.js'
 import { freePort, REDIS_SERVER, startRedis, type TestRedis } from '../support/redis.js'
 import { subscribe } from '../support/subscription.js'
 
 const MONITOR = { roles: ['MONITOR'] } as const
 const SCORER = { roles: ['SCORER'], subject: 'web-shop' } as const
+const ADMIN = { roles: ['ADMIN'] } as const
 const ANALYST = { roles: ['ANALYST'] } as const
 
 async function score(client: GraphqlClient, applicantId: string, features = HIGH_RISK) {
@@ -69,6 +71,16 @@ describe.skipIf(!REDIS_SERVER)('two gateways on one Postgres and one Redis', () 
     await first[Symbol.asyncDispose]()
     await redis[Symbol.asyncDispose]()
   })
+
+  /** Waits for both to find what stands in Redis alone. */
+  async function bothBelieveRedis() {
+    const { id } = await score(await first.as(SCORER), 'ghost')
+    await first.database.sql`delete from predictions where id = ${id}`
+    for (const gateway of [first, second]) {
+      const analyst = await gateway.as(ANALYST)
+      await until(async () => (await latest(analyst, 'ghost')) !== undefined)
+    }
+  }
 
   it('raise the alert of a score on the first for a subscriber of the second', async () => {
     await using alerts = subscribe(await second.as(MONITOR), HighRiskScoredDocument, {
@@ -203,6 +215,36 @@ describe.skipIf(!REDIS_SERVER)('two gateways on one Postgres and one Redis', () 
     } finally {
       process.kill(redis.pid, 'SIGCONT')
     }
+  })
+
+  it('show whoever may write its own write at once, whichever replica it asks, with an old value in Redis', async () => {
+    const admins = [await first.as(ADMIN), await second.as(ADMIN)]
+    await bothBelieveRedis()
+    await score(present(admins[0]), 'own', LOW_RISK)
+    const client = new Redis(redis.url)
+    const keys = await client.keys('riskgate:latest:*')
+    const old = new Map(await Promise.all(keys.map(async key => [key, (await client.get(key)) ?? ''] as const)))
+    const scored = await score(present(admins[0]), 'own')
+    // What a Redis that thaws or restarts may hold.
+    await client.mset(old)
+    client.disconnect()
+    for (const admin of admins) expect((await latest(admin, 'own'))?.id).toBe(scored.id)
+  })
+
+  it('forget an erased applicant together, also when Redis is frozen at that moment', async () => {
+    const [scorer, admin] = [await first.as(SCORER), await first.as(ADMIN)]
+    const analysts = [await first.as(ANALYST), await second.as(ANALYST)]
+    await score(scorer, 'erased')
+    for (const analyst of analysts) expect(await latest(analyst, 'erased')).toBeTruthy()
+    process.kill(redis.pid, 'SIGSTOP')
+    try {
+      await admin.data(EraseApplicantDocument, { applicantId: 'erased' })
+      for (const analyst of analysts) expect(await latest(analyst, 'erased')).toBeUndefined()
+    } finally {
+      process.kill(redis.pid, 'SIGCONT')
+    }
+    await bothBelieveRedis()
+    for (const analyst of analysts) expect(await latest(analyst, 'erased')).toBeUndefined()
   })
 
   it('start and serve while Redis is away', async () => {
