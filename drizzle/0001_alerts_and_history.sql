@@ -32,7 +32,8 @@ CREATE TABLE "risk_rollups" (
 	"high_risk" integer NOT NULL,
 	"outcomes" integer NOT NULL,
 	"defaults" integer NOT NULL,
-	CONSTRAINT "risk_rollups_tenant_quarter_model_model_version_band_pk" PRIMARY KEY("tenant","quarter","model","model_version","band")
+	"minutes" smallint NOT NULL,
+	CONSTRAINT "risk_rollups_tenant_minutes_quarter_model_model_version_band_pk" PRIMARY KEY("tenant","minutes","quarter","model","model_version","band")
 );
 --> statement-breakpoint
 CREATE TABLE "webhook_deliveries" (
@@ -78,10 +79,12 @@ ALTER TABLE "predictions" ADD COLUMN "outcome_observed_at" timestamp (3) with ti
 ALTER TABLE "predictions" ADD COLUMN "outcome_recorded_by" text;--> statement-breakpoint
 CREATE UNIQUE INDEX "webhook_deliveries_once" ON "webhook_deliveries" USING btree ("webhook_id","alert_id");--> statement-breakpoint
 CREATE INDEX "webhook_deliveries_newest" ON "webhook_deliveries" USING btree ("webhook_id","id");--> statement-breakpoint
+CREATE INDEX "webhook_deliveries_by_state" ON "webhook_deliveries" USING btree ("webhook_id","state","id");--> statement-breakpoint
+CREATE INDEX "webhook_deliveries_last" ON "webhook_deliveries" USING btree ("webhook_id","state","last_attempt_at");--> statement-breakpoint
 CREATE INDEX "webhook_deliveries_unqueued" ON "webhook_deliveries" USING btree ("id") WHERE queued_at is null;--> statement-breakpoint
 CREATE INDEX "webhooks_of_tenant" ON "webhooks" USING btree ("tenant","id");--> statement-breakpoint
 CREATE INDEX "alerts_open" ON "alerts" USING btree ("tenant","epoch","xid","seq") WHERE acknowledged_at is null;--> statement-breakpoint
-CREATE INDEX "idempotency_keys_by_time" ON "idempotency_keys" USING brin ("created_at");--> statement-breakpoint
+CREATE INDEX "idempotency_keys_by_time" ON "idempotency_keys" USING brin ("created_at" timestamptz_minmax_multi_ops) WITH (autosummarize=on);--> statement-breakpoint
 CREATE INDEX "predictions_by_band" ON "predictions" USING btree ("tenant","band","id");--> statement-breakpoint
 CREATE INDEX "predictions_by_version" ON "predictions" USING btree ("tenant","model","model_version","id");--> statement-breakpoint
 CREATE INDEX "predictions_by_probability" ON "predictions" USING btree ("tenant","probability","id");--> statement-breakpoint

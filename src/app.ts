@@ -12,6 +12,8 @@ import { connectRedis } from './cache/redisConnection.js'
 import { RedisLatestPredictions } from './cache/redisLatestPredictions.js'
 import { type Config, ConfigError } from './config.js'
 import { developmentKey, writeDevelopmentFile } from './development.js'
+import { RecordOutcomes } from './monitoring/outcomes.js'
+import { RiskSummaries } from './monitoring/riskSummary.js'
 import { createLogger, type Logger, unexpected } from './observability/logger.js'
 import { Metrics } from './observability/metrics.js'
 import { loadModelFolder } from './releases/modelFolder.js'
@@ -21,17 +23,25 @@ import { buildApiSchema } from './schema/build.js'
 import type { Prediction } from './scoring/prediction.js'
 import { PredictRisk } from './scoring/predictRisk.js'
 import { startHttpServer } from './server/httpServer.js'
+import { startDatabase } from './startDatabase.js'
+import { startWebhooks } from './startWebhooks.js'
+import { removeOldAlerts } from './storage/alertRetention.js'
 import { AlertStore } from './storage/alertStore.js'
 import { Database } from './storage/database.js'
-import { startEmbeddedPostgres } from './storage/embedded.js'
+import { ErasureStore } from './storage/erasureStore.js'
 import { HistoryStore } from './storage/historyStore.js'
-import { type MigrateOptions, migrateDatabase } from './storage/migrate.js'
+import { JobQueue } from './storage/jobQueue.js'
+import { OutcomeStore } from './storage/outcomeStore.js'
 import { ensurePartitions } from './storage/partitions.js'
+import { PredictionRetention } from './storage/predictionRetention.js'
 import { PredictionStore } from './storage/predictionStore.js'
+import { RollupStore } from './storage/rollupStore.js'
 import { keepUp, type UpkeepTask } from './storage/upkeep.js'
-import { DatabaseUnusableError, waitForDatabase } from './storage/waitForDatabase.js'
+import { WebhookStore } from './storage/webhookStore.js'
 
 const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
+const FOLD_EVERY_MS = 2_000
 
 export interface App {
   /**
@@ -104,13 +114,7 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
     warn,
   })
 
-  const databaseUrl = config.databaseUrl ?? (await startEmbedded(config, logger, onStop))
-  const migration = { waiting: () => logger.info('another gateway migrates; waiting'), signal }
-  if (config.databaseUrl === undefined) await migrateDatabase(databaseUrl, migration)
-  else {
-    const waiting = (code: string) => warn('Postgres does not answer yet; trying for some seconds', { code })
-    await prepareDatabase(databaseUrl, waiting, migration)
-  }
+  const databaseUrl = await startDatabase(config, logger, onStop, signal)
   const database = new Database({ url: databaseUrl, poolSize: config.databasePoolSize, warn })
   onStop(() => database.close())
 
@@ -121,6 +125,7 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
     hints,
     failed: error => logger.warn(unexpected(error), 'the alert feed could not be read; trying again'),
     heldBack: holder => logger.warn({ holder }, 'an open transaction holds the alert feed back'),
+    delivered: ({ raisedAt }) => metrics.alertDelaySeconds.observe(Math.max(0, Date.now() - raisedAt.getTime()) / 1_000),
   })
   const predictionStore = new PredictionStore({
     database,
@@ -142,9 +147,27 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
     commit: predictionStore.queued,
   }))
 
+  const jobs = new JobQueue({ url: databaseUrl, warn, retrySeconds: config.webhookRetrySeconds })
+  onStop(() => jobs.end())
+  const webhookStore = new WebhookStore(database)
+  const webhooks = startWebhooks(config, database, jobs, hints, metrics, logger)
+  onStop(() => webhooks.stop())
   const history = new HistoryStore(database)
   const predictRisk = new PredictRisk(models, predictionStore)
-  const instances = createResolvers({ predictRisk, history, alertLog, models })
+  const outcomes = new OutcomeStore(database)
+  const rollups = new RollupStore(database)
+  const erasures = new ErasureStore(database, (...erased) => latest.forget(...erased))
+  const instances = createResolvers({
+    predictRisk,
+    history,
+    alertLog,
+    recordOutcomes: new RecordOutcomes(outcomes),
+    riskSummaries: new RiskSummaries(rollups),
+    erasures,
+    models,
+    webhooks: webhookStore,
+    webhookRules: { mayBePrivate: config.webhooksMayBePrivate },
+  })
   const schema = buildApiSchema(
     RESOLVERS,
     resolver => instances.get(resolver),
@@ -158,7 +181,21 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
       everyMs: 12 * HOUR_MS,
       run: () => database.write(({ sql }) => ensurePartitions(sql, new Date())),
     },
+    {
+      name: 'retention of alerts',
+      everyMs: 5_000,
+      run: () => removeOldAlerts(database, new Date(Date.now() - config.alertRetentionDays * DAY_MS)),
+    },
+    { name: 'statistics', everyMs: FOLD_EVERY_MS, run: () => rollups.fold() },
+    ...webhooks.upkeep,
   ]
+  if (config.predictionRetentionDays !== undefined) {
+    const retention = new PredictionRetention(database, config.predictionRetentionDays)
+    const run = async () => {
+      for (const partition of await retention.run()) logger.info({ partition }, 'predictions past their retention were removed')
+    }
+    upkeep.push({ name: 'prediction retention', everyMs: HOUR_MS, run })
+  }
   onStop(keepUp(upkeep, (task, error) => logger.error({ task, ...unexpected(error) }, 'upkeep failed; trying again')))
   await alertFeed.start()
   onStop(() => alertFeed.stop())
@@ -169,7 +206,7 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
     contextOf: (principal: Principal, { isStream }) => ({
       principal,
       alertFeed,
-      loaders: createLoaders({ history, latest }, principal, { cache: !isStream }),
+      loaders: createLoaders({ history, latest, outcomes, webhooks: webhookStore }, principal, { cache: !isStream }),
     }),
     operations: { metrics: metrics.registry, notReady: () => database.problems() },
     report: (errorId, error) => logger.error({ errorId, ...unexpected(error) }, 'unexpected error'),
@@ -200,23 +237,6 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
   return { url, ...(developmentFile !== undefined && { developmentFile }) }
 }
 
-/**
- * Brings the database of DATABASE_URL up to date; `waiting` is told when it has to be waited for.
- * @throws ConfigError when it cannot be used
- */
-export async function prepareDatabase(
-  databaseUrl: string,
-  waiting: (code: string) => void,
-  migration: MigrateOptions,
-): Promise<void> {
-  try {
-    await waitForDatabase(databaseUrl, waiting, migration.signal)
-    await migrateDatabase(databaseUrl, migration)
-  } catch (error) {
-    throw error instanceof DatabaseUnusableError ? new ConfigError([`DATABASE_URL: ${error.message}`]) : error
-  }
-}
-
 function listenProblem(error: unknown, { host, port }: Config): unknown {
   const { code } = error as NodeJS.ErrnoException
   if (code === 'EADDRINUSE') return new ConfigError([`RISKGATE_PORT: another program listens on ${host}:${port}.`])
@@ -224,12 +244,6 @@ function listenProblem(error: unknown, { host, port }: Config): unknown {
   if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
     return new ConfigError([`RISKGATE_HOST: ${host} is no address of this machine.`])
   return error
-}
-
-async function startEmbedded({ stateDirectory }: Config, logger: Logger, onStop: OnStop): Promise<string> {
-  const embedded = await startEmbeddedPostgres({ stateDirectory, log: (message, fields) => logger.info({ ...fields }, message) })
-  onStop(() => embedded.stop())
-  return embedded.url
 }
 
 /** What replicas share: over Redis where there is one, else within this process. */

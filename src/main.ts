@@ -1,17 +1,22 @@
 #!/usr/bin/env node
 import { readFile } from 'node:fs/promises'
-import { Command, InvalidArgumentError } from 'commander'
-import { createApp, prepareDatabase } from './app.js'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { createApp } from './app.js'
 import { DEFAULT_TENANT, ROLES, type Role } from './auth/principal.js'
 import { Tokens } from './auth/tokens.js'
 import { type Config, ConfigError, EXIT_CONFIG, loadConfig } from './config.js'
 import { developmentKey } from './development.js'
+import { type ExportOptions, exportHistory } from './export/exportHistory.js'
+import { EXPORT_FORMATS } from './export/rowFormat.js'
 import { loadContracts, ModelFolderError } from './releases/modelFolder.js'
 import { RESOLVERS } from './resolvers/resolvers.js'
 import { buildApiSchema } from './schema/build.js'
 import { emitSchema } from './schema/emit.js'
+import { prepareDatabase } from './startDatabase.js'
 
 const SECONDS = { s: 1, m: 60, h: 3600, d: 86_400 }
+
+const INSTANT = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2}))?$/
 
 const program = new Command('riskgate').description('A GraphQL gateway for credit-risk scoring.')
 
@@ -37,6 +42,21 @@ program
   .option('--ttl <time>', 'how long it is valid, such as 30m, 12h or 7d', parseSeconds, 12 * SECONDS.h)
   .action(async ({ role, subject, tenant, ttl }: { role: Role[]; subject: string; tenant: string; ttl: number }) => {
     print(await (await tokensOf(loadConfig())).sign({ subject, tenant, roles: role, ttlSeconds: ttl }))
+  })
+
+program
+  .command('export')
+  .description('write the stored predictions of a tenant, oldest first')
+  .requiredOption('--from <time>', 'the first instant, such as 2026-11-01 or 2026-11-01T08:30:00Z', parseInstant)
+  .requiredOption('--to <time>', 'the end, which is not included', parseInstant)
+  .addOption(new Option('--format <format>', 'how rows are written').choices(EXPORT_FORMATS).default('csv'))
+  .option('--output <file>', 'a file instead of standard output')
+  .option('--tenant <name>', 'whose predictions', DEFAULT_TENANT)
+  .option('--features', 'the inputs too', false)
+  .option('--quiet', 'tell nothing of the progress', false)
+  .action(async (options: ExportOptions) => {
+    if (options.from >= options.to) throw new Error('--to must be after --from.')
+    process.exit(await exportHistory(loadConfig(), options))
   })
 
 program
@@ -98,6 +118,15 @@ function parseSeconds(value: string): number {
   const [, amount, unit] = /^([1-9]\d{0,3})([smhd])$/.exec(value) ?? []
   if (amount === undefined) throw new InvalidArgumentError('It must be a number with a unit, such as 30m, 12h or 7d.')
   return Number(amount) * SECONDS[unit as keyof typeof SECONDS]
+}
+
+function parseInstant(value: string): Date {
+  const instant = new Date(value)
+  const [day] = value.split('T')
+  // Date takes much more, and makes the 31st of a shorter month a day of the next one.
+  const isOne = INSTANT.test(value) && !Number.isNaN(instant.getTime()) && new Date(`${day}`).toISOString().startsWith(`${day}T`)
+  if (isOne) return instant
+  throw new InvalidArgumentError('It must be a day or an instant with its zone, such as 2026-11-01 or 2026-11-01T08:30:00Z.')
 }
 
 function required<T>(value: T | undefined, problem: string): T {

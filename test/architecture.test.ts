@@ -103,6 +103,7 @@ describe('the check of the architecture', () => {
     ['the models elsewhere', 'src/releases/load.ts', "import { Tensor } from 'onnxruntime-node'", 'imports onnxruntime-node'],
     ['tables elsewhere', 'src/resolvers/sql.ts', "import { eq } from 'drizzle-orm/pg-core'", 'imports drizzle-orm'],
     ['the database elsewhere', 'src/app/../releases/sql.ts', "import postgres from 'postgres'", 'imports postgres'],
+    ['the job queue elsewhere', 'src/alerts/jobs.ts', "import PgBoss from 'pg-boss'", 'imports pg-boss'],
     ['Redis elsewhere', 'src/storage/redis.ts', "import { Redis } from 'ioredis'", 'imports ioredis'],
     ['the environment elsewhere', 'src/server/env.ts', 'const { HOME } = process.env', 'reads process.env'],
     ['the environment by its name', 'src/server/env.ts', "const home = process['env'].HOME", 'reads process.env'],

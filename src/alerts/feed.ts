@@ -14,6 +14,7 @@ const REST_MS = 10
 const PAGE = 500
 // A subscriber that falls further behind than this is served from the store again, so that memory stays bounded.
 const MAILBOX_SIZE = 1_000
+const PLACE_IS_GONE: ReadonlySet<string> = new Set(['BAD_CURSOR', 'CURSOR_EXPIRED'])
 
 /** The durable log behind the feed. Cursors compare as texts in the order of the log. */
 export interface AlertLog {
@@ -31,6 +32,8 @@ export interface AlertFeedOptions {
   readonly failed: (error: unknown) => void
   /** Told once each time that alerts have waited for over a second behind an open transaction. */
   readonly heldBack: (holder: string) => void
+  /** Told of each alert that somebody listens for, as soon as it is in the mailboxes. */
+  readonly delivered?: (alert: HighRiskAlert) => void
 }
 
 type AlertGenerator = AsyncGenerator<HighRiskAlert, void, undefined>
@@ -85,7 +88,7 @@ export class AlertFeed {
 
   /**
    * Every alert of a tenant after a cursor, or from now on, in order; first from the log, then live. Ends when the feed stops.
-   * @throws AppError BAD_CURSOR before the first alert
+   * @throws AppError BAD_CURSOR before the first alert; CURSOR_EXPIRED there, or later from a subscriber too slow for the retention
    */
   async subscribe({ tenant, after, matches }: FeedRequest): Promise<AsyncIterableIterator<HighRiskAlert, void>> {
     if (after !== undefined) await this.#options.log.check(after)
@@ -121,6 +124,10 @@ export class AlertFeed {
           cursor = alert.cursor
           if (matches(alert)) yield alert
         }
+        // Stopped on the way there: what is in the mailbox would come before what was not read.
+        if (this.#stopped || ending.aborted) return
+        // Nothing came before that is still to be read: a tenant without alerts must not fall behind the retention.
+        if (cursor < mailbox.openedAt) cursor = mailbox.openedAt
         for await (const alert of mailbox) {
           if (alert.cursor <= cursor) continue
           cursor = alert.cursor
@@ -205,16 +212,31 @@ export class AlertFeed {
         for (const alert of page) this.#deliver(alert)
       } while (page.length === PAGE && !this.#stopped)
       const isHeldBack = await this.#options.log.isHeldBack(this.#position)
-      await this.#held.note(isHeldBack)
+      await this.#held.note(isHeldBack, this.#position)
       return isHeldBack ? HELD_BACK_MS : POLL_MS
     } catch (error) {
       this.#options.failed(error)
+      if (error instanceof AppError && PLACE_IS_GONE.has(error.code)) await this.#beginAnew()
       return POLL_MS
     }
   }
 
+  /**
+   * The place of the reader is no longer in the log: it was away for longer than the retention, or the database is another one. Each
+   * subscriber reads on from its own place, or is told that it cannot.
+   */
+  async #beginAnew(): Promise<void> {
+    const now = await this.#options.log.now().catch(() => undefined)
+    if (now === undefined) return
+    this.#position = now
+    for (const mailboxes of this.#mailboxes.values()) for (const mailbox of mailboxes) mailbox.close()
+  }
+
   #deliver(alert: HighRiskAlert): void {
     this.#position = alert.cursor
-    for (const mailbox of this.#mailboxes.get(alert.prediction.tenant) ?? []) mailbox.put(alert)
+    const mailboxes = this.#mailboxes.get(alert.prediction.tenant)
+    if (!mailboxes) return
+    for (const mailbox of mailboxes) mailbox.put(alert)
+    this.#options.delivered?.(alert)
   }
 }

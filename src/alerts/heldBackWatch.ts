@@ -5,6 +5,7 @@ const WARNING_MS = 1_000
 export class HeldBackWatch {
   readonly #tell: () => Promise<void>
   #since: number | undefined
+  #position = ''
   #isTold = false
 
   constructor(tell: () => Promise<void>) {
@@ -15,8 +16,11 @@ export class HeldBackWatch {
     return this.#since === undefined ? 0 : (performance.now() - this.#since) / 1_000
   }
 
-  async note(isHeldBack: boolean): Promise<void> {
-    if (!isHeldBack) return this.reset()
+  /** `position` is how far the log could be read: while it moves on, what waits is only new. */
+  async note(isHeldBack: boolean, position: string): Promise<void> {
+    if (!isHeldBack || position !== this.#position) this.reset()
+    this.#position = position
+    if (!isHeldBack) return
     this.#since ??= performance.now()
     if (this.#isTold || performance.now() - this.#since < WARNING_MS) return
     this.#isTold = true

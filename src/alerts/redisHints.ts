@@ -2,37 +2,49 @@ import type { Redis } from 'ioredis'
 import { type AlertHints, LocalHints } from './hints.js'
 
 const CHANNEL = 'riskgate:alerts'
+const RETRY_MS = 1_000
 
 /** Hints between replicas over Redis publish/subscribe. This process is told at once, whatever Redis does. */
 export class RedisHints implements AlertHints {
   readonly #local = new LocalHints()
   readonly #publisher: Redis
   #isPublishing = false
+  #isDue = false
 
   /** `subscriber` is a connection of its own: a subscribed one cannot run commands. */
   constructor(publisher: Redis, subscriber: Redis) {
     this.#publisher = publisher
     subscriber.on('message', () => this.#local.publish())
     // After a lost connection hints may have been missed: look once.
-    subscriber.on('ready', () => {
-      subscriber.subscribe(CHANNEL).then(
-        () => this.#local.publish(),
-        () => {},
-      )
-    })
+    subscriber.on('ready', () => this.#listen(subscriber))
+  }
+
+  /** A Redis that is slow to answer at first would else send no hints until its next start. */
+  #listen(subscriber: Redis): void {
+    subscriber.subscribe(CHANNEL).then(
+      () => this.#local.publish(),
+      () => {
+        setTimeout(() => {
+          if (subscriber.status === 'ready') this.#listen(subscriber)
+        }, RETRY_MS).unref()
+      },
+    )
   }
 
   publish(): void {
     this.#local.publish()
-    // One on its way is as good as many: the readers look once for all of them.
-    if (this.#isPublishing) return
+    // One for all that come while one is on its way. Not none: its readers may have looked already, and would find these late.
+    this.#isDue = true
+    if (!this.#isPublishing) void this.#publishDue()
+  }
+
+  async #publishDue(): Promise<void> {
     this.#isPublishing = true
-    this.#publisher
-      .publish(CHANNEL, '')
-      .catch(() => {})
-      .finally(() => {
-        this.#isPublishing = false
-      })
+    while (this.#isDue) {
+      this.#isDue = false
+      await this.#publisher.publish(CHANNEL, '').catch(() => {})
+    }
+    this.#isPublishing = false
   }
 
   subscribe(wake: () => void): () => void {

@@ -16,6 +16,8 @@ const can = (...permissions: Permission[]) =>
 const scores = can('prediction:create')
 const readsHistory = can('prediction:read', 'prediction:read-own')
 const readsAlerts = can('alert:read')
+const recordsOutcomes = can('outcome:record')
+const managesWebhooks = can('webhook:manage')
 
 /**
  * The whole policy. A type that is not named here holds only what its parents already allowed; test/unit/shield.test.ts lists
@@ -29,14 +31,25 @@ export const RULES = {
     predictionByKey: readsHistory,
     predictions: readsHistory,
     applicant: readsHistory,
+    alerts: readsAlerts,
+    riskSummary: can('summary:read'),
     alertCursor: readsAlerts,
     models: allow,
     model: allow,
+    webhooks: managesWebhooks,
   },
   Mutation: {
     '*': deny,
     predictRisk: scores,
     predictRiskBatch: scores,
+    acknowledgeAlert: can('alert:acknowledge'),
+    recordOutcome: recordsOutcomes,
+    recordOutcomes: recordsOutcomes,
+    eraseApplicant: can('applicant:erase'),
+    createWebhook: managesWebhooks,
+    rotateWebhookSecret: managesWebhooks,
+    deleteWebhook: managesWebhooks,
+    redeliverWebhook: managesWebhooks,
   },
   Subscription: {
     '*': deny,

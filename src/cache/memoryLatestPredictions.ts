@@ -1,28 +1,40 @@
 import type { Prediction } from '../scoring/prediction.js'
+import { keyOf, type LatestEntry, replaces } from './latestEntry.js'
 
 const MAX_APPLICANTS = 10_000
+// What was removed from the history past this cache, as by the retention, is not believed for ever.
+const TTL_MS = 60_000
 
 /** The newest prediction of recent applicants, within this process: right for one replica. */
 export class MemoryLatestPredictions {
-  readonly #latest = new Map<string, Prediction>()
+  readonly #latest = new Map<string, LatestEntry & { readonly until: number }>()
 
   async find(tenant: string, applicantIds: readonly string[]): Promise<ReadonlyMap<string, Prediction>> {
-    const found = applicantIds.map(id => [id, this.#latest.get(keyOf(tenant, id))] as const)
-    return new Map(found.filter((entry): entry is [string, Prediction] => entry[1] !== undefined))
+    const now = performance.now()
+    return new Map(
+      applicantIds.flatMap(id => {
+        const known = this.#latest.get(keyOf(tenant, id))
+        return known?.prediction && known.until > now ? [[id, known.prediction] as const] : []
+      }),
+    )
   }
 
   async remember(predictions: readonly Prediction[]): Promise<void> {
     for (const prediction of predictions) {
-      const key = keyOf(prediction.tenant, prediction.applicantId)
-      const known = this.#latest.get(key)
-      if (known && known.id > prediction.id) continue
-      this.#latest.delete(key)
-      this.#latest.set(key, prediction)
-      if (this.#latest.size > MAX_APPLICANTS) this.#latest.delete(this.#latest.keys().next().value as string)
+      this.#put(keyOf(prediction.tenant, prediction.applicantId), { id: prediction.id, prediction })
     }
   }
-}
 
-function keyOf(tenant: string, applicantId: string): string {
-  return `${tenant} ${applicantId}`
+  async forget(tenant: string, applicantId: string, lastId: string): Promise<void> {
+    this.#put(keyOf(tenant, applicantId), { id: lastId, prediction: undefined })
+  }
+
+  #put(key: string, entry: LatestEntry): void {
+    const now = performance.now()
+    const known = this.#latest.get(key)
+    if (known && known.until > now && !replaces(entry, known)) return
+    this.#latest.delete(key)
+    this.#latest.set(key, { ...entry, until: now + TTL_MS })
+    if (this.#latest.size > MAX_APPLICANTS) this.#latest.delete(this.#latest.keys().next().value as string)
+  }
 }

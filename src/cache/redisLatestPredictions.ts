@@ -1,81 +1,97 @@
-import { createHash } from 'node:crypto'
 import type { Redis } from 'ioredis'
 import type { Prediction } from '../scoring/prediction.js'
+import { decodePrediction, encodeEntry, keyOf, type LatestEntry, PUT_UNLESS_NEWER, replaces } from './latestEntry.js'
+import { RedisTrust } from './redisTrust.js'
 
-// A replica whose write to Redis failed leaves an older prediction behind: for this long at most.
-const TTL_SECONDS = 60
-const ID_LENGTH = 36
-// A frozen Redis costs each command its time limit: after a failure it is left alone for this long.
-const REST_MS = 1_000
+const PREFIX = 'riskgate:latest:'
+// A replica that ends while Redis is away leaves older values behind: for this long at most.
+const TTL_SECONDS = 15
+const MAX_MISSED = 10_000
+const PIPELINE = 500
 
-// A value begins with the prediction's id, which grows with time: an older prediction never replaces a newer one, whichever
-// replica comes last.
-const KEEP_NEWER = `
-local known = redis.call('GET', KEYS[1])
-if known and string.sub(known, 1, ${ID_LENGTH}) > ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[1] .. ARGV[2], 'EX', ARGV[3])
-return 1`
-
-/** The newest prediction of each applicant, shared by all replicas. Keys are digests and values hold no applicant's reference. */
+/**
+ * The newest prediction of each applicant, shared by all replicas. Keys are digests and values hold no applicant's reference. What
+ * Redis does not take is kept and written when it answers again; until then, and a little longer, nothing in it is believed.
+ */
 export class RedisLatestPredictions {
   readonly #redis: Redis
-  #restsUntil = 0
+  readonly #trust: RedisTrust
+  readonly #missed = new Map<string, LatestEntry>()
+  /** More was missed than could be kept. */
+  #mustClear = false
 
   constructor(redis: Redis) {
     this.#redis = redis
+    this.#trust = new RedisTrust(redis, () => this.#catchUp())
   }
 
-  /** Finds nothing when Redis does not answer. */
+  /** Finds nothing while Redis cannot be believed. */
   async find(tenant: string, applicantIds: readonly string[]): Promise<ReadonlyMap<string, Prediction>> {
-    if (this.#isResting()) return new Map()
-    const values = await this.#redis.mget(applicantIds.map(id => keyOf(tenant, id))).catch(() => this.#rest())
+    if (!this.#trust.isTrusted) return new Map()
+    const values = await this.#redis.mget(applicantIds.map(id => PREFIX + keyOf(tenant, id))).catch(() => this.#trust.lose())
     return new Map(
       applicantIds.flatMap((applicantId, i) => {
-        const prediction = decode(values?.[i] ?? '', tenant, applicantId)
+        const prediction = decodePrediction(values?.[i] ?? '', tenant, applicantId)
         return prediction ? [[applicantId, prediction] as const] : []
       }),
     )
   }
 
-  /** Forgets silently when Redis does not answer. */
+  /** Waits for Redis only while it answers, and then for one command at most. */
   async remember(predictions: readonly Prediction[]): Promise<void> {
-    if (predictions.length === 0 || this.#isResting()) return
-    const pipeline = this.#redis.pipeline()
-    for (const prediction of predictions) {
-      const key = keyOf(prediction.tenant, prediction.applicantId)
-      pipeline.eval(KEEP_NEWER, 1, key, prediction.id, encode(prediction), TTL_SECONDS)
+    await this.#put(
+      predictions.map(prediction => [keyOf(prediction.tenant, prediction.applicantId), { id: prediction.id, prediction }]),
+    )
+  }
+
+  /** Like `remember`; what is remembered up to `lastId` is refused from now on. */
+  async forget(tenant: string, applicantId: string, lastId: string): Promise<void> {
+    await this.#put([[keyOf(tenant, applicantId), { id: lastId, prediction: undefined }]])
+  }
+
+  async #put(entries: readonly (readonly [string, LatestEntry])[]): Promise<void> {
+    if (entries.length === 0) return
+    if (this.#trust.answers && (await this.#write(entries))) return
+    this.#trust.lose()
+    for (const [key, entry] of entries) {
+      if (replaces(entry, this.#missed.get(key))) this.#missed.set(key, entry)
     }
+    if (this.#missed.size <= MAX_MISSED) return
+    this.#missed.clear()
+    this.#mustClear = true
+  }
+
+  async #write(entries: readonly (readonly [string, LatestEntry])[]): Promise<boolean> {
+    const pipeline = this.#redis.pipeline()
+    for (const [key, entry] of entries) pipeline.eval(PUT_UNLESS_NEWER, 1, PREFIX + key, encodeEntry(entry), TTL_SECONDS)
     const results = await pipeline.exec().catch(() => null)
-    if (!results || results.some(([error]) => error)) this.#rest()
+    return results?.every(([error]) => error === null) ?? false
   }
 
-  #isResting(): boolean {
-    return performance.now() < this.#restsUntil
+  async #catchUp(): Promise<void> {
+    if (this.#mustClear) await this.#clear()
+    while (this.#missed.size > 0) {
+      const entries = [...this.#missed].slice(0, PIPELINE)
+      if (!(await this.#write(entries))) throw new Error('Redis does not take what it has missed')
+      for (const [key, entry] of entries) {
+        // Not what has come for the same applicant meanwhile.
+        if (this.#missed.get(key) === entry) this.#missed.delete(key)
+      }
+    }
   }
 
-  #rest(): undefined {
-    this.#restsUntil = performance.now() + REST_MS
+  async #clear(): Promise<void> {
+    this.#mustClear = false
+    try {
+      let cursor = '0'
+      do {
+        const [next, keys] = await this.#redis.scan(cursor, 'MATCH', `${PREFIX}*`, 'COUNT', 1_000)
+        if (keys.length > 0) await this.#redis.unlink(keys)
+        cursor = next
+      } while (cursor !== '0')
+    } catch (error) {
+      this.#mustClear = true
+      throw error
+    }
   }
-}
-
-function encode({ id: _id, tenant: _tenant, applicantId: _applicantId, ...rest }: Prediction): string {
-  return JSON.stringify(rest)
-}
-
-/** Undefined for a value that is none of ours: it counts as not there. */
-function decode(value: string, tenant: string, applicantId: string): Prediction | undefined {
-  try {
-    const rest = JSON.parse(value.slice(ID_LENGTH)) as Omit<Prediction, 'id' | 'tenant' | 'applicantId'>
-    const createdAt = new Date(rest.createdAt)
-    if (Number.isNaN(createdAt.getTime())) return undefined
-    return { ...rest, id: value.slice(0, ID_LENGTH), tenant, applicantId, createdAt }
-  } catch {
-    return undefined
-  }
-}
-
-function keyOf(tenant: string, applicantId: string): string {
-  return `riskgate:latest:${createHash('sha256')
-    .update(JSON.stringify([tenant, applicantId]))
-    .digest('base64url')}`
 }

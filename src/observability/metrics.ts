@@ -39,10 +39,22 @@ export class Metrics {
     labelNames: ['model', 'version', 'band'],
     registers: this.#registers,
   })
+  readonly alertDelaySeconds = new Histogram({
+    name: 'riskgate_alert_delay_seconds',
+    help: 'Time from the score of an alert until this process hands it to its live subscribers.',
+    buckets: FAST_SECONDS,
+    registers: this.#registers,
+  })
   readonly subscriptions = new Counter({
     name: 'riskgate_subscriptions_total',
     help: 'Subscriptions that ended, and WebSockets closed for a mistake of the client (operation "none").',
     labelNames: ['operation', 'code'],
+    registers: this.#registers,
+  })
+  readonly webhookAttempts = new Counter({
+    name: 'riskgate_webhook_attempts_total',
+    help: 'Attempts to deliver an alert to a webhook; those that failed are tried again.',
+    labelNames: ['result'],
     registers: this.#registers,
   })
   constructor() {

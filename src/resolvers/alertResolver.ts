@@ -1,7 +1,16 @@
-import { Arg, Query, Resolver, Root, Subscription } from 'type-graphql'
-import type { AlertFeed, AlertLog } from '../alerts/feed.js'
-import { AlertFilter, HighRiskAlert } from '../schema/alert.js'
+import { Arg, Ctx, Int, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql'
+import type { AlertFeed } from '../alerts/feed.js'
+import { AppError } from '../errors.js'
+import {
+  AcknowledgeAlertInput,
+  AcknowledgeAlertPayload,
+  AlertFilter,
+  HighRiskAlert,
+  HighRiskAlertConnection,
+} from '../schema/alert.js'
+import type { AlertStore } from '../storage/alertStore.js'
 import type { RequestContext } from './context.js'
+import { asUuid, pageInfo, pageRequest } from './paging.js'
 
 /** What the subscription needs in its context: TypeGraphQL calls `subscribe` without the resolver's instance. */
 export interface AlertContext extends RequestContext {
@@ -15,17 +24,53 @@ interface SubscribeArguments {
 
 @Resolver()
 export class AlertResolver {
-  readonly #log: AlertLog
+  readonly #alerts: AlertStore
 
-  constructor(log: AlertLog) {
-    this.#log = log
+  constructor(alerts: AlertStore) {
+    this.#alerts = alerts
+  }
+
+  @Query(() => HighRiskAlertConnection, {
+    description:
+      'The same durable feed as the subscription, as a page: for clients that poll, and to look back. Oldest first; page size 1..100, 20 without one. Cursors are those of the subscription.',
+  })
+  async alerts(
+    @Ctx() { principal }: RequestContext,
+    @Arg('first', () => Int, { nullable: true }) first?: number | null,
+    @Arg('after', () => String, { nullable: true }) after?: string | null,
+    @Arg('last', () => Int, { nullable: true }) last?: number | null,
+    @Arg('before', () => String, { nullable: true }) before?: string | null,
+    @Arg('filter', () => AlertFilter, { nullable: true }) filter?: AlertFilter | null,
+  ): Promise<HighRiskAlertConnection> {
+    const request = pageRequest({ first, after, last, before })
+    const page = await this.#alerts.page({ ...request, tenant: principal.tenant, filter: toFilter(filter) })
+    return {
+      edges: page.entries.map(alert => ({ cursor: alert.cursor, node: alert })),
+      nodes: [...page.entries],
+      pageInfo: pageInfo(page, request),
+    }
   }
 
   @Query(() => String, {
     description: 'The cursor of now: where a client without one starts. Clients refresh it while idle and resubscribe from it.',
   })
   alertCursor(): Promise<string> {
-    return this.#log.now()
+    return this.#alerts.now()
+  }
+
+  @Mutation(() => AcknowledgeAlertPayload, {
+    description:
+      'Says that somebody has taken care of an alert. Safe to repeat: the first acknowledgement stays and is answered.',
+  })
+  async acknowledgeAlert(
+    @Arg('input', () => AcknowledgeAlertInput) { alertId }: AcknowledgeAlertInput,
+    @Ctx() { principal }: RequestContext,
+  ): Promise<AcknowledgeAlertPayload> {
+    const id = asUuid(alertId)
+    const alert =
+      id && (await this.#alerts.acknowledge({ tenant: principal.tenant, id, principal: principal.id, at: new Date() }))
+    if (!alert) throw new AppError('NOT_FOUND', 'There is no such alert. Take the id from an alert of this feed.')
+    return { alert }
   }
 
   @Subscription(() => HighRiskAlert, {
@@ -43,10 +88,19 @@ export class AlertResolver {
 }
 
 function subscribe({ after, filter }: SubscribeArguments, { alertFeed, principal }: AlertContext) {
-  const { bands, model } = filter ?? {}
+  const { bands, model, acknowledged } = toFilter(filter)
   return alertFeed.subscribe({
     tenant: principal.tenant,
     after: after ?? undefined,
-    matches: ({ prediction }) => (bands?.includes(prediction.band) ?? true) && (model == null || model === prediction.model),
+    matches: ({ prediction, acknowledgedAt }) =>
+      (bands?.includes(prediction.band) ?? true) &&
+      (model === undefined || model === prediction.model) &&
+      (acknowledged === undefined || acknowledged === (acknowledgedAt !== null)),
   })
+}
+
+/** Null means the same as absent. */
+function toFilter(filter: AlertFilter | null | undefined) {
+  const { bands, model, acknowledged } = filter ?? {}
+  return { bands: bands ?? undefined, model: model ?? undefined, acknowledged: acknowledged ?? undefined }
 }

@@ -1,18 +1,10 @@
 import { Arg, Ctx, FieldResolver, ID, Int, Query, Resolver, Root } from 'type-graphql'
-import { visibilityOf } from '../auth/principal.js'
 import { Applicant, Prediction, PredictionConnection } from '../schema/prediction.js'
-import type { HistoryStore } from '../storage/historyStore.js'
 import type { RequestContext } from './context.js'
 import { pageRequest, toConnection } from './paging.js'
 
 @Resolver(() => Applicant)
 export class ApplicantResolver {
-  readonly #history: HistoryStore
-
-  constructor(history: HistoryStore) {
-    this.#history = history
-  }
-
   @Query(() => Applicant, {
     nullable: true,
     description: 'Everything known of one applicant reference; null where no prediction of it is visible to the caller.',
@@ -29,16 +21,12 @@ export class ApplicantResolver {
   @FieldResolver(() => PredictionConnection, { description: 'Its predictions, newest first. Page size 1..100, 20 without one.' })
   async predictions(
     @Root() { id }: Applicant,
-    @Ctx() { principal }: RequestContext,
+    @Ctx() { loaders }: RequestContext,
     @Arg('first', () => Int, { nullable: true }) first?: number | null,
     @Arg('after', () => String, { nullable: true }) after?: string | null,
   ): Promise<PredictionConnection> {
     const request = pageRequest({ first, after })
-    const page = await this.#history.page(visibilityOf(principal), {
-      ...request,
-      filter: { applicantId: id },
-      order: 'CREATED_AT_DESC',
-    })
-    return toConnection(page, request)
+    const page = await loaders.pageOfApplicant.load({ applicantId: id, size: request.size, after: request.after })
+    return toConnection(page, request, () => loaders.totalOfApplicant.load(id))
   }
 }

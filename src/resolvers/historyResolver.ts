@@ -1,11 +1,12 @@
-import { Arg, Ctx, ID, Int, Query, Resolver } from 'type-graphql'
+import { Arg, Ctx, FieldResolver, ID, Int, Query, Resolver, Root } from 'type-graphql'
 import { visibilityOf } from '../auth/principal.js'
+import { Total } from '../schema/paging.js'
 import { Prediction, PredictionConnection, PredictionFilter } from '../schema/prediction.js'
 import { type PredictionOrder, PredictionOrderEnum } from '../schema/scalars.js'
 import type { HistoryFilter } from '../storage/historyQuery.js'
 import type { HistoryStore } from '../storage/historyStore.js'
 import type { RequestContext } from './context.js'
-import { asUuid, pageRequest, toConnection } from './paging.js'
+import { asUuid, type CountableConnection, pageRequest, toConnection } from './paging.js'
 
 @Resolver()
 export class HistoryResolver {
@@ -39,7 +40,7 @@ export class HistoryResolver {
 
   @Query(() => PredictionConnection, {
     description:
-      'History as a Relay connection, keyset-paged and stable while new rows arrive. Page size 1..100, 20 without one. A cursor belongs to its filter and order; elsewhere it is BAD_CURSOR.',
+      'History as a Relay connection, keyset-paged and stable while new rows arrive. Page size 1..100, 20 without one. A cursor belongs to its filter and order; elsewhere it is BAD_CURSOR. QUERY_TOO_BROAD where more than 50 rows would be read for each row of the page.',
   })
   async predictions(
     @Ctx() { principal }: RequestContext,
@@ -52,12 +53,20 @@ export class HistoryResolver {
     order?: PredictionOrder | null,
   ): Promise<PredictionConnection> {
     const request = pageRequest({ first, after, last, before })
-    const page = await this.#history.page(visibilityOf(principal), {
-      ...request,
-      filter: toFilter(filter ?? {}),
-      order: order ?? 'CREATED_AT_DESC',
-    })
-    return toConnection(page, request)
+    const visibility = visibilityOf(principal)
+    const wanted = toFilter(filter ?? {})
+    const page = await this.#history.page(visibility, { ...request, filter: wanted, order: order ?? 'CREATED_AT_DESC' })
+    return toConnection(page, request, () => this.#history.total(visibility, wanted))
+  }
+}
+
+@Resolver(() => PredictionConnection)
+export class PredictionConnectionFields {
+  @FieldResolver(() => Total, {
+    description: 'Exact up to 10,000, then an estimate with `exact: false`; computed only when asked for.',
+  })
+  total(@Root() { countAll }: CountableConnection): Promise<Total> {
+    return countAll()
   }
 }
 

@@ -1,37 +1,55 @@
 import DataLoader from 'dataloader'
 import { type Principal, visibilityOf } from '../auth/principal.js'
 import type { FeatureValues } from '../scoring/features.js'
-import type { Prediction } from '../scoring/prediction.js'
+import type { Outcome, Prediction } from '../scoring/prediction.js'
+import type { ApplicantQuery, HistoryPage, HistoryTotal } from '../storage/historyQuery.js'
 import type { HistoryStore } from '../storage/historyStore.js'
+import type { OutcomeStore } from '../storage/outcomeStore.js'
+import type { WebhookStore } from '../storage/webhookStore.js'
+import { type WebhookLoaders, webhookLoaders } from './webhookLoaders.js'
 
 /** Remembers the newest prediction of an applicant within a tenant. Never the only copy; may forget at any time. */
 export interface LatestPredictions {
   find(tenant: string, applicantIds: readonly string[]): Promise<ReadonlyMap<string, Prediction>>
-  /** Keeps each prediction unless a newer one of its applicant is known. */
+  /** Keeps each prediction unless a newer one of its applicant is known. Never rejects. */
   remember(predictions: readonly Prediction[]): Promise<void>
+  /** Never again finds a prediction of this applicant with an id up to `lastId`: it was erased. Never rejects. */
+  forget(tenant: string, applicantId: string, lastId: string): Promise<void>
 }
 
 export interface LoaderSources {
   readonly history: HistoryStore
   readonly latest: LatestPredictions
+  readonly outcomes: OutcomeStore
+  readonly webhooks: WebhookStore
 }
 
-export interface Loaders {
+export interface Loaders extends WebhookLoaders {
   readonly predictionById: DataLoader<string, Prediction | null>
   readonly featuresById: DataLoader<string, FeatureValues | null>
+  readonly outcomeById: DataLoader<string, Outcome | null>
   readonly latestOfApplicant: DataLoader<string, Prediction | null>
+  readonly pageOfApplicant: DataLoader<ApplicantQuery, HistoryPage, string>
+  readonly totalOfApplicant: DataLoader<string, HistoryTotal>
 }
 
 /**
  * One set for each operation, seen with the eyes of its principal. A subscription outlives its rows: its set batches, but keeps
  * nothing (`cache: false`).
  */
-export function createLoaders({ history, latest }: LoaderSources, principal: Principal, { cache = true } = {}): Loaders {
+export function createLoaders(
+  { history, latest, outcomes, webhooks }: LoaderSources,
+  principal: Principal,
+  { cache = true } = {},
+): Loaders {
   const visibility = visibilityOf(principal)
 
   async function latestOf(applicantIds: readonly string[]): Promise<ReadonlyMap<string, Prediction>> {
-    // What is remembered is the tenant's newest, which a principal that sees only its own may not see.
-    if (visibility.requestedBy !== undefined) return byApplicant(await history.latestOf(visibility, applicantIds))
+    // What is remembered is the tenant's newest, which a principal that sees only its own may not see. And it may be older than a
+    // write that Redis has missed: a principal that writes always sees its own.
+    if (visibility.requestedBy !== undefined || principal.permissions.has('prediction:create')) {
+      return byApplicant(await history.latestOf(visibility, applicantIds))
+    }
     const remembered = await latest.find(principal.tenant, applicantIds)
     const missing = applicantIds.filter(id => !remembered.has(id))
     if (missing.length === 0) return remembered
@@ -49,10 +67,20 @@ export function createLoaders({ history, latest }: LoaderSources, principal: Pri
       const found = await history.featuresOf(principal.tenant, ids)
       return ids.map(id => found.get(id) ?? null)
     }, cache),
+    outcomeById: loader(async ids => {
+      const found = await outcomes.findByIds(principal.tenant, ids)
+      return ids.map(id => found.get(id) ?? null)
+    }, cache),
     latestOfApplicant: loader(async ids => {
       const found = await latestOf(ids)
       return ids.map(id => found.get(id) ?? null)
     }, cache),
+    pageOfApplicant: new DataLoader(queries => history.pagesOfApplicants(visibility, queries), {
+      cache,
+      cacheKeyFn: ({ applicantId, size, after }) => JSON.stringify([applicantId, size, after]),
+    }),
+    totalOfApplicant: loader(ids => history.totalsOfApplicants(visibility, ids), cache),
+    ...webhookLoaders(webhooks, principal.tenant),
   }
 }
 

@@ -1,6 +1,7 @@
 import { AppError } from '../errors.js'
+import type { PageInfo } from '../schema/paging.js'
 import type { PredictionConnection } from '../schema/prediction.js'
-import type { HistoryPage, HistoryQuery } from '../storage/historyQuery.js'
+import type { HistoryPage, HistoryQuery, HistoryTotal } from '../storage/historyQuery.js'
 
 const DEFAULT_PAGE = 20
 const LARGEST_PAGE = 100
@@ -24,16 +25,34 @@ export function pageRequest({ first, after, last, before }: PageArguments): Page
   return { size, backward: last != null, after: after ?? undefined, before: before ?? undefined }
 }
 
-export function toConnection({ entries, hasMore }: HistoryPage, { backward, after, before }: PageRequest): PredictionConnection {
+/** A connection that can count its whole list when it is asked to. */
+export type CountableConnection = PredictionConnection & { readonly countAll: () => Promise<HistoryTotal> }
+
+export function toConnection(
+  page: HistoryPage,
+  request: PageRequest,
+  countAll: CountableConnection['countAll'],
+): CountableConnection {
   return {
-    edges: entries.map(({ cursor, prediction }) => ({ cursor, node: prediction })),
-    nodes: entries.map(({ prediction }) => prediction),
-    pageInfo: {
-      hasNextPage: backward ? before !== undefined : hasMore,
-      hasPreviousPage: backward ? hasMore : after !== undefined,
-      startCursor: entries[0]?.cursor ?? null,
-      endCursor: entries.at(-1)?.cursor ?? null,
-    },
+    countAll,
+    edges: page.entries.map(({ cursor, prediction }) => ({ cursor, node: prediction })),
+    nodes: page.entries.map(({ prediction }) => prediction),
+    pageInfo: pageInfo(page, request),
+  }
+}
+
+interface Page {
+  readonly entries: readonly { readonly cursor: string }[]
+  /** Whether rows follow in the direction of reading. */
+  readonly hasMore: boolean
+}
+
+export function pageInfo({ entries, hasMore }: Page, { backward, after, before }: PageRequest): PageInfo {
+  return {
+    hasNextPage: backward ? before !== undefined : hasMore,
+    hasPreviousPage: backward ? hasMore : after !== undefined,
+    startCursor: entries[0]?.cursor ?? null,
+    endCursor: entries.at(-1)?.cursor ?? null,
   }
 }
 

@@ -1,14 +1,23 @@
-import type { AlertLog } from '../alerts/feed.js'
+import type { TargetRules } from '../alerts/webhookTarget.js'
+import type { RecordOutcomes } from '../monitoring/outcomes.js'
+import type { RiskSummaries } from '../monitoring/riskSummary.js'
 import type { ModelRegistry } from '../releases/modelRegistry.js'
 import type { PredictRisk } from '../scoring/predictRisk.js'
+import type { AlertStore } from '../storage/alertStore.js'
+import type { ErasureStore } from '../storage/erasureStore.js'
 import type { HistoryStore } from '../storage/historyStore.js'
+import type { WebhookStore } from '../storage/webhookStore.js'
 import { AlertResolver } from './alertResolver.js'
 import { ApplicantResolver } from './applicantResolver.js'
-import { HistoryResolver } from './historyResolver.js'
+import { ErasureResolver } from './erasureResolver.js'
+import { HistoryResolver, PredictionConnectionFields } from './historyResolver.js'
 import { FeatureContractFields, ModelResolver } from './modelResolver.js'
+import { OutcomeResolver } from './outcomeResolver.js'
 import { PredictionFields } from './predictionFields.js'
 import { PredictionResolver } from './predictionResolver.js'
+import { SummaryResolver } from './summaryResolver.js'
 import { ViewerResolver } from './viewerResolver.js'
+import { WebhookResolver } from './webhookResolver.js'
 
 /** All resolver classes: what the schema is made of. */
 export const RESOLVERS = [
@@ -16,30 +25,46 @@ export const RESOLVERS = [
   PredictionResolver,
   PredictionFields,
   HistoryResolver,
+  PredictionConnectionFields,
   ApplicantResolver,
   AlertResolver,
+  ErasureResolver,
   ModelResolver,
   FeatureContractFields,
+  OutcomeResolver,
+  SummaryResolver,
+  WebhookResolver,
 ] as const
 
 export interface ResolverParts {
   readonly predictRisk: PredictRisk
   readonly history: HistoryStore
-  readonly alertLog: AlertLog
+  readonly alertLog: AlertStore
+  readonly erasures: ErasureStore
   readonly models: ModelRegistry
+  readonly recordOutcomes: RecordOutcomes
+  readonly riskSummaries: RiskSummaries
+  readonly webhooks: WebhookStore
+  readonly webhookRules: TargetRules
 }
 
 /** The instance of each resolver class. */
-export function createResolvers({ predictRisk, history, alertLog, models }: ResolverParts): ReadonlyMap<unknown, object> {
+export function createResolvers(parts: ResolverParts): ReadonlyMap<unknown, object> {
+  const { predictRisk, history, alertLog, recordOutcomes, riskSummaries, erasures, models, webhooks, webhookRules } = parts
   const contracts = models.models.map(({ contract }) => contract)
   return new Map<unknown, object>([
     [ViewerResolver, new ViewerResolver()],
     [PredictionResolver, new PredictionResolver(predictRisk, contracts)],
     [PredictionFields, new PredictionFields(models)],
     [HistoryResolver, new HistoryResolver(history)],
-    [ApplicantResolver, new ApplicantResolver(history)],
+    [PredictionConnectionFields, new PredictionConnectionFields()],
+    [ApplicantResolver, new ApplicantResolver()],
     [AlertResolver, new AlertResolver(alertLog)],
+    [ErasureResolver, new ErasureResolver(erasures)],
     [ModelResolver, new ModelResolver(models)],
     [FeatureContractFields, new FeatureContractFields()],
+    [OutcomeResolver, new OutcomeResolver(recordOutcomes)],
+    [SummaryResolver, new SummaryResolver(riskSummaries)],
+    [WebhookResolver, new WebhookResolver(webhooks, webhookRules)],
   ])
 }

@@ -7,7 +7,7 @@ import { Prediction } from './prediction.js'
 export class PredictRiskInput {
   @Field(() => ID, {
     description:
-      "The caller's own reference to the applicant: 1..128 printable characters; never personal data such as a name or document number.",
+      "The caller's own reference to the applicant: 1..128 printable characters, not beginning with `erased:`; never personal data such as a name or document number.",
   })
   applicantId: string
 

@@ -62,5 +62,7 @@ export class PredictionFilter {
   @Field(() => String, { nullable: true }) modelVersion?: string | null
   @Field(() => FloatRange, { nullable: true }) probability?: FloatRange | null
   @Field(() => DateTimeRange, { nullable: true }) createdAt?: DateTimeRange | null
+  @Field(() => Boolean, { nullable: true, description: 'Whether it is recorded what really happened with the loan.' })
+  hasOutcome?: boolean | null
   @Field(() => String, { nullable: true }) channel?: string | null
 }

@@ -33,9 +33,20 @@ export const ModelStageEnum = enumOf(
   'ModelStage',
   'Where a model version stands: the champion answers; a rejected one failed its checks and never serves.',
 )
+export const SummaryIntervalEnum = enumOf(
+  ['HOUR', 'DAY', 'WEEK', 'MONTH'],
+  'SummaryInterval',
+  'Length of a bucket, by the local clock. An hour that the clock shows twice is two buckets.',
+)
+export type SummaryInterval = keyof typeof SummaryIntervalEnum
 export const PredictionOrderEnum = enumOf(
   ['CREATED_AT_DESC', 'CREATED_AT_ASC', 'PROBABILITY_DESC', 'PROBABILITY_ASC'],
   'PredictionOrder',
   'Order of a list of predictions.',
+)
+export const WebhookDeliveryStateEnum = enumOf(
+  ['PENDING', 'DELIVERED', 'DEAD'],
+  'WebhookDeliveryState',
+  'How a delivery stands: PENDING is still tried, DEAD was given up.',
 )
 export type PredictionOrder = keyof typeof PredictionOrderEnum

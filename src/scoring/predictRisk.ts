@@ -3,7 +3,14 @@ import { uuidv7obj } from 'uuidv7'
 import type { Principal } from '../auth/principal.js'
 import { AppError, type Problem } from '../errors.js'
 import { checkFeatures, type FeatureValues, problemAt } from './features.js'
-import type { Application, IdempotencyKey, PredictionRecorder, Recorded, RowOutcome } from './prediction.js'
+import {
+  type Application,
+  ERASED_PREFIX,
+  type IdempotencyKey,
+  type PredictionRecorder,
+  type Recorded,
+  type RowOutcome,
+} from './prediction.js'
 import type { Release, Releases } from './release.js'
 
 export const MAX_BATCH_ROWS = 100
@@ -69,6 +76,8 @@ function checkedFeatures(
 ): FeatureValues {
   const problems: Problem[] = []
   if (!APPLICANT_ID.test(applicantId)) problems.push(problemAt(['applicantId'], 'must be 1 to 128 printable characters'))
+  // It would pass for one that was erased, and could not be erased itself.
+  if (applicantId.startsWith(ERASED_PREFIX)) problems.push(problemAt(['applicantId'], `must not begin with ${ERASED_PREFIX}`))
   if (channel !== undefined && !CHANNEL.test(channel)) {
     problems.push(problemAt(['channel'], 'must be 1 to 32 printable characters'))
   }

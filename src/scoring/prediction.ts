@@ -2,6 +2,9 @@ import type { Problem } from '../errors.js'
 import type { RiskBand } from './bands.js'
 import type { FeatureValues, RawFeatures } from './features.js'
 
+/** Begins what an erased prediction has in place of its applicant's reference; its own id follows. */
+export const ERASED_PREFIX = 'erased:'
+
 /** What a caller asks to be scored. */
 export interface Application {
   readonly applicantId: string
@@ -64,4 +67,15 @@ export interface HighRiskAlert {
   readonly cursor: string
   readonly prediction: Prediction
   readonly raisedAt: Date
+  readonly acknowledgedAt: Date | null
+  /** Id of the principal that acknowledged it first. */
+  readonly acknowledgedBy: string | null
+}
+
+/** What really happened with the loan, as last recorded. */
+export interface Outcome {
+  readonly defaulted: boolean
+  readonly observedAt: Date
+  /** Id of the principal that said so. */
+  readonly recordedBy: string
 }

@@ -9,6 +9,9 @@ import {
   Kind,
   type OperationDefinitionNode,
   OperationTypeNode,
+  TypeInfo,
+  visit,
+  visitWithTypeInfo,
 } from 'graphql'
 import { type CompiledQuery, compileQuery, isCompiledQuery } from 'graphql-jit'
 import { MAX_VARIABLE_ERRORS, NO_SUCH_OPERATION } from './documentRules.js'
@@ -40,7 +43,8 @@ export function createExecutor(schema: GraphQLSchema, prepared?: PreparedOperati
       return undefined
     }
     if (compiled.has(document)) return compiled.get(document)
-    const query = isWorthCompiling(document, operation) ? compileQuery(schema, document) : undefined
+    const isCompilable = isWorthCompiling(document, operation) && !replacesDefault(schema, document)
+    const query = isCompilable ? compileQuery(schema, document) : undefined
     const oldest = compiled.keys().next()
     if (compiled.size >= MAX_COMPILED_QUERIES && !oldest.done) compiled.delete(oldest.value)
     compiled.set(document, query && isCompiledQuery(query) ? query : undefined)
@@ -73,6 +77,22 @@ function isWorthCompiling(document: DocumentNode, operation: OperationDefinition
   const isSeveral = selections.length > 1 || selections[0]?.kind !== Kind.FIELD
   if (operation.operation === OperationTypeNode.MUTATION && isSeveral) return false
   return operations.length === 1 && writtenOutFields(document, operation) <= MAX_COMPILED_FIELDS
+}
+
+/**
+ * Whether a variable stands in an input field that has a default. Compiled code writes null there when the variable has no value, and
+ * lets an explicit null pass where the field is required. Arguments with a default, required or not, it takes as graphql-js does.
+ */
+function replacesDefault(schema: GraphQLSchema, document: DocumentNode): boolean {
+  const types = new TypeInfo(schema)
+  let found = false
+  const visitor = visitWithTypeInfo(types, {
+    ObjectField({ value }) {
+      found ||= value.kind === Kind.VARIABLE && types.getDefaultValue() !== undefined
+    },
+  })
+  visit(document, visitor)
+  return found
 }
 
 /** The compiler's errors are of a class of its own, without what Apollo needs of a GraphQLError. */

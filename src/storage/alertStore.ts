@@ -1,13 +1,29 @@
-import { and, eq, sql } from 'drizzle-orm'
+import { and, eq, isNotNull, type SQL, sql } from 'drizzle-orm'
+import { AppError } from '../errors.js'
 import type { HighRiskAlert } from '../scoring/prediction.js'
-import { badAlertCursor, decodeAlertCursor, encodeAlertCursor } from './alertCursor.js'
+import { badAlertCursor, encodeAlertCursor, expiredAlertCursor, type FeedPosition, parseAlertCursor } from './alertCursor.js'
+import {
+  type Acknowledgement,
+  type AlertFilter,
+  before as beforePosition,
+  behind,
+  cursorOf,
+  indexed,
+  refusalOf,
+  refusalOfGiven,
+  SETTLED,
+  selectAcknowledged,
+  selectAlerts,
+  toAlerts,
+  unindexed,
+} from './alertQuery.js'
 import type { Database } from './database.js'
-import { type FeedEpoch, feedEpochs } from './feedEpoch.js'
-import { predictionColumns, toPrediction } from './predictionRow.js'
+import { PLACE_OF_NOW } from './feedEpoch.js'
 import { alerts, predictions } from './tables.js'
 
-// Rows of the running cluster count only when no older transaction can still commit: else a reader would pass them by.
-const SETTLED = sql`(${alerts.epoch} < (select max(ordinal) from feed_epochs) or ${alerts.xid} < pg_snapshot_xmin(pg_current_snapshot()))`
+// Rows read for each row of a page: a filter that passes more of them by is answered with what to narrow.
+const READ_FACTOR = 50
+const NOT_REFUSED = sql<string | null>`null`
 
 export interface FeedQuery {
   /** Exclusive. */
@@ -17,10 +33,27 @@ export interface FeedQuery {
   readonly limit: number
 }
 
-/** Reads the durable feed of high-risk scores, in its order. */
+export interface AlertPageQuery {
+  readonly tenant: string
+  readonly filter: AlertFilter
+  /** Rows of the page, from its beginning, or from its end when `backward`. */
+  readonly size: number
+  readonly backward: boolean
+  /** Both exclusive. */
+  readonly after?: string | undefined
+  readonly before?: string | undefined
+}
+
+export interface AlertPage {
+  /** Oldest first. */
+  readonly entries: readonly HighRiskAlert[]
+  /** Whether alerts follow in the direction of reading, or may follow: those that match can be too far off to look for. */
+  readonly hasMore: boolean
+}
+
+/** The durable feed of high-risk scores, in its order. */
 export class AlertStore {
   readonly #database: Database
-  #epochs: readonly FeedEpoch[] = []
 
   constructor(database: Database) {
     this.#database = database
@@ -29,49 +62,63 @@ export class AlertStore {
   /** The cursor of now: whatever commits from here on comes after it. */
   async now(): Promise<string> {
     const rows = await this.#database.read(
-      ({ sql }) => sql<{ epoch: number; xid: string }[]>`
-        select max(ordinal) as epoch, pg_snapshot_xmin(pg_current_snapshot())::text as xid from feed_epochs`,
+      ({ sql }) => sql<(FeedPosition & { tag: string })[]>`
+        select epoch, tag, xid::text, seq::text from ${sql.unsafe(PLACE_OF_NOW)} now`,
     )
-    const { epoch, xid } = rows[0] as { epoch: number; xid: string }
-    return encodeAlertCursor({ epoch, xid, seq: '0' }, await this.#epochsWith(epoch))
+    const [now] = rows
+    if (!now) throw new Error('The alert feed has no epoch: the database has not been migrated.')
+    return encodeAlertCursor(now, [{ ordinal: now.epoch, tag: now.tag }])
   }
 
-  /** The alerts that follow a cursor, oldest first. BAD_CURSOR for one that is not of this feed. */
+  /**
+   * The alerts that follow a cursor, oldest first.
+   * @throws AppError BAD_CURSOR for one that is not of this feed, CURSOR_EXPIRED when alerts behind it have been removed
+   */
   async read({ after, tenant, limit }: FeedQuery): Promise<HighRiskAlert[]> {
-    const { epoch, xid, seq } = await this.#decode(after)
-    const rows = await this.#database.read(({ db }) =>
-      db
-        .select({
-          epoch: alerts.epoch,
-          xid: sql<string>`${alerts.xid}::text`,
-          seq: sql<string>`${alerts.seq}::text`,
-          raisedAt: alerts.raisedAt,
-          prediction: predictionColumns,
-        })
-        .from(alerts)
-        .innerJoin(predictions, and(eq(predictions.tenant, alerts.tenant), eq(predictions.id, alerts.predictionId)))
-        .where(
-          and(
-            tenant === undefined ? undefined : eq(alerts.tenant, tenant),
-            sql`(${alerts.epoch}, ${alerts.xid}, ${alerts.seq}) > (${epoch}::int, ${xid}::xid8, ${seq}::bigint)`,
-            SETTLED,
-          ),
-        )
-        .orderBy(alerts.epoch, alerts.xid, alerts.seq)
-        .limit(limit),
+    const position = parseAlertCursor(after)
+    const where = and(tenant === undefined ? undefined : eq(alerts.tenant, tenant), behind(position), SETTLED)
+    const refusal = refusalOf(position)
+    const rows = await this.#database.read(({ db }) => selectAlerts(db, { where, rows: limit, limit, refusal }))
+    await this.#refuse(rows, refusal)
+    const found = toAlerts(rows)
+    const last = rows.at(-1)
+    // Fewer than asked for means the end of the feed to a reader, which alerts without predictions must not feign.
+    if (!last || rows.length < limit || found.length === limit) return found
+    return [...found, ...(await this.read({ after: cursorOf(last), limit: limit - found.length, ...(tenant && { tenant }) }))]
+  }
+
+  /**
+   * One page of the feed.
+   * @throws AppError BAD_CURSOR, CURSOR_EXPIRED, or QUERY_TOO_BROAD when too many alerts would be passed by for it
+   */
+  async page({ tenant, filter, size, backward, after, before }: AlertPageQuery): Promise<AlertPage> {
+    const [from, to] = [after, before].map(cursor => (cursor === undefined ? undefined : parseAlertCursor(cursor)))
+    const where = and(eq(alerts.tenant, tenant), from && behind(from), to && beforePosition(to), SETTLED, indexed(filter))
+    const matching = and(isNotNull(predictions.id), unindexed(filter))
+    const refusal = [from, to].reduce(
+      (sum, given) => (given ? sql`coalesce(${sum}, ${refusalOfGiven(given)})` : sum),
+      NOT_REFUSED,
     )
-    const epochs = await this.#epochsWith(rows.at(-1)?.epoch ?? epoch)
-    return rows.map(({ prediction, raisedAt, ...position }) => ({
-      id: prediction.id,
-      cursor: encodeAlertCursor(position, epochs),
-      prediction: toPrediction(prediction),
-      raisedAt,
-    }))
+    const rows = READ_FACTOR * size
+    const found = await this.#database.read(({ db }) =>
+      selectAlerts(db, { where, rows, backward, matching, limit: size + 1, refusal }),
+    )
+    await this.#refuse(found, refusal)
+    const isCut = found.length <= size && (await this.#isLonger(where, rows))
+    if (isCut && found.length < size) throw tooBroad()
+    const page = toAlerts(found.slice(0, size))
+    return { entries: backward ? page.reverse() : page, hasMore: isCut || found.length > size }
+  }
+
+  /** The alert as it is acknowledged now: the first acknowledgement stays. Undefined where the tenant has none with this id. */
+  async acknowledge(acknowledgement: Acknowledgement): Promise<HighRiskAlert | undefined> {
+    const rows = await this.#database.write(({ db }) => selectAcknowledged(db, acknowledgement))
+    return toAlerts(rows)[0]
   }
 
   /** Whether something follows the cursor that cannot be delivered yet, because an older transaction is still open. */
   async isHeldBack(after: string): Promise<boolean> {
-    const { epoch, xid, seq } = await this.#decode(after)
+    const { epoch, xid, seq } = parseAlertCursor(after)
     const rows = await this.#database.read(
       ({ sql }) => sql<{ waiting: boolean }[]>`
         select exists (select from alerts where (epoch, xid, seq) > (${epoch}::int, ${xid}::xid8, ${seq}::bigint)) as waiting`,
@@ -91,29 +138,33 @@ export class AlertStore {
     return `pid ${session.pid} (${session.application || 'without a name'}) in database ${session.database}`
   }
 
-  /** @throws AppError BAD_CURSOR when the cursor is not of this feed, or ahead of it, as after a restore of an older backup */
+  /**
+   * Whether a client may go on from this cursor.
+   * @throws AppError BAD_CURSOR when it is not of this feed, or ahead of it, as after a restore of an older backup; CURSOR_EXPIRED
+   */
   async check(cursor: string): Promise<void> {
-    const { epoch, xid, seq } = await this.#decode(cursor)
-    const rows = await this.#database.read(
-      ({ sql }) => sql<{ ahead: boolean }[]>`
-        select case when ${epoch}::int = (select max(ordinal) from feed_epochs)
-          then ${xid}::xid8 > pg_snapshot_xmax(pg_current_snapshot())
-          else not exists (select from alerts where epoch = ${epoch}::int and (xid, seq) >= (${xid}::xid8, ${seq}::bigint))
-        end as ahead`,
+    await this.#refuse([], refusalOfGiven(parseAlertCursor(cursor)))
+  }
+
+  /** Asked with the rows, or after they were not there: alerts that are removed meanwhile are never a silent gap. */
+  async #refuse(rows: readonly { refusal: string | null }[], refusal: SQL<string | null>): Promise<void> {
+    const [first = { refusal: null }] =
+      rows.length > 0 ? rows : await this.#database.read(({ db }) => db.select({ refusal }).from(sql`(values (1)) one`))
+    if (first.refusal === 'CURSOR_EXPIRED') throw expiredAlertCursor()
+    if (first.refusal === 'BAD_CURSOR') throw badAlertCursor()
+  }
+
+  async #isLonger(where: SQL | undefined, rows: number): Promise<boolean> {
+    const beyond = await this.#database.read(({ db }) =>
+      db.select({ id: alerts.predictionId }).from(alerts).where(where).offset(rows).limit(1),
     )
-    if (rows[0]?.ahead) throw badAlertCursor()
+    return beyond.length > 0
   }
+}
 
-  async #decode(cursor: string) {
-    return decodeAlertCursor(cursor, await this.#epochsWith(Number.parseInt(cursor.slice(0, 4), 16)))
-  }
-
-  /** Epochs are only ever added: read again only for one that is not known yet. */
-  async #epochsWith(ordinal: number): Promise<readonly FeedEpoch[]> {
-    const newest = this.#epochs.at(-1)?.ordinal ?? 0
-    if (this.#epochs.length === 0 || ordinal > newest) {
-      this.#epochs = await this.#database.read(({ sql }) => feedEpochs(sql))
-    }
-    return this.#epochs
-  }
+function tooBroad(): AppError {
+  return new AppError(
+    'QUERY_TOO_BROAD',
+    'Too many alerts do not match the filter. Ask for a larger page, begin at a later cursor, or filter by acknowledged: false alone.',
+  )
 }

@@ -78,7 +78,7 @@ export class Database {
       this.#warn('the outcome of a write is unknown', code)
       return new AppError(
         'OUTCOME_UNKNOWN',
-        'The connection to the store broke before it confirmed. Retry with the same idempotency key, or ask predictionByKey.',
+        'The connection to the store broke before it confirmed. Send the same again: a score with its idempotency key, or ask predictionByKey.',
       )
     }
     if (isNotSent(error) || isOutcomeUnknown(error) || isTooSlow(error)) {

@@ -4,7 +4,7 @@ import type { HistoryFilter, HistoryOrder } from './historyQuery.js'
 
 const VALID = /^[0-9a-f]{8}\.([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12})\.([0-9.e-]{1,24})$/
 
-interface Position {
+export interface Position {
   readonly id: string
   readonly probability: number
 }

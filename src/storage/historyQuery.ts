@@ -16,6 +16,7 @@ export interface HistoryFilter {
   readonly modelVersion?: string | undefined
   readonly probability?: Range<number> | undefined
   readonly createdAt?: Range<Date> | undefined
+  readonly hasOutcome?: boolean | undefined
   readonly channel?: string | undefined
 }
 
@@ -35,4 +36,17 @@ export interface HistoryPage {
   readonly entries: readonly { readonly cursor: string; readonly prediction: Prediction }[]
   /** Whether rows follow in the direction of reading. */
   readonly hasMore: boolean
+}
+
+/** A part of one applicant's predictions, newest first. */
+export interface ApplicantQuery {
+  readonly applicantId: string
+  readonly size: number
+  readonly after?: string | undefined
+}
+
+/** How many rows a filter leaves; where they are too many to count, what the planner of Postgres makes of its statistics. */
+export interface HistoryTotal {
+  readonly count: number
+  readonly exact: boolean
 }

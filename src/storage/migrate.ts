@@ -4,6 +4,7 @@ import { drizzle } from 'drizzle-orm/postgres-js'
 import { migrate } from 'drizzle-orm/postgres-js/migrator'
 import postgres, { type Sql } from 'postgres'
 import { openFeedEpoch } from './feedEpoch.js'
+import { installJobQueue } from './jobQueue.js'
 import { ensurePartitions } from './partitions.js'
 import { postgresErrorCode } from './postgresErrors.js'
 import { DatabaseUnusableError } from './waitForDatabase.js'
@@ -21,7 +22,7 @@ export interface MigrateOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Brings the database up to date: migrations, partitions, the epoch of the alert feed. Safe to run from several gateways at once. */
+/** Brings the database up to date: migrations, partitions, the epoch of the alert feed, the job queue. Safe to run from several gateways at once. */
 export async function migrateDatabase(url: string, options: MigrateOptions = {}): Promise<void> {
   // One connection: an advisory lock belongs to it.
   const sql = postgres(url, {
@@ -35,6 +36,7 @@ export async function migrateDatabase(url: string, options: MigrateOptions = {})
     await migrate(drizzle(sql), { migrationsFolder: MIGRATIONS })
     await ensurePartitions(sql, new Date())
     await openFeedEpoch(sql)
+    await installJobQueue(sql)
   } catch (error) {
     if (postgresErrorCode(error) !== INSUFFICIENT_PRIVILEGE) throw error
     throw new DatabaseUnusableError(`its user may not create tables there (${INSUFFICIENT_PRIVILEGE}).`)

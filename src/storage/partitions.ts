@@ -34,6 +34,7 @@ export function firstIdOf(instant: Date): string {
   return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`
 }
 
-function startOfMonth(now: Date, offset: number): Date {
+/** Of UTC; `offset` months later. */
+export function startOfMonth(now: Date, offset: number): Date {
   return new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + offset, 1))
 }

@@ -2,11 +2,13 @@
 const NOT_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'CONNECT_TIMEOUT'])
 /**
  * The server said that it ended the statement, or would not take it: nothing was committed. Classes 28 and 3D: its login or database
- * is gone. 53 and 58: no disk, memory or connections left, or a failing disk. 57P0: it stops or starts. 25006: a standby.
+ * is gone. 53 and 58: no disk, memory or connections left, or a failing disk. 57P0: it stops or starts. 25006 and 55000: a standby.
  */
-const REFUSED = /^(28|3D|53|58|57P0|25006|40001)/
+const REFUSED = /^(28|3D|53|58|57P0|25006|55000|40001)/
 const BROKEN = new Set(['CONNECTION_CLOSED', 'CONNECTION_ENDED', 'CONNECTION_DESTROYED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT'])
 const DEADLOCK = '40P01'
+const MISSING_TABLE_OR_COLUMN = /^(42P01|42703)$/
+const LOCK_NOT_AVAILABLE = '55P03'
 const QUERY_CANCELLED = '57014'
 const NO_PARTITION = '23514'
 const NULL_VALUE = '23502'
@@ -37,6 +39,16 @@ export function isTooSlow(error: unknown): boolean {
 
 export function isDeadlock(error: unknown): boolean {
   return postgresErrorCode(error) === DEADLOCK
+}
+
+/** The tables are those of another version, or none. */
+export function isMissingTable(error: unknown): boolean {
+  return MISSING_TABLE_OR_COLUMN.test(postgresErrorCode(error))
+}
+
+/** A lock was not to be had within `lock_timeout`. */
+export function isLockTimeout(error: unknown): boolean {
+  return postgresErrorCode(error) === LOCK_NOT_AVAILABLE
 }
 
 export function isMissingPartition(error: unknown): boolean {

@@ -1,13 +1,14 @@
-import { and, eq, inArray, or } from 'drizzle-orm'
+import { and, eq, inArray, notExists, or, type SQL } from 'drizzle-orm'
 import { AppError } from '../errors.js'
 import { RISK_BANDS } from '../scoring/bands.js'
 import { Batcher } from '../scoring/batcher.js'
 import type { NewPrediction, Prediction, PredictionRecorder, Recorded } from '../scoring/prediction.js'
 import type { Connections, Database } from './database.js'
-import { HERE, openFeedEpoch } from './feedEpoch.js'
+import { EPOCH_HERE, openFeedEpoch } from './feedEpoch.js'
 import { ensurePartitions } from './partitions.js'
 import { isDataError, isDeadlock, isMissingEpoch, isMissingPartition } from './postgresErrors.js'
 import { predictionColumns, toPrediction } from './predictionRow.js'
+import { QUARTER } from './quarter.js'
 import { idempotencyKeys, predictions } from './tables.js'
 
 // A statement stays far below 100 ms: the alert feed cannot pass a transaction that is still open.
@@ -15,9 +16,6 @@ const MAX_ROWS_A_STATEMENT = 256
 // While one group waits for its commit the next may run; more only makes groups smaller.
 const STATEMENTS_AT_ONCE = 2
 const RETRIES = 3
-// Without one, as after a failover, the alert is refused for its missing epoch, and a new one is opened.
-const EPOCH_HERE = `select ordinal from (select ordinal, cluster from feed_epochs order by ordinal desc limit 1) last where cluster = ${HERE}`
-const QUARTER = `date_bin('15 minutes', created_at, timestamptz '2000-01-01 00:00Z')`
 
 /** Called once a group with what was newly stored, after its commit and before its callers are answered. Must not reject. */
 export type Committed = (stored: readonly Prediction[]) => Promise<void>
@@ -65,6 +63,7 @@ export class PredictionStore implements PredictionRecorder {
     // What is committed is answered as such, also when the first answers of its neighbours cannot be read.
     const repeated = group.filter(({ prediction }) => !stored.has(prediction.id))
     const earlier = await this.#findByKeys(repeated).catch((error: Error) => error)
+    if (!(earlier instanceof Error)) await this.#releaseKeys(repeated.filter(row => !earlier.has(keyOf(row))))
     return group.map(row => {
       if (stored.has(row.prediction.id)) return { prediction: row.prediction, replayed: false }
       return earlier instanceof Error ? earlier : replay(row, earlier)
@@ -98,17 +97,7 @@ export class PredictionStore implements PredictionRecorder {
           predictions,
           and(eq(predictions.tenant, idempotencyKeys.tenant), eq(predictions.id, idempotencyKeys.predictionId)),
         )
-        .where(
-          or(
-            ...byOwner(rows).map(([{ tenant, requestedBy }, keys]) =>
-              and(
-                eq(idempotencyKeys.tenant, tenant),
-                eq(idempotencyKeys.principal, requestedBy),
-                inArray(idempotencyKeys.key, keys),
-              ),
-            ),
-          ),
-        ),
+        .where(keysOf(rows)),
     )
     return new Map(
       found.map(({ key, digest, prediction }) => [
@@ -117,6 +106,26 @@ export class PredictionStore implements PredictionRecorder {
       ]),
     )
   }
+
+  /** Frees the keys whose prediction was removed from the store, as by an operator: a retry is then a new call. Never rejects. */
+  async #releaseKeys(rows: readonly NewPrediction[]): Promise<void> {
+    if (rows.length === 0) return
+    const predictionOfKey = and(eq(predictions.tenant, idempotencyKeys.tenant), eq(predictions.id, idempotencyKeys.predictionId))
+    await this.#options.database
+      .write(({ db }) => {
+        const stored = db.select({ id: predictions.id }).from(predictions).where(predictionOfKey)
+        return db.delete(idempotencyKeys).where(and(keysOf(rows), notExists(stored)))
+      })
+      .catch(() => {})
+  }
+}
+
+function keysOf(rows: readonly NewPrediction[]): SQL | undefined {
+  return or(
+    ...byOwner(rows).map(([{ tenant, requestedBy }, keys]) =>
+      and(eq(idempotencyKeys.tenant, tenant), eq(idempotencyKeys.principal, requestedBy), inArray(idempotencyKeys.key, keys)),
+    ),
+  )
 }
 
 /** One statement, not a transaction of several: a callback whose connection breaks half way would go on and commit on the next. */
@@ -140,7 +149,7 @@ function insertStatement(sql: Connections['sql'], rows: string): Promise<{ id: s
       returning id, tenant, model, model_version, probability, band, high_risk, created_at
     ), raised as (
       insert into alerts (prediction_id, tenant, epoch, xid, raised_at)
-      select id, tenant, (${sql.unsafe(EPOCH_HERE)}), pg_current_xact_id(), created_at from stored where high_risk
+      select id, tenant, ${sql.unsafe(EPOCH_HERE)}, pg_current_xact_id(), created_at from stored where high_risk
     ), counted as (
       insert into risk_deltas (tenant, model, model_version, quarter, band, predictions, probability_sum, high_risk, outcomes, defaults)
       select tenant, model, model_version, ${sql.unsafe(QUARTER)}, band, count(*), sum(probability), count(*) filter (where high_risk), 0, 0
@@ -172,13 +181,17 @@ function replay(
   { prediction, idempotency }: NewPrediction,
   earlier: ReadonlyMap<string, { prediction: Prediction; digest: string }>,
 ): Recorded | AppError {
-  const first = earlier.get(scopedKey(prediction.tenant, prediction.requestedBy, idempotency?.key ?? ''))
-  if (!first) return new AppError('SERVICE_UNAVAILABLE', 'The first answer for this idempotency key is not there yet. Try again.')
+  const first = earlier.get(keyOf({ prediction, idempotency }))
+  if (!first) return new AppError('SERVICE_UNAVAILABLE', 'The first answer for this idempotency key is not there. Try again.')
   if (first.digest === idempotency?.digest) return { prediction: first.prediction, replayed: true }
   const message = 'This idempotency key was used for another input. Use a new key for each application.'
   return new AppError('IDEMPOTENCY_KEY_REUSED', message, {
     problems: [{ code: 'IDEMPOTENCY_KEY_REUSED', message, path: ['idempotencyKey'] }],
   })
+}
+
+function keyOf({ prediction, idempotency }: Pick<NewPrediction, 'prediction' | 'idempotency'>): string {
+  return scopedKey(prediction.tenant, prediction.requestedBy, idempotency?.key ?? '')
 }
 
 function byOwner(rows: readonly NewPrediction[]): [Prediction, string[]][] {

@@ -73,8 +73,11 @@ export const idempotencyKeys = pgTable(
   },
   table => [
     primaryKey({ columns: [table.tenant, table.principal, table.key] }),
-    // For the retention, which goes by time: rows come in its order, and writing costs next to nothing.
-    index('idempotency_keys_by_time').using('brin', table.createdAt),
+    // For retention and erasure, which go by time: rows come in its order, and writing costs next to nothing. Several ranges for each
+    // block range, as new rows fill the room of removed ones; summarised at once, as what is not would be read in full.
+    index('idempotency_keys_by_time')
+      .using('brin', table.createdAt.op('timestamptz_minmax_multi_ops'))
+      .with({ autosummarize: 'on' }),
   ],
 )
 
@@ -131,10 +134,19 @@ const statistics = {
 /** What each write adds to the statistics, until it is folded into `risk_rollups`: writers never wait for each other's counts. */
 export const riskDeltas = pgTable('risk_deltas', statistics)
 
-/** The statistics behind `riskSummary`: rollups and the deltas that are left are always the whole truth. */
-export const riskRollups = pgTable('risk_rollups', statistics, table => [
-  primaryKey({ columns: [table.tenant, table.quarter, table.model, table.modelVersion, table.band] }),
-])
+/**
+ * The statistics behind `riskSummary`: rollups and the deltas that are left are always the whole truth. Everything is there three
+ * times, by quarter of an hour, by hour and by day of UTC, so that a long range is read in few rows.
+ */
+export const riskRollups = pgTable(
+  'risk_rollups',
+  {
+    ...statistics,
+    /** How long the time is that begins with the quarter: 15, 60 or 1,440. */
+    minutes: smallint().notNull(),
+  },
+  table => [primaryKey({ columns: [table.tenant, table.minutes, table.quarter, table.model, table.modelVersion, table.band] })],
+)
 
 /** Who did what to what. Only ever added to. */
 export const auditEntries = pgTable('audit_entries', {
@@ -194,6 +206,8 @@ export const webhookDeliveries = pgTable(
   table => [
     uniqueIndex('webhook_deliveries_once').on(table.webhookId, table.alertId),
     index('webhook_deliveries_newest').on(table.webhookId, table.id),
+    index('webhook_deliveries_by_state').on(table.webhookId, table.state, table.id),
+    index('webhook_deliveries_last').on(table.webhookId, table.state, table.lastAttemptAt),
     index('webhook_deliveries_unqueued').on(table.id).where(sql`queued_at is null`),
   ],
 )

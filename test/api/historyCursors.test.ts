@@ -52,6 +52,7 @@ describe('what history refuses', () => {
     ['a filter by probability', { filter: { probability: { from: 0 } } }],
     ['a filter by time', { filter: { createdAt: { from: '2020-01-01T00:00:00Z' } } }],
     ['a filter by channel', { filter: { channel: 'web' } }],
+    ['a filter by outcome', { filter: { hasOutcome: false } }],
   ])('a cursor of no filter in a list with %s, and the other way round', async (_name, variables) => {
     const plain = await cursorOf({})
     await expectRefused({ ...variables, after: plain }, 'BAD_CURSOR')

@@ -46,6 +46,16 @@ describe('filters of history', () => {
   it('by no high risk', () => expectFound({ highRisk: false }, ({ highRisk }) => !highRisk))
   it('by channel, to the letter', () => expectFound({ channel: 'web' }, ({ channel }) => channel === 'web'))
 
+  it('by whether an outcome is recorded, also that there was no default', async () => {
+    const observed = new Map(rows.slice(0, 30).map(({ id }, i) => [id, i % 2 === 0]))
+    for (const [id, defaulted] of observed) {
+      await gateway.database.sql`update predictions set defaulted = ${defaulted} where id = ${id}`
+    }
+    await expectFound({ hasOutcome: true }, ({ id }) => observed.has(id))
+    await expectFound({ hasOutcome: false }, ({ id }) => !observed.has(id))
+    await expectFound({ hasOutcome: true, highRisk: true }, ({ id, highRisk }) => observed.has(id) && highRisk)
+  })
+
   it('by several conditions, all of which hold', () =>
     expectFound(
       { highRisk: true, channel: 'Web', probability: { from: 0.4, to: 0.9 } },

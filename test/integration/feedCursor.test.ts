@@ -78,6 +78,19 @@ describe('a cursor of the alert feed', () => {
     expect(await database.sql`select epoch from alerts order by epoch`).toEqual([{ epoch: 1 }, { epoch: 2 }])
   })
 
+  it('names no transaction that a crash of the server could take back', async () => {
+    await using database = await createTestDatabase()
+    await using stores = await openStores(database.url)
+    const empty = await stores.alerts.now()
+    await database.sql`select pg_current_xact_id()`
+    expect(await stores.alerts.now()).toBe(empty)
+    const { prediction } = await stores.predictions.record(newPrediction())
+    const [alert] = await stores.alerts.read({ after: empty, limit: 9 })
+    expect(alert?.id).toBe(prediction.id)
+    for (let i = 0; i < 3; i++) await database.sql`select pg_current_xact_id()`
+    expect(await stores.alerts.now()).toBe(alert?.cursor)
+  })
+
   it('resumes where the alert was, for each alert', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)

@@ -111,6 +111,21 @@ describe('partitions', () => {
     ).toEqual([{ rows: 0 }])
   })
 
+  it('are made two months ahead whenever it is looked after, beside an open reader of the history', async () => {
+    await using database = await createTestDatabase()
+    await using stores = await openStores(database.url)
+    const reader = await database.sql.reserve()
+    await reader`begin`
+    await reader`select count(*) from predictions`
+    for (const month of ['2031-04', '2031-05']) {
+      await stores.database.write(({ sql }) => ensurePartitions(sql, new Date(`${month}-20`)))
+    }
+    await reader`commit`
+    reader.release()
+    const made = (await partitions(database)).filter(name => name.startsWith('predictions_2031'))
+    expect(made).toEqual(['03', '04', '05', '06', '07'].map(month => `predictions_2031_${month}`))
+  })
+
   it.each(['2001-02-03T04:05:06.789Z', '2049-12-31T23:59:59.999Z'])('are created for a row of %s', async instant => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)

@@ -1,20 +1,24 @@
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { RedisHints } from '../../src/alerts/redisHints.js'
 import {
   AlertCursorDocument,
   ApplicantHistoryDocument,
+  EraseApplicantDocument,
   HighRiskScoredDocument,
   PredictRiskDocument,
 } from '../api/generated/operations.js'
+import { metric } from '../api/metrics.js'
 import { HIGH_RISK, LOW_RISK } from '../support/applicants.js'
 import type { GraphqlClient } from '../support/client.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
-import { present } from '../support/process.js'
+import { present, until } from '../support/process.js'
 import { freePort, REDIS_SERVER, startRedis, type TestRedis } from '../support/redis.js'
 import { subscribe } from '../support/subscription.js'
 
 const MONITOR = { roles: ['MONITOR'] } as const
 const SCORER = { roles: ['SCORER'], subject: 'web-shop' } as const
+const ADMIN = { roles: ['ADMIN'] } as const
 const ANALYST = { roles: ['ANALYST'] } as const
 
 async function score(client: GraphqlClient, applicantId: string, features = HIGH_RISK) {
@@ -28,6 +32,28 @@ async function latest(client: GraphqlClient, id: string) {
   const { applicant } = await client.data(ApplicantHistoryDocument, { id })
   return applicant?.latestPrediction
 }
+
+describe('two gateways on one Postgres without Redis', () => {
+  it('bring each alert to a subscriber of the other one within a second, and measure how long it took', async () => {
+    await using first = await startGateway()
+    await using second = await startGateway({}, first.database)
+    const monitor = await second.as(MONITOR)
+    const { alertCursor } = await monitor.data(AlertCursorDocument, {})
+    await using alerts = subscribe(monitor, HighRiskScoredDocument, { after: alertCursor })
+    await expect.poll(() => metric(second, 'riskgate_alert_subscribers')).toBe(1)
+    const scorer = await first.as(SCORER)
+    const delays: number[] = []
+    for (let i = 0; i < 5; i++) {
+      const scored = await score(scorer, `alone-${i}`)
+      const committedAt = performance.now()
+      expect((await alerts.next()).highRiskScored.id).toBe(scored.id)
+      delays.push(performance.now() - committedAt)
+    }
+    expect(Math.max(...delays)).toBeLessThan(1_000)
+    expect(await metric(second, 'riskgate_alert_delay_seconds_count')).toBeGreaterThanOrEqual(4)
+    expect(await metric(second, 'riskgate_alert_delay_seconds_sum')).toBeLessThan(5)
+  })
+})
 
 describe.skipIf(!REDIS_SERVER)('two gateways on one Postgres and one Redis', () => {
   let redis: TestRedis
@@ -46,6 +72,16 @@ describe.skipIf(!REDIS_SERVER)('two gateways on one Postgres and one Redis', () 
     await redis[Symbol.asyncDispose]()
   })
 
+  /** Waits for both to find what stands in Redis alone. */
+  async function bothBelieveRedis() {
+    const { id } = await score(await first.as(SCORER), 'ghost')
+    await first.database.sql`delete from predictions where id = ${id}`
+    for (const gateway of [first, second]) {
+      const analyst = await gateway.as(ANALYST)
+      await until(async () => (await latest(analyst, 'ghost')) !== undefined)
+    }
+  }
+
   it('raise the alert of a score on the first for a subscriber of the second', async () => {
     await using alerts = subscribe(await second.as(MONITOR), HighRiskScoredDocument, {
       after: (await (await second.as(MONITOR)).data(AlertCursorDocument, {})).alertCursor,
@@ -53,6 +89,22 @@ describe.skipIf(!REDIS_SERVER)('two gateways on one Postgres and one Redis', () 
     const scored = await score(await first.as(SCORER), 'seen-elsewhere')
     const { highRiskScored } = await alerts.next()
     expect(highRiskScored.prediction).toEqual(scored)
+  })
+
+  it('hint again for what was committed while a hint was on its way', async () => {
+    const [publisher, watcher] = [new Redis(redis.url), new Redis(redis.url)]
+    let hinted = 0
+    watcher.on('message', () => hinted++)
+    await watcher.subscribe('riskgate:alerts')
+    const hints = new RedisHints(publisher, new Redis(redis.url, { lazyConnect: true }))
+    for (let i = 0; i < 5; i++) hints.publish()
+    await expect.poll(() => hinted).toBe(2)
+    await publisher.ping()
+    expect(hinted).toBe(2)
+    hints.publish()
+    await expect.poll(() => hinted).toBe(3)
+    publisher.disconnect()
+    watcher.disconnect()
   })
 
   it('wake the other one by a hint, not by its poll alone', async () => {
@@ -163,6 +215,36 @@ describe.skipIf(!REDIS_SERVER)('two gateways on one Postgres and one Redis', () 
     } finally {
       process.kill(redis.pid, 'SIGCONT')
     }
+  })
+
+  it('show whoever may write its own write at once, whichever replica it asks, with an old value in Redis', async () => {
+    const admins = [await first.as(ADMIN), await second.as(ADMIN)]
+    await bothBelieveRedis()
+    await score(present(admins[0]), 'own', LOW_RISK)
+    const client = new Redis(redis.url)
+    const keys = await client.keys('riskgate:latest:*')
+    const old = new Map(await Promise.all(keys.map(async key => [key, (await client.get(key)) ?? ''] as const)))
+    const scored = await score(present(admins[0]), 'own')
+    // What a Redis that thaws or restarts may hold.
+    await client.mset(old)
+    client.disconnect()
+    for (const admin of admins) expect((await latest(admin, 'own'))?.id).toBe(scored.id)
+  })
+
+  it('forget an erased applicant together, also when Redis is frozen at that moment', async () => {
+    const [scorer, admin] = [await first.as(SCORER), await first.as(ADMIN)]
+    const analysts = [await first.as(ANALYST), await second.as(ANALYST)]
+    await score(scorer, 'erased')
+    for (const analyst of analysts) expect(await latest(analyst, 'erased')).toBeTruthy()
+    process.kill(redis.pid, 'SIGSTOP')
+    try {
+      await admin.data(EraseApplicantDocument, { applicantId: 'erased' })
+      for (const analyst of analysts) expect(await latest(analyst, 'erased')).toBeUndefined()
+    } finally {
+      process.kill(redis.pid, 'SIGCONT')
+    }
+    await bothBelieveRedis()
+    for (const analyst of analysts) expect(await latest(analyst, 'erased')).toBeUndefined()
   })
 
   it('start and serve while Redis is away', async () => {

@@ -8,10 +8,10 @@ export interface TestDatabase extends AsyncDisposable {
 }
 
 /** An empty database of its own on the server of this test run. */
-export async function createTestDatabase(serverUrl = inject('postgresUrl')): Promise<TestDatabase> {
+export async function createTestDatabase(serverUrl = inject('postgresUrl'), template = 'template1'): Promise<TestDatabase> {
   const name = `test_${randomBytes(6).toString('hex')}`
   const server = postgres(serverUrl, { max: 1, onnotice: () => {} })
-  await server.unsafe(`create database ${name}`)
+  await server.unsafe(`create database ${name} template ${template}`)
   const url = new URL(serverUrl)
   url.pathname = `/${name}`
   const sql = postgres(url.href, { max: 2, onnotice: () => {} })

@@ -1,4 +1,15 @@
-import { GraphQLBoolean, GraphQLInt, GraphQLObjectType, GraphQLSchema, parse } from 'graphql'
+import {
+  GraphQLBoolean,
+  GraphQLInputObjectType,
+  GraphQLInt,
+  GraphQLList,
+  GraphQLNonNull,
+  GraphQLObjectType,
+  GraphQLSchema,
+  GraphQLString,
+  parse,
+  validate,
+} from 'graphql'
 import { describe, expect, it } from 'vitest'
 import { createExecutor } from '../../src/server/executor.js'
 import { writtenOutFields } from '../../src/server/operationSize.js'
@@ -15,6 +26,23 @@ const Node: GraphQLObjectType = new GraphQLObjectType({
 })
 const TINY = new GraphQLSchema({
   query: new GraphQLObjectType({ name: 'Query', fields: { isCompiled, node: { type: Node, resolve: () => ({}) } } }),
+})
+
+const requiredCount = { type: new GraphQLNonNull(GraphQLInt), defaultValue: 7 }
+const count = { type: GraphQLInt, defaultValue: 8 }
+const Range = new GraphQLInputObjectType({ name: 'Range', fields: { requiredCount, count, name: { type: GraphQLString } } })
+const echo = { args: { requiredCount, count }, resolve: (_parent: unknown, args: object) => JSON.stringify(args) }
+/** Answers with its arguments. */
+const DEFAULTS = new GraphQLSchema({
+  query: new GraphQLObjectType({
+    name: 'Query',
+    fields: {
+      echo: { type: GraphQLString, ...echo },
+      required: { type: new GraphQLNonNull(GraphQLString), ...echo },
+      range: { type: GraphQLString, args: { range: { type: Range } }, resolve: echo.resolve },
+      ranges: { type: GraphQLString, args: { ranges: { type: new GraphQLList(Range) } }, resolve: echo.resolve },
+    },
+  }),
 })
 
 describe('the compiler', () => {
@@ -76,5 +104,54 @@ describe('the compiler', () => {
     expect(sizeOf('{ node { ...F } other: node { ...F } } fragment F on Node { isCompiled child { isCompiled } }')).toBe(8)
     expect(sizeOf(nested(3))).toBe(2 + (2 + 4 + 8) + 8)
     expect(sizeOf(nested(40))).toBeGreaterThan(2 ** 41)
+  })
+})
+
+describe('an argument or input field that has a default', () => {
+  const fields = [
+    'echo',
+    'required',
+    'echo(requiredCount: 1)',
+    'echo(requiredCount: $v)',
+    'echo(count: $v)',
+    'required(requiredCount: $v, count: $v)',
+    'a: echo(requiredCount: $v) b: required(count: $v) c: echo',
+    'range(range: { name: "a" })',
+    'range(range: { requiredCount: $v })',
+    'range(range: { count: $v })',
+    'ranges(ranges: [{ count: $v }, { requiredCount: $v, name: "a" }])',
+    'ranges(ranges: { requiredCount: $v })',
+    '...F',
+  ]
+  const declarations = ['$v: Int', '$v: Int!', '$v: Int = 3', '$v: Int! = 3']
+  const cases = fields.flatMap(field => (/\$v|F/.test(field) ? declarations : ['$v: Int = 1']).map(declared => [field, declared]))
+
+  it.each(cases)('answers alike plain and compiled: %s with %s', async (field, declared) => {
+    const fragment = field === '...F' ? 'fragment F on Query { range(range: { requiredCount: $v }) echo(requiredCount: $v) }' : ''
+    const source = `query Q(${declared}) { __typename @skip(if: false) use: echo(count: $v) ${field} } ${fragment}`
+    const document = parse(source)
+    if (validate(DEFAULTS, document).length > 0) throw new Error('The case is not valid.')
+    for (const variables of [{}, { v: null }, { v: 5 }]) {
+      const execute = createExecutor(DEFAULTS)
+      const given = { document, operation: document.definitions[0], operationName: 'Q', request: { variables }, context: {} }
+      const answers = []
+      for (let use = 0; use < 3; use++) {
+        const { data, errors } = await execute(given as unknown as Parameters<typeof execute>[0])
+        answers.push(JSON.stringify({ data, errors: errors?.map(({ message, path }) => [message, path]) }))
+      }
+      expect(new Set(answers).size, answers.join('\n')).toBe(1)
+    }
+  })
+
+  it('is met by compiled code where only arguments have one', async () => {
+    const prepared: string[] = []
+    const add = (text: string) => prepared.push(text)
+    const execute = createExecutor(DEFAULTS, { add } as unknown as Parameters<typeof createExecutor>[1])
+    for (const query of ['query Q($v: Int) { echo(requiredCount: $v) }', 'query Q($v: Int) { range(range: { count: $v }) }']) {
+      const document = parse(query)
+      const given = { document, operation: document.definitions[0], request: { query, variables: {} }, context: {} }
+      for (let use = 0; use < 2; use++) await execute(given as unknown as Parameters<typeof execute>[0])
+    }
+    expect(prepared).toEqual(['query Q($v: Int) { echo(requiredCount: $v) }'])
   })
 })

@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { AlertFeed, type FeedRequest } from '../../src/alerts/feed.js'
 import { LocalHints } from '../../src/alerts/hints.js'
+import { AppError } from '../../src/errors.js'
 import type { HighRiskAlert } from '../../src/scoring/prediction.js'
 import { randomFrom } from './support/domain.js'
 import { cursorAt, MemoryAlertLog } from './support/memoryAlertLog.js'
@@ -177,6 +178,22 @@ describe('the alert feed', () => {
     return { isHeld, letGo: () => letGo() }
   }
 
+  /** Holds the next read of the reader until the returned function is called. */
+  function holdReader(): { isHeld: Promise<void>; letGo: () => void } {
+    let letGo = () => {}
+    const isHeld = new Promise<void>(held => {
+      log.beforeAnswer = ({ tenant }) => {
+        if (tenant !== undefined) return
+        log.beforeAnswer = () => {}
+        held()
+        return new Promise<void>(resolve => {
+          letGo = resolve
+        })
+      }
+    })
+    return { isHeld, letGo: () => letGo() }
+  }
+
   it('ends when the subscriber goes while the log is read for it', async () => {
     const { isHeld, letGo } = holdRead()
     const subscription = await subscribe()
@@ -202,6 +219,103 @@ describe('the alert feed', () => {
     expect(await Promise.all([...waiting, reading])).toEqual([DONE, DONE, DONE])
     expect(feed.subscribers).toBe(0)
     expect(await (await subscribe({ after: cursorAt(0) })).next()).toEqual(DONE)
+  })
+
+  it('gives nothing from behind what it has not read, when it stops while a subscriber catches up', async () => {
+    const other = await subscribe({ tenant: 'other' })
+    let heard = other.next()
+    await live(1)
+    /** The reader has passed on everything that was there. */
+    const caughtUp = async () => {
+      append(1, 'other')
+      await heard
+      heard = other.next()
+    }
+    const written = append(1)
+    let pages = 0
+    log.beforeAnswer = async ({ tenant }) => {
+      if (tenant !== 'default') return
+      pages++
+      // Between the end of the log and the opening of the mailbox lies more than one page.
+      if (pages === 1) {
+        written.push(...append(1_200))
+        await caughtUp()
+      }
+      // With that half read, and the latest in the mailbox, it stops.
+      if (pages === 3) {
+        written.push(...append(3))
+        await caughtUp()
+        void feed.stop()
+      }
+    }
+    const got = await take(await subscribe({ after: cursorAt(0) }), 2_000)
+    expect(got.length).toBeGreaterThan(500)
+    expect(got).toEqual(written.slice(0, got.length))
+    expect(await heard).toEqual(DONE)
+  })
+
+  it('begins anew when its own place has expired: each subscriber goes on from where it is', async () => {
+    const [first] = append(1)
+    const subscription = await subscribe({ after: cursorAt(0) })
+    expect(await take(subscription, 1)).toEqual([first])
+    const next = subscription.next()
+    await live(1)
+    // The reader is away for longer than the retention.
+    const { letGo, isHeld } = holdReader()
+    append(40, 'other')
+    await isHeld
+    log.expire(20)
+    letGo()
+    await expect(next).rejects.toMatchObject({ code: 'CURSOR_EXPIRED' })
+    expect(failures).toMatchObject([{ code: 'CURSOR_EXPIRED' }])
+    expect(feed.subscribers).toBe(0)
+    const again = await subscribe({ after: cursorAt(30) })
+    const last = again.next()
+    await live(1)
+    const [cursor] = append(1)
+    expect((await last).value?.cursor).toBe(cursor)
+    expect(failures).toHaveLength(1)
+  })
+
+  it('tells no subscriber that has heard nothing for long that its cursor has expired', async () => {
+    const busy = await subscribe({ tenant: 'other' })
+    const heard = busy.next()
+    await live(1)
+    const old = cursorAt(0)
+    append(40, 'other')
+    await heard
+    const quiet = await subscribe({ after: old })
+    const next = quiet.next()
+    await live(2)
+    log.expire(30)
+    // The mailbox ends without having held anything.
+    const { letGo, isHeld } = holdReader()
+    hints.publish()
+    await isHeld
+    log.beforeAnswer = ({ tenant }) => {
+      if (tenant !== undefined) return
+      log.beforeAnswer = () => {}
+      throw new AppError('CURSOR_EXPIRED', 'As if the reader had been away.')
+    }
+    letGo()
+    await vi.waitFor(() => expect(failures).toHaveLength(1), { interval: 1 })
+    const [cursor] = append(1)
+    expect((await next).value?.cursor).toBe(cursor)
+  })
+
+  it('counts the wait of each alert that is held back, not that something is always new', async () => {
+    const subscription = await subscribe()
+    const reading = take(subscription, 40)
+    await live(1)
+    log.isHeldBack = async () => true
+    const waits: number[] = []
+    for (let i = 0; i < 40; i++) {
+      append(1)
+      await new Promise(resolve => setTimeout(resolve, 15))
+      waits.push(feed.heldBackSeconds)
+    }
+    await reading
+    expect(Math.max(...waits)).toBeLessThan(0.4)
   })
 
   it('may be stopped twice, and reads no more afterwards', async () => {

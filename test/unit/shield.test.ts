@@ -17,20 +17,38 @@ import { createGatewaySchema, type GatewaySchema, STORED } from './support/gatew
 
 /** These hold only what the field that leads to them already allowed. */
 const HOLD_WHAT_PARENTS_ALLOWED = [
+  'AcknowledgeAlertPayload',
   'BandCutoff',
+  'BandShare',
+  'DeleteWebhookPayload',
+  'EraseApplicantPayload',
   'FeatureContract',
   'FeatureValue',
   'HighRiskAlert',
+  'HighRiskAlertConnection',
+  'HighRiskAlertEdge',
   'Model',
   'ModelMetric',
+  'Outcome',
   'PageInfo',
   'PredictRiskBatchPayload',
   'PredictRiskBatchResult',
   'PredictRiskPayload',
   'PredictionConnection',
   'PredictionEdge',
+  'RecordOutcomePayload',
+  'RecordOutcomesPayload',
+  'RecordOutcomesResult',
+  'RedeliverWebhookPayload',
+  'RiskBucket',
+  'RiskSummary',
+  'Total',
   'UserError',
   'Viewer',
+  'Webhook',
+  'WebhookDelivery',
+  'WebhookSecretPayload',
+  'WebhookStatus',
 ]
 
 const ROOTS = ['Query', 'Mutation', 'Subscription'] as const
@@ -42,7 +60,9 @@ function objectTypes(schema: GraphQLSchema): GraphQLObjectType[] {
 }
 
 const INPUT = '{ applicantId: "a-1", features: { consumerCredit: $features } }'
+const OUTCOME = `{ predictionId: "${STORED.id}", defaulted: true, observedAt: "2026-05-05T00:00:00Z" }`
 const everyone: Role[] = [...ROLES]
+const RECORDERS: Role[] = ['SCORER', 'ANALYST', 'ADMIN']
 
 /** The role table of the API contract, for what there is: an operation, the place of the guarded field, and who may. */
 const TABLE: [what: string, operation: string, path: (string | number)[], allowed: Role[]][] = [
@@ -59,6 +79,7 @@ const TABLE: [what: string, operation: string, path: (string | number)[], allowe
     ['predictRiskBatch'],
     ['SCORER', 'ADMIN'],
   ],
+  ['eraseApplicant', 'mutation { eraseApplicant(input: { applicantId: "a-1" }) { erased } }', ['eraseApplicant'], ['ADMIN']],
   ['prediction', `{ prediction(id: "${STORED.id}") { id } }`, ['prediction'], ['SCORER', 'ANALYST', 'ADMIN']],
   ['predictionByKey', '{ predictionByKey(idempotencyKey: "k") { id } }', ['predictionByKey'], ['SCORER', 'ANALYST', 'ADMIN']],
   ['predictions', '{ predictions { nodes { id } } }', ['predictions'], ['SCORER', 'ANALYST', 'ADMIN']],
@@ -69,6 +90,26 @@ const TABLE: [what: string, operation: string, path: (string | number)[], allowe
     ['prediction', 'features'],
     ['ANALYST', 'ADMIN'],
   ],
+  ['alerts', '{ alerts { nodes { id } } }', ['alerts'], ['MONITOR', 'ANALYST', 'ADMIN']],
+  [
+    'acknowledgeAlert',
+    `mutation { acknowledgeAlert(input: { alertId: "${STORED.id}" }) { alert { id } } }`,
+    ['acknowledgeAlert'],
+    ['MONITOR', 'ADMIN'],
+  ],
+  ['recordOutcome', `mutation { recordOutcome(input: ${OUTCOME}) { prediction { id } } }`, ['recordOutcome'], RECORDERS],
+  [
+    'recordOutcomes',
+    `mutation { recordOutcomes(input: { items: [${OUTCOME}] }) { results { index } } }`,
+    ['recordOutcomes'],
+    RECORDERS,
+  ],
+  [
+    'riskSummary',
+    '{ riskSummary(from: "2026-11-20T00:00:00Z", to: "2026-11-21T00:00:00Z") { total } }',
+    ['riskSummary'],
+    ['ANALYST', 'MODEL_MANAGER', 'ADMIN'],
+  ],
   ['alertCursor', '{ alertCursor }', ['alertCursor'], ['MONITOR', 'ANALYST', 'ADMIN']],
   ['models', '{ models { name contract { name } versions { bands { from } } } }', ['models'], everyone],
   ['model', '{ model(name: "consumer-credit") { name } }', ['model'], everyone],
@@ -77,6 +118,31 @@ const TABLE: [what: string, operation: string, path: (string | number)[], allowe
     '{ models { champion { version metrics { name } } } }',
     ['models', 0, 'champion', 'metrics'],
     ['ANALYST', 'MODEL_MANAGER', 'ADMIN'],
+  ],
+  ['webhooks', '{ webhooks { id url } }', ['webhooks'], ['ADMIN']],
+  [
+    'createWebhook',
+    'mutation { createWebhook(input: { url: "https://example.com/alerts" }) { secret } }',
+    ['createWebhook'],
+    ['ADMIN'],
+  ],
+  [
+    'rotateWebhookSecret',
+    `mutation { rotateWebhookSecret(input: { webhookId: "${STORED.id}" }) { secret } }`,
+    ['rotateWebhookSecret'],
+    ['ADMIN'],
+  ],
+  [
+    'deleteWebhook',
+    `mutation { deleteWebhook(input: { webhookId: "${STORED.id}" }) { webhookId } }`,
+    ['deleteWebhook'],
+    ['ADMIN'],
+  ],
+  [
+    'redeliverWebhook',
+    `mutation { redeliverWebhook(input: { deliveryId: "${STORED.id}" }) { delivery { id } } }`,
+    ['redeliverWebhook'],
+    ['ADMIN'],
   ],
 ]
 

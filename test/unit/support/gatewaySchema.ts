@@ -5,15 +5,21 @@ import { LocalHints } from '../../../src/alerts/hints.js'
 import { permissionsOf } from '../../../src/auth/permissions.js'
 import type { Principal, Role } from '../../../src/auth/principal.js'
 import { applyPermissions } from '../../../src/auth/shield.js'
+import { type NewOutcome, RecordOutcomes } from '../../../src/monitoring/outcomes.js'
+import { RiskSummaries } from '../../../src/monitoring/riskSummary.js'
 import { loadModelFolder } from '../../../src/releases/modelFolder.js'
 import type { ModelRegistry } from '../../../src/releases/modelRegistry.js'
 import type { AlertContext } from '../../../src/resolvers/alertResolver.js'
 import { createLoaders } from '../../../src/resolvers/loaders.js'
 import { createResolvers, RESOLVERS } from '../../../src/resolvers/resolvers.js'
 import { buildApiSchema } from '../../../src/schema/build.js'
-import type { Prediction } from '../../../src/scoring/prediction.js'
+import type { Outcome, Prediction } from '../../../src/scoring/prediction.js'
 import { PredictRisk } from '../../../src/scoring/predictRisk.js'
+import type { AlertStore } from '../../../src/storage/alertStore.js'
+import type { Erasure, ErasureStore } from '../../../src/storage/erasureStore.js'
 import type { HistoryStore } from '../../../src/storage/historyStore.js'
+import type { OutcomeStore } from '../../../src/storage/outcomeStore.js'
+import type { WebhookStore } from '../../../src/storage/webhookStore.js'
 import { MemoryAlertLog } from './memoryAlertLog.js'
 import { MemoryRecorder } from './memoryRecorder.js'
 
@@ -52,9 +58,82 @@ class MemoryHistory {
   featuresOf(_tenant: string, ids: readonly string[]) {
     return this.#answer(['featuresOf', ids], new Map([[STORED.id, { amount: 650, home: 'owner' }]]))
   }
+  erase(erasure: Erasure) {
+    return this.#answer(['erase', erasure], { count: 0, complete: true })
+  }
   page(_visibility: unknown, query: unknown) {
     return this.#answer(['page', query], { entries: [{ cursor: 'c-1', prediction: STORED }], hasMore: false })
   }
+  pagesOfApplicants(_visibility: unknown, queries: readonly unknown[]) {
+    const page = { entries: [{ cursor: 'c-1', prediction: STORED }], hasMore: false }
+    return this.#answer(
+      ['pagesOfApplicants', queries],
+      queries.map(() => page),
+    )
+  }
+  total(_visibility: unknown, filter: unknown) {
+    return this.#answer(['total', filter], { count: 1, exact: true })
+  }
+  totalsOfApplicants(_visibility: unknown, ids: readonly string[]) {
+    return this.#answer(
+      ['totalsOfApplicants', ids],
+      ids.map(() => ({ count: 1, exact: true })),
+    )
+  }
+}
+
+/** Has an outcome for that prediction, and no statistics. */
+class MemoryOutcomes {
+  readonly #asked: unknown[]
+
+  constructor(asked: unknown[]) {
+    this.#asked = asked
+  }
+
+  async findByIds(_tenant: string, ids: readonly string[]) {
+    this.#asked.push(['outcomes', ids])
+    return new Map<string, Outcome>([[STORED.id, { defaulted: true, observedAt: STORED.createdAt, recordedBy: 'desk' }]])
+  }
+  async record(_visibility: unknown, recordedBy: string, outcomes: readonly NewOutcome[]) {
+    this.#asked.push(['record', outcomes])
+    const known = outcomes.filter(({ predictionId }) => predictionId === STORED.id)
+    return new Map(known.map(outcome => [STORED.id, { prediction: STORED, outcome: { ...outcome, recordedBy } }]))
+  }
+  async count(_tenant: string, query: unknown) {
+    this.#asked.push(['count', query])
+    return []
+  }
+}
+
+const WEBHOOK = {
+  id: '01900000-0000-7000-8000-000000000002',
+  url: 'https://example.com/alerts',
+  description: null,
+  bands: null,
+  model: null,
+  createdAt: STORED.createdAt,
+  createdBy: 'test-client',
+  previousSecretUntil: null,
+}
+
+/** Answers every question with one webhook and keeps the questions. */
+class MemoryWebhooks {
+  readonly #asked: unknown[]
+
+  constructor(asked: unknown[]) {
+    this.#asked = asked
+  }
+
+  #answer<T>(question: string, answer: T): Promise<T> {
+    this.#asked.push(question)
+    return Promise.resolve(answer)
+  }
+
+  create = () => this.#answer('create', WEBHOOK)
+  rotateSecret = () => this.#answer('rotateSecret', WEBHOOK)
+  remove = () => this.#answer('remove', true)
+  redeliver = () => this.#answer('redeliver', { id: WEBHOOK.id })
+  list = () => this.#answer('list', [WEBHOOK])
 }
 
 export function principalOf(...roles: Role[]): Principal {
@@ -81,8 +160,23 @@ export async function createGatewaySchema(): Promise<GatewaySchema> {
   const recorder = new MemoryRecorder()
   const memory = new MemoryHistory()
   const history = memory as unknown as HistoryStore
+  const outcomes = new MemoryOutcomes(memory.asked)
   const log = new MemoryAlertLog()
-  const instances = createResolvers({ predictRisk: new PredictRisk(models, recorder), history, alertLog: log, models })
+  const alertLog = log as unknown as AlertStore
+  const erasures = { erase: (erasure: Erasure) => memory.erase(erasure) } as unknown as ErasureStore
+  const predictRisk = new PredictRisk(models, recorder)
+  const webhooks = new MemoryWebhooks(memory.asked) as unknown as WebhookStore
+  const instances = createResolvers({
+    predictRisk,
+    history,
+    alertLog,
+    erasures,
+    models,
+    recordOutcomes: new RecordOutcomes(outcomes),
+    riskSummaries: new RiskSummaries(outcomes),
+    webhooks,
+    webhookRules: { mayBePrivate: false },
+  })
   const schema = buildApiSchema(
     RESOLVERS,
     resolver => instances.get(resolver),
@@ -90,14 +184,19 @@ export async function createGatewaySchema(): Promise<GatewaySchema> {
   )
   applyPermissions(schema)
   const alertFeed = new AlertFeed({ log, hints: new LocalHints(), failed: () => {}, heldBack: () => {} })
-  const latest = { find: async () => new Map<string, Prediction>(), remember: async () => {} }
+  const latest = { find: async () => new Map<string, Prediction>(), remember: async () => {}, forget: async () => {} }
   return {
     schema,
     recorder,
     asked: memory.asked,
     contextOf: (...roles) => {
       const principal = principalOf(...roles)
-      return { principal, alertFeed, loaders: createLoaders({ history, latest }, principal), requestId: 'r-1' }
+      return {
+        principal,
+        alertFeed,
+        loaders: createLoaders({ history, latest, outcomes: outcomes as unknown as OutcomeStore, webhooks }, principal),
+        requestId: 'r-1',
+      }
     },
   }
 }

@@ -12,6 +12,9 @@ const MAX_LINES = 300
 const FLOORS: Readonly<Record<string, readonly string[]>> = {
   main: ['*'],
   app: ['*'],
+  export: ['config', 'storage', 'releases', 'scoring', 'auth', 'errors'],
+  startDatabase: ['config', 'observability', 'storage'],
+  startWebhooks: ['config', 'observability', 'storage', 'alerts'],
   config: [],
   development: ['auth'],
   errors: [],
@@ -33,6 +36,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'onnxruntime-node': ['scoring'],
   'drizzle-orm': ['storage'],
   postgres: ['storage'],
+  'pg-boss': ['storage'],
   ioredis: ['cache', 'alerts'],
 }
 

@@ -6,6 +6,7 @@ import type { HighRiskAlert, Prediction } from '../../../src/scoring/prediction.
 export class MemoryAlertLog implements AlertLog {
   readonly #alerts: HighRiskAlert[] = []
   #settled = 0
+  #expired = 0
   /** Called before each read answers: where a test puts something in between. */
   beforeAnswer: (query: { after: string; tenant?: string }) => Promise<void> | void = () => {}
   reads = 0
@@ -14,13 +15,25 @@ export class MemoryAlertLog implements AlertLog {
   write(tenant = 'default', prediction: Partial<Prediction> = {}): HighRiskAlert {
     const cursor = cursorAt(this.#alerts.length + 1)
     const raisedAt = new Date(1_700_000_000_000 + this.#alerts.length)
-    const alert = { id: cursor, cursor, raisedAt, prediction: predictionOf(cursor, tenant, raisedAt, prediction) }
+    const acknowledgement = { acknowledgedAt: null, acknowledgedBy: null }
+    const alert = {
+      id: cursor,
+      cursor,
+      raisedAt,
+      prediction: predictionOf(cursor, tenant, raisedAt, prediction),
+      ...acknowledgement,
+    }
     this.#alerts.push(alert)
     return alert
   }
 
   settle(): void {
     this.#settled = this.#alerts.length
+  }
+
+  /** Removes the first alerts, as the retention does. */
+  expire(count: number): void {
+    this.#expired = count
   }
 
   append(tenant?: string, prediction?: Partial<Prediction>): HighRiskAlert {
@@ -40,7 +53,16 @@ export class MemoryAlertLog implements AlertLog {
       .filter(({ cursor, prediction }) => cursor > after && (tenant === undefined || prediction.tenant === tenant))
       .slice(0, limit)
     await this.beforeAnswer({ after, ...(tenant !== undefined && { tenant }) })
+    this.#refuseExpired(after)
     return page
+  }
+
+  async page() {
+    return { entries: [this.append()], hasMore: false }
+  }
+
+  async acknowledge() {
+    return this.append()
   }
 
   async isHeldBack(after: string): Promise<boolean> {
@@ -53,6 +75,11 @@ export class MemoryAlertLog implements AlertLog {
 
   async check(cursor: string): Promise<void> {
     if (!/^\d{8}$/.test(cursor)) throw new AppError('BAD_CURSOR', 'This cursor is not one of this alert feed.')
+    this.#refuseExpired(cursor)
+  }
+
+  #refuseExpired(cursor: string): void {
+    if (cursor < cursorAt(this.#expired)) throw new AppError('CURSOR_EXPIRED', 'What followed this cursor is not kept.')
   }
 }
 

@@ -1,0 +1,132 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { DeliveryOutcome, TakenDelivery, WebhookOutbox } from './webhook.js'
+import { webhookMessage } from './webhookMessage.js'
+import { NoAnswerError, postWebhook, type WebhookRequestOptions } from './webhookRequest.js'
+import { signWebhook } from './webhookSignature.js'
+
+// A slow endpoint fills its own places only; those in all are enough for many slow ones.
+const CALLS_A_WEBHOOK = 16
+const CALLS_IN_ALL = 256
+// Calls that have not ended by then are broken off, and made again by whoever runs next.
+const STOP_GRACE_MS = 1_000
+const GONE = 410
+
+/** How an attempt ended, for the counters. `failed`: it is tried again. */
+export type AttemptResult = 'delivered' | 'failed' | 'dead'
+
+export interface CourierOptions extends WebhookRequestOptions {
+  readonly outbox: WebhookOutbox
+  readonly maxAttempts: number
+  /** Told when a place is free again. */
+  readonly freed: () => void
+  readonly ended: (result: AttemptResult, delivery: TakenDelivery, status: number | null) => void
+  /** The store did not take what was to be written; the queue will bring the delivery again. */
+  readonly failed: (error: unknown) => void
+}
+
+/** Takes deliveries out of the queue and makes the calls, a bounded number at once. */
+export class WebhookCourier {
+  readonly #options: CourierOptions
+  readonly #calls = new Map<string, Set<Promise<void>>>()
+  readonly #stopped = new AbortController()
+
+  constructor(options: CourierOptions) {
+    this.#options = options
+  }
+
+  /** Begins as many calls as have a place and a delivery whose turn has come. One collecting at a time: places would be counted twice. */
+  async collect(webhookIds: readonly string[]): Promise<void> {
+    // Where places are short, whoever has the fewest comes first: slow endpoints do not take all that become free.
+    for (const webhookId of webhookIds.toSorted((one, other) => this.#callsTo(one) - this.#callsTo(other))) {
+      const places = Math.min(CALLS_A_WEBHOOK - this.#callsTo(webhookId), CALLS_IN_ALL - this.#running().length)
+      if (places <= 0 || this.#stopped.signal.aborted) continue
+      const taken = await this.#options.outbox.take(webhookId, places).catch(this.#options.failed)
+      for (const delivery of taken ?? []) this.#call(delivery)
+    }
+  }
+
+  #call(delivery: TakenDelivery): void {
+    const { webhookId } = delivery
+    const calls = this.#calls.get(webhookId) ?? new Set()
+    this.#calls.set(webhookId, calls)
+    const call = this.#deliver(delivery)
+      .catch(error => this.#options.failed(error))
+      .then(() => {
+        calls.delete(call)
+        if (calls.size === 0) this.#calls.delete(webhookId)
+        this.#options.freed()
+      })
+    calls.add(call)
+  }
+
+  /** Waits for the calls in hand, for a short while. */
+  async stop(): Promise<void> {
+    const ended = Promise.all(this.#running())
+    const grace = new AbortController()
+    await Promise.race([ended, sleep(STOP_GRACE_MS, undefined, { signal: grace.signal }).catch(() => {})])
+    grace.abort()
+    this.#stopped.abort()
+    await ended
+  }
+
+  #callsTo(webhookId: string): number {
+    return this.#calls.get(webhookId)?.size ?? 0
+  }
+
+  #running(): Promise<void>[] {
+    return [...this.#calls.values()].flatMap(calls => [...calls])
+  }
+
+  async #deliver(delivery: TakenDelivery): Promise<void> {
+    const { outbox, ended } = this.#options
+    if (this.#stopped.signal.aborted) return outbox.giveBack(delivery)
+    let outcome: DeliveryOutcome
+    try {
+      outcome = await this.#attempt(delivery)
+    } catch (error) {
+      if (this.#stopped.signal.aborted) return outbox.giveBack(delivery)
+      throw error
+    }
+    await outbox.settle(delivery, outcome)
+    ended(RESULTS[outcome.state], delivery, outcome.status)
+  }
+
+  async #attempt(delivery: TakenDelivery): Promise<DeliveryOutcome> {
+    const { alert, url, secrets } = delivery
+    if (!alert) return { state: 'DEAD', status: null, error: 'The alert is no longer kept.' }
+    const body = webhookMessage(alert)
+    const headers = {
+      'content-type': 'application/json',
+      'user-agent': 'riskgate',
+      ...signWebhook(alert.id, new Date(), body, secrets),
+    }
+    try {
+      const status = await postWebhook({ url, headers, body, signal: this.#stopped.signal }, this.#options)
+      return status >= 200 && status < 300
+        ? { state: 'DELIVERED', status, error: null }
+        : this.#failure(delivery, status, said(status))
+    } catch (error) {
+      if (error instanceof NoAnswerError) return this.#failure(delivery, null, error.message)
+      throw error
+    }
+  }
+
+  #failure({ attempts }: TakenDelivery, status: number | null, error: string): DeliveryOutcome {
+    if (status === GONE) return { state: 'DEAD', status, error }
+    const attempt = attempts + 1
+    if (attempt < this.#options.maxAttempts) return { state: 'PENDING', status, error }
+    return { state: 'DEAD', status, error: `${error} That was the last of ${attempt} attempts.` }
+  }
+}
+
+const RESULTS: Readonly<Record<DeliveryOutcome['state'], AttemptResult>> = {
+  PENDING: 'failed',
+  DELIVERED: 'delivered',
+  DEAD: 'dead',
+}
+
+function said(status: number): string {
+  if (status === GONE) return 'The endpoint answered 410: it does not want this alert.'
+  if (status >= 300 && status < 400) return `The endpoint answered with a redirect (${status}), which is not followed.`
+  return `The endpoint answered with status ${status}.`
+}

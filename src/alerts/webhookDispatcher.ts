@@ -1,0 +1,76 @@
+import type { AlertHints } from './hints.js'
+import { type CourierOptions, WebhookCourier } from './webhookCourier.js'
+
+// Without any hint an alert is on its way after this long at the latest, and a retry that is due.
+const POLL_MS = 500
+// Under load every commit hints and every call that ends frees a place: one round for several of them.
+const REST_MS = 20
+
+export interface WebhookDispatcherOptions extends Omit<CourierOptions, 'freed'> {
+  readonly hints: AlertHints
+}
+
+/** Follows the feed for the webhooks. Every gateway has one; they share the work by locks in the store. */
+export class WebhookDispatcher {
+  readonly #options: WebhookDispatcherOptions
+  readonly #courier: WebhookCourier
+  #timer: NodeJS.Timeout | undefined
+  #round: Promise<void> | undefined
+  #isWoken = false
+  #hasWebhooks = true
+  #stopped = false
+  #unsubscribe = () => {}
+
+  constructor(options: WebhookDispatcherOptions) {
+    this.#options = options
+    this.#courier = new WebhookCourier({ ...options, freed: () => this.#wake() })
+  }
+
+  start(): void {
+    this.#unsubscribe = this.#options.hints.subscribe(() => this.#wake())
+    this.#wake()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#unsubscribe()
+    clearTimeout(this.#timer)
+    await this.#round
+    await this.#courier.stop()
+  }
+
+  /** There may be something to do: looks soon. */
+  #wake(): void {
+    // Without a webhook nothing is at hand for a hint to speed up, and commits would be paid for with idle queries.
+    if (this.#isWoken || !this.#hasWebhooks) return
+    this.#isWoken = true
+    if (!this.#round) this.#after(REST_MS)
+  }
+
+  #after(pauseMs: number): void {
+    clearTimeout(this.#timer)
+    if (this.#stopped) return
+    this.#timer = setTimeout(() => {
+      this.#isWoken = false
+      this.#round = this.#work()
+        .catch(this.#options.failed)
+        .then(() => {
+          this.#round = undefined
+          this.#after(this.#isWoken ? REST_MS : POLL_MS)
+        })
+    }, pauseMs).unref()
+  }
+
+  async #work(): Promise<void> {
+    const { outbox, failed } = this.#options
+    const work = await outbox.work()
+    this.#hasWebhooks = work.length > 0
+    for (const { webhookId, isBehind } of work) {
+      // A page of each in turn: one that is far behind must not hold up the others, nor one whose statement fails.
+      if (isBehind && !this.#stopped && (await outbox.gather(webhookId).catch(failed))) this.#wake()
+    }
+    while (!this.#stopped && (await outbox.handOver())) {}
+    const waiting = work.filter(({ isBehind, hasPending }) => isBehind || hasPending)
+    await this.#courier.collect(waiting.map(({ webhookId }) => webhookId))
+  }
+}

@@ -1,0 +1,90 @@
+import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import { guardedLookup, PrivateAddressError, type TargetRules, targetProblem } from './webhookTarget.js'
+
+const TIMEOUT_MS = 10_000
+// The status is all that counts; a polite endpoint can finish a short answer.
+const MAX_ANSWER_BYTES = 16 * 1024
+
+export interface WebhookRequest {
+  readonly url: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+  /** Gives the request up. */
+  readonly signal: AbortSignal
+}
+
+export interface WebhookRequestOptions extends TargetRules {
+  /** For everything: looking the name up, connecting, sending, reading. */
+  readonly timeoutMs?: number
+}
+
+/** A request without an answer. The message is a sentence for the owner of the webhook; it does not hold the address. */
+export class NoAnswerError extends Error {}
+
+/**
+ * Posts to an endpoint and answers its status. Follows no redirect.
+ * @throws NoAnswerError when there was no answer, AbortError when it was given up
+ */
+export async function postWebhook(call: WebhookRequest, options: WebhookRequestOptions): Promise<number> {
+  const { timeoutMs = TIMEOUT_MS } = options
+  // The rules may be stricter than when the webhook was created.
+  const problem = targetProblem(call.url, options)
+  if (problem !== undefined) throw new NoAnswerError(problem)
+  const timeout = AbortSignal.timeout(timeoutMs)
+  try {
+    const response = await send(call, options, AbortSignal.any([call.signal, timeout]))
+    await drain(response)
+    return response.statusCode ?? 0
+  } catch (error) {
+    call.signal.throwIfAborted()
+    throw new NoAnswerError(timeout.aborted ? `The endpoint did not answer within ${timeoutMs / 1_000} s.` : reason(error))
+  }
+}
+
+function send({ url, headers, body }: WebhookRequest, options: TargetRules, signal: AbortSignal): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const post = new URL(url).protocol === 'https:' ? httpsRequest : httpRequest
+    const request: ClientRequest = post(url, {
+      method: 'POST',
+      headers: { ...headers, 'content-length': Buffer.byteLength(body) },
+      lookup: guardedLookup(options),
+      // No connection is kept: it would stay open to an address that the name has left.
+      agent: false,
+      signal,
+    })
+    request.once('response', resolve)
+    request.on('error', reject)
+    request.end(body)
+  })
+}
+
+/** Reads the answer to its end or to the bound. The status has come: what breaks off here does not matter. */
+async function drain(response: IncomingMessage): Promise<void> {
+  let bytes = 0
+  try {
+    for await (const chunk of response) {
+      bytes += (chunk as Buffer).length
+      if (bytes > MAX_ANSWER_BYTES) break
+    }
+  } catch {}
+  response.destroy()
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'The endpoint refused the connection.',
+  ECONNRESET: 'The endpoint broke the connection off.',
+  EPIPE: 'The endpoint broke the connection off.',
+  ENOTFOUND: "The endpoint's name is not known.",
+  EAI_AGAIN: "The endpoint's name could not be looked up.",
+  EHOSTUNREACH: 'The endpoint cannot be reached.',
+  ENETUNREACH: 'The endpoint cannot be reached.',
+  ETIMEDOUT: 'The endpoint cannot be reached.',
+}
+
+function reason(error: unknown): string {
+  if (error instanceof PrivateAddressError) return "The endpoint's name does not lead to a public address."
+  const { code } = error as { code?: unknown }
+  if (typeof code !== 'string') return 'The endpoint could not be called.'
+  return REASONS[code] ?? `The endpoint could not be called (${code}).`
+}

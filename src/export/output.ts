@@ -1,0 +1,50 @@
+import { open, rename, rm } from 'node:fs/promises'
+
+/** Where an export goes. */
+export interface Output {
+  /** Resolves when the text is written, to whatever speed the reader takes it. */
+  write(text: string): Promise<void>
+  /** After the last text: what was written stays. */
+  keep(): Promise<void>
+  /** What was written to a file and not kept is removed. */
+  discard(): Promise<void>
+}
+
+/** Nobody reads standard output any more, as behind `| head`. */
+export class ReaderGoneError extends Error {}
+
+export function standardOutput(): Output {
+  // Each failure reaches the write that it belongs to.
+  process.stdout.on('error', () => {})
+  const failure = (error: NodeJS.ErrnoException) => (error.code === 'EPIPE' ? new ReaderGoneError() : error)
+  return {
+    write: text =>
+      new Promise((resolve, reject) => {
+        process.stdout.write(text, error => (error ? reject(failure(error)) : resolve()))
+      }),
+    keep: async () => {},
+    discard: async () => {},
+  }
+}
+
+/** Written beside the file and renamed at the end: nobody takes half an export for a whole one. Readable by its owner only. */
+export async function fileOutput(file: string): Promise<Output> {
+  const draft = `${file}.${process.pid}.part`
+  const explained = (error: NodeJS.ErrnoException): never => {
+    throw new Error(`--output: ${file} cannot be written (${error.code}).`, { cause: error })
+  }
+  const handle = await open(draft, 'wx', 0o600).catch(explained)
+  const keep = async () => {
+    await handle.sync()
+    await handle.close()
+    await rename(draft, file)
+  }
+  return {
+    write: text => handle.appendFile(text).catch(explained),
+    keep: () => keep().catch(explained),
+    discard: async () => {
+      await handle.close().catch(() => {})
+      await rm(draft, { force: true })
+    },
+  }
+}

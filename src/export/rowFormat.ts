@@ -1,0 +1,67 @@
+import { stringify } from 'csv-stringify/sync'
+import type { ExportedPrediction } from '../storage/exportReader.js'
+
+export const EXPORT_FORMATS = ['csv', 'ndjson'] as const
+export type ExportFormat = (typeof EXPORT_FORMATS)[number]
+
+/** How rows become text: whole lines. */
+export interface RowFormat {
+  readonly header: string
+  lines(rows: readonly ExportedPrediction[]): string
+}
+
+const COLUMNS = [
+  'id',
+  'applicantId',
+  'model',
+  'modelVersion',
+  'probability',
+  'band',
+  'highRisk',
+  'channel',
+  'createdAt',
+  'requestedBy',
+  'defaulted',
+  'outcomeObservedAt',
+  'outcomeRecordedBy',
+] as const satisfies readonly (keyof ExportedPrediction)[]
+
+/** The format with these features; without any features when absent. */
+export function rowFormat(format: ExportFormat, featureNames?: readonly string[]): RowFormat {
+  return format === 'csv' ? csv(featureNames) : ndjson(featureNames !== undefined)
+}
+
+/**
+ * RFC 4180 with a header. One column for each known feature, and one that holds what a row has besides, as JSON: features of a model
+ * that is no longer installed are not lost.
+ */
+function csv(featureNames?: readonly string[]): RowFormat {
+  const featureColumns = featureNames && [...featureNames.map(name => `features.${name}`), 'otherFeatures']
+  const text = (records: unknown[][]) =>
+    stringify(records, {
+      // A spreadsheet would run a reference or a channel that begins with = as a formula.
+      escape_formulas: true,
+      cast: { boolean: String, date: date => date.toISOString() },
+    })
+  return {
+    header: text([[...COLUMNS, ...(featureColumns ?? [])]]),
+    lines: rows =>
+      text(rows.map(row => [...COLUMNS.map(name => row[name]), ...(featureNames ? featureCells(row, featureNames) : [])])),
+  }
+}
+
+function featureCells({ features }: ExportedPrediction, names: readonly string[]): unknown[] {
+  const values = features ?? {}
+  const others = Object.entries(values).filter(([name]) => !names.includes(name))
+  const rest = others.length > 0 ? JSON.stringify(Object.fromEntries(others)) : null
+  return [...names.map(name => values[name] ?? null), rest]
+}
+
+/** One JSON object a line. */
+function ndjson(withFeatures: boolean): RowFormat {
+  const names = withFeatures ? ([...COLUMNS, 'features'] as const) : COLUMNS
+  return {
+    header: '',
+    lines: rows => rows.map(row => `${JSON.stringify(Object.fromEntries(names.map(name => [name, row[name]])))}\n`).join(''),
+  }
+}

@@ -1,0 +1,132 @@
+import { type Principal, type Visibility, visibilityOf } from '../auth/principal.js'
+import { AppError, type Problem } from '../errors.js'
+import type { Outcome, Prediction } from '../scoring/prediction.js'
+
+const MAX_OUTCOMES = 1_000
+// A write lasts at most 100 ms, also where a million rows no longer lie in memory: the alert feed cannot pass one that is still open.
+const MAX_ROWS_A_WRITE = 200
+// A reporter's clock may be a little ahead of ours.
+const CLOCK_SKEW_MS = 60_000
+
+/** What really happened with a loan, as a caller reports it. */
+export interface OutcomeReport {
+  /** Undefined for a text that is no id of ours, and so belongs to nothing. */
+  readonly predictionId: string | undefined
+  readonly defaulted: boolean
+  readonly observedAt: Date
+}
+
+export type NewOutcome = OutcomeReport & { readonly predictionId: string }
+
+/** A prediction that the caller may see, with the outcome that it has now. */
+export interface RecordedOutcome {
+  readonly prediction: Prediction
+  readonly outcome: Outcome | null
+}
+
+/** Stores outcomes durably, with their audit and their part in the statistics. */
+export interface OutcomeRecorder {
+  /**
+   * Answers after commit, by prediction id; no entry for one that is not visible. An outcome observed before its prediction was made
+   * changes nothing, and neither does one that is recorded already. Ids must not repeat.
+   */
+  record(
+    visibility: Visibility,
+    recordedBy: string,
+    outcomes: readonly NewOutcome[],
+  ): Promise<ReadonlyMap<string, RecordedOutcome>>
+}
+
+/** Records what really happened: the last report counts, and each one is audited. */
+export class RecordOutcomes {
+  readonly #recorder: OutcomeRecorder
+
+  constructor(recorder: OutcomeRecorder) {
+    this.#recorder = recorder
+  }
+
+  /** @throws AppError BAD_USER_INPUT, NOT_FOUND, SERVICE_UNAVAILABLE (not recorded) or OUTCOME_UNKNOWN (say it again) */
+  async run(report: OutcomeReport, principal: Principal): Promise<RecordedOutcome> {
+    const [answer] = await this.#record([report], principal)
+    if (!answer || answer instanceof AppError) throw answer
+    return answer
+  }
+
+  /**
+   * Records 1..1,000 outcomes in order; one that is refused answers with its own problems and stops no other.
+   * @throws AppError BAD_USER_INPUT for an empty or longer list
+   */
+  async runAll(reports: readonly OutcomeReport[], principal: Principal): Promise<(RecordedOutcome | { problems: Problem[] })[]> {
+    if (reports.length === 0 || reports.length > MAX_OUTCOMES) {
+      throw refusal('BAD_USER_INPUT', `Record 1 to ${MAX_OUTCOMES} outcomes in one call.`, ['items'])
+    }
+    const answers = await this.#record(reports, principal)
+    return answers.map(answer => (answer instanceof AppError ? { problems: problemsOf(answer) } : answer))
+  }
+
+  async #record(reports: readonly OutcomeReport[], principal: Principal): Promise<(RecordedOutcome | AppError)[]> {
+    const checked = checkAll(reports)
+    const sound = checked.filter((row): row is NewOutcome => !(row instanceof AppError))
+    const recorded = await this.#store(sound, principal)
+    return checked.map(row => {
+      if (row instanceof AppError) return row
+      const found = recorded.get(row.predictionId) ?? notFound()
+      if (found instanceof AppError) return found
+      if (row.observedAt < found.prediction.createdAt) return badTime('observedAt must not be before the prediction was made.')
+      return found
+    })
+  }
+
+  /** Part by part; a failure is that of each row from there on: a store that is away must not be waited for again and again. */
+  async #store(outcomes: readonly NewOutcome[], principal: Principal): Promise<ReadonlyMap<string, RecordedOutcome | AppError>> {
+    const answers = new Map<string, RecordedOutcome | AppError>()
+    for (let first = 0; first < outcomes.length; first += MAX_ROWS_A_WRITE) {
+      const part = outcomes.slice(first, first + MAX_ROWS_A_WRITE)
+      try {
+        const recorded = await this.#recorder.record(visibilityOf(principal), principal.id, part)
+        for (const [id, answer] of recorded) answers.set(id, answer)
+      } catch (error) {
+        const failure = expected(error)
+        for (const { predictionId } of outcomes.slice(first)) answers.set(predictionId, failure)
+        break
+      }
+    }
+    return answers
+  }
+}
+
+function expected(error: unknown): AppError {
+  if (!(error instanceof AppError)) throw error
+  if (error.code !== 'OUTCOME_UNKNOWN') return error
+  return new AppError('OUTCOME_UNKNOWN', 'The store did not confirm. Send the outcome again: a repeat changes nothing.')
+}
+
+function checkAll(reports: readonly OutcomeReport[]): (NewOutcome | AppError)[] {
+  const latest = Date.now() + CLOCK_SKEW_MS
+  const seen = new Set<string>()
+  return reports.map(({ predictionId, defaulted, observedAt }) => {
+    if (predictionId === undefined) return notFound()
+    if (seen.has(predictionId)) {
+      return refusal('BAD_USER_INPUT', 'This prediction stands in the list before. Send one outcome for each.', ['predictionId'])
+    }
+    seen.add(predictionId)
+    if (observedAt.getTime() > latest) return badTime('observedAt must not be in the future.')
+    return { predictionId, defaulted, observedAt }
+  })
+}
+
+function badTime(message: string): AppError {
+  return refusal('BAD_USER_INPUT', message, ['observedAt'])
+}
+
+function notFound(): AppError {
+  return refusal('NOT_FOUND', 'There is no prediction with this id. Give the id that predictRisk answered.', ['predictionId'])
+}
+
+function refusal(code: 'BAD_USER_INPUT' | 'NOT_FOUND', message: string, path: readonly string[]): AppError {
+  return new AppError(code, message, { problems: [{ code, message, path }] })
+}
+
+function problemsOf({ code, message, problems }: AppError): Problem[] {
+  return problems.length > 0 ? [...problems] : [{ code, message, path: [] }]
+}

@@ -1,0 +1,66 @@
+import { Arg, Ctx, FieldResolver, Mutation, Resolver, Root } from 'type-graphql'
+import type { OutcomeReport, RecordedOutcome, RecordOutcomes } from '../monitoring/outcomes.js'
+import {
+  Outcome,
+  RecordOutcomeInput,
+  RecordOutcomePayload,
+  RecordOutcomesInput,
+  RecordOutcomesPayload,
+} from '../schema/outcome.js'
+import { Prediction } from '../schema/prediction.js'
+import type { RequestContext } from './context.js'
+import type { Loaders } from './loaders.js'
+import { asUuid } from './paging.js'
+
+@Resolver(() => Prediction)
+export class OutcomeResolver {
+  readonly #recordOutcomes: RecordOutcomes
+
+  constructor(recordOutcomes: RecordOutcomes) {
+    this.#recordOutcomes = recordOutcomes
+  }
+
+  @Mutation(() => RecordOutcomePayload, {
+    description:
+      'What really happened with the loan: feeds live model performance. A later record replaces it; the same again changes nothing.',
+  })
+  async recordOutcome(
+    @Arg('input', () => RecordOutcomeInput) input: RecordOutcomeInput,
+    @Ctx() { loaders, principal }: RequestContext,
+  ): Promise<RecordOutcomePayload> {
+    const recorded = await this.#recordOutcomes.run(toReport(input), principal)
+    return { prediction: shown(recorded, loaders) }
+  }
+
+  @Mutation(() => RecordOutcomesPayload, {
+    description: '1..1,000 outcomes in one call. A bad one answers with its own error; the others are recorded; order is kept.',
+  })
+  async recordOutcomes(
+    @Arg('input', () => RecordOutcomesInput) { items }: RecordOutcomesInput,
+    @Ctx() { loaders, principal }: RequestContext,
+  ): Promise<RecordOutcomesPayload> {
+    const answers = await this.#recordOutcomes.runAll(items.map(toReport), principal)
+    return {
+      results: answers.map((answer, index) =>
+        'problems' in answer
+          ? { index, prediction: null, errors: answer.problems }
+          : { index, prediction: shown(answer, loaders), errors: [] },
+      ),
+    }
+  }
+
+  @FieldResolver(() => Outcome, { nullable: true, description: 'What really happened, as last recorded; null while nobody has.' })
+  outcome(@Root() { id }: Prediction, @Ctx() { loaders }: RequestContext): Promise<Outcome | null> {
+    return loaders.outcomeById.load(id)
+  }
+}
+
+function toReport({ predictionId, defaulted, observedAt }: RecordOutcomeInput): OutcomeReport {
+  return { predictionId: asUuid(predictionId), defaulted, observedAt }
+}
+
+/** The prediction with its new outcome: an earlier field of the same operation may have read the one before. */
+function shown({ prediction, outcome }: RecordedOutcome, { outcomeById }: Loaders): Prediction {
+  outcomeById.clear(prediction.id).prime(prediction.id, outcome)
+  return prediction
+}

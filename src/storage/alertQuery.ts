@@ -1,0 +1,177 @@
+import { and, asc, desc, eq, inArray, isNotNull, isNull, type SQL, sql } from 'drizzle-orm'
+import { RISK_BANDS, type RiskBand } from '../scoring/bands.js'
+import type { HighRiskAlert } from '../scoring/prediction.js'
+import { encodeAlertCursor, type FeedPosition, type GivenPosition } from './alertCursor.js'
+import type { Connections } from './database.js'
+import { EPOCH_HERE, SETTLED_BEFORE } from './feedEpoch.js'
+import { type PredictionRow, predictionColumns, toPrediction } from './predictionRow.js'
+import { alerts, predictions } from './tables.js'
+
+export interface AlertFilter {
+  readonly bands?: readonly RiskBand[] | undefined
+  readonly model?: string | undefined
+  readonly acknowledged?: boolean | undefined
+}
+
+interface AlertSelection {
+  /** Which alerts to look at, by their own columns, and how many at most. */
+  readonly where: SQL | undefined
+  readonly rows: number
+  readonly backward?: boolean
+  /** What to take of them, by their predictions, and how many at most. */
+  readonly matching?: SQL | undefined
+  readonly limit: number
+  /** A code when what was asked for must be refused, seen by the same snapshot as the rows. */
+  readonly refusal: SQL<string | null>
+}
+
+export const SETTLED = sql.raw(`("alerts"."epoch", "alerts"."xid") < ${SETTLED_BEFORE}`)
+
+const PLACE = sql`(${alerts.epoch}, ${alerts.xid}, ${alerts.seq})`
+
+export function behind({ epoch, xid, seq }: FeedPosition): SQL {
+  return sql`${PLACE} > (${epoch}::int, ${xid}::xid8, ${seq}::bigint)`
+}
+
+export function before({ epoch, xid, seq }: FeedPosition): SQL {
+  return sql`${PLACE} < (${epoch}::int, ${xid}::xid8, ${seq}::bigint)`
+}
+
+/** The part of a filter that an index serves, or that no alert can match. */
+export function indexed({ bands, acknowledged }: AlertFilter): SQL | undefined {
+  return and(acknowledged === false ? isNull(alerts.acknowledgedAt) : undefined, bands?.length === 0 ? sql`false` : undefined)
+}
+
+/** The part of a filter for which alerts are read and passed by; undefined when there is none. */
+export function unindexed({ bands, model, acknowledged }: AlertFilter): SQL | undefined {
+  return and(
+    // Each once: a caller may repeat a band as often as the body allows.
+    bands &&
+      inArray(
+        predictions.band,
+        [...new Set(bands)].map(band => RISK_BANDS.indexOf(band) + 1),
+      ),
+    model === undefined ? undefined : eq(predictions.model, model),
+    acknowledged === true ? isNotNull(alerts.acknowledgedAt) : undefined,
+  )
+}
+
+function orderOf(backward: boolean): SQL[] {
+  return [alerts.epoch, alerts.xid, alerts.seq].map(backward ? desc : asc)
+}
+
+/** Why a position of the reader's own cannot be read from: another database's, or before the last alert that was removed. */
+export function refusalOf({ epoch, tag, xid, seq }: GivenPosition): SQL<string | null> {
+  return sql<string | null>`(select case
+    when not exists (select from feed_epochs where ordinal = ${epoch}::int and tag = ${tag}) then 'BAD_CURSOR'
+    when exists (select from feed_epochs where expired_xid is not null
+      and (ordinal, expired_xid, expired_seq) > (${epoch}::int, ${xid}::xid8, ${seq}::bigint)) then 'CURSOR_EXPIRED'
+    end)`
+}
+
+/**
+ * Why a cursor that a client brings is refused. Besides the above: it is ahead of this feed, as after a restore of an older backup.
+ * In an earlier epoch that is an alert which did not come along. `now` names no alert (sequence 0): whatever came along from behind
+ * it, and every later epoch, still follows.
+ */
+export function refusalOfGiven(position: GivenPosition): SQL<string | null> {
+  const { epoch, xid, seq } = position
+  return sql<string | null>`coalesce(${refusalOf(position)}, case when ${epoch}::int = ${sql.raw(EPOCH_HERE)}
+    then case when ${xid}::xid8 > pg_snapshot_xmax(pg_current_snapshot()) then 'BAD_CURSOR' end
+    when ${seq}::bigint > 0
+      and not exists (select from alerts where epoch = ${epoch}::int and (xid, seq) >= (${xid}::xid8, ${seq}::bigint))
+      and not exists (select from feed_epochs
+        where ordinal = ${epoch}::int and expired_xid = ${xid}::xid8 and expired_seq = ${seq}::bigint)
+    then 'BAD_CURSOR' end)`
+}
+
+const alertColumns = {
+  epoch: alerts.epoch,
+  xid: sql<string>`${alerts.xid}::text`,
+  seq: sql<string>`${alerts.seq}::text`,
+  // Not joined: the alerts would lose their order, and all that were looked at would be sorted for a page.
+  tag: sql<string>`(select tag from feed_epochs where ordinal = ${alerts.epoch})`,
+  raisedAt: alerts.raisedAt,
+  acknowledgedAt: alerts.acknowledgedAt,
+  acknowledgedBy: alerts.acknowledgedBy,
+  prediction: predictionColumns,
+}
+
+/**
+ * Alerts with their predictions, in the order of the feed or backwards; without one where the prediction is no longer kept. First the
+ * alerts, then each prediction by its key: joined freely, a planner without statistics reads all alerts, and all predictions.
+ */
+export function selectAlerts(db: Connections['db'], { where, rows, backward = false, matching, limit, refusal }: AlertSelection) {
+  const order = orderOf(backward)
+  // Under the names of the tables, so that the same columns are meant.
+  const looked = db
+    .select()
+    .from(alerts)
+    .where(where)
+    .orderBy(...order)
+    .limit(rows)
+    .as('alerts')
+  const prediction = db
+    .select()
+    .from(predictions)
+    .where(and(eq(predictions.tenant, alerts.tenant), eq(predictions.id, alerts.predictionId)))
+    .limit(1)
+    .as('predictions')
+  return db
+    .select({ ...alertColumns, refusal })
+    .from(looked)
+    .leftJoinLateral(prediction, sql`true`)
+    .where(matching)
+    .orderBy(...order)
+    .limit(limit)
+}
+
+/** Acknowledges an alert and answers it. Twice at once, the second waits and finds the first's: the earlier one stays. */
+export function selectAcknowledged(db: Connections['db'], { tenant, id, principal, at }: Acknowledgement) {
+  // Under the name of the table, so that the same columns are meant.
+  const acknowledged = db.$with('alerts').as(
+    db
+      .update(alerts)
+      .set({
+        acknowledgedAt: sql`coalesce(${alerts.acknowledgedAt}, ${at.toISOString()}::timestamptz)`,
+        acknowledgedBy: sql`coalesce(${alerts.acknowledgedBy}, ${principal})`,
+      })
+      .where(and(eq(alerts.tenant, tenant), eq(alerts.predictionId, id)))
+      .returning(),
+  )
+  return db
+    .with(acknowledged)
+    .select(alertColumns)
+    .from(acknowledged)
+    .innerJoin(predictions, and(eq(predictions.tenant, alerts.tenant), eq(predictions.id, alerts.predictionId)))
+}
+
+export interface Acknowledgement {
+  readonly tenant: string
+  readonly id: string
+  readonly principal: string
+  readonly at: Date
+}
+
+type AlertRow = Omit<HighRiskAlert, 'id' | 'cursor' | 'prediction'> &
+  GivenPosition & { readonly prediction: PredictionRow | null }
+
+export function cursorOf({ epoch, tag, xid, seq }: GivenPosition): string {
+  return encodeAlertCursor({ epoch, xid, seq }, [{ ordinal: epoch, tag }])
+}
+
+/** Without those whose predictions are no longer kept. */
+export function toAlerts(rows: readonly AlertRow[]): HighRiskAlert[] {
+  return rows.flatMap(row => {
+    const { prediction, raisedAt, acknowledgedAt, acknowledgedBy } = row
+    if (!prediction) return []
+    return {
+      id: prediction.id,
+      cursor: cursorOf(row),
+      prediction: toPrediction(prediction),
+      raisedAt,
+      acknowledgedAt,
+      acknowledgedBy,
+    }
+  })
+}

@@ -1,0 +1,98 @@
+import type { Database } from './database.js'
+import { startOfMonth } from './partitions.js'
+import { isLockTimeout } from './postgresErrors.js'
+
+const DAY_MS = 86_400_000
+const KEYS_A_STATEMENT = 2_000
+// Whoever waits for this lock keeps all writers waiting behind it.
+const LOCK_TIMEOUT_MS = 50
+
+interface ExpiredMonth {
+  readonly partition: string
+  readonly from: Date
+  /** Exclusive. */
+  readonly to: Date
+}
+
+/** Removes predictions by whole months, once the last of a month is older than the retention. The statistics stay. */
+export class PredictionRetention {
+  readonly #database: Database
+  readonly #days: number
+
+  constructor(database: Database, days: number) {
+    this.#database = database
+    this.#days = days
+  }
+
+  /** Answers the partitions it dropped. One that is in use at the moment is left to the next run. */
+  async run(now = new Date()): Promise<string[]> {
+    const dropped: string[] = []
+    for (const month of await this.#expired(now)) {
+      await this.#removeKeys(month)
+      if (await this.#drop(month.partition)) dropped.push(month.partition)
+    }
+    return dropped
+  }
+
+  async #expired(now: Date): Promise<ExpiredMonth[]> {
+    const oldest = now.getTime() - this.#days * DAY_MS
+    const partitions = await this.#database.read(
+      ({ sql }) => sql<{ name: string; year: number; month: number }[]>`
+        select relname as name, split_part(relname, '_', 2)::int as year, split_part(relname, '_', 3)::int as month
+        from pg_inherits join pg_class on pg_class.oid = inhrelid
+        where inhparent = 'predictions'::regclass and relname ~ '^predictions_\\d{4}_\\d{2}$' order by relname`,
+    )
+    return partitions
+      .map(({ name, year, month }) => {
+        const from = new Date(Date.UTC(year, month - 1, 1))
+        return { partition: name, from, to: startOfMonth(from, 1) }
+      })
+      .filter(({ to }) => to.getTime() <= oldest)
+  }
+
+  /** By stretches of time, each half as long while there are more keys in it than one statement removes, then longer again. */
+  async #removeKeys({ from, to }: ExpiredMonth): Promise<void> {
+    let width = to.getTime() - from.getTime()
+    for (let start = from.getTime(); start < to.getTime(); ) {
+      const end = Math.min(start + width, to.getTime())
+      if ((await this.#removeKeysBetween(new Date(start), new Date(end))) === KEYS_A_STATEMENT) {
+        width = Math.max(1, Math.floor(width / 2))
+      } else {
+        start = end
+        width *= 2
+      }
+    }
+  }
+
+  /** Answers how many it found, whether it removed them or another replica did. */
+  async #removeKeysBetween(from: Date, to: Date): Promise<number> {
+    const rows = await this.#database.write(
+      ({ sql }) => sql<{ count: number }[]>`
+        with found as (
+          select ctid from idempotency_keys where created_at >= ${from.toISOString()} and created_at < ${to.toISOString()}
+          limit ${KEYS_A_STATEMENT}
+        ), removed as (
+          delete from idempotency_keys where ctid = any(array(select ctid from found))
+        )
+        select count(*)::int as count from found`,
+    )
+    return rows[0]?.count ?? 0
+  }
+
+  async #drop(partition: string): Promise<boolean> {
+    try {
+      // On the connections of reads: the files of a large month take a while to remove, after the locks are given back, and
+      // predictions would wait behind it on theirs.
+      await this.#database.read(({ sql }) =>
+        sql.unsafe(`do $$ begin
+          perform set_config('lock_timeout', '${LOCK_TIMEOUT_MS}ms', true);
+          drop table if exists ${partition};
+        end $$`),
+      )
+      return true
+    } catch (error) {
+      if (isLockTimeout(error)) return false
+      throw error
+    }
+  }
+}

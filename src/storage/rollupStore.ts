@@ -1,0 +1,131 @@
+import { RISK_BANDS, type RiskBand } from '../scoring/bands.js'
+import type { Connections, Database } from './database.js'
+import { firstIdOf } from './partitions.js'
+import { GRAINS, spansOf } from './rollupSpans.js'
+
+const QUARTER_MS = 900_000
+// Ids begin with a time since 1970; text of a year with more than four digits is none that PostgreSQL reads.
+const LAST_DAY = Date.UTC(9999, 11, 31)
+// A statement lasts at most 100 ms: the alert feed cannot pass a transaction that is still open.
+const MAX_DELTAS_A_STATEMENT = 2_000
+// A stop waits for a run that has begun.
+const STATEMENTS_A_RUN = 20
+
+export interface CountQuery {
+  readonly from: Date
+  readonly to: Date
+  /** Rising; the first is not after `from`, the last before `to`. */
+  readonly starts: readonly Date[]
+  readonly model?: string
+}
+
+interface BandCount {
+  readonly bucket: number
+  readonly band: RiskBand
+  readonly predictions: number
+  readonly probabilitySum: number
+  readonly highRisk: number
+  readonly outcomes: number
+  readonly defaults: number
+}
+
+/** The statistics of predictions: rollups, and the deltas that are not folded into them yet. */
+export class RollupStore {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  /** What was predicted from <= t < to, by bucket and band. In one statement, and so of one moment: exact at once. */
+  async count(tenant: string, query: CountQuery): Promise<BandCount[]> {
+    const rows = await this.#database.read(({ sql }) => countStatement(sql, tenant, query))
+    return rows.map(({ band, ...counts }) => ({ ...counts, band: RISK_BANDS[band - 1] as RiskBand }))
+  }
+
+  /** Folds the deltas into the rollups. Several may at once. */
+  async fold(): Promise<void> {
+    for (let statement = 1; statement <= STATEMENTS_A_RUN; statement++) {
+      const [folded] = await this.#database.write(({ sql }) => foldStatement(sql))
+      if (!folded || folded.deltas < MAX_DELTAS_A_STATEMENT) return
+    }
+  }
+}
+
+/** Deltas that another gateway folds at the moment are passed over; rollups are written in the order of their keys. */
+function foldStatement(sql: Connections['sql']): Promise<{ deltas: number }[]> {
+  return sql<{ deltas: number }[]>`
+    with taken as (
+      delete from risk_deltas
+      where ctid = any (array(select ctid from risk_deltas limit ${MAX_DELTAS_A_STATEMENT} for update skip locked))
+      returning *
+    ), folded as (
+      insert into risk_rollups as rollup (tenant, minutes, quarter, model, model_version, band, predictions, probability_sum, high_risk,
+        outcomes, defaults)
+      select tenant, minutes, date_bin(make_interval(mins => minutes), quarter, timestamptz '2000-01-01 00:00Z') as first, model,
+        model_version, band, sum(predictions), sum(probability_sum), sum(high_risk), sum(outcomes), sum(defaults)
+      from taken cross join unnest(${`{${GRAINS.join()}}`}::int[]) as grain (minutes)
+      group by tenant, minutes, first, model, model_version, band
+      order by tenant, minutes, first, model, model_version, band
+      on conflict (tenant, minutes, quarter, model, model_version, band) do update set
+        predictions = rollup.predictions + excluded.predictions,
+        probability_sum = rollup.probability_sum + excluded.probability_sum,
+        high_risk = rollup.high_risk + excluded.high_risk,
+        outcomes = rollup.outcomes + excluded.outcomes,
+        defaults = rollup.defaults + excluded.defaults
+    )
+    select count(*)::int as deltas from taken`
+}
+
+type CountRow = Omit<BandCount, 'band'> & { readonly band: number }
+
+/**
+ * Whole quarters from the rollups, span by span: so Postgres walks along the key, whatever it thinks of how many there are. The rest
+ * by one look at the few deltas, and at the predictions themselves for the parts of a quarter at both ends.
+ */
+function countStatement(sql: Connections['sql'], tenant: string, { from, to, starts, model }: CountQuery): Promise<CountRow[]> {
+  const wholeFrom = storable(Math.ceil(from.getTime() / QUARTER_MS) * QUARTER_MS)
+  const wholeTo = storable(Math.floor(to.getTime() / QUARTER_MS) * QUARTER_MS)
+  // Within one quarter there is no whole one: all of it comes from the predictions.
+  const edges = wholeFrom <= wholeTo ? [from, wholeFrom, wholeTo, to] : [from, to, to, to]
+  const [firstFrom, firstTo, lastFrom, lastTo] = edges.map(firstIdOf) as [string, string, string, string]
+  const [since, until] = [wholeFrom.toISOString(), wholeTo.toISOString()]
+  const instants = `{${starts.map(start => storable(start.getTime()).toISOString()).join()}}`
+  const ofModel = model === undefined ? sql`` : sql`and model = ${model}`
+  const sums = sql.unsafe(`sum(predictions)::float8 as predictions, sum(probability_sum) as "probabilitySum",
+    sum(high_risk)::float8 as "highRisk", sum(outcomes)::float8 as outcomes, sum(defaults)::float8 as defaults`)
+  return sql<CountRow[]>`
+    select bucket, counted.*
+    from json_to_recordset(${spansText(starts, wholeFrom, wholeTo)}::text::json)
+      as span (bucket int, minutes int, "from" float8, "to" float8)
+    cross join lateral (
+      select band, ${sums} from risk_rollups
+      where tenant = ${tenant} and risk_rollups.minutes = span.minutes and quarter >= to_timestamp(span.from)
+        and quarter < to_timestamp(span.to) ${ofModel}
+      group by band
+    ) counted
+    union all
+    select width_bucket(at, ${instants}::timestamptz[]) - 1, band, ${sums} from (
+      select quarter as at, band, predictions, probability_sum, high_risk, outcomes, defaults from risk_deltas
+      where tenant = ${tenant} and quarter >= ${since} and quarter < ${until} ${ofModel}
+      union all
+      select created_at, band, 1, probability, high_risk::int, (defaulted is not null)::int, coalesce(defaulted, false)::int
+      from predictions
+      where tenant = ${tenant} and (id >= ${firstFrom} and id < ${firstTo} or id >= ${lastFrom} and id < ${lastTo}) ${ofModel}
+    ) tail
+    group by 1, 2`
+}
+
+/** The rollups of each bucket, as JSON; times in seconds. */
+function spansText(starts: readonly Date[], from: Date, to: Date): string {
+  const spans = starts.flatMap((start, bucket) => {
+    const since = Math.max(start.getTime(), from.getTime())
+    const until = Math.min(starts[bucket + 1]?.getTime() ?? to.getTime(), to.getTime())
+    return [...spansOf(since, until)].map(span => ({ ...span, bucket, from: span.from / 1_000, to: span.to / 1_000 }))
+  })
+  return JSON.stringify(spans)
+}
+
+function storable(milliseconds: number): Date {
+  return new Date(Math.min(Math.max(milliseconds, 0), LAST_DAY))
+}

@@ -1,0 +1,235 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { application, goldenRows, HIGH_RISK, LOW_RISK } from '../support/applicants.js'
+import type { GraphqlClient } from '../support/client.js'
+import { startGateway, type TestGateway } from '../support/gateway.js'
+import { present } from '../support/process.js'
+import { startStatementProxy } from '../support/statementProxy.js'
+import { subscribe } from '../support/subscription.js'
+import { refusedWith, settled } from './alertPages.js'
+import {
+  AlertCursorDocument,
+  AlertsDocument,
+  AlertsInFullDocument,
+  type AlertsQueryVariables,
+  AlertsRaisedDocument,
+} from './generated/operations.js'
+import { score, scoreBatch } from './stored.js'
+
+const T7 = present(goldenRows('2').find(({ probability }) => probability > 0.4 && probability < 0.5)).features
+
+let gateway: TestGateway
+beforeAll(async () => {
+  gateway = await startGateway()
+})
+afterAll(() => gateway[Symbol.asyncDispose]())
+
+/** A tenant of its own with so many alerts, oldest first. */
+async function tenantWith(tenant: string, count: number, features = HIGH_RISK) {
+  const client = await gateway.as({ roles: ['ADMIN'], tenant })
+  const scored: string[] = []
+  for (let i = 0; i < count; i++) scored.push((await score(client, `row-${i}`, features)).id)
+  return { client, ids: scored }
+}
+
+const page = async (client: GraphqlClient, variables: AlertsQueryVariables = {}) =>
+  (await client.data(AlertsDocument, variables)).alerts
+const idsOf = async (client: GraphqlClient, variables: AlertsQueryVariables = {}) =>
+  (await page(client, variables)).nodes.map(({ id }) => id)
+
+describe('a page of alerts', () => {
+  it('has the twenty oldest, oldest first, when nothing is asked for', async () => {
+    const { client, ids } = await tenantWith('default-page', 23)
+    await settled(client, 23)
+    const { nodes, edges, pageInfo } = await page(client)
+    expect(nodes.map(({ id }) => id)).toEqual(ids.slice(0, 20))
+    expect(edges.map(({ cursor }) => cursor)).toEqual(nodes.map(({ cursor }) => cursor))
+    expect(pageInfo).toEqual({
+      hasNextPage: true,
+      hasPreviousPage: false,
+      startCursor: nodes[0]?.cursor,
+      endCursor: nodes[19]?.cursor,
+    })
+    expect(nodes[0]).toMatchObject({ acknowledgedAt: null, acknowledgedBy: null, prediction: { id: ids[0], band: 'T8' } })
+    expect(nodes[0]?.raisedAt).toBe(nodes[0]?.prediction.createdAt)
+  })
+
+  it('is read forwards and backwards to the end, each alert once', async () => {
+    const { client, ids } = await tenantWith('walked', 11)
+    await settled(client, 11)
+    const pages: string[][] = []
+    let after: string | null = null
+    for (let more = true; more; ) {
+      const { nodes, pageInfo } = await page(client, { first: 4, after })
+      pages.push(nodes.map(({ id }) => id))
+      expect(pageInfo.hasPreviousPage).toBe(after !== null)
+      more = pageInfo.hasNextPage
+      after = pageInfo.endCursor ?? null
+    }
+    expect(pages).toEqual([ids.slice(0, 4), ids.slice(4, 8), ids.slice(8)])
+    const back: string[][] = []
+    let before: string | null = null
+    for (let more = true; more; ) {
+      const { nodes, pageInfo } = await page(client, { last: 4, before })
+      back.unshift(nodes.map(({ id }) => id))
+      expect(pageInfo.hasNextPage).toBe(before !== null)
+      more = pageInfo.hasPreviousPage
+      before = pageInfo.startCursor ?? null
+    }
+    expect(back).toEqual([ids.slice(0, 3), ids.slice(3, 7), ids.slice(7)])
+  })
+
+  it('between two cursors has what lies between them', async () => {
+    const { client, ids } = await tenantWith('between', 6)
+    await settled(client, 6)
+    const cursors = (await page(client)).nodes.map(({ cursor }) => cursor)
+    const range = { after: cursors[0] ?? '', before: cursors[4] ?? '' }
+    expect(await idsOf(client, { first: 10, ...range })).toEqual(ids.slice(1, 4))
+    expect(await idsOf(client, { last: 2, ...range })).toEqual(ids.slice(2, 4))
+  })
+
+  it('says that nothing follows when its last alert is the last, and has no cursors where there is nothing', async () => {
+    const { client, ids } = await tenantWith('exact', 2)
+    await settled(client, 2)
+    for (const size of [{ first: 2 }, { last: 2 }]) {
+      const { nodes, pageInfo } = await page(client, size)
+      expect(nodes.map(({ id }) => id)).toEqual(ids)
+      expect(pageInfo).toMatchObject({ hasNextPage: false, hasPreviousPage: false })
+    }
+    const nobody = await gateway.as({ roles: ['MONITOR'], tenant: 'nobody' })
+    const none = { hasNextPage: false, hasPreviousPage: false, startCursor: null, endCursor: null }
+    expect(await page(nobody)).toEqual({ edges: [], nodes: [], pageInfo: none })
+  })
+
+  it('has the cursors of the subscription and of alertCursor, both ways', async () => {
+    const { client, ids } = await tenantWith('same-cursors', 3)
+    await settled(client, 3)
+    const { nodes } = await page(client)
+    await using resumed = subscribe(client, AlertsRaisedDocument, { after: nodes[0]?.cursor ?? '' })
+    const heard = [await resumed.next(), await resumed.next()].map(({ highRiskScored }) => highRiskScored)
+    expect(heard).toEqual(nodes.slice(1))
+    expect(await idsOf(client, { after: heard[0]?.cursor ?? '' })).toEqual(ids.slice(2))
+    const { alertCursor } = await client.data(AlertCursorDocument, {})
+    expect(await idsOf(client, { after: alertCursor })).toEqual([])
+    // It names the last alert, and what lies before that does not hold it.
+    expect(await idsOf(client, { last: 2, before: alertCursor })).toEqual(ids.slice(0, 2))
+    const { id } = await score(client, 'late', HIGH_RISK)
+    await settled(client, 4)
+    expect(await idsOf(client, { after: alertCursor })).toEqual([id])
+    expect(await idsOf(client, { before: alertCursor })).toEqual(ids.slice(0, 2))
+  })
+
+  it('never misses one for a client that polls from its last cursor, while alerts are raised', async () => {
+    const client = await gateway.as({ roles: ['ADMIN'], tenant: 'polled' })
+    const heard: string[] = []
+    let after = (await client.data(AlertCursorDocument, {})).alertCursor
+    let isOver = false
+    const polling = (async () => {
+      while (!isOver || heard.length < 120) {
+        const { nodes, pageInfo } = await page(client, { first: 7, after })
+        heard.push(...nodes.map(({ id }) => id))
+        after = pageInfo.endCursor ?? after
+      }
+    })()
+    const scored = await Promise.all(Array.from({ length: 120 }, (_, i) => score(client, `polled-${i}`, HIGH_RISK)))
+    isOver = true
+    await polling
+    expect(heard.sort()).toEqual(scored.map(({ id }) => id).sort())
+  })
+
+  it('leaves out what an open transaction can still come before', async () => {
+    const { client, ids } = await tenantWith('held', 1)
+    await settled(client, 1)
+    const writer = await gateway.database.sql.reserve()
+    await writer`begin`
+    await writer`select pg_current_xact_id()`
+    const late = await score(client, 'late', HIGH_RISK)
+    expect(await idsOf(client)).toEqual(ids)
+    expect(await idsOf(client, { last: 5 })).toEqual(ids)
+    await writer`commit`
+    writer.release()
+    await settled(client, 2)
+    expect(await idsOf(client)).toEqual([...ids, late.id])
+  })
+
+  it('shows nothing of another tenant, whatever its cursors', async () => {
+    const here = await tenantWith('page-here', 2)
+    const there = await tenantWith('page-there', 1)
+    await settled(here.client, 2)
+    await settled(there.client, 1)
+    const [first] = (await page(here.client)).nodes
+    expect(await idsOf(there.client)).toEqual(there.ids)
+    expect(await idsOf(there.client, { after: first?.cursor ?? '' })).toEqual(there.ids)
+  })
+
+  it.each([{ first: 0 }, { first: 101 }, { last: 0 }, { last: 101 }, { first: 1, last: 1 }])('refuses %o', async size => {
+    const client = await gateway.as({ roles: ['MONITOR'] })
+    expect(await refusedWith(client, AlertsDocument, size)).toMatchObject({ code: 'BAD_USER_INPUT', status: 400 })
+  })
+
+  it('refuses cursors that are none, in both directions', async () => {
+    const client = await gateway.as({ roles: ['MONITOR'] })
+    const { alertCursor } = await client.data(AlertCursorDocument, {})
+    const foreign = `${alertCursor.slice(0, 4)}ffffffff${alertCursor.slice(12)}`
+    const ahead = `${alertCursor.slice(0, 12)}00ffffffffffffff${alertCursor.slice(28)}`
+    for (const cursor of ['', 'canary', foreign, ahead])
+      for (const place of [{ after: cursor }, { before: cursor }, { after: alertCursor, before: cursor }]) {
+        expect(await refusedWith(client, AlertsDocument, place), cursor).toMatchObject({ code: 'BAD_CURSOR', status: 400 })
+      }
+  })
+
+  it('brings what is beside each prediction with as many statements for a hundred as for one', async () => {
+    await using proxy = await startStatementProxy(gateway.database.url)
+    await using replica = await startGateway({ ...gateway.environment, DATABASE_URL: proxy.url }, gateway.database)
+    const client = await replica.as({ roles: ['ADMIN'], tenant: 'nested' })
+    const rows = Array.from({ length: 100 }, (_, i) => application(`nested-${i}`, HIGH_RISK))
+    await scoreBatch(client, rows)
+    await settled(client, 100)
+    for (const first of [1, 100]) {
+      proxy.take()
+      const { alerts } = await client.data(AlertsInFullDocument, { first })
+      // Webhooks are looked after meanwhile.
+      const statements = proxy.take().filter(text => text.includes('predictions') && !text.includes('webhook'))
+      // The page, the features and the latest predictions.
+      expect(statements).toHaveLength(3)
+      expect(new Set(alerts.nodes.map(({ prediction }) => prediction.applicant.latestPrediction?.id)).size).toBe(first)
+    }
+  })
+})
+
+describe('the filter of alerts', () => {
+  it('by band and model holds for pages in both directions', async () => {
+    const client = await gateway.as({ roles: ['ADMIN'], tenant: 'filtered-page' })
+    const order = [T7, HIGH_RISK, LOW_RISK, T7, HIGH_RISK, HIGH_RISK]
+    const scored: { id: string; band: string }[] = []
+    for (const [i, features] of order.entries()) scored.push(await score(client, `row-${i}`, features))
+    await settled(client, 5)
+    const ofBand = (band: string) => scored.filter(prediction => prediction.band === band).map(({ id }) => id)
+    expect(await idsOf(client, { filter: { bands: ['T7'] } })).toEqual(ofBand('T7'))
+    expect(await idsOf(client, { filter: { bands: ['T8', 'T8'] }, last: 2 })).toEqual(ofBand('T8').slice(-2))
+    expect((await page(client, { filter: { bands: ['T8'] }, first: 2 })).pageInfo.hasNextPage).toBe(true)
+    expect(await idsOf(client, { filter: { bands: ['T7', 'T8'], model: 'consumer-credit' } })).toHaveLength(5)
+    expect(await idsOf(client, { filter: { model: 'mortgage' } })).toEqual([])
+    expect(await idsOf(client, { filter: { bands: [] } })).toEqual([])
+    expect(await idsOf(client, { filter: { bands: null, model: null, acknowledged: null } })).toHaveLength(5)
+  })
+
+  it('that passes more than fifty alerts by for each row of the page is QUERY_TOO_BROAD, and a larger page is not', async () => {
+    const client = await gateway.as({ roles: ['ADMIN'], tenant: 'broad' })
+    const rows = Array.from({ length: 60 }, (_, i) => application(`broad-${i}`, T7))
+    await scoreBatch(client, rows)
+    const { id } = await score(client, 'rare', HIGH_RISK)
+    await settled(client, 61)
+    const refused = await refusedWith(client, AlertsDocument, { first: 1, filter: { bands: ['T8'] } })
+    expect(refused).toMatchObject({ code: 'QUERY_TOO_BROAD', status: 400 })
+    expect(refused.message).toContain('larger page')
+    expect(await idsOf(client, { first: 2, filter: { bands: ['T8'] } })).toEqual([id])
+    // A full page is answered; whether another one follows it is not known.
+    const { nodes, pageInfo } = await page(client, { last: 1, filter: { bands: ['T8'] } })
+    expect([nodes.map(alert => alert.id), pageInfo.hasPreviousPage]).toEqual([[id], true])
+    // What does not match at all is found out within the bound, too.
+    expect(await refusedWith(client, AlertsDocument, { last: 1, filter: { model: 'mortgage' } })).toMatchObject({
+      code: 'QUERY_TOO_BROAD',
+    })
+    expect(await idsOf(client, { first: 1, filter: { bands: [] } })).toEqual([])
+  })
+})

@@ -1,0 +1,239 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Prediction } from '../../src/scoring/prediction.js'
+import { ErasureStore } from '../../src/storage/erasureStore.js'
+import { ensurePartitions } from '../../src/storage/partitions.js'
+import { createTestDatabase, type TestDatabase } from '../support/database.js'
+import { runCommand, spawnGateway } from '../support/gatewayProcess.js'
+import { lives, present, until } from '../support/process.js'
+import { newStateDirectory } from '../support/stateDirectory.js'
+import { idAt, newPrediction, openStores, type TestStores } from '../support/stores.js'
+
+const MAIN = join(import.meta.dirname, '../../dist/main.js')
+const MODELS = join(import.meta.dirname, '../../models')
+const RANGE = ['--from', '2031-04-01', '--to', '2031-05-01']
+const COLUMNS =
+  'id,applicantId,model,modelVersion,probability,band,highRisk,channel,createdAt,requestedBy,defaulted,outcomeObservedAt,outcomeRecordedBy'
+const MANY = 20_000
+
+const directory = mkdtempSync(join(tmpdir(), 'riskgate-export-'))
+afterAll(() => rmSync(directory, { recursive: true, force: true }))
+
+describe('riskgate export', () => {
+  let database: TestDatabase
+  let stores: TestStores
+  let stored: Prediction[]
+  const environment = () => ({ DATABASE_URL: database.url, RISKGATE_MODELS_DIR: MODELS, PATH: process.env.PATH ?? '' })
+  const run = (...arguments_: string[]) => runCommand(['export', ...arguments_], environment())
+
+  beforeAll(async () => {
+    database = await createTestDatabase()
+    stores = await openStores(database.url)
+    await ensurePartitions(database.sql, new Date('2031-04-10'))
+    const store = async (instant: string, given: Partial<Prediction> = {}) => {
+      const createdAt = new Date(instant)
+      const { prediction } = await stores.predictions.record(newPrediction({ id: idAt(createdAt), createdAt, ...given }))
+      return prediction
+    }
+    await store('2031-03-31T23:59:59.999Z')
+    stored = [
+      await store('2031-04-01T00:00:00.000Z', { applicantId: '=cmd|calc', channel: 'web, "mobile"' }),
+      await store('2031-04-15T12:00:00.000Z', { applicantId: '-7', probability: 1e-7 }),
+      await store('2031-04-30T23:59:59.999Z', { applicantId: 'erased-later' }),
+    ]
+    await store('2031-05-01T00:00:00.000Z')
+    await store('2031-04-10T00:00:00.000Z', { tenant: 'bank', applicantId: 'of-the-bank' })
+    const { id } = present(stored[1])
+    await database.sql`
+      update predictions set defaulted = true, outcome_observed_at = '2031-06-01', outcome_recorded_by = 'risk-desk' where id = ${id}`
+    await new ErasureStore(stores.database, async () => {}).erase({
+      tenant: 'default',
+      applicantId: 'erased-later',
+      principal: 'admin',
+    })
+    const start = new Date('2031-04-02T00:00:00.000Z').getTime()
+    await database.sql`
+      insert into predictions (id, tenant, applicant_id, model, model_version, probability, band, high_risk, created_at, requested_by)
+      select (substr(h, 1, 8) || '-' || substr(h, 9, 4) || '-7000-8000-000000000000')::uuid, 'many', 'applicant-' || i, 'm', '1', 0.5,
+        6, false, to_timestamp((${start}::bigint + i) / 1000.0), 'shop'
+      from (select i, lpad(to_hex(${start}::bigint + i), 12, '0') as h from generate_series(1, ${MANY}::int) i) made`
+  })
+  afterAll(async () => {
+    await stores[Symbol.asyncDispose]()
+    await database[Symbol.asyncDispose]()
+  })
+
+  it('writes what lies in the half-open range, of one tenant, oldest first, as CSV that no spreadsheet runs', async () => {
+    const { status, stdout, stderr } = await run(...RANGE)
+    expect({ status, stderr }).toEqual({ status: 0, stderr: 'riskgate: 3 rows exported.\n' })
+    const [first, second, third] = stored.map(({ id }) => id)
+    expect(stdout.split('\n')).toEqual([
+      COLUMNS,
+      `${first},'=cmd|calc,consumer-credit,2,0.75,T8,true,"web, ""mobile""",2031-04-01T00:00:00.000Z,web-shop,,,`,
+      `${second},'-7,consumer-credit,2,1e-7,T8,true,,2031-04-15T12:00:00.000Z,web-shop,true,2031-06-01T00:00:00.000Z,risk-desk`,
+      `${third},erased:${third},consumer-credit,2,0.75,T8,true,,2031-04-30T23:59:59.999Z,web-shop,,,`,
+      '',
+    ])
+  })
+
+  it('writes the same columns as one JSON object a line', async () => {
+    const { stdout } = await run(...RANGE, '--format', 'ndjson')
+    const rows = stdout
+      .trimEnd()
+      .split('\n')
+      .map(line => JSON.parse(line) as Record<string, unknown>)
+    expect(rows).toHaveLength(3)
+    for (const row of rows) expect(Object.keys(row).join()).toBe(COLUMNS)
+    expect(rows[1]).toMatchObject({ applicantId: '-7', probability: 1e-7, highRisk: true, defaulted: true, channel: null })
+  })
+
+  it('writes features only when asked to: a column each, whatever else a row has in one, nothing after erasure', async () => {
+    await database.sql`update predictions set features = features || '{"seen": "=1+1"}' where id = ${present(stored[0]).id}`
+    const [header, first, , third] = (await run(...RANGE, '--features')).stdout.split('\n')
+    expect(header).toMatch(/,features\.seniority,.*features\.price,otherFeatures$/)
+    expect(first).toContain(',100,')
+    expect(first).toMatch(/,"\{""seen"":""=1\+1""\}"$/)
+    expect(third).toMatch(/web-shop,,,,+$/)
+    const rows = (await run(...RANGE, '--features', '--format', 'ndjson')).stdout.trimEnd().split('\n')
+    expect(rows.map(line => (JSON.parse(line) as { features: unknown }).features)).toEqual([
+      { income: 100, seen: '=1+1' },
+      { income: 100 },
+      null,
+    ])
+  })
+
+  it('writes all of many pages, each row once', async () => {
+    const { stdout } = await run(...RANGE, '--tenant', 'many', '--format', 'ndjson', '--quiet')
+    const applicants = stdout
+      .trimEnd()
+      .split('\n')
+      .map(line => (JSON.parse(line) as { applicantId: string }).applicantId)
+    expect(applicants).toEqual(Array.from({ length: MANY }, (_, i) => `applicant-${i + 1}`))
+  })
+
+  it('is audited as it begins and with its rows', async () => {
+    await run(...RANGE, '--tenant', 'bank', '--features')
+    const entries = await database.sql`select * from audit_entries where tenant = 'bank' order by id`
+    const details = { from: '2031-04-01T00:00:00.000Z', to: '2031-05-01T00:00:00.000Z', format: 'csv', features: true }
+    expect(entries).toMatchObject([
+      { action: 'history.export-begun', principal: expect.stringMatching(/^cli:/), details },
+      { action: 'history.exported', subject: 'bank', details: { ...details, rows: 1 } },
+    ])
+  })
+
+  it('writes a file that is there only when it is whole', async () => {
+    const file = join(directory, 'history.csv')
+    expect(await run(...RANGE, '--output', file)).toMatchObject({ status: 0, stdout: '' })
+    expect(readFileSync(file, 'utf8').split('\n')).toHaveLength(5)
+    expect(readdirSync(directory)).toEqual(['history.csv'])
+  })
+
+  it('ends with a sentence for a file that cannot be written', async () => {
+    const file = join(directory, 'nowhere', 'history.csv')
+    const { status, stderr } = await run(...RANGE, '--output', file)
+    expect(status).toBe(1)
+    expect(stderr).toBe(`riskgate: --output: ${file} cannot be written (ENOENT).\n`)
+  })
+
+  it('ends quietly when its reader has enough', async () => {
+    const command = `node ${MAIN} export ${RANGE.join(' ')} --tenant many --quiet | head -n 2; echo "\${PIPESTATUS[0]}"`
+    const child = spawn('bash', ['-c', command], { env: environment(), stdio: ['ignore', 'pipe', 'pipe'] })
+    const [output, errors] = await Promise.all([textOf(child.stdout), textOf(child.stderr), once(child, 'close')])
+    expect(output.split('\n')[0]).toBe(COLUMNS)
+    expect(output.trimEnd().split('\n').at(-1)).toBe('0')
+    expect(errors).toBe('')
+  })
+
+  it('waits for a slow reader, and cuts no line when it is interrupted', async () => {
+    const child = launch([...RANGE, '--tenant', 'many', '--quiet'], environment())
+    const ended = once(child, 'close')
+    const output = present(child.stdout)
+    await once(output, 'readable')
+    child.kill('SIGINT')
+    const text = await textOf(output)
+    expect(await ended).toEqual([130, null])
+    const lines = text.split('\n')
+    expect(lines.length).toBeLessThan(MANY)
+    expect(lines.pop()).toBe('')
+    for (const line of lines) expect(line.split(',')).toHaveLength(13)
+  })
+
+  it('leaves no file when it is interrupted', async () => {
+    const file = join(directory, 'interrupted.csv')
+    const session = await database.sql.reserve()
+    await session`begin`
+    await session`lock table predictions in access exclusive mode`
+    try {
+      const child = launch([...RANGE, '--output', file], environment())
+      const ended = once(child, 'close')
+      await until(() => readdirSync(directory).some(name => name.endsWith('.part')))
+      child.kill('SIGTERM')
+      expect(await ended).toEqual([143, null])
+    } finally {
+      await session`commit`
+      session.release()
+    }
+    expect(readdirSync(directory).filter(name => name.startsWith('interrupted'))).toEqual([])
+  })
+
+  it.each([
+    [['--from', '2031-02-31', '--to', '2031-05-01'], '--from'],
+    [['--from', '2031-04-01', '--to', 'soon'], '--to'],
+    [['--from', '2031-04-01T10:00:00', '--to', '2031-05-01'], '--from'],
+    [['--from', '2031-05-01', '--to', '2031-05-01'], '--to'],
+    [['--to', '2031-05-01'], '--from'],
+    [[...RANGE, '--format', 'xlsx'], '--format'],
+  ])('names the option that is wrong: %s', async (arguments_, option) => {
+    const { status, stdout, stderr } = await run(...arguments_)
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
+    expect(stderr).toContain(option)
+    expect(stderr.trim().split('\n')).toHaveLength(1)
+  })
+
+  it('ends with 78 without a database that can be used', async () => {
+    const nowhere = await runCommand(['export', ...RANGE], { RISKGATE_STATE_DIR: join(directory, 'no-state') })
+    expect(nowhere).toMatchObject({ status: 78, stderr: expect.stringContaining('DATABASE_URL') })
+    expect(existsSync(join(directory, 'no-state'))).toBe(false)
+    const url = new URL(database.url)
+    url.pathname = '/no_such_database'
+    const unknown = await runCommand(['export', ...RANGE], { DATABASE_URL: url.href })
+    expect(unknown).toMatchObject({ status: 78, stderr: expect.stringMatching(/^riskgate: DATABASE_URL: .*\n$/) })
+  })
+
+  it('says what to do about a database without tables', async () => {
+    await using empty = await createTestDatabase()
+    const { status, stderr } = await runCommand(['export', ...RANGE], { DATABASE_URL: empty.url })
+    expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringMatching(/^riskgate: .*riskgate migrate.*\n$/) })
+  })
+})
+
+describe('riskgate export with the embedded database', () => {
+  it('leaves the server of a running gateway alone, and ends one that it started itself', async () => {
+    await using state = newStateDirectory()
+    const settings = { RISKGATE_STATE_DIR: state.path }
+    const gateway = await spawnGateway(settings)
+    const { stdout } = await runCommand(['export', ...RANGE], settings)
+    expect(stdout.trimEnd()).toBe(COLUMNS)
+    const postmaster = state.postmaster()
+    expect(lives(postmaster)).toBe(true)
+    expect((await fetch(`${gateway.url}/readyz`)).status).toBe(200)
+    await gateway.stop()
+    expect(lives(postmaster)).toBe(false)
+    expect(await runCommand(['export', ...RANGE], settings)).toMatchObject({ status: 0, stdout: `${COLUMNS}\n` })
+    expect(existsSync(join(state.path, 'postgres', 'postmaster.pid'))).toBe(false)
+  }, 60_000)
+})
+
+function launch(arguments_: string[], env: Record<string, string>): ChildProcess {
+  return spawn(process.execPath, [MAIN, 'export', ...arguments_], { env, cwd: directory, stdio: ['ignore', 'pipe', 'inherit'] })
+}
+
+async function textOf(stream: NodeJS.ReadableStream): Promise<string> {
+  let text = ''
+  for await (const part of stream.setEncoding('utf8')) text += part
+  return text
+}

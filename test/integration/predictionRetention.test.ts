@@ -1,0 +1,119 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { PredictionRetention } from '../../src/storage/predictionRetention.js'
+import { createTestDatabase, type TestDatabase } from '../support/database.js'
+import { idAt, newPrediction, openStores, type TestStores } from '../support/stores.js'
+
+const DAYS = 30
+// The last instant of April is exactly as old as the retention.
+const NOW = new Date('2031-05-31T00:00:00.000Z')
+
+describe('the retention of predictions', () => {
+  let database: TestDatabase
+  let stores: TestStores
+  let retention: PredictionRetention
+  beforeEach(async () => {
+    database = await createTestDatabase()
+    stores = await openStores(database.url)
+    retention = new PredictionRetention(stores.database, DAYS)
+  })
+  afterEach(async () => {
+    await stores[Symbol.asyncDispose]()
+    await database[Symbol.asyncDispose]()
+  })
+
+  const store = (instant: string, key?: string) => {
+    const createdAt = new Date(instant)
+    return stores.predictions.record(newPrediction({ id: idAt(createdAt), createdAt, ...(key && { key }) }))
+  }
+  const partitions = async () => {
+    const rows = await database.sql<{ name: string }[]>`
+      select inhrelid::regclass::text as name from pg_inherits where inhparent = 'predictions'::regclass order by 1`
+    return rows.map(({ name }) => name)
+  }
+  const keys = async () =>
+    (await database.sql<{ key: string }[]>`select key from idempotency_keys order by key`).map(({ key }) => key)
+
+  it('drops the months that are wholly older, with their keys, and nothing else', async () => {
+    await store('2031-03-10T00:00:00.000Z', 'march')
+    await store('2031-04-30T23:59:59.999Z', 'april')
+    const kept = [await store('2031-05-01T00:00:00.000Z', 'may'), await store('2031-05-30T00:00:00.000Z', 'late-may')]
+    const before = await partitions()
+    const dropped = await retention.run(NOW)
+    expect(dropped).toEqual(expect.arrayContaining(['predictions_2031_03', 'predictions_2031_04']))
+    expect(await partitions()).toEqual(before.filter(name => !dropped.includes(name)))
+    expect(await partitions()).toContain('predictions_2031_05')
+    expect(await keys()).toEqual(['late-may', 'may'])
+    const ids = kept.map(({ prediction }) => prediction.id)
+    expect((await stores.history.findByIds({ tenant: 'default' }, ids)).map(({ id }) => id).sort()).toEqual(ids.sort())
+  })
+
+  it('leaves a month whose last millisecond is not old enough', async () => {
+    await store('2031-04-01T00:00:00.000Z', 'april')
+    await retention.run(new Date(NOW.getTime() - 1))
+    expect(await partitions()).toContain('predictions_2031_04')
+    expect(await keys()).toEqual(['april'])
+  })
+
+  it('leaves the statistics', async () => {
+    await store('2031-03-10T00:00:00.000Z')
+    const statistics = () => database.sql`select * from risk_deltas union all select * from risk_rollups`
+    const before = await statistics()
+    expect(before).toHaveLength(1)
+    await retention.run(NOW)
+    expect(await statistics()).toEqual(before)
+  })
+
+  it('removes many keys in many short statements, also when two replicas do it at once', async () => {
+    await store('2031-04-10T00:00:00.000Z')
+    // Half of them within one second, the rest over the month.
+    await database.sql`
+      insert into idempotency_keys (tenant, principal, key, prediction_id, digest, created_at)
+      select 'default', 'shop', 'k' || i, gen_random_uuid(), 'd',
+        timestamptz '2031-04-05' + case when i % 2 = 0 then i * interval '10 microseconds' else i * interval '20 seconds' end
+      from generate_series(1, 50000) i`
+    await database.sql`
+      insert into idempotency_keys values ('default', 'shop', 'kept', gen_random_uuid(), 'd', '2031-05-01')`
+    await Promise.all([retention.run(NOW), new PredictionRetention(stores.database, DAYS).run(NOW)])
+    expect(await keys()).toEqual(['kept'])
+    expect(await partitions()).not.toContain('predictions_2031_04')
+  })
+
+  it('gives way to a reader, and comes again', async () => {
+    await store('2031-04-10T00:00:00.000Z')
+    await using reader = await holdTransaction(database, 'select count(*) from predictions')
+    const startedAt = performance.now()
+    // A writer that comes behind the waiting drop is not held up for longer than it waits.
+    const [dropped] = await Promise.all([retention.run(NOW), store('2031-05-30T00:00:00.000Z')])
+    expect(performance.now() - startedAt).toBeLessThan(1_000)
+    expect(dropped).not.toContain('predictions_2031_04')
+    expect(await partitions()).toContain('predictions_2031_04')
+    await reader.end()
+    expect(await retention.run(NOW)).toContain('predictions_2031_04')
+  })
+
+  it('makes a key free whose prediction is gone', async () => {
+    const first = await store('2031-04-10T00:00:00.000Z', 'orphan')
+    await database.sql`drop table predictions_2031_04`
+    const again = () => stores.predictions.record(newPrediction({ key: 'orphan' }))
+    await expect(again()).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' })
+    const second = await again()
+    expect(second.replayed).toBe(false)
+    expect(second.prediction.id).not.toBe(first.prediction.id)
+    expect(await again()).toEqual({ prediction: second.prediction, replayed: true })
+  })
+})
+
+/** A transaction that has run a statement and stays open until its end. */
+async function holdTransaction({ sql }: TestDatabase, statement: string) {
+  const session = await sql.reserve()
+  await session.unsafe('begin')
+  await session.unsafe(statement)
+  let isOpen = true
+  const end = async () => {
+    if (!isOpen) return
+    isOpen = false
+    await session.unsafe('commit')
+    session.release()
+  }
+  return { end, [Symbol.asyncDispose]: end }
+}

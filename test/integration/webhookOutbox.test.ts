@@ -1,0 +1,274 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { TakenDelivery } from '../../src/storage/webhookOutbox.js'
+import { createTestDatabase, type TestDatabase } from '../support/database.js'
+import { raiseAlert } from '../support/feed.js'
+import { present, until } from '../support/process.js'
+import { newPrediction } from '../support/stores.js'
+import { newWebhook, OWNER, openWebhooks, passTime, type TestWebhooks } from '../support/webhooks.js'
+
+const DELIVERED = { state: 'DELIVERED', status: 204, error: null } as const
+const FAILED = { state: 'PENDING', status: 500, error: 'The endpoint answered with status 500.' } as const
+
+describe('alerts on their way to a webhook', () => {
+  let database: TestDatabase
+  let gateway: TestWebhooks
+  beforeEach(async () => {
+    database = await createTestDatabase()
+    gateway = await openWebhooks(database.url)
+  })
+  afterEach(async () => {
+    await gateway[Symbol.asyncDispose]()
+    await database[Symbol.asyncDispose]()
+  })
+
+  async function raise(given: Parameters<typeof newPrediction>[0] = {}): Promise<string> {
+    return (await gateway.stores.predictions.record(newPrediction(given))).prediction.id
+  }
+
+  /** Gathers until so many alerts are deliveries: other tests on the server may hold the feed back for a moment. */
+  async function gathered(webhookId: string, count: number, by = gateway): Promise<string[]> {
+    let alerts: string[] = []
+    await until(async () => {
+      await by.outbox.gather(webhookId)
+      const rows = await database.sql<{ id: string }[]>`
+        select alert_id as id from webhook_deliveries where webhook_id = ${webhookId} order by webhook_deliveries.id`
+      alerts = rows.map(({ id }) => id)
+      return alerts.length >= count
+    })
+    return alerts
+  }
+
+  async function takeOne(webhookId: string, by = gateway): Promise<TakenDelivery> {
+    const [delivery, ...others] = await by.outbox.take(webhookId, 10)
+    expect(others).toEqual([])
+    return present(delivery, 'delivery')
+  }
+
+  async function newDelivery(): Promise<{ id: string; delivery: TakenDelivery }> {
+    const { id } = await newWebhook(gateway)
+    await raise()
+    await gathered(id, 1)
+    await gateway.outbox.handOver()
+    return { id, delivery: await takeOne(id) }
+  }
+
+  it('go on with any gateway from where another one died, step by step', async () => {
+    const { id } = await newWebhook(gateway, { url: 'https://example.com/a' })
+    const alert = await raise()
+    await gathered(id, 1)
+    await using second = await openWebhooks(database.url)
+    await second.outbox.handOver()
+    await using third = await openWebhooks(database.url)
+    const taken = await takeOne(id, third)
+    expect(taken).toMatchObject({
+      url: 'https://example.com/a',
+      attempts: 0,
+      alert: { id: alert, prediction: { id: alert, band: 'T8' } },
+    })
+    // The third made the call and died before it said so.
+    expect(await second.outbox.take(id, 10)).toEqual([])
+    await passTime(database)
+    await second.queue.expire()
+    await passTime(database)
+    const again = await takeOne(id, second)
+    expect(again.alert).toEqual(taken.alert)
+    await second.outbox.settle(again, DELIVERED)
+    await passTime(database)
+    await gateway.queue.expire()
+    expect(await gateway.outbox.take(id, 10)).toEqual([])
+    const [delivery, ...others] = await gateway.store.deliveriesOf('default', [id], { limit: 10, state: undefined })
+    expect(delivery).toMatchObject({ alertId: alert, state: 'DELIVERED', attempts: 1, lastStatus: 204, lastError: null })
+    expect(others).toEqual([])
+  })
+
+  it('have the cursor that the subscription tells', async () => {
+    const { delivery } = await newDelivery()
+    const [alert] = await gateway.stores.alerts.read({ after: await firstCursor(), limit: 10 })
+    expect(delivery.alert).toMatchObject({ cursor: alert?.cursor, raisedAt: alert?.raisedAt, prediction: alert?.prediction })
+  })
+
+  async function firstCursor(): Promise<string> {
+    const [epoch] = await database.sql<{ tag: string }[]>`select tag from feed_epochs`
+    return `0001${epoch?.tag}${'0'.repeat(28)}`
+  }
+
+  it('are those since the webhook was created', async () => {
+    await raise()
+    let last = ''
+    await until(async () => {
+      const { id } = await newWebhook(gateway)
+      const [work] = (await gateway.outbox.work()).filter(({ webhookId }) => webhookId === id)
+      last = id
+      return work?.isBehind === false
+    })
+    const alert = await raise()
+    expect(await gathered(last, 1)).toEqual([alert])
+  })
+
+  it('are those that its filter lets through, of its tenant', async () => {
+    const { id } = await newWebhook(gateway, { bands: ['T7'], model: 'consumer-credit' })
+    await raise()
+    const wanted = await raise({ band: 'T7' })
+    await raise({ band: 'T7', model: 'another' })
+    await raise({ band: 'T7', tenant: 'other' })
+    const last = await raise({ band: 'T7' })
+    expect(await gathered(id, 2)).toEqual([wanted, last])
+    expect(await gateway.outbox.work()).toEqual([{ webhookId: id, isBehind: false, hasPending: true }])
+  })
+
+  it('wait for one whose transaction is still open, and lose none', async () => {
+    const { id } = await newWebhook(gateway)
+    const writer = await database.sql.reserve()
+    await writer`begin`
+    const first = await raiseAlert(writer)
+    const second = await raise()
+    await gateway.outbox.gather(id)
+    expect(await gateway.outbox.work()).toEqual([{ webhookId: id, isBehind: false, hasPending: false }])
+    await writer`commit`
+    writer.release()
+    expect(await gathered(id, 2)).toEqual([first, second])
+  })
+
+  it('become one delivery each while several gateways gather and others write', async () => {
+    const { id } = await newWebhook(gateway)
+    await using second = await openWebhooks(database.url)
+    await using third = await openWebhooks(database.url)
+    let isWriting = true
+    const gathering = [gateway, second, third].map(async ({ outbox }) => {
+      while (isWriting) await outbox.gather(id)
+    })
+    const raised: string[] = []
+    for (let round = 0; round < 30; round++) {
+      raised.push(...(await Promise.all(Array.from({ length: 20 }, () => raise()))))
+    }
+    isWriting = false
+    await Promise.all(gathering)
+    const alerts = await gathered(id, raised.length)
+    expect(alerts.toSorted()).toEqual(raised.toSorted())
+  })
+
+  it('have a queue for each webhook, also when several gateways make several at the same time', async () => {
+    await using second = await openWebhooks(database.url)
+    await using third = await openWebhooks(database.url)
+    const names = ['webhook-a', 'webhook-b', 'webhook-c', 'webhook-d']
+    await Promise.all([gateway, second, third].flatMap(({ queue }) => names.map(name => queue.open(name))))
+    expect((await gateway.queue.queues()).toSorted()).toEqual(names)
+  })
+
+  it('are taken once when two gateways hand them over at the same time', async () => {
+    const { id } = await newWebhook(gateway)
+    await using second = await openWebhooks(database.url)
+    for (let round = 1; round <= 5; round++) {
+      const raised = await Promise.all(Array.from({ length: 8 }, () => raise()))
+      await gathered(id, round * raised.length)
+      await Promise.all([gateway.outbox.handOver(), second.outbox.handOver()])
+      const taken = (await Promise.all([gateway, second, gateway, second].map(({ outbox }) => outbox.take(id, 8)))).flat()
+      const ids = new Set(taken.map(({ alert }) => alert?.id))
+      expect(ids).toEqual(new Set(raised))
+      await Promise.all(taken.map(delivery => gateway.outbox.settle(delivery, DELIVERED)))
+    }
+    expect((await gateway.store.statusOf('default', [id])).get(id)).toMatchObject({ pending: 0, dead: 0 })
+  })
+
+  it('come again after pauses that grow and differ by chance', async () => {
+    const { id } = await newWebhook(gateway)
+    for (let i = 0; i < 8; i++) await raise()
+    await gathered(id, 8)
+    await gateway.outbox.handOver()
+    for (const shortest of [1, 2, 4]) {
+      const taken = await gateway.outbox.take(id, 10)
+      expect(taken).toHaveLength(8)
+      await Promise.all(taken.map(delivery => gateway.outbox.settle(delivery, FAILED)))
+      const rows = await database.sql<{ pause: number }[]>`
+        select extract(epoch from j.start_after - d.last_attempt_at)::float8 as pause
+        from pgboss.job j join webhook_deliveries d on d.id = (j.data ->> 'deliveryId')::uuid where j.state = 'retry'`
+      const pauses = rows.map(({ pause }) => pause)
+      expect(pauses).toHaveLength(8)
+      expect(Math.min(...pauses)).toBeGreaterThanOrEqual(shortest)
+      expect(Math.max(...pauses)).toBeLessThan(2 * shortest + 1)
+      expect(new Set(pauses.map(pause => pause.toFixed(2))).size).toBeGreaterThan(1)
+      await passTime(database)
+    }
+    const [delivery] = await gateway.store.deliveriesOf('default', [id], { limit: 1, state: 'PENDING' })
+    expect(delivery).toMatchObject({ attempts: 3, lastStatus: 500, lastError: FAILED.error })
+  })
+
+  it('begin anew when they are redelivered, and an attempt from before counts no more', async () => {
+    const { id, delivery } = await newDelivery()
+    await gateway.outbox.settle(delivery, FAILED)
+    await gateway.store.redeliver(OWNER, delivery.id)
+    await gateway.outbox.handOver()
+    await passTime(database)
+    // Two jobs have come, that of the failed attempt and the new one.
+    const before = await takeOne(id)
+    expect(before.queuedAt).not.toEqual(delivery.queuedAt)
+    expect(await gateway.store.redeliver(OWNER, delivery.id)).toMatchObject({ state: 'PENDING', attempts: 0, lastStatus: null })
+    await gateway.outbox.settle(before, { state: 'DEAD', status: 500, error: 'late' })
+    await gateway.outbox.handOver()
+    const again = await takeOne(id)
+    expect(again).toMatchObject({ id: delivery.id, attempts: 0, alert: { id: delivery.alert?.id } })
+    await gateway.outbox.settle(again, DELIVERED)
+    await gateway.store.redeliver(OWNER, delivery.id)
+    await gateway.outbox.handOver()
+    expect(await takeOne(id)).toMatchObject({ id: delivery.id })
+  })
+
+  it('end when the webhook is deleted, and leave nothing behind', async () => {
+    const { id, delivery } = await newDelivery()
+    await raise()
+    await gathered(id, 2)
+    await gateway.outbox.handOver()
+    const { id: other } = await newWebhook(gateway)
+    await raise()
+    await gathered(other, 1)
+    expect(await gateway.store.remove(OWNER, id)).toBe(true)
+    expect(await gateway.outbox.take(id, 10)).toEqual([])
+    await gateway.outbox.settle(delivery, FAILED)
+    expect(await gateway.outbox.gather(id)).toBe(false)
+    await gateway.upkeep.removeDeleted()
+    expect(await gateway.queue.queues()).toEqual([`webhook-${other}`])
+    const left =
+      await database.sql`select webhook_id as id, (select count(*)::int from pgboss.job) as jobs from webhook_deliveries`
+    expect(left).toEqual([{ id: other, jobs: 0 }])
+  })
+
+  it('are forgotten when they are older than the alerts', async () => {
+    const { id, delivery } = await newDelivery()
+    await gateway.outbox.settle(delivery, DELIVERED)
+    const later = (days: number) => new Date(Date.now() + days * 86_400_000)
+    await gateway.upkeep.removeOld(30, later(29))
+    expect(await gateway.store.deliveriesOf('default', [id], { limit: 10, state: undefined })).toHaveLength(1)
+    await gateway.upkeep.removeOld(30, later(31))
+    expect(await gateway.store.deliveriesOf('default', [id], { limit: 10, state: undefined })).toEqual([])
+  })
+
+  it('are taken without the alert when that is no longer kept', async () => {
+    const { id } = await newWebhook(gateway)
+    await raise()
+    await gathered(id, 1)
+    await gateway.outbox.handOver()
+    await database.sql`delete from alerts`
+    expect((await takeOne(id)).alert).toBeUndefined()
+  })
+
+  it('go on after the connection of the queue was cut, and after a step in the middle of which it failed', async () => {
+    const { id } = await newWebhook(gateway)
+    await raise()
+    await gathered(id, 1)
+    await database.sql`
+      select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name like 'riskgate:%'`
+    await until(() =>
+      gateway.outbox.handOver().then(
+        () => true,
+        () => false,
+      ),
+    )
+    const holder = await database.sql.reserve()
+    await holder`begin`
+    await holder`lock table pgboss.job in access exclusive mode`
+    await expect(gateway.queue.expire()).rejects.toThrow()
+    await holder`rollback`
+    holder.release()
+    await takeOne(id)
+  })
+})

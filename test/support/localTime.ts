@@ -1,0 +1,57 @@
+import type { SummaryInterval } from '../../src/monitoring/buckets.js'
+
+export const QUARTER_MS = 900_000
+
+/** Half hours, quarters of an hour, clocks changed by half an hour, at midnight, and over a day. */
+export const ZONES = [
+  'UTC',
+  'Europe/Madrid',
+  'America/Santiago',
+  'Asia/Kathmandu',
+  'Australia/Lord_Howe',
+  'America/Havana',
+  'America/St_Johns',
+  'Africa/Cairo',
+  'America/Scoresbysund',
+]
+
+/** Days on which clocks of these zones are changed, and New Year. */
+export const CHANGES = [
+  '2026-03-29',
+  '2026-10-25',
+  '2026-04-04',
+  '2026-09-05',
+  '2026-04-05',
+  '2026-10-03',
+  '2026-03-08',
+  '2026-11-01',
+  '2026-04-24',
+  '2026-10-29',
+  '2026-12-31',
+].map(day => Date.parse(day))
+
+const formats = new Map<string, Intl.DateTimeFormat>()
+
+/** A text that is the same for two instants of one local hour, day, week or month, and for no others. */
+export function localName(instant: number, interval: SummaryInterval, timeZone: string): string {
+  const format =
+    formats.get(timeZone) ??
+    new Intl.DateTimeFormat('en-CA', {
+      timeZone,
+      hourCycle: 'h23',
+      year: 'numeric',
+      month: '2-digit',
+      day: '2-digit',
+      hour: '2-digit',
+      timeZoneName: 'longOffset',
+    })
+  formats.set(timeZone, format)
+  const parts = Object.fromEntries(format.formatToParts(instant).map(({ type, value }) => [type, value]))
+  const day = `${parts.year}-${parts.month}-${parts.day}`
+  if (interval === 'HOUR') return `${day} ${parts.hour} ${parts.timeZoneName}`
+  if (interval === 'DAY') return day
+  if (interval === 'MONTH') return day.slice(0, 7)
+  const date = new Date(day)
+  // 2001 began with a Monday.
+  return String(Math.floor((date.getTime() - Date.UTC(2001, 0, 1)) / (7 * 86_400_000)))
+}

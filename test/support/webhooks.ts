@@ -1,0 +1,48 @@
+import { newWebhookSecret } from '../../src/alerts/webhookSignature.js'
+import { JobQueue } from '../../src/storage/jobQueue.js'
+import { WebhookOutbox } from '../../src/storage/webhookOutbox.js'
+import { type NewWebhook, type Webhook, WebhookStore } from '../../src/storage/webhookStore.js'
+import { WebhookUpkeep } from '../../src/storage/webhookUpkeep.js'
+import type { TestDatabase } from './database.js'
+import { openStores, type TestStores } from './stores.js'
+
+export const OWNER = { tenant: 'default', principal: 'operator' }
+
+export interface TestWebhooks extends AsyncDisposable {
+  readonly stores: TestStores
+  readonly store: WebhookStore
+  readonly queue: JobQueue
+  readonly outbox: WebhookOutbox
+  readonly upkeep: WebhookUpkeep
+}
+
+/** What one gateway has of webhooks, over a database which is brought up to date first. Retries begin after one second. */
+export async function openWebhooks(url: string): Promise<TestWebhooks> {
+  const stores = await openStores(url)
+  const queue = new JobQueue({ url, retrySeconds: 1, warn: message => stores.warnings.push(message) })
+  return {
+    stores,
+    store: new WebhookStore(stores.database),
+    queue,
+    outbox: new WebhookOutbox(stores.database, queue),
+    upkeep: new WebhookUpkeep(stores.database, queue),
+    async [Symbol.asyncDispose]() {
+      await queue.end()
+      await stores[Symbol.asyncDispose]()
+    },
+  }
+}
+
+export async function newWebhook({ store }: TestWebhooks, given: Partial<NewWebhook> = {}, owner = OWNER): Promise<Webhook> {
+  const defaults = { url: 'https://example.com/alerts', description: null, secret: newWebhookSecret(), bands: null, model: null }
+  const webhook = await store.create(owner, { ...defaults, ...given }, 20)
+  if (!webhook) throw new Error('The tenant has too many webhooks.')
+  return webhook
+}
+
+/** Makes the pauses of all retries pass, and the patience with gateways that are gone. */
+export async function passTime({ sql }: Pick<TestDatabase, 'sql'>): Promise<void> {
+  await sql`
+    update pgboss.job set start_after = start_after - interval '10 years',
+      started_on = started_on - interval '10 years' where state < 'completed'`
+}
