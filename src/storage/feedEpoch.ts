@@ -13,7 +13,7 @@ export interface FeedEpoch {
  * that were copied back hold an older state under the same names, but not without a start. The timeline is asked of the log that is
  * written: that of the last checkpoint is the old one for a while after a promotion.
  */
-export const HERE = `(select system_identifier || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8) || '/' ||
+const HERE = `(select system_identifier || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8) || '/' ||
   (select oid from pg_database where datname = current_database()) || '/' || extract(epoch from pg_postmaster_start_time())
   from pg_control_system())`
 
