@@ -83,7 +83,7 @@ CREATE INDEX "webhook_deliveries_by_state" ON "webhook_deliveries" USING btree (
 CREATE INDEX "webhook_deliveries_last" ON "webhook_deliveries" USING btree ("webhook_id","state","last_attempt_at");--> statement-breakpoint
 CREATE INDEX "webhook_deliveries_unqueued" ON "webhook_deliveries" USING btree ("id") WHERE queued_at is null;--> statement-breakpoint
 CREATE INDEX "webhooks_of_tenant" ON "webhooks" USING btree ("tenant","id");--> statement-breakpoint
-CREATE INDEX "alerts_open" ON "alerts" USING btree ("tenant","epoch","xid","seq") WHERE acknowledged_at is null;--> statement-breakpoint
+CREATE INDEX "alerts_open" ON "alerts" USING btree ((case when acknowledged_at is null then tenant end),"epoch","xid","seq") WHERE acknowledged_at is null;--> statement-breakpoint
 CREATE INDEX "idempotency_keys_by_time" ON "idempotency_keys" USING brin ("created_at" timestamptz_minmax_multi_ops) WITH (autosummarize=on);--> statement-breakpoint
 CREATE INDEX "predictions_by_band" ON "predictions" USING btree ("tenant","band","id");--> statement-breakpoint
 CREATE INDEX "predictions_by_version" ON "predictions" USING btree ("tenant","model","model_version","id");--> statement-breakpoint

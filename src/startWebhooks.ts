@@ -32,5 +32,5 @@ export function startWebhooks(
   const upkeep = new WebhookUpkeep(database, queue)
   metrics.gauge('webhook_deliveries_pending', 'Deliveries to webhooks that are still tried.', () => upkeep.open.pending)
   metrics.gauge('webhook_deliveries_dead', 'Deliveries to webhooks that were given up.', () => upkeep.open.dead)
-  return { stop: () => dispatcher.stop(), upkeep: upkeep.tasks(config.alertRetentionDays) }
+  return { stop: () => dispatcher.stop(), upkeep: upkeep.tasks() }
 }

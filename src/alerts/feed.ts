@@ -4,6 +4,7 @@ import type { HighRiskAlert } from '../scoring/prediction.js'
 import { HeldBackWatch } from './heldBackWatch.js'
 import type { AlertHints } from './hints.js'
 import { Mailbox } from './mailbox.js'
+import { Turns } from './turns.js'
 
 // Without any hint an alert is found after this long at the latest.
 const POLL_MS = 500
@@ -14,6 +15,8 @@ const REST_MS = 10
 const PAGE = 500
 // A subscriber that falls further behind than this is served from the store again, so that memory stays bounded.
 const MAILBOX_SIZE = 1_000
+// Hundreds of subscribers that resume at once leave connections to the history, and none of their own readings waits past its deadline.
+const CATCH_UPS_AT_ONCE = 4
 const PLACE_IS_GONE: ReadonlySet<string> = new Set(['BAD_CURSOR', 'CURSOR_EXPIRED'])
 
 /** The durable log behind the feed. Cursors compare as texts in the order of the log. */
@@ -50,6 +53,7 @@ export class AlertFeed {
   readonly #options: AlertFeedOptions
   readonly #held = new HeldBackWatch(async () => this.#options.heldBack(await this.#options.log.holder()))
   readonly #mailboxes = new Map<string, Set<Mailbox>>()
+  readonly #turns = new Turns(CATCH_UPS_AT_ONCE)
   /** Everything up to here has been handed to the mailboxes that were there. */
   #position = ''
   #timer: NodeJS.Timeout | undefined
@@ -90,10 +94,11 @@ export class AlertFeed {
    * Every alert of a tenant after a cursor, or from now on, in order; first from the log, then live. Ends when the feed stops.
    * @throws AppError BAD_CURSOR before the first alert; CURSOR_EXPIRED there, or later from a subscriber too slow for the retention
    */
-  async subscribe({ tenant, after, matches }: FeedRequest): Promise<AsyncIterableIterator<HighRiskAlert, void>> {
-    if (after !== undefined) await this.#options.log.check(after)
+  async subscribe(request: FeedRequest): Promise<AsyncIterableIterator<HighRiskAlert, void>> {
     const ending = new AbortController()
-    const alerts = this.#follow(tenant, after ?? (await this.#options.log.now()), matches, ending.signal)
+    // Waits for no store that is away: only the subscription that is answered can be ended by its client.
+    const start = await this.#unlessAway(() => this.#startOf(request))
+    const alerts = this.#follow(request, start, ending.signal)
     const subscription: AsyncIterableIterator<HighRiskAlert, void> = {
       next: () => alerts.next(),
       // A generator that waits for an alert would end only after the next one: the signal wakes it.
@@ -106,8 +111,16 @@ export class AlertFeed {
     return subscription
   }
 
-  async *#follow(tenant: string, after: string, matches: FeedRequest['matches'], ending: AbortSignal): AlertGenerator {
-    let cursor = after
+  async #startOf({ after }: FeedRequest): Promise<string> {
+    if (after === undefined) return this.#options.log.now()
+    await this.#options.log.check(after)
+    return after
+  }
+
+  async *#follow(request: FeedRequest, start: string | undefined, ending: AbortSignal): AlertGenerator {
+    const { tenant, matches } = request
+    let cursor = start ?? (await this.#answer(ending, () => this.#startOf(request)))
+    if (cursor === undefined) return
     while (!this.#stopped && !ending.aborted) {
       for await (const alert of this.#fromLog(tenant, cursor, ending)) {
         cursor = alert.cursor
@@ -143,13 +156,9 @@ export class AlertFeed {
   async *#fromLog(tenant: string, after: string, ending: AbortSignal, upTo?: string): AlertGenerator {
     let cursor = after
     while ((upTo === undefined || cursor < upTo) && !this.#stopped && !ending.aborted) {
-      const page = await this.#options.log.read({ after: cursor, tenant, limit: PAGE }).catch(async (error: unknown) => {
-        if (!(error instanceof AppError && error.code === 'SERVICE_UNAVAILABLE')) throw error
-        // A database that is away ends no subscription: what it holds is read when it is back.
-        await sleep(POLL_MS, undefined, { signal: ending, ref: false }).catch(() => {})
-        return undefined
-      })
-      if (!page) continue
+      const place = cursor
+      const page = await this.#answer(ending, () => this.#options.log.read({ after: place, tenant, limit: PAGE }))
+      if (!page) return
       for (const alert of page) {
         if (upTo !== undefined && alert.cursor > upTo) return
         yield alert
@@ -159,10 +168,30 @@ export class AlertFeed {
     }
   }
 
+  /** What the log answers, however long that takes; undefined when the subscription or the feed has ended meanwhile. */
+  async #answer<T>(ending: AbortSignal, ask: () => Promise<T>): Promise<T | undefined> {
+    while (!this.#stopped && !ending.aborted) {
+      const answer = await this.#unlessAway(async () => (this.#stopped || ending.aborted ? undefined : ask()))
+      if (answer !== undefined) return answer
+      await sleep(POLL_MS, undefined, { signal: ending, ref: false }).catch(() => {})
+    }
+    return undefined
+  }
+
+  /** Undefined from a log that is away or busy, which ends no subscription: what it holds is read when it is back. */
+  async #unlessAway<T>(ask: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await this.#turns.take(ask)
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'SERVICE_UNAVAILABLE') return undefined
+      throw error
+    }
+  }
+
   /** Nothing is read while nobody listens; the first mailbox begins from the present, not from where the last one ended. */
   async #skipUnheard(): Promise<void> {
     // Where the log cannot be asked, the reader goes on from where it ended: a longer way to the same alerts.
-    const now = await this.#options.log.now().catch(() => this.#position)
+    const now = await this.#turns.take(() => this.#options.log.now()).catch(() => this.#position)
     if (this.#mailboxes.size === 0) this.#position = now
   }
 

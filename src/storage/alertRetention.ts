@@ -10,7 +10,7 @@ const CHUNKS_A_RUN = 10
 // Between two chunks predictions have the connection.
 const REST_MS = 20
 
-/** Removes what is older than an instant, the oldest first; answers how many rows. Several gateways may do it at once. */
+/** Removes alerts and webhook deliveries that are older than an instant, the oldest first; answers how many rows. Several gateways may do it at once. */
 export async function removeOldAlerts(database: Database, before: Date): Promise<number> {
   const alerts = await inChunks(() => database.write(({ sql }) => removeAlerts(sql, before)))
   return alerts + (await inChunks(() => database.write(({ sql }) => removeDeliveries(sql, before))))

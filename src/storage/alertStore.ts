@@ -1,4 +1,4 @@
-import { and, eq, isNotNull, type SQL, sql } from 'drizzle-orm'
+import { and, isNotNull, type SQL, sql } from 'drizzle-orm'
 import { AppError } from '../errors.js'
 import type { HighRiskAlert } from '../scoring/prediction.js'
 import { badAlertCursor, encodeAlertCursor, expiredAlertCursor, type FeedPosition, parseAlertCursor } from './alertCursor.js'
@@ -8,7 +8,7 @@ import {
   before as beforePosition,
   behind,
   cursorOf,
-  indexed,
+  ofTenant,
   refusalOf,
   refusalOfGiven,
   SETTLED,
@@ -76,7 +76,7 @@ export class AlertStore {
    */
   async read({ after, tenant, limit }: FeedQuery): Promise<HighRiskAlert[]> {
     const position = parseAlertCursor(after)
-    const where = and(tenant === undefined ? undefined : eq(alerts.tenant, tenant), behind(position), SETTLED)
+    const where = and(tenant === undefined ? undefined : ofTenant(tenant), behind(position), SETTLED)
     const refusal = refusalOf(position)
     const rows = await this.#database.read(({ db }) => selectAlerts(db, { where, rows: limit, limit, refusal }))
     await this.#refuse(rows, refusal)
@@ -93,7 +93,7 @@ export class AlertStore {
    */
   async page({ tenant, filter, size, backward, after, before }: AlertPageQuery): Promise<AlertPage> {
     const [from, to] = [after, before].map(cursor => (cursor === undefined ? undefined : parseAlertCursor(cursor)))
-    const where = and(eq(alerts.tenant, tenant), from && behind(from), to && beforePosition(to), SETTLED, indexed(filter))
+    const where = and(ofTenant(tenant, filter), from && behind(from), to && beforePosition(to), SETTLED)
     const matching = and(isNotNull(predictions.id), unindexed(filter))
     const refusal = [from, to].reduce(
       (sum, given) => (given ? sql`coalesce(${sum}, ${refusalOfGiven(given)})` : sum),

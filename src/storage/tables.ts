@@ -81,6 +81,9 @@ export const idempotencyKeys = pgTable(
   ],
 )
 
+/** The tenant of an alert that nobody has acknowledged: of these alone there is an index by it. */
+export const OWNER_WHILE_OPEN = 'case when acknowledged_at is null then tenant end'
+
 /**
  * The durable feed of high-risk scores, written with the prediction. Its order is (epoch, xid, seq): sequence numbers alone are not
  * in the order of commits, and a reader that trusted them lost rows.
@@ -100,7 +103,9 @@ export const alerts = pgTable(
   table => [
     uniqueIndex('alerts_feed').on(table.epoch, table.xid, table.seq),
     index('alerts_feed_of_tenant').on(table.tenant, table.epoch, table.xid, table.seq),
-    index('alerts_open').on(table.tenant, table.epoch, table.xid, table.seq).where(sql`acknowledged_at is null`),
+    index('alerts_open')
+      .on(sql.raw(`(${OWNER_WHILE_OPEN})`), table.epoch, table.xid, table.seq)
+      .where(sql`acknowledged_at is null`),
   ],
 )
 

@@ -1,15 +1,11 @@
 import type { Database } from './database.js'
 import type { JobQueue } from './jobQueue.js'
-import { firstIdOf } from './partitions.js'
 import type { UpkeepTask } from './upkeep.js'
 import { queueOf, webhookOf } from './webhookQueues.js'
 
 // A statement stays far below 100 ms: the alert feed cannot pass a transaction that is still open.
 const CHUNK = 1_000
 const MINUTE_MS = 60_000
-const HOUR_MS = 60 * MINUTE_MS
-const DAY_MS = 24 * HOUR_MS
-const AFTER_ALL_IDS = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
 
 /** Counts deliveries, and removes in chunks what webhooks leave behind. */
 export class WebhookUpkeep {
@@ -23,12 +19,12 @@ export class WebhookUpkeep {
     this.#queue = queue
   }
 
-  tasks(retentionDays: number): UpkeepTask[] {
+  tasks(): UpkeepTask[] {
     return [
       { name: 'webhook calls of gateways that are gone', everyMs: MINUTE_MS / 6, run: () => this.#queue.expire() },
       { name: 'count of webhook deliveries', everyMs: MINUTE_MS / 12, run: () => this.count() },
       { name: 'deleted webhooks', everyMs: MINUTE_MS, run: () => this.removeDeleted() },
-      { name: 'old webhook deliveries', everyMs: HOUR_MS, run: () => this.removeOld(retentionDays, new Date()) },
+      { name: 'secrets that have been replaced', everyMs: MINUTE_MS, run: () => this.forgetSecrets() },
     ]
   }
 
@@ -38,15 +34,19 @@ export class WebhookUpkeep {
     const queued = (await this.#queue.queues()).flatMap(queue => webhookOf(queue) ?? [])
     const living = new Set(await this.#webhooks())
     for (const id of queued.filter(id => !living.has(id))) {
-      await this.#removeDeliveries(id, AFTER_ALL_IDS)
+      await this.#removeDeliveries(id)
       await this.#queue.close(queueOf(id))
     }
   }
 
-  /** Removes deliveries that are older than the alerts that are kept. */
-  async removeOld(retentionDays: number, now: Date): Promise<void> {
-    const firstKept = firstIdOf(new Date(now.getTime() - retentionDays * DAY_MS))
-    for (const id of await this.#webhooks()) await this.#removeDeliveries(id, firstKept)
+  /** Clears the secrets before a rotation that sign nothing any more. */
+  async forgetSecrets(): Promise<void> {
+    await this.#database.write(
+      ({ sql }) => sql`
+        update webhooks set previous_secret = null, previous_secret_until = null where id in (
+          select id from webhooks where previous_secret_until <= now() order by id for update skip locked)
+          and previous_secret_until <= now()`,
+    )
   }
 
   async count(): Promise<void> {
@@ -66,13 +66,13 @@ export class WebhookUpkeep {
     return rows.map(({ id }) => id)
   }
 
-  async #removeDeliveries(webhookId: string, before: string): Promise<void> {
+  async #removeDeliveries(webhookId: string): Promise<void> {
     let removed: number
     do {
       const { count } = await this.#database.write(
         ({ sql }) => sql`
           delete from webhook_deliveries where id in (
-            select id from webhook_deliveries where webhook_id = ${webhookId} and id < ${before} order by id limit ${CHUNK})`,
+            select id from webhook_deliveries where webhook_id = ${webhookId} order by id limit ${CHUNK})`,
       )
       removed = count
     } while (removed === CHUNK)

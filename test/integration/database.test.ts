@@ -23,6 +23,19 @@ describe('the database', () => {
     await Promise.all(slow)
   })
 
+  it('has its sessions given up soon whose network is gone: an open transaction of theirs would hold the alert feed back', async () => {
+    await using database = await createTestDatabase()
+    await using stores = await openStores(database.url)
+    const settings = { tcp_keepalives_idle: '5', tcp_keepalives_interval: '2', tcp_keepalives_count: '3' }
+    for (const way of ['read', 'write'] as const) {
+      const rows = await stores.database[way](
+        ({ sql }) => sql<{ name: string; setting: string }[]>`
+          select name, setting from pg_settings where name in ${sql(Object.keys(settings))}`,
+      )
+      expect(Object.fromEntries(rows.map(({ name, setting }) => [name, setting]))).toEqual(settings)
+    }
+  })
+
   it('refuses a read that takes longer than a second, and serves the next', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)

@@ -1,8 +1,8 @@
-import { and, eq, isNotNull, type SQL } from 'drizzle-orm'
+import { and, isNotNull, type SQL } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parseAlertCursor } from '../../src/storage/alertCursor.js'
-import { behind, refusalOf, SETTLED, selectAlerts } from '../../src/storage/alertQuery.js'
-import { alerts, predictions } from '../../src/storage/tables.js'
+import { behind, ofTenant, refusalOf, SETTLED, selectAlerts } from '../../src/storage/alertQuery.js'
+import { predictions } from '../../src/storage/tables.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { present } from '../support/process.js'
 import { newPrediction, openStores, type TestStores } from '../support/stores.js'
@@ -55,29 +55,61 @@ describe('reading a large feed', () => {
 
   const cases: [what: string, size: number, where: () => SQL | undefined, backward: boolean][] = [
     ['the next alerts of all tenants', 500, () => undefined, false],
-    ['a page of a tenant', 21, () => eq(alerts.tenant, 't1'), false],
-    ['the last page of a tenant', 21, () => eq(alerts.tenant, 't1'), true],
+    ['a page of a tenant', 21, () => ofTenant('t1'), false],
+    ['the last page of a tenant', 21, () => ofTenant('t1'), true],
   ]
+
+  async function planOf(size: number, where: SQL | undefined, backward: boolean): Promise<PlanNode> {
+    return stores.database.read(async ({ db }) => {
+      const { sql: text, params } = selectAlerts(db, {
+        where: and(where, behind(place), SETTLED),
+        rows: size === 500 ? size : 1_000,
+        matching: isNotNull(predictions.id),
+        backward,
+        limit: size,
+        refusal: refusalOf(place),
+      }).toSQL()
+      const [row] = await database.sql.unsafe(`explain (analyze, format json) ${text}`, params as string[])
+      return (present(row)['QUERY PLAN'] as [{ Plan: PlanNode }])[0].Plan
+    })
+  }
 
   it.each(cases)('touches no more than it answers, with and without statistics: %s', async (_what, size, where, backward) => {
     for (const isAnalyzed of [false, true]) {
       if (isAnalyzed) await database.sql`analyze`
-      const plan = await stores.database.read(async ({ db }) => {
-        const { sql: text, params } = selectAlerts(db, {
-          where: and(where(), behind(place), SETTLED),
-          rows: size === 500 ? size : 1_000,
-          matching: isNotNull(predictions.id),
-          backward,
-          limit: size,
-          refusal: refusalOf(place),
-        }).toSQL()
-        const [row] = await database.sql.unsafe(`explain (analyze, format json) ${text}`, params as string[])
-        return (present(row)['QUERY PLAN'] as [{ Plan: PlanNode }])[0].Plan
-      })
+      const plan = await planOf(size, where(), backward)
       expect(plan['Actual Rows']).toBe(size)
       // Half of the alerts are of another tenant: a planner that knows it may pass by as many.
       expect(touched(plan, 'alerts')).toBeLessThanOrEqual(3 * size)
       expect(touched(plan, 'predictions')).toBeLessThanOrEqual(size)
+    }
+  })
+
+  it('touches only the open alerts where nearly all are acknowledged, whatever the statistics say', async () => {
+    await database.sql`analyze`
+    // The statistics still say that all are open.
+    await database.sql`update alerts set acknowledged_at = now() where seq % 1001 <> 0`
+    for (const isAnalyzed of [false, true]) {
+      if (isAnalyzed) await database.sql`analyze`
+      for (const backward of [false, true]) {
+        const plan = await planOf(21, ofTenant('t1', { acknowledged: false }), backward)
+        expect(plan['Actual Rows']).toBe(10)
+        expect(touched(plan, 'alerts')).toBe(10)
+      }
+    }
+  })
+
+  it('touches only the alerts of a tenant that has few, even where the statistics say that all are its own', async () => {
+    await database.sql`update alerts set tenant = 't1' where tenant = 't0'`
+    await database.sql`analyze`
+    await database.sql`update alerts set tenant = 't0' where seq % 1001 <> 0 or seq % 2 = 0`
+    for (const isAnalyzed of [false, true]) {
+      if (isAnalyzed) await database.sql`analyze`
+      for (const backward of [false, true]) {
+        const plan = await planOf(21, ofTenant('t1'), backward)
+        expect(plan['Actual Rows']).toBe(10)
+        expect(touched(plan, 'alerts')).toBe(10)
+      }
     }
   })
 })

@@ -232,14 +232,15 @@ describe('alerts on their way to a webhook', () => {
     expect(left).toEqual([{ id: other, jobs: 0 }])
   })
 
-  it('are forgotten when they are older than the alerts', async () => {
-    const { id, delivery } = await newDelivery()
-    await gateway.outbox.settle(delivery, DELIVERED)
-    const later = (days: number) => new Date(Date.now() + days * 86_400_000)
-    await gateway.upkeep.removeOld(30, later(29))
-    expect(await gateway.store.deliveriesOf('default', [id], { limit: 10, state: undefined })).toHaveLength(1)
-    await gateway.upkeep.removeOld(30, later(31))
-    expect(await gateway.store.deliveriesOf('default', [id], { limit: 10, state: undefined })).toEqual([])
+  it('are signed with the secret before a rotation for a while, and then that is not kept', async () => {
+    const { id } = await newWebhook(gateway, { secret: 'whsec_old' })
+    const kept = async () => (await database.sql`select secret, previous_secret as previous from webhooks where id = ${id}`)[0]
+    await gateway.store.rotateSecret(OWNER, id, 'whsec_new', 3_600)
+    await gateway.upkeep.forgetSecrets()
+    expect(await kept()).toEqual({ secret: 'whsec_new', previous: 'whsec_old' })
+    await database.sql`update webhooks set previous_secret_until = now()`
+    await gateway.upkeep.forgetSecrets()
+    expect(await kept()).toEqual({ secret: 'whsec_new', previous: null })
   })
 
   it('are taken without the alert when that is no longer kept', async () => {

@@ -351,6 +351,67 @@ describe('the alert feed', () => {
     expect(feed.subscribers).toBe(0)
   })
 
+  describe('whose log is away', () => {
+    const AWAY = new AppError('SERVICE_UNAVAILABLE', 'The store is not available at the moment.')
+    const away = (times: number) => {
+      for (const method of ['now', 'check', 'read'] as const) {
+        const spy = vi.spyOn(log, method)
+        for (let i = 0; i < times; i++) spy.mockRejectedValueOnce(AWAY)
+      }
+    }
+    afterEach(() => vi.restoreAllMocks())
+
+    it('resumes as soon as it is back, and nothing is lost', async () => {
+      const [, second] = append(2)
+      away(2)
+      const subscription = await subscribe({ after: cursorAt(1) })
+      expect((await subscription.next()).value?.cursor).toBe(second)
+    })
+
+    it('begins without a cursor as soon as it is back', async () => {
+      away(2)
+      const subscription = await subscribe()
+      const first = subscription.next()
+      await vi.waitFor(() => expect(feed.subscribers).toBe(1), 3_000)
+      const [expected] = append(1)
+      expect((await first).value?.cursor).toBe(expected)
+    })
+
+    it('says then that the cursor is a wrong one', async () => {
+      vi.spyOn(log, 'check').mockRejectedValueOnce(AWAY)
+      const subscription = await subscribe({ after: 'nonsense' })
+      await expect(subscription.next()).rejects.toMatchObject({ code: 'BAD_CURSOR' })
+    })
+
+    it('asks no more once the client has gone, or the feed has stopped', async () => {
+      const check = vi.spyOn(log, 'check').mockRejectedValue(AWAY)
+      const [gone, left] = await Promise.all([subscribe({ after: cursorAt(0) }), subscribe({ after: cursorAt(0) })])
+      const ends = [gone.next(), left.next()]
+      await vi.waitFor(() => expect(check).toHaveBeenCalledTimes(4), { interval: 1 })
+      await gone.return?.()
+      expect(await ends[0]).toEqual(DONE)
+      await feed.stop()
+      expect(await ends[1]).toEqual(DONE)
+      expect(check).toHaveBeenCalledTimes(4)
+    })
+  })
+
+  it('reads for a few at once of many that resume together', async () => {
+    const [first] = append(1)
+    let [reading, most] = [0, 0]
+    log.beforeAnswer = async ({ tenant }) => {
+      if (tenant === undefined) return
+      most = Math.max(most, ++reading)
+      await nextTurn()
+      reading--
+    }
+    const subscriptions = await Promise.all(Array.from({ length: 50 }, () => subscribe({ after: cursorAt(0) })))
+    const cursors = await Promise.all(subscriptions.map(async subscription => (await subscription.next()).value?.cursor))
+    expect(cursors).toEqual(Array(50).fill(first))
+    expect(most).toBe(4)
+    for (const subscription of subscriptions) await subscription.return?.()
+  })
+
   it.each([1, 2, 3, 4, 5, 6])(
     'loses and repeats nothing, however reading, writing and subscribing interleave (seed %d)',
     async seed => {
