@@ -32,7 +32,8 @@ async function pending(admin: GraphqlClient): Promise<number> {
   return present((await admin.data(WebhooksDocument, {})).webhooks[0]).status.pending
 }
 
-describe('webhooks', () => {
+// At once: most of their time is the patience of gateways.
+describe.concurrent('webhooks', () => {
   it('hear of each alert from two gateways of one database', async () => {
     await using receiver = await startReceiver()
     await using first = await startGateway(SETTINGS)
@@ -93,45 +94,49 @@ describe('webhooks', () => {
   })
 })
 
-describe.skipIf(process.platform !== 'linux')('webhooks of a gateway whose PostgreSQL dies', () => {
-  it('go on when it is back, and tell no address or secret to the log', { timeout: 90_000 }, async () => {
-    const CANARY = 'canary-7f3a9'
-    await using receiver = await startReceiver()
-    await using state = newStateDirectory()
-    const settings = { RISKGATE_STATE_DIR: state.path, RISKGATE_LOG_LEVEL: 'debug', ...TEST_KEY, ...SETTINGS }
-    await using gateway = await spawnGateway(settings)
-    const admin = await gateway.as(ADMIN)
-    const { secret } = await createWebhook(admin, `${receiver.url}?token=${CANARY}`)
-    const scored = [await score(admin, 'a')]
-    await receiver.received(1)
-    let release = () => {}
-    receiver.answer = (_call, response) => {
-      release = () => response.writeHead(204).end()
-    }
-    scored.push(await score(admin, 'b'))
-    await receiver.received(2)
-    for (const pid of state.postgresProcesses()) process.kill(pid, 'SIGKILL')
-    // Its outcome finds no database.
-    release()
-    receiver.answer = 204
-    await until(async () => {
-      const { data } = await admin.request(PredictRiskDocument, { input: application('c', HIGH_RISK) })
-      if (data) scored.push(data.predictRisk.prediction.id)
-      return data !== undefined && data !== null
-    }, 20_000)
-    await until(() => scored.every(alert => receiver.calls.some(({ id }) => id === alert)), 20_000)
-    // The second one's outcome is known once it has been called again.
-    const postgresServer = await startEmbeddedPostgres({ stateDirectory: state.path, log: () => {} })
-    const sql = postgres(postgresServer.url, { max: 1 })
-    await passTime({ sql })
-    await sql.end()
-    await postgresServer.stop()
-    await until(async () => (await pending(admin)) === 0, 30_000)
-    expect(receiver.calls.filter(({ id }) => id === scored[1])).toHaveLength(2)
-    expect(gateway.isRunning).toBe(true)
-    const log = JSON.stringify(gateway.log())
-    expect(log).not.toContain(CANARY)
-    expect(log).not.toContain(secret.slice('whsec_'.length))
-    expect(log).not.toContain('nobody caught')
-  })
+describe.concurrent('webhooks of a gateway whose PostgreSQL dies', () => {
+  it.skipIf(process.platform !== 'linux')(
+    'go on when it is back, and tell no address or secret to the log',
+    { timeout: 90_000 },
+    async () => {
+      const CANARY = 'canary-7f3a9'
+      await using receiver = await startReceiver()
+      await using state = newStateDirectory()
+      const settings = { RISKGATE_STATE_DIR: state.path, RISKGATE_LOG_LEVEL: 'debug', ...TEST_KEY, ...SETTINGS }
+      await using gateway = await spawnGateway(settings)
+      const admin = await gateway.as(ADMIN)
+      const { secret } = await createWebhook(admin, `${receiver.url}?token=${CANARY}`)
+      const scored = [await score(admin, 'a')]
+      await receiver.received(1)
+      let release = () => {}
+      receiver.answer = (_call, response) => {
+        release = () => response.writeHead(204).end()
+      }
+      scored.push(await score(admin, 'b'))
+      await receiver.received(2)
+      for (const pid of state.postgresProcesses()) process.kill(pid, 'SIGKILL')
+      // Its outcome finds no database.
+      release()
+      receiver.answer = 204
+      await until(async () => {
+        const { data } = await admin.request(PredictRiskDocument, { input: application('c', HIGH_RISK) })
+        if (data) scored.push(data.predictRisk.prediction.id)
+        return data !== undefined && data !== null
+      }, 20_000)
+      await until(() => scored.every(alert => receiver.calls.some(({ id }) => id === alert)), 20_000)
+      // The second one's outcome is known once it has been called again.
+      const postgresServer = await startEmbeddedPostgres({ stateDirectory: state.path, log: () => {} })
+      const sql = postgres(postgresServer.url, { max: 1 })
+      await passTime({ sql })
+      await sql.end()
+      await postgresServer.stop()
+      await until(async () => (await pending(admin)) === 0, 30_000)
+      expect(receiver.calls.filter(({ id }) => id === scored[1])).toHaveLength(2)
+      expect(gateway.isRunning).toBe(true)
+      const log = JSON.stringify(gateway.log())
+      expect(log).not.toContain(CANARY)
+      expect(log).not.toContain(secret.slice('whsec_'.length))
+      expect(log).not.toContain('nobody caught')
+    },
+  )
 })
