@@ -34,6 +34,10 @@ export function publicError(formatted: GraphQLFormattedError, error: unknown, re
   return { message: 'Something went wrong on our side.', ...where, extensions: { code: 'INTERNAL_SERVER_ERROR', errorId } }
 }
 
+export function publicErrors(errors: readonly GraphQLError[], report: ReportUnexpected): GraphQLFormattedError[] {
+  return errors.map(error => publicError(error.toJSON(), error, report))
+}
+
 /** A body for a response that holds nothing but this error. */
 export function errorBody(error: AppError): { errors: GraphQLFormattedError[] } {
   return { errors: [{ message: error.message, extensions: extensionsOf(error) }] }

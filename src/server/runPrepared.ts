@@ -1,10 +1,9 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { GraphQLError } from 'graphql'
 import type { Principal } from '../auth/principal.js'
 import type { AlertContext } from '../resolvers/alertResolver.js'
 import type { OperationReport } from './apollo.js'
 import { withPlainErrors } from './executor.js'
-import { publicError, type ReportUnexpected } from './formatError.js'
+import { publicErrors, type ReportUnexpected } from './formatError.js'
 import { failureStatus, outcomeCode, rootField } from './outcome.js'
 import type { PreparedOperations } from './preparedOperations.js'
 
@@ -31,7 +30,7 @@ export function runPrepared({ prepared, report, observe, contextOf }: RunPrepare
     const context = { ...contextOf(principal, { isStream: false }), requestId: request.id }
     const { operation, query } = found.prepared
     const { data, errors: failures } = withPlainErrors(await query(undefined, context, found.variables))
-    const errors = failures?.map((error: GraphQLError) => publicError(error.toJSON(), error, report))
+    const errors = failures && publicErrors(failures, report)
     const seconds = (performance.now() - startedAt) / 1_000
     observe({ operation: rootField(operation), code: outcomeCode(errors), seconds, context })
     reply.header('content-type', JSON_TYPE).header('cache-control', 'no-store')

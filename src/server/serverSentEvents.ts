@@ -6,7 +6,7 @@ import { CLOCK_SKEW_SECONDS } from '../auth/tokens.js'
 import { AppError } from '../errors.js'
 import { Delivery } from './delivery.js'
 import { EventStream } from './eventStream.js'
-import { publicError } from './formatError.js'
+import { publicErrors } from './formatError.js'
 import { onExpiry } from './onExpiry.js'
 import { outcomeCode, rootField } from './outcome.js'
 import { SLOW_SUBSCRIBER } from './socketConnection.js'
@@ -44,7 +44,7 @@ export function serveServerSentEvents(server: FastifyInstance, options: ServerSe
       return stream.push(payload.text)
     })
     const fail = (errors: readonly GraphQLError[]) => {
-      const shown = errors.map(error => publicError(error.toJSON(), error, report))
+      const shown = publicErrors(errors, report)
       code ??= outcomeCode(shown)
       stream.complete(shown)
     }

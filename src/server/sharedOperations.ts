@@ -1,5 +1,6 @@
 import { type ExecutionArgs, type ExecutionResult, execute } from 'graphql'
-import { publicError, type ReportUnexpected } from './formatError.js'
+import { AppError, ERROR_CODES } from '../errors.js'
+import { publicErrors, type ReportUnexpected } from './formatError.js'
 import { outcomeCode } from './outcome.js'
 
 /** An event as clients get it. */
@@ -54,6 +55,7 @@ export class SharedOperation {
     this.#report = report
   }
 
+  /** @throws AppError a retryable one of a field, when it leaves nothing of the event */
   payloadOf(event: object): Payload | Promise<Payload> {
     const known = this.#payloads.get(event)
     if (known) return known
@@ -65,7 +67,14 @@ export class SharedOperation {
 
   #written(result: ExecutionResult): Payload {
     if (!result.errors) return { text: JSON.stringify(result), code: 'OK' }
-    const errors = result.errors.map(error => publicError(error.toJSON(), error, this.#report))
+    // Whoever was told of the next one could not resume before this one any more: who is told of none resumes and gets it.
+    const passing = result.data ? undefined : result.errors.map(({ originalError }) => originalError).find(isPassing)
+    if (passing) throw passing
+    const errors = publicErrors(result.errors, this.#report)
     return { text: JSON.stringify({ ...result, errors }), code: outcomeCode(errors) }
   }
+}
+
+function isPassing(error: unknown): boolean {
+  return error instanceof AppError && ERROR_CODES[error.code].retryable
 }

@@ -7,7 +7,7 @@ import type { Principal } from '../auth/principal.js'
 import { AppError } from '../errors.js'
 import type { AlertContext } from '../resolvers/alertResolver.js'
 import { Delivery } from './delivery.js'
-import { publicError, type ReportUnexpected } from './formatError.js'
+import { publicErrors, type ReportUnexpected } from './formatError.js'
 import { outcomeCode, rootField } from './outcome.js'
 import { type ObserveRefusedConnection, SocketConnection } from './socketConnection.js'
 import { failure } from './subscriptionDocument.js'
@@ -99,7 +99,7 @@ function createProtocol(options: WebSocketOptions): Protocol<SocketConnection> {
   const running = new WeakMap<object, Running>()
 
   function shown(payload: object, errors: readonly GraphQLError[]): GraphQLFormattedError[] {
-    const formatted = errors.map(error => publicError(error.toJSON(), error, report))
+    const formatted = publicErrors(errors, report)
     const subscription = running.get(payload)
     if (subscription) subscription.code ??= outcomeCode(formatted)
     return formatted

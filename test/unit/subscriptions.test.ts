@@ -28,11 +28,11 @@ beforeEach(() => {
 function schemaOfEvents(): GraphQLSchema {
   const schema = buildSchema(`
     type Query { nothing: Int }
-    type Subscription { events(after: Int): Event }
-    type Event { name(loud: Boolean): String copy(of: Int): Int forbidden: String broken: String }`)
+    type Subscription { events(after: Int): Event! }
+    type Event { name(loud: Boolean): String copy(of: Int): Int forbidden: String broken: String away: String! }`)
   const { events } = (schema.getSubscriptionType() as GraphQLObjectType).getFields()
-  const { name, copy, forbidden, broken } = (schema.getType('Event') as GraphQLObjectType).getFields()
-  if (!events || !name || !copy || !forbidden || !broken) throw new Error('The schema lacks a field.')
+  const { name, copy, forbidden, broken, away } = (schema.getType('Event') as GraphQLObjectType).getFields()
+  if (!events || !name || !copy || !forbidden || !broken || !away) throw new Error('The schema lacks a field.')
   events.subscribe = async function* (_root, { after = 0 }) {
     yield* EVENTS.slice(after)
   }
@@ -44,6 +44,10 @@ function schemaOfEvents(): GraphQLSchema {
   copy.resolve = (_event, { of }) => of
   forbidden.resolve = () => {
     throw new AppError('FORBIDDEN', 'Not you.')
+  }
+  away.resolve = async ({ name: event }) => {
+    if (event === 'two') throw new AppError('SERVICE_UNAVAILABLE', 'The store is away.')
+    return event
   }
   broken.resolve = async () => {
     throw new Error('secret')
@@ -140,6 +144,15 @@ describe('an event for several subscribers of one operation', () => {
     )
     expect(first?.[0]).not.toContain('secret')
     expect(reports).toMatchObject([{ message: 'secret' }])
+  })
+
+  it('ends the subscriptions to which nothing is left of it for now: they resume before it, and not behind', async () => {
+    const request = { query: 'subscription { events { away } }' }
+    const opened = await Promise.all([subscribe(request, watcher('a')), subscribe(request, watcher('b'))])
+    for (const { run, received } of opened) {
+      await expect(run()).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' })
+      expect(received).toEqual(['OK {"data":{"events":{"away":"one"}}}'])
+    }
   })
 })
 
