@@ -7,6 +7,7 @@ import { present, until } from '../support/process.js'
 import { startReceiver, verified } from '../support/receiver.js'
 import { subscribe } from '../support/subscription.js'
 import {
+  AlertCursorDocument,
   CreateWebhookDocument,
   DeleteWebhookDocument,
   HighRiskScoredDocument,
@@ -72,7 +73,8 @@ describe('a webhook', () => {
     await using receiver = await startReceiver()
     const tenant = await newTenant(gateway)
     const { secret } = await tenant.create(receiver.url)
-    await using alerts = subscribe(tenant.monitor, HighRiskScoredDocument, {})
+    const { alertCursor } = await tenant.monitor.data(AlertCursorDocument, {})
+    await using alerts = subscribe(tenant.monitor, HighRiskScoredDocument, { after: alertCursor })
     const scored = [await tenant.score('a-1'), await tenant.score('a-2'), await tenant.score('a-3')]
     const calls = await receiver.received(3)
     expect(calls.map(({ id }) => id).toSorted()).toEqual(scored.toSorted())

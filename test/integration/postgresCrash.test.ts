@@ -45,7 +45,7 @@ describe.skipIf(process.platform !== 'linux')('a gateway whose own PostgreSQL di
   it.each([
     ['all its processes', () => state.postgresProcesses()],
     ['the postmaster', () => [state.postmaster()]],
-    ['one backend', () => state.postgresProcesses().slice(-1)],
+    ['one backend', () => [state.backend()]],
   ])('by kill -9 of %s has lost nothing and serves again by itself', async (_what, victims) => {
     const outcomes = await loadAround(() => {
       for (const pid of victims()) process.kill(pid, 'SIGKILL')

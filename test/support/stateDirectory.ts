@@ -10,6 +10,8 @@ export interface StateDirectory extends AsyncDisposable {
   postmaster(): number
   /** The postmaster and all its children. */
   postgresProcesses(): number[]
+  /** A process that serves a session: unlike a worker of its own, one that does not end by itself. */
+  backend(): number
 }
 
 /** A state directory for gateways of a test. What still runs in it at the end is ended. */
@@ -23,6 +25,7 @@ export function newStateDirectory(): StateDirectory {
     path,
     postmaster,
     postgresProcesses: () => [postmaster(), ...childrenOf(postmaster())],
+    backend: () => present(childrenOf(postmaster()).findLast(servesSession), 'backend'),
     async [Symbol.asyncDispose]() {
       await endProcess(lockedPid(data), 'SIGQUIT')
       rmSync(path, { recursive: true, force: true })
@@ -34,6 +37,10 @@ function childrenOf(parent: number): number[] {
   return readdirSync('/proc')
     .filter(name => /^\d+$/.test(name) && parentOf(name) === parent)
     .map(Number)
+}
+
+function servesSession(pid: number): boolean {
+  return /127\.0\.0\.1\(\d+\)/.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8'))
 }
 
 function parentOf(pid: string): number | undefined {

@@ -49,7 +49,7 @@ describe('the signature of a webhook', () => {
 
 describe('the receiver in the guide', () => {
   it('tells a genuine call from a forged one and from one that is too old', async () => {
-    const guide = readFileSync(new URL('../../docs/guide.md', import.meta.url), 'utf8')
+    const guide = readFileSync(new URL('../../docs/alerts.md', import.meta.url), 'utf8')
     const [, code = ''] = /```js\n(.*?isGenuine.*?)```/s.exec(guide) ?? []
     const source = `data:text/javascript,${encodeURIComponent(`${code}\nexport { isGenuine }`)}`
     const { isGenuine } = (await import(/* @vite-ignore */ source)) as { isGenuine(...call: unknown[]): boolean }
