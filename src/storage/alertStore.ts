@@ -156,7 +156,14 @@ export class AlertStore {
 
   async #isLonger(where: SQL | undefined, rows: number): Promise<boolean> {
     const beyond = await this.#database.read(({ db }) =>
-      db.select({ id: alerts.predictionId }).from(alerts).where(where).offset(rows).limit(1),
+      // In order: in any, the planner may go through the whole table for them.
+      db
+        .select({ id: alerts.predictionId })
+        .from(alerts)
+        .where(where)
+        .orderBy(alerts.epoch, alerts.xid, alerts.seq)
+        .offset(rows)
+        .limit(1),
     )
     return beyond.length > 0
   }
