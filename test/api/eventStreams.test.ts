@@ -1,6 +1,8 @@
 import { print } from 'graphql'
 import type { Client } from 'graphql-sse'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { AppError } from '../../src/errors.js'
+import { HistoryStore } from '../../src/storage/historyStore.js'
 import { HIGH_RISK, LOW_RISK } from '../support/applicants.js'
 import { type GraphqlClient, nextEvent, subscribeTo } from '../support/client.js'
 import { type Caller, signToken, startGateway, type TestGateway } from '../support/gateway.js'
@@ -144,6 +146,26 @@ describe('an event stream', () => {
     expect(text).toMatch(
       new RegExp(`^:\\n\\nevent: next\\ndata: {"data":{"highRiskScored":{"id":"${id}","cursor":"[0-9a-f]+"}}}\\n\\n$`),
     )
+  })
+
+  it('ends before an alert of which the store has nothing to tell just then, over WebSocket too, and resumes with it', async () => {
+    const { scorer, monitor, streams, after } = await tenantOf('sse-not-passed-by', ['ADMIN'])
+    const query = `subscription($after: String) {
+      highRiskScored(after: $after) { id prediction { applicant { predictions(first: 1) { nodes { id } } } } } }`
+    const { id } = await score(scorer, 'high', HIGH_RISK)
+    const sockets = monitor.sockets()
+    for (const way of [streams, sockets]) {
+      vi.spyOn(HistoryStore.prototype, 'pagesOfApplicants').mockRejectedValueOnce(
+        new AppError('SERVICE_UNAVAILABLE', 'The store is not available at the moment. Try again shortly.'),
+      )
+      const first = async () => (await way.iterate({ query, variables: { after } }).next()).value
+      const ended = await first().catch((errors: unknown) => ({ errors }))
+      expect(ended).toMatchObject({ errors: [{ extensions: { code: 'SERVICE_UNAVAILABLE', retryable: true } }] })
+      // An event, though an empty one, would be behind it.
+      expect(ended).not.toHaveProperty('data')
+      expect(await first()).toMatchObject({ data: { highRiskScored: { id } } })
+    }
+    await sockets.dispose()
   })
 
   it('ends with UNAUTHENTICATED when its token expires', async () => {
