@@ -71,7 +71,7 @@ const environment = z.object({
   RISKGATE_PORT: wholeNumber(0, 65_535).default(4_000),
   RISKGATE_STATE_DIR: z.string().default('.riskgate'),
   RISKGATE_MODELS_DIR: z.string().default('models'),
-  RISKGATE_DATABASE_POOL_SIZE: wholeNumber(3, 100).default(10),
+  RISKGATE_DATABASE_POOL_SIZE: wholeNumber(4, 100).default(10),
   RISKGATE_JWT_SECRET: z
     .string()
     .refine(value => Buffer.byteLength(value) >= MIN_SECRET_BYTES, `must be at least ${MIN_SECRET_BYTES} bytes long`)

@@ -13,7 +13,7 @@ import { fileOutput, type Output, ReaderGoneError, standardOutput } from './outp
 import { type Progress, showProgress } from './progress.js'
 import { type ExportFormat, type RowFormat, rowFormat } from './rowFormat.js'
 
-const CONNECTIONS = 3
+const CONNECTIONS = 4
 
 export interface ExportOptions {
   readonly tenant: string

@@ -1,35 +1,44 @@
 import { AppError } from '../errors.js'
 import { ConnectionPool, type Connections } from './connectionPool.js'
-import { isNotSent, isOutcomeUnknown, isTooSlow, isUnstorableText, postgresErrorCode } from './postgresErrors.js'
+import { isDeadlock, isNotSent, isOutcomeUnknown, isTooSlow, isUnstorableText, postgresErrorCode } from './postgresErrors.js'
+import { Turns } from './turns.js'
 
 export type { Connections }
 
 // As many as statements that the prediction store runs at once.
 const WRITE_CONNECTIONS = 2
+const BULK_CONNECTIONS = 1
+// Statements of up to 100 ms each: as long as a caller that sends a thousand rows may be kept waiting for its turn.
+const LONGEST_WAIT_MS = 5_000
+const DEADLOCK_RETRIES = 3
 // An outage fails thousands of calls a second, and each for the same reason.
 const WARN_EVERY_MS = 1_000
 
 export interface DatabaseSettings {
   readonly url: string
-  /** Connections in all, at least 3. */
+  /** Connections in all, at least 4. */
   readonly poolSize: number
   readonly warn: (message: string, fields: Record<string, unknown>) => void
 }
 
 /**
  * Postgres as the stores use it. Reads and writes have connections of their own: postgres.js sends a query behind those that a busy
- * connection already runs, and slow history pages would make predictions miss their deadline.
+ * connection already runs, and slow history pages would make predictions miss their deadline. So would bulk work, which has one
+ * connection, and waits for its turn where no deadline runs.
  */
 export class Database {
   readonly #settings: DatabaseSettings
   #warnedAt = Number.NEGATIVE_INFINITY
   readonly #reads: ConnectionPool
   readonly #writes: ConnectionPool
+  readonly #bulk: ConnectionPool
+  readonly #turns = new Turns(LONGEST_WAIT_MS)
 
   constructor(settings: DatabaseSettings) {
     this.#settings = settings
-    this.#reads = new ConnectionPool({ ...settings, size: settings.poolSize - WRITE_CONNECTIONS })
+    this.#reads = new ConnectionPool({ ...settings, size: settings.poolSize - WRITE_CONNECTIONS - BULK_CONNECTIONS })
     this.#writes = new ConnectionPool({ ...settings, size: WRITE_CONNECTIONS })
+    this.#bulk = new ConnectionPool({ ...settings, size: BULK_CONNECTIONS })
   }
 
   /** Runs a read. SERVICE_UNAVAILABLE when Postgres does not answer. */
@@ -53,6 +62,28 @@ export class Database {
     }
   }
 
+  /**
+   * Runs one writing statement that scoring must not wait for; one at a time, and again after a deadlock.
+   * @throws AppError as `write` does; SERVICE_UNAVAILABLE too when its turn did not come
+   */
+  async writeBulk<T>(work: (connections: Connections) => Promise<T>): Promise<T> {
+    return this.#turns.run(
+      async () => {
+        for (let attempt = 1; ; attempt++) {
+          try {
+            return await this.#bulk.run(work)
+          } catch (error) {
+            if (isDeadlock(error) && attempt <= DEADLOCK_RETRIES) continue
+            // Those behind it were not sent, and would wait for the same deadline one after the other.
+            if (isNotSent(error) || isOutcomeUnknown(error)) this.#turns.giveUp(unavailable(postgresErrorCode(error)))
+            throw this.#translated(error, true)
+          }
+        }
+      },
+      () => unavailable(),
+    )
+  }
+
   /** What keeps this store from being trusted with a prediction; nothing when all is well. */
   async problems(): Promise<string[]> {
     try {
@@ -68,7 +99,7 @@ export class Database {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#reads.close(), this.#writes.close()])
+    await Promise.all([this.#reads.close(), this.#writes.close(), this.#bulk.close()])
   }
 
   #translated(error: unknown, isWrite: boolean): unknown {
@@ -83,7 +114,7 @@ export class Database {
     }
     if (isNotSent(error) || isOutcomeUnknown(error) || isTooSlow(error)) {
       this.#warn('Postgres is not available', code)
-      return new AppError('SERVICE_UNAVAILABLE', 'The store is not available at the moment. Try again shortly.')
+      return unavailable(code)
     }
     if (isUnstorableText(error)) return new AppError('BAD_USER_INPUT', 'A text holds a NUL character, which cannot be stored.')
     return error
@@ -95,4 +126,9 @@ export class Database {
     this.#warnedAt = now
     this.#settings.warn(message, { code })
   }
+}
+
+/** Keeps the code of the cause, and not its message, which may hold parameters. */
+function unavailable(code?: string): AppError {
+  return new AppError('SERVICE_UNAVAILABLE', 'The store is not available at the moment. Try again shortly.', { cause: { code } })
 }

@@ -65,7 +65,10 @@ export class ErasureStore {
     )
   }
 
-  /** Answers how many it erased: fewer than were found where another call came first. */
+  /**
+   * Answers how many it erased: fewer than were found where another call came first. Locked in the order of ids, as outcomes are, so
+   * that neither waits for the other.
+   */
   async #eraseRows({ tenant, applicantId, principal }: Erasure, found: readonly Found[]): Promise<number> {
     const ids = found.map(({ id }) => id)
     // A key has the time of its prediction: the index by time leads to it. Made an array once: with a join, or a cast of the whole
@@ -74,12 +77,15 @@ export class ErasureStore {
     const subject = createHash('sha256')
       .update(JSON.stringify([tenant, applicantId]))
       .digest('hex')
-    const rows = await this.#database.write(
+    const rows = await this.#database.writeBulk(
       ({ sql }) => sql<{ count: number }[]>`
-        with erased as (
-          update predictions set features = null, applicant_id = ${ERASED_PREFIX}::text || id
-          where tenant = ${tenant} and id = any(${ids}::uuid[]) and applicant_id = ${applicantId}
-          returning id
+        with locked as (
+          select id from predictions where tenant = ${tenant} and id = any(${ids}::uuid[]) and applicant_id = ${applicantId}
+          order by id for no key update
+        ), erased as (
+          update predictions set features = null, applicant_id = ${ERASED_PREFIX}::text || predictions.id
+          from locked where tenant = ${tenant} and predictions.id = any(${ids}::uuid[]) and predictions.id = locked.id
+          returning predictions.id
         ), unkeyed as (
           delete from idempotency_keys
           where tenant = ${tenant} and prediction_id = any(${ids}::uuid[])

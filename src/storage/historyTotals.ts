@@ -5,6 +5,7 @@ import { conditionsOf, createdAtBounds, hintsOf, joined } from './historyConditi
 import type { HistoryFilter, HistoryTotal } from './historyQuery.js'
 import { IS_CUT, ORDINAL, scan } from './historyScan.js'
 import { type HistoryList, isExact, ofApplicants, type Source, sourcesToCount } from './historySources.js'
+import { isTooSlow } from './postgresErrors.js'
 import { predictions } from './tables.js'
 
 // The contract: exact up to here.
@@ -25,7 +26,10 @@ export async function countHistory(database: Database, visibility: Visibility, f
   let counted = 0
   for (const { source, list } of tried) {
     const readAtMost = Math.floor(READ_AT_MOST / tried.length)
-    const { count, isCut } = await countIn(database, list, source, readAtMost)
+    const answer = await countIn(database, list, source, readAtMost).catch(uncounted)
+    // The next one would take as long.
+    if (!answer) break
+    const { count, isCut } = answer
     if (!isCut && count <= COUNTED_EXACTLY) return { count, exact: true }
     counted = Math.max(counted, count)
     if (!isCut) break
@@ -46,9 +50,9 @@ export async function countApplicants(
   for (let left = [...applicantIds]; left.length > 0; ) {
     // Each has an equal part of what may be read. Those for which that was too little share it again, as long as others are done.
     const part = Math.min(COUNTED_EXACTLY + 1, Math.floor(READ_AT_MOST / left.length))
-    const counts = await countEach(database, list, left, Math.max(2, part))
-    const open = left.filter((_, i) => counts[i]?.isCut)
-    left.forEach((id, i) => void totals.set(id, { count: counts[i]?.count ?? 0, exact: !counts[i]?.isCut }))
+    const counts = await countEach(database, list, left, Math.max(2, part)).catch(uncounted)
+    const open = left.filter((_, i) => counts?.[i]?.isCut ?? true)
+    left.forEach((id, i) => void totals.set(id, { count: counts?.[i]?.count ?? 0, exact: counts?.[i]?.isCut === false }))
     if (part <= COUNTED_EXACTLY && open.length < left.length) {
       left = open
       continue
@@ -105,6 +109,11 @@ async function countEach(database: Database, list: HistoryList, ids: readonly st
     const { count, isCut } = counts.get(i + 1) ?? { count: 0, isCut: false }
     return { count, isCut: isCut || count >= part }
   })
+}
+
+/** What is known after the time of a statement was over, as on a disk that is slow to give rows nobody has read for long. */
+function uncounted(error: unknown): undefined {
+  if (!isTooSlow(error)) throw error
 }
 
 /** What the planner expects, from its statistics; never less than what was seen. */

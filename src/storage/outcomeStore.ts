@@ -2,12 +2,10 @@ import { and, eq, inArray, isNotNull } from 'drizzle-orm'
 import type { Visibility } from '../auth/principal.js'
 import type { Outcome, Prediction } from '../scoring/prediction.js'
 import type { Connections, Database } from './database.js'
-import { isDeadlock } from './postgresErrors.js'
 import { type PredictionRow, toPrediction } from './predictionRow.js'
 import { QUARTER } from './quarter.js'
 import { predictions } from './tables.js'
 
-const RETRIES = 3
 const ISO_8601 = `'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'`
 
 interface NewOutcome {
@@ -65,14 +63,8 @@ export class OutcomeStore {
     const rows = JSON.stringify(
       outcomes.map(({ predictionId, defaulted, observedAt }) => ({ id: predictionId, defaulted, observed_at: observedAt })),
     )
-    for (let attempt = 1; ; attempt++) {
-      try {
-        const found = await this.#database.write(({ sql }) => recordStatement(sql, visibility, recordedBy, rows))
-        return new Map(found.map(row => [row.id, toRecorded(row)]))
-      } catch (error) {
-        if (attempt > RETRIES || !isDeadlock(error)) throw error
-      }
-    }
+    const found = await this.#database.writeBulk(({ sql }) => recordStatement(sql, visibility, recordedBy, rows))
+    return new Map(found.map(row => [row.id, toRecorded(row)]))
   }
 }
 

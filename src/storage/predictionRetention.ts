@@ -66,7 +66,7 @@ export class PredictionRetention {
 
   /** Answers how many it found, whether it removed them or another replica did. */
   async #removeKeysBetween(from: Date, to: Date): Promise<number> {
-    const rows = await this.#database.write(
+    const rows = await this.#database.writeBulk(
       ({ sql }) => sql<{ count: number }[]>`
         with found as (
           select ctid from idempotency_keys where created_at >= ${from.toISOString()} and created_at < ${to.toISOString()}
@@ -81,9 +81,8 @@ export class PredictionRetention {
 
   async #drop(partition: string): Promise<boolean> {
     try {
-      // On the connections of reads: the files of a large month take a while to remove, after the locks are given back, and
-      // predictions would wait behind it on theirs.
-      await this.#database.read(({ sql }) =>
+      // The files of a large month take a while to remove, after the locks are given back: predictions would wait behind it.
+      await this.#database.writeBulk(({ sql }) =>
         sql.unsafe(`do $$ begin
           perform set_config('lock_timeout', '${LOCK_TIMEOUT_MS}ms', true);
           drop table if exists ${partition};

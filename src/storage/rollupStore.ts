@@ -6,6 +6,9 @@ import { GRAINS, spansOf } from './rollupSpans.js'
 const QUARTER_MS = 900_000
 // Ids begin with a time since 1970; text of a year with more than four digits is none that PostgreSQL reads.
 const LAST_DAY = Date.UTC(9999, 11, 31)
+// A statement is ended after a second. The worst days, of zones whose clock stands between two hours of UTC, take 0.08 ms for each
+// model version that is busy all day.
+const BUCKETS_A_STATEMENT = 250
 // A statement lasts at most 100 ms: the alert feed cannot pass a transaction that is still open.
 const MAX_DELTAS_A_STATEMENT = 2_000
 // A stop waits for a run that has begun.
@@ -37,16 +40,25 @@ export class RollupStore {
     this.#database = database
   }
 
-  /** What was predicted from <= t < to, by bucket and band. In one statement, and so of one moment: exact at once. */
-  async count(tenant: string, query: CountQuery): Promise<BandCount[]> {
-    const rows = await this.#database.read(({ sql }) => countStatement(sql, tenant, query))
-    return rows.map(({ band, ...counts }) => ({ ...counts, band: RISK_BANDS[band - 1] as RiskBand }))
+  /** What was predicted from <= t < to, by bucket and band. Each bucket in one statement, and so of one moment: exact at once. */
+  async count(tenant: string, { starts, ...query }: CountQuery): Promise<BandCount[]> {
+    const counts: BandCount[] = []
+    for (let first = 0; first < starts.length; first += BUCKETS_A_STATEMENT) {
+      const part = starts.slice(first, first + BUCKETS_A_STATEMENT)
+      const from = first === 0 ? query.from : (part[0] as Date)
+      const to = starts[first + BUCKETS_A_STATEMENT] ?? query.to
+      const rows = await this.#database.read(({ sql }) => countStatement(sql, tenant, { ...query, from, to, starts: part }))
+      for (const { bucket, band, ...figures } of rows) {
+        counts.push({ ...figures, bucket: first + bucket, band: RISK_BANDS[band - 1] as RiskBand })
+      }
+    }
+    return counts
   }
 
   /** Folds the deltas into the rollups. Several may at once. */
   async fold(): Promise<void> {
     for (let statement = 1; statement <= STATEMENTS_A_RUN; statement++) {
-      const [folded] = await this.#database.write(({ sql }) => foldStatement(sql))
+      const [folded] = await this.#database.writeBulk(({ sql }) => foldStatement(sql))
       if (!folded || folded.deltas < MAX_DELTAS_A_STATEMENT) return
     }
   }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { AppError } from '../../src/errors.js'
 import { createTestDatabase } from '../support/database.js'
 import { until } from '../support/process.js'
 import { newPrediction, openStores } from '../support/stores.js'
@@ -34,6 +35,37 @@ describe('the database', () => {
       )
       expect(Object.fromEntries(rows.map(({ name, setting }) => [name, setting]))).toEqual(settings)
     }
+  })
+
+  it('does bulk work in turns that together take longer than a deadline, while predictions are taken', async () => {
+    await using database = await createTestDatabase()
+    await using stores = await openStores(database.url)
+    let done = 0
+    const bulk = Array.from({ length: 20 }, () =>
+      stores.database.writeBulk(({ sql }) => sql`select pg_sleep(0.1)`).then(() => done++),
+    )
+    for (let row = 0; row < 20; row++) await stores.predictions.record(newPrediction())
+    expect(done).toBeLessThan(20)
+    await Promise.all(bulk)
+    expect(stores.warnings).toEqual([])
+  })
+
+  it('refuses bulk work that waits for its turn as soon as the work before it gets no answer', async () => {
+    await using database = await createTestDatabase()
+    await using stores = await openStores(database.url)
+    const broken = Object.assign(new Error('broken'), { code: 'CONNECTION_CLOSED' })
+    let begun = 0
+    const works = Array.from({ length: 5 }, () =>
+      stores.database
+        .writeBulk(async () => {
+          begun++
+          throw broken
+        })
+        .catch((error: AppError) => error.code),
+    )
+    expect(await Promise.all(works)).toEqual(['OUTCOME_UNKNOWN', ...Array(4).fill('SERVICE_UNAVAILABLE')])
+    expect(begun).toBe(1)
+    expect(await stores.database.writeBulk(({ sql }) => sql`select 1 as one`)).toMatchObject([{ one: 1 }])
   })
 
   it('refuses a read that takes longer than a second, and serves the next', async () => {

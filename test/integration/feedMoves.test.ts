@@ -52,7 +52,7 @@ describe('the alert feed of a database that was copied into another one of the s
     here = await openStores(original.url)
     lost = await raise(here, 2)
     nowAfterCopy = await here.alerts.now()
-    const database = new Database({ url: copy.url, poolSize: 3, warn: () => {} })
+    const database = new Database({ url: copy.url, poolSize: 4, warn: () => {} })
     led = { database, alerts: new AlertStore(database) }
   })
   afterAll(async () => {

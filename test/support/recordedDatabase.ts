@@ -35,7 +35,7 @@ export class RecordedDatabase extends Database {
   readonly #sql: Sql
 
   constructor(url: string) {
-    super({ url, poolSize: 3, warn: () => {} })
+    super({ url, poolSize: 4, warn: () => {} })
     this.#sql = postgres(url, { max: 1, onnotice: () => {} })
   }
 

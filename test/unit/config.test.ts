@@ -49,7 +49,7 @@ describe('the configuration', () => {
       RISKGATE_PORT: '0',
       RISKGATE_STATE_DIR: '/var/lib/riskgate',
       RISKGATE_MODELS_DIR: '/models',
-      RISKGATE_DATABASE_POOL_SIZE: '3',
+      RISKGATE_DATABASE_POOL_SIZE: '4',
       RISKGATE_JWT_SECRET: SECRET,
       RISKGATE_JWT_ISSUER: 'https://login.example',
       RISKGATE_JWT_AUDIENCE: 'gateway',
@@ -64,7 +64,7 @@ describe('the configuration', () => {
     })
     expect(config).toMatchObject({ alertRetentionDays: 7, predictionRetentionDays: 7, webhooksMayBePrivate: true })
     expect(config).toMatchObject({ webhookAttempts: 3, webhookRetrySeconds: 1 })
-    expect(config).toMatchObject({ production: true, port: 0, databasePoolSize: 3, drainMs: 0, redisUrl: 'rediss://cache:6380' })
+    expect(config).toMatchObject({ production: true, port: 0, databasePoolSize: 4, drainMs: 0, redisUrl: 'rediss://cache:6380' })
     expect(config.jwtSecret).toEqual(Buffer.from(SECRET))
   })
 
@@ -89,7 +89,7 @@ describe('the configuration', () => {
     ['RISKGATE_PORT', '80.5', 'whole number'],
     ['RISKGATE_PORT', '0x50', 'whole number'],
     ['RISKGATE_PORT', ' 80', 'whole number'],
-    ['RISKGATE_DATABASE_POOL_SIZE', '2', 'between 3 and 100'],
+    ['RISKGATE_DATABASE_POOL_SIZE', '3', 'between 4 and 100'],
     ['RISKGATE_BODY_LIMIT_BYTES', '1023', 'between 1024'],
     ['RISKGATE_DRAIN_MS', '60001', 'between 0 and 60000'],
     ['RISKGATE_LOG_LEVEL', 'verbose', 'info'],

@@ -40,11 +40,13 @@ describe('outcomes', () => {
     const reports = Array.from({ length: 1_000 }, (_, i) => ({ ...REPORT, predictionId: `prediction-${i}` }))
     const whole = recordOutcomes()
     await whole.useCase.runAll(reports, scorer)
-    expect(whole.asked.map(call => (call as unknown[])[2])).toEqual([0, 200, 400, 600, 800].map(i => reports.slice(i, i + 200)))
+    expect(whole.asked.map(call => (call as unknown[])[2])).toEqual(
+      Array.from({ length: 10 }, (_, i) => reports.slice(i * 100, (i + 1) * 100)),
+    )
     const broken = recordOutcomes(new AppError('SERVICE_UNAVAILABLE', 'The store is not available.'), 2)
     const answers = await broken.useCase.runAll(reports, scorer)
     expect(broken.asked).toHaveLength(3)
-    expect(answers.map(answer => 'problems' in answer)).toEqual(reports.map((_, i) => i >= 400))
+    expect(answers.map(answer => 'problems' in answer)).toEqual(reports.map((_, i) => i >= 200))
   })
 
   it('that failed as nobody expected fail as a whole', async () => {
