@@ -1,4 +1,4 @@
-import { open, rename, rm } from 'node:fs/promises'
+import { open, realpath, rename, rm, stat } from 'node:fs/promises'
 
 /** Where an export goes. */
 export interface Output {
@@ -27,17 +27,28 @@ export function standardOutput(): Output {
   }
 }
 
-/** Written beside the file and renamed at the end: nobody takes half an export for a whole one. Readable by its owner only. */
+/**
+ * Written beside the file and renamed at the end: nobody takes half an export for a whole one. Readable by its owner only. What is
+ * there and no file, such as a pipe or /dev/null, is written to as it is: a rename would put a file in its place.
+ */
 export async function fileOutput(file: string): Promise<Output> {
-  const draft = `${file}.${process.pid}.part`
   const explained = (error: NodeJS.ErrnoException): never => {
     throw new Error(`--output: ${file} cannot be written (${error.code}).`, { cause: error })
   }
+  const present = await stat(file).catch(() => undefined)
+  if (present && !present.isFile()) {
+    const handle = await open(file, 'w').catch(explained)
+    const close = () => handle.close().catch(() => {})
+    return { write: text => handle.appendFile(text).catch(explained), keep: close, discard: close }
+  }
+  // Of a link the file that it leads to.
+  const target = present ? await realpath(file).catch(explained) : file
+  const draft = `${target}.${process.pid}.part`
   const handle = await open(draft, 'wx', 0o600).catch(explained)
   const keep = async () => {
     await handle.sync()
     await handle.close()
-    await rename(draft, file)
+    await rename(draft, target)
   }
   return {
     write: text => handle.appendFile(text).catch(explained),

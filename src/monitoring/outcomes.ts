@@ -72,7 +72,7 @@ export class RecordOutcomes {
       if (row instanceof AppError) return row
       const found = recorded.get(row.predictionId) ?? notFound()
       if (found instanceof AppError) return found
-      if (row.observedAt < found.prediction.createdAt) return badTime('observedAt must not be before the prediction was made.')
+      if (row.observedAt < found.prediction.createdAt) return tooEarly()
       return found
     })
   }
@@ -111,8 +111,14 @@ function checkAll(reports: readonly OutcomeReport[]): (NewOutcome | AppError)[] 
     }
     seen.add(predictionId)
     if (observedAt.getTime() > latest) return badTime('observedAt must not be in the future.')
+    // Nor is any prediction older, and the database knows no year 0.
+    if (observedAt.getTime() < 0) return tooEarly()
     return { predictionId, defaulted, observedAt }
   })
+}
+
+function tooEarly(): AppError {
+  return badTime('observedAt must not be before the prediction was made.')
 }
 
 function badTime(message: string): AppError {

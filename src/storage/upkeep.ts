@@ -1,4 +1,5 @@
 import { AppError } from '../errors.js'
+import { isNotSent, isOutcomeUnknown } from './postgresErrors.js'
 
 /** Something that keeps the store in shape. Any gateway may do it at any time, several at once too; once more does no harm. */
 export interface UpkeepTask {
@@ -22,7 +23,7 @@ export function keepUp(tasks: readonly UpkeepTask[], failed: (task: string, erro
         .then(
           () => void failing.delete(task),
           error => {
-            if (error instanceof AppError || failing.has(task)) return
+            if (isStoreAway(error) || failing.has(task)) return
             failing.add(task)
             failed(task.name, error)
           },
@@ -35,4 +36,8 @@ export function keepUp(tasks: readonly UpkeepTask[], failed: (task: string, erro
     timers.forEach(clearInterval)
     await Promise.all(running.values())
   }
+}
+
+function isStoreAway(error: unknown): boolean {
+  return error instanceof AppError || isNotSent(error) || isOutcomeUnknown(error)
 }

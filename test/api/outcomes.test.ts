@@ -65,7 +65,7 @@ describe('recordOutcome', () => {
   it('refuses an outcome before the prediction was made, and one in the future but for a minute', async () => {
     const { id, createdAt } = await score(shop, 'o-4')
     const before = new Date(Date.parse(String(createdAt)) - 1).toISOString()
-    for (const observedAt of [before, fromNow(65_000), '0001-01-01T00:00:00Z', '9999-12-31T23:59:59Z']) {
+    for (const observedAt of [before, fromNow(65_000), '0000-01-01T00:00:00Z', '9999-12-31T23:59:59Z']) {
       const { status, error } = await record(shop, id, true, observedAt)
       expect(status).toBe(400)
       expect(error?.extensions).toMatchObject({ code: 'BAD_USER_INPUT', problems: [{ path: ['observedAt'] }] })

@@ -1,8 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Prediction } from '../../src/scoring/prediction.js'
 import { ErasureStore } from '../../src/storage/erasureStore.js'
@@ -132,11 +133,27 @@ describe('riskgate export', () => {
     expect(readdirSync(directory)).toEqual(['history.csv'])
   })
 
+  it('writes the file that a link leads to, and into a pipe, and leaves both what they are', async () => {
+    const [link, pipe] = [join(directory, 'link.csv'), join(directory, 'pipe')]
+    symlinkSync(join(directory, 'linked.csv'), link)
+    writeFileSync(link, 'of yesterday')
+    expect(await run(...RANGE, '--output', link)).toMatchObject({ status: 0 })
+    expect(lstatSync(link).isSymbolicLink()).toBe(true)
+    expect(readFileSync(join(directory, 'linked.csv'), 'utf8').split('\n')).toHaveLength(5)
+    execFileSync('mkfifo', [pipe])
+    const [text, exit] = await Promise.all([readFile(pipe, 'utf8'), run(...RANGE, '--output', pipe)])
+    expect(exit).toMatchObject({ status: 0 })
+    expect(text.split('\n')).toHaveLength(5)
+    expect(lstatSync(pipe).isFIFO()).toBe(true)
+    for (const name of [link, 'linked.csv', pipe]) rmSync(resolve(directory, name))
+  })
+
   it('ends with a sentence for a file that cannot be written', async () => {
     const file = join(directory, 'nowhere', 'history.csv')
     const { status, stderr } = await run(...RANGE, '--output', file)
     expect(status).toBe(1)
     expect(stderr).toBe(`riskgate: --output: ${file} cannot be written (ENOENT).\n`)
+    expect((await run(...RANGE, '--output', directory)).stderr).toContain('(EISDIR)')
   })
 
   it('ends quietly when its reader has enough', async () => {

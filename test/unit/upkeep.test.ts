@@ -27,5 +27,13 @@ it('tells of a task that fails once, until it works again', async () => {
 })
 
 it('tells nothing of a store that is away', async () => {
-  expect(await toldOf([unavailable, unavailable, new Error('broken'), unavailable, new Error('broken')])).toEqual([3])
+  expect(
+    await toldOf([
+      unavailable,
+      Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }),
+      new Error('broken'),
+      unavailable,
+      new Error('broken'),
+    ]),
+  ).toEqual([3])
 })
