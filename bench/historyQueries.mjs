@@ -52,7 +52,10 @@ export const QUERIES = [
     query: page('$from: Float', 'filter: { probability: { from: $from, to: 0.9 } }, orderBy: PROBABILITY_ASC'),
     variables: ({ probabilities }, n) => ({ from: probabilities[n % probabilities.length] }),
   },
-  { name: 'one band by probability', query: page('', 'filter: { bands: [T5] }, orderBy: PROBABILITY_DESC') },
+  {
+    name: 'one band with its range, by probability',
+    query: page('', 'filter: { bands: [T5], probability: { from: 0.15, to: 0.22 } }, orderBy: PROBABILITY_DESC'),
+  },
   {
     name: 'by channel',
     query: page('$channel: String', 'filter: { channel: $channel }'),

@@ -11,7 +11,7 @@ export function tooBroad(filter: HistoryFilter, order: HistoryOrder): AppError {
   const ways = [
     filter.createdAt === undefined ? 'add a range of createdAt' : 'choose a shorter range of createdAt',
     ...(filter.applicantId === undefined ? ['add applicantId'] : []),
-    ...(byProbability ? [filter.probability === undefined ? 'add a range of probability' : 'order by CREATED_AT'] : []),
+    ...(byProbability ? [filter.probability === undefined ? rangeOf(filter) : 'order by CREATED_AT'] : []),
     ...(!byProbability && filter.probability !== undefined ? ['order by PROBABILITY'] : []),
     ...(filter.model !== undefined && filter.modelVersion === undefined ? ['add modelVersion'] : []),
     ...(filter.modelVersion !== undefined && filter.model === undefined ? ['add model'] : []),
@@ -19,6 +19,13 @@ export function tooBroad(filter: HistoryFilter, order: HistoryOrder): AppError {
   ]
   const list = [ways.slice(0, -1).join(', '), ways.at(-1)].filter(Boolean).join(' or ')
   return new AppError('QUERY_TOO_BROAD', `Too few of the rows that this filter would read belong to it. Narrow it: ${list}.`)
+}
+
+/** Bands are intervals of probability: with theirs the order begins where they do. */
+function rangeOf({ bands }: HistoryFilter): string {
+  return bands === undefined
+    ? 'add a range of probability'
+    : 'add the range of probability of these bands, as modelVersion.bands has it'
 }
 
 /** For the list below an applicant, which takes no filter. */

@@ -133,6 +133,7 @@ describe('among 100,000 rows of 14 months', () => {
     ['a model without a version', ['add modelVersion'], { model: 'mortgage' }],
     ['a range of probability far from a band', ['PROBABILITY'], { probability: { from: 0.3 }, bands: ['T1'] }],
     ['an order by probability from the wrong end', ['a range of probability'], { highRisk: true }, 'PROBABILITY_ASC'],
+    ['a band by probability', ['the range of probability of these bands'], { bands: ['T5'] }, 'PROBABILITY_DESC'],
     [
       'an order by probability in a short time',
       ['createdAt', 'probability'],
@@ -161,6 +162,15 @@ describe('among 100,000 rows of 14 months', () => {
       expect(rows).toBeLessThanOrEqual(50 * size + scans)
     },
   )
+
+  it('reads the rows of a band by probability, little more than its rows, with the range of the band', async () => {
+    for (const order of ['PROBABILITY_ASC', 'PROBABILITY_DESC'] as const) {
+      const { entries } = await page({ bands: ['T5'], probability: { from: 0.15, to: 0.22 } }, order)
+      expect(entries).toHaveLength(20)
+      const { rows, scans } = await readings()
+      expect(rows).toBeLessThanOrEqual(2 * 21 + scans)
+    }
+  })
 
   it('finds by a second index what the first would read too much for', async () => {
     // Every tenth row is of the one applicant; of another's few rows each is found, whatever else is asked.
