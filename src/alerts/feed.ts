@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AppError } from '../errors.js'
 import type { HighRiskAlert } from '../scoring/prediction.js'
+import { Turns } from '../scoring/turns.js'
 import { HeldBackWatch } from './heldBackWatch.js'
 import type { AlertHints } from './hints.js'
 import { Mailbox } from './mailbox.js'
-import { Turns } from './turns.js'
 
 // Without any hint an alert is found after this long at the latest.
 const POLL_MS = 500
@@ -181,7 +181,7 @@ export class AlertFeed {
   /** Undefined from a log that is away or busy, which ends no subscription: what it holds is read when it is back. */
   async #unlessAway<T>(ask: () => Promise<T>): Promise<T | undefined> {
     try {
-      return await this.#turns.take(ask)
+      return await this.#turns.run(ask)
     } catch (error) {
       if (error instanceof AppError && error.code === 'SERVICE_UNAVAILABLE') return undefined
       throw error
@@ -191,7 +191,7 @@ export class AlertFeed {
   /** Nothing is read while nobody listens; the first mailbox begins from the present, not from where the last one ended. */
   async #skipUnheard(): Promise<void> {
     // Where the log cannot be asked, the reader goes on from where it ended: a longer way to the same alerts.
-    const now = await this.#turns.take(() => this.#options.log.now()).catch(() => this.#position)
+    const now = await this.#turns.run(() => this.#options.log.now()).catch(() => this.#position)
     if (this.#mailboxes.size === 0) this.#position = now
   }
 

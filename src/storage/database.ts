@@ -1,7 +1,7 @@
 import { AppError } from '../errors.js'
+import { Turns } from '../scoring/turns.js'
 import { ConnectionPool, type Connections } from './connectionPool.js'
 import { isDeadlock, isNotSent, isOutcomeUnknown, isTooSlow, isUnstorableText, postgresErrorCode } from './postgresErrors.js'
-import { Turns } from './turns.js'
 
 export type { Connections }
 
@@ -32,7 +32,7 @@ export class Database {
   readonly #reads: ConnectionPool
   readonly #writes: ConnectionPool
   readonly #bulk: ConnectionPool
-  readonly #turns = new Turns(LONGEST_WAIT_MS)
+  readonly #turns = new Turns(BULK_CONNECTIONS)
 
   constructor(settings: DatabaseSettings) {
     this.#settings = settings
@@ -80,7 +80,7 @@ export class Database {
           }
         }
       },
-      () => unavailable(),
+      { longestWaitMs: LONGEST_WAIT_MS, tooLong: () => unavailable() },
     )
   }
 

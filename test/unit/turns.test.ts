@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { Turns } from '../../src/storage/turns.js'
+import { Turns } from '../../src/scoring/turns.js'
 
-const tooLong = () => new Error('too long')
+const LIMIT = { longestWaitMs: 20, tooLong: () => new Error('too long') }
 
 /** Work that ends when it is told to. */
 function openWork() {
@@ -14,7 +14,7 @@ function openWork() {
 
 describe('turns', () => {
   it('run one at a time, in the order of asking, also those asked for at the moment one ends', async () => {
-    const turns = new Turns(10_000)
+    const turns = new Turns(1)
     const log: string[] = []
     let running = 0
     const work = (name: string) => async () => {
@@ -23,45 +23,61 @@ describe('turns', () => {
       running--
       log.push(name)
     }
-    const first = turns.run(work('a'), tooLong)
-    const second = turns.run(work('b'), tooLong)
-    await first.then(() => turns.run(work('c'), tooLong))
+    const first = turns.run(work('a'))
+    const second = turns.run(work('b'))
+    await first.then(() => turns.run(work('c')))
     await second
     expect(log).toEqual(['a', 'b', 'c'])
   })
 
+  it('run so many at once', async () => {
+    const turns = new Turns(2)
+    const [first, second] = [openWork(), openWork()]
+    const running = [turns.run(first.run), turns.run(second.run)]
+    let begun = false
+    const third = turns.run(async () => {
+      begun = true
+    })
+    await new Promise(setImmediate)
+    expect(begun).toBe(false)
+    second.end()
+    await third
+    first.end()
+    await Promise.all(running)
+  })
+
   it('go on after work that fails', async () => {
-    const turns = new Turns(10_000)
-    const failed = turns.run(() => Promise.reject(new Error('broken')), tooLong)
-    const next = turns.run(async () => 'done', tooLong)
+    const turns = new Turns(1)
+    const failed = turns.run(() => Promise.reject(new Error('broken')))
+    const next = turns.run(async () => 'done')
     await expect(failed).rejects.toThrow('broken')
     expect(await next).toBe('done')
   })
 
   it('are not waited for longer than that, and what was not begun never begins', async () => {
-    const turns = new Turns(20)
+    const turns = new Turns(1)
     const open = openWork()
-    const first = turns.run(open.run, tooLong)
+    const first = turns.run(open.run)
     let begun = false
     const second = turns.run(async () => {
       begun = true
-    }, tooLong)
+    }, LIMIT)
     await expect(second).rejects.toThrow('too long')
     open.end()
     await first
     expect(begun).toBe(false)
-    expect(await turns.run(async () => 'next', tooLong)).toBe('next')
+    expect(await turns.run(async () => 'next')).toBe('next')
   })
 
   it('are given up by all that wait, and by nobody who comes later', async () => {
-    const turns = new Turns(10_000)
+    const turns = new Turns(1)
     const open = openWork()
-    const first = turns.run(open.run, tooLong)
-    const waiting = [1, 2].map(() => turns.run(async () => {}, tooLong))
+    const first = turns.run(open.run)
+    const waiting = [1, 2].map(() => turns.run(async () => {}))
     turns.giveUp(new Error('the store is away'))
     for (const one of waiting) await expect(one).rejects.toThrow('the store is away')
     open.end()
     await first
-    expect(await turns.run(async () => 'later', tooLong)).toBe('later')
+    expect(await turns.run(async () => 'later')).toBe('later')
   })
 })
