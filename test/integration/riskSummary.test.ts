@@ -289,4 +289,64 @@ describe('a risk summary', () => {
     await store.fold()
     expectCounted(await summaries.summarise('default', query), rows, query)
   })
+
+  it('up to now takes the quarter that runs from the statistics, and reads no more predictions than came since', async () => {
+    await using database = await createTestDatabase()
+    await using stores = await openStores(database.url)
+    const store = new RollupStore(stores.database)
+    const quarter = Math.floor(Date.now() / QUARTER_MS) * QUARTER_MS
+    // Not in the first moments of a quarter, of which the predictions themselves are fewer.
+    const to = new Date(Math.max(Date.now(), quarter + 60_000))
+    // Statistics without predictions, but for those that came later.
+    await database.sql`insert into risk_deltas values ('default', 'consumer-credit', '2', ${new Date(quarter)}, 1, 1000, 500, 0, 0, 0)`
+    const later = [0, 1, 30].map(ahead => randomPrediction(new Date(Math.min(to.getTime() + ahead, quarter + QUARTER_MS - 1))))
+    await Promise.all(later.map(row => stores.predictions.record(row)))
+    const query = { from: new Date(quarter - DAY_MS), to, starts: [new Date(quarter - DAY_MS)] }
+    const total = async () => (await store.count('default', query)).reduce((sum, { predictions }) => sum + predictions, 0)
+    expect(await total()).toBe(1_000)
+    await store.fold()
+    expect(await total()).toBe(1_000)
+  })
+
+  it('up to now, or a little before, is exact while replicas write whose clocks differ', async () => {
+    await using database = await createTestDatabase()
+    await using stores = await openStores(database.url)
+    await using others = await openStores(database.url)
+    const store = new RollupStore(others.database)
+    const summaries = new RiskSummaries(store)
+    const rows: Row[] = []
+    let isWriting = true
+    const write = async (writer: TestStores, skew: number) => {
+      for (let round = 0; round < 60; round++) {
+        const given = Array.from({ length: 10 }, () => randomPrediction(new Date(Date.now() + skew), MODELS))
+        await Promise.all(given.map(row => writer.predictions.record(row)))
+        rows.push(...given.map(({ prediction }) => prediction))
+      }
+    }
+    const writing = Promise.all([write(stores, 0), write(others, 2_000), write(stores, -2_000)]).finally(() => {
+      isWriting = false
+    })
+    const folding = (async () => {
+      while (isWriting) await store.fold()
+    })()
+    const from = new Date(Date.now() - DAY_MS)
+    const query = (ago: number) => ({ from, to: new Date(Date.now() - ago), interval: 'HOUR', timeZone: 'UTC' }) as const
+    while (isWriting) {
+      for (const ago of [-1_000, 0, 1, 500, 1_500]) {
+        const asked = query(ago)
+        const known = rows.filter(({ createdAt }) => createdAt < asked.to).length
+        const { total } = await summaries.summarise('default', asked)
+        expect(total).toBeGreaterThanOrEqual(known)
+      }
+    }
+    await Promise.all([writing, folding])
+    await recordSome(stores, rows, 0.5)
+    for (let round = 0; round < 2; round++) {
+      for (let ago = -4_000; ago < 6_000; ago += 97) {
+        const asked = query(ago)
+        expectCounted(await summaries.summarise('default', asked), rows, asked)
+      }
+      await store.fold()
+    }
+  })
 })
