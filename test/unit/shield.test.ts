@@ -161,10 +161,15 @@ describe('the policy', () => {
     expect([...Object.keys(RULES), ...HOLD_WHAT_PARENTS_ALLOWED].sort()).toEqual(names.sort())
   })
 
-  it.each(ROOTS)('has a rule of its own for every field of %s, and none for a field that is not there', root => {
+  it.each([...ROOTS, 'Prediction', 'Applicant', 'ModelVersion'] as const)('has a rule of its own for every field of %s, and none for a field that is not there', root => {
     const type = gateway.schema.getType(root)
     const fields = isObjectType(type) ? Object.keys(type.getFields()) : []
     expect(Object.keys(RULES[root]).sort()).toEqual(['*', ...fields].sort())
+  })
+
+  it('denies whatever field has no rule, in every type that has rules', () => {
+    const others = Object.values(RULES).map(rules => rules['*'])
+    expect(new Set(others)).toEqual(new Set([RULES.Query['*']]))
   })
 
   describe.each(ROLES)('for %s', role => {
@@ -186,6 +191,26 @@ describe('the policy', () => {
       if (path.length === 1 || role === 'MONITOR' || role === 'MODEL_MANAGER') expect(refusals).not.toHaveLength(0)
       else expect(refusals?.[0]?.path).toEqual(path)
       expect(at(data, path) ?? null).toBeNull()
+    })
+
+    it('shows an outcome below an alert as the table says', async () => {
+      const { data, errors } = await graphql({
+        schema: gateway.schema,
+        source: `{ alerts { nodes { prediction { id outcome { defaulted } latest: applicant { id } } } } }`,
+        contextValue: gateway.contextOf(role),
+      })
+      const refused = errors?.map(({ path }) => path)
+      if (!['MONITOR', 'ANALYST', 'ADMIN'].includes(role)) return expect(refused).toEqual([['alerts']])
+      const path = ['alerts', 'nodes', 0, 'prediction']
+      expect(at(data, path)).toMatchObject({ id: expect.any(String), latest: { id: 'a-1' }, outcome: null })
+      expect(refused).toEqual(role === 'MONITOR' ? [[...path, 'outcome']] : undefined)
+    })
+
+    it('shows an outcome below a prediction to whoever may read it', async () => {
+      const source = `{ prediction(id: "${STORED.id}") { outcome { defaulted } } }`
+      const { data } = await graphql({ schema: gateway.schema, source, contextValue: gateway.contextOf(role) })
+      const isShown = ['SCORER', 'ANALYST', 'ADMIN'].includes(role)
+      expect(data).toEqual({ prediction: isShown ? { outcome: { defaulted: true } } : null })
     })
 
     it('opens the subscription as the table says', async () => {
