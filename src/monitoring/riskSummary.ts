@@ -3,6 +3,8 @@ import { RISK_BANDS, type RiskBand } from '../scoring/bands.js'
 import { bucketStarts, clockOf, type SummaryInterval } from './buckets.js'
 
 const MAX_BUCKETS = 1_000
+// The API counts in Int.
+const LARGEST_INT = 2 ** 31 - 1
 
 /** Half-open: from <= t < to. */
 export interface SummaryQuery {
@@ -99,10 +101,10 @@ function figuresOf(counts: readonly BandCount[]): Figures {
       'predictions',
       counts.filter(row => row.band === band),
     )
-    return { band, count: inBand, share: rate(inBand, count) ?? 0 }
+    return { band, count: Math.min(inBand, LARGEST_INT), share: rate(inBand, count) ?? 0 }
   })
   return {
-    count,
+    count: Math.min(count, LARGEST_INT),
     meanProbability: rate(sum('probabilitySum'), count),
     highRiskRate: rate(sum('highRisk'), count),
     observedDefaultRate: rate(sum('defaults'), sum('outcomes')),

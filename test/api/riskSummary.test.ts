@@ -70,6 +70,23 @@ describe('riskSummary', () => {
     expect((await ask(analyst, { model: null })).total).toBe(total)
   })
 
+  it('cuts counts that Int cannot hold', async () => {
+    await gateway.database.sql`
+      insert into risk_deltas
+      select 'huge-bank', 'consumer-credit', '2', timestamptz '2026-03-28Z' + i * interval '1 day', 8, 2000000000, 1e9, 0, 0, 0
+      from generate_series(0, 1) i`
+    const huge = await gateway.as({ roles: ['ANALYST'], tenant: 'huge-bank' })
+    const { total, meanProbability, bands, buckets } = await ask(huge, {
+      from: '2026-03-28T00:00:00Z',
+      to: '2026-03-30T00:00:00Z',
+      interval: 'MONTH',
+    })
+    const largest = 2 ** 31 - 1
+    expect({ total, meanProbability }).toEqual({ total: largest, meanProbability: 0.5 })
+    expect(buckets[0]).toMatchObject({ count: largest })
+    expect(bands.at(-1)).toEqual({ band: 'T8', count: largest, share: 1 })
+  })
+
   it('is cut by days of UTC unless told otherwise', async () => {
     const range = { from: '2026-03-28T12:00:00Z', to: '2026-03-30T12:00:00Z' }
     const startsOf = async (more: Partial<RiskSummaryQueryVariables>) =>
