@@ -32,7 +32,7 @@ export class AlertResolver {
 
   @Query(() => HighRiskAlertConnection, {
     description:
-      'The same durable feed as the subscription, as a page: for clients that poll, and to look back. Oldest first; page size 1..100, 20 without one. Cursors are those of the subscription.',
+      'The same durable feed as the subscription, as a page: for clients that poll, and to look back. Oldest first; page size 1..100, 20 without one. Cursors are those of the subscription. Where a filter passes many alerts by, a page can be short or empty while more follow: go on from its endCursor (backwards: startCursor).',
   })
   async alerts(
     @Ctx() { principal }: RequestContext,

@@ -45,14 +45,17 @@ interface Page {
   readonly entries: readonly { readonly cursor: string }[]
   /** Whether rows follow in the direction of reading. */
   readonly hasMore: boolean
+  /** Where to go on reading, when that is not from the last row. */
+  readonly reached?: string
 }
 
-export function pageInfo({ entries, hasMore }: Page, { backward, after, before }: PageRequest): PageInfo {
+export function pageInfo({ entries, hasMore, reached }: Page, { backward, after, before }: PageRequest): PageInfo {
+  const [first, last] = [entries[0]?.cursor ?? null, entries.at(-1)?.cursor ?? null]
   return {
     hasNextPage: backward ? before !== undefined : hasMore,
     hasPreviousPage: backward ? hasMore : after !== undefined,
-    startCursor: entries[0]?.cursor ?? null,
-    endCursor: entries.at(-1)?.cursor ?? null,
+    startCursor: backward ? (reached ?? first) : first,
+    endCursor: backward ? last : (reached ?? last),
   }
 }
 

@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, inArray, isNotNull, isNull, type SQL, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, getTableColumns, inArray, isNotNull, isNull, or, type SQL, sql } from 'drizzle-orm'
 import { RISK_BANDS, type RiskBand } from '../scoring/bands.js'
 import type { HighRiskAlert } from '../scoring/prediction.js'
 import { encodeAlertCursor, type FeedPosition, type GivenPosition } from './alertCursor.js'
@@ -18,7 +18,7 @@ interface AlertSelection {
   readonly where: SQL | undefined
   readonly rows: number
   readonly backward?: boolean
-  /** What to take of them, by their predictions, and how many at most. */
+  /** What to take of them, by their predictions, and how many at most. The last that may be looked at is taken in any case. */
   readonly matching?: SQL | undefined
   readonly limit: number
   /** A code when what was asked for must be refused, seen by the same snapshot as the rows. */
@@ -124,7 +124,10 @@ export function selectAlerts(db: Connections['db'], { where, rows, backward = fa
   const order = orderOf(backward)
   // Under the names of the tables, so that the same columns are meant.
   const looked = db
-    .select()
+    .select({
+      ...getTableColumns(alerts),
+      isLast: sql<boolean>`row_number() over (order by ${sql.join(order, sql`, `)}) = ${rows}`.as('is_last'),
+    })
     .from(alerts)
     .where(where)
     .orderBy(...order)
@@ -137,10 +140,10 @@ export function selectAlerts(db: Connections['db'], { where, rows, backward = fa
     .limit(1)
     .as('predictions')
   return db
-    .select({ ...alertColumns, refusal })
+    .select({ ...alertColumns, refusal, isLast: looked.isLast, matches: sql<boolean>`(${matching ?? sql`true`}) is true` })
     .from(looked)
     .leftJoinLateral(prediction, sql`true`)
-    .where(matching)
+    .where(matching && or(matching, looked.isLast))
     .orderBy(...order)
     .limit(limit)
 }

@@ -1,5 +1,4 @@
 import { and, isNotNull, type SQL, sql } from 'drizzle-orm'
-import { AppError } from '../errors.js'
 import type { HighRiskAlert } from '../scoring/prediction.js'
 import { badAlertCursor, encodeAlertCursor, expiredAlertCursor, type FeedPosition, parseAlertCursor } from './alertCursor.js'
 import {
@@ -19,9 +18,9 @@ import {
 } from './alertQuery.js'
 import type { Database } from './database.js'
 import { PLACE_OF_NOW } from './feedEpoch.js'
-import { alerts, predictions } from './tables.js'
+import { predictions } from './tables.js'
 
-// Rows read for each row of a page: a filter that passes more of them by is answered with what to narrow.
+// Rows read for each row of a page: where a filter passes more of them by, the page ends there.
 const READ_FACTOR = 50
 const NOT_REFUSED = sql<string | null>`null`
 
@@ -49,6 +48,8 @@ export interface AlertPage {
   readonly entries: readonly HighRiskAlert[]
   /** Whether alerts follow in the direction of reading, or may follow: those that match can be too far off to look for. */
   readonly hasMore: boolean
+  /** The last alert that was looked at, whether it matches or not, where the page ends before what follows was looked for. */
+  readonly reached?: string
 }
 
 /** The durable feed of high-risk scores, in its order. */
@@ -88,8 +89,8 @@ export class AlertStore {
   }
 
   /**
-   * One page of the feed.
-   * @throws AppError BAD_CURSOR, CURSOR_EXPIRED, or QUERY_TOO_BROAD when too many alerts would be passed by for it
+   * One page of the feed. Where a filter passes many alerts by, it is short or empty, and goes on from the last that was looked at.
+   * @throws AppError BAD_CURSOR, CURSOR_EXPIRED
    */
   async page({ tenant, filter, size, backward, after, before }: AlertPageQuery): Promise<AlertPage> {
     const [from, to] = [after, before].map(cursor => (cursor === undefined ? undefined : parseAlertCursor(cursor)))
@@ -104,10 +105,14 @@ export class AlertStore {
       selectAlerts(db, { where, rows, backward, matching, limit: size + 1, refusal }),
     )
     await this.#refuse(found, refusal)
-    const isCut = found.length <= size && (await this.#isLonger(where, rows))
-    if (isCut && found.length < size) throw tooBroad()
-    const page = toAlerts(found.slice(0, size))
-    return { entries: backward ? page.reverse() : page, hasMore: isCut || found.length > size }
+    const matches = found.filter(row => row.matches)
+    const last = matches.length > size ? undefined : found.find(row => row.isLast)
+    const page = toAlerts(matches.slice(0, size))
+    return {
+      entries: backward ? page.reverse() : page,
+      hasMore: last !== undefined || matches.length > size,
+      ...(last && { reached: cursorOf(last) }),
+    }
   }
 
   /** The alert as it is acknowledged now: the first acknowledgement stays. Undefined where the tenant has none with this id. */
@@ -153,25 +158,4 @@ export class AlertStore {
     if (first.refusal === 'CURSOR_EXPIRED') throw expiredAlertCursor()
     if (first.refusal === 'BAD_CURSOR') throw badAlertCursor()
   }
-
-  async #isLonger(where: SQL | undefined, rows: number): Promise<boolean> {
-    const beyond = await this.#database.read(({ db }) =>
-      // In order: in any, the planner may go through the whole table for them.
-      db
-        .select({ id: alerts.predictionId })
-        .from(alerts)
-        .where(where)
-        .orderBy(alerts.epoch, alerts.xid, alerts.seq)
-        .offset(rows)
-        .limit(1),
-    )
-    return beyond.length > 0
-  }
-}
-
-function tooBroad(): AppError {
-  return new AppError(
-    'QUERY_TOO_BROAD',
-    'Too many alerts do not match the filter. Ask for a larger page, begin at a later cursor, or filter by acknowledged: false alone.',
-  )
 }

@@ -213,23 +213,78 @@ describe('the filter of alerts', () => {
     expect(await idsOf(client, { filter: { bands: null, model: null, acknowledged: null } })).toHaveLength(5)
   })
 
-  it('that passes more than fifty alerts by for each row of the page is QUERY_TOO_BROAD, and a larger page is not', async () => {
-    const client = await gateway.as({ roles: ['ADMIN'], tenant: 'broad' })
-    const rows = Array.from({ length: 60 }, (_, i) => application(`broad-${i}`, T7))
-    await scoreBatch(client, rows)
-    const { id } = await score(client, 'rare', HIGH_RISK)
-    await settled(client, 61)
-    const refused = await refusedWith(client, AlertsDocument, { first: 1, filter: { bands: ['T8'] } })
-    expect(refused).toMatchObject({ code: 'QUERY_TOO_BROAD', status: 400 })
-    expect(refused.message).toContain('larger page')
-    expect(await idsOf(client, { first: 2, filter: { bands: ['T8'] } })).toEqual([id])
-    // A full page is answered; whether another one follows it is not known.
-    const { nodes, pageInfo } = await page(client, { last: 1, filter: { bands: ['T8'] } })
-    expect([nodes.map(alert => alert.id), pageInfo.hasPreviousPage]).toEqual([[id], true])
-    // What does not match at all is found out within the bound, too.
-    expect(await refusedWith(client, AlertsDocument, { last: 1, filter: { model: 'mortgage' } })).toMatchObject({
-      code: 'QUERY_TOO_BROAD',
-    })
+  it('that passes fifty alerts by for each row of the page ends it there, and both ways nothing is skipped', async () => {
+    const client = await gateway.as({ roles: ['ADMIN'], tenant: 'quiet' })
+    const quiet = (name: string, count: number) =>
+      scoreBatch(
+        client,
+        Array.from({ length: count }, (_, i) => application(`${name}-${i}`, T7)),
+      )
+    const passed = await quiet('before', 49)
+    const edge = await score(client, 'edge', HIGH_RISK)
+    await quiet('between', 60)
+    const rare = await score(client, 'rare', HIGH_RISK)
+    await quiet('after', 9)
+    await expect.poll(async () => (await page(client, { last: 1 })).nodes[0]?.prediction.applicantId).toMatch(/^after/)
+    const filter = { bands: ['T8' as const] }
+    const forward: string[][] = []
+    for (let after: string | null | undefined, more = true; more; ) {
+      const { nodes, pageInfo } = await page(client, { first: 1, after: after ?? null, filter })
+      forward.push(nodes.map(({ id }) => id))
+      expect(pageInfo.endCursor).not.toBe(after)
+      more = pageInfo.hasNextPage
+      if (more) expect(pageInfo.endCursor).not.toBeNull()
+      after = pageInfo.endCursor
+    }
+    // The fiftieth is the last that the first page looks at.
+    expect(forward).toEqual([[edge.id], [], [rare.id]])
+    const backward: string[][] = []
+    for (let before: string | null | undefined, more = true; more; ) {
+      const { nodes, pageInfo } = await page(client, { last: 1, before: before ?? null, filter })
+      backward.push(nodes.map(({ id }) => id))
+      more = pageInfo.hasPreviousPage
+      if (more) expect(pageInfo.startCursor).not.toBeNull()
+      before = pageInfo.startCursor
+    }
+    expect(backward.flat()).toEqual([rare.id, edge.id])
+    expect(backward.length).toBeLessThanOrEqual(5)
+    // An ordinary cursor: it names the alert that was looked at.
+    const { nodes, pageInfo } = await page(client, { first: 1, filter: { model: 'mortgage' } })
+    expect(nodes).toEqual([])
+    expect(pageInfo).toMatchObject({ hasNextPage: true, startCursor: null })
+    const named = (await page(client, { first: 50 })).nodes.at(-1)
+    expect(named).toMatchObject({ id: edge.id, cursor: pageInfo.endCursor })
+    expect(passed.map(({ id }) => id)).not.toContain(named?.id)
+    const short = await page(client, { first: 2, filter })
+    expect(short.nodes.map(({ id }) => id)).toEqual([edge.id])
+    expect(short.pageInfo.hasNextPage).toBe(true)
+    expect(short.pageInfo.endCursor).toBe((await page(client, { first: 100 })).nodes.at(-1)?.cursor)
     expect(await idsOf(client, { first: 1, filter: { bands: [] } })).toEqual([])
+  })
+
+  it('loses nothing to a client that polls through quiet stretches while alerts are raised', async () => {
+    const client = await gateway.as({ roles: ['ADMIN'], tenant: 'polled-filter' })
+    const heard: string[] = []
+    const wanted: string[] = []
+    let isOver = false
+    let after = (await client.data(AlertCursorDocument, {})).alertCursor
+    const polling = (async () => {
+      while (!isOver || heard.length < wanted.length) {
+        const { nodes, pageInfo } = await page(client, { first: 1, after, filter: { bands: ['T8'] } })
+        heard.push(...nodes.map(({ id }) => id))
+        after = pageInfo.endCursor ?? after
+      }
+    })()
+    const write = async (writer: number) => {
+      for (let round = 0; round < 6; round++) {
+        const rows = Array.from({ length: 40 }, (_, i) => application(`${writer}-${round}-${i}`, T7))
+        const scored = await Promise.all([scoreBatch(client, rows), score(client, `rare-${writer}-${round}`, HIGH_RISK)])
+        wanted.push(scored[1].id)
+      }
+    }
+    await Promise.all([1, 2, 3].map(write))
+    isOver = true
+    await polling
+    expect(heard.sort()).toEqual(wanted.sort())
   })
 })
