@@ -63,7 +63,8 @@ export class HistoryResolver {
 @Resolver(() => PredictionConnection)
 export class PredictionConnectionFields {
   @FieldResolver(() => Total, {
-    description: 'Exact up to 10,000; beyond that, or where counting would read over 50,000 rows or takes too long, an estimate with `exact: false`. Computed only when asked for.',
+    description:
+      'Exact up to 10,000; beyond that, or where counting would read over 50,000 rows or takes too long, an estimate with `exact: false`. Computed only when asked for.',
   })
   total(@Root() { countAll }: CountableConnection): Promise<Total> {
     return countAll()
