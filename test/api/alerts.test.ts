@@ -267,17 +267,19 @@ describe('the filter of alerts', () => {
     const heard: string[] = []
     const wanted: string[] = []
     let isOver = false
+    let quietPages = 0
     let after = (await client.data(AlertCursorDocument, {})).alertCursor
     const polling = (async () => {
       while (!isOver || heard.length < wanted.length) {
         const { nodes, pageInfo } = await page(client, { first: 1, after, filter: { bands: ['T8'] } })
         heard.push(...nodes.map(({ id }) => id))
+        if (nodes.length === 0 && pageInfo.hasNextPage) quietPages++
         after = pageInfo.endCursor ?? after
       }
     })()
     const write = async (writer: number) => {
       for (let round = 0; round < 6; round++) {
-        const rows = Array.from({ length: 40 }, (_, i) => application(`${writer}-${round}-${i}`, T7))
+        const rows = Array.from({ length: 100 }, (_, i) => application(`${writer}-${round}-${i}`, T7))
         const scored = await Promise.all([scoreBatch(client, rows), score(client, `rare-${writer}-${round}`, HIGH_RISK)])
         wanted.push(scored[1].id)
       }
@@ -286,5 +288,6 @@ describe('the filter of alerts', () => {
     isOver = true
     await polling
     expect(heard.sort()).toEqual(wanted.sort())
+    expect(quietPages).toBeGreaterThan(0)
   })
 })
