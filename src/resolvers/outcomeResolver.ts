@@ -49,7 +49,11 @@ export class OutcomeResolver {
     }
   }
 
-  @FieldResolver(() => Outcome, { nullable: true, description: 'What really happened, as last recorded; null while nobody has.' })
+  @FieldResolver(() => Outcome, {
+    nullable: true,
+    description:
+      'What really happened, as last recorded; null while nobody has. For SCORER, ANALYST and ADMIN: null with FORBIDDEN at this path for others.',
+  })
   outcome(@Root() { id }: Prediction, @Ctx() { loaders }: RequestContext): Promise<Outcome | null> {
     return loaders.outcomeById.load(id)
   }

@@ -86,18 +86,23 @@ describe('recordOutcome', () => {
     expect(data).toEqual({ a: answer(true), b: answer(false) })
   })
 
-  it('is seen over the subscription too, by a MONITOR', async () => {
-    const monitor = await gateway.as({ roles: ['MONITOR'], subject: 'watch' })
-    const { alertCursor } = (await monitor.send<{ alertCursor: string }>({ query: '{ alertCursor }' })).data ?? {}
-    const { id } = await score(shop, 'o-6', HIGH_RISK)
+  it.each([
+    ['is seen', 'ANALYST', { outcome: { defaulted: true } }, undefined],
+    ['is refused alone', 'MONITOR', { outcome: null }, [{ extensions: { code: 'FORBIDDEN' } }]],
+  ] as const)('%s over the subscription, for %s', async (_what, role, shown, errors) => {
+    const listener = await gateway.as({ roles: [role], subject: 'watch' })
+    const { alertCursor } = (await listener.send<{ alertCursor: string }>({ query: '{ alertCursor }' })).data ?? {}
+    const { id } = await score(shop, `o-6-${role}`, HIGH_RISK)
     await record(shop, id, true)
-    const sockets = monitor.sockets()
+    const sockets = listener.sockets()
     const events = sockets.iterate<{ highRiskScored: unknown }>({
       query: 'subscription ($after: String) { highRiskScored(after: $after) { prediction { id outcome { defaulted } } } }',
       variables: { after: alertCursor },
     })
     const { value } = await events.next()
-    expect(value?.data).toEqual({ highRiskScored: { prediction: { id, outcome: { defaulted: true } } } })
+    expect(value?.data).toEqual({ highRiskScored: { prediction: { id, ...shown } } })
+    if (errors) expect(value?.errors).toMatchObject(errors)
+    else expect(value?.errors).toBeUndefined()
     await events.return?.()
     await sockets.dispose()
   })
