@@ -30,7 +30,15 @@ export function startWebhooks(
   })
   dispatcher.start()
   const upkeep = new WebhookUpkeep(database, queue)
-  metrics.gauge('webhook_deliveries_pending', 'Deliveries to webhooks that are still tried.', () => upkeep.open.pending)
-  metrics.gauge('webhook_deliveries_dead', 'Deliveries to webhooks that were given up.', () => upkeep.open.dead)
+  metrics.gauge(
+    'webhook_deliveries_pending',
+    'Deliveries to webhooks that are still tried; the count stops at 10,000.',
+    () => upkeep.open.pending,
+  )
+  metrics.gauge(
+    'webhook_deliveries_dead',
+    'Deliveries to webhooks that were given up; the count stops at 10,000.',
+    () => upkeep.open.dead,
+  )
   return { stop: () => dispatcher.stop(), upkeep: upkeep.tasks() }
 }

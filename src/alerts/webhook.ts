@@ -48,6 +48,6 @@ export interface WebhookOutbox {
   take(webhookId: string, limit: number): Promise<readonly TakenDelivery[]>
   /** Writes down how an attempt ended, and has the queue bring a pending one again after a pause. */
   settle(delivery: TakenDelivery, outcome: DeliveryOutcome): Promise<void>
-  /** Has the queue bring it again as if it had not been taken. */
+  /** Has the queue bring it again at once, as if it had not been taken. */
   giveBack(delivery: TakenDelivery): Promise<void>
 }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { DeliveryOutcome, TakenDelivery, WebhookOutbox } from './webhook.js'
 import { webhookMessage } from './webhookMessage.js'
@@ -28,18 +29,23 @@ export interface CourierOptions extends WebhookRequestOptions {
 export class WebhookCourier {
   readonly #options: CourierOptions
   readonly #calls = new Map<string, Set<Promise<void>>>()
+  /** Breaks the calls off. */
   readonly #stopped = new AbortController()
+  #isStopping = false
 
   constructor(options: CourierOptions) {
     this.#options = options
+    // Each call listens.
+    setMaxListeners(CALLS_IN_ALL, this.#stopped.signal)
   }
 
   /** Begins as many calls as have a place and a delivery whose turn has come. One collecting at a time: places would be counted twice. */
   async collect(webhookIds: readonly string[]): Promise<void> {
     // Where places are short, whoever has the fewest comes first: slow endpoints do not take all that become free.
     for (const webhookId of webhookIds.toSorted((one, other) => this.#callsTo(one) - this.#callsTo(other))) {
+      if (this.#isStopping) return
       const places = Math.min(CALLS_A_WEBHOOK - this.#callsTo(webhookId), CALLS_IN_ALL - this.#running().length)
-      if (places <= 0 || this.#stopped.signal.aborted) continue
+      if (places <= 0) continue
       const taken = await this.#options.outbox.take(webhookId, places).catch(this.#options.failed)
       for (const delivery of taken ?? []) this.#call(delivery)
     }
@@ -61,6 +67,7 @@ export class WebhookCourier {
 
   /** Waits for the calls in hand, for a short while. */
   async stop(): Promise<void> {
+    this.#isStopping = true
     const ended = Promise.all(this.#running())
     const grace = new AbortController()
     await Promise.race([ended, sleep(STOP_GRACE_MS, undefined, { signal: grace.signal }).catch(() => {})])
@@ -79,7 +86,7 @@ export class WebhookCourier {
 
   async #deliver(delivery: TakenDelivery): Promise<void> {
     const { outbox, ended } = this.#options
-    if (this.#stopped.signal.aborted) return outbox.giveBack(delivery)
+    if (this.#isStopping) return outbox.giveBack(delivery)
     let outcome: DeliveryOutcome
     try {
       outcome = await this.#attempt(delivery)

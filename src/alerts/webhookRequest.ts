@@ -31,14 +31,26 @@ export async function postWebhook(call: WebhookRequest, options: WebhookRequestO
   // The rules may be stricter than when the webhook was created.
   const problem = targetProblem(call.url, options)
   if (problem !== undefined) throw new NoAnswerError(problem)
-  const timeout = AbortSignal.timeout(timeoutMs)
+  call.signal.throwIfAborted()
+  // Not AbortSignal.any: each call would leave something behind on a signal that lives as long as the gateway.
+  const end = new AbortController()
+  const giveUp = () => end.abort()
+  let isLate = false
+  const timer = setTimeout(() => {
+    isLate = true
+    giveUp()
+  }, timeoutMs)
+  call.signal.addEventListener('abort', giveUp)
   try {
-    const response = await send(call, options, AbortSignal.any([call.signal, timeout]))
+    const response = await send(call, options, end.signal)
     await drain(response)
     return response.statusCode ?? 0
   } catch (error) {
     call.signal.throwIfAborted()
-    throw new NoAnswerError(timeout.aborted ? `The endpoint did not answer within ${timeoutMs / 1_000} s.` : reason(error))
+    throw new NoAnswerError(isLate ? `The endpoint did not answer within ${timeoutMs / 1_000} s.` : reason(error))
+  } finally {
+    clearTimeout(timer)
+    call.signal.removeEventListener('abort', giveUp)
   }
 }
 

@@ -19,8 +19,8 @@ export class WebhookDelivery {
 
 @ObjectType({ description: 'How the deliveries of a webhook stand.' })
 export class WebhookStatus {
-  @Field(() => Int, { description: 'Deliveries that are still tried.' }) pending: number
-  @Field(() => Int, { description: 'Deliveries that were given up.' }) dead: number
+  @Field(() => Int, { description: 'Deliveries that are still tried; the count stops at 10,000.' }) pending: number
+  @Field(() => Int, { description: 'Deliveries that were given up; the count stops at 10,000.' }) dead: number
   @Field(() => DateTime, { nullable: true }) lastDeliveredAt: Date | null
   @Field(() => DateTime, { nullable: true, description: 'Of deliveries that have not succeeded since.' })
   lastFailedAt: Date | null

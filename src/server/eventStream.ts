@@ -45,7 +45,8 @@ export class EventStream {
     const timer = setInterval(() => this.#outbox.push(COMMENT), KEEP_ALIVE_MS).unref()
     // A client that has gone is no failure of ours: `close` follows.
     response.on('error', () => {})
-    this.closed = new Promise(resolve => response.once('close', resolve))
+    // Of one that is closed already, no event tells it again.
+    this.closed = response.closed ? Promise.resolve() : new Promise(resolve => response.once('close', resolve))
     this.closed.then(() => {
       clearInterval(timer)
       this.#outbox.close()

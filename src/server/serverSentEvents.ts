@@ -83,6 +83,8 @@ export function serveServerSentEvents(server: FastifyInstance, options: ServerSe
       if (isClosed) throw new AppError('SERVICE_UNAVAILABLE', 'The server is going away; connect again and resume.')
       const asked = subscribeRequestOf(request)
       reply.hijack()
+      // The client may have gone while its token was checked.
+      if (reply.raw.closed) return
       const stream = new EventStream({ response: reply.raw, headers: reply.getHeaders(), rounds })
       open.add(stream)
       stream.closed.then(() => open.delete(stream))

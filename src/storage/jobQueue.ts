@@ -59,7 +59,12 @@ export class JobQueue {
 
   /** Makes a queue, unless it is there. */
   async open(queue: string): Promise<void> {
-    if (this.#opened.has(queue)) return
+    if (!this.#opened.has(queue)) await this.reopen(queue)
+  }
+
+  /** Makes a queue, unless it is there, though it was there before: a database that was restored may have lost it. */
+  async reopen(queue: string): Promise<void> {
+    this.#opened.delete(queue)
     await this.#creator.createQueue(queue)
     this.#opened.add(queue)
   }
@@ -105,6 +110,26 @@ export class JobQueue {
 
   async remove(queue: string, ids: readonly string[]): Promise<void> {
     if (ids.length > 0) await this.#boss.deleteJob(queue, [...ids])
+  }
+
+  /** Which of these values the jobs have, in a field of their data, that wait or run. */
+  async held(queues: readonly string[], field: string, values: readonly string[]): Promise<Set<string>> {
+    const { rows } = await this.#run(
+      `select data ->> $1 as value from ${SCHEMA}.job
+        where name = any($2::text[]) and state < 'completed' and data ->> $1 = any($3::text[])`,
+      [field, queues, values],
+    )
+    return new Set(rows.map(({ value }) => String(value)))
+  }
+
+  /** Has a job that was taken come again at once, as if it had not been. */
+  async giveBack(queue: string, id: string): Promise<void> {
+    // pg-boss's own way is a retry, which doubles the next pause: it counts whatever is taken that had started before.
+    await this.#run(
+      `update ${SCHEMA}.job set state = 'created', started_on = null, start_after = now()
+        where name = $1 and id = $2 and state = 'active'`,
+      [queue, id],
+    )
   }
 
   /** Has a job that was taken come again after a pause, which grows with each time. */

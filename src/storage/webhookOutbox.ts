@@ -143,12 +143,12 @@ export class WebhookOutbox {
   async settle(delivery: TakenDelivery, { state, status, error }: DeliveryOutcome): Promise<void> {
     const { id, queuedAt, webhookId, jobId } = delivery
     await this.#outcomes.submit({ id, queued_at: queuedAt, state, status, error, at: new Date() })
-    if (state === 'PENDING') await this.giveBack(delivery)
+    if (state === 'PENDING') await this.#queue.retry(queueOf(webhookId), jobId)
     else await this.#queue.remove(queueOf(webhookId), [jobId])
   }
 
   async giveBack({ webhookId, jobId }: TakenDelivery): Promise<void> {
-    await this.#queue.retry(queueOf(webhookId), jobId)
+    await this.#queue.giveBack(queueOf(webhookId), jobId)
   }
 
   async #read(webhookId: string, ids: readonly string[]): Promise<ReadonlyMap<string, DeliveryRow>> {

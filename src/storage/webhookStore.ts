@@ -4,6 +4,9 @@ import { RISK_BANDS, type RiskBand } from '../scoring/bands.js'
 import type { Database } from './database.js'
 import { PLACE_OF_NOW } from './feedEpoch.js'
 
+// Within a statement's deadline however many deliveries there are.
+export const MAX_COUNT = 10_000
+
 /** Whose webhooks, and who acts on them. */
 export interface WebhookOwner {
   readonly tenant: string
@@ -43,6 +46,7 @@ export interface Delivery {
 }
 
 export interface WebhookStatus {
+  /** Up to 10,000, as the next. */
   readonly pending: number
   readonly dead: number
   readonly lastDeliveredAt: Date | null
@@ -155,8 +159,7 @@ export class WebhookStore {
           coalesce(greatest(0, extract(epoch from now() - ahead.raised_at)), 0)::float8 as "lagSeconds"
         from webhooks w
         cross join lateral (
-          select count(*) filter (where state = 'PENDING')::int as pending, count(*) filter (where state = 'DEAD')::int as dead
-          from webhook_deliveries where webhook_id = w.id and state in ('PENDING', 'DEAD')
+          select ${countOf(sql, 'PENDING')} as pending, ${countOf(sql, 'DEAD')} as dead
         ) counts
         cross join lateral (
           select max(last_attempt_at) as at from webhook_deliveries where webhook_id = w.id and state = 'DELIVERED'
@@ -183,6 +186,13 @@ export class WebhookStore {
     )
     return rows.map(toDelivery)
   }
+}
+
+function countOf(sql: ISql, state: DeliveryState) {
+  return sql`(
+    select count(*)::int from (
+      select from webhook_deliveries where webhook_id = w.id and state = ${state} limit ${MAX_COUNT}
+    ) counted)`
 }
 
 /** The newest failed attempt of deliveries that have not succeeded since. */

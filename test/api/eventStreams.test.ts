@@ -1,6 +1,10 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { once } from 'node:events'
+import type { ServerResponse } from 'node:http'
 import { print } from 'graphql'
 import type { Client } from 'graphql-sse'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { Tokens } from '../../src/auth/tokens.js'
 import { AppError } from '../../src/errors.js'
 import { HistoryStore } from '../../src/storage/historyStore.js'
 import { HIGH_RISK, LOW_RISK } from '../support/applicants.js'
@@ -179,6 +183,35 @@ describe('an event stream', () => {
     expect(await metric(gateway, 'riskgate_subscriptions_total', { operation: 'highRiskScored', code: 'UNAUTHENTICATED' })).toBe(
       1,
     )
+  })
+
+  it('does not begin for clients that hang up while their token is checked', async () => {
+    const authenticate = Tokens.prototype.authenticate
+    const gone = { count: 0 }
+    const begun = async (message: unknown) => {
+      const { response } = message as { response: ServerResponse }
+      const closed = once(response, 'close')
+      vi.spyOn(Tokens.prototype, 'authenticate').mockImplementationOnce(async function (this: Tokens, authorization) {
+        const principal = await authenticate.call(this, authorization)
+        await closed
+        gone.count++
+        return principal
+      })
+      hangUp()
+    }
+    const controller = { current: new AbortController() }
+    const hangUp = () => controller.current.abort()
+    subscribe('http.server.request.start', begun)
+    for (let i = 1; i <= 5; i++) {
+      controller.current = new AbortController()
+      const init = { method: 'GET', search: `?${new URLSearchParams({ query: WATCH })}`, signal: controller.current.signal }
+      await expect(stream(undefined, init)).rejects.toThrow()
+      await vi.waitFor(() => expect(gone.count).toBe(i))
+    }
+    unsubscribe('http.server.request.start', begun)
+    const events = subscribeTo(streamsOf(await gateway.as({ roles: ['ADMIN'] })), HighRiskScoredDocument, {}).next()
+    events.catch(() => {})
+    await subscribers(1)
   })
 
   it('is cut without a word of completion when the gateway goes, and goes on at the next one', async () => {

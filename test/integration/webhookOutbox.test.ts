@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { TakenDelivery } from '../../src/storage/webhookOutbox.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { raiseAlert } from '../support/feed.js'
@@ -225,11 +225,78 @@ describe('alerts on their way to a webhook', () => {
     expect(await gateway.outbox.take(id, 10)).toEqual([])
     await gateway.outbox.settle(delivery, FAILED)
     expect(await gateway.outbox.gather(id)).toBe(false)
+    const write = vi.spyOn(gateway.stores.database, 'write')
     await gateway.upkeep.removeDeleted()
+    // Scoring does not wait for it.
+    expect(write).not.toHaveBeenCalled()
     expect(await gateway.queue.queues()).toEqual([`webhook-${other}`])
     const left =
       await database.sql`select webhook_id as id, (select count(*)::int from pgboss.job) as jobs from webhook_deliveries`
     expect(left).toEqual([{ id: other, jobs: 0 }])
+  })
+
+  it("are delivered in the end though the queue was lost behind the gateway's back", async () => {
+    const { id, delivery } = await newDelivery()
+    const { id: other } = await newWebhook(gateway)
+    const alert = await raise()
+    await gathered(other, 1)
+    await gateway.outbox.handOver()
+    await using second = await openWebhooks(database.url)
+    await second.queue.close(`webhook-${id}`)
+    await gathered(id, 2)
+    await gateway.outbox.handOver()
+    expect(await gateway.outbox.take(id, 10)).toEqual([])
+    await second.upkeep.requeueLost()
+    expect(await gateway.outbox.handOver()).toBe(false)
+    expect(await gateway.outbox.take(id, 10)).toEqual([])
+    await database.sql`update webhook_deliveries set queued_at = queued_at - interval '2 minutes'`
+    const ofOther = await database.sql`select queued_at from webhook_deliveries where webhook_id = ${other}`
+    await gateway.upkeep.requeueLost()
+    await gateway.outbox.handOver()
+    const again = await gateway.outbox.take(id, 10)
+    expect(again.map(({ alert }) => alert?.id).toSorted()).toEqual([delivery.alert?.id, alert].toSorted())
+    // One that has its job is left alone.
+    expect(await database.sql`select queued_at from webhook_deliveries where webhook_id = ${other}`).toEqual(ofOther)
+  })
+
+  it('come again at once when they are given back, and the pause after a failure does not grow by it', async () => {
+    const { id, delivery } = await newDelivery()
+    let taken = delivery
+    for (let deploy = 0; deploy < 4; deploy++) {
+      await gateway.outbox.giveBack(taken)
+      taken = await takeOne(id)
+    }
+    await gateway.outbox.settle(taken, FAILED)
+    const [first] = await database.sql<{ retries: number; pause: number }[]>`
+      select retry_count as retries, extract(epoch from start_after - now())::float8 as pause from pgboss.job`
+    expect(first?.retries).toBe(0)
+    expect(first?.pause).toBeLessThan(2)
+    await passTime(database)
+    for (let deploy = 0; deploy < 3; deploy++) {
+      taken = await takeOne(id)
+      await gateway.outbox.giveBack(taken)
+    }
+    const [second] = await database.sql`select retry_count as retries from pgboss.job`
+    expect(second).toEqual({ retries: 1 })
+  })
+
+  it('are counted up to 10,000', async () => {
+    const [one, two] = [await newWebhook(gateway), await newWebhook(gateway)]
+    for (const [state, webhook, count] of [
+      ['PENDING', one, 6_000],
+      ['PENDING', two, 6_000],
+      ['DEAD', one, 10_002],
+      ['DELIVERED', one, 5],
+    ] as const) {
+      await database.sql`
+        insert into webhook_deliveries (id, webhook_id, tenant, alert_id, state, created_at)
+        select gen_random_uuid(), ${webhook.id}, 'default', gen_random_uuid(), ${state}, now() from generate_series(1, ${count}::int)`
+    }
+    await gateway.upkeep.count()
+    expect(gateway.upkeep.open).toEqual({ pending: 10_000, dead: 10_000 })
+    const statuses = await gateway.store.statusOf('default', [one.id, two.id])
+    expect(statuses.get(one.id)).toMatchObject({ pending: 6_000, dead: 10_000 })
+    expect(statuses.get(two.id)).toMatchObject({ pending: 6_000, dead: 0 })
   })
 
   it('are signed with the secret before a rotation for a while, and then that is not kept', async () => {

@@ -60,3 +60,17 @@ it('an event stream that completes tells its errors, and takes nothing more', as
   for await (const piece of response) text += piece
   expect(text).toBe(':\n\nevent: next\ndata: {"errors":[{"message":"No."}]}\n\nevent: complete\ndata:\n\n')
 })
+
+it('an event stream whose client has gone before it begins is over at once', async () => {
+  await nextPiece()
+  server.once('request', async (_request, answer) => {
+    await once(answer, 'close')
+    stream = new EventStream({ response: answer, headers: {}, rounds: new WriteRounds() })
+  })
+  const request = get({ port: (server.address() as AddressInfo).port }).on('error', () => {})
+  const [, answer] = await once(server, 'request')
+  request.destroy()
+  await once(answer, 'close')
+  await stream.closed
+  expect(vi.getTimerCount()).toBe(1)
+})

@@ -49,6 +49,33 @@ describe('the courier', () => {
     expect([settled, failures]).toEqual([[], []])
   })
 
+  it('takes nothing more and makes no call as soon as it is to stop, though calls are still in hand', async () => {
+    await using silent = await startReceiver(() => undefined)
+    const { outbox, givenBack } = endlessOutbox(silent.url)
+    const asked: string[] = []
+    let goOn = () => {}
+    const slow = new Promise<void>(resolve => {
+      goOn = resolve
+    })
+    const { courier } = newCourier({
+      ...outbox,
+      take: async (webhookId, limit) => {
+        asked.push(webhookId)
+        if (webhookId === 'b') await slow
+        return outbox.take(webhookId, limit)
+      },
+    } as WebhookOutbox)
+    const collected = courier.collect(['a', 'b', 'c'])
+    await silent.received(16)
+    const stopped = courier.stop()
+    goOn()
+    await collected
+    expect(asked).toEqual(['a', 'b'])
+    expect(givenBack.map(({ webhookId }) => webhookId)).toEqual(Array(16).fill('b'))
+    await stopped
+    expect(silent.calls).toHaveLength(16)
+  })
+
   it('gives a place that is free first to whoever has the fewest', async () => {
     await using silent = await startReceiver(() => undefined)
     const { outbox, givenBack } = endlessOutbox(silent.url)

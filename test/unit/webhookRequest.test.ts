@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import { getEventListeners, once } from 'node:events'
 import { createServer } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { NoAnswerError, postWebhook, type WebhookRequestOptions } from '../../src/alerts/webhookRequest.js'
@@ -118,5 +118,17 @@ describe('a call to an endpoint', () => {
     await receiver.received(1)
     giveUp.abort()
     await expect(answer).rejects.toMatchObject({ name: 'AbortError' })
+  })
+
+  it('leaves nothing behind on the signal that would give it up', async () => {
+    await using receiver = await startReceiver()
+    const { signal } = new AbortController()
+    // Where Node keeps what depends on a signal.
+    const state = () => Reflect.ownKeys(signal).map(String)
+    const before = state()
+    await post(receiver.url, LOCAL, signal)
+    await refusal(`http://127.0.0.1:${await freePort()}/`)
+    expect(getEventListeners(signal, 'abort')).toEqual([])
+    expect(state().filter(key => !before.includes(key) && /Dependant|Source/.test(key))).toEqual([])
   })
 })
