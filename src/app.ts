@@ -184,15 +184,16 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
     {
       name: 'retention of alerts',
       everyMs: 5_000,
-      run: () => removeOldAlerts(database, new Date(Date.now() - config.alertRetentionDays * DAY_MS)),
+      run: signal => removeOldAlerts(database, new Date(Date.now() - config.alertRetentionDays * DAY_MS), signal),
     },
-    { name: 'statistics', everyMs: FOLD_EVERY_MS, run: () => rollups.fold() },
+    { name: 'statistics', everyMs: FOLD_EVERY_MS, run: signal => rollups.fold(signal) },
     ...webhooks.upkeep,
   ]
   if (config.predictionRetentionDays !== undefined) {
     const retention = new PredictionRetention(database, config.predictionRetentionDays)
-    const run = async () => {
-      for (const partition of await retention.run()) logger.info({ partition }, 'predictions past their retention were removed')
+    const run = async (signal: AbortSignal) => {
+      for (const partition of await retention.run(new Date(), signal))
+        logger.info({ partition }, 'predictions past their retention were removed')
     }
     upkeep.push({ name: 'prediction retention', everyMs: HOUR_MS, run })
   }

@@ -1,5 +1,5 @@
 import { and, asc, desc, eq, getTableColumns, inArray, isNotNull, isNull, or, type SQL, sql } from 'drizzle-orm'
-import { RISK_BANDS, type RiskBand } from '../scoring/bands.js'
+import { bandNumber, type RiskBand } from '../scoring/bands.js'
 import type { HighRiskAlert } from '../scoring/prediction.js'
 import { encodeAlertCursor, type FeedPosition, type GivenPosition } from './alertCursor.js'
 import type { Connections } from './database.js'
@@ -65,11 +65,7 @@ export function ofTenant(tenant: string, { bands, acknowledged }: AlertFilter = 
 export function unindexed({ bands, model, acknowledged }: AlertFilter): SQL | undefined {
   return and(
     // Each once: a caller may repeat a band as often as the body allows.
-    bands &&
-      inArray(
-        predictions.band,
-        [...new Set(bands)].map(band => RISK_BANDS.indexOf(band) + 1),
-      ),
+    bands && inArray(predictions.band, [...new Set(bands)].map(bandNumber)),
     model === undefined ? undefined : eq(predictions.model, model),
     acknowledged === true ? isNotNull(alerts.acknowledgedAt) : undefined,
   )

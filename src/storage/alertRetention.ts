@@ -1,30 +1,19 @@
-import { setTimeout as pause } from 'node:timers/promises'
+import { inChunks } from './chunks.js'
 import type { Connections, Database } from './database.js'
 import { SETTLED_BEFORE } from './feedEpoch.js'
 import { firstIdOf } from './partitions.js'
 
 // A statement stays far below 100 ms: the alert feed cannot pass a transaction that is still open.
 const CHUNK_ROWS = 500
-// So that a stop need not wait for long; the rest is for the next run.
-const CHUNKS_A_RUN = 10
-// Between two chunks predictions have the connection.
-const REST_MS = 20
 
-/** Removes alerts and webhook deliveries that are older than an instant, the oldest first; answers how many rows. Several gateways may do it at once. */
-export async function removeOldAlerts(database: Database, before: Date): Promise<number> {
-  const alerts = await inChunks(() => database.write(({ sql }) => removeAlerts(sql, before)))
-  return alerts + (await inChunks(() => database.write(({ sql }) => removeDeliveries(sql, before))))
-}
-
-async function inChunks(remove: () => Promise<number>): Promise<number> {
-  let removed = 0
-  for (let chunk = 0; chunk < CHUNKS_A_RUN; chunk++) {
-    const rows = await remove()
-    removed += rows
-    if (rows < CHUNK_ROWS) break
-    await pause(REST_MS)
-  }
-  return removed
+/**
+ * Removes alerts and webhook deliveries that are older than an instant, the oldest first, until the signal ends it; answers how many
+ * rows. Several gateways may do it at once.
+ */
+export async function removeOldAlerts(database: Database, before: Date, signal?: AbortSignal): Promise<number> {
+  const inBulk = (remove: typeof removeAlerts) =>
+    inChunks(CHUNK_ROWS, () => database.writeBulk(({ sql }) => remove(sql, before)), signal)
+  return (await inBulk(removeAlerts)) + (await inBulk(removeDeliveries))
 }
 
 /**

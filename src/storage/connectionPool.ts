@@ -10,6 +10,8 @@ const LONGEST_RECONNECT_PAUSE_SECONDS = 0.5
 // For the server: a network that vanishes in the middle of a statement leaves its session waiting with an open transaction, which
 // holds the alert feed of everybody back. Postgres gives it up after 5 + 3 * 2 seconds, not after the two hours of most systems.
 const KEEPALIVES = { tcp_keepalives_idle: 5, tcp_keepalives_interval: 2, tcp_keepalives_count: 3 }
+// Instants that come as text are parsed by their form, which a database may have set otherwise.
+const FORMS = { DateStyle: 'ISO', TimeZone: 'UTC' }
 
 /** The name of this gateway's sessions in Postgres. */
 export const APPLICATION_NAME = `riskgate:${process.pid}`
@@ -68,7 +70,7 @@ export class ConnectionPool {
       max: this.#settings.size,
       connect_timeout: CONNECT_TIMEOUT_SECONDS,
       backoff: attempt => Math.min(0.05 * attempt, LONGEST_RECONNECT_PAUSE_SECONDS),
-      connection: { application_name: APPLICATION_NAME, statement_timeout: STATEMENT_TIMEOUT_MS, ...KEEPALIVES },
+      connection: { application_name: APPLICATION_NAME, statement_timeout: STATEMENT_TIMEOUT_MS, ...KEEPALIVES, ...FORMS },
       onnotice: () => {},
     })
     return { sql, db: drizzle(sql, { casing: 'snake_case' }) }

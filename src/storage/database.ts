@@ -51,33 +51,30 @@ export class Database {
   }
 
   /**
-   * Runs one writing statement.
+   * Runs one writing statement, and again after a deadlock.
    * @throws AppError SERVICE_UNAVAILABLE when it certainly did not happen, OUTCOME_UNKNOWN when it may have
    */
   async write<T>(work: (connections: Connections) => Promise<T>): Promise<T> {
     try {
-      return await this.#writes.run(work)
+      return await againAfterDeadlock(() => this.#writes.run(work))
     } catch (error) {
       throw this.#translated(error, true)
     }
   }
 
   /**
-   * Runs one writing statement that scoring must not wait for; one at a time, and again after a deadlock.
+   * Runs one writing statement that scoring must not wait for; one at a time.
    * @throws AppError as `write` does; SERVICE_UNAVAILABLE too when its turn did not come
    */
   async writeBulk<T>(work: (connections: Connections) => Promise<T>): Promise<T> {
     return this.#turns.run(
       async () => {
-        for (let attempt = 1; ; attempt++) {
-          try {
-            return await this.#bulk.run(work)
-          } catch (error) {
-            if (isDeadlock(error) && attempt <= DEADLOCK_RETRIES) continue
-            // Those behind it were not sent, and would wait for the same deadline one after the other.
-            if (isNotSent(error) || isOutcomeUnknown(error)) this.#turns.giveUp(unavailable(postgresErrorCode(error)))
-            throw this.#translated(error, true)
-          }
+        try {
+          return await againAfterDeadlock(() => this.#bulk.run(work))
+        } catch (error) {
+          // Those behind it were not sent, and would wait for the same deadline one after the other.
+          if (isNotSent(error) || isOutcomeUnknown(error)) this.#turns.giveUp(unavailable(postgresErrorCode(error)))
+          throw this.#translated(error, true)
         }
       },
       { longestWaitMs: LONGEST_WAIT_MS, tooLong: () => unavailable() },
@@ -112,7 +109,7 @@ export class Database {
         'The connection to the store broke before it confirmed. Send the same again: a score with its idempotency key, or ask predictionByKey.',
       )
     }
-    if (isNotSent(error) || isOutcomeUnknown(error) || isTooSlow(error)) {
+    if (isNotSent(error) || isOutcomeUnknown(error) || isTooSlow(error) || isDeadlock(error)) {
       this.#warn('Postgres is not available', code)
       return unavailable(code)
     }
@@ -125,6 +122,17 @@ export class Database {
     if (now - this.#warnedAt < WARN_EVERY_MS) return
     this.#warnedAt = now
     this.#settings.warn(message, { code })
+  }
+}
+
+/** Postgres ends one of those that wait for each other: nothing of it happened. */
+async function againAfterDeadlock<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work()
+    } catch (error) {
+      if (!isDeadlock(error) || attempt > DEADLOCK_RETRIES) throw error
+    }
   }
 }
 

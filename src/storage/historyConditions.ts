@@ -1,6 +1,6 @@
 import { eq, gte, inArray, lt, type SQL, sql } from 'drizzle-orm'
 import type { Visibility } from '../auth/principal.js'
-import { RISK_BANDS, type RiskBand } from '../scoring/bands.js'
+import { bandNumber, RISK_BANDS, type RiskBand } from '../scoring/bands.js'
 import type { HistoryFilter } from './historyQuery.js'
 import { firstIdOf } from './partitions.js'
 import { predictions } from './tables.js'
@@ -44,7 +44,7 @@ export function hintsOf({ requestedBy }: Visibility, { applicantId, channel, mod
 
 /** The numbers of the bands, each once, however often a caller repeats one; undefined where the filter leaves out none. */
 export function bandNumbers(bands: readonly RiskBand[] | undefined): number[] | undefined {
-  const numbers = [...new Set(bands)].map(band => RISK_BANDS.indexOf(band) + 1)
+  const numbers = [...new Set(bands)].map(bandNumber)
   return bands === undefined || numbers.length === RISK_BANDS.length ? undefined : numbers
 }
 

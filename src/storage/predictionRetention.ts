@@ -7,11 +7,10 @@ const KEYS_A_STATEMENT = 2_000
 // Whoever waits for this lock keeps all writers waiting behind it.
 const LOCK_TIMEOUT_MS = 50
 
-interface ExpiredMonth {
+/** A partition of predictions, of one month of UTC. */
+interface Month {
   readonly partition: string
   readonly from: Date
-  /** Exclusive. */
-  readonly to: Date
 }
 
 /** Removes predictions by whole months, once the last of a month is older than the retention. The statistics stay. */
@@ -24,37 +23,42 @@ export class PredictionRetention {
     this.#days = days
   }
 
-  /** Answers the partitions it dropped. One that is in use at the moment is left to the next run. */
-  async run(now = new Date()): Promise<string[]> {
+  /**
+   * Answers the partitions it dropped, the oldest first. One that is in use at the moment is left to the next run, with all after it.
+   * Keys go after their predictions: a call that is repeated would else be scored twice. Until then `PredictionStore` frees them.
+   */
+  async run(now = new Date(), signal?: AbortSignal): Promise<string[]> {
+    const oldest = now.getTime() - this.#days * DAY_MS
+    const months = await this.#months()
     const dropped: string[] = []
-    for (const month of await this.#expired(now)) {
-      await this.#removeKeys(month)
-      if (await this.#drop(month.partition)) dropped.push(month.partition)
+    for (const { partition, from } of months) {
+      if (signal?.aborted || startOfMonth(from, 1).getTime() > oldest || !(await this.#drop(partition))) break
+      dropped.push(partition)
     }
+    const kept = months[dropped.length]
+    if (kept) await this.#removeKeys(kept.from, signal)
     return dropped
   }
 
-  async #expired(now: Date): Promise<ExpiredMonth[]> {
-    const oldest = now.getTime() - this.#days * DAY_MS
+  /** The oldest first. */
+  async #months(): Promise<Month[]> {
     const partitions = await this.#database.read(
       ({ sql }) => sql<{ name: string; year: number; month: number }[]>`
         select relname as name, split_part(relname, '_', 2)::int as year, split_part(relname, '_', 3)::int as month
         from pg_inherits join pg_class on pg_class.oid = inhrelid
         where inhparent = 'predictions'::regclass and relname ~ '^predictions_\\d{4}_\\d{2}$' order by relname`,
     )
-    return partitions
-      .map(({ name, year, month }) => {
-        const from = new Date(Date.UTC(year, month - 1, 1))
-        return { partition: name, from, to: startOfMonth(from, 1) }
-      })
-      .filter(({ to }) => to.getTime() <= oldest)
+    return partitions.map(({ name, year, month }) => ({ partition: name, from: new Date(Date.UTC(year, month - 1, 1)) }))
   }
 
-  /** By stretches of time, each half as long while there are more keys in it than one statement removes, then longer again. */
-  async #removeKeys({ from, to }: ExpiredMonth): Promise<void> {
-    let width = to.getTime() - from.getTime()
-    for (let start = from.getTime(); start < to.getTime(); ) {
-      const end = Math.min(start + width, to.getTime())
+  /**
+   * By stretches of time, each half as long while there are more keys in it than one statement removes, then longer again: a
+   * statement for all that is old would read what those before it removed.
+   */
+  async #removeKeys(before: Date, signal?: AbortSignal): Promise<void> {
+    let width = before.getTime()
+    for (let start = 0; start < before.getTime() && !signal?.aborted; ) {
+      const end = Math.min(start + width, before.getTime())
       if ((await this.#removeKeysBetween(new Date(start), new Date(end))) === KEYS_A_STATEMENT) {
         width = Math.max(1, Math.floor(width / 2))
       } else {

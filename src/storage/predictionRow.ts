@@ -1,4 +1,4 @@
-import { RISK_BANDS, type RiskBand } from '../scoring/bands.js'
+import { bandOfNumber } from '../scoring/bands.js'
 import type { Prediction } from '../scoring/prediction.js'
 import { predictions } from './tables.js'
 
@@ -20,5 +20,5 @@ export const predictionColumns = {
 export type PredictionRow = Omit<Prediction, 'band'> & { readonly band: number }
 
 export function toPrediction({ band, ...columns }: PredictionRow): Prediction {
-  return { ...columns, band: RISK_BANDS[band - 1] as RiskBand }
+  return { ...columns, band: bandOfNumber(band) }
 }

@@ -1,12 +1,12 @@
 import { and, eq, inArray, notExists, or, type SQL } from 'drizzle-orm'
 import { AppError } from '../errors.js'
-import { RISK_BANDS } from '../scoring/bands.js'
+import { bandNumber } from '../scoring/bands.js'
 import { Batcher } from '../scoring/batcher.js'
 import type { NewPrediction, Prediction, PredictionRecorder, Recorded } from '../scoring/prediction.js'
 import type { Connections, Database } from './database.js'
 import { EPOCH_HERE, openFeedEpoch } from './feedEpoch.js'
 import { ensurePartitions } from './partitions.js'
-import { isDataError, isDeadlock, isMissingEpoch, isMissingPartition } from './postgresErrors.js'
+import { isDataError, isMissingEpoch, isMissingPartition } from './postgresErrors.js'
 import { predictionColumns, toPrediction } from './predictionRow.js'
 import { QUARTER } from './quarter.js'
 import { idempotencyKeys, predictions } from './tables.js'
@@ -83,7 +83,7 @@ export class PredictionStore implements PredictionRecorder {
         if (isMissingPartition(error)) {
           await this.#options.database.write(({ sql }) => ensurePartitions(sql, group[0]?.prediction.createdAt ?? new Date()))
         } else if (isMissingEpoch(error)) await this.#options.database.write(({ sql }) => openFeedEpoch(sql))
-        else if (!isDeadlock(error)) throw error
+        else throw error
       }
     }
   }
@@ -166,7 +166,7 @@ function toInput({ prediction, features, idempotency }: NewPrediction) {
     model: prediction.model,
     model_version: prediction.modelVersion,
     probability: prediction.probability,
-    band: RISK_BANDS.indexOf(prediction.band) + 1,
+    band: bandNumber(prediction.band),
     high_risk: prediction.highRisk,
     features,
     channel: prediction.channel,

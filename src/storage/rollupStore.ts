@@ -1,4 +1,5 @@
-import { RISK_BANDS, type RiskBand } from '../scoring/bands.js'
+import { bandOfNumber, type RiskBand } from '../scoring/bands.js'
+import { inChunks } from './chunks.js'
 import type { Connections, Database } from './database.js'
 import { firstIdOf } from './partitions.js'
 import { GRAINS, spansOf } from './rollupSpans.js'
@@ -11,8 +12,6 @@ const LAST_DAY = Date.UTC(9999, 11, 31)
 const BUCKETS_A_STATEMENT = 250
 // A statement lasts at most 100 ms: the alert feed cannot pass a transaction that is still open.
 const MAX_DELTAS_A_STATEMENT = 2_000
-// A stop waits for a run that has begun.
-const STATEMENTS_A_RUN = 20
 
 export interface CountQuery {
   readonly from: Date
@@ -49,24 +48,21 @@ export class RollupStore {
       const to = starts[first + BUCKETS_A_STATEMENT] ?? query.to
       const rows = await this.#database.read(({ sql }) => countStatement(sql, tenant, { ...query, from, to, starts: part }))
       for (const { bucket, band, ...figures } of rows) {
-        counts.push({ ...figures, bucket: first + bucket, band: RISK_BANDS[band - 1] as RiskBand })
+        counts.push({ ...figures, bucket: first + bucket, band: bandOfNumber(band) })
       }
     }
     return counts
   }
 
-  /** Folds the deltas into the rollups. Several may at once. */
-  async fold(): Promise<void> {
-    for (let statement = 1; statement <= STATEMENTS_A_RUN; statement++) {
-      const [folded] = await this.#database.writeBulk(({ sql }) => foldStatement(sql))
-      if (!folded || folded.deltas < MAX_DELTAS_A_STATEMENT) return
-    }
+  /** Folds the deltas into the rollups, until the signal ends it. Several may at once. */
+  async fold(signal?: AbortSignal): Promise<void> {
+    await inChunks(MAX_DELTAS_A_STATEMENT, () => this.#database.writeBulk(({ sql }) => foldStatement(sql)), signal)
   }
 }
 
 /** Deltas that another gateway folds at the moment are passed over; rollups are written in the order of their keys. */
-function foldStatement(sql: Connections['sql']): Promise<{ deltas: number }[]> {
-  return sql<{ deltas: number }[]>`
+async function foldStatement(sql: Connections['sql']): Promise<number> {
+  const [folded] = await sql<{ deltas: number }[]>`
     with taken as (
       delete from risk_deltas
       where ctid = any (array(select ctid from risk_deltas limit ${MAX_DELTAS_A_STATEMENT} for update skip locked))
@@ -87,6 +83,7 @@ function foldStatement(sql: Connections['sql']): Promise<{ deltas: number }[]> {
         defaults = rollup.defaults + excluded.defaults
     )
     select count(*)::int as deltas from taken`
+  return folded?.deltas ?? 0
 }
 
 type CountRow = Omit<BandCount, 'band'> & { readonly band: number }

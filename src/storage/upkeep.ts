@@ -1,30 +1,41 @@
 import { AppError } from '../errors.js'
 import { isNotSent, isOutcomeUnknown } from './postgresErrors.js'
 
+// A store that is away is told of by `Database`; a task that fails again and again may be the only one that does.
+const FAILURES_IN_A_ROW = 3
+
 /** Something that keeps the store in shape. Any gateway may do it at any time, several at once too; once more does no harm. */
 export interface UpkeepTask {
   readonly name: string
   readonly everyMs: number
-  run(): Promise<unknown>
+  /** Ends soon, with the rest undone, once the signal is aborted. */
+  run(signal: AbortSignal): Promise<unknown>
 }
 
 /**
- * Repeats each task, beginning one pause from now; answers how to end that, which waits for what is running. `failed` is told of what
- * nobody expects, once until the task works again; a store that is away is told of by `Database`.
+ * Repeats each task, beginning one pause from now; answers how to end that, which ends what is running and waits for it. `failed` is
+ * told, once until the task works again, of what nobody expects, and of anything that happens three times in a row.
  */
 export function keepUp(tasks: readonly UpkeepTask[], failed: (task: string, error: unknown) => void): () => Promise<void> {
   const running = new Map<UpkeepTask, Promise<void>>()
-  const failing = new Set<UpkeepTask>()
+  const failures = new Map<UpkeepTask, number>()
+  const told = new Set<UpkeepTask>()
+  const ended = new AbortController()
   const timers = tasks.map(task =>
     setInterval(() => {
       if (running.has(task)) return
       const run = task
-        .run()
+        .run(ended.signal)
         .then(
-          () => void failing.delete(task),
+          () => {
+            failures.delete(task)
+            told.delete(task)
+          },
           error => {
-            if (isStoreAway(error) || failing.has(task)) return
-            failing.add(task)
+            const inARow = (failures.get(task) ?? 0) + 1
+            failures.set(task, inARow)
+            if (told.has(task) || (isStoreAway(error) && inARow < FAILURES_IN_A_ROW)) return
+            told.add(task)
             failed(task.name, error)
           },
         )
@@ -34,6 +45,7 @@ export function keepUp(tasks: readonly UpkeepTask[], failed: (task: string, erro
   )
   return async () => {
     timers.forEach(clearInterval)
+    ended.abort()
     await Promise.all(running.values())
   }
 }

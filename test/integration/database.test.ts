@@ -1,8 +1,8 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { AppError } from '../../src/errors.js'
 import { createTestDatabase } from '../support/database.js'
 import { until } from '../support/process.js'
-import { newPrediction, openStores } from '../support/stores.js'
+import { idAt, newPrediction, openStores } from '../support/stores.js'
 
 const UNAVAILABLE = { code: 'SERVICE_UNAVAILABLE' }
 
@@ -66,6 +66,40 @@ describe('the database', () => {
     expect(await Promise.all(works)).toEqual(['OUTCOME_UNKNOWN', ...Array(4).fill('SERVICE_UNAVAILABLE')])
     expect(begun).toBe(1)
     expect(await stores.database.writeBulk(({ sql }) => sql`select 1 as one`)).toMatchObject([{ one: 1 }])
+  })
+
+  it.each(['write', 'writeBulk'] as const)(
+    'runs a %s again that was ended as part of a deadlock, but not for ever',
+    async way => {
+      await using database = await createTestDatabase()
+      await using stores = await openStores(database.url)
+      let begun = 0
+      const deadlocked = (times: number) =>
+        stores.database[way](async ({ sql }) => {
+          if (begun++ < times) await sql`do $$ begin raise 'deadlock detected' using errcode = '40P01'; end $$`
+          return begun
+        })
+      expect(await deadlocked(3)).toBe(4)
+      begun = 0
+      await expect(deadlocked(Number.POSITIVE_INFINITY)).rejects.toMatchObject({ ...UNAVAILABLE, cause: { code: '40P01' } })
+      expect(begun).toBe(4)
+    },
+  )
+
+  it('reads instants right from a database that writes them in another form', async () => {
+    await using database = await createTestDatabase()
+    const name = new URL(database.url).pathname.slice(1)
+    await database.sql.unsafe(`alter database ${name} set datestyle = 'SQL, DMY'`)
+    await database.sql.unsafe(`alter database ${name} set timezone = 'Asia/Kathmandu'`)
+    await using stores = await openStores(database.url)
+    const after = await stores.alerts.now()
+    const createdAt = new Date('2031-03-04T21:06:07.089Z')
+    const { prediction } = newPrediction({ id: idAt(createdAt), createdAt, tenant: 'default' })
+    const key = 'k'
+    await stores.predictions.record(newPrediction({ ...prediction, key }))
+    expect(await stores.predictions.record(newPrediction({ key }))).toEqual({ prediction, replayed: true })
+    expect(await stores.history.findByIds({ tenant: 'default' }, [prediction.id])).toMatchObject([{ createdAt }])
+    await vi.waitFor(async () => expect(await stores.alerts.read({ after, limit: 1 })).toMatchObject([{ raisedAt: createdAt }]))
   })
 
   it('refuses a read that takes longer than a second, and serves the next', async () => {

@@ -118,7 +118,8 @@ describe('the retention of alerts', () => {
       ).toBe(false)
     }, 10_000)
     const [kept] = await raise(first, 'n')
-    const [last] = await database.sql`select xid::text, seq::text from alerts order by epoch, xid, seq offset 1699 limit 1`
+    const [last] =
+      await database.sql`select xid::text, seq::text from alerts order by epoch, alerts.xid, alerts.seq offset 1699 limit 1`
     const removed = await Promise.all([first, second, first].map(({ database }) => removeOldAlerts(database, CUTOFF)))
     expect(removed.reduce((sum, rows) => sum + rows)).toBe(1_700)
     expect(await left(database)).toEqual([present(kept).id])
@@ -207,5 +208,18 @@ describe('the retention of alerts', () => {
     await Promise.all([add(kept), ...Array.from({ length: 700 }, () => add(idAt(LONG_AGO)))])
     expect(await removeOldAlerts(stores.database, CUTOFF)).toBe(700)
     expect(await database.sql`select id from webhook_deliveries`).toEqual([{ id: kept }])
+  })
+
+  it('waits behind other bulk work, not among predictions, and is ended by its signal', async () => {
+    await using database = await createTestDatabase()
+    await using stores = await openStores(database.url)
+    await raise(stores, 'o')
+    const order: string[] = []
+    await Promise.all([
+      stores.database.writeBulk(({ sql }) => sql`select pg_sleep(0.5)`).then(() => order.push('bulk')),
+      removeOldAlerts(stores.database, CUTOFF, AbortSignal.abort()).then(rows => order.push(`${rows} alerts`)),
+      removeOldAlerts(stores.database, CUTOFF).then(rows => order.push(`${rows} alert`)),
+    ])
+    expect(order).toEqual(['0 alerts', 'bulk', '1 alert'])
   })
 })

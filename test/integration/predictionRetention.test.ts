@@ -80,8 +80,8 @@ describe('the retention of predictions', () => {
     expect(await partitions()).not.toContain('predictions_2031_04')
   })
 
-  it('gives way to a reader, and comes again', async () => {
-    await store('2031-04-10T00:00:00.000Z')
+  it('gives way to a reader, with the keys, and comes again', async () => {
+    const first = await store('2031-04-10T00:00:00.000Z', 'april')
     await using reader = await holdTransaction(database, 'select count(*) from predictions')
     const startedAt = performance.now()
     // A writer that comes behind the waiting drop is not held up for longer than it waits.
@@ -89,8 +89,30 @@ describe('the retention of predictions', () => {
     expect(performance.now() - startedAt).toBeLessThan(1_000)
     expect(dropped).not.toContain('predictions_2031_04')
     expect(await partitions()).toContain('predictions_2031_04')
+    const again = await stores.predictions.record(newPrediction({ key: 'april' }))
+    expect(again).toEqual({ prediction: first.prediction, replayed: true })
     await reader.end()
     expect(await retention.run(NOW)).toContain('predictions_2031_04')
+    expect(await keys()).toEqual([])
+  })
+
+  it('removes keys that a run before it, which ended early, has left', async () => {
+    await store('2031-04-10T00:00:00.000Z', 'april')
+    await store('2031-05-01T00:00:00.000Z', 'may')
+    await retention.run(NOW)
+    await database.sql`
+      insert into idempotency_keys values ('default', 'shop', 'left', gen_random_uuid(), 'd', '2031-04-30 23:59:59.999Z')`
+    expect(await retention.run(NOW)).toEqual([])
+    expect(await keys()).toEqual(['may'])
+  })
+
+  it('is ended by its signal, between months and between keys', async () => {
+    await store('2031-04-10T00:00:00.000Z', 'april')
+    await database.sql`
+      insert into idempotency_keys values ('default', 'shop', 'left', gen_random_uuid(), 'd', '2020-01-01')`
+    expect(await retention.run(NOW, AbortSignal.abort())).toEqual([])
+    expect(await partitions()).toContain('predictions_2031_04')
+    expect(await keys()).toEqual(['april', 'left'])
   })
 
   it('makes a key free whose prediction is gone', async () => {

@@ -132,6 +132,8 @@ describe('a risk summary', () => {
     await check(40)
     await recordSome(stores, rows, 0.5)
     await check(40)
+    await rollups.fold(AbortSignal.abort())
+    expect(await deltas(database)).toBeGreaterThan(0)
     await rollups.fold()
     expect(await deltas(database)).toBe(0)
     await check(80)

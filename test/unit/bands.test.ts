@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest'
-import { type BandScale, bandIntervals, bandOf, isHighRisk, RISK_BANDS } from '../../src/scoring/bands.js'
+import {
+  type BandScale,
+  bandIntervals,
+  bandNumber,
+  bandOf,
+  bandOfNumber,
+  isHighRisk,
+  RISK_BANDS,
+} from '../../src/scoring/bands.js'
 import { randomFrom } from './support/domain.js'
 
 const SCALE: BandScale = { cutoffs: [0.03, 0.06, 0.1, 0.15, 0.22, 0.35, 0.6], highRiskFrom: 'T7' }
@@ -51,4 +59,9 @@ describe('a risk band', () => {
       }
     }
   })
+})
+
+it('numbers the bands from 1', () => {
+  expect(RISK_BANDS.map(bandNumber)).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
+  expect(RISK_BANDS.map(bandNumber).map(bandOfNumber)).toEqual(RISK_BANDS)
 })

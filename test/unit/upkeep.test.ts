@@ -26,7 +26,7 @@ it('tells of a task that fails once, until it works again', async () => {
   expect(await toldOf([broken, broken, broken, undefined, broken, undefined, undefined, broken])).toEqual([1, 5, 8])
 })
 
-it('tells nothing of a store that is away', async () => {
+it('tells nothing of a store that is away for a moment', async () => {
   expect(
     await toldOf([
       unavailable,
@@ -36,4 +36,28 @@ it('tells nothing of a store that is away', async () => {
       new Error('broken'),
     ]),
   ).toEqual([3])
+})
+
+it('tells once of a task that fails three times in a row, whatever the reason, until it works again', async () => {
+  const outcomes = [unavailable, unavailable, undefined, unavailable, unavailable, unavailable, unavailable]
+  expect(await toldOf([...outcomes, undefined, unavailable, unavailable, unavailable])).toEqual([6, 11])
+})
+
+it('ends what is running, and waits for it', async () => {
+  const ended: string[] = []
+  const stop = await new Promise<() => Promise<void>>(resolve => {
+    const run = (signal: AbortSignal) =>
+      new Promise<void>(done => {
+        signal.addEventListener('abort', () =>
+          setImmediate(() => {
+            ended.push('task')
+            done()
+          }),
+        )
+        resolve(end)
+      })
+    const end = keepUp([{ name: 'task', everyMs: 1, run }], () => {})
+  })
+  await stop()
+  expect(ended).toEqual(['task'])
 })
