@@ -44,6 +44,8 @@ const GOOD: Sources = {
   'src/resolvers/resolver.ts': "import type { Store } from '../storage/store.js'\nexport class Resolver {}\n",
   'src/storage/store.ts':
     "import postgres from 'postgres'\nimport type { Port } from '../scoring/port.js'\nexport class Store {}\n",
+  'src/monitoring/outcomes.ts': 'export interface OutcomeRecorder {}\n',
+  'src/storage/outcomeStore.ts': "import type { OutcomeRecorder } from '../monitoring/outcomes.js'\n",
   'src/scoring/port.ts': "import { CODES } from '../errors.js'\nexport interface Port {}\n",
   'src/scoring/model.ts': "import { Tensor } from 'onnxruntime-node'\n",
   'src/cache/cache.ts': "import { Redis } from 'ioredis'\n",
@@ -87,6 +89,12 @@ describe('the check of the architecture', () => {
     ['an import of the app', 'src/scoring/up.ts', "import '../app.js'", 'which is not below'],
     ['an import of the configuration', 'src/server/up.ts', "import { HOME } from '../config.js'", 'which is not below'],
     ['an import beside', 'src/cache/beside.ts', "import { Store } from '../storage/store.js'", 'which is not below'],
+    [
+      'code of a port in the storage',
+      'src/storage/outcomes.ts',
+      "import { RecordOutcomes } from '../monitoring/outcomes.js'",
+      'which is not below',
+    ],
     [
       'an import from the storage by the server',
       'src/server/past.ts',

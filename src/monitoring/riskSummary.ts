@@ -30,16 +30,18 @@ export interface BandCount {
   readonly defaults: number
 }
 
+export interface CountQuery {
+  readonly from: Date
+  readonly to: Date
+  /** Rising; the first is not after `from`, the last before `to`. */
+  readonly starts: readonly Date[]
+  readonly model?: string
+}
+
 /** Counts predictions, exactly and at once. */
 export interface Statistics {
-  /**
-   * `starts` rise; the first is not after `from`, the last before `to`. The counts come in any order, and several of one band in one
-   * bucket belong together.
-   */
-  count(
-    tenant: string,
-    query: { readonly from: Date; readonly to: Date; readonly starts: readonly Date[]; readonly model?: string },
-  ): Promise<BandCount[]>
+  /** The counts come in any order, and several of one band in one bucket belong together. */
+  count(tenant: string, query: CountQuery): Promise<BandCount[]>
 }
 
 export interface BandShare {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { ERASED_PREFIX } from '../scoring/prediction.js'
+import { auditInsert } from './audit.js'
 import type { Database } from './database.js'
 
 // Each row is moved in every index, and its key is looked for in a stretch of the keys: a statement stays below 100 ms.
@@ -91,9 +92,16 @@ export class ErasureStore {
           where tenant = ${tenant} and prediction_id = any(${ids}::uuid[])
             and created_at = any(array(select unnest(${times}::text[])::timestamptz))
         ), audited as (
-          insert into audit_entries (tenant, at, principal, action, subject, details)
-          select ${tenant}, now(), ${principal}, 'applicant.erased', ${subject}, json_build_object('count', count(*))
-          from erased having count(*) > 0
+          ${auditInsert(
+            sql,
+            'applicant.erased',
+            { tenant, principal },
+            {
+              rows: sql`(select count(*) from erased having count(*) > 0) counted`,
+              subject: sql`${subject}`,
+              details: sql`jsonb_build_object('count', counted.count)`,
+            },
+          )}
         )
         select count(*)::int as count from erased`,
     )

@@ -3,6 +3,7 @@ import { and, asc, eq, gt, gte, lt, sql } from 'drizzle-orm'
 import { AppError } from '../errors.js'
 import type { FeatureValues } from '../scoring/features.js'
 import type { Prediction } from '../scoring/prediction.js'
+import { auditInsert } from './audit.js'
 import type { Connections, Database } from './database.js'
 import { firstIdOf } from './partitions.js'
 import { predictionColumns, toPrediction } from './predictionRow.js'
@@ -86,10 +87,13 @@ export class ExportReader {
   async audit({ tenant, ...query }: ExportQuery, principal: string, format: string, rows?: number): Promise<void> {
     const details = { from: query.from, to: query.to, format, features: query.withFeatures, ...(rows !== undefined && { rows }) }
     const action = rows === undefined ? 'history.export-begun' : 'history.exported'
-    await this.#database.write(
-      ({ sql }) => sql`
-        insert into audit_entries (tenant, at, principal, action, subject, details)
-        values (${tenant}, now(), ${principal}, ${action}, ${tenant}, ${JSON.stringify(details)}::text::jsonb)`,
-    )
+    await this.#database.write(async ({ sql }) => {
+      const entry = {
+        rows: sql`(values (1)) one`,
+        subject: sql`${tenant}`,
+        details: sql`${JSON.stringify(details)}::text::jsonb`,
+      }
+      await auditInsert(sql, action, { tenant, principal }, entry)
+    })
   }
 }

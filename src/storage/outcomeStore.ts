@@ -1,23 +1,14 @@
 import { and, eq, inArray, isNotNull } from 'drizzle-orm'
 import type { Visibility } from '../auth/principal.js'
-import type { Outcome, Prediction } from '../scoring/prediction.js'
+import type { NewOutcome, OutcomeRecorder, RecordedOutcome } from '../monitoring/outcomes.js'
+import type { Outcome } from '../scoring/prediction.js'
+import { auditInsert } from './audit.js'
 import type { Connections, Database } from './database.js'
 import { type PredictionRow, toPrediction } from './predictionRow.js'
 import { QUARTER } from './quarter.js'
 import { predictions } from './tables.js'
 
 const ISO_8601 = `'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'`
-
-interface NewOutcome {
-  readonly predictionId: string
-  readonly defaulted: boolean
-  readonly observedAt: Date
-}
-
-interface RecordedOutcome {
-  readonly prediction: Prediction
-  readonly outcome: Outcome | null
-}
 
 /** Instants come as text: Drizzle has taken their parsing over. */
 type RecordedRow = Omit<PredictionRow, 'createdAt'> & {
@@ -28,7 +19,7 @@ type RecordedRow = Omit<PredictionRow, 'createdAt'> & {
 }
 
 /** Keeps what really happened with each loan, in the prediction's row. */
-export class OutcomeStore {
+export class OutcomeStore implements OutcomeRecorder {
   readonly #database: Database
 
   constructor(database: Database) {
@@ -74,6 +65,10 @@ export class OutcomeStore {
  */
 function recordStatement(sql: Connections['sql'], { tenant, requestedBy }: Visibility, recordedBy: string, rows: string) {
   const iso8601 = sql.unsafe(ISO_8601)
+  const details = sql`
+    jsonb_build_object('defaulted', now_defaulted, 'observedAt', to_char(now_observed_at at time zone 'UTC', ${iso8601}),
+      'before', case when defaulted is not null then jsonb_build_object('defaulted', defaulted, 'observedAt',
+        to_char(outcome_observed_at at time zone 'UTC', ${iso8601}), 'recordedBy', outcome_recorded_by) end)`
   return sql<RecordedRow[]>`
     with input as (
       select * from json_to_recordset(${rows}::text::json) as row (id uuid, defaulted boolean, observed_at timestamptz)
@@ -95,12 +90,7 @@ function recordStatement(sql: Connections['sql'], { tenant, requestedBy }: Visib
         sum(now_defaulted::int - coalesce(defaulted, false)::int)
       from changed where defaulted is distinct from now_defaulted group by 1, 2, 3, 4, 5
     ), audited as (
-      insert into audit_entries (tenant, at, principal, action, subject, details)
-      select tenant, clock_timestamp(), ${recordedBy}, 'outcome.recorded', id,
-        jsonb_build_object('defaulted', now_defaulted, 'observedAt', to_char(now_observed_at at time zone 'UTC', ${iso8601}),
-          'before', case when defaulted is not null then jsonb_build_object('defaulted', defaulted, 'observedAt',
-            to_char(outcome_observed_at at time zone 'UTC', ${iso8601}), 'recordedBy', outcome_recorded_by) end)
-      from changed
+      ${auditInsert(sql, 'outcome.recorded', { tenant, principal: recordedBy }, { rows: sql`changed`, subject: sql`id`, details })}
     )
     select id, tenant, applicant_id as "applicantId", model, model_version as "modelVersion", probability, band,
       high_risk as "highRisk", channel, created_at as "createdAt", requested_by as "requestedBy",

@@ -1,4 +1,5 @@
-import { bandOfNumber, type RiskBand } from '../scoring/bands.js'
+import type { BandCount, CountQuery, Statistics } from '../monitoring/riskSummary.js'
+import { bandOfNumber } from '../scoring/bands.js'
 import { inChunks } from './chunks.js'
 import type { Connections, Database } from './database.js'
 import { firstIdOf } from './partitions.js'
@@ -13,26 +14,8 @@ const BUCKETS_A_STATEMENT = 250
 // A statement lasts at most 100 ms: the alert feed cannot pass a transaction that is still open.
 const MAX_DELTAS_A_STATEMENT = 2_000
 
-export interface CountQuery {
-  readonly from: Date
-  readonly to: Date
-  /** Rising; the first is not after `from`, the last before `to`. */
-  readonly starts: readonly Date[]
-  readonly model?: string
-}
-
-interface BandCount {
-  readonly bucket: number
-  readonly band: RiskBand
-  readonly predictions: number
-  readonly probabilitySum: number
-  readonly highRisk: number
-  readonly outcomes: number
-  readonly defaults: number
-}
-
 /** The statistics of predictions: rollups, and the deltas that are not folded into them yet. */
-export class RollupStore {
+export class RollupStore implements Statistics {
   readonly #database: Database
 
   constructor(database: Database) {

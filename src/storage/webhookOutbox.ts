@@ -2,8 +2,8 @@ import { and, eq, inArray, sql } from 'drizzle-orm'
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js'
 import type { ISql } from 'postgres'
 import { uuidv7 } from 'uuidv7'
+import type { DeliveryOutcome, WebhookOutbox as Outbox, TakenDelivery, WebhookWork } from '../alerts/webhook.js'
 import { Batcher } from '../scoring/batcher.js'
-import type { HighRiskAlert } from '../scoring/prediction.js'
 import { encodeAlertCursor } from './alertCursor.js'
 import type { Database } from './database.js'
 import { SETTLED_BEFORE } from './feedEpoch.js'
@@ -15,24 +15,6 @@ import { queueOf } from './webhookQueues.js'
 // A statement stays far below 100 ms: the alert feed cannot pass a transaction that is still open.
 const PAGE = 500
 
-/** A delivery and all that a call to its endpoint needs. */
-export interface TakenDelivery {
-  readonly id: string
-  readonly webhookId: string
-  readonly jobId: string
-  readonly queuedAt: Date
-  readonly attempts: number
-  readonly url: string
-  readonly secrets: readonly string[]
-  readonly alert: Pick<HighRiskAlert, 'id' | 'cursor' | 'raisedAt' | 'prediction'> | undefined
-}
-
-export interface DeliveryOutcome {
-  readonly state: 'PENDING' | 'DELIVERED' | 'DEAD'
-  readonly status: number | null
-  readonly error: string | null
-}
-
 /** `queuedAt` tells the job of a delivery from those of an earlier time in the queue. */
 interface JobData {
   readonly deliveryId: string
@@ -43,7 +25,7 @@ interface JobData {
  * Carries alerts from the feed to the queue and back with their outcomes, each step one statement: whoever dies between two of them
  * leaves what the next round of any gateway takes up.
  */
-export class WebhookOutbox {
+export class WebhookOutbox implements Outbox {
   readonly #database: Database
   readonly #queue: JobQueue
   readonly #outcomes = new Batcher<object, true>(group => this.#write(group), { maxItems: PAGE, maxRunning: 1 })
@@ -54,9 +36,9 @@ export class WebhookOutbox {
   }
 
   /** All webhooks, and what there is to do for each. */
-  async work(): Promise<{ webhookId: string; isBehind: boolean; hasPending: boolean }[]> {
+  async work(): Promise<WebhookWork[]> {
     return this.#database.read(
-      ({ sql }) => sql<{ webhookId: string; isBehind: boolean; hasPending: boolean }[]>`
+      ({ sql }) => sql<WebhookWork[]>`
         select w.id as "webhookId", exists (${followingAlerts(sql)}) as "isBehind",
           exists (select from webhook_deliveries where webhook_id = w.id and state = 'PENDING') as "hasPending"
         from webhooks w order by w.id`,

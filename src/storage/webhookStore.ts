@@ -1,6 +1,7 @@
 import type { ISql } from 'postgres'
 import { uuidv7 } from 'uuidv7'
 import { RISK_BANDS, type RiskBand } from '../scoring/bands.js'
+import { auditInsert } from './audit.js'
 import type { Database } from './database.js'
 import { PLACE_OF_NOW } from './feedEpoch.js'
 
@@ -94,7 +95,7 @@ export class WebhookStore {
           from ${sql.unsafe(PLACE_OF_NOW)} place
           where (select count(*) from webhooks where tenant = ${tenant}) < ${limit}
           returning *
-        ), ${audited(sql, 'webhook.created', { tenant, principal }, sql`created`, sql`${JSON.stringify(details)}::text::jsonb`)}
+        ), audited as (${auditInsert(sql, 'webhook.created', { tenant, principal }, { rows: sql`created`, subject: sql`id`, details: sql`${JSON.stringify(details)}::text::jsonb` })})
         select ${sql.unsafe(WEBHOOK_COLUMNS)} from created`,
     )
     return rows.map(toWebhook)[0]
@@ -108,7 +109,7 @@ export class WebhookStore {
           update webhooks set secret = ${secret}, previous_secret = secret,
             previous_secret_until = now() + make_interval(secs => ${overlapSeconds})
           where tenant = ${owner.tenant} and id = ${id} returning *
-        ), ${audited(sql, 'webhook.secret-rotated', owner, sql`rotated`, sql`'{}'::jsonb`)}
+        ), audited as (${auditInsert(sql, 'webhook.secret-rotated', owner, { rows: sql`rotated`, subject: sql`id`, details: sql`'{}'::jsonb` })})
         select ${sql.unsafe(WEBHOOK_COLUMNS)} from rotated`,
     )
     return rows.map(toWebhook)[0]
@@ -119,7 +120,7 @@ export class WebhookStore {
     const rows = await this.#database.write(
       ({ sql }) => sql`
         with removed as (delete from webhooks where tenant = ${owner.tenant} and id = ${id} returning *),
-          ${audited(sql, 'webhook.deleted', owner, sql`removed`, sql`'{}'::jsonb`)}
+          audited as (${auditInsert(sql, 'webhook.deleted', owner, { rows: sql`removed`, subject: sql`id`, details: sql`'{}'::jsonb` })})
         select id from removed`,
     )
     return rows.length > 0
@@ -135,7 +136,7 @@ export class WebhookStore {
           where tenant = ${owner.tenant} and id = ${id}
             and webhook_id in (select id from webhooks where tenant = ${owner.tenant})
           returning *
-        ), ${audited(sql, 'webhook.redelivered', owner, sql`again`, sql`jsonb_build_object('webhookId', webhook_id, 'alertId', alert_id)`)}
+        ), audited as (${auditInsert(sql, 'webhook.redelivered', owner, { rows: sql`again`, subject: sql`id`, details: sql`jsonb_build_object('webhookId', webhook_id, 'alertId', alert_id)` })})
         select ${sql.unsafe(DELIVERY_COLUMNS)} from again`,
     )
     return rows.map(toDelivery)[0]
@@ -201,19 +202,6 @@ function lastFailure(sql: ISql) {
     (select last_attempt_at as at, last_error as reason from webhook_deliveries
       where webhook_id = w.id and state = ${state} and last_attempt_at is not null order by last_attempt_at desc limit 1)`
   return sql`select * from (${of('PENDING')} union all ${of('DEAD')}) failures where reason is not null order by at desc limit 1`
-}
-
-function audited(
-  sql: ISql,
-  action: string,
-  { tenant, principal }: WebhookOwner,
-  rows: ReturnType<ISql>,
-  details: ReturnType<ISql>,
-) {
-  return sql`audited as (
-    insert into audit_entries (tenant, at, principal, action, subject, details)
-    select ${tenant}, now(), ${principal}, ${action}, id, ${details} from ${rows}
-  )`
 }
 
 function milliseconds(column: string): string {
