@@ -305,7 +305,7 @@ describe('alerts on their way to a webhook', () => {
     await gateway.store.rotateSecret(OWNER, id, 'whsec_new', 3_600)
     await gateway.upkeep.forgetSecrets()
     expect(await kept()).toEqual({ secret: 'whsec_new', previous: 'whsec_old' })
-    await database.sql`update webhooks set previous_secret_until = now()`
+    await database.sql`update webhooks set previous_secret_until = now() - interval '1 second'`
     await gateway.upkeep.forgetSecrets()
     expect(await kept()).toEqual({ secret: 'whsec_new', previous: null })
   })
