@@ -4,9 +4,11 @@ import 'reflect-metadata'
 import { AlertFeed } from './alerts/feed.js'
 import { type AlertHints, LocalHints } from './alerts/hints.js'
 import { RedisHints } from './alerts/redisHints.js'
+import { Authenticator } from './auth/authenticator.js'
 import type { Principal } from './auth/principal.js'
 import { applyPermissions } from './auth/shield.js'
 import { Tokens } from './auth/tokens.js'
+import { Withdrawals } from './auth/withdrawals.js'
 import { MemoryLatestPredictions } from './cache/memoryLatestPredictions.js'
 import { connectRedis } from './cache/redisConnection.js'
 import { RedisLatestPredictions } from './cache/redisLatestPredictions.js'
@@ -103,10 +105,10 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
   const metrics = new Metrics()
   const warn = (message: string, fields: Record<string, unknown> = {}) => logger.warn(fields, message)
   const tokens = new Tokens({
-    secret: config.jwtSecret ?? (await developmentKey(config.stateDirectory)),
-    issuer: config.jwtIssuer,
-    audience: config.jwtAudience,
+    ...config.jwt,
+    secret: config.jwt.secret ?? (await developmentKey(config.stateDirectory)),
   })
+  const auth = new Authenticator({ tokens, withdrawals: new Withdrawals() })
 
   const models = await loadModelFolder({
     directory: config.modelsDirectory,
@@ -203,7 +205,7 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
   const http = await startHttpServer({
     ...config,
     schema,
-    authenticate: authorization => tokens.authenticate(authorization),
+    auth,
     contextOf: (principal: Principal, { isStream }) => ({
       principal,
       alertFeed,
@@ -232,7 +234,7 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
   onStop(() => http.stop())
   const { url } = http
   // Never tokens of a key that somebody has chosen: they would lie on the disk for whoever forgot NODE_ENV.
-  const developmentFile = config.jwtSecret ? undefined : await writeDevelopmentFile(config.stateDirectory, url, tokens)
+  const developmentFile = config.jwt.secret ? undefined : await writeDevelopmentFile(config.stateDirectory, url, tokens)
   const champions = models.models.map(({ champion }) => `${champion.manifest.model}/${champion.manifest.version}`)
   logger.info({ url, models: champions }, 'riskgate serves')
   return { url, ...(developmentFile !== undefined && { developmentFile }) }

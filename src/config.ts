@@ -1,12 +1,18 @@
+import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { z } from 'zod'
+import type { Role } from './auth/principal.js'
+import { SECRETS, type Settings, type SignatureAlgorithm, settings } from './settings.js'
 
 const PREFIX = 'RISKGATE_'
-const MIN_SECRET_BYTES = 32
+const LOOPBACK = /^(127(\.\d{1,3}){3}|::1|localhost)$/
+/** Points (operations and rows) for one period of RATE_LIMIT_SECONDS, unless set otherwise. */
+const POINTS_OF_PRINCIPAL = 100_000
+const POINTS_OF_TENANT = 200_000
 
 /** Everything that can be set from outside, checked and typed. */
 export interface Config {
-  readonly production: boolean
+  /** Conveniences that a bank does not want: a key of its own, tokens in a file, introspection and metrics for everyone. */
+  readonly development: boolean
   readonly host: string
   readonly port: number
   /** Where an embedded Postgres and the development key live. */
@@ -15,11 +21,20 @@ export interface Config {
   /** Absent: riskgate starts its own PostgreSQL in the state directory. */
   readonly databaseUrl: string | undefined
   readonly databasePoolSize: number
-  /** Absent: cache and alert hints stay within this process. */
+  /** Absent: cache, limits and alert hints stay within this process. */
   readonly redisUrl: string | undefined
-  readonly jwtSecret: Uint8Array | undefined
-  readonly jwtIssuer: string
-  readonly jwtAudience: string
+  readonly jwt: JwtConfig
+  /** Absent: plain HTTP. */
+  readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined
+  /** Addresses or ranges whose X-Forwarded-* headers are believed. */
+  readonly trustedProxies: readonly string[]
+  /** Origins whose pages may call. */
+  readonly corsOrigins: readonly string[]
+  /** A codegen manifest: only its documents are executed. Absent: any document within the limits. */
+  readonly trustedDocumentsFile: string | undefined
+  readonly rateLimits: RateLimitConfig
+  /** Subscriptions that one principal may have open on one replica, whatever their transport. */
+  readonly maxStreams: number
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent'
   readonly bodyLimitBytes: number
   /** How long load balancers are given to see that this replica goes away. */
@@ -32,6 +47,34 @@ export interface Config {
   /** Attempts of a webhook delivery before it is dead, and the pause before the second; each further pause is twice as long. */
   readonly webhookAttempts: number
   readonly webhookRetrySeconds: number
+}
+
+export interface JwtConfig {
+  /** Shared secret for HS256. */
+  readonly secret: Uint8Array | undefined
+  /** The secret before a rotation: verifies, never signs. */
+  readonly previousSecret: Uint8Array | undefined
+  /** The key set of an issuer, for all other algorithms. */
+  readonly jwksUrl: URL | undefined
+  readonly algorithms: readonly SignatureAlgorithm[]
+  readonly issuer: string
+  readonly audience: string
+  /** A claim's name, or the path to it with dots, such as realm_access.roles. */
+  readonly rolesClaim: string
+  /** Absent: the claim holds the names of our roles. */
+  readonly roleMap: ReadonlyMap<string, Role> | undefined
+  readonly tenantClaim: string
+  /** Absent: the claim holds the name of the tenant. */
+  readonly tenantMap: ReadonlyMap<string, string> | undefined
+}
+
+/** Zero: no limit. */
+export interface RateLimitConfig {
+  /** Operations and rows in ten seconds. */
+  readonly principal: number
+  readonly tenant: number
+  /** Calls in a minute that are anonymous or whose authentication fails. */
+  readonly address: number
 }
 
 /** The environment cannot be used: every problem at once, each naming its key. The process ends with EXIT_CONFIG. */
@@ -48,61 +91,12 @@ export class ConfigError extends Error {
 /** EX_CONFIG of sysexits.h. */
 export const EXIT_CONFIG = 78
 
-const wholeNumber = (minimum: number, maximum: number) =>
-  z
-    .string()
-    .regex(/^\d{1,9}$/, 'must be a whole number')
-    .transform(Number)
-    .refine(value => value >= minimum && value <= maximum, `must be between ${minimum} and ${maximum}`)
-
-const url = (...protocols: string[]) =>
-  z
-    .string()
-    .refine(
-      value => URL.canParse(value) && protocols.includes(new URL(value).protocol),
-      `must be a URL that begins with ${protocols.map(protocol => `${protocol}//`).join(' or ')}`,
-    )
-
-const environment = z.object({
-  NODE_ENV: z.string().optional(),
-  DATABASE_URL: url('postgres:', 'postgresql:').optional(),
-  REDIS_URL: url('redis:', 'rediss:').optional(),
-  RISKGATE_HOST: z.string().default('127.0.0.1'),
-  RISKGATE_PORT: wholeNumber(0, 65_535).default(4_000),
-  RISKGATE_STATE_DIR: z.string().default('.riskgate'),
-  RISKGATE_MODELS_DIR: z.string().default('models'),
-  RISKGATE_DATABASE_POOL_SIZE: wholeNumber(4, 100).default(10),
-  RISKGATE_JWT_SECRET: z
-    .string()
-    .refine(value => Buffer.byteLength(value) >= MIN_SECRET_BYTES, `must be at least ${MIN_SECRET_BYTES} bytes long`)
-    .optional(),
-  RISKGATE_JWT_ISSUER: z.string().default('riskgate'),
-  RISKGATE_JWT_AUDIENCE: z.string().default('riskgate'),
-  RISKGATE_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
-  RISKGATE_BODY_LIMIT_BYTES: wholeNumber(1_024, 64 * 1024 * 1024).default(1024 * 1024),
-  RISKGATE_DRAIN_MS: wholeNumber(0, 60_000).default(700),
-  RISKGATE_ALERT_RETENTION_DAYS: wholeNumber(7, 3_650).default(30),
-  RISKGATE_PREDICTION_RETENTION_DAYS: wholeNumber(7, 36_500).optional(),
-  RISKGATE_WEBHOOK_ALLOW_PRIVATE: z.enum(['true', 'false'], 'must be true or false').default('false'),
-  RISKGATE_WEBHOOK_ATTEMPTS: wholeNumber(1, 20).default(12),
-  RISKGATE_WEBHOOK_RETRY_SECONDS: wholeNumber(1, 3_600).default(5),
-})
-
 /** Reads the configuration from environment variables; an empty one counts as not set. Throws ConfigError. */
 export function loadConfig(variables: NodeJS.ProcessEnv = process.env): Config {
-  const given = Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== undefined && value !== ''))
-  const parsed = environment.safeParse(given)
-  const production = given.NODE_ENV === 'production'
-  const problems = [
-    ...unknownKeys(given),
-    ...(parsed.error?.issues ?? []).map(({ path, message }) => `${path.join('.')} ${message}.`),
-    ...(production ? missingInProduction(given) : []),
-    ...(parsed.success ? contradictions(parsed.data) : []),
-  ]
-  if (!parsed.success || problems.length > 0) throw new ConfigError(problems)
-  const env = parsed.data
+  const { env, development } = readSettings(variables)
+  const { RISKGATE_TLS_CERT_FILE: certFile, RISKGATE_TLS_KEY_FILE: keyFile } = env
   return {
-    production,
+    development,
     host: env.RISKGATE_HOST,
     port: env.RISKGATE_PORT,
     stateDirectory: resolve(env.RISKGATE_STATE_DIR),
@@ -110,38 +104,150 @@ export function loadConfig(variables: NodeJS.ProcessEnv = process.env): Config {
     databaseUrl: env.DATABASE_URL,
     databasePoolSize: env.RISKGATE_DATABASE_POOL_SIZE,
     redisUrl: env.REDIS_URL,
-    jwtSecret: env.RISKGATE_JWT_SECRET === undefined ? undefined : Buffer.from(env.RISKGATE_JWT_SECRET),
-    jwtIssuer: env.RISKGATE_JWT_ISSUER,
-    jwtAudience: env.RISKGATE_JWT_AUDIENCE,
+    jwt: {
+      secret: bytesOf(env.RISKGATE_JWT_SECRET),
+      previousSecret: bytesOf(env.RISKGATE_JWT_PREVIOUS_SECRET),
+      jwksUrl: env.RISKGATE_JWKS_URL === undefined ? undefined : new URL(env.RISKGATE_JWKS_URL),
+      algorithms: env.RISKGATE_JWT_ALGORITHMS,
+      issuer: env.RISKGATE_JWT_ISSUER,
+      audience: env.RISKGATE_JWT_AUDIENCE,
+      rolesClaim: env.RISKGATE_JWT_ROLES_CLAIM,
+      roleMap: env.RISKGATE_JWT_ROLE_MAP,
+      tenantClaim: env.RISKGATE_JWT_TENANT_CLAIM,
+      tenantMap: env.RISKGATE_JWT_TENANT_MAP,
+    },
+    tls: certFile !== undefined && keyFile !== undefined ? { certFile: resolve(certFile), keyFile: resolve(keyFile) } : undefined,
+    trustedProxies: env.RISKGATE_TRUSTED_PROXIES,
+    corsOrigins: env.RISKGATE_CORS_ORIGINS,
+    trustedDocumentsFile: env.RISKGATE_TRUSTED_DOCUMENTS === undefined ? undefined : resolve(env.RISKGATE_TRUSTED_DOCUMENTS),
+    rateLimits: {
+      // Whoever tries it on a laptop measures it first.
+      principal: env.RISKGATE_RATE_LIMIT_PRINCIPAL ?? (development ? 0 : POINTS_OF_PRINCIPAL),
+      tenant: env.RISKGATE_RATE_LIMIT_TENANT ?? (development ? 0 : POINTS_OF_TENANT),
+      address: env.RISKGATE_RATE_LIMIT_ADDRESS,
+    },
+    maxStreams: env.RISKGATE_MAX_STREAMS,
     logLevel: env.RISKGATE_LOG_LEVEL,
     bodyLimitBytes: env.RISKGATE_BODY_LIMIT_BYTES,
     drainMs: env.RISKGATE_DRAIN_MS,
     alertRetentionDays: env.RISKGATE_ALERT_RETENTION_DAYS,
     predictionRetentionDays: env.RISKGATE_PREDICTION_RETENTION_DAYS,
-    webhooksMayBePrivate: env.RISKGATE_WEBHOOK_ALLOW_PRIVATE === 'true',
+    webhooksMayBePrivate: env.RISKGATE_WEBHOOK_ALLOW_PRIVATE,
     webhookAttempts: env.RISKGATE_WEBHOOK_ATTEMPTS,
     webhookRetrySeconds: env.RISKGATE_WEBHOOK_RETRY_SECONDS,
   }
 }
 
-function unknownKeys(given: Record<string, unknown>): string[] {
-  const known = Object.keys(environment.shape)
+/** Each setting as it holds, with defaults, and secrets without their values. Throws ConfigError. */
+export function shownSettings(variables: NodeJS.ProcessEnv = process.env): Readonly<Record<string, string>> {
+  const { env, development } = readSettings(variables)
+  const shown = Object.entries({ ...env, RISKGATE_DEVELOPMENT: development }).map(([key, value]) => {
+    if (value !== undefined && isSecret(key)) return [key, '(secret)']
+    if (value instanceof Map) return [key, [...value].map(pair => pair.join('=')).join(',')]
+    return [key, value === undefined ? '' : String(value)]
+  })
+  return Object.fromEntries(shown)
+}
+
+function readSettings(variables: NodeJS.ProcessEnv): { env: Settings; development: boolean } {
+  const { given, problems: unreadable } = withFiles(
+    Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== undefined && value !== '')),
+  )
+  const parsed = settings.safeParse(given)
+  const problems = [
+    ...unreadable,
+    ...unknownKeys(given),
+    ...(parsed.error?.issues ?? []).map(({ path, message }) => `${path.join('.')} ${message}.`),
+    ...missing(given),
+    ...(parsed.success ? contradictions(parsed.data) : []),
+  ]
+  if (!parsed.success || problems.length > 0) throw new ConfigError(problems)
+  return { env: parsed.data, development: isDevelopment(given) }
+}
+
+type Variables = Readonly<Record<string, string | undefined>>
+
+/** Secrets whose `<name>_FILE` is given, read from there: a file of an orchestrator, without the line's end. */
+function withFiles(variables: Variables): { given: Variables; problems: string[] } {
+  const given: Record<string, string | undefined> = { ...variables }
+  const problems: string[] = []
+  for (const key of SECRETS) {
+    const fileKey = `${key}_FILE`
+    const file = given[fileKey]
+    if (file === undefined) continue
+    delete given[fileKey]
+    if (given[key] !== undefined) problems.push(`${key} and ${fileKey} must not both be set.`)
+    try {
+      const text = readFileSync(file, 'utf8').replace(/\r?\n$/, '')
+      if (text === '') problems.push(`${fileKey} names an empty file.`)
+      else given[key] = text
+    } catch (error) {
+      problems.push(`${fileKey} names a file that cannot be read (${(error as NodeJS.ErrnoException).code}).`)
+    }
+  }
+  return { given, problems }
+}
+
+function unknownKeys(given: Variables): string[] {
+  const known = Object.keys(settings.shape)
   return Object.keys(given)
     .filter(key => key.startsWith(PREFIX) && !known.includes(key))
     .map(key => `${key} is not a setting of riskgate.`)
 }
 
-/** An alert without its prediction would be a gap in the feed. */
-function contradictions({
-  RISKGATE_ALERT_RETENTION_DAYS: alertDays,
-  RISKGATE_PREDICTION_RETENTION_DAYS: predictionDays,
-}: z.infer<typeof environment>): string[] {
-  if (predictionDays === undefined || predictionDays >= alertDays) return []
-  return ['RISKGATE_PREDICTION_RETENTION_DAYS must not be less than RISKGATE_ALERT_RETENTION_DAYS.']
+/** By an explicit switch, or a start without any key that only this machine can reach. */
+function isDevelopment(given: Variables): boolean {
+  if (given.RISKGATE_DEVELOPMENT !== undefined) return given.RISKGATE_DEVELOPMENT === 'true'
+  return given.NODE_ENV !== 'production' && !hasKey(given) && LOOPBACK.test(given.RISKGATE_HOST ?? '127.0.0.1')
 }
 
-function missingInProduction(given: Record<string, unknown>): string[] {
-  return ['DATABASE_URL', 'RISKGATE_JWT_SECRET']
-    .filter(key => given[key] === undefined)
-    .map(key => `${key} must be set when NODE_ENV is production.`)
+function hasKey(given: Variables): boolean {
+  return given.RISKGATE_JWT_SECRET !== undefined || given.RISKGATE_JWKS_URL !== undefined
+}
+
+function missing(given: Variables): string[] {
+  const isProduction = given.NODE_ENV === 'production'
+  const why = isProduction
+    ? 'when NODE_ENV is production'
+    : 'unless riskgate serves this machine alone or RISKGATE_DEVELOPMENT is true'
+  return [
+    ...(isProduction && given.DATABASE_URL === undefined ? ['DATABASE_URL must be set when NODE_ENV is production.'] : []),
+    ...(hasKey(given) || isDevelopment(given) ? [] : [`RISKGATE_JWT_SECRET or RISKGATE_JWKS_URL must be set ${why}.`]),
+  ]
+}
+
+function contradictions(env: Settings): string[] {
+  const problems: string[] = []
+  const refuseIf = (wrong: boolean, problem: string) => wrong && problems.push(problem)
+  const { RISKGATE_PREDICTION_RETENTION_DAYS: predictionDays, RISKGATE_JWKS_URL: jwksUrl } = env
+  refuseIf(
+    // An alert without its prediction would be a gap in the feed.
+    predictionDays !== undefined && predictionDays < env.RISKGATE_ALERT_RETENTION_DAYS,
+    'RISKGATE_PREDICTION_RETENTION_DAYS must not be less than RISKGATE_ALERT_RETENTION_DAYS.',
+  )
+  refuseIf(
+    env.RISKGATE_DEVELOPMENT === true && env.NODE_ENV === 'production',
+    'RISKGATE_DEVELOPMENT must not be true when NODE_ENV is production.',
+  )
+  refuseIf(
+    env.RISKGATE_JWT_PREVIOUS_SECRET !== undefined && env.RISKGATE_JWT_SECRET === undefined,
+    'RISKGATE_JWT_PREVIOUS_SECRET must not be set without RISKGATE_JWT_SECRET.',
+  )
+  refuseIf(
+    jwksUrl?.startsWith('http:') === true && !LOOPBACK.test(new URL(jwksUrl).hostname.replace(/[[\]]/g, '')),
+    'RISKGATE_JWKS_URL must begin with https:// unless it is on this machine.',
+  )
+  refuseIf(
+    (env.RISKGATE_TLS_CERT_FILE === undefined) !== (env.RISKGATE_TLS_KEY_FILE === undefined),
+    'RISKGATE_TLS_CERT_FILE and RISKGATE_TLS_KEY_FILE must be set together.',
+  )
+  return problems
+}
+
+function isSecret(key: string): boolean {
+  return (SECRETS as readonly string[]).includes(key)
+}
+
+function bytesOf(text: string | undefined): Uint8Array | undefined {
+  return text === undefined ? undefined : Buffer.from(text)
 }

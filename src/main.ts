@@ -4,7 +4,7 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { createApp } from './app.js'
 import { DEFAULT_TENANT, ROLES, type Role } from './auth/principal.js'
 import { Tokens } from './auth/tokens.js'
-import { type Config, ConfigError, EXIT_CONFIG, loadConfig } from './config.js'
+import { type Config, ConfigError, EXIT_CONFIG, loadConfig, shownSettings } from './config.js'
 import { developmentKey } from './development.js'
 import { type ExportOptions, exportHistory } from './export/exportHistory.js'
 import { EXPORT_FORMATS } from './export/rowFormat.js'
@@ -60,6 +60,13 @@ program
   })
 
 program
+  .command('config')
+  .description('print every setting as it holds, without secrets')
+  .action(() => {
+    for (const [key, value] of Object.entries(shownSettings())) print(`${key}=${value}`)
+  })
+
+program
   .command('schema')
   .description('print the GraphQL schema')
   .action(async () => {
@@ -104,8 +111,8 @@ async function welcome(url: string, developmentFile: string): Promise<string> {
   ].join('\n')
 }
 
-async function tokensOf({ jwtSecret, jwtIssuer, jwtAudience, stateDirectory }: Config): Promise<Tokens> {
-  return new Tokens({ secret: jwtSecret ?? (await developmentKey(stateDirectory)), issuer: jwtIssuer, audience: jwtAudience })
+async function tokensOf({ jwt, stateDirectory }: Config): Promise<Tokens> {
+  return new Tokens({ ...jwt, secret: jwt.secret ?? (await developmentKey(stateDirectory)) })
 }
 
 function collectRole(value: string, previous: Role[] = []): Role[] {

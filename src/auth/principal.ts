@@ -14,6 +14,10 @@ export const PERMISSIONS = [
   'metric:read',
   'webhook:manage',
   'applicant:erase',
+  'api-key:manage',
+  'audit:read',
+  'schema:introspect',
+  'telemetry:read',
 ] as const
 export type Permission = (typeof PERMISSIONS)[number]
 
@@ -27,6 +31,8 @@ export interface Principal {
   readonly roles: readonly Role[]
   readonly permissions: ReadonlySet<Permission>
   readonly expiresAt: Date
+  /** What let it in, which may be withdrawn before it expires: the key of its token's signature, or its API key. */
+  readonly credential: string
 }
 
 /** Which predictions a principal may see: those of its tenant, or only those it asked for itself. */

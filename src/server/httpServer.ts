@@ -13,7 +13,7 @@ import { PreparedOperations } from './preparedOperations.js'
 import { answerBadAddress, answerErrors, type ObserveRefusal, requestId } from './requests.js'
 import { runPrepared } from './runPrepared.js'
 import { serveServerSentEvents } from './serverSentEvents.js'
-import { type ObserveSocket, serveSubscriptions } from './webSocket.js'
+import { type Auth, type ObserveSocket, serveSubscriptions } from './webSocket.js'
 
 const GRAPHQL_PATH = '/graphql'
 const EVENT_STREAM_PATH = '/graphql/stream'
@@ -26,7 +26,7 @@ export interface HttpServerOptions {
   /** How long load balancers are given to see that this replica goes away, before it closes. */
   readonly drainMs: number
   readonly schema: GraphQLSchema
-  readonly authenticate: (authorization: string | undefined) => Promise<Principal>
+  readonly auth: Auth
   readonly contextOf: (principal: Principal, options: { isStream: boolean }) => AlertContext
   readonly operations: OperationsOptions
   readonly report: ReportUnexpected
@@ -50,7 +50,7 @@ declare module 'fastify' {
 
 /** Starts listening: GraphQL over HTTP, WebSocket and server-sent events, playground, health and metrics. */
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
-  const { authenticate, contextOf, operations, report, schema } = options
+  const { auth, contextOf, operations, report, schema } = options
   let isDraining = false
   const server = Fastify({
     bodyLimit: options.bodyLimitBytes,
@@ -82,7 +82,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     url: GRAPHQL_PATH,
     // Before the body is read: an anonymous caller costs nothing and learns nothing.
     onRequest: async request => {
-      request.principal = await authenticate(request.headers.authorization)
+      request.principal = await auth.authenticate(request.headers.authorization)
     },
     handler: runPrepared(
       { prepared, report, observe: options.observe, contextOf },
@@ -96,7 +96,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   })
   const subscriptions = {
     schema,
-    authenticate,
+    auth,
     contextOf: (principal: Principal) => contextOf(principal, { isStream: true }),
     report,
     observe: options.observeSocket,

@@ -2,17 +2,15 @@ import { randomUUID } from 'node:crypto'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { GraphQLError } from 'graphql'
 import type { Principal } from '../auth/principal.js'
-import { CLOCK_SKEW_SECONDS } from '../auth/tokens.js'
 import { AppError } from '../errors.js'
 import { Delivery } from './delivery.js'
 import { EventStream } from './eventStream.js'
 import { publicErrors } from './formatError.js'
-import { onExpiry } from './onExpiry.js'
 import { outcomeCode, rootField } from './outcome.js'
 import { SLOW_SUBSCRIBER } from './socketConnection.js'
 import { failure, type SubscribeRequest } from './subscriptionDocument.js'
 import { asGraphQLError, Subscriptions, type SubscriptionsOptions } from './subscriptions.js'
-import type { ObserveSocket } from './webSocket.js'
+import type { Auth, ObserveSocket } from './webSocket.js'
 import { WriteRounds } from './writeRounds.js'
 
 // As of a message over WebSocket.
@@ -21,7 +19,7 @@ const TAKES_EVENT_STREAM = /text\/event-stream|text\/\*|\*\/\*/i
 
 export interface ServerSentEventsOptions extends SubscriptionsOptions {
   readonly path: string
-  readonly authenticate: (authorization: string | undefined) => Promise<Principal>
+  readonly auth: Auth
   readonly observe: ObserveSocket
 }
 
@@ -30,7 +28,7 @@ export interface ServerSentEventsOptions extends SubscriptionsOptions {
  * cut them all, so that clients connect again elsewhere.
  */
 export function serveServerSentEvents(server: FastifyInstance, options: ServerSentEventsOptions): () => void {
-  const { path, authenticate, report, observe } = options
+  const { path, auth, report, observe } = options
   const subscriptions = new Subscriptions(options)
   const rounds = new WriteRounds()
   const open = new Set<EventStream>()
@@ -48,9 +46,7 @@ export function serveServerSentEvents(server: FastifyInstance, options: ServerSe
       code ??= outcomeCode(shown)
       stream.complete(shown)
     }
-    const callOff = onExpiry(principal.expiresAt.getTime() + CLOCK_SKEW_SECONDS * 1_000, () =>
-      fail([failure('The access token has expired; ask for a new one.', 'UNAUTHENTICATED')]),
-    )
+    const callOff = auth.watch(principal, why => fail([failure(why, 'UNAUTHENTICATED')]))
     try {
       const opened = 'errors' in prepared ? prepared : await subscriptions.open(prepared.args)
       if (opened instanceof Delivery) {
@@ -75,7 +71,7 @@ export function serveServerSentEvents(server: FastifyInstance, options: ServerSe
     exposeHeadRoute: false,
     // Before the body is read: an anonymous caller costs nothing and learns nothing.
     onRequest: async request => {
-      request.principal = await authenticate(request.headers.authorization)
+      request.principal = await auth.authenticate(request.headers.authorization)
     },
     handler: (request, reply) => {
       const { principal, id } = request

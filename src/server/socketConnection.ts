@@ -3,11 +3,10 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { CloseCode, type Server } from 'graphql-ws'
 import type { RawData, WebSocket } from 'ws'
+import type { Authenticator } from '../auth/authenticator.js'
 import type { Principal } from '../auth/principal.js'
-import { CLOCK_SKEW_SECONDS } from '../auth/tokens.js'
 import type { ErrorCode } from '../errors.js'
 import type { Delivery } from './delivery.js'
-import { onExpiry } from './onExpiry.js'
 import { Outbox, type Wire } from './outbox.js'
 import { textFrames } from './textFrames.js'
 import type { WriteRounds } from './writeRounds.js'
@@ -64,13 +63,11 @@ export class SocketConnection {
     socket.once('close', () => this.#outbox.close())
   }
 
-  /** The client is who it says, until its token expires. */
-  admit(principal: Principal): void {
+  /** The client is who it says, until its credential ends. */
+  admit(principal: Principal, auth: Pick<Authenticator, 'watch'>): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return
     this.principal = principal
-    const callOff = onExpiry(principal.expiresAt.getTime() + CLOCK_SKEW_SECONDS * 1_000, () =>
-      this.close(CloseCode.Unauthorized, 'The access token has expired; ask for a new one.'),
-    )
+    const callOff = auth.watch(principal, why => this.close(CloseCode.Unauthorized, why))
     this.#socket.once('close', callOff)
   }
 

@@ -3,6 +3,7 @@ import type { Server } from 'node:http'
 import type { FormattedExecutionResult, GraphQLError, GraphQLFormattedError, GraphQLSchema } from 'graphql'
 import { CloseCode, type Context, makeServer, type Server as Protocol } from 'graphql-ws'
 import { WebSocketServer } from 'ws'
+import type { Authenticator } from '../auth/authenticator.js'
 import type { Principal } from '../auth/principal.js'
 import { AppError } from '../errors.js'
 import type { AlertContext } from '../resolvers/alertResolver.js'
@@ -38,11 +39,14 @@ export interface SocketReport {
 
 export type ObserveSocket = (report: SocketReport) => void
 
+/** Who calls, and how long that holds. */
+export type Auth = Pick<Authenticator, 'authenticate' | 'watch'>
+
 export interface WebSocketOptions {
   readonly http: Server
   readonly path: string
   readonly schema: GraphQLSchema
-  readonly authenticate: (authorization: string | undefined) => Promise<Principal>
+  readonly auth: Auth
   readonly contextOf: (principal: Principal) => AlertContext
   readonly report: ReportUnexpected
   readonly observe: ObserveSocket
@@ -93,7 +97,7 @@ export function serveSubscriptions(options: WebSocketOptions): () => Promise<voi
 }
 
 function createProtocol(options: WebSocketOptions): Protocol<SocketConnection> {
-  const { authenticate, report, observe } = options
+  const { auth, report, observe } = options
   const subscriptions = new Subscriptions(options)
   // By the message that asked for it: a client may use an id again before the subscription that had it has ended.
   const running = new WeakMap<object, Running>()
@@ -120,7 +124,7 @@ function createProtocol(options: WebSocketOptions): Protocol<SocketConnection> {
       const { authorization, Authorization } = connectionParams ?? {}
       const given = authorization ?? Authorization ?? connection.authorization
       try {
-        connection.admit(await authenticate(typeof given === 'string' ? given : undefined))
+        connection.admit(await auth.authenticate(typeof given === 'string' ? given : undefined), auth)
       } catch (error) {
         if (!(error instanceof AppError)) throw error
         // Not `return false`, which closes with 4403: clients retry on that for ever, with the same token.

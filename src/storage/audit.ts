@@ -1,4 +1,5 @@
 import type { ISql, PendingQuery, Row } from 'postgres'
+import { EPOCH_HERE } from './feedEpoch.js'
 
 /** What is audited: who may be asked for it later looks for these. */
 export type AuditAction =
@@ -10,6 +11,14 @@ export type AuditAction =
   | 'webhook.secret-rotated'
   | 'webhook.deleted'
   | 'webhook.redelivered'
+  | 'alert.acknowledged'
+  | 'api-key.created'
+  | 'api-key.revoked'
+  | 'history.read'
+  | 'features.read'
+  | 'alerts.read'
+  | 'alerts.subscribed'
+  | 'audit.read'
 
 export interface AuditActor {
   readonly tenant: string
@@ -29,6 +38,7 @@ export function auditInsert(
   { rows, subject, details }: { readonly rows: Fragment; readonly subject: Fragment; readonly details: Fragment },
 ): Fragment {
   return sql`
-    insert into audit_entries (tenant, at, principal, action, subject, details)
-    select ${tenant}, clock_timestamp(), ${principal}, ${action}, ${subject}, ${details} from ${rows}`
+    insert into audit_entries (tenant, at, principal, action, subject, details, epoch, xid)
+    select ${tenant}, clock_timestamp(), ${principal}, ${action}, ${subject}, ${details}, ${sql.unsafe(EPOCH_HERE)}, pg_current_xact_id()
+    from ${rows}`
 }

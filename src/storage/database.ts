@@ -1,7 +1,16 @@
 import { AppError } from '../errors.js'
 import { Turns } from '../scoring/turns.js'
 import { ConnectionPool, type Connections } from './connectionPool.js'
-import { isDeadlock, isNotSent, isOutcomeUnknown, isTooSlow, isUnstorableText, postgresErrorCode } from './postgresErrors.js'
+import { openFeedEpoch } from './feedEpoch.js'
+import {
+  isDeadlock,
+  isMissingEpoch,
+  isNotSent,
+  isOutcomeUnknown,
+  isTooSlow,
+  isUnstorableText,
+  postgresErrorCode,
+} from './postgresErrors.js'
 
 export type { Connections }
 
@@ -10,7 +19,7 @@ const WRITE_CONNECTIONS = 2
 const BULK_CONNECTIONS = 1
 // Statements of up to 100 ms each: as long as a caller that sends a thousand rows may be kept waiting for its turn.
 const LONGEST_WAIT_MS = 5_000
-const DEADLOCK_RETRIES = 3
+const RETRIES = 3
 // An outage fails thousands of calls a second, and each for the same reason.
 const WARN_EVERY_MS = 1_000
 
@@ -51,12 +60,12 @@ export class Database {
   }
 
   /**
-   * Runs one writing statement, and again after a deadlock.
+   * Runs one writing statement, and again after a deadlock or where the epoch of the server was not open.
    * @throws AppError SERVICE_UNAVAILABLE when it certainly did not happen, OUTCOME_UNKNOWN when it may have
    */
   async write<T>(work: (connections: Connections) => Promise<T>): Promise<T> {
     try {
-      return await againAfterDeadlock(() => this.#writes.run(work))
+      return await write(this.#writes, work)
     } catch (error) {
       throw this.#translated(error, true)
     }
@@ -70,7 +79,7 @@ export class Database {
     return this.#turns.run(
       async () => {
         try {
-          return await againAfterDeadlock(() => this.#bulk.run(work))
+          return await write(this.#bulk, work)
         } catch (error) {
           // Those behind it were not sent, and would wait for the same deadline one after the other.
           if (isNotSent(error) || isOutcomeUnknown(error)) this.#turns.giveUp(unavailable(postgresErrorCode(error)))
@@ -125,13 +134,15 @@ export class Database {
   }
 }
 
-/** Postgres ends one of those that wait for each other: nothing of it happened. */
-async function againAfterDeadlock<T>(work: () => Promise<T>): Promise<T> {
+/** Of those that wait for each other Postgres ends one; alerts and audit entries need an epoch. Either way nothing happened. */
+async function write<T>(pool: ConnectionPool, work: (connections: Connections) => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await work()
+      return await pool.run(work)
     } catch (error) {
-      if (!isDeadlock(error) || attempt > DEADLOCK_RETRIES) throw error
+      const isMissing = isMissingEpoch(error)
+      if (!(isMissing || isDeadlock(error)) || attempt > RETRIES) throw error
+      if (isMissing) await pool.run(({ sql }) => openFeedEpoch(sql))
     }
   }
 }

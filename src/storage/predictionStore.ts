@@ -4,9 +4,9 @@ import { bandNumber } from '../scoring/bands.js'
 import { Batcher } from '../scoring/batcher.js'
 import type { NewPrediction, Prediction, PredictionRecorder, Recorded } from '../scoring/prediction.js'
 import type { Connections, Database } from './database.js'
-import { EPOCH_HERE, openFeedEpoch } from './feedEpoch.js'
+import { EPOCH_HERE } from './feedEpoch.js'
 import { ensurePartitions } from './partitions.js'
-import { isDataError, isMissingEpoch, isMissingPartition } from './postgresErrors.js'
+import { isDataError, isMissingPartition } from './postgresErrors.js'
 import { predictionColumns, toPrediction } from './predictionRow.js'
 import { QUARTER } from './quarter.js'
 import { idempotencyKeys, predictions } from './tables.js'
@@ -79,11 +79,8 @@ export class PredictionStore implements PredictionRecorder {
         this.#options.observeCommit((performance.now() - startedAt) / 1_000, group.length)
         return new Set(ids.map(({ id }) => id))
       } catch (error) {
-        if (attempt > RETRIES) throw error
-        if (isMissingPartition(error)) {
-          await this.#options.database.write(({ sql }) => ensurePartitions(sql, group[0]?.prediction.createdAt ?? new Date()))
-        } else if (isMissingEpoch(error)) await this.#options.database.write(({ sql }) => openFeedEpoch(sql))
-        else throw error
+        if (attempt > RETRIES || !isMissingPartition(error)) throw error
+        await this.#options.database.write(({ sql }) => ensurePartitions(sql, group[0]?.prediction.createdAt ?? new Date()))
       }
     }
   }

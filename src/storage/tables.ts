@@ -153,18 +153,70 @@ export const riskRollups = pgTable(
   table => [primaryKey({ columns: [table.tenant, table.minutes, table.quarter, table.model, table.modelVersion, table.band] })],
 )
 
-/** Who did what to what. Only ever added to. */
-export const auditEntries = pgTable('audit_entries', {
-  id: bigint({ mode: 'bigint' }).primaryKey().generatedAlwaysAsIdentity(),
-  tenant: text().notNull(),
-  at: instant(),
-  principal: text().notNull(),
-  /** Such as `outcome.recorded` or `applicant.erased`. */
-  action: text().notNull(),
-  /** The id of what it was done to; for an erased applicant a digest of its reference. */
-  subject: text().notNull(),
-  details: jsonb().notNull(),
+/**
+ * Who did what to what. Only ever added to, which a trigger of the database holds. In the order (epoch, xid, id), that of commits, as
+ * the alerts are: what has been sealed can have nothing added before it.
+ */
+export const auditEntries = pgTable(
+  'audit_entries',
+  {
+    id: bigint({ mode: 'bigint' }).primaryKey().generatedAlwaysAsIdentity(),
+    tenant: text().notNull(),
+    at: instant(),
+    principal: text().notNull(),
+    /** Such as `outcome.recorded` or `applicant.erased`. */
+    action: text().notNull(),
+    /** The id of what it was done to; for an applicant a keyed digest of its reference. */
+    subject: text().notNull(),
+    details: jsonb().notNull(),
+    epoch: integer().notNull(),
+    xid: xid8().notNull(),
+  },
+  table => [
+    uniqueIndex('audit_entries_order').on(table.epoch, table.xid, table.id),
+    index('audit_entries_of_tenant').on(table.tenant, table.id),
+    index('audit_entries_by_subject').on(table.tenant, table.subject, table.id),
+    index('audit_entries_by_principal').on(table.tenant, table.principal, table.id),
+  ],
+)
+
+/** A batch of audit entries, up to and with the last one, under one hash that holds the hash of the batch before. Only ever added to. */
+export const auditSeals = pgTable('audit_seals', {
+  /** 1, 2, 3 and so on, without a gap. */
+  number: integer().primaryKey(),
+  lastEpoch: integer().notNull(),
+  lastXid: xid8().notNull(),
+  lastId: bigint({ mode: 'bigint' }).notNull(),
+  entries: integer().notNull(),
+  /** SHA-256, hexadecimal. */
+  hash: text().notNull(),
+  sealedAt: instant(),
 })
+
+/** One row: the key of the digests that stand for applicants' references in the audit. Made by the migration. */
+export const auditKey = pgTable('audit_key', { key: text().notNull() })
+
+/** Keys that clients call with. Of the key itself only its digest is here. */
+export const apiKeys = pgTable(
+  'api_keys',
+  {
+    id: uuid().primaryKey(),
+    tenant: text().notNull(),
+    /** The stable client id that it calls as: it stays when the key is replaced. */
+    principal: text().notNull(),
+    description: text(),
+    roles: text().array().notNull(),
+    /** SHA-256 of the key, hexadecimal: 256 random bits need no slow hash. */
+    digest: text().notNull(),
+    createdAt: instant(),
+    createdBy: text().notNull(),
+    expiresAt: instant(),
+    lastUsedAt: timestamp({ withTimezone: true, precision: 3 }),
+    revokedAt: timestamp({ withTimezone: true, precision: 3 }),
+    revokedBy: text(),
+  },
+  table => [index('api_keys_of_tenant').on(table.tenant, table.id)],
+)
 
 /** A subscriber that is called by HTTP. Its place in the feed is `epoch`, `xid`, `seq`. */
 export const webhooks = pgTable(

@@ -46,7 +46,7 @@ describe('a bad configuration', () => {
     const { status, stderr } = await runCommand([], { NODE_ENV: 'production', ...STATE })
     expect(status).toBe(EXIT_CONFIG)
     expect(stderr).toMatch(/^riskgate: DATABASE_URL .*production/m)
-    expect(stderr).toMatch(/^riskgate: RISKGATE_JWT_SECRET .*production/m)
+    expect(stderr).toMatch(/^riskgate: RISKGATE_JWT_SECRET or RISKGATE_JWKS_URL .*production/m)
   })
 
   it('in production is also one whose keys are empty', async () => {

@@ -18,7 +18,7 @@ function problemsOf(variables: Record<string, string>): readonly string[] {
 describe('the configuration', () => {
   it('needs nothing', () => {
     expect(loadConfig({})).toEqual({
-      production: false,
+      development: true,
       host: '127.0.0.1',
       port: 4000,
       stateDirectory: resolve('.riskgate'),
@@ -26,9 +26,24 @@ describe('the configuration', () => {
       databaseUrl: undefined,
       databasePoolSize: 10,
       redisUrl: undefined,
-      jwtSecret: undefined,
-      jwtIssuer: 'riskgate',
-      jwtAudience: 'riskgate',
+      jwt: {
+        secret: undefined,
+        previousSecret: undefined,
+        jwksUrl: undefined,
+        algorithms: ['RS256', 'PS256', 'ES256', 'EdDSA'],
+        issuer: 'riskgate',
+        audience: 'riskgate',
+        rolesClaim: 'roles',
+        roleMap: undefined,
+        tenantClaim: 'tenant',
+        tenantMap: undefined,
+      },
+      tls: undefined,
+      trustedProxies: [],
+      corsOrigins: [],
+      trustedDocumentsFile: undefined,
+      rateLimits: { principal: 0, tenant: 0, address: 600 },
+      maxStreams: 2_000,
       logLevel: 'info',
       bodyLimitBytes: 1_048_576,
       drainMs: 700,
@@ -64,8 +79,14 @@ describe('the configuration', () => {
     })
     expect(config).toMatchObject({ alertRetentionDays: 7, predictionRetentionDays: 7, webhooksMayBePrivate: true })
     expect(config).toMatchObject({ webhookAttempts: 3, webhookRetrySeconds: 1 })
-    expect(config).toMatchObject({ production: true, port: 0, databasePoolSize: 4, drainMs: 0, redisUrl: 'rediss://cache:6380' })
-    expect(config.jwtSecret).toEqual(Buffer.from(SECRET))
+    expect(config).toMatchObject({
+      development: false,
+      port: 0,
+      databasePoolSize: 4,
+      drainMs: 0,
+      redisUrl: 'rediss://cache:6380',
+    })
+    expect(config.jwt.secret).toEqual(Buffer.from(SECRET))
   })
 
   it('refuses to forget predictions before their alerts', () => {
@@ -113,7 +134,7 @@ describe('the configuration', () => {
   it('asks for keys and database in production', () => {
     expect(problemsOf({ NODE_ENV: 'production' })).toEqual([
       'DATABASE_URL must be set when NODE_ENV is production.',
-      'RISKGATE_JWT_SECRET must be set when NODE_ENV is production.',
+      'RISKGATE_JWT_SECRET or RISKGATE_JWKS_URL must be set when NODE_ENV is production.',
     ])
     expect(problemsOf({ NODE_ENV: 'production', DATABASE_URL: 'postgresql://db', RISKGATE_JWT_SECRET: SECRET })).toEqual([])
   })

@@ -23,7 +23,7 @@ it('a server that fails after it listens leaves its port free', async () => {
     bodyLimitBytes: 1_024,
     drainMs: 0,
     schema: buildSchema('type Query { nothing: Int }'),
-    authenticate: never,
+    auth: { authenticate: never, watch: never },
     contextOf: never,
     operations: { metrics: new Registry(), notReady: async () => [] },
     report: never,

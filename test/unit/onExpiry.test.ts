@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import { onExpiry } from '../../src/server/onExpiry.js'
+import { onExpiry } from '../../src/auth/onExpiry.js'
 
 const DAY_MS = 86_400_000
 

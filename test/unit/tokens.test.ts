@@ -1,9 +1,11 @@
 import { createHmac } from 'node:crypto'
 import { SignJWT } from 'jose'
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { Authenticator } from '../../src/auth/authenticator.js'
 import { permissionsOf } from '../../src/auth/permissions.js'
 import type { Role } from '../../src/auth/principal.js'
 import { Tokens } from '../../src/auth/tokens.js'
+import { Withdrawals } from '../../src/auth/withdrawals.js'
 
 const SECRET = Buffer.from('a secret for tests, of 32 bytes or more')
 const SETTINGS = { secret: SECRET, issuer: 'riskgate', audience: 'gateway' }
@@ -18,8 +20,10 @@ function forge(payload: unknown, header: object = { alg: 'HS256' }, hash = 'sha2
   return `${signed}.${hash ? createHmac(hash, secret).update(signed).digest('base64url') : ''}`
 }
 
+const withTokens = (tokens: Tokens) => new Authenticator({ tokens, withdrawals: new Withdrawals() })
+
 function authenticate(token: string) {
-  return new Tokens(SETTINGS).authenticate(`Bearer ${token}`)
+  return withTokens(new Tokens(SETTINGS)).authenticate(`Bearer ${token}`)
 }
 
 describe('an access token', () => {
@@ -30,7 +34,7 @@ describe('an access token', () => {
   it('that was signed here names its principal', async () => {
     const tokens = new Tokens(SETTINGS)
     const token = await tokens.sign({ subject: 'web-shop', tenant: 'north', roles: ['SCORER', 'MONITOR'], ttlSeconds: 60 })
-    const principal = await tokens.authenticate(`bearer ${token}`)
+    const principal = await withTokens(tokens).authenticate(`bearer ${token}`)
     expect(principal).toMatchObject({ id: 'web-shop', tenant: 'north', roles: ['SCORER', 'MONITOR'] })
     expect(principal.permissions).toEqual(permissionsOf(['SCORER', 'MONITOR']))
   })
@@ -107,7 +111,7 @@ describe('an access token', () => {
   })
 
   it.each([undefined, '', 'Bearer', 'Bearer ', 'Basic dXNlcjpwYXNz'])('is not found in the header %j', async header => {
-    await expect(new Tokens(SETTINGS).authenticate(header)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' })
+    await expect(withTokens(new Tokens(SETTINGS)).authenticate(header)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' })
   })
 
   it('with unknown, inherited or wrongly typed roles has only those that are known', async () => {
@@ -132,12 +136,12 @@ describe('an access token', () => {
     vi.useFakeTimers({ toFake: ['Date'] })
     const tokens = new Tokens(SETTINGS)
     const header = `Bearer ${await tokens.sign({ subject: 'web-shop', roles: ['SCORER'] as Role[], ttlSeconds: 60 })}`
-    const first = await tokens.authenticate(header)
-    expect(await tokens.authenticate(header)).toBe(first)
+    const first = await withTokens(tokens).authenticate(header)
+    expect(await withTokens(tokens).authenticate(header)).toBe(first)
     vi.setSystemTime(Date.now() + 89_000)
-    expect(await tokens.authenticate(header)).toEqual(first)
+    expect(await withTokens(tokens).authenticate(header)).toEqual(first)
     vi.setSystemTime(Date.now() + 3_000)
-    await expect(tokens.authenticate(header)).rejects.toThrow('has expired')
+    await expect(withTokens(tokens).authenticate(header)).rejects.toThrow('has expired')
   })
 
   it('of another set of settings is not remembered here', async () => {
@@ -150,6 +154,6 @@ describe('an access token', () => {
       .sign(Buffer.from('another secret, 32 bytes or more!!'))
     const tokens = new Tokens(SETTINGS)
     for (let i = 0; i < 2; i++)
-      await expect(tokens.authenticate(`Bearer ${token}`)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' })
+      await expect(withTokens(tokens).authenticate(`Bearer ${token}`)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' })
   })
 })

@@ -189,8 +189,8 @@ describe('a socket', () => {
     expect(server.reports).toEqual([])
   })
 
-  it('is closed with 4401 when its token has expired, the skew of clocks granted', async () => {
-    principal = { ...principal, expiresAt: new Date(Date.now() - 29_900) }
+  it('is closed with 4401 when its token has expired', async () => {
+    principal = { ...principal, expiresAt: new Date(Date.now() + 100) }
     const socket = await admitted()
     socket.send(subscribeMessage('1', 'subscription { waits }'))
     const [code, reason] = await once(socket, 'close')

@@ -137,7 +137,14 @@ class MemoryWebhooks {
 }
 
 export function principalOf(...roles: Role[]): Principal {
-  return { id: 'test-client', tenant: 'default', roles, permissions: permissionsOf(roles), expiresAt: new Date(8.64e15) }
+  return {
+    id: 'test-client',
+    tenant: 'default',
+    roles,
+    permissions: permissionsOf(roles),
+    expiresAt: new Date(8.64e15),
+    credential: 'jwt:test',
+  }
 }
 
 const directory = fileURLToPath(new URL('../../../models', import.meta.url))

@@ -4,7 +4,9 @@ import type { AddressInfo } from 'node:net'
 import type { GraphQLSchema } from 'graphql'
 import { type Client, createClient } from 'graphql-ws'
 import { WebSocket } from 'ws'
+import { Authenticator } from '../../../src/auth/authenticator.js'
 import type { Principal } from '../../../src/auth/principal.js'
+import { Withdrawals } from '../../../src/auth/withdrawals.js'
 import type { AlertContext } from '../../../src/resolvers/alertResolver.js'
 import { type SocketReport, serveSubscriptions } from '../../../src/server/webSocket.js'
 
@@ -28,10 +30,12 @@ export interface SocketServerOptions {
 /** The real subscriptions over any schema, on a real port. */
 export async function startSockets(options: SocketServerOptions): Promise<SocketServer> {
   const http = createServer()
+  const authenticator = new Authenticator({ tokens: options, withdrawals: new Withdrawals() })
   const [reports, observed]: [unknown[], SocketReport[]] = [[], []]
   const waiting = new Set<() => void>()
   const close = serveSubscriptions({
     ...options,
+    auth: { authenticate: options.authenticate, watch: (...watched) => authenticator.watch(...watched) },
     http,
     path: '/graphql',
     report: (_id, error) => reports.push(error),

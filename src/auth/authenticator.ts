@@ -1,0 +1,51 @@
+import { onExpiry } from './onExpiry.js'
+import type { Principal } from './principal.js'
+import type { Tokens } from './tokens.js'
+import { unauthenticated } from './unauthenticated.js'
+import type { Withdrawals } from './withdrawals.js'
+
+// A credential longer than this is none of ours; refused before any parsing.
+const MAX_LENGTH = 8_192
+
+/** Why a stream that was let in must end: a sentence for its client. */
+export type EndOfCredential = 'The access token has expired; ask for a new one.' | 'The credential was withdrawn.'
+
+export interface AuthenticatorParts {
+  readonly tokens: Pick<Tokens, 'authenticate'>
+  readonly withdrawals: Withdrawals
+}
+
+/** Who calls: what the transports ask. */
+export class Authenticator {
+  readonly #parts: AuthenticatorParts
+
+  constructor(parts: AuthenticatorParts) {
+    this.#parts = parts
+  }
+
+  /** The principal behind an Authorization header's value. @throws AppError UNAUTHENTICATED for any other */
+  async authenticate(authorization: string | undefined): Promise<Principal> {
+    if (!authorization) throw unauthenticated('Send an access token: Authorization: Bearer <token>.')
+    const credential = /^bearer ([\w.-]+)$/i.exec(authorization)?.[1]
+    if (credential === undefined || credential.length > MAX_LENGTH) {
+      throw unauthenticated('The Authorization header is not of the form: Bearer <token>.')
+    }
+    return this.#parts.tokens.authenticate(credential)
+  }
+
+  /** Calls back once when the principal's credential expires or is withdrawn; answers how to call that off. */
+  watch({ expiresAt, credential }: Principal, ended: (why: EndOfCredential) => void): () => void {
+    const end = (why: EndOfCredential) => {
+      callOff()
+      ended(why)
+    }
+    const off = [
+      onExpiry(expiresAt.getTime(), () => end('The access token has expired; ask for a new one.')),
+      this.#parts.withdrawals.watch(credential, () => end('The credential was withdrawn.')),
+    ]
+    const callOff = () => {
+      for (const cancel of off) cancel()
+    }
+    return callOff
+  }
+}
