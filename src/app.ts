@@ -7,13 +7,12 @@ import { RedisHints } from './alerts/redisHints.js'
 import { Authenticator } from './auth/authenticator.js'
 import type { Principal } from './auth/principal.js'
 import { applyPermissions } from './auth/shield.js'
-import { Tokens } from './auth/tokens.js'
 import { Withdrawals } from './auth/withdrawals.js'
 import { MemoryLatestPredictions } from './cache/memoryLatestPredictions.js'
 import { connectRedis } from './cache/redisConnection.js'
 import { RedisLatestPredictions } from './cache/redisLatestPredictions.js'
 import { type Config, ConfigError } from './config.js'
-import { developmentKey, writeDevelopmentFile } from './development.js'
+import { writeDevelopmentFile } from './development.js'
 import { RecordOutcomes } from './monitoring/outcomes.js'
 import { RiskSummaries } from './monitoring/riskSummary.js'
 import { createLogger, type Logger, unexpected } from './observability/logger.js'
@@ -26,6 +25,7 @@ import type { Prediction } from './scoring/prediction.js'
 import { PredictRisk } from './scoring/predictRisk.js'
 import { startHttpServer } from './server/httpServer.js'
 import { startDatabase } from './startDatabase.js'
+import { signsWithDevelopmentKey, startTokens } from './startTokens.js'
 import { startWebhooks } from './startWebhooks.js'
 import { removeOldAlerts } from './storage/alertRetention.js'
 import { AlertStore } from './storage/alertStore.js'
@@ -104,11 +104,10 @@ type OnStop = (closer: () => Promise<void> | void) => void
 async function startParts(config: Config, logger: Logger, onStop: OnStop, signal: AbortSignal): ReturnType<App['start']> {
   const metrics = new Metrics()
   const warn = (message: string, fields: Record<string, unknown> = {}) => logger.warn(fields, message)
-  const tokens = new Tokens({
-    ...config.jwt,
-    secret: config.jwt.secret ?? (await developmentKey(config.stateDirectory)),
-  })
-  const auth = new Authenticator({ tokens, withdrawals: new Withdrawals() })
+  const withdrawals = new Withdrawals()
+  const { tokens, stop: stopTokens } = await startTokens(config, withdrawals, metrics, logger)
+  onStop(stopTokens)
+  const auth = new Authenticator({ tokens, withdrawals })
 
   const models = await loadModelFolder({
     directory: config.modelsDirectory,
@@ -234,7 +233,9 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
   onStop(() => http.stop())
   const { url } = http
   // Never tokens of a key that somebody has chosen: they would lie on the disk for whoever forgot NODE_ENV.
-  const developmentFile = config.jwt.secret ? undefined : await writeDevelopmentFile(config.stateDirectory, url, tokens)
+  const developmentFile = signsWithDevelopmentKey(config)
+    ? await writeDevelopmentFile(config.stateDirectory, url, tokens)
+    : undefined
   const champions = models.models.map(({ champion }) => `${champion.manifest.model}/${champion.manifest.version}`)
   logger.info({ url, models: champions }, 'riskgate serves')
   return { url, ...(developmentFile !== undefined && { developmentFile }) }

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Role } from './auth/principal.js'
-import { SECRETS, type Settings, type SignatureAlgorithm, settings } from './settings.js'
+import type { SignatureAlgorithm } from './auth/verificationKey.js'
+import { SECRETS, type Settings, settings } from './settings.js'
 
 const PREFIX = 'RISKGATE_'
 const LOOPBACK = /^(127(\.\d{1,3}){3}|::1|localhost)$/

@@ -3,9 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { createApp } from './app.js'
 import { DEFAULT_TENANT, ROLES, type Role } from './auth/principal.js'
-import { Tokens } from './auth/tokens.js'
-import { type Config, ConfigError, EXIT_CONFIG, loadConfig, shownSettings } from './config.js'
-import { developmentKey } from './development.js'
+import { ConfigError, EXIT_CONFIG, loadConfig, shownSettings } from './config.js'
 import { type ExportOptions, exportHistory } from './export/exportHistory.js'
 import { EXPORT_FORMATS } from './export/rowFormat.js'
 import { loadContracts, ModelFolderError } from './releases/modelFolder.js'
@@ -13,6 +11,7 @@ import { RESOLVERS } from './resolvers/resolvers.js'
 import { buildApiSchema } from './schema/build.js'
 import { emitSchema } from './schema/emit.js'
 import { prepareDatabase } from './startDatabase.js'
+import { signingTokens } from './startTokens.js'
 
 const SECONDS = { s: 1, m: 60, h: 3600, d: 86_400 }
 
@@ -41,7 +40,7 @@ program
   .option('--tenant <name>', 'tenant of the client', DEFAULT_TENANT)
   .option('--ttl <time>', 'how long it is valid, such as 30m, 12h or 7d', parseSeconds, 12 * SECONDS.h)
   .action(async ({ role, subject, tenant, ttl }: { role: Role[]; subject: string; tenant: string; ttl: number }) => {
-    print(await (await tokensOf(loadConfig())).sign({ subject, tenant, roles: role, ttlSeconds: ttl }))
+    print(await (await signingTokens(loadConfig())).sign({ subject, tenant, roles: role, ttlSeconds: ttl }))
   })
 
 program
@@ -109,10 +108,6 @@ async function welcome(url: string, developmentFile: string): Promise<string> {
     `  tokens        ${developmentFile}`,
     '',
   ].join('\n')
-}
-
-async function tokensOf({ jwt, stateDirectory }: Config): Promise<Tokens> {
-  return new Tokens({ ...jwt, secret: jwt.secret ?? (await developmentKey(stateDirectory)) })
 }
 
 function collectRole(value: string, previous: Role[] = []): Role[] {

@@ -1,11 +1,10 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
+import { isName } from './auth/claims.js'
 import { ROLES } from './auth/principal.js'
+import { SIGNATURE_ALGORITHMS, type SignatureAlgorithm } from './auth/verificationKey.js'
 
 const MIN_SECRET_BYTES = 32
-/** Asymmetric ones: a key set that everyone may read can never hold a shared secret. */
-const SIGNATURE_ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'] as const
-export type SignatureAlgorithm = (typeof SIGNATURE_ALGORITHMS)[number]
 
 const text = z.string()
 const flag = z.enum(['true', 'false'], 'must be true or false').transform(value => value === 'true')
@@ -35,6 +34,7 @@ const mapping = <Value extends string>(isValue: (value: string) => value is Valu
       pairs => pairs.every(([name, value, ...rest]) => name && isValue(value ?? '') && rest.length === 0),
       `must be pairs of a claim's value and ${values}, such as a=b,c=d`,
     )
+    .refine(pairs => new Set(pairs.map(([name]) => name)).size === pairs.length, "must name each of a claim's values only once")
     .transform((pairs): ReadonlyMap<string, Value> => new Map(pairs as [string, Value][]))
 
 const secret = text.refine(
@@ -68,7 +68,7 @@ export const settings = z.object({
   RISKGATE_JWT_ROLES_CLAIM: text.default('roles'),
   RISKGATE_JWT_ROLE_MAP: mapping(isOneOf(ROLES), `a role (${ROLES.join(', ')})`).optional(),
   RISKGATE_JWT_TENANT_CLAIM: text.default('tenant'),
-  RISKGATE_JWT_TENANT_MAP: mapping((value): value is string => value !== '', 'a tenant').optional(),
+  RISKGATE_JWT_TENANT_MAP: mapping(isName, 'a tenant (1 to 128 ASCII characters without spaces)').optional(),
   RISKGATE_TLS_CERT_FILE: text.optional(),
   RISKGATE_TLS_KEY_FILE: text.optional(),
   RISKGATE_TRUSTED_PROXIES: list(isAddressRange, 'IP addresses or ranges such as 10.0.0.0/8').default([]),

@@ -1,25 +1,30 @@
-import { errors, jwtVerify, SignJWT } from 'jose'
-import { AppError } from '../errors.js'
+import { compactVerify, errors, SignJWT } from 'jose'
+import { type ClaimSettings, type Claims, claimsFor, principalOf } from './claims.js'
+import { type Jws, readJws } from './jws.js'
+import type { KeySet } from './keySet.js'
 import { permissionsOf } from './permissions.js'
-import { DEFAULT_TENANT, type Principal, ROLES, type Role } from './principal.js'
+import { DEFAULT_TENANT, type Principal, type Role } from './principal.js'
 import { unauthenticated } from './unauthenticated.js'
 
-const ALGORITHM = 'HS256'
-/** A token is taken for so long after it has expired, since clocks differ. */
+/** Of the shared secret; every other algorithm is for keys of the issuer. */
+const SHARED_ALGORITHM = 'HS256'
+const SHARED_CREDENTIAL = 'jwt:shared'
+/** A token is taken for so long before it begins and after it has expired, since clocks differ. */
 const CLOCK_SKEW_SECONDS = 30
-// Verifying costs about 30 us a call and front-ends send the same token for minutes: the last verified ones are remembered.
+// Verifying costs about 100 us a call and front-ends send the same token for minutes: the last verified ones are remembered.
 const MAX_REMEMBERED_TOKENS = 10_000
-// They name or carry a key of the sender's choosing; ours come from the configuration alone.
-const KEY_HEADERS = ['jku', 'jwk', 'x5u', 'x5c', 'crit', 'b64']
 // A later one is no valid Date.
-const LAST_INSTANT = 8.64e15
-const NAME = /^[\x21-\x7e]{1,128}$/
+const LAST_SECOND = 8.64e12 - CLOCK_SKEW_SECONDS
 
-export interface TokenSettings {
-  /** Shared secret for HS256, at least 32 bytes. */
-  readonly secret: Uint8Array
+export interface TokenSettings extends Partial<ClaimSettings> {
+  /** For HS256, at least 32 bytes. Absent: only keys of the issuer count. */
+  readonly secret?: Uint8Array | undefined
+  /** The secret before a rotation: verifies, never signs. */
+  readonly previousSecret?: Uint8Array | undefined
   readonly issuer: string
   readonly audience: string
+  /** The issuer's own keys. Absent: only the secrets count. */
+  readonly keySet?: Pick<KeySet, 'find' | 'holds'> | undefined
 }
 
 export interface TokenRequest {
@@ -29,57 +34,91 @@ export interface TokenRequest {
   readonly ttlSeconds: number
 }
 
-/** Signs and verifies the JSON Web Tokens (RFC 7519) that callers present. */
+/** Signs and verifies the JSON Web Tokens (RFC 7519, RFC 8725) that callers present. */
 export class Tokens {
   readonly #settings: TokenSettings
+  readonly #claims: ClaimSettings
+  readonly #secrets: readonly Uint8Array[]
   readonly #verified = new Map<string, Principal>()
+  readonly #verifying = new Map<string, Promise<Principal>>()
 
   constructor(settings: TokenSettings) {
+    const { secret, previousSecret, rolesClaim = 'roles', roleMap, tenantClaim = 'tenant', tenantMap } = settings
     this.#settings = settings
+    this.#claims = { rolesClaim, roleMap, tenantClaim, tenantMap }
+    this.#secrets = [secret, previousSecret].filter(given => given !== undefined)
   }
 
   /** @throws AppError BAD_USER_INPUT for a request whose token nobody would accept */
   async sign({ subject, tenant = DEFAULT_TENANT, roles, ttlSeconds }: TokenRequest): Promise<string> {
-    if (!NAME.test(subject) || !NAME.test(tenant)) {
-      throw new AppError('BAD_USER_INPUT', 'Subject and tenant take 1 to 128 ASCII characters without spaces.')
-    }
-    return new SignJWT({ tenant, roles: [...roles] })
-      .setProtectedHeader({ alg: ALGORITHM, typ: 'JWT' })
-      .setIssuer(this.#settings.issuer)
-      .setAudience(this.#settings.audience)
+    const { secret, issuer, audience } = this.#settings
+    if (!secret) throw new Error('There is no secret to sign with.')
+    return new SignJWT(claimsFor({ subject, tenant, roles }, this.#claims))
+      .setProtectedHeader({ alg: SHARED_ALGORITHM, typ: 'JWT' })
+      .setIssuer(issuer)
+      .setAudience(audience)
       .setSubject(subject)
       .setIssuedAt()
       .setExpirationTime(`${ttlSeconds}s`)
-      .sign(this.#settings.secret)
+      .sign(secret)
   }
 
-  /** The principal of a token. @throws AppError UNAUTHENTICATED for any other text */
+  /** The principal of a token. @throws AppError UNAUTHENTICATED for any other text, SERVICE_UNAVAILABLE without the issuer's keys */
   async authenticate(token: string): Promise<Principal> {
     const remembered = this.#verified.get(token)
     if (remembered && remembered.expiresAt.getTime() > Date.now()) return remembered
     this.#verified.delete(token)
-    const principal = await this.#verify(token)
+    let verifying = this.#verifying.get(token)
+    if (!verifying) {
+      verifying = this.#verify(token).finally(() => this.#verifying.delete(token))
+      this.#verifying.set(token, verifying)
+    }
+    return verifying
+  }
+
+  /** What this credential has let in must be let in anew. */
+  forget(credential: string): void {
+    for (const [token, principal] of this.#verified) {
+      if (principal.credential === credential) this.#verified.delete(token)
+    }
+  }
+
+  async #verify(token: string): Promise<Principal> {
+    const jws = readJws(token)
+    if (!jws) throw refused()
+    // Before the signature: a token that is of no use anyway must not make anybody ask the issuer for its key.
+    const expiresAt = this.#expiryOf(jws.claims)
+    const { id, tenant, roles } = principalOf(jws.claims, this.#claims)
+    const credential = await this.#verifySignature(token, jws)
+    const principal = { id, tenant, roles, permissions: permissionsOf(roles), expiresAt, credential }
     this.#remember(token, principal)
     return principal
   }
 
-  async #verify(token: string): Promise<Principal> {
-    const { secret, issuer, audience } = this.#settings
-    try {
-      const { payload, protectedHeader } = await jwtVerify(token, secret, {
-        algorithms: [ALGORITHM],
-        issuer,
-        audience,
-        clockTolerance: CLOCK_SKEW_SECONDS,
-        requiredClaims: ['exp', 'sub'],
-      })
-      if (KEY_HEADERS.some(name => name in protectedHeader)) throw unauthenticated('The access token is not valid here.')
-      return principalFrom(payload)
-    } catch (error) {
-      if (error instanceof AppError) throw error
-      if (error instanceof errors.JWTExpired) throw unauthenticated('The access token has expired; ask for a new one.')
-      throw unauthenticated('The access token is not valid here.')
+  #expiryOf({ iss, aud, exp, nbf, iat }: Claims): Date {
+    const { issuer, audience } = this.#settings
+    const now = Date.now() / 1000
+    const isForUs = aud === audience || (Array.isArray(aud) && aud.includes(audience))
+    const isTimed = isInstant(exp) && (nbf === undefined || isInstant(nbf)) && (iat === undefined || isInstant(iat))
+    if (iss !== issuer || !isForUs || !isTimed) throw refused()
+    if (nbf !== undefined && nbf > now + CLOCK_SKEW_SECONDS) throw unauthenticated('The access token is not valid yet.')
+    if (exp <= now - CLOCK_SKEW_SECONDS) throw unauthenticated('The access token has expired; ask for a new one.')
+    return new Date((exp + CLOCK_SKEW_SECONDS) * 1000)
+  }
+
+  /** What the token was verified with. Neither way ever tries an algorithm of the other one. */
+  async #verifySignature(token: string, { algorithm, keyId }: Jws): Promise<string> {
+    if (algorithm === SHARED_ALGORITHM) {
+      for (const secret of this.#secrets) {
+        if (await isSigned(token, secret, algorithm)) return SHARED_CREDENTIAL
+      }
+      throw refused()
     }
+    const { keySet } = this.#settings
+    const found = await keySet?.find({ id: keyId, algorithm })
+    // It may leave the set while it verifies.
+    if (!found || !(await isSigned(token, found.key, found.algorithm)) || !keySet?.holds(found)) throw refused()
+    return found.credential
   }
 
   #remember(token: string, principal: Principal): void {
@@ -91,17 +130,21 @@ export class Tokens {
   }
 }
 
-function principalFrom(claims: Record<string, unknown>): Principal {
-  const { sub, exp, tenant = DEFAULT_TENANT, roles } = claims
-  const known = Array.isArray(roles) ? ROLES.filter(role => roles.includes(role)) : []
-  if (typeof sub !== 'string' || !NAME.test(sub)) throw unauthenticated('The access token names no usable subject.')
-  if (typeof tenant !== 'string' || !NAME.test(tenant)) throw unauthenticated('The access token names no usable tenant.')
-  return {
-    id: sub,
-    tenant,
-    roles: known,
-    permissions: permissionsOf(known),
-    expiresAt: new Date(Math.min((Number(exp) + CLOCK_SKEW_SECONDS) * 1000, LAST_INSTANT)),
-    credential: 'jwt:shared',
+async function isSigned(token: string, key: Parameters<typeof compactVerify>[1], algorithm: string): Promise<boolean> {
+  try {
+    await compactVerify(token, key, { algorithms: [algorithm] })
+    return true
+  } catch (error) {
+    if (error instanceof errors.JOSEError || error instanceof TypeError) return false
+    throw error
   }
+}
+
+/** JSON.parse makes Infinity of 1e999. */
+function isInstant(value: unknown): value is number {
+  return typeof value === 'number' && Math.abs(value) <= LAST_SECOND
+}
+
+function refused() {
+  return unauthenticated('The access token is not valid here.')
 }

@@ -1,12 +1,22 @@
+// Longer than a request may take from its authentication until its stream is watched.
+const REMEMBERED_MS = 60_000
+
 /** Which streams live on which credential: whoever withdraws one ends them. */
 export class Withdrawals {
   readonly #watchers = new Map<string, Set<() => void>>()
+  /** When each was withdrawn, the oldest first: for streams that were let in just before. */
+  readonly #withdrawn = new Map<string, number>()
 
-  /** Calls back once the credential is withdrawn; answers how to call that off. */
+  /** Calls back once the credential is withdrawn, or soon where it just was; answers how to call that off. */
   watch(credential: string, withdrawn: () => void): () => void {
     const watchers = this.#watchers.get(credential) ?? new Set()
     this.#watchers.set(credential, watchers)
     watchers.add(withdrawn)
+    if (this.#withdrawn.has(credential)) {
+      queueMicrotask(() => {
+        if (watchers.has(withdrawn) && this.#withdrawn.has(credential)) withdrawn()
+      })
+    }
     return () => {
       watchers.delete(withdrawn)
       if (watchers.size === 0 && this.#watchers.get(credential) === watchers) this.#watchers.delete(credential)
@@ -14,8 +24,20 @@ export class Withdrawals {
   }
 
   withdraw(credential: string): void {
+    const now = performance.now()
+    for (const [earlier, at] of this.#withdrawn) {
+      if (now - at < REMEMBERED_MS) break
+      this.#withdrawn.delete(earlier)
+    }
+    this.#withdrawn.delete(credential)
+    this.#withdrawn.set(credential, now)
     const watchers = this.#watchers.get(credential)
     this.#watchers.delete(credential)
     for (const withdrawn of watchers ?? []) withdrawn()
+  }
+
+  /** It is good again: the issuer has published its key once more. */
+  reinstate(credential: string): void {
+    this.#withdrawn.delete(credential)
   }
 }

@@ -57,6 +57,12 @@ export class Metrics {
     labelNames: ['result'],
     registers: this.#registers,
   })
+  readonly keySetFetches = new Counter({
+    name: 'riskgate_key_set_fetches_total',
+    help: "Fetches of the token issuer's keys; while they fail, the last good ones are kept for a day.",
+    labelNames: ['result'],
+    registers: this.#registers,
+  })
   constructor() {
     collectDefaultMetrics({ register: this.registry, prefix: 'riskgate_' })
   }

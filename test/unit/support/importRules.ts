@@ -14,6 +14,7 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
   app: ['*'],
   export: ['config', 'storage', 'releases', 'scoring', 'auth', 'errors'],
   startDatabase: ['config', 'observability', 'storage'],
+  startTokens: ['config', 'development', 'observability', 'auth'],
   startWebhooks: ['config', 'observability', 'storage', 'alerts'],
   config: ['settings', 'auth'],
   settings: ['auth'],

@@ -1,0 +1,77 @@
+import { AppError } from '../errors.js'
+import { DEFAULT_TENANT, ROLES, type Role } from './principal.js'
+import { unauthenticated } from './unauthenticated.js'
+
+const NAME = /^[\x21-\x7e]{1,128}$/
+
+/** Where a token says what its principal is. */
+export interface ClaimSettings {
+  /** A claim's name, or the path to it with dots, such as realm_access.roles. */
+  readonly rolesClaim: string
+  /** Absent: the claim holds the names of our roles. */
+  readonly roleMap?: ReadonlyMap<string, Role> | undefined
+  readonly tenantClaim: string
+  /** Absent: the claim holds the name of the tenant. */
+  readonly tenantMap?: ReadonlyMap<string, string> | undefined
+}
+
+export type Claims = Readonly<Record<string, unknown>>
+
+/** What claims say of a principal. @throws AppError UNAUTHENTICATED for those that name no usable one */
+export function principalOf(claims: Claims, settings: ClaimSettings): { id: string; tenant: string; roles: Role[] } {
+  const { sub } = claims
+  if (!isName(sub)) throw unauthenticated('The access token names no usable subject.')
+  return { id: sub, tenant: tenantOf(claims, settings), roles: rolesOf(claims, settings) }
+}
+
+/** The claims that say this of a principal. @throws AppError BAD_USER_INPUT for what no claim can say */
+export function claimsFor(
+  { subject, tenant, roles }: { subject: string; tenant: string; roles: readonly Role[] },
+  { rolesClaim, roleMap, tenantClaim, tenantMap }: ClaimSettings,
+): Record<string, unknown> {
+  if (!isName(subject) || !isName(tenant)) {
+    throw new AppError('BAD_USER_INPUT', 'Subject and tenant take 1 to 128 ASCII characters without spaces.')
+  }
+  const claimsFrom = <Value>(values: readonly Value[], map: ReadonlyMap<string, Value> | undefined, setting: string) =>
+    values.map(value => {
+      const claim = map ? [...map].find(([, mapped]) => mapped === value)?.[0] : value
+      if (claim === undefined) throw new AppError('BAD_USER_INPUT', `${setting} has no value that stands for what is asked for.`)
+      return claim
+    })
+  // A token without a tenant is of the default one, whatever the map holds.
+  const tenants = tenant === DEFAULT_TENANT && tenantMap ? [] : claimsFrom([tenant], tenantMap, 'RISKGATE_JWT_TENANT_MAP')
+  return {
+    [rolesClaim]: claimsFrom(roles, roleMap, 'RISKGATE_JWT_ROLE_MAP'),
+    ...(tenants.length > 0 && { [tenantClaim]: tenants[0] }),
+  }
+}
+
+export function isName(value: unknown): value is string {
+  return typeof value === 'string' && NAME.test(value)
+}
+
+function rolesOf(claims: Claims, { rolesClaim, roleMap }: ClaimSettings): Role[] {
+  const claim = valueAt(claims, rolesClaim)
+  // OAuth 2.0 writes scopes so.
+  const given: unknown[] = typeof claim === 'string' ? claim.split(' ') : Array.isArray(claim) ? claim : []
+  const held = roleMap ? given.map(value => roleMap.get(value as string)) : given
+  return ROLES.filter(role => held.includes(role))
+}
+
+function tenantOf(claims: Claims, { tenantClaim, tenantMap }: ClaimSettings): string {
+  const claim = valueAt(claims, tenantClaim)
+  if (claim === undefined) return DEFAULT_TENANT
+  const tenant = tenantMap ? tenantMap.get(claim as string) : claim
+  if (!isName(tenant)) throw unauthenticated('The access token names no usable tenant.')
+  return tenant
+}
+
+/** The claim of this very name, which may hold dots (https://shop.example/roles); else the one at the end of the path. */
+function valueAt(claims: Claims, name: string): unknown {
+  return Object.hasOwn(claims, name) ? claims[name] : name.split('.').reduce<unknown>(member, claims)
+}
+
+function member(parent: unknown, name: string): unknown {
+  if (typeof parent !== 'object' || parent === null || Array.isArray(parent) || !Object.hasOwn(parent, name)) return undefined
+  return (parent as Claims)[name]
+}

@@ -1,0 +1,93 @@
+import { z } from 'zod'
+import { type SignatureAlgorithm, type VerificationKey, verificationKeyOf } from './verificationKey.js'
+
+// A set of ten RSA keys with their certificates has about 25 KiB.
+const MAX_BYTES = 256 * 1024
+const MAX_KEYS = 100
+
+const keySet = z.looseObject({ keys: z.array(z.unknown()).max(MAX_KEYS) })
+
+/** Why there are no new keys: a sentence for the log. It holds nothing of what was answered. */
+export class KeySetError extends Error {}
+
+export interface KeySetSource {
+  readonly url: URL
+  readonly algorithms: readonly SignatureAlgorithm[]
+  /** For everything: looking the name up, connecting, reading to the end. */
+  readonly timeoutMs: number
+}
+
+/**
+ * The keys that an issuer publishes (RFC 7517) and that may be used; at least one. Follows no redirect: it could lead to keys of
+ * somebody else's, or into the network behind this server.
+ * @throws KeySetError
+ */
+export async function fetchKeySet({ url, algorithms, timeoutMs }: KeySetSource, stop: AbortSignal): Promise<VerificationKey[]> {
+  // Not AbortSignal.any: each call would leave something behind on a signal that lives as long as the gateway.
+  const end = new AbortController()
+  const giveUp = () => end.abort()
+  let isLate = false
+  const timer = setTimeout(() => {
+    isLate = true
+    giveUp()
+  }, timeoutMs).unref()
+  stop.addEventListener('abort', giveUp)
+  try {
+    stop.throwIfAborted()
+    const response = await fetch(url, { redirect: 'manual', signal: end.signal, headers: { accept: 'application/json' } })
+    if (response.status !== 200) {
+      await response.body?.cancel()
+      throw new KeySetError(`It answered with the status ${response.status}.`)
+    }
+    const keys = keysIn(await textOf(response), algorithms)
+    if (keys.length === 0) throw new KeySetError('It holds no key that may be used.')
+    return keys
+  } catch (error) {
+    if (error instanceof KeySetError) throw error
+    if (isLate) throw new KeySetError(`It was not answered within ${timeoutMs / 1_000} s.`)
+    throw new KeySetError(`It could not be fetched (${codeOf(error)}).`)
+  } finally {
+    clearTimeout(timer)
+    stop.removeEventListener('abort', giveUp)
+  }
+}
+
+async function textOf({ body }: Response): Promise<string> {
+  const chunks: Uint8Array[] = []
+  let bytes = 0
+  for await (const chunk of body ?? []) {
+    bytes += chunk.length
+    // Leaving the loop ends the connection.
+    if (bytes > MAX_BYTES) throw new KeySetError(`It is longer than ${MAX_BYTES} bytes.`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+function keysIn(text: string, algorithms: readonly SignatureAlgorithm[]): VerificationKey[] {
+  const { data, success } = keySet.safeParse(jsonOf(text))
+  if (!success) throw new KeySetError(`It is no JSON Web Key Set of at most ${MAX_KEYS} keys.`)
+  const distinct = new Map<string, VerificationKey>()
+  for (const entry of data.keys) {
+    const key = verificationKeyOf(entry, algorithms)
+    if (key) distinct.set(JSON.stringify([key.id, key.algorithm, key.fingerprint]), key)
+  }
+  const keys = [...distinct.values()]
+  const isNamesake = (one: VerificationKey, other: VerificationKey) =>
+    one !== other && one.id !== undefined && one.id === other.id && one.algorithm === other.algorithm
+  // Which of two keys of one name is meant cannot be told.
+  return keys.filter(key => !keys.some(other => isNamesake(key, other)))
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new KeySetError('It is not JSON.')
+  }
+}
+
+function codeOf(error: unknown): string {
+  const { cause } = error as { cause?: { code?: unknown } }
+  return typeof cause?.code === 'string' ? cause.code : 'no answer'
+}
