@@ -1,0 +1,147 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Tokens } from '../../src/auth/tokens.js'
+import { ViewerDocument } from '../api/generated/operations.js'
+import { CANARY, expectRefusal } from '../api/refused.js'
+import { GraphqlClient, type RawAnswer } from '../support/client.js'
+import { startGateway, TEST_SECRET, type TestGateway } from '../support/gateway.js'
+import { AUDIENCE, claimsOf, ISSUER, startIssuer, type TestIssuer, tokenOf } from '../support/issuer.js'
+import { KEYS, malleated, PUBLISHED } from './forging.js'
+import { HOSTILE } from './hostileTokens.js'
+
+// A gap of the event loop longer than this makes everybody else wait. Refusing takes well under 1 ms; the rest is for a busy machine.
+const MAX_GAP_MS = 250
+const AT_ONCE = 20
+const TOKENS = HOSTILE.map(([family, what, token]) => ({ family, what, token: token() }))
+
+let issuer: TestIssuer
+let gateway: TestGateway
+beforeAll(async () => {
+  issuer = await startIssuer(PUBLISHED)
+  gateway = await startGateway({
+    RISKGATE_JWKS_URL: issuer.url,
+    RISKGATE_JWT_ISSUER: ISSUER,
+    RISKGATE_JWT_AUDIENCE: AUDIENCE,
+    RISKGATE_RATE_LIMIT_ADDRESS: '0',
+  })
+})
+afterAll(async () => {
+  await gateway?.[Symbol.asyncDispose]()
+  await issuer?.[Symbol.asyncDispose]()
+})
+
+const BODY = JSON.stringify({ query: '{ viewer { id } }' })
+const post = (authorization: string) =>
+  new GraphqlClient(gateway.url, undefined).raw({
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization },
+    body: BODY,
+  })
+
+async function inTurns<Given, Answer>(all: readonly Given[], ask: (one: Given) => Promise<Answer>): Promise<Answer[]> {
+  const answers: Answer[] = []
+  for (let i = 0; i < all.length; i += AT_ONCE) answers.push(...(await Promise.all(all.slice(i, i + AT_ONCE).map(ask))))
+  return answers
+}
+
+/** What may not come back: the parts of the token that say something, and what they say. */
+function expectNoEcho(text: string, token: string): void {
+  expect(text).not.toContain(CANARY)
+  for (const part of token.split('.')) {
+    if (part.length >= 8) expect(text).not.toContain(part.slice(0, 40))
+  }
+}
+
+describe('a gateway with a shared secret and an issuer', () => {
+  it.each(['rsa', 'rsa2', 'ps', 'ec', 'ed', 'bare'] as const)('lets a token of the key %s in', async name => {
+    const client = new GraphqlClient(gateway.url, tokenOf(KEYS[name]))
+    expect((await client.data(ViewerDocument, {})).viewer).toMatchObject({ id: 'web-shop', roles: ['SCORER'] })
+  })
+
+  it('lets a token of the shared secret in', async () => {
+    const tokens = new Tokens({ secret: Buffer.from(TEST_SECRET), issuer: ISSUER, audience: AUDIENCE })
+    const token = await tokens.sign({ subject: 'batch', roles: ['ANALYST'], ttlSeconds: 60 })
+    const { viewer } = await new GraphqlClient(gateway.url, token).data(ViewerDocument, {})
+    expect(viewer).toMatchObject({ id: 'batch', roles: ['ANALYST'] })
+  })
+
+  it('lets the mirrored signature of an ECDSA token in, as the same principal: it says nothing else', async () => {
+    expect(await post(`Bearer ${malleated()}`)).toMatchObject({ status: 200, text: expect.stringContaining(CANARY) })
+  })
+})
+
+describe('over HTTP, a hostile token', () => {
+  const answers = new Map<string, RawAnswer>()
+  let longestGapMs = 0
+  beforeAll(async () => {
+    const gaps = monitorEventLoopDelay({ resolution: 5 })
+    await inTurns(TOKENS.slice(0, AT_ONCE), ({ token }) => post(`Bearer ${token}`))
+    gaps.enable()
+    await inTurns(TOKENS, async ({ token }) => answers.set(token, await post(`Bearer ${token}`)))
+    gaps.disable()
+    longestGapMs = gaps.max / 1e6
+  })
+
+  it.each(TOKENS)('is refused: $family, $what', ({ token }) => {
+    const answer = answers.get(token) as RawAnswer
+    expectRefusal(answer, { status: 401, code: 'UNAUTHENTICATED' })
+    expect(answer.headers.get('www-authenticate')).toBe('Bearer')
+    expectNoEcho(answer.text, token)
+  })
+
+  it('holds nobody else up', () => {
+    expect(TOKENS.length).toBeGreaterThanOrEqual(60)
+    expect(longestGapMs).toBeLessThan(MAX_GAP_MS)
+  })
+
+  it('that is longer than any header may be is refused before anything reads it', async () => {
+    const { status, text } = await post(`Bearer ${'a'.repeat(40_000)}`)
+    expect(status).toBe(431)
+    expect(text).not.toContain('aaaa')
+  })
+
+  it.each(['Bearer', 'Bearer ', 'bearer: x', 'Basic eDp5', 'Token x', 'Bearer a b', `Bearer ${CANARY}, Bearer ${CANARY}`])(
+    'is not looked for in the header %j',
+    async authorization => {
+      const answer = await post(authorization)
+      expectRefusal(answer, { status: 401, code: 'UNAUTHENTICATED' })
+    },
+  )
+
+  it('is not taken from anywhere but the header', async () => {
+    const token = tokenOf(KEYS.rsa)
+    const anonymous = new GraphqlClient(gateway.url, undefined)
+    const headers = { 'content-type': 'application/json', cookie: `token=${token}; access_token=${token}` }
+    const asked = await anonymous.raw({ method: 'POST', headers, body: BODY }, `?access_token=${token}&token=${token}`)
+    expectRefusal(asked, { status: 401, code: 'UNAUTHENTICATED' })
+  })
+})
+
+describe('over WebSocket, a hostile token', () => {
+  const closes = new Map<string, { code: number; reason: string }>()
+  beforeAll(async () => {
+    await inTurns([...TOKENS, ...OVER_SOCKETS_ONLY], async ({ token }) => closes.set(token, await closeOf(token)))
+  })
+
+  it.each([...TOKENS, ...OVER_SOCKETS_ONLY])('closes the socket: $family, $what', ({ token }) => {
+    const { code, reason } = closes.get(token) ?? {}
+    expect(code).toBe(4401)
+    expectNoEcho(`${reason}`, token)
+  })
+})
+
+const OVER_SOCKETS_ONLY = [
+  { family: 'form', what: 'a line end behind it', token: `${tokenOf(KEYS.rsa, claimsOf({ sub: CANARY }))}\n` },
+  { family: 'form', what: 'a zero behind it', token: `${tokenOf(KEYS.rsa, claimsOf({ sub: CANARY }))}\0` },
+  { family: 'form', what: 'letters of another script', token: tokenOf(KEYS.rsa).replace('e', 'е') },
+]
+
+async function closeOf(token: string): Promise<{ code: number; reason: string }> {
+  const sockets = new GraphqlClient(gateway.url, token).sockets()
+  const closed = new Promise<{ code: number; reason: string }>(resolve => {
+    sockets.on('closed', event => resolve(event as { code: number; reason: string }))
+  })
+  const events = sockets.iterate({ query: 'subscription { highRiskScored { id } }' })
+  void events.next().catch(() => {})
+  return closed
+}
