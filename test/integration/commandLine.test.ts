@@ -107,6 +107,30 @@ describe('riskgate token', () => {
     expect(errors?.[0]?.extensions.code).toBe('UNAUTHENTICATED')
   })
 
+  it('is of the claims that the gateway reads', async () => {
+    const mapped = {
+      RISKGATE_JWT_ROLES_CLAIM: 'https://bank.example/roles',
+      RISKGATE_JWT_ROLE_MAP: 'risk-desk=ANALYST',
+      RISKGATE_JWT_TENANT_CLAIM: 'org.id',
+      RISKGATE_JWT_TENANT_MAP: '1f3a=north',
+    }
+    await using gateway = await startGateway(mapped)
+    const arguments_ = ['token', '--role', 'ANALYST', '--tenant', 'north']
+    const { stdout } = await runCommand(arguments_, { ...TEST_KEY, ...mapped })
+    const { viewer } = await new GraphqlClient(gateway.url, stdout.trim()).data(ViewerDocument, {})
+    expect(viewer).toMatchObject({ id: 'cli', tenant: 'north', roles: ['ANALYST'] })
+  })
+
+  it.each([
+    ['on a server', { RISKGATE_HOST: '0.0.0.0' }],
+    ['in development', { RISKGATE_DEVELOPMENT: 'true' }],
+  ])('cannot be had %s where only an issuer signs, with 78 and what to do instead', async (_where, environment) => {
+    const issuer = { RISKGATE_JWKS_URL: 'https://login.bank.example/certs', ...STATE, ...environment }
+    const { status, stdout, stderr } = await runCommand(['token', '--role', 'ADMIN'], issuer)
+    expect({ status, stdout }).toEqual({ status: EXIT_CONFIG, stdout: '' })
+    expect(stderr).toMatch(/^riskgate: RISKGATE_JWT_SECRET must be set .*RISKGATE_JWKS_URL.*\.\n$/)
+  })
+
   it.each([
     ['an unknown role', ['--role', 'ROOT'], 'SCORER, MONITOR, ANALYST, MODEL_MANAGER, ADMIN'],
     ['a role among known ones that is unknown', ['--role', 'ADMIN', 'ROOT'], 'SCORER, MONITOR, ANALYST, MODEL_MANAGER, ADMIN'],

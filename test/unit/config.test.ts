@@ -118,6 +118,8 @@ describe('the configuration', () => {
     ['DATABASE_URL', 'localhost', 'postgres://'],
     ['REDIS_URL', 'http://cache', 'redis://'],
     ['RISKGATE_JWT_SECRET', 's'.repeat(31), 'at least 32 bytes'],
+    ['RISKGATE_JWT_ROLE_MAP', 'desk=ANALYST,shop=SCORER,desk=ADMIN', 'only once'],
+    ['RISKGATE_JWT_TENANT_MAP', 'a=north,b=the south', 'without spaces'],
     ['RISKGATE_JWT_SECERT', SECRET, 'is not a setting of riskgate'],
   ])('refuses %s=%j and says why', (key, value, why) => {
     const problems = problemsOf({ [key]: value })
