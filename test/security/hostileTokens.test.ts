@@ -140,8 +140,9 @@ async function closeOf(token: string): Promise<{ code: number; reason: string }>
   const sockets = new GraphqlClient(gateway.url, token).sockets()
   const closed = new Promise<{ code: number; reason: string }>(resolve => {
     sockets.on('closed', event => resolve(event as { code: number; reason: string }))
+    sockets.on('connected', () => resolve({ code: 0, reason: 'it was let in' }))
   })
   const events = sockets.iterate({ query: 'subscription { highRiskScored { id } }' })
   void events.next().catch(() => {})
-  return closed
+  return closed.finally(() => sockets.dispose())
 }
