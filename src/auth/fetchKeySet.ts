@@ -72,11 +72,7 @@ function keysIn(text: string, algorithms: readonly SignatureAlgorithm[]): Verifi
     const key = verificationKeyOf(entry, algorithms)
     if (key) distinct.set(JSON.stringify([key.id, key.algorithm, key.fingerprint]), key)
   }
-  const keys = [...distinct.values()]
-  const isNamesake = (one: VerificationKey, other: VerificationKey) =>
-    one !== other && one.id !== undefined && one.id === other.id && one.algorithm === other.algorithm
-  // Which of two keys of one name is meant cannot be told.
-  return keys.filter(key => !keys.some(other => isNamesake(key, other)))
+  return [...distinct.values()]
 }
 
 function jsonOf(text: string): unknown {

@@ -88,6 +88,7 @@ export class KeySet {
 
   #match({ id, algorithm }: WantedKey): VerificationKey | undefined {
     const fitting = this.#keys.filter(key => key.algorithm === algorithm && (id === undefined || key.id === id))
+    // Which of several is meant cannot be told, not even of two of one name.
     return fitting.length === 1 ? fitting[0] : undefined
   }
 

@@ -39,6 +39,16 @@ describe('the roles of a token', () => {
     expect(rolesOf({ a }, { rolesClaim })).toEqual([])
   })
 
+  it('are none where only the prototype of all objects has them', () => {
+    Object.defineProperty(Object.prototype, 'polluted', { value: ['ADMIN'], configurable: true })
+    try {
+      expect(rolesOf({ a: {} }, { rolesClaim: 'polluted' })).toEqual([])
+      expect(rolesOf({ a: {} }, { rolesClaim: 'a.polluted' })).toEqual([])
+    } finally {
+      Reflect.deleteProperty(Object.prototype, 'polluted')
+    }
+  })
+
   it('may be words of a text, as scopes are', () => {
     expect(rolesOf({ scope: 'openid SCORER  MONITOR ADMINISTRATOR' }, { rolesClaim: 'scope' })).toEqual(['SCORER', 'MONITOR'])
     const roleMap = roles(['risk:score', 'SCORER'])
