@@ -127,7 +127,7 @@ function pageStatement(sql: ISql, { tenant, filter, size, backward }: AuditQuery
   ]
   return sql<EntryRow[]>`
     select id::text, (extract(epoch from at) * 1000)::float8 as at, principal, action, subject, details, matches, "isLast",
-      coalesce((epoch, xid, audit_entries.id) <= (select (last_epoch, last_xid, last_id) from audit_seals order by number desc limit 1), false)
+      coalesce((epoch, xid, audit_entries.id) <= (select last_epoch, last_xid, last_id from audit_seals order by number desc limit 1), false)
         as sealed
     from (
       select *, ${joined(sql, rest, sql`true`)} as matches, row_number() over (order by ${order}) = ${limit} as "isLast"

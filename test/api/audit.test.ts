@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { HIGH_RISK } from '../support/applicants.js'
+import { application, HIGH_RISK } from '../support/applicants.js'
 import { nextEvent, subscribeTo } from '../support/client.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
-import { present } from '../support/process.js'
+import { present, until } from '../support/process.js'
 import {
   AcknowledgeAlertDocument,
+  AlertCursorDocument,
   AlertsDocument,
   ApplicantHistoryDocument,
   AuditEntriesDocument,
@@ -111,7 +112,10 @@ describe('a read of personal data is in the audit', () => {
 
   it('of everything that one large query showed', async () => {
     const { scorer, analyst, entries } = await newTenant()
-    await scoreBatch(scorer, 5, 'nested')
+    await scoreBatch(
+      scorer,
+      [1, 2, 3, 4, 5].map(n => application(`nested-${n}`)),
+    )
     await analyst.data(HistoryWithOutcomesDocument, { first: 5 })
     const operations = (await entries()).map(({ details }) => (details as { operation?: string }).operation)
     expect(new Set(operations)).toEqual(new Set(['predictions', 'applicant', 'applicant.predictions']))
@@ -123,8 +127,8 @@ describe('a read of personal data is in the audit', () => {
     await scorer.data(PredictionByKeyDocument, { key: 'never-used' })
     expect(await entries()).toEqual([])
     await monitor.data(AlertsDocument, {})
-    await monitor.data(AcknowledgeAlertDocument, { alertId: id })
-    await monitor.data(AcknowledgeAlertDocument, { alertId: id })
+    await monitor.data(AcknowledgeAlertDocument, { id })
+    await monitor.data(AcknowledgeAlertDocument, { id })
     const input = { predictionId: id, defaulted: true, observedAt: new Date().toISOString() }
     await analyst.data(RecordOutcomeDocument, { input })
     await analyst.data(RecordOutcomeDocument, { input })
@@ -152,10 +156,12 @@ describe('a read of personal data is in the audit', () => {
 
   it.each(['sockets', 'eventStreams'] as const)('of a subscription over %s, once as it begins', async way => {
     const { scorer, monitor, entries } = await newTenant()
-    const { data } = await monitor.send<{ alertCursor: string }>({ query: '{ alertCursor }' })
-    const after = present(data).alertCursor
+    const { alertCursor: after } = await monitor.data(AlertCursorDocument, {})
     const clients = monitor[way]()
-    const events = subscribeTo(clients, HighRiskScoredDocument, { after, filter: { bands: ['T8', 'T7'], model: 'consumer-credit' } })
+    const events = subscribeTo(clients, HighRiskScoredDocument, {
+      after,
+      filter: { bands: ['T8', 'T7'], model: 'consumer-credit' },
+    })
     for (const applicant of ['a', 'b', 'c']) await score(scorer, applicant, HIGH_RISK)
     for (let i = 0; i < 3; i++) await nextEvent(events)
     expect(await entries()).toEqual([
@@ -227,11 +233,11 @@ describe('where the audit cannot be written', () => {
     const { sql } = broken.database
     const scorer = await broken.as({ roles: ['SCORER'] })
     const monitor = await broken.as({ roles: ['MONITOR'] })
-    const { data } = await monitor.send<{ alertCursor: string }>({ query: '{ alertCursor }' })
+    const { alertCursor: after } = await monitor.data(AlertCursorDocument, {})
     await score(scorer, 'hidden', HIGH_RISK)
     await sql`alter table audit_entries add constraint broken check (false) not valid`
     const sockets = monitor.sockets()
-    const subscribe = () => subscribeTo(sockets, HighRiskScoredDocument, { after: present(data).alertCursor })
+    const subscribe = () => subscribeTo(sockets, HighRiskScoredDocument, { after })
     await expect(subscribe().next()).rejects.toMatchObject([{ extensions: { code: 'SERVICE_UNAVAILABLE' } }])
     await sql`alter table audit_entries drop constraint broken`
     const events = subscribe()
@@ -324,7 +330,9 @@ describe('auditEntries', () => {
     expect((await audit({ filter: { subject: b.id, at: { from: at, to: next } } })).nodes).toHaveLength(1)
     expect((await audit({ filter: { subject: b.id, at: { to: at } } })).nodes).toEqual([])
     expect((await audit({ filter: { subject: b.id, at: { from: next } } })).nodes).toEqual([])
-    expect((await audit({ filter: { at: { from: '0001-01-01T00:00:00Z', to: '9999-12-31T23:59:59Z' } } })).nodes.length).toBeGreaterThan(5)
+    expect(
+      (await audit({ filter: { at: { from: '0001-01-01T00:00:00Z', to: '9999-12-31T23:59:59Z' } } })).nodes.length,
+    ).toBeGreaterThan(5)
   })
 
   it('shows a tenant nothing of another', async () => {
@@ -367,11 +375,3 @@ describe('auditEntries', () => {
     }
   })
 })
-
-/** Asks until it holds. */
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + 15_000; !(await holds()); ) {
-    if (Date.now() > end) throw new Error('It never came to hold.')
-    await new Promise(resolve => setTimeout(resolve, 50))
-  }
-}
