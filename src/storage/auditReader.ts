@@ -1,4 +1,4 @@
-import type { ISql, PendingQuery, Row } from 'postgres'
+import { type SQL, sql } from 'drizzle-orm'
 import { type AuditCursorPlace, decodeAuditCursor, encodeAuditCursor } from './auditCursor.js'
 import type { Database } from './database.js'
 
@@ -49,13 +49,11 @@ export interface AuditPage {
   readonly reached?: string
 }
 
-interface EntryRow extends Omit<AuditEntry, 'at'> {
+type EntryRow = Omit<AuditEntry, 'at'> & {
   readonly at: number
   readonly matches: boolean
   readonly isLast: boolean
 }
-
-type Fragment = PendingQuery<Row[]>
 
 /** Reads the audit of a tenant, newest first. */
 export class AuditReader {
@@ -75,7 +73,9 @@ export class AuditReader {
       cursor === undefined ? undefined : decodeAuditCursor(cursor, filter),
     )
     const limit = READ_FACTOR * size
-    const rows = await this.#database.read(({ sql }) => pageStatement(sql, query, limit, { older: after, newer: before }))
+    const rows = await this.#database.read(({ db }) =>
+      db.execute<EntryRow>(pageStatement(query, limit, { older: after, newer: before })),
+    )
     const matches = rows.filter(row => row.matches)
     const last = matches.length > size ? undefined : rows.find(row => row.isLast)
     const page = matches.slice(0, size)
@@ -99,39 +99,39 @@ interface Bounds {
 
 /**
  * First entries along one index, by the filter that leaves the fewest, then what matches the rest. Where the planner believes that
- * nearly all entries match a text it would take an index without it, and pass by all that do not: a second condition on the same column, of
- * whose value it knows nothing, makes the right index the cheaper one. It excludes nothing.
+ * nearly all entries match a text it would take an index without it, and pass by all that do not: a second condition on the same
+ * column, of whose value it knows nothing, makes the right index the cheaper one. It excludes nothing.
  */
-function pageStatement(sql: ISql, { tenant, filter, size, backward }: AuditQuery, limit: number, { older, newer }: Bounds) {
+function pageStatement({ tenant, filter, size, backward }: AuditQuery, limit: number, { older, newer }: Bounds): SQL {
   const { action, principal, subjects, from, to } = filter
   const [subject, ...others] = subjects
   // Under the name of the table, also outside: a bare `id` would be the text that is answered, which sorts otherwise.
-  const order = sql.unsafe(backward ? 'audit_entries.at, audit_entries.id' : 'audit_entries.at desc, audit_entries.id desc')
+  const order = sql.raw(backward ? 'audit_entries.at, audit_entries.id' : 'audit_entries.at desc, audit_entries.id desc')
   const along = [
     ['subject', subject],
     ['principal', principal],
     ['action', action],
     ['tenant', tenant],
   ].find(([, value]) => value !== undefined) as [string, string]
-  const conditions: Fragment[] = [
-    sql`tenant = ${tenant} and ${sql(along[0])} = ${along[1]} and ${sql(along[0])} >= (select ${along[1]}::text)`,
+  const conditions: SQL[] = [
+    sql`tenant = ${tenant} and ${sql.identifier(along[0])} = ${along[1]} and ${sql.identifier(along[0])} >= (select ${along[1]}::text)`,
     ...(from ? [sql`at >= ${storable(from)}::timestamptz`] : []),
     ...(to ? [sql`at < ${storable(to)}::timestamptz`] : []),
-    ...(older ? [sql`(at, id) < ${placeOf(sql, older)}`] : []),
-    ...(newer ? [sql`(at, id) > ${placeOf(sql, newer)}`] : []),
+    ...(older ? [sql`(at, id) < ${placeOf(older)}`] : []),
+    ...(newer ? [sql`(at, id) > ${placeOf(newer)}`] : []),
   ]
-  const rest: Fragment[] = [
+  const rest: SQL[] = [
     ...others.map(other => sql`subject = ${other}`),
     ...(principal === undefined ? [] : [sql`principal = ${principal}`]),
     ...(action === undefined ? [] : [sql`action = ${action}`]),
   ]
-  return sql<EntryRow[]>`
+  return sql`
     select id::text, (extract(epoch from at) * 1000)::float8 as at, principal, action, subject, details, matches, "isLast",
       coalesce((epoch, xid, audit_entries.id) <= (select last_epoch, last_xid, last_id from audit_seals order by number desc limit 1), false)
         as sealed
     from (
-      select *, ${joined(sql, rest, sql`true`)} as matches, row_number() over (order by ${order}) = ${limit} as "isLast"
-      from audit_entries where ${joined(sql, conditions, sql`true`)}
+      select *, ${rest.length === 0 ? sql`true` : allOf(rest)} as matches, row_number() over (order by ${order}) = ${limit} as "isLast"
+      from audit_entries where ${allOf(conditions)}
       order by ${order} limit ${limit}
     ) audit_entries
     where matches or "isLast"
@@ -142,10 +142,10 @@ function storable(instant: Date): string {
   return new Date(Math.min(Math.max(instant.getTime(), 0), LAST_DAY)).toISOString()
 }
 
-function placeOf(sql: ISql, { at, id }: AuditCursorPlace): Fragment {
+function placeOf({ at, id }: AuditCursorPlace): SQL {
   return sql`(${new Date(at).toISOString()}::timestamptz, ${id}::bigint)`
 }
 
-function joined(sql: ISql, conditions: readonly Fragment[], none: Fragment): Fragment {
-  return conditions.reduce((all, condition, i) => (i === 0 ? condition : sql`${all} and ${condition}`), none)
+function allOf(conditions: SQL[]): SQL {
+  return sql.join(conditions, sql` and `)
 }
