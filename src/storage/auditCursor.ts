@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { AppError } from '../errors.js'
-import type { AuditFilter } from './auditReader.js'
+import type { AuditFilter } from './auditQuery.js'
 
 const VALID = /^[0-9a-f]{8}\.(\d{1,15})\.([1-9]\d{0,18})$/
 
