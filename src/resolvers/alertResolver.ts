@@ -109,7 +109,11 @@ async function subscribe(
       (model === undefined || model === prediction.model) &&
       (acknowledged === undefined || acknowledged === (acknowledgedAt !== null)),
   })
-  const begun = { after: after?.slice(0, LONGEST_CURSOR) ?? null, features: selectsField(info, 'features') }
+  const begun = {
+    after: after?.slice(0, LONGEST_CURSOR) ?? null,
+    features: selectsField(info, 'features'),
+    applicant: selectsField(info, 'applicant'),
+  }
   return notedBefore(alerts, () => audit.subscription(wanted, begun))
 }
 

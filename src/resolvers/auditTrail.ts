@@ -79,7 +79,7 @@ export class AuditTrail {
   }
 
   /** A subscription that begins: its events are executed once for all who subscribed alike, so it is the record of them. */
-  async subscription(filter: object, begun: { after: string | null; features: boolean }): Promise<void> {
+  async subscription(filter: object, begun: { after: string | null; features: boolean; applicant: boolean }): Promise<void> {
     const details = { ...begun, filter: this.#withoutTexts(filter) }
     await this.#write([this.#entry('alerts.subscribed', this.#principal.tenant, details)])
   }

@@ -2,7 +2,6 @@ import { AppError } from '../errors.js'
 import { Batcher } from '../scoring/batcher.js'
 import { auditInsertOf, type NewAuditEntry } from './audit.js'
 import type { Database } from './database.js'
-import { isDataError } from './postgresErrors.js'
 
 // Of at most 1,000 ids each: a statement stays below 100 ms.
 const MAX_ENTRIES_A_STATEMENT = 128
@@ -35,11 +34,12 @@ export class AuditWriter {
       await this.#database.write(({ sql }) => auditInsertOf(sql, entries))
       return entries.map(() => true)
     } catch (error) {
+      if (error instanceof AppError) throw unavailable()
       // One that cannot be stored never fails its neighbours: each alone.
-      if (isDataError(error) && entries.length > 1) {
+      if (entries.length > 1) {
         return (await Promise.all(entries.map(entry => this.#insert([entry]).catch((failed: Error) => [failed])))).flat()
       }
-      if (!(error instanceof AppError)) this.#failed(error)
+      this.#failed(error)
       throw unavailable()
     }
   }

@@ -169,7 +169,7 @@ describe('a read of personal data is in the audit', () => {
         action: 'alerts.subscribed',
         subject: `tenant-${tenants}`,
         principal: 'monitor',
-        details: { after, features: false, filter: { bands: ['T8', 'T7'], model: DIGEST } },
+        details: { after, features: false, applicant: false, filter: { bands: ['T8', 'T7'], model: DIGEST } },
       },
     ])
     await events.return?.()
@@ -179,13 +179,16 @@ describe('a read of personal data is in the audit', () => {
   it('of a subscription to the features, with that', async () => {
     const { scorer, analyst, entries } = await newTenant()
     const sockets = analyst.sockets()
-    const query = 'subscription { highRiskScored { ...F } } fragment F on HighRiskAlert { prediction { features { name } } }'
+    const query =
+      'subscription { highRiskScored { ...F } } fragment F on HighRiskAlert { prediction { features { name } applicant { id } } }'
     const events = sockets.iterate({ query })
     const first = events.next()
     await until(async () => (await entries()).length > 0)
     await score(scorer, 'featured', HIGH_RISK)
     await first
-    expect(await entries()).toMatchObject([{ action: 'alerts.subscribed', details: { after: null, features: true } }])
+    expect(await entries()).toMatchObject([
+      { action: 'alerts.subscribed', details: { after: null, features: true, applicant: true } },
+    ])
     await events.return?.()
     sockets.terminate()
   })
