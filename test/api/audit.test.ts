@@ -21,6 +21,7 @@ import {
   RiskSummaryDocument,
   ViewerDocument,
 } from './generated/operations.js'
+import { metric } from './metrics.js'
 import { score, scoreBatch } from './stored.js'
 
 let gateway: TestGateway
@@ -273,6 +274,10 @@ describe('auditEntries', () => {
     await until(async () => (await audit({ last: 1 })).nodes[0]?.sealed === true)
     const { nodes } = await audit({ first: 1 })
     expect(nodes[0]).toMatchObject({ action: 'audit.read', sealed: false })
+    const sealedAt = (await metric(gateway, 'riskgate_audit_last_seal_timestamp_seconds')) ?? 0
+    expect(Math.abs(Date.now() / 1_000 - sealedAt)).toBeLessThan(60)
+    for (const name of ['entries', 'seconds'])
+      expect(await metric(gateway, `riskgate_audit_unsealed_${name}`)).toBeLessThan(1_000)
   })
 
   it('pages in both directions without a gap, also among entries of one millisecond', async () => {
