@@ -4,6 +4,8 @@ import type { AuditDigest } from '../storage/auditDigest.js'
 
 // However many rows one load of a large query brings.
 const MAX_IDS_AN_ENTRY = 1_000
+// By their references, in one operation: it has at most 15 aliases. More are those of the rows of a list, which has its entry.
+const MOST_APPLICANTS_ASKED_FOR = 16
 
 /** Where entries of reads go. */
 export interface AuditSink {
@@ -18,6 +20,11 @@ export interface AuditParts {
 
 interface Shown {
   readonly id: string
+}
+
+interface ApplicantShown {
+  readonly applicantId: string
+  readonly predictions: readonly Shown[]
 }
 
 /**
@@ -49,8 +56,16 @@ export class AuditTrail {
     await this.#writeIds('history.read', subject, { operation, filter: this.#withoutTexts(rest) }, shown)
   }
 
-  /** Predictions of several applicants, each the subject of an entry of its own. */
-  async applicants(operation: string, shown: readonly { applicantId: string; predictions: readonly Shown[] }[]): Promise<void> {
+  /** Predictions of applicants, each the subject of an entry of its own; of those on a list, in one. */
+  async applicants(operation: string, shown: readonly ApplicantShown[]): Promise<void> {
+    if (shown.length > MOST_APPLICANTS_ASKED_FOR) {
+      return this.#writeIds(
+        'history.read',
+        this.#principal.tenant,
+        { operation },
+        shown.flatMap(({ predictions }) => predictions),
+      )
+    }
     await this.#write(
       shown.map(({ applicantId, predictions }) =>
         this.#entry('history.read', this.#digest(applicantId), { operation, ids: predictions.map(({ id }) => id) }),

@@ -42,6 +42,15 @@ describe('the trail of a principal', () => {
     ])
   })
 
+  it('has an entry for each applicant that was asked for, and one for all of a list', async () => {
+    const { trail, written } = newTrail()
+    const shown = (count: number) => rows(count).map(({ id }) => ({ applicantId: `of-${id}`, predictions: [{ id }] }))
+    await trail.applicants('applicant', shown(16))
+    expect(written.map(({ subject }) => subject)).toEqual(rows(16).map(({ id }) => `digest of bank of-${id}`))
+    await trail.applicants('applicant', shown(17))
+    expect(written.slice(16)).toMatchObject([{ subject: 'bank', details: { ids: rows(17).map(({ id }) => id) } }])
+  })
+
   it('holds texts of a filter as digests, and each entry of a list once', async () => {
     const { trail, written } = newTrail()
     const filter = { model: 'm', bands: ['T1', 'T2', 'T1'], highRisk: false, channel: null, probability: { from: 0.5 } }
