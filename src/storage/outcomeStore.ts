@@ -98,7 +98,7 @@ function recordStatement(sql: Connections['sql'], { tenant, requestedBy }: Visib
         'history.read',
         { tenant, principal: recordedBy },
         {
-          rows: sql`(select id from locked where not is_new) unchanged`,
+          rows: sql`(select id from locked where not is_new and now_observed_at >= created_at) unchanged`,
           subject: sql`id`,
           details: sql`'{"operation": "recordOutcomes"}'::jsonb`,
         },
