@@ -70,6 +70,15 @@ describe('entries of reads', () => {
     await away.close()
   })
 
+  it('are SERVICE_UNAVAILABLE, and are not written later, while somebody holds the table', async () => {
+    await database.sql.begin(async held => {
+      await held`lock table audit_entries`
+      await expect(writer.write([entry('waits')])).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' })
+    })
+    await writer.write([entry('next')])
+    expect(await database.sql`select subject from audit_entries`).toMatchObject([{ subject: 'next' }])
+  })
+
   it('stand for texts by a digest that depends on the database, the tenant and the text', async () => {
     await using other = await createTestDatabase()
     await using otherStores = await openStores(other.url)
