@@ -7,7 +7,12 @@ export default {
   generates: {
     'test/api/generated/operations.ts': {
       plugins: ['typescript-operations', 'typed-document-node'],
-      config: { useTypeImports: true, enumsAsTypes: true, scalars: { DateTime: 'string' }, avoidOptionals: false },
+      config: {
+        useTypeImports: true,
+        enumsAsTypes: true,
+        scalars: { DateTime: 'string', JSON: 'unknown' },
+        avoidOptionals: false,
+      },
     },
   },
 } satisfies CodegenConfig

@@ -33,9 +33,10 @@ ALTER TABLE "audit_entries" ADD COLUMN "xid" "xid8" NOT NULL DEFAULT '0';--> sta
 ALTER TABLE "audit_entries" ALTER COLUMN "epoch" DROP DEFAULT, ALTER COLUMN "xid" DROP DEFAULT;--> statement-breakpoint
 CREATE INDEX "api_keys_of_tenant" ON "api_keys" USING btree ("tenant","id");--> statement-breakpoint
 CREATE UNIQUE INDEX "audit_entries_order" ON "audit_entries" USING btree ("epoch","xid","id");--> statement-breakpoint
-CREATE INDEX "audit_entries_of_tenant" ON "audit_entries" USING btree ("tenant","id");--> statement-breakpoint
-CREATE INDEX "audit_entries_by_subject" ON "audit_entries" USING btree ("tenant","subject","id");--> statement-breakpoint
-CREATE INDEX "audit_entries_by_principal" ON "audit_entries" USING btree ("tenant","principal","id");--> statement-breakpoint
+CREATE INDEX "audit_entries_of_tenant" ON "audit_entries" USING btree ("tenant","at","id");--> statement-breakpoint
+CREATE INDEX "audit_entries_by_subject" ON "audit_entries" USING btree ("tenant","subject","at","id");--> statement-breakpoint
+CREATE INDEX "audit_entries_by_principal" ON "audit_entries" USING btree ("tenant","principal","at","id");--> statement-breakpoint
+CREATE INDEX "audit_entries_by_action" ON "audit_entries" USING btree ("tenant","action","at","id");--> statement-breakpoint
 INSERT INTO "audit_key" ("key") VALUES (encode(sha256(convert_to(gen_random_uuid()::text || gen_random_uuid()::text, 'UTF8')), 'hex'));--> statement-breakpoint
 CREATE FUNCTION refuse_change_of_audit() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -18,12 +18,14 @@ import { RiskSummaries } from './monitoring/riskSummary.js'
 import { createLogger, type Logger, unexpected } from './observability/logger.js'
 import { Metrics } from './observability/metrics.js'
 import { loadModelFolder } from './releases/modelFolder.js'
+import { AuditTrail } from './resolvers/auditTrail.js'
 import { createLoaders, type LatestPredictions } from './resolvers/loaders.js'
 import { createResolvers, RESOLVERS } from './resolvers/resolvers.js'
 import { buildApiSchema } from './schema/build.js'
 import type { Prediction } from './scoring/prediction.js'
 import { PredictRisk } from './scoring/predictRisk.js'
 import { startHttpServer } from './server/httpServer.js'
+import { startAudit } from './startAudit.js'
 import { startDatabase } from './startDatabase.js'
 import { signsWithDevelopmentKey, startTokens } from './startTokens.js'
 import { startWebhooks } from './startWebhooks.js'
@@ -153,15 +155,17 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
   const webhookStore = new WebhookStore(database)
   const webhooks = startWebhooks(config, database, jobs, hints, metrics, logger)
   onStop(() => webhooks.stop())
+  const audit = await startAudit(database, metrics, logger)
   const history = new HistoryStore(database)
   const predictRisk = new PredictRisk(models, predictionStore)
   const outcomes = new OutcomeStore(database)
   const rollups = new RollupStore(database)
-  const erasures = new ErasureStore(database, (...erased) => latest.forget(...erased))
+  const erasures = new ErasureStore(database, (...erased) => latest.forget(...erased), audit.digest)
   const instances = createResolvers({
     predictRisk,
     history,
     alertLog,
+    audit,
     recordOutcomes: new RecordOutcomes(outcomes),
     riskSummaries: new RiskSummaries(rollups),
     erasures,
@@ -189,6 +193,7 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
     },
     { name: 'statistics', everyMs: FOLD_EVERY_MS, run: signal => rollups.fold(signal) },
     ...webhooks.upkeep,
+    audit.upkeep,
   ]
   if (config.predictionRetentionDays !== undefined) {
     const retention = new PredictionRetention(database, config.predictionRetentionDays)
@@ -205,11 +210,16 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
     ...config,
     schema,
     auth,
-    contextOf: (principal: Principal, { isStream }) => ({
-      principal,
-      alertFeed,
-      loaders: createLoaders({ history, latest, outcomes, webhooks: webhookStore }, principal, { cache: !isStream }),
-    }),
+    contextOf: (principal: Principal, { isStream }) => {
+      const trail = new AuditTrail(audit, principal)
+      const sources = { history, latest, outcomes, webhooks: webhookStore }
+      return {
+        principal,
+        alertFeed,
+        audit: trail,
+        loaders: createLoaders(sources, principal, { cache: !isStream, audit: trail }),
+      }
+    },
     operations: { metrics: metrics.registry, notReady: () => database.problems() },
     report: (errorId, error) => logger.error({ errorId, ...unexpected(error) }, 'unexpected error'),
     observe: ({ operation, code, seconds, context: { principal, requestId } }) => {

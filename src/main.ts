@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { createApp } from './app.js'
+import { auditCommand } from './auditCommand.js'
 import { DEFAULT_TENANT, ROLES, type Role } from './auth/principal.js'
 import { ConfigError, EXIT_CONFIG, loadConfig, shownSettings } from './config.js'
 import { type ExportOptions, exportHistory } from './export/exportHistory.js'
@@ -57,6 +58,8 @@ program
     if (options.from >= options.to) throw new Error('--to must be after --from.')
     process.exit(await exportHistory(loadConfig(), options))
   })
+
+program.addCommand(auditCommand())
 
 program
   .command('config')

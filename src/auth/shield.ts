@@ -37,6 +37,7 @@ export const RULES = {
     models: allow,
     model: allow,
     webhooks: managesWebhooks,
+    auditEntries: can('audit:read'),
   },
   Mutation: {
     '*': deny,

@@ -1,13 +1,11 @@
-import { existsSync } from 'node:fs'
 import { userInfo } from 'node:os'
-import { type Config, ConfigError } from '../config.js'
+import { openCommandDatabase } from '../commandDatabase.js'
+import type { Config } from '../config.js'
 import { AppError } from '../errors.js'
 import { loadContracts } from '../releases/modelFolder.js'
 import { Database } from '../storage/database.js'
-import { startEmbeddedPostgres } from '../storage/embedded.js'
 import { type ExportQuery, ExportReader } from '../storage/exportReader.js'
 import { isMissingTable, postgresErrorCode } from '../storage/postgresErrors.js'
-import { DatabaseUnusableError, waitForDatabase } from '../storage/waitForDatabase.js'
 import { Interruption } from './interruption.js'
 import { fileOutput, type Output, ReaderGoneError, standardOutput } from './output.js'
 import { type Progress, showProgress } from './progress.js'
@@ -34,7 +32,8 @@ export async function exportHistory(config: Config, options: ExportOptions): Pro
   const { tenant, from, to, features: withFeatures, format, quiet } = options
   const interruption = new Interruption()
   const names = withFeatures ? await featureNames(config) : undefined
-  const { url, leave } = await connect(config, quiet)
+  const waiting = (code: string) => quiet || process.stderr.write(`riskgate: waiting for the database (${code})\n`)
+  const { url, leave } = await openCommandDatabase(config, waiting)
   const database = new Database({ url, poolSize: CONNECTIONS, warn: () => {} })
   try {
     return await new HistoryExport({
@@ -112,23 +111,6 @@ class HistoryExport {
       progress.advance(this.#rows, (page.at(-1) as { createdAt: Date }).createdAt)
     }
   }
-}
-
-/** The database of the settings, and how to leave it: an embedded one goes on for a gateway that uses it, and stops for none. */
-async function connect(config: Config, quiet: boolean): Promise<{ url: string; leave: () => Promise<void> }> {
-  const { databaseUrl, stateDirectory } = config
-  if (databaseUrl !== undefined) {
-    const waiting = (code: string) => quiet || process.stderr.write(`riskgate: waiting for the database (${code})\n`)
-    await waitForDatabase(databaseUrl, waiting).catch((error: unknown) => {
-      throw error instanceof DatabaseUnusableError ? new ConfigError([`DATABASE_URL: ${error.message}`]) : error
-    })
-    return { url: databaseUrl, leave: async () => {} }
-  }
-  if (!existsSync(stateDirectory)) {
-    throw new ConfigError([`DATABASE_URL is not set, and RISKGATE_STATE_DIR (${stateDirectory}) is not there.`])
-  }
-  const embedded = await startEmbeddedPostgres({ stateDirectory, log: () => {} })
-  return { url: embedded.url, leave: () => embedded.stop() }
 }
 
 async function featureNames({ modelsDirectory }: Config): Promise<string[]> {

@@ -1,3 +1,4 @@
+import type { GraphQLResolveInfo } from 'graphql'
 import { Arg, Ctx, Int, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql'
 import type { AlertFeed } from '../alerts/feed.js'
 import { AppError } from '../errors.js'
@@ -11,6 +12,10 @@ import {
 import type { AlertStore } from '../storage/alertStore.js'
 import type { RequestContext } from './context.js'
 import { asUuid, pageInfo, pageRequest } from './paging.js'
+import { notedBefore, selectsField } from './subscriptionAudit.js'
+
+// Of ours; what a store that is away could not check may be longer.
+const LONGEST_CURSOR = 100
 
 /** What the subscription needs in its context: TypeGraphQL calls `subscribe` without the resolver's instance. */
 export interface AlertContext extends RequestContext {
@@ -35,7 +40,7 @@ export class AlertResolver {
       'The same durable feed as the subscription, as a page: for clients that poll, and to look back. Oldest first; page size 1..100, 20 without one. Cursors are those of the subscription. Where a filter passes many alerts by, a page can be short or empty while more follow: go on from its endCursor (backwards: startCursor).',
   })
   async alerts(
-    @Ctx() { principal }: RequestContext,
+    @Ctx() { principal, audit }: RequestContext,
     @Arg('first', () => Int, { nullable: true }) first?: number | null,
     @Arg('after', () => String, { nullable: true }) after?: string | null,
     @Arg('last', () => Int, { nullable: true }) last?: number | null,
@@ -43,7 +48,9 @@ export class AlertResolver {
     @Arg('filter', () => AlertFilter, { nullable: true }) filter?: AlertFilter | null,
   ): Promise<HighRiskAlertConnection> {
     const request = pageRequest({ first, after, last, before })
-    const page = await this.#alerts.page({ ...request, tenant: principal.tenant, filter: toFilter(filter) })
+    const wanted = toFilter(filter)
+    const page = await this.#alerts.page({ ...request, tenant: principal.tenant, filter: wanted })
+    await audit.alerts(wanted, page.entries)
     return {
       edges: page.entries.map(alert => ({ cursor: alert.cursor, node: alert })),
       nodes: [...page.entries],
@@ -76,7 +83,7 @@ export class AlertResolver {
   @Subscription(() => HighRiskAlert, {
     description:
       "Every high-risk score of the caller's tenant, at least once and in order. With `after`, first what came since that cursor, then live: nothing is missed over a disconnect.",
-    subscribe: ({ args, context }) => subscribe(args as SubscribeArguments, context as AlertContext),
+    subscribe: ({ args, context, info }) => subscribe(args as SubscribeArguments, context as AlertContext, info),
   })
   highRiskScored(
     @Root() alert: HighRiskAlert,
@@ -87,9 +94,14 @@ export class AlertResolver {
   }
 }
 
-function subscribe({ after, filter }: SubscribeArguments, { alertFeed, principal }: AlertContext) {
-  const { bands, model, acknowledged } = toFilter(filter)
-  return alertFeed.subscribe({
+async function subscribe(
+  { after, filter }: SubscribeArguments,
+  { alertFeed, audit, principal }: AlertContext,
+  info: GraphQLResolveInfo,
+) {
+  const wanted = toFilter(filter)
+  const { bands, model, acknowledged } = wanted
+  const alerts = await alertFeed.subscribe({
     tenant: principal.tenant,
     after: after ?? undefined,
     matches: ({ prediction, acknowledgedAt }) =>
@@ -97,6 +109,12 @@ function subscribe({ after, filter }: SubscribeArguments, { alertFeed, principal
       (model === undefined || model === prediction.model) &&
       (acknowledged === undefined || acknowledged === (acknowledgedAt !== null)),
   })
+  const begun = {
+    after: after?.slice(0, LONGEST_CURSOR) ?? null,
+    features: selectsField(info, 'features'),
+    applicant: selectsField(info, 'applicant'),
+  }
+  return notedBefore(alerts, () => audit.subscription(wanted, begun))
 }
 
 /** Null means the same as absent. */

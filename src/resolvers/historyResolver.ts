@@ -6,7 +6,7 @@ import { type PredictionOrder, PredictionOrderEnum } from '../schema/scalars.js'
 import type { HistoryFilter } from '../storage/historyQuery.js'
 import type { HistoryStore } from '../storage/historyStore.js'
 import type { RequestContext } from './context.js'
-import { asUuid, type CountableConnection, pageRequest, toConnection } from './paging.js'
+import { asUuid, type CountableConnection, pageRequest, predictionsOf, toConnection } from './paging.js'
 
 @Resolver()
 export class HistoryResolver {
@@ -33,9 +33,12 @@ export class HistoryResolver {
   })
   async predictionByKey(
     @Arg('idempotencyKey', () => String) key: string,
-    @Ctx() { principal }: RequestContext,
+    @Ctx() { principal, audit }: RequestContext,
   ): Promise<Prediction | null> {
-    return (await this.#history.findByKey({ tenant: principal.tenant, principal: principal.id }, key)) ?? null
+    const found = await this.#history.findByKey({ tenant: principal.tenant, principal: principal.id }, key)
+    if (!found) return null
+    await audit.predictions('predictionByKey', [found])
+    return found
   }
 
   @Query(() => PredictionConnection, {
@@ -43,7 +46,7 @@ export class HistoryResolver {
       'History as a Relay connection, keyset-paged and stable while new rows arrive. Page size 1..100, 20 without one. A cursor belongs to its filter and order; elsewhere it is BAD_CURSOR. QUERY_TOO_BROAD where more than 50 rows would be read for each row of the page.',
   })
   async predictions(
-    @Ctx() { principal }: RequestContext,
+    @Ctx() { principal, audit }: RequestContext,
     @Arg('first', () => Int, { nullable: true }) first?: number | null,
     @Arg('after', () => String, { nullable: true }) after?: string | null,
     @Arg('last', () => Int, { nullable: true }) last?: number | null,
@@ -56,6 +59,7 @@ export class HistoryResolver {
     const visibility = visibilityOf(principal)
     const wanted = toFilter(filter ?? {})
     const page = await this.#history.page(visibility, { ...request, filter: wanted, order: order ?? 'CREATED_AT_DESC' })
+    await audit.list('predictions', wanted, predictionsOf(page))
     return toConnection(page, request, () => this.#history.total(visibility, wanted))
   }
 }

@@ -6,6 +6,8 @@ import type { ApplicantQuery, HistoryPage, HistoryTotal } from '../storage/histo
 import type { HistoryStore } from '../storage/historyStore.js'
 import type { OutcomeStore } from '../storage/outcomeStore.js'
 import type { WebhookStore } from '../storage/webhookStore.js'
+import type { AuditTrail } from './auditTrail.js'
+import { predictionsOf } from './paging.js'
 import { type WebhookLoaders, webhookLoaders } from './webhookLoaders.js'
 
 /** Remembers the newest prediction of an applicant within a tenant. Never the only copy; may forget at any time. */
@@ -35,14 +37,15 @@ export interface Loaders extends WebhookLoaders {
 
 /**
  * One set for each operation, seen with the eyes of its principal. A subscription outlives its rows: its set batches, but keeps
- * nothing (`cache: false`).
+ * nothing (`cache: false`), and `audit` is not told: the subscription is in the audit. Of anything else it is, before a load is answered.
  */
 export function createLoaders(
   { history, latest, outcomes, webhooks }: LoaderSources,
   principal: Principal,
-  { cache = true } = {},
+  { cache = true, audit }: { readonly cache?: boolean; readonly audit: AuditTrail },
 ): Loaders {
   const visibility = visibilityOf(principal)
+  const trail = cache ? audit : undefined
 
   async function latestOf(applicantIds: readonly string[]): Promise<ReadonlyMap<string, Prediction>> {
     // What is remembered is the tenant's newest, which a principal that sees only its own may not see. And it may be older than a
@@ -61,10 +64,12 @@ export function createLoaders(
   return {
     predictionById: loader(async ids => {
       const found = new Map((await history.findByIds(visibility, ids)).map(prediction => [prediction.id, prediction]))
+      await trail?.predictions('prediction', [...found.values()])
       return ids.map(id => found.get(id) ?? null)
     }, cache),
     featuresById: loader(async ids => {
       const found = await history.featuresOf(principal.tenant, ids)
+      await trail?.features(ids.filter(id => found.get(id)))
       return ids.map(id => found.get(id) ?? null)
     }, cache),
     outcomeById: loader(async ids => {
@@ -73,12 +78,24 @@ export function createLoaders(
     }, cache),
     latestOfApplicant: loader(async ids => {
       const found = await latestOf(ids)
+      const shown = [...found].map(([applicantId, prediction]) => ({ applicantId, predictions: [prediction] }))
+      await trail?.applicants('applicant', shown)
       return ids.map(id => found.get(id) ?? null)
     }, cache),
-    pageOfApplicant: new DataLoader(queries => history.pagesOfApplicants(visibility, queries), {
-      cache,
-      cacheKeyFn: ({ applicantId, size, after }) => JSON.stringify([applicantId, size, after]),
-    }),
+    pageOfApplicant: new DataLoader(
+      async queries => {
+        const pages = await history.pagesOfApplicants(visibility, queries)
+        const shown = pages.flatMap((page, i) =>
+          page instanceof Error ? [] : { applicantId: queries[i]?.applicantId ?? '', predictions: predictionsOf(page) },
+        )
+        await trail?.applicants('applicant.predictions', shown)
+        return pages
+      },
+      {
+        cache,
+        cacheKeyFn: ({ applicantId, size, after }) => JSON.stringify([applicantId, size, after]),
+      },
+    ),
     totalOfApplicant: loader(ids => history.totalsOfApplicants(visibility, ids), cache),
     ...webhookLoaders(webhooks, principal.tenant),
   }

@@ -1,6 +1,7 @@
 import { AppError } from '../errors.js'
 import type { PageInfo } from '../schema/paging.js'
 import type { PredictionConnection } from '../schema/prediction.js'
+import type { Prediction } from '../scoring/prediction.js'
 import type { HistoryPage, HistoryQuery, HistoryTotal } from '../storage/historyQuery.js'
 
 const DEFAULT_PAGE = 20
@@ -36,9 +37,13 @@ export function toConnection(
   return {
     countAll,
     edges: page.entries.map(({ cursor, prediction }) => ({ cursor, node: prediction })),
-    nodes: page.entries.map(({ prediction }) => prediction),
+    nodes: predictionsOf(page),
     pageInfo: pageInfo(page, request),
   }
+}
+
+export function predictionsOf({ entries }: HistoryPage): Prediction[] {
+  return entries.map(({ prediction }) => prediction)
 }
 
 interface Page {

@@ -4,11 +4,14 @@ import type { RiskSummaries } from '../monitoring/riskSummary.js'
 import type { ModelRegistry } from '../releases/modelRegistry.js'
 import type { PredictRisk } from '../scoring/predictRisk.js'
 import type { AlertStore } from '../storage/alertStore.js'
+import type { AuditDigest } from '../storage/auditDigest.js'
+import type { AuditReader } from '../storage/auditReader.js'
 import type { ErasureStore } from '../storage/erasureStore.js'
 import type { HistoryStore } from '../storage/historyStore.js'
 import type { WebhookStore } from '../storage/webhookStore.js'
 import { AlertResolver } from './alertResolver.js'
 import { ApplicantResolver } from './applicantResolver.js'
+import { AuditResolver } from './auditResolver.js'
 import { ErasureResolver } from './erasureResolver.js'
 import { HistoryResolver, PredictionConnectionFields } from './historyResolver.js'
 import { FeatureContractFields, ModelResolver } from './modelResolver.js'
@@ -28,6 +31,7 @@ export const RESOLVERS = [
   PredictionConnectionFields,
   ApplicantResolver,
   AlertResolver,
+  AuditResolver,
   ErasureResolver,
   ModelResolver,
   FeatureContractFields,
@@ -40,6 +44,7 @@ export interface ResolverParts {
   readonly predictRisk: PredictRisk
   readonly history: HistoryStore
   readonly alertLog: AlertStore
+  readonly audit: { readonly reader: AuditReader; readonly digest: AuditDigest }
   readonly erasures: ErasureStore
   readonly models: ModelRegistry
   readonly recordOutcomes: RecordOutcomes
@@ -60,6 +65,7 @@ export function createResolvers(parts: ResolverParts): ReadonlyMap<unknown, obje
     [PredictionConnectionFields, new PredictionConnectionFields()],
     [ApplicantResolver, new ApplicantResolver()],
     [AlertResolver, new AlertResolver(alertLog)],
+    [AuditResolver, new AuditResolver(parts.audit.reader, parts.audit.digest)],
     [ErasureResolver, new ErasureResolver(erasures)],
     [ModelResolver, new ModelResolver(models)],
     [FeatureContractFields, new FeatureContractFields()],

@@ -2,7 +2,7 @@ import { registerEnumType } from 'type-graphql'
 import { ROLES } from '../auth/principal.js'
 import { RISK_BANDS } from '../scoring/bands.js'
 
-export { GraphQLDateTime as DateTime } from 'graphql-scalars'
+export { GraphQLDateTime as DateTime, GraphQLJSON as Json } from 'graphql-scalars'
 
 /** TypeGraphQL registers enum objects; the domain has lists of names. */
 function enumOf<Name extends string>(names: readonly Name[], name: string, description: string): { [N in Name]: N } {

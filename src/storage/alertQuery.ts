@@ -2,6 +2,7 @@ import { and, asc, desc, eq, getTableColumns, inArray, isNotNull, isNull, or, ty
 import { bandNumber, type RiskBand } from '../scoring/bands.js'
 import type { HighRiskAlert } from '../scoring/prediction.js'
 import { encodeAlertCursor, type FeedPosition, type GivenPosition } from './alertCursor.js'
+import { auditInsert } from './audit.js'
 import type { Connections } from './database.js'
 import { EPOCH_HERE, SETTLED_BEFORE } from './feedEpoch.js'
 import { type PredictionRow, predictionColumns, toPrediction } from './predictionRow.js'
@@ -144,24 +145,26 @@ export function selectAlerts(db: Connections['db'], { where, rows, backward = fa
     .limit(limit)
 }
 
-/** Acknowledges an alert and answers it. Twice at once, the second waits and finds the first's: the earlier one stays. */
-export function selectAcknowledged(db: Connections['db'], { tenant, id, principal, at }: Acknowledgement) {
-  // Under the name of the table, so that the same columns are meant.
-  const acknowledged = db.$with('alerts').as(
-    db
-      .update(alerts)
-      .set({
-        acknowledgedAt: sql`coalesce(${alerts.acknowledgedAt}, ${at.toISOString()}::timestamptz)`,
-        acknowledgedBy: sql`coalesce(${alerts.acknowledgedBy}, ${principal})`,
-      })
-      .where(and(eq(alerts.tenant, tenant), eq(alerts.predictionId, id)))
-      .returning(),
-  )
-  return db
-    .with(acknowledged)
-    .select(alertColumns)
-    .from(acknowledged)
-    .innerJoin(predictions, and(eq(predictions.tenant, alerts.tenant), eq(predictions.id, alerts.predictionId)))
+/**
+ * Acknowledges an alert, if nobody has, and audits that; where somebody has, that it is shown. Twice at once, the second waits and finds
+ * the first's: the earlier one stays.
+ */
+export function acknowledgeStatement(sql: Connections['sql'], { tenant, id, principal, at }: Acknowledgement) {
+  const entry = { subject: sql`prediction_id`, details: sql`'{"operation": "acknowledgeAlert"}'::jsonb` }
+  const actor = { tenant, principal }
+  return sql`
+    with locked as (
+      select prediction_id, acknowledged_at from alerts where tenant = ${tenant} and prediction_id = ${id} for no key update
+    ), acknowledged as (
+      update alerts set acknowledged_at = ${at.toISOString()}::timestamptz, acknowledged_by = ${principal}
+      from locked where alerts.prediction_id = locked.prediction_id and locked.acknowledged_at is null
+      returning alerts.prediction_id
+    ), audited as (
+      ${auditInsert(sql, 'alert.acknowledged', actor, { ...entry, rows: sql`acknowledged` })}
+    ), shown as (
+      ${auditInsert(sql, 'alerts.read', actor, { ...entry, rows: sql`(select * from locked where acknowledged_at is not null) again` })}
+    )
+    select from locked`
 }
 
 export interface Acknowledgement {

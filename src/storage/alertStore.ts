@@ -1,9 +1,10 @@
-import { and, isNotNull, type SQL, sql } from 'drizzle-orm'
+import { and, eq, isNotNull, type SQL, sql } from 'drizzle-orm'
 import type { HighRiskAlert } from '../scoring/prediction.js'
 import { badAlertCursor, encodeAlertCursor, expiredAlertCursor, type FeedPosition, parseAlertCursor } from './alertCursor.js'
 import {
   type Acknowledgement,
   type AlertFilter,
+  acknowledgeStatement,
   before as beforePosition,
   behind,
   cursorOf,
@@ -11,14 +12,13 @@ import {
   refusalOf,
   refusalOfGiven,
   SETTLED,
-  selectAcknowledged,
   selectAlerts,
   toAlerts,
   unindexed,
 } from './alertQuery.js'
 import type { Database } from './database.js'
 import { PLACE_OF_NOW } from './feedEpoch.js'
-import { predictions } from './tables.js'
+import { alerts, predictions } from './tables.js'
 
 // Rows read for each row of a page: where a filter passes more of them by, the page ends there.
 const READ_FACTOR = 50
@@ -117,7 +117,11 @@ export class AlertStore {
 
   /** The alert as it is acknowledged now: the first acknowledgement stays. Undefined where the tenant has none with this id. */
   async acknowledge(acknowledgement: Acknowledgement): Promise<HighRiskAlert | undefined> {
-    const rows = await this.#database.write(({ db }) => selectAcknowledged(db, acknowledgement))
+    const { tenant, id } = acknowledgement
+    const locked = await this.#database.write(({ sql }) => acknowledgeStatement(sql, acknowledgement))
+    if (locked.length === 0) return undefined
+    const where = and(ofTenant(tenant), eq(alerts.predictionId, id))
+    const rows = await this.#database.read(({ db }) => selectAlerts(db, { where, rows: 1, limit: 1, refusal: NOT_REFUSED }))
     return toAlerts(rows)[0]
   }
 

@@ -42,3 +42,19 @@ export function auditInsert(
     select ${tenant}, clock_timestamp(), ${principal}, ${action}, ${subject}, ${details}, ${sql.unsafe(EPOCH_HERE)}, pg_current_xact_id()
     from ${rows}`
 }
+
+/** An entry that stands for itself: of a read, which changes nothing. */
+export interface NewAuditEntry extends AuditActor {
+  readonly action: AuditAction
+  readonly subject: string
+  readonly details: Readonly<Record<string, unknown>>
+}
+
+/** The insert of several entries, whoever acted. */
+export function auditInsertOf(sql: ISql, entries: readonly NewAuditEntry[]): Fragment {
+  return sql`
+    insert into audit_entries (tenant, at, principal, action, subject, details, epoch, xid)
+    select tenant, clock_timestamp(), principal, action, subject, details, ${sql.unsafe(EPOCH_HERE)}, pg_current_xact_id()
+    from json_to_recordset(${JSON.stringify(entries)}::text::json)
+      as entry (tenant text, principal text, action text, subject text, details jsonb)`
+}

@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto'
 import { ERASED_PREFIX } from '../scoring/prediction.js'
 import { auditInsert } from './audit.js'
+import type { AuditDigest } from './auditDigest.js'
 import type { Database } from './database.js'
 
 // Each row is moved in every index, and its key is looked for in a stretch of the keys: a statement stays below 100 ms.
@@ -34,10 +34,12 @@ export type Forget = (tenant: string, applicantId: string, lastId: string) => Pr
 export class ErasureStore {
   readonly #database: Database
   readonly #forget: Forget
+  readonly #digest: AuditDigest
 
-  constructor(database: Database, forget: Forget) {
+  constructor(database: Database, forget: Forget, digest: AuditDigest) {
     this.#database = database
     this.#forget = forget
+    this.#digest = digest
   }
 
   /**
@@ -75,9 +77,7 @@ export class ErasureStore {
     // A key has the time of its prediction: the index by time leads to it. Made an array once: with a join, or a cast of the whole
     // array, all keys would be read, or the array again for each.
     const times = found.map(({ createdAt }) => createdAt)
-    const subject = createHash('sha256')
-      .update(JSON.stringify([tenant, applicantId]))
-      .digest('hex')
+    const subject = this.#digest(tenant, applicantId)
     const rows = await this.#database.writeBulk(
       ({ sql }) => sql<{ count: number }[]>`
         with locked as (

@@ -61,7 +61,8 @@ export class OutcomeStore implements OutcomeRecorder {
 
 /**
  * What stood there before is read from the locked rows: the change to the statistics is exact also when corrections of the same
- * prediction meet. Locked in the order of ids, so that two calls do not wait for each other.
+ * prediction meet. Locked in the order of ids, so that two calls do not wait for each other. What changes nothing is a read: the
+ * prediction is answered.
  */
 function recordStatement(sql: Connections['sql'], { tenant, requestedBy }: Visibility, recordedBy: string, rows: string) {
   const iso8601 = sql.unsafe(ISO_8601)
@@ -91,6 +92,17 @@ function recordStatement(sql: Connections['sql'], { tenant, requestedBy }: Visib
       from changed where defaulted is distinct from now_defaulted group by 1, 2, 3, 4, 5
     ), audited as (
       ${auditInsert(sql, 'outcome.recorded', { tenant, principal: recordedBy }, { rows: sql`changed`, subject: sql`id`, details })}
+    ), shown as (
+      ${auditInsert(
+        sql,
+        'history.read',
+        { tenant, principal: recordedBy },
+        {
+          rows: sql`(select id from locked where not is_new and now_observed_at >= created_at) unchanged`,
+          subject: sql`id`,
+          details: sql`'{"operation": "recordOutcomes"}'::jsonb`,
+        },
+      )}
     )
     select id, tenant, applicant_id as "applicantId", model, model_version as "modelVersion", probability, band,
       high_risk as "highRisk", channel, created_at as "createdAt", requested_by as "requestedBy",

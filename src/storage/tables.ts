@@ -174,9 +174,10 @@ export const auditEntries = pgTable(
   },
   table => [
     uniqueIndex('audit_entries_order').on(table.epoch, table.xid, table.id),
-    index('audit_entries_of_tenant').on(table.tenant, table.id),
-    index('audit_entries_by_subject').on(table.tenant, table.subject, table.id),
-    index('audit_entries_by_principal').on(table.tenant, table.principal, table.id),
+    index('audit_entries_of_tenant').on(table.tenant, table.at, table.id),
+    index('audit_entries_by_subject').on(table.tenant, table.subject, table.at, table.id),
+    index('audit_entries_by_principal').on(table.tenant, table.principal, table.at, table.id),
+    index('audit_entries_by_action').on(table.tenant, table.action, table.at, table.id),
   ],
 )
 

@@ -22,7 +22,8 @@ afterAll(() => gateway[Symbol.asyncDispose]())
 
 const fromNow = (milliseconds: number) => new Date(Date.now() + milliseconds).toISOString()
 const outcomeOf = async (client: GraphqlClient, id: string) => (await client.data(OutcomeDocument, { id })).prediction?.outcome
-const audited = () => gateway.database.sql<{ subject: string }[]>`select subject from audit_entries order by id`
+const audited = () =>
+  gateway.database.sql<{ subject: string }[]>`select subject from audit_entries where action = 'outcome.recorded' order by id`
 
 async function record(client: GraphqlClient, predictionId: string, defaulted: boolean, observedAt = fromNow(0)) {
   const { status, data, errors } = await client.request(RecordOutcomeDocument, { input: { predictionId, defaulted, observedAt } })

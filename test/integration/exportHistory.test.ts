@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Prediction } from '../../src/scoring/prediction.js'
+import { readAuditDigest } from '../../src/storage/auditDigest.js'
 import { ErasureStore } from '../../src/storage/erasureStore.js'
 import { ensurePartitions } from '../../src/storage/partitions.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
@@ -51,7 +52,7 @@ describe('riskgate export', () => {
     const { id } = present(stored[1])
     await database.sql`
       update predictions set defaulted = true, outcome_observed_at = '2031-06-01', outcome_recorded_by = 'risk-desk' where id = ${id}`
-    await new ErasureStore(stores.database, async () => {}).erase({
+    await new ErasureStore(stores.database, async () => {}, await readAuditDigest(stores.database)).erase({
       tenant: 'default',
       applicantId: 'erased-later',
       principal: 'admin',

@@ -27,8 +27,12 @@ async function statistics({ sql }: TestDatabase) {
   return { written: [...written], counted: [...counted] }
 }
 
-const audit = ({ sql }: TestDatabase) => sql<{ subject: string; principal: string; details: Record<string, unknown> }[]>`
+const audit = ({ sql }: TestDatabase) => sql<
+  { action: string; subject: string; principal: string; details: Record<string, unknown> }[]
+>`
   select tenant, principal, action, subject, details from audit_entries order by id`
+
+const changes = async (database: TestDatabase) => (await audit(database)).filter(({ action }) => action === 'outcome.recorded')
 
 describe('recorded outcomes', () => {
   it('replace each other, change nothing when they come again, and leave a line of the audit for each change', async () => {
@@ -56,6 +60,8 @@ describe('recorded outcomes', () => {
     const at = (instant: Date) => instant.toISOString()
     expect(await audit(database)).toEqual([
       { ...line, principal: 'desk', details: { defaulted: true, observedAt: at(LATER), before: null } },
+      // It changed nothing, and was shown what is there.
+      { ...line, action: 'history.read', principal: 'another', details: { operation: 'recordOutcomes' } },
       {
         ...line,
         principal: 'another',
@@ -94,7 +100,9 @@ describe('recorded outcomes', () => {
     expect([...all.keys()].sort()).toEqual([ids[0], ids[2]].sort())
     expect(await outcomes.findByIds('other', ids)).toEqual(new Map())
     expect(await outcomes.findByIds('default', [ids[1] ?? ''])).toEqual(new Map())
-    expect(await audit(database)).toHaveLength(2)
+    const audited = (await audit(database)).map(({ subject, action }) => `${action} ${subject}`)
+    const [shop, , mobile] = ids
+    expect(audited.sort()).toEqual([`history.read ${shop}`, `outcome.recorded ${shop}`, `outcome.recorded ${mobile}`].sort())
   })
 
   it('observed before their prediction was made change nothing', async () => {
@@ -140,7 +148,7 @@ describe('recorded outcomes', () => {
     expect(written.reduce((sum, { outcomes }) => sum + outcomes, 0)).toBe(40)
     // Each line begins where the one before it ended: no change was made that the audit did not see.
     const last = new Map<string, unknown>()
-    for (const { subject, principal, details } of await audit(database)) {
+    for (const { subject, principal, details } of await changes(database)) {
       const { before, ...now } = details
       expect(before).toEqual(last.get(subject) ?? null)
       last.set(subject, { ...now, recordedBy: principal })

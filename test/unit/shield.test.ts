@@ -18,6 +18,9 @@ import { createGatewaySchema, type GatewaySchema, STORED } from './support/gatew
 /** These hold only what the field that leads to them already allowed. */
 const HOLD_WHAT_PARENTS_ALLOWED = [
   'AcknowledgeAlertPayload',
+  'AuditEntry',
+  'AuditEntryConnection',
+  'AuditEntryEdge',
   'BandCutoff',
   'BandShare',
   'DeleteWebhookPayload',
@@ -119,6 +122,7 @@ const TABLE: [what: string, operation: string, path: (string | number)[], allowe
     ['models', 0, 'champion', 'metrics'],
     ['ANALYST', 'MODEL_MANAGER', 'ADMIN'],
   ],
+  ['auditEntries', '{ auditEntries { nodes { id } } }', ['auditEntries'], ['ADMIN']],
   ['webhooks', '{ webhooks { id url } }', ['webhooks'], ['ADMIN']],
   [
     'createWebhook',

@@ -10,12 +10,14 @@ import { RiskSummaries } from '../../../src/monitoring/riskSummary.js'
 import { loadModelFolder } from '../../../src/releases/modelFolder.js'
 import type { ModelRegistry } from '../../../src/releases/modelRegistry.js'
 import type { AlertContext } from '../../../src/resolvers/alertResolver.js'
+import { AuditTrail } from '../../../src/resolvers/auditTrail.js'
 import { createLoaders } from '../../../src/resolvers/loaders.js'
 import { createResolvers, RESOLVERS } from '../../../src/resolvers/resolvers.js'
 import { buildApiSchema } from '../../../src/schema/build.js'
 import type { Outcome, Prediction } from '../../../src/scoring/prediction.js'
 import { PredictRisk } from '../../../src/scoring/predictRisk.js'
 import type { AlertStore } from '../../../src/storage/alertStore.js'
+import type { AuditReader } from '../../../src/storage/auditReader.js'
 import type { Erasure, ErasureStore } from '../../../src/storage/erasureStore.js'
 import type { HistoryStore } from '../../../src/storage/historyStore.js'
 import type { OutcomeStore } from '../../../src/storage/outcomeStore.js'
@@ -173,6 +175,11 @@ export async function createGatewaySchema(): Promise<GatewaySchema> {
   const erasures = { erase: (erasure: Erasure) => memory.erase(erasure) } as unknown as ErasureStore
   const predictRisk = new PredictRisk(models, recorder)
   const webhooks = new MemoryWebhooks(memory.asked) as unknown as WebhookStore
+  const audit = {
+    digest: (_tenant: string, text: string) => `digest of ${text}`,
+    write: async () => {},
+    page: async () => ({ entries: [], hasMore: false }),
+  }
   const instances = createResolvers({
     predictRisk,
     history,
@@ -183,6 +190,7 @@ export async function createGatewaySchema(): Promise<GatewaySchema> {
     riskSummaries: new RiskSummaries(outcomes),
     webhooks,
     webhookRules: { mayBePrivate: false },
+    audit: { reader: audit as unknown as AuditReader, digest: audit.digest },
   })
   const schema = buildApiSchema(
     RESOLVERS,
@@ -198,10 +206,14 @@ export async function createGatewaySchema(): Promise<GatewaySchema> {
     asked: memory.asked,
     contextOf: (...roles) => {
       const principal = principalOf(...roles)
+      const trail = new AuditTrail({ sink: audit, digest: audit.digest }, principal)
       return {
         principal,
         alertFeed,
-        loaders: createLoaders({ history, latest, outcomes: outcomes as unknown as OutcomeStore, webhooks }, principal),
+        audit: trail,
+        loaders: createLoaders({ history, latest, outcomes: outcomes as unknown as OutcomeStore, webhooks }, principal, {
+          audit: trail,
+        }),
         requestId: 'r-1',
       }
     },

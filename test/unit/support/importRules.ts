@@ -12,7 +12,10 @@ const MAX_LINES = 300
 const FLOORS: Readonly<Record<string, readonly string[]>> = {
   main: ['*'],
   app: ['*'],
-  export: ['config', 'storage', 'releases', 'scoring', 'auth', 'errors'],
+  export: ['commandDatabase', 'config', 'storage', 'releases', 'scoring', 'auth', 'errors'],
+  auditCommand: ['commandDatabase', 'config', 'storage', 'errors'],
+  commandDatabase: ['config', 'storage'],
+  startAudit: ['observability', 'storage'],
   startDatabase: ['config', 'observability', 'storage'],
   startTokens: ['config', 'development', 'observability', 'auth'],
   startWebhooks: ['config', 'observability', 'storage', 'alerts'],

@@ -1,0 +1,50 @@
+import { Arg, Ctx, Int, Query, Resolver } from 'type-graphql'
+import { AuditEntryConnection, AuditFilter } from '../schema/audit.js'
+import type { AuditDigest } from '../storage/auditDigest.js'
+import type { AuditReader } from '../storage/auditReader.js'
+import type { RequestContext } from './context.js'
+import { pageInfo, pageRequest } from './paging.js'
+
+@Resolver()
+export class AuditResolver {
+  readonly #entries: AuditReader
+  readonly #digest: AuditDigest
+
+  constructor(entries: AuditReader, digest: AuditDigest) {
+    this.#entries = entries
+    this.#digest = digest
+  }
+
+  @Query(() => AuditEntryConnection, {
+    description:
+      'Who did what to what in the tenant, newest first; page size 1..100, 20 without one. Each page is itself an entry. A cursor belongs to its filter; elsewhere it is BAD_CURSOR. Where a filter passes many entries by, a page can be short or empty while more follow: go on from its endCursor (backwards: startCursor).',
+  })
+  async auditEntries(
+    @Ctx() { principal: { tenant }, audit }: RequestContext,
+    @Arg('first', () => Int, { nullable: true }) first?: number | null,
+    @Arg('after', () => String, { nullable: true }) after?: string | null,
+    @Arg('last', () => Int, { nullable: true }) last?: number | null,
+    @Arg('before', () => String, { nullable: true }) before?: string | null,
+    @Arg('filter', () => AuditFilter, { nullable: true }) filter?: AuditFilter | null,
+  ): Promise<AuditEntryConnection> {
+    const request = pageRequest({ first, after, last, before })
+    const page = await this.#entries.page({ ...request, tenant, filter: this.#toFilter(tenant, filter ?? {}) })
+    await audit.audit(filter ?? {}, page.entries)
+    return {
+      edges: page.entries.map(({ cursor, ...node }) => ({ cursor, node })),
+      nodes: [...page.entries],
+      pageInfo: pageInfo(page, request),
+    }
+  }
+
+  /** Null means the same as absent. */
+  #toFilter(tenant: string, { action, principal, applicantId, subject, at }: AuditFilter) {
+    return {
+      action: action ?? undefined,
+      principal: principal ?? undefined,
+      subjects: [...(applicantId == null ? [] : [this.#digest(tenant, applicantId)]), ...(subject == null ? [] : [subject])],
+      from: at?.from ?? undefined,
+      to: at?.to ?? undefined,
+    }
+  }
+}

@@ -1,0 +1,59 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { EraseApplicantDocument, PredictionByIdDocument } from '../api/generated/operations.js'
+import { score } from '../api/stored.js'
+import { type GatewayProcess, runCommand, spawnGateway, TEST_KEY } from '../support/gatewayProcess.js'
+import { present, until } from '../support/process.js'
+import { newStateDirectory, type StateDirectory } from '../support/stateDirectory.js'
+
+interface SealLine {
+  readonly msg: string
+  readonly seal: number
+  readonly entries: number
+  readonly hash: string
+}
+
+describe('the audit of a gateway with the embedded database', () => {
+  let state: StateDirectory
+  let gateway: GatewayProcess
+  const verify = (...given: string[]) => runCommand(['audit', 'verify', ...given], { RISKGATE_STATE_DIR: state.path })
+  const seals = () => gateway.log().filter(({ msg }) => msg === 'audit sealed') as unknown as SealLine[]
+
+  beforeAll(async () => {
+    state = newStateDirectory()
+    gateway = await spawnGateway({ RISKGATE_STATE_DIR: state.path, ...TEST_KEY })
+  }, 120_000)
+  afterAll(async () => {
+    await gateway[Symbol.asyncDispose]()
+    await state[Symbol.asyncDispose]()
+  })
+
+  it('is sealed within seconds, and each seal is logged: its hash is one of the chain', async () => {
+    const [scorer, analyst] = await Promise.all([gateway.as({ roles: ['SCORER'] }), gateway.as({ roles: ['ANALYST'] })])
+    const { id } = await score(scorer, 'sealed')
+    for (let i = 0; i < 3; i++) await analyst.data(PredictionByIdDocument, { id })
+    await until(() => seals().reduce((sum, { entries }) => sum + entries, 0) === 3)
+    const { seal, hash } = present(seals().at(-1))
+    const { status, stdout, stderr } = await verify('--head', hash)
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    expect(stdout).toContain(`head        ${seal} ${hash}\n`)
+    expect(stdout).toContain('entries     3\n')
+  })
+
+  it('stays whole when an applicant is erased', async () => {
+    const [scorer, admin] = await Promise.all([gateway.as({ roles: ['SCORER'] }), gateway.as({ roles: ['ADMIN'] })])
+    const { id } = await score(scorer, 'erased')
+    await admin.data(PredictionByIdDocument, { id })
+    await until(() => seals().reduce((sum, { entries }) => sum + entries, 0) === 4)
+    const { hash } = present(seals().at(-1))
+    await admin.data(EraseApplicantDocument, { applicantId: 'erased' })
+    await until(() => seals().reduce((sum, { entries }) => sum + entries, 0) === 5)
+    const { status, stdout } = await verify('--head', hash)
+    expect({ status, stdout }).toMatchObject({ status: 0, stdout: expect.stringContaining('entries     5\n') })
+  })
+
+  it('can be verified when no gateway runs', async () => {
+    await gateway.stop()
+    const { status, stdout } = await verify()
+    expect({ status, stdout }).toMatchObject({ status: 0, stdout: expect.stringContaining('The audit is whole.') })
+  })
+})
