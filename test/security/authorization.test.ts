@@ -1,3 +1,4 @@
+import { isAbstractType } from 'graphql'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { PreparedOperations } from '../../src/server/preparedOperations.js'
 import type { GraphqlClient, RawAnswer } from '../support/client.js'
@@ -134,6 +135,10 @@ const decidedIn = (caller: MatrixCaller, way: string) =>
 describe('the matrix', () => {
   it('has an expectation for every coordinate of the schema, and for none besides', () => {
     expect([...EXPECTATIONS.keys()].sort()).toEqual(coordinates().sort())
+  })
+
+  it('has no interface and no union to go through: one would need inline fragments of its own', () => {
+    expect(Object.values(fixture.schema.getTypeMap()).filter(isAbstractType)).toEqual([])
   })
 
   it('goes every path of the schema, over lists and in a ring', () => {
