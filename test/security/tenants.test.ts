@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { metric } from '../api/metrics.js'
 import { score } from '../api/stored.js'
 import { HIGH_RISK, LOW_RISK } from '../support/applicants.js'
 import type { GraphqlClient } from '../support/client.js'
@@ -55,7 +56,7 @@ describe('two tenants', () => {
         heardBy(connection.iterate({ query, variables: { after } })),
       ]),
     )
-    await until(async () => (await subscribers()) === heard.flat().length)
+    await until(async () => (await metric(gateway, 'riskgate_alert_subscribers')) === heard.flat().length)
     const scored: string[][] = [[], []]
     for (let i = 0; i < ALERTS; i++) {
       for (const [tenant, client] of [ours, theirs].entries()) scored[tenant]?.push((await score(client, 'heard', HIGH_RISK)).id)
@@ -83,11 +84,6 @@ describe('two tenants', () => {
       predictions.push((value as { data: { highRiskScored: { prediction: Heard } } }).data.highRiskScored.prediction)
     }
     return predictions
-  }
-
-  const subscribers = async () => {
-    const text = await (await fetch(`${gateway.url}/metrics`)).text()
-    return Number(/^riskgate_alert_subscribers (\d+)$/m.exec(text)?.[1])
   }
 
   it('have each their own newest prediction of one reference, from the cache that they share', async () => {
