@@ -33,7 +33,7 @@ export function runPrepared({ prepared, report, observe, contextOf }: RunPrepare
     const errors = failures && publicErrors(failures, report)
     const seconds = (performance.now() - startedAt) / 1_000
     observe({ operation: rootField(operation), code: outcomeCode(errors), seconds, context })
-    reply.header('content-type', JSON_TYPE)
+    reply.header('content-type', JSON_TYPE).header('cache-control', 'no-store')
     reply.code(failureStatus(data, errors) ?? 200)
     // To the byte what Apollo answers, line feed included.
     return reply.send(`${JSON.stringify(errors ? { errors, data } : { data })}\n`)
