@@ -176,29 +176,33 @@ describe("a reference to what is not the caller's", () => {
     }
   })
 
-  it('takes as long as one to what never existed', async () => {
-    const inputs = [
-      'Query.prediction.id',
-      'Query.predictionByKey.idempotencyKey',
-      'Query.applicant.id',
-      'AcknowledgeAlertInput.alertId',
-    ]
-    for (const input of inputs) {
+  it.each(['Query.prediction.id', 'Query.predictionByKey.idempotencyKey', 'Query.applicant.id', 'AcknowledgeAlertInput.alertId'])(
+    'takes as long as one to what never existed: %s',
+    async input => {
       const reference = present(references[input], input)
-      const times: Record<'foreign' | 'absent', number[]> = { foreign: [], absent: [] }
-      for (let i = 0; i < 80; i++) {
-        for (const which of ['foreign', 'absent'] as const) {
-          const startedAt = performance.now()
-          await answerTo(stranger, reference, reference[which])
-          times[which].push(performance.now() - startedAt)
-        }
+      // Roughly, and again where the machine had other work: a difference that is there is there each time.
+      const attempts: string[] = []
+      for (let attempt = 0; attempt < 5; attempt++) {
+        const { foreign, absent } = await timesOf(reference)
+        attempts.push(`${foreign.toFixed(2)} ms for another tenant's, ${absent.toFixed(2)} ms for none`)
+        if (Math.abs(foreign - absent) < Math.max(0.3, absent / 4))
+          return void process.stdout.write(`${input}: ${attempts.at(-1)}\n`)
       }
-      const [foreign, absent] = [median(times.foreign), median(times.absent)]
-      process.stdout.write(`${input}: ${foreign.toFixed(2)} ms for another tenant's, ${absent.toFixed(2)} ms for none\n`)
-      // Roughly: the machine has other work.
-      expect(Math.abs(foreign - absent)).toBeLessThan(Math.max(1, absent / 2))
+      expect.fail(attempts.join('; '))
+    },
+  )
+
+  async function timesOf(reference: Reference) {
+    const times: Record<'foreign' | 'absent', number[]> = { foreign: [], absent: [] }
+    for (let i = 0; i < 40; i++) {
+      for (const which of i % 2 ? (['foreign', 'absent'] as const) : (['absent', 'foreign'] as const)) {
+        const startedAt = performance.now()
+        await answerTo(stranger, reference, reference[which])
+        times[which].push(performance.now() - startedAt)
+      }
     }
-  })
+    return { foreign: median(times.foreign), absent: median(times.absent) }
+  }
 })
 
 /** Whether the same call again is answered alike. */
