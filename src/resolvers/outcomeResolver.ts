@@ -52,7 +52,7 @@ export class OutcomeResolver {
   @FieldResolver(() => Outcome, {
     nullable: true,
     description:
-      'What really happened, as last recorded; null while nobody has. For SCORER, ANALYST and ADMIN: null with FORBIDDEN at this path for others.',
+      'What really happened, as last recorded; null while nobody has. For ANALYST and ADMIN, and for a SCORER of its own predictions: null with FORBIDDEN at this path for others.',
   })
   outcome(@Root() { id }: Prediction, @Ctx() { loaders }: RequestContext): Promise<Outcome | null> {
     return loaders.outcomeById.load(id)

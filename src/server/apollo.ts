@@ -71,6 +71,8 @@ const statusOfErrors: ApolloServerPlugin<GatewayContext> = {
   async requestDidStart() {
     return {
       async willSendResponse({ response }) {
+        // As of an operation that is compiled: a cache must keep neither, and nobody must see whether others have asked the same.
+        response.http.headers.set('cache-control', 'no-store')
         if (response.body.kind !== 'single') return
         const { data, errors } = response.body.singleResult
         const status = failureStatus(data, errors)

@@ -1,0 +1,269 @@
+import { isAbstractType } from 'graphql'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { PreparedOperations } from '../../src/server/preparedOperations.js'
+import type { GraphqlClient, RawAnswer } from '../support/client.js'
+import { CALLERS, EXPECTATIONS, isAllowed, type MatrixCaller, permissionsTold } from './expectations.js'
+import { type Answer, judge } from './judgement.js'
+import { type MatrixFixture, SUBJECT, startMatrixFixture } from './matrixFixture.js'
+import { rowsOf } from './rowsOf.js'
+import {
+  askedAtEnd,
+  coordinateOf,
+  fieldsOf,
+  type Operation,
+  objectTypes,
+  operationOf,
+  type Path,
+  pathsOf,
+  type Way,
+} from './selections.js'
+
+const LISTENING = ['over a WebSocket', 'as server-sent events'] as const
+const DIRECT: Way = { name: 'directly' }
+const WAYS: readonly Way[] = [
+  { name: 'under an alias', aliased: true },
+  { name: 'in a named fragment', spread: 'named fragment' },
+  { name: 'in a fragment of a fragment', spread: 'fragment in fragment' },
+  { name: 'in an inline fragment', spread: 'inline fragment' },
+  { name: 'included by a variable, arguments in variables', directive: '@include(if: $yes)', variables: true },
+  { name: 'not skipped by a variable', directive: '@skip(if: $no)' },
+  { name: 'skipped by a variable', directive: '@skip(if: $yes)', leftOut: true },
+]
+// Of aliases a document takes 15.
+const FIELDS_AT_ONCE = 12
+
+let fixture: MatrixFixture
+let paths: readonly Path[]
+/** Every caller, coordinate, way and path that was tried. */
+const tried = new Set<string>()
+beforeAll(async () => {
+  fixture = await startMatrixFixture()
+  paths = pathsOf(fixture.schema)
+})
+afterAll(async () => {
+  await fixture[Symbol.asyncDispose]()
+  process.stdout.write(`${tried.size} combinations of caller, coordinate, way of asking and path were tried\n`)
+})
+
+const clients = new Map<string, GraphqlClient>()
+async function clientOf({ name, roles }: MatrixCaller): Promise<GraphqlClient> {
+  const client = clients.get(name) ?? (await fixture.gateway.as({ roles, subject: SUBJECT }))
+  clients.set(name, client)
+  return client
+}
+
+const textOf = ({ steps }: Path) => steps.map(coordinateOf).join(' ')
+const isFor = ({ steps }: Path, caller: MatrixCaller) => steps.every(step => isAllowed(coordinateOf(step), caller))
+const overHttp = () => paths.filter(({ root }) => root.name !== 'Subscription')
+
+/** The shortest path to a type that the caller may go; where there is none, the shortest of all. */
+function pathTo(type: string, caller: MatrixCaller, among = overHttp()): Path | undefined {
+  const leading = among.filter(({ end }) => end.name === type)
+  return leading.find(path => isFor(path, caller)) ?? leading[0]
+}
+
+/** The fields of every type, with the path on which the caller is asked for them. */
+function everyType(caller: MatrixCaller): [Path, ReturnType<typeof fieldsOf>][] {
+  return objectTypes(fixture.schema).flatMap(({ name }) => {
+    const path = pathTo(name, caller)
+    return path ? partsOf(path).map(fields => [path, fields] as [Path, typeof fields]) : []
+  })
+}
+
+/** The fields at the end of a path, in parts: of a root each alone, as a refused one takes the others with it. */
+function partsOf({ end, steps }: Path) {
+  const size = steps.length === 0 ? 1 : FIELDS_AT_ONCE
+  const fields = fieldsOf(end)
+  return Array.from({ length: Math.ceil(fields.length / size) }, (_, i) => fields.slice(i * size, (i + 1) * size))
+}
+
+async function sendTo(caller: MatrixCaller, { query, variables, asked }: Operation, method = 'POST'): Promise<RawAnswer> {
+  for (const { field, type } of asked) if (type.name === 'Mutation') await fixture.prepare(field.name)
+  const client = await clientOf(caller)
+  if (method === 'GET') {
+    const search = new URLSearchParams({ query, variables: JSON.stringify(variables) })
+    return client.raw({ headers: { 'apollo-require-preflight': 'true' } }, `?${search}`)
+  }
+  return client.raw({
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ query, variables }),
+  })
+}
+
+/** The first that a subscription tells: an event, or why there will be none. */
+async function firstOf(caller: MatrixCaller, { query, variables }: Operation, how: (typeof LISTENING)[number]): Promise<Answer> {
+  const client = await clientOf(caller)
+  const connection = how === 'over a WebSocket' ? client.sockets() : client.eventStreams()
+  const events = connection.iterate({ query, variables })
+  try {
+    const { value } = await events.next()
+    return value as Answer
+  } catch (errors) {
+    if (!Array.isArray(errors)) throw errors
+    return { errors }
+  } finally {
+    await events.return?.()
+    connection.dispose()
+  }
+}
+
+/** Holds an answer over HTTP against the table. */
+function check(caller: MatrixCaller, path: Path, way: Way, operation: Operation, { status, text }: RawAnswer): void {
+  const answer = JSON.parse(text) as Answer
+  const values = Object.values(answer.data ?? {}).filter(value => value !== null)
+  const isEmpty = values.length === 0 && answer.errors !== undefined
+  expect({ query: operation.query, status }).toEqual({ query: operation.query, status: isEmpty ? 403 : 200 })
+  checkAnswer(caller, path, way, operation, answer)
+}
+
+function checkAnswer(caller: MatrixCaller, path: Path, way: Way, { asked, query }: Operation, answer: Answer): void {
+  const { wrong, decided } = judge(answer, asked, caller, way.leftOut ? path.steps.length : -1)
+  expect({ caller: caller.name, query, wrong }).toEqual({ caller: caller.name, query, wrong: [] })
+  for (const coordinate of decided) tried.add([caller.name, coordinate, way.name, textOf(path)].join('|'))
+}
+
+const coordinates = () => objectTypes(fixture.schema).flatMap(type => fieldsOf(type).map(field => coordinateOf({ type, field })))
+/** What the tests of this file have decided for a caller, in one way. */
+const decidedIn = (caller: MatrixCaller, way: string) =>
+  new Set(
+    [...tried]
+      .map(line => line.split('|'))
+      .flatMap(([name, coordinate, how]) => (name === caller.name && how === way ? [coordinate] : [])),
+  )
+
+describe('the matrix', () => {
+  it('has an expectation for every coordinate of the schema, and for none besides', () => {
+    expect([...EXPECTATIONS.keys()].sort()).toEqual(coordinates().sort())
+  })
+
+  it('has no interface and no union to go through: one would need inline fragments of its own', () => {
+    expect(Object.values(fixture.schema.getTypeMap()).filter(isAbstractType)).toEqual([])
+  })
+
+  it('goes every path of the schema, over lists and in a ring', () => {
+    const texts = paths.map(textOf)
+    expect(new Set(texts.map(text => text.split(' ').at(-1))).size).toBeGreaterThan(50)
+    expect(texts).toContain(
+      'Query.predictions PredictionConnection.edges PredictionEdge.node Prediction.applicant Applicant.latestPrediction Prediction.modelVersion',
+    )
+    expect(texts).toContain(
+      'Mutation.predictRiskBatch PredictRiskBatchPayload.results PredictRiskBatchResult.prediction Prediction.applicant Applicant.predictions',
+    )
+  })
+
+  describe.each(CALLERS)('for $name', caller => {
+    it('tells the permissions of its roles', async () => {
+      const { data } = await (await clientOf(caller)).send({ query: '{ viewer { permissions } }' })
+      const { viewer } = data as { viewer: { permissions: string[] } }
+      expect(viewer.permissions.sort()).toEqual(permissionsTold(caller))
+    })
+
+    it('decides each coordinate alone', async () => {
+      for (const [path, fields] of everyType(caller)) {
+        for (const field of fields) {
+          const operation = operationOf(path, askedAtEnd(path, [field]), DIRECT, fixture.values, caller.name)
+          check(caller, path, DIRECT, operation, await sendTo(caller, operation))
+        }
+      }
+      const refused = [...decidedIn(caller, DIRECT.name)].filter(coordinate => !isAllowed(coordinate as string, caller))
+      if (caller.name !== 'ADMIN') expect(refused.length).toBeGreaterThan(5)
+      const reached = decidedIn(caller, DIRECT.name)
+      const missed = coordinates().filter(coordinate => !reached.has(coordinate) && !isOutOfReach(coordinate, caller))
+      expect(missed).toEqual([])
+    })
+
+    it.each(WAYS)('decides alike $name', async way => {
+      for (const [path, fields] of everyType(caller)) {
+        const operation = operationOf(path, askedAtEnd(path, fields), way, fixture.values, caller.name)
+        check(caller, path, way, operation, await sendTo(caller, operation))
+      }
+    })
+
+    it('decides alike on every path to a type', async () => {
+      const way = { name: 'on every path' }
+      for (const path of overHttp().filter(({ steps }) => steps.length > 0)) {
+        for (const fields of partsOf(path)) {
+          const operation = operationOf(path, askedAtEnd(path, fields), way, fixture.values, caller.name)
+          check(caller, path, way, operation, await sendTo(caller, operation))
+        }
+      }
+    })
+
+    it('decides alike beside other fields of the root', async () => {
+      const way = { name: 'beside others' }
+      for (const path of overHttp().filter(({ steps }) => steps.length === 0)) {
+        const fields = fieldsOf(path.root)
+        for (const i of fields.keys()) {
+          const three = [0, 1, 2].map(k => fields[(i + k * 4) % fields.length] as (typeof fields)[number])
+          const operation = operationOf(path, askedAtEnd(path, three), way, fixture.values, caller.name)
+          check(caller, path, way, operation, await sendTo(caller, operation))
+        }
+      }
+    })
+
+    it('decides alike when the same text has been sent before, by it and by others, and is compiled', async () => {
+      const way = { name: 'compiled' }
+      const find = vi.spyOn(PreparedOperations.prototype, 'find')
+      let sent = 0
+      for (const [path, fields] of everyType(caller)) {
+        const operation = operationOf(path, askedAtEnd(path, fields), way, fixture.values, 'of all callers')
+        for (let i = 0; i < 3; i++, sent++) check(caller, path, way, operation, await sendTo(caller, operation))
+      }
+      const answeredByCompiled = find.mock.results.filter(({ value }) => value !== undefined).length
+      find.mockRestore()
+      expect(answeredByCompiled).toBeGreaterThanOrEqual(sent / 3)
+    })
+
+    it('decides alike by GET, which changes nothing', async () => {
+      const way = { name: 'by GET' }
+      for (const [path, fields] of everyType(caller)) {
+        const operation = operationOf(path, askedAtEnd(path, fields), way, fixture.values, caller.name)
+        const answer = await sendTo(caller, operation, 'GET')
+        if (path.root.name === 'Mutation') {
+          expect([400, 405]).toContain(answer.status)
+          expect(JSON.parse(answer.text)).toEqual({ errors: [expect.anything()] })
+        } else check(caller, path, way, operation, answer)
+      }
+    })
+
+    it('is told nothing by several operations in one request', async () => {
+      const [path, fields] = everyType(caller)[0] as [Path, ReturnType<typeof fieldsOf>]
+      const { query, variables } = operationOf(path, askedAtEnd(path, fields), DIRECT, fixture.values, caller.name)
+      const { status, data, errors } = await (await clientOf(caller)).send([
+        { query, variables },
+        { query, variables },
+      ])
+      expect({ status, data, codes: errors?.map(({ extensions }) => extensions.code) }).toEqual({
+        status: 400,
+        codes: ['BAD_REQUEST'],
+      })
+    })
+
+    it.each(LISTENING)('decides alike on every path of a subscription %s', async how => {
+      for (const path of paths.filter(({ root }) => root.name === 'Subscription')) {
+        for (const fields of partsOf(path)) {
+          const operation = operationOf(path, askedAtEnd(path, fields), DIRECT, fixture.values, caller.name)
+          checkAnswer(caller, path, { name: how }, operation, await firstOf(caller, operation, how))
+        }
+      }
+    })
+
+    it('changes nothing that it may not change', async () => {
+      const [path] = overHttp().filter(({ end }) => end.name === 'Mutation') as [Path]
+      const refused = fieldsOf(path.root).filter(field => !isAllowed(coordinateOf({ type: path.root, field }), caller))
+      const before = await rowsOf(fixture.gateway.database, 'default')
+      for (const field of refused) {
+        const { query, variables } = operationOf(path, askedAtEnd(path, [field]), DIRECT, fixture.values, 'refused')
+        expect((await (await clientOf(caller)).send({ query, variables })).status).toBe(403)
+      }
+      expect(await rowsOf(fixture.gateway.database, 'default')).toEqual(before)
+    })
+  })
+})
+
+/** Below what the caller may not see. */
+function isOutOfReach(coordinate: string, caller: MatrixCaller): boolean {
+  const [type] = coordinate.split('.') as [string]
+  return type === 'Subscription' || !overHttp().some(path => path.end.name === type && isFor(path, caller))
+}

@@ -1,0 +1,150 @@
+import type { Permission, Role } from '../../src/auth/principal.js'
+
+// What each caller may see, written down from the API contract (its table "who sees what", and the descriptions of the fields), and not
+// from the rules of the gateway. A coordinate without a line here fails the matrix.
+
+export interface MatrixCaller {
+  readonly name: string
+  readonly roles: readonly Role[]
+}
+
+export const CALLERS: readonly MatrixCaller[] = [
+  { name: 'ADMIN', roles: ['ADMIN'] },
+  { name: 'SCORER', roles: ['SCORER'] },
+  { name: 'MONITOR', roles: ['MONITOR'] },
+  { name: 'ANALYST', roles: ['ANALYST'] },
+  { name: 'MODEL_MANAGER', roles: ['MODEL_MANAGER'] },
+  { name: 'nobody in particular', roles: [] },
+  { name: 'SCORER and MONITOR', roles: ['SCORER', 'MONITOR'] },
+  { name: 'MONITOR and MODEL_MANAGER', roles: ['MONITOR', 'MODEL_MANAGER'] },
+]
+
+/** "prediction(s), applicant, predictionByKey: own - x - x". The matrix asks for what the caller scored itself: own is allowed. */
+const HISTORY: readonly Role[] = ['SCORER', 'ANALYST', 'ADMIN']
+/** "highRiskScored, alerts, alertCursor: - x x - x" */
+const ALERTS: readonly Role[] = ['MONITOR', 'ANALYST', 'ADMIN']
+/** "keys, webhooks, erasure, audit: - - - - x" */
+const ADMINISTRATION: readonly Role[] = ['ADMIN']
+/** "viewer", and "models, model (contract, bands): any authenticated caller". */
+const EVERYONE = 'everyone'
+
+const WHO_SEES_WHAT: Readonly<Record<string, readonly Role[] | typeof EVERYONE>> = {
+  'Query.viewer': EVERYONE,
+  'Query.models': EVERYONE,
+  'Query.model': EVERYONE,
+  'Query.prediction': HISTORY,
+  'Query.predictions': HISTORY,
+  'Query.predictionByKey': HISTORY,
+  'Query.applicant': HISTORY,
+  // "Its predictions obey the same visibility as `predictions`", whatever leads to the applicant.
+  'Applicant.latestPrediction': HISTORY,
+  'Applicant.predictions': HISTORY,
+  'Prediction.features': ['ANALYST', 'ADMIN'],
+  // "For ANALYST and ADMIN, and for a SCORER of its own predictions."
+  'Prediction.outcome': HISTORY,
+  'Query.alerts': ALERTS,
+  'Query.alertCursor': ALERTS,
+  'Subscription.highRiskScored': ALERTS,
+  'Query.riskSummary': ['ANALYST', 'MODEL_MANAGER', 'ADMIN'],
+  'ModelVersion.metrics': ['ANALYST', 'MODEL_MANAGER', 'ADMIN'],
+  'Mutation.predictRisk': ['SCORER', 'ADMIN'],
+  'Mutation.predictRiskBatch': ['SCORER', 'ADMIN'],
+  'Mutation.acknowledgeAlert': ['MONITOR', 'ADMIN'],
+  'Mutation.recordOutcome': ['SCORER', 'ANALYST', 'ADMIN'],
+  'Mutation.recordOutcomes': ['SCORER', 'ANALYST', 'ADMIN'],
+  'Query.webhooks': ADMINISTRATION,
+  'Mutation.createWebhook': ADMINISTRATION,
+  'Mutation.rotateWebhookSecret': ADMINISTRATION,
+  'Mutation.deleteWebhook': ADMINISTRATION,
+  'Mutation.redeliverWebhook': ADMINISTRATION,
+  'Mutation.eraseApplicant': ADMINISTRATION,
+}
+
+/** Fields for whoever came to their type: of each, the way there is what the table decides on. */
+const SHOWN_WITH_THEIR_TYPE: Readonly<Record<string, string>> = {
+  AcknowledgeAlertPayload: 'alert',
+  Applicant: 'id',
+  BandCutoff: 'band from to',
+  BandShare: 'band count share',
+  DeleteWebhookPayload: 'webhookId',
+  EraseApplicantPayload: 'complete erased',
+  FeatureContract: 'categories description kind maximum minimum name required unit',
+  FeatureValue: 'category missing name number',
+  HighRiskAlert: 'acknowledgedAt acknowledgedBy cursor id prediction raisedAt',
+  HighRiskAlertConnection: 'edges nodes pageInfo',
+  HighRiskAlertEdge: 'cursor node',
+  Model: 'champion contract inputField name versions',
+  ModelMetric: 'dataset name value',
+  ModelVersion: 'bands createdAt digest model name stage version',
+  Outcome: 'defaulted observedAt recordedBy',
+  PageInfo: 'endCursor hasNextPage hasPreviousPage startCursor',
+  PredictRiskBatchPayload: 'results',
+  PredictRiskBatchResult: 'errors index prediction replayed',
+  PredictRiskPayload: 'prediction replayed',
+  Prediction: 'applicant applicantId band channel createdAt highRisk id modelVersion probability requestedBy',
+  PredictionConnection: 'edges nodes pageInfo total',
+  PredictionEdge: 'cursor node',
+  RecordOutcomePayload: 'prediction',
+  RecordOutcomesPayload: 'results',
+  RecordOutcomesResult: 'errors index prediction',
+  RedeliverWebhookPayload: 'delivery',
+  RiskBucket: 'bands count meanProbability observedDefaultRate start',
+  RiskSummary: 'bands buckets highRiskRate meanProbability observedDefaultRate total',
+  Total: 'count exact',
+  UserError: 'code message path',
+  Viewer: 'id permissions roles tenant',
+  Webhook: 'bands createdAt createdBy deliveries description id model previousSecretUntil status url',
+  WebhookDelivery: 'alertId attempts createdAt id lastAttemptAt lastError lastStatus state',
+  WebhookSecretPayload: 'secret webhook',
+  WebhookStatus: 'dead lagSeconds lastDeliveredAt lastFailedAt lastFailure pending',
+}
+
+export const EXPECTATIONS: ReadonlyMap<string, readonly Role[] | typeof EVERYONE> = new Map([
+  ...Object.entries(WHO_SEES_WHAT),
+  ...Object.entries(SHOWN_WITH_THEIR_TYPE).flatMap(([type, fields]) =>
+    fields.split(' ').map(field => [`${type}.${field}`, EVERYONE] as const),
+  ),
+])
+
+export function isAllowed(coordinate: string, { roles }: MatrixCaller): boolean {
+  const expected = EXPECTATIONS.get(coordinate)
+  if (expected === undefined) throw new Error(`Say in test/security/expectations.ts who sees ${coordinate}.`)
+  return expected === EVERYONE || expected.some(role => roles.includes(role))
+}
+
+/** What `viewer.permissions` tells each role. */
+const PERMISSIONS_OF: Readonly<Record<Role, readonly Permission[]>> = {
+  SCORER: ['prediction:create', 'prediction:read-own', 'outcome:record'],
+  MONITOR: ['alert:read', 'alert:acknowledge', 'telemetry:read'],
+  ANALYST: [
+    'prediction:read',
+    'feature:read',
+    'outcome:record',
+    'summary:read',
+    'alert:read',
+    'metric:read',
+    'schema:introspect',
+  ],
+  MODEL_MANAGER: ['summary:read', 'metric:read', 'schema:introspect'],
+  ADMIN: [
+    'prediction:create',
+    'prediction:read',
+    'prediction:read-own',
+    'feature:read',
+    'outcome:record',
+    'summary:read',
+    'alert:read',
+    'alert:acknowledge',
+    'metric:read',
+    'webhook:manage',
+    'applicant:erase',
+    'api-key:manage',
+    'audit:read',
+    'schema:introspect',
+    'telemetry:read',
+  ],
+}
+
+export function permissionsTold({ roles }: MatrixCaller): readonly string[] {
+  return [...new Set(roles.flatMap(role => PERMISSIONS_OF[role]))].sort()
+}

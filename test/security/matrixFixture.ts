@@ -1,0 +1,106 @@
+import { buildClientSchema, type GraphQLSchema, getIntrospectionQuery, type IntrospectionQuery } from 'graphql'
+import { application, HIGH_RISK, LOW_RISK } from '../support/applicants.js'
+import { startGateway, type TestGateway } from '../support/gateway.js'
+import { until } from '../support/process.js'
+import { startReceiver } from '../support/receiver.js'
+import { ArgumentValues } from './argumentValues.js'
+
+/** Every caller of the matrix is this client: what it may see of its own is there to be seen. */
+export const SUBJECT = 'asker'
+const DISPOSABLE = '01900000-0000-7000-8000-00000000d15b'
+const HOUR_MS = 3_600_000
+
+export interface MatrixFixture extends AsyncDisposable {
+  readonly gateway: TestGateway
+  /** As the gateway tells it. */
+  readonly schema: GraphQLSchema
+  readonly values: ArgumentValues
+  /** Makes what the mutation of this name uses up. */
+  prepare(mutation: string): Promise<void>
+}
+
+/** A gateway that has something of everything, all of it the subject's own. */
+export async function startMatrixFixture(): Promise<MatrixFixture> {
+  const receiver = await startReceiver()
+  const gateway = await startGateway({
+    RISKGATE_WEBHOOK_ALLOW_PRIVATE: 'true',
+    RISKGATE_RATE_LIMIT_PRINCIPAL: '0',
+    RISKGATE_RATE_LIMIT_TENANT: '0',
+    RISKGATE_MAX_STREAMS: '1000',
+  })
+  const { sql } = gateway.database
+  const admin = await gateway.as({ roles: ['ADMIN'], subject: SUBJECT })
+  const ask = async <Data>(query: string, variables = {}): Promise<Data> => {
+    const { data, errors } = await admin.send<Data>({ query, variables })
+    if (errors || !data) throw new Error(`The fixture could not be made: ${JSON.stringify(errors)}`)
+    return data
+  }
+  const schema = buildClientSchema((await ask<IntrospectionQuery>(getIntrospectionQuery({ oneOf: true }))) as IntrospectionQuery)
+  const { alertCursor } = await ask<{ alertCursor: string }>('{ alertCursor }')
+  const items = Array.from({ length: 3 }, (_, i) => ({
+    ...application('read-1', HIGH_RISK),
+    channel: 'web',
+    idempotencyKey: `key-${i}`,
+  }))
+  const { predictRiskBatch } = await ask<{ predictRiskBatch: { results: { prediction: { id: string } }[] } }>(
+    'mutation ($items: [PredictRiskInput!]!) { predictRiskBatch(input: { items: $items }) { results { prediction { id } } } }',
+    { items },
+  )
+  const ids = predictRiskBatch.results.map(({ prediction }) => prediction.id)
+  const [id] = ids as [string]
+  const outcomes = ids.map(predictionId => ({ predictionId, defaulted: true, observedAt: new Date().toISOString() }))
+  await ask('mutation ($items: [RecordOutcomeInput!]!) { recordOutcomes(input: { items: $items }) { results { index } } }', {
+    items: outcomes,
+  })
+  // Other tests on the server may have a transaction open that the feed waits for.
+  await until(async () => (await ask<{ alerts: { nodes: unknown[] } }>('{ alerts { nodes { id } } }')).alerts.nodes.length === 3)
+  await ask('mutation ($id: ID!) { acknowledgeAlert(input: { alertId: $id }) { alert { id } } }', { id })
+  const { createWebhook } = await ask<{ createWebhook: { webhook: { id: string } } }>(
+    'mutation ($url: String!) { createWebhook(input: { url: $url }) { webhook { id } } }',
+    { url: receiver.url },
+  )
+  const webhookId = createWebhook.webhook.id
+  const [delivery] = await sql<{ id: string }[]>`
+    insert into webhook_deliveries (id, webhook_id, tenant, alert_id, state, attempts, created_at, queued_at)
+    values (${id}, ${webhookId}, 'default', ${id}, 'DELIVERED', 1, now(), now()) returning id`
+  return {
+    gateway,
+    schema,
+    values: new ArgumentValues({
+      'Query.prediction.id': id,
+      'Query.predictionByKey.idempotencyKey': 'key-0',
+      'Query.predictions.filter': { applicantId: 'read-1' },
+      'Query.applicant.id': 'read-1',
+      'Query.model.name': 'consumer-credit',
+      'Query.riskSummary.from': new Date(Date.now() - HOUR_MS).toISOString(),
+      'Query.riskSummary.to': new Date(Date.now() + HOUR_MS).toISOString(),
+      'Subscription.highRiskScored.after': alertCursor,
+      'PredictRiskInput.applicantId': 'score-1',
+      'PredictRiskInput.features': { consumerCredit: LOW_RISK },
+      // One that is refused beside one that is not: of its mistakes there are fields too.
+      'PredictRiskBatchInput.items': [application('score-1'), application('score-1', {})],
+      'RecordOutcomesInput.items': [outcomes[0], { ...outcomes[1], predictionId: 'none' }],
+      'AcknowledgeAlertInput.alertId': id,
+      'CreateWebhookInput.url': receiver.url,
+      'CreateWebhookInput.description': 'of the matrix',
+      'RotateWebhookSecretInput.webhookId': webhookId,
+      'DeleteWebhookInput.webhookId': DISPOSABLE,
+      'RedeliverWebhookInput.deliveryId': delivery?.id,
+      'EraseApplicantInput.applicantId': 'nobody-1',
+      'RecordOutcomeInput.predictionId': id,
+    }),
+    async prepare(mutation) {
+      if (mutation === 'createWebhook') await sql`delete from webhooks where description = 'of the matrix'`
+      if (mutation === 'deleteWebhook') {
+        await sql`
+          insert into webhooks (id, tenant, url, secret, created_at, created_by, epoch, xid, seq)
+          select ${DISPOSABLE}, tenant, url, secret, created_at, created_by, epoch, xid, seq from webhooks where id = ${webhookId}
+          on conflict do nothing`
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      await gateway[Symbol.asyncDispose]()
+      await receiver[Symbol.asyncDispose]()
+    },
+  }
+}

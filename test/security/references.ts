@@ -1,0 +1,167 @@
+import { encodeHistoryCursor } from '../../src/storage/historyCursor.js'
+import { application, HIGH_RISK } from '../support/applicants.js'
+
+/** What another tenant, or another principal of the tenant, has. */
+export interface Belongings {
+  readonly predictionId: string
+  readonly probability: number
+  readonly alertCursor: string
+  readonly webhookId: string
+  readonly webhookUrl: string
+  readonly deliveryId: string
+}
+
+/** A reference that a caller can send: one to what is another's, and one of the same form to what never existed. */
+export interface Reference {
+  readonly query: string
+  readonly variables: (reference: string) => Record<string, unknown>
+  readonly foreign: string
+  readonly absent: string
+}
+
+/** Inputs of type ID or String that name nothing that belongs to anyone. */
+export const NAMES_NOTHING: Readonly<Record<string, string>> = {
+  'Query.model.name': 'models are those of the gateway',
+  'Query.riskSummary.model': 'models are those of the gateway',
+  'AlertFilter.model': 'models are those of the gateway',
+  'PredictionFilter.model': 'models are those of the gateway',
+  'PredictionFilter.modelVersion': 'models are those of the gateway',
+  'WebhookFilter.model': 'models are those of the gateway',
+  'Query.riskSummary.timeZone': 'a name of the IANA',
+  'CreateWebhookInput.description': 'stored and read, never looked for',
+  'PredictRiskInput.channel': 'stored and read; looked for by PredictionFilter.channel',
+  'ConsumerCreditFeaturesInput.home': 'a category of the model',
+  'ConsumerCreditFeaturesInput.job': 'a category of the model',
+}
+
+const PREDICTION = `id applicantId probability band channel createdAt requestedBy features { name number category }
+  outcome { defaulted observedAt recordedBy } applicant { id latestPrediction { id } predictions { total { count exact } nodes { id } } }`
+const ALERT = `id cursor raisedAt acknowledgedAt acknowledgedBy prediction { ${PREDICTION} }`
+const LIST = `total { count exact } edges { cursor node { ${PREDICTION} } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor }`
+
+/** Every input of type ID or String that names something of a tenant's. */
+export function referencesTo({ predictionId, probability, ...foreign }: Belongings): Readonly<Record<string, Reference>> {
+  // The same milliseconds, another end: nothing lies between the two.
+  const absentId = predictionId.replace(/.{12}$/, tail => (BigInt(`0x${tail}`) ^ 1n).toString(16).padStart(12, '0'))
+  const historyCursors = (filter: object) => ({
+    foreign: encodeHistoryCursor({ id: predictionId, probability }, filter, 'CREATED_AT_DESC'),
+    absent: encodeHistoryCursor({ id: absentId, probability }, filter, 'CREATED_AT_DESC'),
+  })
+  // Behind the alert within its transaction, which wrote no other.
+  const seq = (BigInt(`0x${foreign.alertCursor.slice(-12)}`) + 1_000n).toString(16).padStart(12, '0')
+  const alertCursors = { foreign: foreign.alertCursor, absent: foreign.alertCursor.slice(0, -12) + seq }
+  const ids = { foreign: predictionId, absent: absentId }
+  const applicants = { foreign: 'ref-1', absent: 'ref-9' }
+  const observedAt = new Date().toISOString()
+  const mutation = (type: string, field: string, payload: string) =>
+    `mutation ($input: ${type}!) { ${field}(input: $input) { ${payload} } }`
+  const uuids = (id: string) => ({ foreign: id, absent: id.replace(/.$/, last => (last === '0' ? '1' : '0')) })
+
+  return {
+    'Query.prediction.id': {
+      ...ids,
+      query: `query ($id: ID!) { prediction(id: $id) { ${PREDICTION} } }`,
+      variables: id => ({ id }),
+    },
+    'Query.predictionByKey.idempotencyKey': {
+      query: `query ($key: String!) { predictionByKey(idempotencyKey: $key) { ${PREDICTION} } }`,
+      variables: key => ({ key }),
+      foreign: 'key-1',
+      absent: 'key-9',
+    },
+    'Query.applicant.id': {
+      ...applicants,
+      query: `query ($id: ID!) { applicant(id: $id) { id latestPrediction { ${PREDICTION} } predictions { ${LIST} } } }`,
+      variables: id => ({ id }),
+    },
+    'Query.predictions.after': {
+      ...historyCursors({}),
+      query: `query ($after: String) { predictions(after: $after) { ${LIST} } }`,
+      variables: after => ({ after }),
+    },
+    'Query.predictions.before': {
+      ...historyCursors({}),
+      query: `query ($before: String) { predictions(last: 5, before: $before) { ${LIST} } }`,
+      variables: before => ({ before }),
+    },
+    'Applicant.predictions.after': {
+      ...historyCursors({ applicantId: 'both' }),
+      query: `query ($after: String) { applicant(id: "both") { predictions(after: $after) { ${LIST} } } }`,
+      variables: after => ({ after }),
+    },
+    'PredictionFilter.applicantId': {
+      ...applicants,
+      query: `query ($id: ID) { predictions(filter: { applicantId: $id }) { ${LIST} } }`,
+      variables: id => ({ id }),
+    },
+    'PredictionFilter.channel': {
+      query: `query ($channel: String) { predictions(filter: { channel: $channel }) { ${LIST} } }`,
+      variables: channel => ({ channel }),
+      foreign: 'branch-1',
+      absent: 'branch-9',
+    },
+    'Query.alerts.after': {
+      ...alertCursors,
+      query: `query ($after: String) { alerts(after: $after) { nodes { ${ALERT} } pageInfo { hasNextPage endCursor } } }`,
+      variables: after => ({ after }),
+    },
+    'Query.alerts.before': {
+      ...alertCursors,
+      query: `query ($before: String) { alerts(last: 5, before: $before) { nodes { ${ALERT} } pageInfo { hasPreviousPage startCursor } } }`,
+      variables: before => ({ before }),
+    },
+    'Subscription.highRiskScored.after': {
+      ...alertCursors,
+      query: `subscription ($after: String) { highRiskScored(after: $after) { ${ALERT} } }`,
+      variables: after => ({ after }),
+    },
+    'RecordOutcomeInput.predictionId': {
+      ...ids,
+      query: mutation('RecordOutcomeInput', 'recordOutcome', `prediction { ${PREDICTION} }`),
+      variables: id => ({ input: { predictionId: id, defaulted: true, observedAt } }),
+    },
+    'AcknowledgeAlertInput.alertId': {
+      ...ids,
+      query: mutation('AcknowledgeAlertInput', 'acknowledgeAlert', `alert { ${ALERT} }`),
+      variables: id => ({ input: { alertId: id } }),
+    },
+    'EraseApplicantInput.applicantId': {
+      ...applicants,
+      query: mutation('EraseApplicantInput', 'eraseApplicant', 'erased complete'),
+      variables: id => ({ input: { applicantId: id } }),
+    },
+    'RotateWebhookSecretInput.webhookId': {
+      ...uuids(foreign.webhookId),
+      query: mutation('RotateWebhookSecretInput', 'rotateWebhookSecret', 'secret webhook { id url }'),
+      variables: id => ({ input: { webhookId: id } }),
+    },
+    'DeleteWebhookInput.webhookId': {
+      ...uuids(foreign.webhookId),
+      query: mutation('DeleteWebhookInput', 'deleteWebhook', 'webhookId'),
+      variables: id => ({ input: { webhookId: id } }),
+    },
+    'RedeliverWebhookInput.deliveryId': {
+      ...uuids(foreign.deliveryId),
+      query: mutation('RedeliverWebhookInput', 'redeliverWebhook', 'delivery { id alertId state }'),
+      variables: id => ({ input: { deliveryId: id } }),
+    },
+    'CreateWebhookInput.url': {
+      query: mutation('CreateWebhookInput', 'createWebhook', 'secret webhook { id createdBy deliveries { id } }'),
+      variables: url => ({ input: { url } }),
+      foreign: foreign.webhookUrl,
+      absent: foreign.webhookUrl.replace(/.$/, 'X'),
+    },
+    'PredictRiskInput.idempotencyKey': {
+      query: mutation('PredictRiskInput', 'predictRisk', 'replayed prediction { id applicantId requestedBy band }'),
+      variables: idempotencyKey => ({ input: { ...application('ref-5'), idempotencyKey } }),
+      foreign: 'key-2',
+      absent: 'key-8',
+    },
+    'PredictRiskInput.applicantId': {
+      query: mutation('PredictRiskInput', 'predictRisk', `replayed prediction { ${PREDICTION} }`),
+      variables: id => ({ input: application(id, HIGH_RISK) }),
+      foreign: 'ref-2',
+      absent: 'ref-8',
+    },
+  }
+}
