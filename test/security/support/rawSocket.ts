@@ -44,6 +44,7 @@ export interface RawSocket extends Disposable {
 export async function openRaw(url: string, headers: Record<string, string> = {}): Promise<RawSocket> {
   const { hostname, port, host } = new URL(url)
   const tcp = connect(Number(port), hostname)
+  tcp.setNoDelay()
   tcp.on('error', () => {})
   const all = {
     Host: host,
