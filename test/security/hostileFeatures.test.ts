@@ -207,7 +207,7 @@ describe('predictRiskBatch', () => {
 describe('recordOutcome', () => {
   let id: string
   let inputs: HostileInput[]
-  const outcomes = () => gateway.database.sql`select id, observed_at from predictions where defaulted is not null`
+  const outcomes = () => gateway.database.sql`select id, outcome_observed_at from predictions where defaulted is not null`
   beforeAll(async () => {
     id = (await score(client, 'with an outcome')).id
     inputs = hostileOutcomes(CANARY, id)

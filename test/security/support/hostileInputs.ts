@@ -61,8 +61,8 @@ export function printableTexts(canary: string): readonly string[] {
   ]
 }
 
-/** Applications to score, each wrong in one place. */
-export function hostileApplications(canary: string): HostileInput[] {
+/** Applications to score, each wrong in one place. `key` stands where a name is asked for that is none of ours. */
+export function hostileApplications(canary: string, key = canary): HostileInput[] {
   const application = (changes: string, features = JSON.stringify(HIGH_RISK)) =>
     `{"applicantId":"${canary}-a","idempotencyKey":"${canary}-k","channel":"${canary}",${changes}"features":{"consumerCredit":${features}}}`
   const feature = (name: string, value: string, what: string, refuses: Refuses): HostileInput => ({
@@ -82,7 +82,7 @@ export function hostileApplications(canary: string): HostileInput[] {
   const structures: (readonly [string, string])[] = [
     ['a list', `["${canary}"]`],
     ['a list of lists', `[[["${canary}"]]]`],
-    ['an object', `{"${canary}":1}`],
+    ['an object', `{"${key}":"${canary}"}`],
     ['an object that claims to be a text', `{"toString":"${canary}","length":1}`],
     ['10,000 lists', `${'['.repeat(10_000)}"${canary}"${']'.repeat(10_000)}`],
     ['10,000 objects', `${'{"a":'.repeat(10_000)}"${canary}"${'}'.repeat(10_000)}`],
@@ -144,7 +144,7 @@ export function hostileApplications(canary: string): HostileInput[] {
     field('applicantId', '"   "', 'spaces', 'row'),
     field('applicantId', `"erased:${canary}"`, 'the name of an erased one', 'row'),
     field('idempotencyKey', `"${canary} é"`, 'letters beyond ASCII', 'row'),
-    ...['toString', 'hasOwnProperty', 'valueOf', canary].flatMap(name => [
+    ...['toString', 'hasOwnProperty', 'valueOf', key].flatMap(name => [
       feature(name, '1', 'a value', 'document'),
       field(name, '1', 'a value', 'document'),
     ]),
@@ -153,7 +153,7 @@ export function hostileApplications(canary: string): HostileInput[] {
 }
 
 /** Outcomes to record, each wrong in one place; `id` is that of a prediction that is there. */
-export function hostileOutcomes(canary: string, id: string): HostileInput[] {
+export function hostileOutcomes(canary: string, id: string, key = canary): HostileInput[] {
   const outcome = (changes: string) =>
     `{"predictionId":"${id}","defaulted":true,"observedAt":${JSON.stringify(new Date().toISOString())},${changes}}`
   const row = (name: string, path: string, value: string): HostileInput => ({
@@ -175,7 +175,7 @@ export function hostileOutcomes(canary: string, id: string): HostileInput[] {
     row('a time after all others', 'observedAt', '"9999-12-31T23:59:59.999Z"'),
     document('a fraction as id', '"predictionId":1e-7'),
     document('a list as id', `"predictionId":["${id}"]`),
-    document('an object as id', `"predictionId":{"${canary}":"${id}"}`),
+    document('an object as id', `"predictionId":{"${key}":"${canary}"}`),
     ...[
       '"NaN"',
       '1e400',
@@ -194,7 +194,7 @@ export function hostileOutcomes(canary: string, id: string): HostileInput[] {
       'null',
     ].map(value => document(`the time ${value}`, `"observedAt":${value}`)),
     ...['"true"', '1', '0', 'null', '[]', `"${canary}"`].map(value => document(`defaulted: ${value}`, `"defaulted":${value}`)),
-    document('an unknown field', `"${canary}":1`),
+    document('an unknown field', `"${key}":"${canary}"`),
     document('a field of Object.prototype', '"toString":"x"'),
   ]
 }
