@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/storage/embedded.js'
 import { HIGH_RISK } from '../support/applicants.js'
+import { createTestDatabase } from '../support/database.js'
 import { signToken } from '../support/gateway.js'
 import { type Exit, type GatewayProcess, runCommand, spawnGateway, TEST_KEY } from '../support/gatewayProcess.js'
 import { until } from '../support/process.js'
@@ -476,6 +477,24 @@ describe('personal data', () => {
     expect(files.some(file => file.endsWith('.log'))).toBe(true)
     const found = files.flatMap(file => findCanaries(readFileSync(file, 'latin1'), all()).map(form => `${file}: ${form}`))
     expect(found).toEqual([])
+  })
+})
+
+describe('an error that nobody caught', () => {
+  it('ends the gateway without its message, which may be anything, on the log or the standard error', async () => {
+    const bird = canaryOf('crash')
+    const directory = mkdtempSync(join(tmpdir(), 'riskgate-crash-'))
+    const program = join(directory, 'crash.mjs')
+    const line = `process.on('SIGUSR2', () => setImmediate(() => { throw new Error('for ${bird.value}', { cause: '${bird.value}' }) }))`
+    writeFileSync(program, `${line}\n`)
+    await using database = await createTestDatabase()
+    await using gateway = await spawnGateway({ ...TEST_KEY, DATABASE_URL: database.url, NODE_OPTIONS: `--import=${program}` })
+    process.kill(gateway.pid, 'SIGUSR2')
+    const { status, stdout, stderr } = await gateway.exited
+    rmSync(directory, { recursive: true })
+    expect(status).toBe(1)
+    expect(stdout).toContain('nobody caught an error; the process ends')
+    expect(findCanaries(stdout + stderr, [bird])).toEqual([])
   })
 })
 
