@@ -316,7 +316,7 @@ describe('personal data', () => {
   async function sockets() {
     const messages = [
       `{"type":"subscribe","id":"${of('socketMessage')}","payload":{"query":"subscription { highRiskScored(after: \\"${of('cursor')}\\") { id } }"}}`,
-      `{"type":"subscribe","id":"1","payload":{"query":"subscription { ${of('socketMessage')} }","operationName":"${of('socketMessage')}"}}`,
+      `{"type":"subscribe","id":"1","payload":{"query":"subscription { ${of('name in a document')} }","operationName":"${of('socketMessage')}"}}`,
       `{"type":"subscribe","id":"2","payload":{"query":"${of('socketMessage')}","variables":{"a":"${of('socketMessage')}"}}}`,
       `{"type":"subscribe","id":"3","payload":{"query":"mutation { predictRisk(input: {applicantId: \\"${of('socketMessage')}\\"}) { replayed } }"}}`,
       `{"type":"${of('socketMessage')}"}`,

@@ -13,7 +13,7 @@ export interface Frame {
 
 export const OPCODE = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const
 
-export function frame({ opcode, payload = '', isFinal = true, isMasked = true, reserved = 0 }: Frame): Buffer {
+function frame({ opcode, payload = '', isFinal = true, isMasked = true, reserved = 0 }: Frame): Buffer {
   const bytes = Buffer.from(payload)
   const length =
     bytes.length < 126 ? [bytes.length] : bytes.length < 65_536 ? [126, bytes.length >> 8, bytes.length & 255] : [127]
