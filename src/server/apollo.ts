@@ -9,7 +9,7 @@ import { publicError, type ReportUnexpected } from './formatError.js'
 import { failureStatus, isRequestError, outcomeCode, rootField } from './outcome.js'
 import type { PreparedOperations } from './preparedOperations.js'
 
-// GraphQL over HTTP, section 6.4.1: a client that takes nothing else learns of a document or variables that are wrong with 200.
+// GraphQL over HTTP, on status codes for application/json: a client that takes nothing else learns of a document or variables that are wrong with 200.
 const ONLY_JSON = /^\s*application\/json\s*(;[^,]*)?$/i
 
 export interface OperationReport {
