@@ -9,7 +9,8 @@ import { publicError, type ReportUnexpected } from './formatError.js'
 import { failureStatus, isRequestError, outcomeCode, rootField } from './outcome.js'
 import type { PreparedOperations } from './preparedOperations.js'
 
-// GraphQL over HTTP, on status codes for application/json: a client that takes nothing else learns of a document or variables that are wrong with 200.
+// GraphQL over HTTP, on status codes for application/json: a client that takes nothing else learns with 200 that its document or
+// variables are wrong.
 const ONLY_JSON = /^\s*application\/json\s*(;[^,]*)?$/i
 
 export interface OperationReport {
