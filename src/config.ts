@@ -122,9 +122,8 @@ export function loadConfig(variables: NodeJS.ProcessEnv = process.env): Config {
     corsOrigins: env.RISKGATE_CORS_ORIGINS,
     trustedDocumentsFile: env.RISKGATE_TRUSTED_DOCUMENTS === undefined ? undefined : resolve(env.RISKGATE_TRUSTED_DOCUMENTS),
     rateLimits: {
-      // Whoever tries it on a laptop measures it first.
-      principal: env.RISKGATE_RATE_LIMIT_PRINCIPAL ?? (development ? 0 : POINTS_OF_PRINCIPAL),
-      tenant: env.RISKGATE_RATE_LIMIT_TENANT ?? (development ? 0 : POINTS_OF_TENANT),
+      principal: env.RISKGATE_RATE_LIMIT_PRINCIPAL,
+      tenant: env.RISKGATE_RATE_LIMIT_TENANT,
       address: env.RISKGATE_RATE_LIMIT_ADDRESS,
     },
     maxStreams: env.RISKGATE_MAX_STREAMS,
@@ -142,41 +141,61 @@ export function loadConfig(variables: NodeJS.ProcessEnv = process.env): Config {
 /** Each setting as it holds, with defaults, and secrets without their values. Throws ConfigError. */
 export function shownSettings(variables: NodeJS.ProcessEnv = process.env): Readonly<Record<string, string>> {
   const { env, development } = readSettings(variables)
-  const shown = Object.entries({ ...env, RISKGATE_DEVELOPMENT: development }).map(([key, value]) => {
-    if (value !== undefined && isSecret(key)) return [key, '(secret)']
-    if (value instanceof Map) return [key, [...value].map(pair => pair.join('=')).join(',')]
-    return [key, value === undefined ? '' : String(value)]
-  })
+  const shown = Object.entries({ ...env, RISKGATE_DEVELOPMENT: development }).map(([key, value]) => [key, shownValue(key, value)])
   return Object.fromEntries(shown)
 }
 
-function readSettings(variables: NodeJS.ProcessEnv): { env: Settings; development: boolean } {
+function shownValue(key: string, value: unknown): string {
+  if (value === undefined) return ''
+  if (isSecret(key)) return '(secret)'
+  if (value instanceof Map) return [...value].map(pair => pair.join('=')).join(',')
+  // Some issuers want a parameter, and it may be a key.
+  return key === 'RISKGATE_JWKS_URL' ? String(value).replace(/[?#].*$/s, '?(hidden)') : String(value)
+}
+
+interface Effective extends Settings {
+  readonly RISKGATE_RATE_LIMIT_PRINCIPAL: number
+  readonly RISKGATE_RATE_LIMIT_TENANT: number
+}
+
+function readSettings(variables: NodeJS.ProcessEnv): { env: Effective; development: boolean } {
   const { given, problems: unreadable } = withFiles(
     Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== undefined && value !== '')),
   )
-  const parsed = settings.safeParse(given)
-  const problems = [
-    ...unreadable,
-    ...unknownKeys(given),
-    ...(parsed.error?.issues ?? []).map(({ path, message }) => `${path.join('.')} ${message}.`),
-    ...missing(given),
-    ...(parsed.success ? contradictions(parsed.data) : []),
-  ]
-  if (!parsed.success || problems.length > 0) throw new ConfigError(problems)
-  return { env: parsed.data, development: isDevelopment(given) }
+  const { env, problems: invalid } = parsedSettings(given)
+  const problems = [...unreadable, ...unknownKeys(given), ...invalid, ...missing(given), ...contradictions(given, env)]
+  if (problems.length > 0) throw new ConfigError(problems)
+  const development = isDevelopment(given)
+  return {
+    env: {
+      ...(env as Settings),
+      // Whoever tries it on a laptop measures it first.
+      RISKGATE_RATE_LIMIT_PRINCIPAL: env.RISKGATE_RATE_LIMIT_PRINCIPAL ?? (development ? 0 : POINTS_OF_PRINCIPAL),
+      RISKGATE_RATE_LIMIT_TENANT: env.RISKGATE_RATE_LIMIT_TENANT ?? (development ? 0 : POINTS_OF_TENANT),
+    },
+    development,
+  }
+}
+
+/** Each by itself, so that what the others contradict is told beside one that is wrong. A wrong one has no value. */
+function parsedSettings(given: Variables): { env: Partial<Settings>; problems: string[] } {
+  const results = Object.entries(settings.shape).map(([key, setting]) => [key, setting.safeParse(given[key])] as const)
+  return {
+    env: Object.fromEntries(results.map(([key, { data }]) => [key, data])),
+    problems: results.flatMap(([key, { error }]) => (error?.issues ?? []).map(({ message }) => `${key} ${message}.`)),
+  }
 }
 
 type Variables = Readonly<Record<string, string | undefined>>
 
-/** Secrets whose `<name>_FILE` is given, read from there: a file of an orchestrator, without the line's end. */
+/** Secrets whose `<name>_FILE` is given, read from there: a file of an orchestrator, without the end of its line. */
 function withFiles(variables: Variables): { given: Variables; problems: string[] } {
   const given: Record<string, string | undefined> = { ...variables }
   const problems: string[] = []
   for (const key of SECRETS) {
-    const fileKey = `${key}_FILE`
+    const fileKey = fileKeyOf(key)
     const file = given[fileKey]
     if (file === undefined) continue
-    delete given[fileKey]
     if (given[key] !== undefined) problems.push(`${key} and ${fileKey} must not both be set.`)
     try {
       const text = readFileSync(file, 'utf8').replace(/\r?\n$/, '')
@@ -190,7 +209,7 @@ function withFiles(variables: Variables): { given: Variables; problems: string[]
 }
 
 function unknownKeys(given: Variables): string[] {
-  const known = Object.keys(settings.shape)
+  const known = [...Object.keys(settings.shape), ...SECRETS.map(fileKeyOf)]
   return Object.keys(given)
     .filter(key => key.startsWith(PREFIX) && !known.includes(key))
     .map(key => `${key} is not a setting of riskgate.`)
@@ -198,32 +217,45 @@ function unknownKeys(given: Variables): string[] {
 
 /** By an explicit switch, or a start without any key that only this machine can reach. */
 function isDevelopment(given: Variables): boolean {
-  if (given.RISKGATE_DEVELOPMENT !== undefined) return given.RISKGATE_DEVELOPMENT === 'true'
+  if (given.RISKGATE_DEVELOPMENT === 'true' || given.RISKGATE_DEVELOPMENT === 'false')
+    return given.RISKGATE_DEVELOPMENT === 'true'
   return given.NODE_ENV !== 'production' && !hasKey(given) && LOOPBACK.test(given.RISKGATE_HOST ?? '127.0.0.1')
 }
 
 function hasKey(given: Variables): boolean {
-  return given.RISKGATE_JWT_SECRET !== undefined || given.RISKGATE_JWKS_URL !== undefined
+  return isGiven(given, 'RISKGATE_JWT_SECRET') || isGiven(given, 'RISKGATE_JWKS_URL')
+}
+
+/** Also by a file that cannot be read, which is a problem of its own. */
+function isGiven(given: Variables, key: string): boolean {
+  return given[key] !== undefined || (isSecret(key) && given[fileKeyOf(key)] !== undefined)
 }
 
 function missing(given: Variables): string[] {
   const isProduction = given.NODE_ENV === 'production'
-  const why = isProduction
-    ? 'when NODE_ENV is production'
-    : 'unless riskgate serves this machine alone or RISKGATE_DEVELOPMENT is true'
+  const hasDatabase = isGiven(given, 'DATABASE_URL')
   return [
-    ...(isProduction && given.DATABASE_URL === undefined ? ['DATABASE_URL must be set when NODE_ENV is production.'] : []),
-    ...(hasKey(given) || isDevelopment(given) ? [] : [`RISKGATE_JWT_SECRET or RISKGATE_JWKS_URL must be set ${why}.`]),
+    ...(isProduction && !hasDatabase ? ['DATABASE_URL must be set when NODE_ENV is production.'] : []),
+    ...(hasKey(given) || isDevelopment(given)
+      ? []
+      : [`RISKGATE_JWT_SECRET or RISKGATE_JWKS_URL must be set ${whyKeyIsWanted(given)}.`]),
   ]
 }
 
-function contradictions(env: Settings): string[] {
+function whyKeyIsWanted(given: Variables): string {
+  if (given.NODE_ENV === 'production') return 'when NODE_ENV is production'
+  if (given.RISKGATE_DEVELOPMENT !== undefined) return 'unless RISKGATE_DEVELOPMENT is true'
+  return 'unless riskgate serves this machine alone or RISKGATE_DEVELOPMENT is true'
+}
+
+function contradictions(given: Variables, env: Partial<Settings>): string[] {
   const problems: string[] = []
   const refuseIf = (wrong: boolean, problem: string) => wrong && problems.push(problem)
-  const { RISKGATE_PREDICTION_RETENTION_DAYS: predictionDays, RISKGATE_JWKS_URL: jwksUrl } = env
+  const { RISKGATE_PREDICTION_RETENTION_DAYS: predictionDays, RISKGATE_ALERT_RETENTION_DAYS: alertDays } = env
+  const { RISKGATE_JWKS_URL: jwksUrl } = env
   refuseIf(
     // An alert without its prediction would be a gap in the feed.
-    predictionDays !== undefined && predictionDays < env.RISKGATE_ALERT_RETENTION_DAYS,
+    predictionDays !== undefined && alertDays !== undefined && predictionDays < alertDays,
     'RISKGATE_PREDICTION_RETENTION_DAYS must not be less than RISKGATE_ALERT_RETENTION_DAYS.',
   )
   refuseIf(
@@ -231,18 +263,27 @@ function contradictions(env: Settings): string[] {
     'RISKGATE_DEVELOPMENT must not be true when NODE_ENV is production.',
   )
   refuseIf(
-    env.RISKGATE_JWT_PREVIOUS_SECRET !== undefined && env.RISKGATE_JWT_SECRET === undefined,
+    isGiven(given, 'RISKGATE_JWT_PREVIOUS_SECRET') && !isGiven(given, 'RISKGATE_JWT_SECRET'),
     'RISKGATE_JWT_PREVIOUS_SECRET must not be set without RISKGATE_JWT_SECRET.',
   )
   refuseIf(
-    jwksUrl?.startsWith('http:') === true && !LOOPBACK.test(new URL(jwksUrl).hostname.replace(/[[\]]/g, '')),
+    jwksUrl !== undefined && !isPrivatelyRead(new URL(jwksUrl)),
     'RISKGATE_JWKS_URL must begin with https:// unless it is on this machine.',
   )
   refuseIf(
-    (env.RISKGATE_TLS_CERT_FILE === undefined) !== (env.RISKGATE_TLS_KEY_FILE === undefined),
+    isGiven(given, 'RISKGATE_TLS_CERT_FILE') !== isGiven(given, 'RISKGATE_TLS_KEY_FILE'),
     'RISKGATE_TLS_CERT_FILE and RISKGATE_TLS_KEY_FILE must be set together.',
   )
   return problems
+}
+
+/** Nobody between may put keys of their own in. */
+function isPrivatelyRead({ protocol, hostname }: URL): boolean {
+  return protocol === 'https:' || LOOPBACK.test(hostname.replace(/[[\]]/g, ''))
+}
+
+function fileKeyOf(key: string): string {
+  return `${key}_FILE`
 }
 
 function isSecret(key: string): boolean {

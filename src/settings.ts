@@ -59,7 +59,7 @@ export const settings = z.object({
   RISKGATE_DATABASE_POOL_SIZE: wholeNumber(4, 100).default(10),
   RISKGATE_JWT_SECRET: secret.optional(),
   RISKGATE_JWT_PREVIOUS_SECRET: secret.optional(),
-  RISKGATE_JWKS_URL: url('https:', 'http:').optional(),
+  RISKGATE_JWKS_URL: url('https:', 'http:').refine(hasNoUser, 'must hold no user name or password').optional(),
   RISKGATE_JWT_ALGORITHMS: list(isOneOf(SIGNATURE_ALGORITHMS), `one or more of ${SIGNATURE_ALGORITHMS.join(', ')}`)
     .transform(names => names as SignatureAlgorithm[])
     .default(['RS256', 'PS256', 'ES256', 'EdDSA']),
@@ -98,6 +98,11 @@ function isAddressRange(value: string): boolean {
   const version = isIP(address)
   if (version === 0 || rest.length > 0) return false
   return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128))
+}
+
+/** No request can be made of one that has. */
+function hasNoUser(value: string): boolean {
+  return !URL.canParse(value) || (new URL(value).username === '' && new URL(value).password === '')
 }
 
 function isOrigin(value: string): boolean {

@@ -6,8 +6,12 @@ import type { AlertContext } from '../resolvers/alertResolver.js'
 import { ADDED_RULES, MAX_TOKENS } from './documentRules.js'
 import { asGateway } from './executor.js'
 import { publicError, type ReportUnexpected } from './formatError.js'
-import { failureStatus, outcomeCode, rootField } from './outcome.js'
+import { failureStatus, isRequestError, outcomeCode, rootField } from './outcome.js'
 import type { PreparedOperations } from './preparedOperations.js'
+
+// GraphQL over HTTP, on status codes for application/json: a client that takes nothing else learns with 200 that its document or
+// variables are wrong.
+const ONLY_JSON = /^\s*application\/json\s*(;[^,]*)?$/i
 
 export interface OperationReport {
   /** Root field of the operation; `none` when the request had no valid one. */
@@ -68,7 +72,7 @@ const refuseSubscriptions: ApolloServerPlugin<GatewayContext> = {
 
 /** Apollo answers 200 to whatever a resolver throws. */
 const statusOfErrors: ApolloServerPlugin<GatewayContext> = {
-  async requestDidStart() {
+  async requestDidStart({ request }) {
     return {
       async willSendResponse({ response }) {
         // As of an operation that is compiled: a cache must keep neither, and nobody must see whether others have asked the same.
@@ -76,7 +80,9 @@ const statusOfErrors: ApolloServerPlugin<GatewayContext> = {
         if (response.body.kind !== 'single') return
         const { data, errors } = response.body.singleResult
         const status = failureStatus(data, errors)
-        if (status !== undefined) response.http.status = status
+        if (status === undefined) return
+        const isForOldClient = ONLY_JSON.test(request.http?.headers.get('accept') ?? '')
+        response.http.status = isForOldClient && isRequestError(data, errors) ? 200 : status
       },
     }
   },

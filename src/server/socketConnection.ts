@@ -19,8 +19,9 @@ const TOO_SLOW = 4413
 // For a client that reads on after all, to learn why it is closed.
 const STALLED_GRACE_MS = 5_000
 const ERROR_CODE_BY_WS_CODE: Readonly<Record<string, ErrorCode>> = { WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: 'PAYLOAD_TOO_LARGE' }
-// graphql-ws throws so for a message that only servers send.
-const NOT_FROM_CLIENTS = /^Unexpected message of type /
+// graphql-ws throws so for a message that only servers send; JSON for a ping's payload that nests too deep for the pong to repeat it.
+const WRONG_MESSAGE = /^Unexpected message of type |^Maximum call stack size exceeded/
+const INVALID_MESSAGE = 'Invalid message received'
 
 /** Why a stream was cut whose client did not read it. Clients see a close code, never this. */
 export const SLOW_SUBSCRIBER = 'SLOW_SUBSCRIBER'
@@ -102,7 +103,7 @@ export class SocketConnection {
           await this.#outbox.left()
         },
         close: (code, reason) => this.close(code, reason),
-        onMessage: handle => socket.on('message', message => this.#receive(handle, message)),
+        onMessage: handle => socket.on('message', (message, isBinary) => this.#receive(handle, message, isBinary)),
       },
       this,
     )
@@ -117,14 +118,13 @@ export class SocketConnection {
     })
   }
 
-  async #receive(handle: (text: string) => Promise<void>, message: RawData): Promise<void> {
+  async #receive(handle: (text: string) => Promise<void>, message: RawData, isBinary: boolean): Promise<void> {
     if (this.#socket.readyState !== this.#socket.OPEN) return
+    if (isBinary) return this.close(CloseCode.BadRequest, INVALID_MESSAGE)
     try {
       await handle(String(message))
     } catch (error) {
-      if (error instanceof Error && NOT_FROM_CLIENTS.test(error.message)) {
-        return this.close(CloseCode.BadRequest, 'Invalid message received')
-      }
+      if (error instanceof Error && WRONG_MESSAGE.test(error.message)) return this.close(CloseCode.BadRequest, INVALID_MESSAGE)
       this.#failed(error)
       this.leave(TRY_AGAIN_LATER, 'Something went wrong on our side.')
     }

@@ -1,4 +1,4 @@
-import { appendFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
@@ -6,7 +6,7 @@ import { ViewerDocument } from '../api/generated/operations.js'
 import { GraphqlClient } from '../support/client.js'
 import { createTestDatabase } from '../support/database.js'
 import { startGateway, TEST_SECRET } from '../support/gateway.js'
-import { runCommand, TEST_KEY } from '../support/gatewayProcess.js'
+import { runCommand, spawnGateway, TEST_KEY } from '../support/gatewayProcess.js'
 
 const ROOT = join(import.meta.dirname, '../..')
 const directory = mkdtempSync(join(tmpdir(), 'riskgate-cli-'))
@@ -36,7 +36,7 @@ describe('a bad configuration', () => {
     expect(stderr + stdout).not.toMatch(/hunter|somewhere|70000|loud/)
   })
 
-  it.each(['serve', 'migrate', 'schema'])('ends `riskgate %s` alike', async command => {
+  it.each(['serve', 'migrate', 'schema', 'config'])('ends `riskgate %s` alike', async command => {
     const { status, stderr } = await runCommand([command], { RISKGATE_PORT: 'x' })
     expect(status).toBe(EXIT_CONFIG)
     expect(stderr).toContain('RISKGATE_PORT')
@@ -58,6 +58,74 @@ describe('a bad configuration', () => {
     })
     expect(status).toBe(EXIT_CONFIG)
     expect(stderr.trim().split('\n')).toHaveLength(2)
+  })
+})
+
+describe('riskgate config', () => {
+  const secret = 'hunter2'.repeat(5)
+  const file = join(directory, 'database-url')
+  writeFileSync(file, `postgres://user:${secret}@nowhere.invalid/db\n`)
+  const set = {
+    DATABASE_URL_FILE: file,
+    REDIS_URL: `rediss://:${secret}@nowhere.invalid`,
+    RISKGATE_JWT_SECRET: secret,
+    RISKGATE_JWKS_URL: `https://nowhere.invalid/keys?code=${secret}`,
+    RISKGATE_HOST: '0.0.0.0',
+    RISKGATE_STATE_DIR: join(directory, 'never'),
+  }
+
+  it('prints every setting as it holds, without secrets, and starts nothing', async () => {
+    const { status, stdout, stderr } = await runCommand(['config'], set)
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    expect(stdout).not.toContain('hunter2')
+    const shown = Object.fromEntries(
+      stdout
+        .trimEnd()
+        .split('\n')
+        .map(line => line.split(/=(.*)/s)),
+    )
+    expect(shown).toMatchObject({
+      DATABASE_URL: '(secret)',
+      REDIS_URL: '(secret)',
+      RISKGATE_JWT_SECRET: '(secret)',
+      RISKGATE_JWT_PREVIOUS_SECRET: '',
+      RISKGATE_JWKS_URL: 'https://nowhere.invalid/keys?(hidden)',
+      RISKGATE_DEVELOPMENT: 'false',
+      RISKGATE_HOST: '0.0.0.0',
+      RISKGATE_PORT: '4000',
+      RISKGATE_LOG_LEVEL: 'info',
+    })
+    expect(existsSync(set.RISKGATE_STATE_DIR)).toBe(false)
+  })
+
+  it('ends with 78 and the problems alone where there are some', async () => {
+    const { status, stdout, stderr } = await runCommand(['config'], {
+      ...set,
+      RISKGATE_PORT: secret,
+      RISKGATE_TYPO: secret,
+      DATABASE_URL_FILE: join(directory, secret),
+    })
+    expect({ status, stdout }).toEqual({ status: EXIT_CONFIG, stdout: '' })
+    expect(stderr.trimEnd().split('\n')).toEqual([
+      'riskgate: DATABASE_URL_FILE names a file that cannot be read (ENOENT).',
+      'riskgate: RISKGATE_TYPO is not a setting of riskgate.',
+      'riskgate: RISKGATE_PORT must be a whole number.',
+    ])
+  })
+})
+
+describe('secrets from files', () => {
+  it('are those that the gateway works with', async () => {
+    await using database = await createTestDatabase()
+    const secrets = { DATABASE_URL: database.url, RISKGATE_JWT_SECRET: TEST_SECRET }
+    const files = Object.entries(secrets).map(([key, value]) => {
+      const file = join(directory, `${key}-of-files`)
+      writeFileSync(file, `${value}\r\n`, { mode: 0o600 })
+      return [`${key}_FILE`, file] as const
+    })
+    await using gateway = await spawnGateway({ ...Object.fromEntries(files), ...STATE })
+    const { viewer } = await (await gateway.as({ roles: ['ANALYST'], subject: 'desk' })).data(ViewerDocument, {})
+    expect(viewer.id).toBe('desk')
   })
 })
 

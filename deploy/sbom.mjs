@@ -1,0 +1,32 @@
+// `npm run sbom`: the bill of materials of what is installed in production, in CycloneDX, by npm itself.
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+
+const [output = 'dist/sbom.cdx.json'] = process.argv.slice(2)
+const read = file => JSON.parse(readFileSync(new URL(`../${file}`, import.meta.url), 'utf8'))
+
+// npm's own `--omit dev` leaves out every package that one of development uses too: it is shown a project without any of those.
+const { devDependencies: _ours, ...manifest } = read('package.json')
+const lock = read('package-lock.json')
+const { devDependencies: _locked, ...root } = lock.packages['']
+const production = Object.entries(lock.packages).filter(([path, { dev }]) => path !== '' && !dev)
+
+const temporary = mkdtempSync(join(tmpdir(), 'riskgate-sbom-'))
+try {
+  // npm names the product after its folder.
+  const folder = join(temporary, manifest.name)
+  mkdirSync(folder)
+  writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest))
+  const packages = { '': root, ...Object.fromEntries(production) }
+  writeFileSync(join(folder, 'package-lock.json'), JSON.stringify({ ...lock, packages }))
+  const bom = execFileSync('npm', ['sbom', '--sbom-format', 'cyclonedx', '--sbom-type', 'application', '--package-lock-only'], {
+    cwd: folder,
+    maxBuffer: 64 * 1024 * 1024,
+  })
+  mkdirSync(dirname(output), { recursive: true })
+  writeFileSync(output, bom)
+} finally {
+  rmSync(temporary, { recursive: true })
+}

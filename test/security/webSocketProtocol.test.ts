@@ -1,0 +1,299 @@
+import { once } from 'node:events'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { WebSocket } from 'ws'
+import { AlertCursorDocument, HighRiskScoredDocument } from '../api/generated/operations.js'
+import { metric } from '../api/metrics.js'
+import { CANARY } from '../api/refused.js'
+import { score, storedRows } from '../api/stored.js'
+import { HIGH_RISK } from '../support/applicants.js'
+import type { GraphqlClient } from '../support/client.js'
+import { signToken, startGateway, type TestGateway } from '../support/gateway.js'
+import { subscribe, type TestSubscription } from '../support/subscription.js'
+import { type Frame, OPCODE, openRaw, type RawSocket } from './support/rawSocket.js'
+
+// test/api/subscriptionsRefused.test.ts has what clients send by mistake: tokens (4401), frames over 64 KiB (1009), messages that are
+// none (4400), names in use (4409), queries and mutations; test/unit/webSocket.test.ts has two introductions (4429) and messages of
+// servers (4400); test/api/slowSubscribers.test.ts readers that are too slow (4413); test/api/subscriptions.test.ts the
+// goodbye of a gateway that stops (1001). Here is what only a hostile client does.
+const WATCH = 'subscription { highRiskScored { id } }'
+const printed = vi.spyOn(console, 'error')
+
+let gateway: TestGateway
+let admin: GraphqlClient
+let neighbour: TestSubscription<{ highRiskScored: { id: string } }>
+let authorization: string
+beforeAll(async () => {
+  gateway = await startGateway()
+  admin = await gateway.as({ roles: ['ADMIN'] })
+  authorization = `Bearer ${await signToken({ roles: ['MONITOR'] })}`
+  const { alertCursor: after } = await admin.data(AlertCursorDocument, {})
+  neighbour = subscribe(admin, HighRiskScoredDocument, { after })
+})
+afterEach(async () => {
+  // Whatever was sent: others are served on, and nothing of it is on the standard error.
+  const { id } = await score(admin, 'next', HIGH_RISK)
+  expect((await neighbour.next()).highRiskScored.id).toBe(id)
+  await vi.waitFor(async () => expect(await metric(gateway, 'riskgate_alert_subscribers')).toBe(1))
+  expect(printed).not.toHaveBeenCalled()
+})
+afterAll(async () => {
+  await neighbour[Symbol.asyncDispose]()
+  await gateway[Symbol.asyncDispose]()
+})
+
+const text = (payload: string): Frame => ({ opcode: OPCODE.text, payload })
+const json = (message: object): Frame => text(JSON.stringify(message))
+const subscribeMessage = (id: string) => json({ id, type: 'subscribe', payload: { query: WATCH } })
+const received = async (socket: RawSocket) => JSON.parse(String(await socket.next(OPCODE.text))) as Record<string, unknown>
+
+async function admitted(headers: Record<string, string> = {}): Promise<RawSocket> {
+  const socket = await openRaw(gateway.url, headers)
+  socket.send(json({ type: 'connection_init', payload: { authorization } }))
+  expect(await received(socket)).toEqual({ type: 'connection_ack' })
+  return socket
+}
+
+describe('a socket of graphql-transport-ws', () => {
+  it('is closed with 4406 without the subprotocol, and given none for another', async () => {
+    const socket = new WebSocket(`${gateway.url.replace('http', 'ws')}/graphql`)
+    const [code] = await once(socket, 'close')
+    expect(code).toBe(4406)
+    using other = await openRaw(gateway.url, { 'Sec-WebSocket-Protocol': 'graphql-ws, soap' })
+    expect(other.answer).not.toMatch(/^sec-websocket-protocol/im)
+    expect(await other.closed).toBe(4406)
+  })
+
+  it('is closed with 4408 when its client does not say who it is', async () => {
+    using silent = await openRaw(gateway.url)
+    using talking = await openRaw(gateway.url)
+    const startedAt = performance.now()
+    const timer = setInterval(() => talking.send(json({ type: 'ping' })), 200)
+    expect(await Promise.all([silent.closed, talking.closed])).toEqual([4408, 4408])
+    clearInterval(timer)
+    expect(performance.now() - startedAt).toBeLessThan(6_000)
+  })
+
+  it('is closed with 4400 for a binary frame, whatever is in it', async () => {
+    for (const payload of ['{"type":"ping"}', Buffer.from([0, 255, 254])]) {
+      using socket = await admitted()
+      socket.send({ opcode: OPCODE.binary, payload })
+      expect(await socket.closed).toBe(4400)
+    }
+  })
+
+  it.each<[string, string]>([
+    ['a subscription without an id', JSON.stringify({ type: 'subscribe', payload: { query: WATCH } })],
+    ['an empty id', JSON.stringify({ id: '', type: 'subscribe', payload: { query: WATCH } })],
+    ['an id that is a list', JSON.stringify({ id: ['1'], type: 'subscribe', payload: { query: WATCH } })],
+    ['an unknown type', `{"type":"${CANARY}"}`],
+    ['a type of Object.prototype', '{"type":"toString"}'],
+    ['the old protocol', '{"type":"start","id":"1","payload":{}}'],
+    ['null', 'null'],
+    ['a number', '1e400'],
+    ['nothing', ''],
+    ['a NUL', '\u0000'],
+    ['a hundred thousand opening brackets', '['.repeat(60_000)],
+    ['JSON in JSON', JSON.stringify(JSON.stringify({ type: 'ping' }))],
+    ['variables that are a list', JSON.stringify({ id: '1', type: 'subscribe', payload: { query: WATCH, variables: [CANARY] } })],
+  ])('is closed with 4400 for %s', async (_what, message) => {
+    using socket = await admitted()
+    socket.send(text(message))
+    expect(await socket.closed).toBe(4400)
+  })
+
+  it('serves on after JSON 10,000 levels deep as variables, and is closed with 4400 for it as payload of a ping', async () => {
+    using socket = await admitted()
+    const deep = `${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`
+    const query = 'subscription($after: String) { highRiskScored(after: $after) { id } }'
+    socket.send(text(`{"id":"1","type":"subscribe","payload":{"query":"${query}","variables":{"after":${deep}}}}`))
+    expect(await received(socket)).toMatchObject({
+      id: '1',
+      type: 'error',
+      payload: [{ extensions: { code: 'BAD_USER_INPUT' } }],
+    })
+    socket.send(text(`{"type":"ping","payload":${deep}}`))
+    expect(await socket.closed).toBe(4400)
+  })
+
+  it('takes names of Object.prototype for ids, and ends what has them', async () => {
+    using socket = await admitted()
+    for (const id of ['__proto__', 'constructor', 'toString', 'x'.repeat(10_000)]) {
+      socket.send(json({ id, type: 'subscribe', payload: { query: '{ viewer { id } }' } }))
+      expect(await received(socket)).toMatchObject({ id, type: 'error', payload: [{ extensions: { code: 'BAD_REQUEST' } }] })
+      socket.send(subscribeMessage(id), json({ id, type: 'complete' }))
+    }
+    socket.send(json({ type: 'ping' }))
+    expect(await received(socket)).toEqual({ type: 'pong' })
+  })
+
+  it('answers a ping with a pong, with its payload, before its client has said who it is too', async () => {
+    using socket = await openRaw(gateway.url)
+    socket.send(json({ type: 'ping', payload: { a: 1 } }), json({ type: 'pong' }), json({ type: 'pong', payload: {} }))
+    expect(await received(socket)).toEqual({ type: 'pong', payload: { a: 1 } })
+    socket.send({ opcode: OPCODE.ping, payload: 'beat' })
+    expect(String(await socket.next(OPCODE.pong))).toBe('beat')
+    socket.send(json({ type: 'connection_init', payload: { authorization } }))
+    expect(await received(socket)).toEqual({ type: 'connection_ack' })
+  })
+
+  it('does nothing of what comes behind a mistake, and nothing after the close', async () => {
+    const before = await storedRows(gateway)
+    using socket = await admitted()
+    socket.send(text('{'), subscribeMessage('1'), json({ type: 'ping' }))
+    expect(await socket.closed).toBe(4400)
+    socket.send(subscribeMessage('2'), { opcode: OPCODE.binary, payload: 'x' }, json({ type: 'connection_init' }))
+    expect(await storedRows(gateway)).toEqual(before)
+  })
+
+  it('does not ask who it is while that is being asked: messages before the answer are 4401 and 4429', async () => {
+    for (const [message, code] of [
+      [subscribeMessage('1'), 4401],
+      [json({ type: 'connection_init', payload: { authorization } }), 4429],
+    ] as const) {
+      using socket = await openRaw(gateway.url)
+      socket.send(
+        json({ type: 'connection_init', payload: { authorization: `Bearer ${await signToken({ roles: [] })}` } }),
+        message,
+      )
+      expect(await socket.closed).toBe(code)
+    }
+  })
+
+  it.each<[string, unknown]>([
+    ['a list', ['Bearer x']],
+    ['an object', { toString: 'x' }],
+    ['a number', 5],
+    ['60,000 characters', `Bearer ${'x'.repeat(60_000)}`],
+    ['a line break', 'Bearer a\r\nX: b'],
+    ['nothing', null],
+  ])('is closed with 4401 for an authorization that is %s', async (_what, given) => {
+    using socket = await openRaw(gateway.url)
+    socket.send(json({ type: 'connection_init', payload: { authorization: given } }))
+    expect(await socket.closed).toBe(4401)
+  })
+})
+
+describe('frames that no client of the protocol sends', () => {
+  it.each<[string, number, Frame[]]>([
+    ['an unmasked frame', 1002, [{ ...text('{"type":"ping"}'), isMasked: false }]],
+    ['a compressed frame, which was not agreed', 1002, [{ ...text('x'), reserved: 4 }]],
+    ['another reserved bit', 1002, [{ ...text('x'), reserved: 2 }]],
+    ['an unknown opcode', 1002, [{ opcode: 3, payload: 'x' }]],
+    ['the end of a message without its beginning', 1002, [{ opcode: OPCODE.continuation, payload: 'x' }]],
+    ['a message within another', 1002, [{ ...text('{'), isFinal: false }, text('{"type":"ping"}')]],
+    ['a ping of 126 bytes', 1002, [{ opcode: OPCODE.ping, payload: 'x'.repeat(126) }]],
+    ['a ping in parts', 1002, [{ opcode: OPCODE.ping, payload: 'x', isFinal: false }]],
+    ['a close frame of one byte', 1002, [{ opcode: OPCODE.close, payload: 'x' }]],
+    ['a close code that is none', 1002, [{ opcode: OPCODE.close, payload: Buffer.from([0, 5]) }]],
+    ['a text that is no UTF-8', 1007, [{ opcode: OPCODE.text, payload: Buffer.from([0x22, 0xc3, 0x28, 0x22]) }]],
+    ['half a surrogate pair as UTF-8', 1007, [{ opcode: OPCODE.text, payload: Buffer.from([0xed, 0xa0, 0x80]) }]],
+    [
+      'parts that are over 64 KiB together',
+      1009,
+      [
+        { ...text('x'.repeat(40_000)), isFinal: false },
+        { opcode: OPCODE.continuation, payload: 'x'.repeat(40_000) },
+      ],
+    ],
+  ])('close the socket: %s, with %i', async (_what, code, frames) => {
+    using socket = await admitted()
+    socket.send(...frames)
+    expect(await socket.closed).toBe(code)
+  })
+
+  it('close the socket by their length alone, before what they announce has come', async () => {
+    using socket = await admitted()
+    // A text of 2^62 bytes.
+    socket.tcp.write(Buffer.from([0x81, 0xff, 0x40, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4]))
+    expect(await socket.closed).toBe(1009)
+  })
+
+  const inParts = (message: string, size: number): Frame[] => {
+    const parts = Array.from({ length: Math.ceil(message.length / size) }, (_, i) => message.slice(i * size, (i + 1) * size))
+    return parts.map((payload, i) => ({
+      opcode: i === 0 ? OPCODE.text : OPCODE.continuation,
+      payload,
+      isFinal: i === parts.length - 1,
+    }))
+  }
+
+  it('are put together where they are one message in some hundred parts, with pings between them', async () => {
+    using socket = await admitted()
+    const parts = inParts(`{"type":"ping","payload":{"x":"${'x'.repeat(60_000)}"}}`, 200)
+    for (const part of parts) {
+      socket.send(part)
+      if (part.isFinal) continue
+      socket.send({ opcode: OPCODE.ping, payload: 'between' })
+      await socket.next(OPCODE.pong)
+    }
+    expect(await received(socket)).toMatchObject({ type: 'pong' })
+  })
+
+  it('close the socket where one message is in sixty thousand parts, which would each take memory, with 1008', async () => {
+    using socket = await admitted()
+    socket.send(...inParts(`{"type":"ping","payload":{"x":"${'x'.repeat(60_000)}"}}`, 1))
+    expect(await socket.closed).toBe(1008)
+  })
+
+  it('are never compressed: the extension is not agreed to, so no small frame can grow', async () => {
+    using socket = await admitted({ 'Sec-WebSocket-Extensions': 'permessage-deflate; client_max_window_bits' })
+    expect(socket.answer).toMatch(/^HTTP\/1\.1 101 /)
+    expect(socket.answer).not.toMatch(/^sec-websocket-extensions/im)
+  })
+})
+
+describe('a handshake that is none', () => {
+  it.each<[string, Record<string, string>, RegExp]>([
+    ['an old version', { 'Sec-WebSocket-Version': '7' }, /^HTTP\/1\.1 (400|426) /],
+    ['a key that is none', { 'Sec-WebSocket-Key': CANARY }, /^HTTP\/1\.1 400 /],
+    ['a protocol that is no token', { 'Sec-WebSocket-Protocol': 'graphql-transport-ws,,' }, /^HTTP\/1\.1 400 /],
+    ['an extension that is none', { 'Sec-WebSocket-Extensions': 'permessage-deflate; =' }, /^HTTP\/1\.1 (101|400) /],
+    ['headers of 20 KiB', { 'X-Long': 'x'.repeat(20_000) }, /^HTTP\/1\.1 431 /],
+  ])('is refused for %s', async (_what, headers, answer) => {
+    using socket = await openRaw(gateway.url, headers)
+    expect(socket.answer).toMatch(answer)
+    expect(socket.answer).not.toContain(CANARY)
+  })
+})
+
+describe('a flood', () => {
+  it('of a hundred thousand messages is answered, and others are served meanwhile', async () => {
+    using socket = await admitted()
+    const pings = Array.from({ length: 1_000 }, () => json({ type: 'ping' }))
+    for (let sent = 0; sent < 100; sent++) {
+      socket.send(...pings)
+      for (let pongs = 0; pongs < pings.length; pongs++) await socket.next(OPCODE.text)
+      if (sent !== 50) continue
+      const { id } = await score(admin, 'meanwhile', HIGH_RISK)
+      expect((await neighbour.next()).highRiskScored.id).toBe(id)
+    }
+  })
+
+  it('of messages whose answers nobody reads is closed with 4413', async () => {
+    using socket = await admitted()
+    socket.tcp.pause()
+    const pings = Array.from({ length: 1_000 }, () => json({ type: 'ping', payload: { x: 'x'.repeat(1_000) } }))
+    const refused = () => metric(gateway, 'riskgate_subscriptions_total', { operation: 'none', code: 'SLOW_SUBSCRIBER' })
+    const before = (await refused()) ?? 0
+    for (let sent = 0; sent < 10; sent++) socket.send(...pings)
+    await vi.waitFor(async () => expect(await refused()).toBe(before + 1), { timeout: 10_000, interval: 50 })
+    socket.tcp.resume()
+    expect(await socket.closed).toBe(4413)
+  })
+
+  it('of pings whose pongs nobody reads ends the connection: no memory is held for them', async () => {
+    using socket = await admitted()
+    socket.tcp.pause()
+    const pings = Array.from({ length: 100 }, (): Frame => ({ opcode: OPCODE.ping, payload: 'x'.repeat(125) }))
+    let isOpen = true
+    socket.tcp.once('close', () => {
+      isOpen = false
+    })
+    // 13 MB at most, which must not be taken.
+    for (let sent = 0; sent < 1_000 && isOpen; sent++) {
+      socket.send(...pings)
+      await new Promise(setImmediate)
+    }
+    expect(isOpen).toBe(false)
+  })
+})
