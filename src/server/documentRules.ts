@@ -1,4 +1,5 @@
 import type { ValidationRule } from 'graphql'
+import { documentLimits } from './documentLimits.js'
 import { oneOfVariables } from './oneOfVariables.js'
 
 // What holds for every document, whether it comes by HTTP or over WebSocket.
@@ -10,6 +11,9 @@ export const MAX_TOKENS = 1_000
 export const MAX_VARIABLE_ERRORS = 50
 
 /** Those beside graphql-js's `specifiedRules`. */
-export const ADDED_RULES: readonly ValidationRule[] = [oneOfVariables]
+export const ADDED_RULES: readonly ValidationRule[] = [documentLimits, oneOfVariables]
+
+/** A client mends one mistake at a time; 1,000 tokens could ask for an answer of a hundred. */
+export const VALIDATION_OPTIONS = { maxErrors: 20 }
 
 export const NO_SUCH_OPERATION = 'operationName must name one of the operations of the document.'
