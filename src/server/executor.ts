@@ -5,7 +5,6 @@ import {
   execute,
   GraphQLError,
   type GraphQLSchema,
-  getVariableValues,
   Kind,
   type OperationDefinitionNode,
   OperationTypeNode,
@@ -14,9 +13,10 @@ import {
   visitWithTypeInfo,
 } from 'graphql'
 import { type CompiledQuery, compileQuery, isCompiledQuery } from 'graphql-jit'
-import { MAX_VARIABLE_ERRORS, NO_SUCH_OPERATION } from './documentRules.js'
+import { NO_SUCH_OPERATION } from './documentRules.js'
 import type { Entrant, MeasuredOperation, OperationGate } from './operationGate.js'
 import type { PreparedOperations } from './preparedOperations.js'
+import { coercedVariables } from './variableValues.js'
 
 type Gateway = ApolloServerOptionsWithGateway<BaseContext>['gateway']
 type Result = ExecutionResult<Record<string, unknown>, Record<string, unknown>>
@@ -60,9 +60,10 @@ export function createExecutor(schema: GraphQLSchema, gate: OperationGate, prepa
     if (!operation) return { errors: [new GraphQLError(NO_SUCH_OPERATION)] }
     const definitions = operation.variableDefinitions ?? []
     const variables = request.variables ?? {}
-    // Always by graphql-js: the compiler has a coercion of its own, which knows neither @oneOf nor a default of a required variable.
-    const { coerced, errors } = getVariableValues(schema, definitions, variables, { maxErrors: MAX_VARIABLE_ERRORS })
-    if (errors) return { errors }
+    // Never by the compiler, which has a coercion of its own, which knows neither @oneOf nor a default of a required variable.
+    const result = coercedVariables(schema, operation, variables)
+    if ('errors' in result) return result
+    const { coerced } = result
     const measured = gate.measure(document, operation)
     await gate.enter(measured, context as Entrant, coerced)
     // A default lets a nullable variable stand where null must not: the compiler would hand an explicit null to the resolver.

@@ -8,7 +8,6 @@ import {
   GraphQLSkipDirective,
   getDirectiveValues,
   getOperationAST,
-  getVariableValues,
   Kind,
   type OperationDefinitionNode,
   parse,
@@ -18,8 +17,9 @@ import {
 } from 'graphql'
 import type { ErrorCode } from '../errors.js'
 import { refuseLongText } from './documentLimits.js'
-import { ADDED_RULES, MAX_TOKENS, MAX_VARIABLE_ERRORS, NO_SUCH_OPERATION, VALIDATION_OPTIONS } from './documentRules.js'
+import { ADDED_RULES, MAX_TOKENS, NO_SUCH_OPERATION, VALIDATION_OPTIONS } from './documentRules.js'
 import type { OperationGate } from './operationGate.js'
+import { coercedVariables } from './variableValues.js'
 
 type Variables = Readonly<Record<string, unknown>>
 
@@ -51,9 +51,9 @@ export function prepareSubscription(schema: GraphQLSchema, gate: OperationGate, 
   const operation = getOperationAST(document, request.operationName)
   if (!operation) return { errors: [failure(NO_SUCH_OPERATION, 'BAD_REQUEST')] }
   if (operation.operation !== 'subscription') return { operation, errors: [failure(SUBSCRIPTIONS_ONLY, 'BAD_REQUEST')] }
-  const definitions = operation.variableDefinitions ?? []
-  const { coerced, errors } = getVariableValues(schema, definitions, request.variables ?? {}, { maxErrors: MAX_VARIABLE_ERRORS })
-  if (errors) return { operation, errors: errors.map(error => coded(error, 'BAD_USER_INPUT')) }
+  const result = coercedVariables(schema, operation, request.variables ?? {})
+  if ('errors' in result) return { operation, errors: result.errors.map(error => coded(error, 'BAD_USER_INPUT')) }
+  const { coerced } = result
   if (!selectsField(document, operation.selectionSet, coerced)) {
     return { operation, errors: [failure(SELECTS_NOTHING, 'BAD_USER_INPUT')] }
   }
