@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import { AppError } from '../errors.js'
 import { refuseLongText } from './documentLimits.js'
 import type { AskedDocument, TrustedDocuments } from './trustedDocuments.js'
 
@@ -8,6 +9,10 @@ import type { AskedDocument, TrustedDocuments } from './trustedDocuments.js'
  * @throws AppError QUERY_TOO_COMPLEX, BAD_REQUEST
  */
 export function checkRequestedDocument(request: FastifyRequest, trusted: TrustedDocuments | undefined): void {
+  // Apollo's adapter puts the address together with the Host header, and fails on one that is none.
+  if (!URL.canParse(request.url, `${request.protocol}://${request.hostname}/`)) {
+    throw new AppError('BAD_REQUEST', 'The Host header of the request is not the name of a host.')
+  }
   // Not by Fastify's reading of an address, but as Apollo will read it.
   const search = request.method === 'POST' ? undefined : new URL(request.url, 'http://localhost').searchParams
   const body = isObject(request.body) ? request.body : {}

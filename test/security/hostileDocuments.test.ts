@@ -9,8 +9,9 @@ import { signToken, startGateway, type TestGateway } from '../support/gateway.js
 import { HOSTILE_CASES, type HostileCase } from './hostileCases.js'
 
 const TRIES = 5
-// The goal is 50 ms. A hang, or work that grows with the square of a document, fails; a slow or busy machine must not.
-const MOST_MS = 500
+// The goal is 50 ms. Work that grows with the square of a document, or a hang, fails; a slow or busy machine must not.
+const MOST_CPU_MS = 500
+const MOST_MS = 5_000
 const REPORT = join(import.meta.dirname, '../../dist/security-documents.json')
 /** What nobody waits for: a subscription that is open. */
 const QUIET_MS = 300
@@ -166,6 +167,7 @@ describe('a hostile document', () => {
     }
     const [medianMs, cpuMs] = [medianOf(times), medianOf(cpuTimes)]
     measured.push({ what: given.what, transport, code: last?.code ?? '', medianMs, cpuMs, gapMs: rounded(gapMs) })
+    expect(cpuMs).toBeLessThan(MOST_CPU_MS)
     expect(medianMs).toBeLessThan(MOST_MS)
     return last
   }

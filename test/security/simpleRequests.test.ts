@@ -1,7 +1,8 @@
+import { request as httpRequest } from 'node:http'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { HIGH_RISK } from '../support/applicants.js'
 import type { GraphqlClient } from '../support/client.js'
-import { startGateway, type TestGateway } from '../support/gateway.js'
+import { signToken, startGateway, type TestGateway } from '../support/gateway.js'
 
 const SCORE = 'mutation($input: PredictRiskInput!) { predictRisk(input: $input) { replayed } }'
 const body = JSON.stringify({ query: SCORE, variables: { input: { applicantId: 'a', features: { consumerCredit: HIGH_RISK } } } })
@@ -42,6 +43,18 @@ describe('a request that a browser sends unasked is refused', () => {
       if (init.method !== 'HEAD')
         expect(JSON.parse(answer.text)).toMatchObject({ errors: [{ extensions: { code: 'BAD_REQUEST' } }] })
     }
+  })
+
+  it.each(['a[b', 'a b', '%', '\u00a0'])('a Host header that is none (%j), known operation or not', async host => {
+    const { hostname, port } = new URL(gateway.url)
+    const headers = { host, 'content-type': 'application/json', authorization: `Bearer ${await signToken({ roles: ['ADMIN'] })}` }
+    const status = await new Promise(resolve => {
+      const request = httpRequest({ hostname, port, path: '/graphql', method: 'POST', headers, agent: false }, response => {
+        resolve(response.resume().statusCode)
+      })
+      request.end('{"query": "{ viewer { tenant } }"}')
+    })
+    expect(status).toBe(400)
   })
 
   it('GET with a header that must be asked for is taken', async () => {
