@@ -1,6 +1,11 @@
 import type { CodegenConfig } from '@graphql-codegen/cli'
 
-const config = { useTypeImports: true, enumsAsTypes: true, scalars: { DateTime: 'string', JSON: 'unknown' }, avoidOptionals: false } as const
+const config = {
+  useTypeImports: true,
+  enumsAsTypes: true,
+  scalars: { DateTime: 'string', JSON: 'unknown' },
+  avoidOptionals: false,
+} as const
 
 // Typed operations for the API tests: what a front-end would generate for itself.
 export default {
