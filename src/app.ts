@@ -13,6 +13,7 @@ import { connectRedis } from './cache/redisConnection.js'
 import { RedisLatestPredictions } from './cache/redisLatestPredictions.js'
 import { type Config, ConfigError } from './config.js'
 import { writeDevelopmentFile } from './development.js'
+import { loadTrustedDocuments } from './loadTrustedDocuments.js'
 import { RecordOutcomes } from './monitoring/outcomes.js'
 import { RiskSummaries } from './monitoring/riskSummary.js'
 import { createLogger, type Logger, unexpected } from './observability/logger.js'
@@ -179,6 +180,9 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
     models.models.map(({ contract }) => contract),
   )
   applyPermissions(schema)
+  const { trustedDocumentsFile } = config
+  const trustedDocuments =
+    trustedDocumentsFile === undefined ? undefined : await loadTrustedDocuments(trustedDocumentsFile, schema, warn)
 
   const upkeep: UpkeepTask[] = [
     {
@@ -210,6 +214,8 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
     ...config,
     schema,
     auth,
+    admit: () => undefined,
+    trustedDocuments,
     contextOf: (principal: Principal, { isStream }) => {
       const trail = new AuditTrail(audit, principal)
       const sources = { history, latest, outcomes, webhooks: webhookStore }

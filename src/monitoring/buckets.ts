@@ -7,6 +7,22 @@ const LOCAL_OFFSET = /GMT(?:([+-])(\d{2}):(\d{2})(?::(\d{2}))?)?$/
 // Intl also knows offsets such as +05:00, which are no zones.
 const ZONE_NAME = /^[A-Za-z][\w+/-]*$/
 
+/** Summaries with more buckets are refused. */
+export const MAX_BUCKETS = 1_000
+const LENGTH_MS: Readonly<Record<SummaryInterval, number>> = {
+  HOUR: HOUR_MS,
+  DAY: DAY_MS - HOUR_MS,
+  WEEK: 7 * DAY_MS - HOUR_MS,
+  MONTH: 28 * DAY_MS - HOUR_MS,
+}
+
+/** How many buckets a range has at most, whatever the zone. */
+export function bucketsAtMost({ from, to, interval }: { from?: unknown; to?: unknown; interval?: unknown }): number {
+  const length = LENGTH_MS[interval as SummaryInterval] ?? HOUR_MS
+  if (!(from instanceof Date && to instanceof Date)) return MAX_BUCKETS
+  return Math.min(Math.max(Math.ceil((to.getTime() - from.getTime()) / length) + 1, 0), MAX_BUCKETS)
+}
+
 /** The milliseconds that local time is ahead of UTC at an instant. */
 export type OffsetAt = (instant: number) => number
 

@@ -2,7 +2,7 @@ import { type Principal, type Visibility, visibilityOf } from '../auth/principal
 import { AppError, type Problem } from '../errors.js'
 import type { Outcome, Prediction } from '../scoring/prediction.js'
 
-const MAX_OUTCOMES = 1_000
+export const MAX_OUTCOMES = 1_000
 // A write lasts at most 100 ms, also where a million rows no longer lie in memory: the alert feed cannot pass one that is still open.
 const MAX_ROWS_A_WRITE = 100
 // A reporter's clock may be a little ahead of ours.

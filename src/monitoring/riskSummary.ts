@@ -1,8 +1,7 @@
 import { AppError } from '../errors.js'
 import { RISK_BANDS, type RiskBand } from '../scoring/bands.js'
-import { bucketStarts, clockOf, type SummaryInterval } from './buckets.js'
+import { bucketStarts, clockOf, MAX_BUCKETS, type SummaryInterval } from './buckets.js'
 
-const MAX_BUCKETS = 1_000
 // The API counts in Int.
 const LARGEST_INT = 2 ** 31 - 1
 

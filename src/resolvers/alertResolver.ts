@@ -9,9 +9,10 @@ import {
   HighRiskAlert,
   HighRiskAlertConnection,
 } from '../schema/alert.js'
+import { Cost } from '../schema/cost.js'
 import type { AlertStore } from '../storage/alertStore.js'
 import type { RequestContext } from './context.js'
-import { asUuid, pageInfo, pageRequest } from './paging.js'
+import { asUuid, pageInfo, pageRequest, rowsOfPage } from './paging.js'
 import { notedBefore, selectsField } from './subscriptionAudit.js'
 
 // Of ours; what a store that is away could not check may be longer.
@@ -35,6 +36,7 @@ export class AlertResolver {
     this.#alerts = alerts
   }
 
+  @Cost({ rows: rowsOfPage })
   @Query(() => HighRiskAlertConnection, {
     description:
       'The same durable feed as the subscription, as a page: for clients that poll, and to look back. Oldest first; page size 1..100, 20 without one. Cursors are those of the subscription. Where a filter passes many alerts by, a page can be short or empty while more follow: go on from its endCursor (backwards: startCursor).',

@@ -1,7 +1,8 @@
 import { Arg, Ctx, FieldResolver, ID, Int, Query, Resolver, Root } from 'type-graphql'
+import { Cost } from '../schema/cost.js'
 import { Applicant, Prediction, PredictionConnection } from '../schema/prediction.js'
 import type { RequestContext } from './context.js'
-import { pageRequest, toConnection } from './paging.js'
+import { pageRequest, rowsOfPage, toConnection } from './paging.js'
 
 @Resolver(() => Applicant)
 export class ApplicantResolver {
@@ -18,6 +19,7 @@ export class ApplicantResolver {
     return loaders.latestOfApplicant.load(id)
   }
 
+  @Cost({ rows: rowsOfPage })
   @FieldResolver(() => PredictionConnection, { description: 'Its predictions, newest first. Page size 1..100, 20 without one.' })
   async predictions(
     @Root() { id }: Applicant,

@@ -1,12 +1,13 @@
 import { Arg, Ctx, FieldResolver, ID, Int, Query, Resolver, Root } from 'type-graphql'
 import { visibilityOf } from '../auth/principal.js'
+import { Cost } from '../schema/cost.js'
 import { Total } from '../schema/paging.js'
 import { Prediction, PredictionConnection, PredictionFilter } from '../schema/prediction.js'
 import { type PredictionOrder, PredictionOrderEnum } from '../schema/scalars.js'
 import type { HistoryFilter } from '../storage/historyQuery.js'
 import type { HistoryStore } from '../storage/historyStore.js'
 import type { RequestContext } from './context.js'
-import { asUuid, type CountableConnection, pageRequest, predictionsOf, toConnection } from './paging.js'
+import { asUuid, type CountableConnection, pageRequest, predictionsOf, rowsOfPage, toConnection } from './paging.js'
 
 @Resolver()
 export class HistoryResolver {
@@ -41,6 +42,7 @@ export class HistoryResolver {
     return found
   }
 
+  @Cost({ rows: rowsOfPage })
   @Query(() => PredictionConnection, {
     description:
       'History as a Relay connection, keyset-paged and stable while new rows arrive. Page size 1..100, 20 without one. A cursor belongs to its filter and order; elsewhere it is BAD_CURSOR. QUERY_TOO_BROAD where more than 50 rows would be read for each row of the page.',
@@ -66,6 +68,8 @@ export class HistoryResolver {
 
 @Resolver(() => PredictionConnection)
 export class PredictionConnectionFields {
+  // A statement of its own, which may read 50,000 rows.
+  @Cost({ weight: 10 })
   @FieldResolver(() => Total, {
     description:
       'Exact up to 10,000; beyond that, or where counting would read over 50,000 rows or takes too long, an estimate with `exact: false`. Computed only when asked for.',

@@ -1,5 +1,6 @@
 import { Arg, FieldResolver, Query, Resolver, Root } from 'type-graphql'
 import type { ModelRegistry } from '../releases/modelRegistry.js'
+import { Cost } from '../schema/cost.js'
 import { FeatureContract, Model, ModelVersion } from '../schema/model.js'
 import { type Locale, LocaleEnum } from '../schema/scalars.js'
 import { type FeatureView, toModel } from './modelView.js'
@@ -12,6 +13,7 @@ export class ModelResolver {
     this.#models = models
   }
 
+  @Cost({ size: 10 })
   @Query(() => [Model], { description: 'The models that serve, with what a client needs to build a form.' })
   models(): Model[] {
     return this.#models.models.map(toModel)

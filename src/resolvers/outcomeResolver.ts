@@ -1,5 +1,6 @@
 import { Arg, Ctx, FieldResolver, Mutation, Resolver, Root } from 'type-graphql'
-import type { OutcomeReport, RecordedOutcome, RecordOutcomes } from '../monitoring/outcomes.js'
+import { MAX_OUTCOMES, type OutcomeReport, type RecordedOutcome, type RecordOutcomes } from '../monitoring/outcomes.js'
+import { Cost, itemsUpTo } from '../schema/cost.js'
 import {
   Outcome,
   RecordOutcomeInput,
@@ -32,6 +33,7 @@ export class OutcomeResolver {
     return { prediction: shown(recorded, loaders) }
   }
 
+  @Cost({ rows: itemsUpTo(MAX_OUTCOMES) })
   @Mutation(() => RecordOutcomesPayload, {
     description: '1..1,000 outcomes in one call. A bad one answers with its own error; the others are recorded; order is kept.',
   })

@@ -15,6 +15,11 @@ export interface PageArguments {
   readonly before?: string | null | undefined
 }
 
+/** How many rows a page has at most, for its cost. A larger one is refused later. */
+export function rowsOfPage({ first, last }: PageArguments): number {
+  return Math.min(Math.max(last ?? first ?? DEFAULT_PAGE, 0), LARGEST_PAGE)
+}
+
 export type PageRequest = Pick<HistoryQuery, 'size' | 'backward' | 'after' | 'before'>
 
 /** Relay's paging arguments, checked. BAD_USER_INPUT for a size outside 1..100 or both `first` and `last`. */

@@ -1,6 +1,7 @@
 import { Ctx, FieldResolver, Resolver, Root } from 'type-graphql'
 import { AppError } from '../errors.js'
 import type { ModelRegistry } from '../releases/modelRegistry.js'
+import { Cost } from '../schema/cost.js'
 import { ModelVersion } from '../schema/model.js'
 import { Applicant, FeatureValue, Prediction } from '../schema/prediction.js'
 import type { Prediction as StoredPrediction } from '../scoring/prediction.js'
@@ -28,6 +29,8 @@ export class PredictionFields {
     return toModelVersion(version)
   }
 
+  // Whatever the contract: a page of 100 with features must be possible.
+  @Cost({ size: 40 })
   @FieldResolver(() => [FeatureValue], {
     nullable: true,
     description:

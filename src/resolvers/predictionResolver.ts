@@ -1,8 +1,9 @@
 import { Arg, Ctx, Mutation, Resolver } from 'type-graphql'
+import { Cost, itemsUpTo } from '../schema/cost.js'
 import { PredictRiskBatchInput, PredictRiskBatchPayload, PredictRiskInput, PredictRiskPayload } from '../schema/predictRisk.js'
 import type { ModelContract } from '../scoring/contract.js'
 import type { Application } from '../scoring/prediction.js'
-import type { PredictRisk } from '../scoring/predictRisk.js'
+import { MAX_BATCH_ROWS, type PredictRisk } from '../scoring/predictRisk.js'
 import type { RequestContext } from './context.js'
 
 @Resolver()
@@ -25,6 +26,7 @@ export class PredictionResolver {
     return this.#predictRisk.run(this.#toApplication(input), principal)
   }
 
+  @Cost({ rows: itemsUpTo(MAX_BATCH_ROWS) })
   @Mutation(() => PredictRiskBatchPayload, {
     description:
       '1..100 applicants in one call. A bad row answers with its own error; the others are scored and stored; order is kept.',

@@ -1,5 +1,7 @@
 import { Arg, Ctx, Query, Resolver } from 'type-graphql'
+import { bucketsAtMost } from '../monitoring/buckets.js'
 import type { RiskSummaries } from '../monitoring/riskSummary.js'
+import { Cost } from '../schema/cost.js'
 import { RiskSummary } from '../schema/riskSummary.js'
 import { DateTime, type SummaryInterval, SummaryIntervalEnum } from '../schema/scalars.js'
 import type { RequestContext } from './context.js'
@@ -12,6 +14,7 @@ export class SummaryResolver {
     this.#summaries = summaries
   }
 
+  @Cost({ rows: bucketsAtMost })
   @Query(() => RiskSummary, {
     description:
       'Volume, mean PD and band mix per time bucket, from <= t < to; answered from rollups, not by scanning history; at most 1,000 buckets. Intervals follow the clock of `timeZone`; weeks begin on Monday.',

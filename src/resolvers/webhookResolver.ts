@@ -3,6 +3,7 @@ import { newWebhookSecret } from '../alerts/webhookSignature.js'
 import { type TargetRules, targetProblem } from '../alerts/webhookTarget.js'
 import type { Principal } from '../auth/principal.js'
 import { AppError, type Problem } from '../errors.js'
+import { Cost } from '../schema/cost.js'
 import { WebhookDeliveryStateEnum } from '../schema/scalars.js'
 import {
   CreateWebhookInput,
@@ -18,7 +19,7 @@ import {
 } from '../schema/webhook.js'
 import type { NewWebhook, WebhookStore } from '../storage/webhookStore.js'
 import type { RequestContext } from './context.js'
-import { asUuid, pageRequest } from './paging.js'
+import { asUuid, pageRequest, rowsOfPage } from './paging.js'
 
 const LARGEST_NUMBER = 20
 const LONGEST_DESCRIPTION = 200
@@ -36,6 +37,7 @@ export class WebhookResolver {
     this.#rules = rules
   }
 
+  @Cost({ size: LARGEST_NUMBER })
   @Query(() => [Webhook], { description: 'The webhooks of the tenant, the oldest first.' })
   webhooks(@Ctx() { principal }: RequestContext): Promise<Webhook[]> {
     return this.#store.list(principal.tenant)
@@ -86,11 +88,14 @@ export class WebhookResolver {
     return { delivery }
   }
 
+  // Counts deliveries.
+  @Cost({ weight: 10 })
   @FieldResolver(() => WebhookStatus)
   status(@Root() { id }: Webhook, @Ctx() { loaders }: RequestContext): Promise<WebhookStatus> {
     return loaders.webhookStatus.load(id)
   }
 
+  @Cost({ rows: rowsOfPage })
   @FieldResolver(() => [WebhookDelivery], { description: 'The newest deliveries, 1..100 of them, 20 without a number.' })
   deliveries(
     @Root() { id }: Webhook,

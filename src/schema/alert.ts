@@ -1,5 +1,6 @@
 import { Field, ID, InputType, ObjectType } from 'type-graphql'
 import type { RiskBand } from '../scoring/bands.js'
+import { Cost } from './cost.js'
 import { PageInfo } from './paging.js'
 import { Prediction } from './prediction.js'
 import { DateTime, RiskBandEnum } from './scalars.js'
@@ -28,8 +29,8 @@ export class HighRiskAlertEdge {
 
 @ObjectType({ description: 'A page of alerts, oldest first (Relay cursor connection).' })
 export class HighRiskAlertConnection {
-  @Field(() => [HighRiskAlertEdge]) edges: HighRiskAlertEdge[]
-  @Field(() => [HighRiskAlert]) nodes: HighRiskAlert[]
+  @Cost({ size: 'rows' }) @Field(() => [HighRiskAlertEdge]) edges: HighRiskAlertEdge[]
+  @Cost({ size: 'rows' }) @Field(() => [HighRiskAlert]) nodes: HighRiskAlert[]
   @Field(() => PageInfo) pageInfo: PageInfo
 }
 

@@ -1,5 +1,6 @@
 import { Field, Float, ObjectType } from 'type-graphql'
-import type { RiskBand } from '../scoring/bands.js'
+import { RISK_BANDS, type RiskBand } from '../scoring/bands.js'
+import { Cost } from './cost.js'
 import { DateTime, FeatureKindEnum, ModelStageEnum, RiskBandEnum } from './scalars.js'
 
 @ObjectType({ description: 'A feature of a model: the domain its values are checked against.' })
@@ -33,8 +34,10 @@ export class ModelVersion {
   @Field(() => String) version: string
   @Field(() => String, { description: 'SHA-256 of the ONNX file, hexadecimal.' }) digest: string
   @Field(() => ModelStageEnum) stage: keyof typeof ModelStageEnum
-  @Field(() => [BandCutoff]) bands: BandCutoff[]
-  @Field(() => [ModelMetric], { nullable: true, description: 'For ANALYST, MODEL_MANAGER and ADMIN.' }) metrics: ModelMetric[]
+  @Cost({ size: RISK_BANDS.length }) @Field(() => [BandCutoff]) bands: BandCutoff[]
+  @Cost({ size: 10 })
+  @Field(() => [ModelMetric], { nullable: true, description: 'For ANALYST, MODEL_MANAGER and ADMIN.' })
+  metrics: ModelMetric[]
   @Field(() => DateTime) createdAt: Date
 }
 
@@ -42,7 +45,7 @@ export class ModelVersion {
 export class Model {
   @Field(() => String) name: string
   @Field(() => String, { description: "The model's key in ModelFeaturesInput." }) inputField: string
-  @Field(() => [FeatureContract]) contract: FeatureContract[]
-  @Field(() => [ModelVersion]) versions: ModelVersion[]
+  @Cost({ size: 40 }) @Field(() => [FeatureContract]) contract: FeatureContract[]
+  @Cost({ size: 10 }) @Field(() => [ModelVersion]) versions: ModelVersion[]
   @Field(() => ModelVersion, { nullable: true, description: 'The version that answers.' }) champion: ModelVersion | undefined
 }

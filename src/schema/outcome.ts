@@ -1,4 +1,5 @@
 import { Field, ID, InputType, Int, ObjectType } from 'type-graphql'
+import { Cost } from './cost.js'
 import { Prediction } from './prediction.js'
 import { UserError } from './predictRisk.js'
 import { DateTime } from './scalars.js'
@@ -31,11 +32,12 @@ export class RecordOutcomePayload {
 export class RecordOutcomesResult {
   @Field(() => Int, { description: 'The place of the outcome in the list, from 0.' }) index: number
   @Field(() => Prediction, { nullable: true }) prediction: Prediction | null
-  @Field(() => [UserError]) errors: readonly UserError[]
+  @Cost({ size: 2 }) @Field(() => [UserError]) errors: readonly UserError[]
 }
 
 @ObjectType()
 export class RecordOutcomesPayload {
+  @Cost({ size: 'rows' })
   @Field(() => [RecordOutcomesResult], { description: 'One result an outcome, in the order of the list.' })
   results: RecordOutcomesResult[]
 }

@@ -1,5 +1,6 @@
 import { Field, ID, InputType, Int, ObjectType } from 'type-graphql'
 import type { RawFeatures } from '../scoring/features.js'
+import { Cost } from './cost.js'
 import { ModelFeaturesInput } from './features.js'
 import { Prediction } from './prediction.js'
 
@@ -55,12 +56,13 @@ export class UserError {
 export class PredictRiskBatchResult {
   @Field(() => Int, { description: 'The place of the application in the batch, from 0.' }) index: number
   @Field(() => Prediction, { nullable: true }) prediction: Prediction | null
-  @Field(() => [UserError]) errors: readonly UserError[]
+  @Cost({ size: 10 }) @Field(() => [UserError]) errors: readonly UserError[]
   @Field(() => Boolean) replayed: boolean
 }
 
 @ObjectType()
 export class PredictRiskBatchPayload {
+  @Cost({ size: 'rows' })
   @Field(() => [PredictRiskBatchResult], { description: 'One result an application, in the order of the batch.' })
   results: PredictRiskBatchResult[]
 }

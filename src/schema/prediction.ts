@@ -1,5 +1,6 @@
 import { Field, Float, ID, InputType, ObjectType } from 'type-graphql'
 import type { RiskBand } from '../scoring/bands.js'
+import { Cost } from './cost.js'
 import { PageInfo } from './paging.js'
 import { DateTime, RiskBandEnum } from './scalars.js'
 
@@ -36,8 +37,8 @@ export class PredictionEdge {
 
 @ObjectType({ description: 'A page of predictions (Relay cursor connection).' })
 export class PredictionConnection {
-  @Field(() => [PredictionEdge]) edges: PredictionEdge[]
-  @Field(() => [Prediction]) nodes: Prediction[]
+  @Cost({ size: 'rows' }) @Field(() => [PredictionEdge]) edges: PredictionEdge[]
+  @Cost({ size: 'rows' }) @Field(() => [Prediction]) nodes: Prediction[]
   @Field(() => PageInfo) pageInfo: PageInfo
 }
 

@@ -1,5 +1,6 @@
 import { Field, Float, Int, ObjectType } from 'type-graphql'
-import type { RiskBand } from '../scoring/bands.js'
+import { RISK_BANDS, type RiskBand } from '../scoring/bands.js'
+import { Cost } from './cost.js'
 import { DateTime, RiskBandEnum } from './scalars.js'
 
 @ObjectType({ description: 'The part of one band.' })
@@ -16,7 +17,9 @@ export class RiskBucket {
   @Field(() => Float, { nullable: true, description: 'Null without predictions.' }) meanProbability: number | null
   @Field(() => Float, { nullable: true, description: 'Defaults among the predictions with an outcome; null without any.' })
   observedDefaultRate: number | null
-  @Field(() => [BandShare], { description: 'All eight bands, from T1.' }) bands: BandShare[]
+  @Cost({ size: RISK_BANDS.length })
+  @Field(() => [BandShare], { description: 'All eight bands, from T1.' })
+  bands: BandShare[]
 }
 
 @ObjectType({ description: 'What was predicted in a range of time, and what became of it.' })
@@ -26,7 +29,10 @@ export class RiskSummary {
   @Field(() => Float, { nullable: true, description: 'Null without predictions.' }) highRiskRate: number | null
   @Field(() => Float, { nullable: true, description: 'Defaults among the predictions with an outcome; null without any.' })
   observedDefaultRate: number | null
-  @Field(() => [BandShare], { description: 'All eight bands, from T1.' }) bands: BandShare[]
+  @Cost({ size: RISK_BANDS.length })
+  @Field(() => [BandShare], { description: 'All eight bands, from T1.' })
+  bands: BandShare[]
+  @Cost({ size: 'rows' })
   @Field(() => [RiskBucket], { description: 'Every interval of the range, oldest first, also where nothing was predicted.' })
   buckets: RiskBucket[]
 }

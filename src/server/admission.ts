@@ -14,7 +14,9 @@ export interface Quota {
 }
 
 /**
- * Asked once before each operation is executed, whatever way it came. Answers what is left, or nothing where there is no limit.
+ * Asked before each operation is executed, whatever way it came. Who sends what is not known yet pays a point before it is read,
+ * so that invalid documents are not free, and the rest once its cost is known. Answers what is left, or nothing where there is no
+ * limit.
  * @throws RateLimitedError
  */
 export type Admit = (principal: Principal, cost: OperationCost) => Quota | undefined | Promise<Quota | undefined>

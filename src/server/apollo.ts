@@ -3,9 +3,10 @@ import { ApolloServerPluginCacheControlDisabled, ApolloServerPluginLandingPageDi
 import type { GraphQLSchema } from 'graphql'
 import { AppError } from '../errors.js'
 import type { AlertContext } from '../resolvers/alertResolver.js'
-import { ADDED_RULES, MAX_TOKENS } from './documentRules.js'
+import { ADDED_RULES, MAX_TOKENS, VALIDATION_OPTIONS } from './documentRules.js'
 import { asGateway } from './executor.js'
 import { publicError, type ReportUnexpected } from './formatError.js'
+import type { Entrant, OperationGate } from './operationGate.js'
 import { failureStatus, isRequestError, outcomeCode, rootField } from './outcome.js'
 import type { PreparedOperations } from './preparedOperations.js'
 
@@ -19,11 +20,12 @@ export interface OperationReport {
   /** `OK`, or the code of the first error. */
   readonly code: string
   readonly seconds: number
-  readonly context: AlertContext & { readonly requestId: string }
+  readonly context: AlertContext & Entrant & { readonly requestId: string }
 }
 
 export interface ApolloOptions {
   readonly schema: GraphQLSchema
+  readonly gate: OperationGate
   /** Learns the operations that are compiled. */
   readonly prepared: PreparedOperations
   readonly report: ReportUnexpected
@@ -32,9 +34,9 @@ export interface ApolloOptions {
 
 export type GatewayContext = OperationReport['context']
 
-export function createApollo({ schema, prepared, report, observe }: ApolloOptions): ApolloServer<GatewayContext> {
+export function createApollo({ schema, gate, prepared, report, observe }: ApolloOptions): ApolloServer<GatewayContext> {
   return new ApolloServer<GatewayContext>({
-    gateway: asGateway(schema, prepared),
+    gateway: asGateway(schema, gate, prepared),
     introspection: true,
     includeStacktraceInErrorResponses: false,
     hideSchemaDetailsFromClientErrors: true,
@@ -42,6 +44,10 @@ export function createApollo({ schema, prepared, report, observe }: ApolloOption
     stopOnTerminationSignals: false,
     parseOptions: { maxTokens: MAX_TOKENS },
     validationRules: [...ADDED_RULES],
+    validationOptions: VALIDATION_OPTIONS,
+    // A page of another origin must ask first; and one request is one operation.
+    csrfPrevention: true,
+    allowBatchedHttpRequests: false,
     formatError: (formatted, error) => publicError(formatted, error, report),
     // Apollo's own page loads its scripts from another origin; ours is at /playground.
     plugins: [

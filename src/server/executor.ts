@@ -5,7 +5,6 @@ import {
   execute,
   GraphQLError,
   type GraphQLSchema,
-  getVariableValues,
   Kind,
   type OperationDefinitionNode,
   OperationTypeNode,
@@ -14,9 +13,10 @@ import {
   visitWithTypeInfo,
 } from 'graphql'
 import { type CompiledQuery, compileQuery, isCompiledQuery } from 'graphql-jit'
-import { MAX_VARIABLE_ERRORS, NO_SUCH_OPERATION } from './documentRules.js'
-import { writtenOutFields } from './operationSize.js'
+import { NO_SUCH_OPERATION } from './documentRules.js'
+import type { Entrant, MeasuredOperation, OperationGate } from './operationGate.js'
 import type { PreparedOperations } from './preparedOperations.js'
+import { coercedVariables } from './variableValues.js'
 
 type Gateway = ApolloServerOptionsWithGateway<BaseContext>['gateway']
 type Result = ExecutionResult<Record<string, unknown>, Record<string, unknown>>
@@ -33,17 +33,21 @@ const MAX_COMPILED_QUERIES = 200
  * client that never sends the same text twice must not make us pay. Apollo keeps parsed documents, so the same text is the same
  * document.
  */
-export function createExecutor(schema: GraphQLSchema, prepared?: PreparedOperations): Executor {
+export function createExecutor(schema: GraphQLSchema, gate: OperationGate, prepared?: PreparedOperations): Executor {
   const seen = new WeakSet<DocumentNode>()
   const compiled = new Map<DocumentNode, CompiledQuery | undefined>()
 
-  function compiledQuery(document: DocumentNode, operation: OperationDefinitionNode): CompiledQuery | undefined {
+  function compiledQuery(
+    document: DocumentNode,
+    operation: OperationDefinitionNode,
+    { shape }: MeasuredOperation,
+  ): CompiledQuery | undefined {
     if (!seen.has(document)) {
       seen.add(document)
       return undefined
     }
     if (compiled.has(document)) return compiled.get(document)
-    const isCompilable = isWorthCompiling(document, operation) && !replacesDefault(schema, document)
+    const isCompilable = isWorthCompiling(document, operation, shape.fields) && !replacesDefault(schema, document)
     const query = isCompilable ? compileQuery(schema, document) : undefined
     const oldest = compiled.keys().next()
     if (compiled.size >= MAX_COMPILED_QUERIES && !oldest.done) compiled.delete(oldest.value)
@@ -56,27 +60,30 @@ export function createExecutor(schema: GraphQLSchema, prepared?: PreparedOperati
     if (!operation) return { errors: [new GraphQLError(NO_SUCH_OPERATION)] }
     const definitions = operation.variableDefinitions ?? []
     const variables = request.variables ?? {}
-    // Always by graphql-js: the compiler has a coercion of its own, which knows neither @oneOf nor a default of a required variable.
-    const { coerced, errors } = getVariableValues(schema, definitions, variables, { maxErrors: MAX_VARIABLE_ERRORS })
-    if (errors) return { errors }
+    // Never by the compiler, which has a coercion of its own, which knows neither @oneOf nor a default of a required variable.
+    const result = coercedVariables(schema, operation, variables)
+    if ('errors' in result) return result
+    const { coerced } = result
+    const measured = gate.measure(document, operation)
+    await gate.enter(measured, context as Entrant, coerced)
     // A default lets a nullable variable stand where null must not: the compiler would hand an explicit null to the resolver.
     const hasNullForDefault = definitions.some(
       ({ defaultValue, variable }) => defaultValue && coerced[variable.name.value] === null,
     )
-    const query = hasNullForDefault ? undefined : compiledQuery(document, operation)
-    if (query && request.query !== undefined) prepared?.add(request.query, operation, query)
+    const query = hasNullForDefault ? undefined : compiledQuery(document, operation, measured)
+    if (query && request.query !== undefined) prepared?.add(request.query, operation, query, measured)
     if (query) return withPlainErrors(await query.query(undefined, context, coerced))
     return execute({ schema, document, operationName, variableValues: variables, contextValue: context }) as Promise<Result>
   }
 }
 
-function isWorthCompiling(document: DocumentNode, operation: OperationDefinitionNode): boolean {
+function isWorthCompiling(document: DocumentNode, operation: OperationDefinitionNode, writtenOutFields: number): boolean {
   const operations = document.definitions.filter(({ kind }) => kind === Kind.OPERATION_DEFINITION)
   // Of several mutations, compiled code runs those behind one that failed, too.
   const { selections } = operation.selectionSet
   const isSeveral = selections.length > 1 || selections[0]?.kind !== Kind.FIELD
   if (operation.operation === OperationTypeNode.MUTATION && isSeveral) return false
-  return operations.length === 1 && writtenOutFields(document, operation) <= MAX_COMPILED_FIELDS
+  return operations.length === 1 && writtenOutFields <= MAX_COMPILED_FIELDS
 }
 
 /**
@@ -103,13 +110,13 @@ export function withPlainErrors({ errors, ...result }: ExecutionResult): Result 
 }
 
 /** Apollo Server takes an executor of one's own only as a gateway. */
-export function asGateway(schema: GraphQLSchema, prepared?: PreparedOperations): Gateway {
+export function asGateway(schema: GraphQLSchema, gate: OperationGate, prepared?: PreparedOperations): Gateway {
   return {
     onSchemaLoadOrUpdate(callback) {
       callback({ apiSchema: schema, coreSupergraphSdl: '' })
       return () => {}
     },
-    load: async () => ({ executor: createExecutor(schema, prepared) }),
+    load: async () => ({ executor: createExecutor(schema, gate, prepared) }),
     stop: async () => {},
   }
 }

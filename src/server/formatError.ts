@@ -16,9 +16,14 @@ const WRONG_INPUT =
 const ONE_OF = /Exactly one key must be specified for OneOf type|must be non-null/
 const SUGGESTION = / Did you mean .*$/s
 
+// Names in a document may be as long as the document: an answer must not repeat them for each mistake.
+const MAX_MESSAGE_LENGTH = 300
+const MAX_LOCATIONS = 10
+
 /** The error as its caller sees it: a code of the table, a sentence, and no value, stack or suggestion. */
 export function publicError(formatted: GraphQLFormattedError, error: unknown, report: ReportUnexpected): GraphQLFormattedError {
-  const { locations, path } = formatted
+  const { path } = formatted
+  const locations = formatted.locations?.slice(0, MAX_LOCATIONS)
   // A failure of a field is told by its path alone: only one of the two executors knows its place in the text.
   const where = path ? { path } : locations ? { locations } : {}
   const cause = error instanceof GraphQLError && error.originalError ? error.originalError : error
@@ -70,12 +75,16 @@ function isWrongInput(error: unknown): boolean {
 }
 
 function withoutValues(message: string): string {
-  if (!ECHOES_VALUE.test(message)) return message.replace(SUGGESTION, '')
+  if (!ECHOES_VALUE.test(message)) return shortened(message.replace(SUGGESTION, ''))
   const [, variable, path] = VARIABLE.exec(message) ?? []
   const subject = variable === undefined ? 'A value in the document' : `Variable "$${variable}"`
   const place = path === undefined ? '' : ` at "${path}"`
   const [, field, type] = UNDEFINED_FIELD.exec(message) ?? []
-  if (field !== undefined) return `${subject} has a field "${field}"${place} that type "${type}" does not define.`
-  if (ONE_OF.test(message)) return `${subject} must have exactly one key${place}, and it must not be null.`
-  return `${subject} is not of the declared type${place}.`
+  if (field !== undefined) return shortened(`${subject} has a field "${field}"${place} that type "${type}" does not define.`)
+  if (ONE_OF.test(message)) return shortened(`${subject} must have exactly one key${place}, and it must not be null.`)
+  return shortened(`${subject} is not of the declared type${place}.`)
+}
+
+function shortened(message: string): string {
+  return message.length > MAX_MESSAGE_LENGTH ? `${message.slice(0, MAX_MESSAGE_LENGTH - 1)}…` : message
 }

@@ -1,18 +1,21 @@
 import type { Server } from 'node:http'
 import { fastifyApolloHandler } from '@as-integrations/fastify'
-import Fastify, { type FastifyRequest } from 'fastify'
+import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
 import type { GraphQLSchema } from 'graphql'
 import type { Principal } from '../auth/principal.js'
 import type { AlertContext } from '../resolvers/alertResolver.js'
+import type { Admit } from './admission.js'
 import { createApollo, type GatewayContext, type OperationReport } from './apollo.js'
 import { followConnections } from './connections.js'
 import type { ReportUnexpected } from './formatError.js'
+import { OperationGate } from './operationGate.js'
 import { type OperationsOptions, serveOperations } from './operations.js'
 import { servePlayground } from './playground.js'
 import { PreparedOperations } from './preparedOperations.js'
 import { answerBadAddress, answerErrors, type ObserveRefusal, requestId } from './requests.js'
-import { runPrepared } from './runPrepared.js'
+import { contextOfRequest, POINTS_OF_A_LOOK, runPrepared } from './runPrepared.js'
 import { serveServerSentEvents } from './serverSentEvents.js'
+import type { TrustedDocuments } from './trustedDocuments.js'
 import { type Auth, type ObserveSocket, serveSubscriptions } from './webSocket.js'
 
 const GRAPHQL_PATH = '/graphql'
@@ -28,6 +31,11 @@ export interface HttpServerOptions {
   readonly schema: GraphQLSchema
   readonly auth: Auth
   readonly contextOf: (principal: Principal, options: { isStream: boolean }) => AlertContext
+  readonly admit: Admit
+  /** The schema is open to everyone who is signed in. */
+  readonly development: boolean
+  /** Absent: any document within the limits. */
+  readonly trustedDocuments?: TrustedDocuments | undefined
   readonly operations: OperationsOptions
   readonly report: ReportUnexpected
   readonly observe: (report: OperationReport) => void
@@ -50,7 +58,7 @@ declare module 'fastify' {
 
 /** Starts listening: GraphQL over HTTP, WebSocket and server-sent events, playground, health and metrics. */
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
-  const { auth, contextOf, operations, report, schema } = options
+  const { auth, contextOf, operations, report, schema, trustedDocuments } = options
   let isDraining = false
   const server = Fastify({
     bodyLimit: options.bodyLimitBytes,
@@ -74,7 +82,8 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   await servePlayground(server)
 
   const prepared = new PreparedOperations(schema)
-  const apollo = createApollo({ schema, prepared, report, observe: options.observe })
+  const gate = new OperationGate(options)
+  const apollo = createApollo({ schema, gate, prepared, report, observe: options.observe })
   await apollo.start()
   server.decorateRequest('principal', undefined)
   server.route({
@@ -85,17 +94,19 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       request.principal = await auth.authenticate(request.headers.authorization)
     },
     handler: runPrepared(
-      { prepared, report, observe: options.observe, contextOf },
+      { prepared, gate, trustedDocuments, report, observe: options.observe, contextOf },
       fastifyApolloHandler(apollo, {
-        context: async (request: FastifyRequest): Promise<GatewayContext> => {
-          if (!request.principal) throw new Error('The route let an anonymous request through.')
-          return { ...contextOf(request.principal, { isStream: false }), requestId: request.id }
-        },
+        context: async (request: FastifyRequest, reply: FastifyReply): Promise<GatewayContext> => ({
+          ...contextOfRequest(request, reply, contextOf),
+          paidPoints: POINTS_OF_A_LOOK,
+        }),
       }),
     ),
   })
   const subscriptions = {
     schema,
+    gate,
+    trustedDocuments,
     auth,
     contextOf: (principal: Principal) => contextOf(principal, { isStream: true }),
     report,

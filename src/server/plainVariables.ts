@@ -12,6 +12,7 @@ import {
   type OperationDefinitionNode,
   typeFromAST,
 } from 'graphql'
+import { MAX_LIST_ITEMS } from './variableValues.js'
 
 type Check = (value: unknown) => boolean
 export type IsPlain = (variables: unknown) => variables is Record<string, unknown>
@@ -50,7 +51,7 @@ function newCheck(type: GraphQLInputType, known: Map<GraphQLInputType, Check>): 
   }
   if (isListType(type)) {
     const check = checkOf(type.ofType, known)
-    return value => value == null || (Array.isArray(value) && value.every(check))
+    return value => value == null || (Array.isArray(value) && value.length <= MAX_LIST_ITEMS && value.every(check))
   }
   if (isInputObjectType(type)) return objectCheck(type, known)
   if (type === GraphQLString || type === GraphQLID) return value => value == null || typeof value === 'string'

@@ -1,5 +1,6 @@
 import type { GraphQLSchema, OperationDefinitionNode } from 'graphql'
 import type { CompiledQuery } from 'graphql-jit'
+import type { MeasuredOperation } from './operationGate.js'
 import { type IsPlain, plainVariables } from './plainVariables.js'
 
 const MAX_PREPARED = 200
@@ -9,6 +10,7 @@ export interface PreparedOperation {
   readonly operation: OperationDefinitionNode
   readonly query: CompiledQuery['query']
   readonly isPlain: IsPlain
+  readonly measured: MeasuredOperation
 }
 
 /** The compiled operations, by the text that clients send. */
@@ -20,11 +22,11 @@ export class PreparedOperations {
     this.#schema = schema
   }
 
-  add(text: string, operation: OperationDefinitionNode, { query }: CompiledQuery): void {
+  add(text: string, operation: OperationDefinitionNode, { query }: CompiledQuery, measured: MeasuredOperation): void {
     if (this.#byText.has(text)) return
     const oldest = this.#byText.keys().next()
     if (this.#byText.size >= MAX_PREPARED && !oldest.done) this.#byText.delete(oldest.value)
-    this.#byText.set(text, { operation, query, isPlain: plainVariables(this.#schema, operation) })
+    this.#byText.set(text, { operation, query, isPlain: plainVariables(this.#schema, operation), measured })
   }
 
   /** What runs a request body; nothing where Apollo must look at it. */

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { AppError, type ErrorCode } from '../errors.js'
+import { RateLimitedError, refusalHeaders } from './admission.js'
 import { errorBody, publicError, type ReportUnexpected, statusOf } from './formatError.js'
 
 const REQUEST_ID = /^[\w.-]{1,64}$/
@@ -58,6 +59,7 @@ export function answerBadAddress(refused: ObserveRefusal) {
 
 function refuse(reply: FastifyReply, error: AppError, refused: ObserveRefusal): FastifyReply {
   observe(reply, error.code, refused)
+  if (error instanceof RateLimitedError) reply.headers(refusalHeaders(error))
   if (error.code === 'UNAUTHENTICATED') reply.header('www-authenticate', 'Bearer')
   return reply.code(statusOf(error.code)).send(errorBody(error))
 }

@@ -5,7 +5,7 @@ import type { Principal } from '../auth/principal.js'
 import { AppError } from '../errors.js'
 import { Delivery } from './delivery.js'
 import { EventStream } from './eventStream.js'
-import { publicErrors } from './formatError.js'
+import { errorBody, publicErrors, statusOf } from './formatError.js'
 import { outcomeCode, rootField } from './outcome.js'
 import { SLOW_SUBSCRIBER } from './socketConnection.js'
 import { failure, type SubscribeRequest } from './subscriptionDocument.js'
@@ -73,13 +73,23 @@ export function serveServerSentEvents(server: FastifyInstance, options: ServerSe
     onRequest: async request => {
       request.principal = await auth.authenticate(request.headers.authorization)
     },
-    handler: (request, reply) => {
+    handler: async (request, reply) => {
       const { principal, id } = request
+      const startedAt = performance.now()
       if (!principal) throw new Error('The route let an anonymous request through.')
       if (isClosed) throw new AppError('SERVICE_UNAVAILABLE', 'The server is going away; connect again and resume.')
       const asked = subscribeRequestOf(request)
+      try {
+        await subscriptions.charge({ principal, setHeaders: headers => reply.headers(headers) })
+      } catch (error) {
+        if (!(error instanceof AppError)) throw error
+        // While it can still be said by the status.
+        const seconds = (performance.now() - startedAt) / 1_000
+        observe({ connectionId: id, operation: 'none', code: error.code, seconds, principal })
+        return reply.code(statusOf(error.code)).send(errorBody(error))
+      }
       reply.hijack()
-      // The client may have gone while its token was checked.
+      // The client may have gone meanwhile.
       if (reply.raw.closed) return
       const stream = new EventStream({ response: reply.raw, headers: reply.getHeaders(), rounds })
       open.add(stream)
@@ -98,12 +108,14 @@ export function serveServerSentEvents(server: FastifyInstance, options: ServerSe
 function subscribeRequestOf({ method, headers, query: search, body }: FastifyRequest): SubscribeRequest {
   if (!TAKES_EVENT_STREAM.test(headers.accept ?? '*/*')) throw badRequest('Send the request as Accept: text/event-stream.')
   const given = (method === 'GET' ? search : body) as Readonly<Record<string, unknown>> | null | undefined
-  const { query, operationName } = given ?? {}
-  const variables = method === 'GET' ? parsed(given?.variables) : given?.variables
+  const { query: text, operationName, documentId } = given ?? {}
+  const [variables, extensions] = [given?.variables, given?.extensions].map(value => (method === 'GET' ? parsed(value) : value))
+  // A registered document may be named instead.
+  const query = text ?? (documentId != null || extensions != null ? '' : undefined)
   if (typeof query !== 'string') throw badRequest('The request has no document: send it as `query`.')
   if (!isTextOrNull(operationName)) throw badRequest('operationName must be a string.')
   if (!isObjectOrNull(variables)) throw badRequest('variables must be an object; in an address, its JSON.')
-  return { query, operationName, variables }
+  return { query, operationName, variables, documentId, extensions }
 }
 
 function parsed(text: unknown): unknown {

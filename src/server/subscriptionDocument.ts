@@ -8,7 +8,6 @@ import {
   GraphQLSkipDirective,
   getDirectiveValues,
   getOperationAST,
-  getVariableValues,
   Kind,
   type OperationDefinitionNode,
   parse,
@@ -17,7 +16,10 @@ import {
   validate,
 } from 'graphql'
 import type { ErrorCode } from '../errors.js'
-import { ADDED_RULES, MAX_TOKENS, MAX_VARIABLE_ERRORS, NO_SUCH_OPERATION } from './documentRules.js'
+import { refuseLongText } from './documentLimits.js'
+import { ADDED_RULES, MAX_TOKENS, NO_SUCH_OPERATION, VALIDATION_OPTIONS } from './documentRules.js'
+import type { OperationGate } from './operationGate.js'
+import { coercedVariables } from './variableValues.js'
 
 type Variables = Readonly<Record<string, unknown>>
 
@@ -25,6 +27,8 @@ export interface SubscribeRequest {
   readonly query: string
   readonly operationName?: string | null | undefined
   readonly variables?: Variables | null | undefined
+  readonly extensions?: unknown
+  readonly documentId?: unknown
 }
 
 export type PreparedSubscription = {
@@ -32,23 +36,28 @@ export type PreparedSubscription = {
   readonly operation?: OperationDefinitionNode
 } & ({ readonly document: DocumentNode } | { readonly errors: readonly GraphQLError[] })
 
-/** Checks what a client wants to subscribe to, as Apollo does for HTTP; of valid operations it lets subscriptions through alone. */
-export function prepareSubscription(schema: GraphQLSchema, request: SubscribeRequest): PreparedSubscription {
+/**
+ * Checks what a client wants to subscribe to, as Apollo does for HTTP; of valid operations it lets subscriptions through alone.
+ * @throws AppError QUERY_TOO_COMPLEX
+ */
+export function prepareSubscription(schema: GraphQLSchema, gate: OperationGate, request: SubscribeRequest): PreparedSubscription {
+  refuseLongText(request.query)
   const document = unlessThrown(() => parse(request.query, { maxTokens: MAX_TOKENS }))
   if (document instanceof GraphQLError) return { errors: [coded(document, 'GRAPHQL_PARSE_FAILED')] }
-  const invalid = unlessThrown(() => validate(schema, document, [...specifiedRules, ...ADDED_RULES]))
+  const invalid = unlessThrown(() => validate(schema, document, [...specifiedRules, ...ADDED_RULES], VALIDATION_OPTIONS))
   // The rule of one root field has no variables yet, and throws where it would need one.
   if (invalid instanceof GraphQLError) return { errors: [failure(DEPENDS_ON_VARIABLE, 'GRAPHQL_VALIDATION_FAILED')] }
   if (invalid.length > 0) return { errors: invalid.map(error => coded(error, 'GRAPHQL_VALIDATION_FAILED')) }
   const operation = getOperationAST(document, request.operationName)
   if (!operation) return { errors: [failure(NO_SUCH_OPERATION, 'BAD_REQUEST')] }
   if (operation.operation !== 'subscription') return { operation, errors: [failure(SUBSCRIPTIONS_ONLY, 'BAD_REQUEST')] }
-  const definitions = operation.variableDefinitions ?? []
-  const { coerced, errors } = getVariableValues(schema, definitions, request.variables ?? {}, { maxErrors: MAX_VARIABLE_ERRORS })
-  if (errors) return { operation, errors: errors.map(error => coded(error, 'BAD_USER_INPUT')) }
+  const result = coercedVariables(schema, operation, request.variables ?? {})
+  if ('errors' in result) return { operation, errors: result.errors.map(error => coded(error, 'BAD_USER_INPUT')) }
+  const { coerced } = result
   if (!selectsField(document, operation.selectionSet, coerced)) {
     return { operation, errors: [failure(SELECTS_NOTHING, 'BAD_USER_INPUT')] }
   }
+  gate.refuseCostly(gate.measure(document, operation), coerced)
   return { operation, document }
 }
 

@@ -13,11 +13,18 @@ import { type Principal, viewOf } from '../auth/principal.js'
 import type { AlertContext } from '../resolvers/alertResolver.js'
 import { Delivery, type Send } from './delivery.js'
 import type { ReportUnexpected } from './formatError.js'
+import type { Entrant, OperationGate } from './operationGate.js'
 import { type KeyedArgs, SharedOperations } from './sharedOperations.js'
 import { prepareSubscription, type SubscribeRequest } from './subscriptionDocument.js'
+import type { TrustedDocuments } from './trustedDocuments.js'
+
+const POINTS_OF_A_SUBSCRIPTION = 1
 
 export interface SubscriptionsOptions {
   readonly schema: GraphQLSchema
+  readonly gate: OperationGate
+  /** Absent: any document within the limits. */
+  readonly trustedDocuments?: TrustedDocuments | undefined
   readonly contextOf: (principal: Principal) => AlertContext
   readonly report: ReportUnexpected
 }
@@ -41,11 +48,17 @@ export class Subscriptions {
     this.#operations = new SharedOperations(options.report)
   }
 
+  /** Takes what any request to subscribe costs, before it is looked at. @throws RateLimitedError */
+  charge(entrant: Entrant): void | Promise<void> {
+    return this.#options.gate.charge(entrant, POINTS_OF_A_SUBSCRIPTION)
+  }
+
   /** Checks a request; what is not valid, or fails unexpectedly, answers with errors. */
-  prepare(request: SubscribeRequest, principal: Principal, send: Send): Prepared {
-    const { schema, contextOf } = this.#options
+  prepare(asked: SubscribeRequest, principal: Principal, send: Send): Prepared {
+    const { schema, gate, trustedDocuments, contextOf } = this.#options
     try {
-      const prepared = prepareSubscription(schema, request)
+      const request = trustedDocuments ? { ...asked, query: trustedDocuments.textOf(asked) } : asked
+      const prepared = prepareSubscription(schema, gate, request)
       if ('errors' in prepared) return prepared
       const { operation, document } = prepared
       const { operationName, variables: variableValues } = request

@@ -1,18 +1,17 @@
 import { randomUUID } from 'node:crypto'
 import type { Server } from 'node:http'
-import type { FormattedExecutionResult, GraphQLError, GraphQLFormattedError, GraphQLSchema } from 'graphql'
+import type { FormattedExecutionResult, GraphQLError, GraphQLFormattedError } from 'graphql'
 import { CloseCode, type Context, makeServer, type Server as Protocol } from 'graphql-ws'
 import { WebSocketServer } from 'ws'
 import type { Authenticator } from '../auth/authenticator.js'
 import type { Principal } from '../auth/principal.js'
 import { AppError } from '../errors.js'
-import type { AlertContext } from '../resolvers/alertResolver.js'
 import { Delivery } from './delivery.js'
-import { publicErrors, type ReportUnexpected } from './formatError.js'
+import { publicErrors } from './formatError.js'
 import { outcomeCode, rootField } from './outcome.js'
 import { type ObserveRefusedConnection, SocketConnection } from './socketConnection.js'
 import { failure } from './subscriptionDocument.js'
-import { type SubscriptionArgs, Subscriptions } from './subscriptions.js'
+import { asGraphQLError, type SubscriptionArgs, Subscriptions, type SubscriptionsOptions } from './subscriptions.js'
 import { WriteRounds } from './writeRounds.js'
 
 const PROTOCOL = 'graphql-transport-ws'
@@ -43,13 +42,10 @@ export type ObserveSocket = (report: SocketReport) => void
 /** Who calls, and how long that holds. */
 export type Auth = Pick<Authenticator, 'authenticate' | 'watch'>
 
-export interface WebSocketOptions {
+export interface WebSocketOptions extends SubscriptionsOptions {
   readonly http: Server
   readonly path: string
-  readonly schema: GraphQLSchema
   readonly auth: Auth
-  readonly contextOf: (principal: Principal) => AlertContext
-  readonly report: ReportUnexpected
   readonly observe: ObserveSocket
 }
 
@@ -138,11 +134,16 @@ function createProtocol(options: WebSocketOptions): Protocol<SocketConnection> {
       }
       return true
     },
-    onSubscribe({ extra: connection }: SocketContext, id, payload) {
+    async onSubscribe({ extra: connection }: SocketContext, id, payload) {
       const { principal } = connection
       if (!principal) return [failure('The connection is not authenticated.', 'UNAUTHENTICATED')]
       const startedAt = performance.now()
       const head = `{"id":${JSON.stringify(id)},"type":"next","payload":`
+      const refusal = await refusalOf(() => subscriptions.charge({ principal }))
+      if (refusal) {
+        running.set(payload, { operation: 'none', startedAt, isRefused: true })
+        return [asGraphQLError(refusal)]
+      }
       const prepared = subscriptions.prepare(payload, principal, ({ text, code }) => {
         const subscription = running.get(payload)
         if (subscription && code !== 'OK') subscription.code ??= code
@@ -173,6 +174,15 @@ function createProtocol(options: WebSocketOptions): Protocol<SocketConnection> {
     },
     onComplete: ({ extra: connection }: SocketContext, _id, payload) => ended(connection, payload),
   })
+}
+
+async function refusalOf(enter: () => void | Promise<void>): Promise<unknown> {
+  try {
+    await enter()
+    return undefined
+  } catch (error) {
+    return error
+  }
 }
 
 function endOf({ id, principal }: SocketConnection, startedAt: number) {

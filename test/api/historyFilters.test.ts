@@ -90,9 +90,9 @@ describe('filters of history', () => {
     ['nulls', { applicantId: null, bands: null, highRisk: null, probability: null, createdAt: { from: null, to: null } }],
     ['the model and its version', { model: 'consumer-credit', modelVersion: '2' }],
     [
-      'all bands, each ten thousand times',
+      'all bands, each 250 times, which is as long as lists may be',
       {
-        bands: (['T1', 'T2', 'T3', 'T4', 'T5', 'T6', 'T7', 'T8'] as const).flatMap(band => Array<typeof band>(10_000).fill(band)),
+        bands: (['T1', 'T2', 'T3', 'T4', 'T5', 'T6', 'T7', 'T8'] as const).flatMap(band => Array<typeof band>(250).fill(band)),
       },
     ],
     ['all probabilities', { probability: { from: -1e300, to: 1e300 } }],

@@ -11,11 +11,11 @@ import { metric } from './metrics.js'
 import { score, scoreBatch } from './stored.js'
 
 const ALERTS = 2_000
-// Some 20 KiB an alert: together far more than the operating system buffers.
-const COPIES = Array.from({ length: 60 }, (_, i) => `p${i}: prediction { ...P }`).join(' ')
+// Some 20 KiB an alert, with as many aliases as there may be: together far more than the operating system buffers.
+const COPIES = Array.from({ length: 15 }, (_, i) => `p${i}: prediction { ...P }`).join(' ')
 const WATCH = `
   subscription($after: String) { highRiskScored(after: $after) { id cursor ${COPIES} } }
-  fragment P on Prediction { id applicantId probability band highRisk createdAt requestedBy modelVersion { name version digest } }`
+  fragment P on Prediction { id applicantId probability band highRisk createdAt requestedBy modelVersion { name version digest model { contract { name description } } } }`
 
 interface Alert {
   readonly id: string

@@ -100,6 +100,29 @@ export class GraphqlClient {
     return createEventStreams({ url: `${this.#url}/graphql/stream`, headers: this.#authorization(), retryAttempts: 0 })
   }
 
+  /** What an event stream tells before it waits for events; nothing where it waits at once. */
+  async openStream(body: unknown, init: RequestInit = {}, search = ''): Promise<string[]> {
+    const controller = new AbortController()
+    const response = await fetch(`${this.#url}/graphql/stream${search}`, {
+      method: 'POST',
+      signal: controller.signal,
+      body: JSON.stringify(body),
+      ...init,
+      headers: { 'content-type': 'application/json', accept: 'text/event-stream', ...this.#authorization() },
+    })
+    if (!response.headers.get('content-type')?.startsWith('text/event-stream')) return [await response.text()]
+    const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader()
+    const told: string[] = []
+    for (;;) {
+      const waiting = new Promise<void>(resolve => setTimeout(resolve, 300))
+      const read = await Promise.race([reader?.read(), waiting])
+      if (!read || read.done) break
+      if (read.value.includes('event:')) told.push(read.value)
+    }
+    controller.abort()
+    return told
+  }
+
   #authorization(): Record<string, string> {
     return this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` }
   }

@@ -12,7 +12,8 @@ import {
 } from 'graphql'
 import { describe, expect, it } from 'vitest'
 import { createExecutor } from '../../src/server/executor.js'
-import { writtenOutFields } from '../../src/server/operationSize.js'
+import { OperationGate } from '../../src/server/operationGate.js'
+import { shapesOf } from '../../src/server/operationShape.js'
 
 /** Says of itself whether the compiler calls it. */
 const isCompiled = {
@@ -27,6 +28,8 @@ const Node: GraphQLObjectType = new GraphQLObjectType({
 const TINY = new GraphQLSchema({
   query: new GraphQLObjectType({ name: 'Query', fields: { isCompiled, node: { type: Node, resolve: () => ({}) } } }),
 })
+
+const openGate = (schema: GraphQLSchema) => new OperationGate({ schema, admit: () => undefined, development: true })
 
 const requiredCount = { type: new GraphQLNonNull(GraphQLInt), defaultValue: 7 }
 const count = { type: GraphQLInt, defaultValue: 8 }
@@ -50,7 +53,7 @@ describe('the compiler', () => {
 
   /** Whether each use of a document ran compiled. */
   async function usesOf(source: string, times: number, variables: Record<string, unknown> = {}): Promise<unknown[]> {
-    const execute = createExecutor(TINY)
+    const execute = createExecutor(TINY, openGate(TINY))
     const document = parse(source)
     const operation = document.definitions.find(({ kind }) => kind === 'OperationDefinition')
     const uses: unknown[] = []
@@ -90,14 +93,18 @@ describe('the compiler', () => {
 
   it('leaves alone fragments within fragments, which it would write out into gigabytes', async () => {
     expect(await usesOf(nested(3), 2)).toEqual([false, true])
-    expect(await usesOf(nested(40), 3)).toEqual([false, false, false])
+    expect(await usesOf(nested(8), 3)).toEqual([false, false, false])
+  })
+
+  it('is never asked for more than an answer may hold', async () => {
+    await expect(usesOf(nested(40), 1)).rejects.toMatchObject({ code: 'QUERY_TOO_COMPLEX' })
   })
 
   it('is told how many fields an operation has when written out', () => {
     const sizeOf = (source: string) => {
       const document = parse(source)
       const operation = document.definitions[0]
-      return operation?.kind === 'OperationDefinition' ? writtenOutFields(document, operation) : Number.NaN
+      return operation?.kind === 'OperationDefinition' ? shapesOf(document)(operation).fields : Number.NaN
     }
     expect(sizeOf('{ isCompiled }')).toBe(1)
     expect(sizeOf('{ node { ... on Node { isCompiled child { isCompiled } } ... { isCompiled } } }')).toBe(5)
@@ -132,7 +139,7 @@ describe('an argument or input field that has a default', () => {
     const document = parse(source)
     if (validate(DEFAULTS, document).length > 0) throw new Error('The case is not valid.')
     for (const variables of [{}, { v: null }, { v: 5 }]) {
-      const execute = createExecutor(DEFAULTS)
+      const execute = createExecutor(DEFAULTS, openGate(DEFAULTS))
       const given = { document, operation: document.definitions[0], operationName: 'Q', request: { variables }, context: {} }
       const answers = []
       for (let use = 0; use < 3; use++) {
@@ -146,7 +153,7 @@ describe('an argument or input field that has a default', () => {
   it('is met by compiled code where only arguments have one', async () => {
     const prepared: string[] = []
     const add = (text: string) => prepared.push(text)
-    const execute = createExecutor(DEFAULTS, { add } as unknown as Parameters<typeof createExecutor>[1])
+    const execute = createExecutor(DEFAULTS, openGate(DEFAULTS), { add } as unknown as Parameters<typeof createExecutor>[2])
     for (const query of ['query Q($v: Int) { echo(requiredCount: $v) }', 'query Q($v: Int) { range(range: { count: $v }) }']) {
       const document = parse(query)
       const given = { document, operation: document.definitions[0], request: { query, variables: {} }, context: {} }

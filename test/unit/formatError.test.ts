@@ -136,8 +136,29 @@ describe('an error of a request', () => {
     expect(apollo.reports).toEqual([])
   })
 
+  it('is short, whatever the length of names and the number of places', async () => {
+    const spread = Array.from(
+      { length: 90 },
+      (_, i) => `fragment ${'n'.repeat(600)}${i} on Viewer { ...${'n'.repeat(600)}${(i + 1) % 90} }`,
+    )
+    const documents = [
+      `{ viewer { ${'x'.repeat(60_000)} } }`,
+      `{ viewer { id } } ${Array.from({ length: 120 }, (_, i) => `query ${'y'.repeat(250)}${i % 2} { viewer { z } }`).join(' ')}`,
+      `{ viewer { ...${'n'.repeat(600)}0 } } ${spread.join(' ')}`,
+    ]
+    for (const query of documents) {
+      const { errors } = await apollo.ask(query)
+      expect(errors.length).toBeLessThanOrEqual(21)
+      for (const { message, code } of errors) {
+        expect(code).toBe('GRAPHQL_VALIDATION_FAILED')
+        expect(message.length).toBeLessThanOrEqual(300)
+      }
+    }
+    expect(apollo.reports).toEqual([])
+  })
+
   it('for too many mistakes at once is short', async () => {
-    const items = Array.from({ length: 5_000 }, () => ({ [CANARY]: CANARY }))
+    const items = Array.from({ length: 2_000 }, () => ({ [CANARY]: CANARY }))
     const query = 'mutation ($b: PredictRiskBatchInput!) { predictRiskBatch(input: $b) { results { index } } }'
     const { errors } = await apollo.ask(query, { b: { items } })
     expect(errors.length).toBeLessThanOrEqual(51)

@@ -25,6 +25,8 @@ it('a server that fails after it listens leaves its port free', async () => {
     schema: buildSchema('type Query { nothing: Int }'),
     auth: { authenticate: never, watch: never },
     contextOf: never,
+    admit: never,
+    development: false,
     operations: { metrics: new Registry(), notReady: async () => [] },
     report: never,
     observe: never,

@@ -4,6 +4,7 @@ import type { Principal } from '../../src/auth/principal.js'
 import { AppError } from '../../src/errors.js'
 import type { AlertContext } from '../../src/resolvers/alertResolver.js'
 import { Delivery } from '../../src/server/delivery.js'
+import { OperationGate } from '../../src/server/operationGate.js'
 import type { SubscribeRequest } from '../../src/server/subscriptionDocument.js'
 import { Subscriptions } from '../../src/server/subscriptions.js'
 import { principalOf } from './support/gatewaySchema.js'
@@ -18,8 +19,10 @@ let subscriptions: Subscriptions
 beforeEach(() => {
   executed = []
   reports = []
+  const schema = schemaOfEvents()
   subscriptions = new Subscriptions({
-    schema: schemaOfEvents(),
+    schema,
+    gate: new OperationGate({ schema, admit: () => undefined, development: false }),
     contextOf: principal => ({ principal }) as AlertContext,
     report: (_id, error) => reports.push(error),
   })

@@ -8,6 +8,7 @@ import { Authenticator } from '../../../src/auth/authenticator.js'
 import type { Principal } from '../../../src/auth/principal.js'
 import { Withdrawals } from '../../../src/auth/withdrawals.js'
 import type { AlertContext } from '../../../src/resolvers/alertResolver.js'
+import { OperationGate } from '../../../src/server/operationGate.js'
 import { type SocketReport, serveSubscriptions } from '../../../src/server/webSocket.js'
 
 export interface SocketServer extends AsyncDisposable {
@@ -35,6 +36,7 @@ export async function startSockets(options: SocketServerOptions): Promise<Socket
   const waiting = new Set<() => void>()
   const close = serveSubscriptions({
     ...options,
+    gate: new OperationGate({ schema: options.schema, admit: () => undefined, development: false }),
     auth: { authenticate: options.authenticate, watch: (...watched) => authenticator.watch(...watched) },
     http,
     path: '/graphql',

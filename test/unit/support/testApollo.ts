@@ -1,5 +1,6 @@
 import type { Role } from '../../../src/auth/principal.js'
 import { createApollo } from '../../../src/server/apollo.js'
+import { OperationGate } from '../../../src/server/operationGate.js'
 import { PreparedOperations } from '../../../src/server/preparedOperations.js'
 import type { GatewaySchema } from './gatewaySchema.js'
 
@@ -24,6 +25,7 @@ export async function startApollo({ schema, contextOf }: GatewaySchema, ...roles
   const reports: unknown[] = []
   const apollo = createApollo({
     schema,
+    gate: new OperationGate({ schema, admit: () => undefined, development: false }),
     prepared: new PreparedOperations(schema),
     report: (_id, error) => reports.push(error),
     observe: () => {},

@@ -1,0 +1,249 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { request as httpRequest } from 'node:http'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { WebSocket } from 'ws'
+import { ERROR_CODES } from '../../src/errors.js'
+import { HIGH_RISK } from '../support/applicants.js'
+import { signToken, startGateway, type TestGateway } from '../support/gateway.js'
+import { HOSTILE_CASES, type HostileCase } from './hostileCases.js'
+
+const TRIES = 5
+// The goal is 50 ms. Work that grows with the square of a document, or a hang, fails; a slow or busy machine must not.
+const MOST_CPU_MS = 500
+const MOST_MS = 5_000
+const REPORT = join(import.meta.dirname, '../../dist/security-documents.json')
+/** What nobody waits for: a subscription that is open. */
+const QUIET_MS = 300
+const CLOSE_CODES: Readonly<Record<number, string>> = { 1009: 'PAYLOAD_TOO_LARGE', 4400: 'BAD_REQUEST', 4406: 'BAD_REQUEST' }
+
+type Transport = 'POST' | 'GET' | 'SSE' | 'WebSocket'
+interface Outcome {
+  /** `OK`, or the code of the first error. */
+  readonly code: string
+  readonly status: number
+  readonly text: string
+}
+interface Measured {
+  readonly what: string
+  readonly transport: Transport
+  readonly code: string
+  /** From the last byte of the request to the last one of the answer; the median. */
+  readonly medianMs: number
+  /** What client and server used of the processor meanwhile; the median. On a busy machine it says more than the clock. */
+  readonly cpuMs: number
+  /** The longest time that the event loop did not turn, client included. */
+  readonly gapMs: number
+}
+
+describe('a hostile document', () => {
+  let gateway: TestGateway
+  let token: string
+  const measured: Measured[] = []
+  beforeAll(async () => {
+    gateway = await startGateway()
+    token = await signToken({ roles: ['ADMIN'] })
+    const client = await gateway.as({ roles: ['ADMIN'] })
+    const items = Array.from({ length: 100 }, (_, i) => ({
+      applicantId: i % 2 ? 'a' : `a-${i}`,
+      features: { consumerCredit: HIGH_RISK },
+    }))
+    const query = 'mutation($items: [PredictRiskInput!]!) { predictRiskBatch(input: {items: $items}) { results { index } } }'
+    for (let batch = 0; batch < 3; batch++) await client.send({ query, variables: { items } })
+  })
+  afterAll(async () => {
+    await gateway[Symbol.asyncDispose]()
+    mkdirSync(join(REPORT, '..'), { recursive: true })
+    writeFileSync(REPORT, `${JSON.stringify({ tries: TRIES, documents: HOSTILE_CASES.length, measured }, null, 1)}\n`)
+    process.stdout.write(tableOf(measured))
+  })
+
+  /** The answer over HTTP, whatever it is. */
+  function ask(method: string, path: string, body: Buffer | undefined, headers: Record<string, string>): Promise<Outcome> {
+    const { hostname, port } = new URL(gateway.url)
+    return new Promise((resolve, reject) => {
+      const request = httpRequest(
+        {
+          hostname,
+          port,
+          method,
+          path,
+          agent: false,
+          headers: { authorization: `Bearer ${token}`, 'apollo-require-preflight': '1', ...headers },
+        },
+        response => {
+          let text = ''
+          let quiet: NodeJS.Timeout | undefined
+          const end = () => {
+            clearTimeout(quiet)
+            request.destroy()
+            resolve({ status: response.statusCode ?? 0, text, code: codeOf(text, response.statusCode) })
+          }
+          if (response.headers['content-type']?.startsWith('text/event-stream')) quiet = setTimeout(end, QUIET_MS)
+          response.setEncoding('utf8')
+          response.on('data', chunk => {
+            text += chunk
+          })
+          response.on('end', end)
+          response.on('error', end)
+        },
+      )
+      // A server that will not read the rest closes the connection while the client still writes; its answer is there to be read.
+      request.on('error', error => setImmediate(reject, error))
+      request.end(body)
+    })
+  }
+
+  function askSocket(message: string): Promise<Outcome> {
+    const socket = new WebSocket(`${gateway.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws')
+    return new Promise(resolve => {
+      const told: string[] = []
+      let quiet: NodeJS.Timeout | undefined
+      const end = (code: string) => {
+        clearTimeout(quiet)
+        socket.terminate()
+        resolve({ code, status: 0, text: told.join('') })
+      }
+      socket.on('open', () =>
+        socket.send(JSON.stringify({ type: 'connection_init', payload: { authorization: `Bearer ${token}` } })),
+      )
+      socket.on('message', data => {
+        const { type, payload } = JSON.parse(String(data))
+        if (type === 'connection_ack') {
+          socket.send(message)
+          quiet = setTimeout(end, QUIET_MS, 'OK')
+          return
+        }
+        told.push(String(data))
+        if (type === 'error') end(payload[0].extensions.code)
+      })
+      socket.on('close', code => end(CLOSE_CODES[code] ?? `closed with ${code}`))
+      socket.on('error', () => {})
+    })
+  }
+
+  function send({ body }: HostileCase, transport: Transport): (() => Promise<Outcome>) | undefined {
+    const text = typeof body === 'string' ? body : JSON.stringify(body)
+    if (transport === 'POST') {
+      const bytes = Buffer.from(text)
+      return () => ask('POST', '/graphql', bytes, { 'content-type': 'application/json', 'content-length': String(bytes.length) })
+    }
+    if (transport === 'SSE') {
+      const bytes = Buffer.from(text)
+      const headers = { 'content-type': 'application/json', accept: 'text/event-stream', 'content-length': String(bytes.length) }
+      return () => ask('POST', '/graphql/stream', bytes, headers)
+    }
+    if (transport === 'WebSocket') {
+      const message = `{"id":"1","type":"subscribe","payload":${text}}`
+      return () => askSocket(message)
+    }
+    if (typeof body === 'string') return undefined
+    const search = new URLSearchParams()
+    for (const [name, value] of Object.entries(body)) search.set(name, typeof value === 'string' ? value : JSON.stringify(value))
+    return () => ask('GET', `/graphql?${search}`, undefined, {})
+  }
+
+  async function measure(given: HostileCase, transport: Transport): Promise<Outcome | undefined> {
+    const once = send(given, transport)
+    if (!once) return undefined
+    const times: number[] = []
+    const cpuTimes: number[] = []
+    let last: Outcome | undefined
+    let gapMs = 0
+    for (let attempt = 0; attempt < TRIES; attempt++) {
+      let turned = performance.now()
+      const watch = setInterval(() => {
+        gapMs = Math.max(gapMs, performance.now() - turned)
+        turned = performance.now()
+      }, 1)
+      const [startedAt, used] = [performance.now(), process.cpuUsage()]
+      last = await once()
+      const isWaiting = last.code === 'OK' && transport !== 'POST' && transport !== 'GET'
+      times.push(performance.now() - startedAt - (isWaiting ? QUIET_MS : 0))
+      const { user, system } = process.cpuUsage(used)
+      cpuTimes.push((user + system) / 1_000)
+      gapMs = Math.max(gapMs, performance.now() - turned)
+      clearInterval(watch)
+    }
+    const [medianMs, cpuMs] = [medianOf(times), medianOf(cpuTimes)]
+    measured.push({ what: given.what, transport, code: last?.code ?? '', medianMs, cpuMs, gapMs: rounded(gapMs) })
+    expect(cpuMs).toBeLessThan(MOST_CPU_MS)
+    expect(medianMs).toBeLessThan(MOST_MS)
+    return last
+  }
+
+  it('of these there are at least 80', () => {
+    expect(HOSTILE_CASES.length).toBeGreaterThanOrEqual(80)
+    expect(new Set(HOSTILE_CASES.map(({ what }) => what)).size).toBe(HOSTILE_CASES.length)
+  })
+
+  it.each(HOSTILE_CASES.map(given => [given.what, given] as const))(
+    'over POST is refused as it should be, or answered: %s',
+    async (_what, given) => {
+      const outcome = await measure(given, 'POST')
+      expect(outcome?.code).toBe(given.code)
+      expect(outcome?.status).toBe(given.code === 'OK' ? 200 : statusOf(given.code))
+      expectNothingTold(outcome?.text ?? '')
+    },
+  )
+
+  it.each(HOSTILE_CASES.map(given => [given.what, given] as const))(
+    'does no more harm over GET, server-sent events and WebSocket: %s',
+    async (_what, given) => {
+      for (const transport of ['GET', 'SSE', 'WebSocket'] as const) {
+        const outcome = await measure(given, transport)
+        if (!outcome) continue
+        // Only subscriptions go over streams, and mutations never by GET; too long an address or frame is not read at all.
+        const isRefused = outcome.code === 'ADDRESS_TOO_LONG' || (statusOf(outcome.code) >= 400 && statusOf(outcome.code) < 500)
+        expect(isRefused || (outcome.code === 'OK' && isHarmless(given, transport)), outcome.code).toBe(true)
+        expectNothingTold(outcome.text)
+      }
+    },
+  )
+
+  it('leaves the gateway well', async () => {
+    const client = await gateway.as({ roles: ['ADMIN'] })
+    for (let use = 1; use <= 3; use++) expect((await client.send({ query: '{ viewer { id } }' })).status).toBe(200)
+  })
+})
+
+/** Whether it may be answered there, or stream. */
+function isHarmless({ what, code }: HostileCase, transport: Transport): boolean {
+  // An address cannot hold half a surrogate pair.
+  if (transport === 'GET') return code === 'OK' || what === 'texts: half a surrogate pair'
+  return code === 'OK' || code === 'SUBSCRIPTION_REQUIRES_WEBSOCKET'
+}
+
+function expectNothingTold(text: string): void {
+  expect(text.length).toBeLessThan(100_000)
+  expect(text).not.toMatch(/Did you mean|node_modules|\n\s+at |INTERNAL_SERVER_ERROR/)
+}
+
+function codeOf(text: string, status: number | undefined): string {
+  if (status === 431) return 'ADDRESS_TOO_LONG'
+  return /"extensions":\{"code":"(\w+)"/.exec(text)?.[1] ?? (status === 200 ? 'OK' : `status ${status}`)
+}
+
+function statusOf(code: string): number {
+  return (ERROR_CODES as Record<string, { status: number } | undefined>)[code]?.status ?? 0
+}
+
+function medianOf(times: number[]): number {
+  return rounded(times.sort((a, b) => a - b)[times.length >> 1] ?? 0)
+}
+
+function rounded(milliseconds: number): number {
+  return Math.round(milliseconds * 10) / 10
+}
+
+function tableOf(measured: readonly Measured[]): string {
+  const lines = [...new Set(measured.map(({ what }) => what))].map(what => {
+    const cells = measured
+      .filter(row => row.what === what)
+      .map(({ transport, code, medianMs, cpuMs, gapMs }) => `${transport} ${code} ${medianMs} (${cpuMs}, ${gapMs})`)
+    return `${what.padEnd(60)} ${cells.join(' | ')}`
+  })
+  const slowest = Math.max(...measured.map(({ medianMs }) => medianMs))
+  const costliest = Math.max(...measured.map(({ cpuMs }) => cpuMs))
+  return `\ndocument: transport, code, median ms (median CPU ms of client and server, longest gap of the event loop in ms)\n${lines.join('\n')}\nslowest median: ${slowest} ms, ${costliest} ms of CPU\n`
+}
