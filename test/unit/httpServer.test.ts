@@ -22,6 +22,9 @@ it('a server that fails after it listens leaves its port free', async () => {
     port,
     bodyLimitBytes: 1_024,
     drainMs: 0,
+    development: false,
+    trustedProxies: [],
+    corsOrigins: [],
     schema: buildSchema('type Query { nothing: Int }'),
     auth: { authenticate: never, watch: never },
     contextOf: never,
@@ -29,6 +32,7 @@ it('a server that fails after it listens leaves its port free', async () => {
     report: never,
     observe: never,
     refused: never,
+    malformed: never,
     observeSocket: never,
   })
   await expect(started).rejects.toThrow('no subscriptions')
