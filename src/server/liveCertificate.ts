@@ -79,7 +79,10 @@ export class LiveCertificate {
       return
     }
     const checked = checkPair(pair, this.#now())
-    if ('problem' in checked) return this.#keep(pair.cert + pair.key, checked.problem)
+    if ('problem' in checked) {
+      this.#keep(pair.cert + pair.key, checked.problem)
+      return
+    }
     this.#broken = undefined
     this.#current = checked
     this.#warnedAt = Number.NEGATIVE_INFINITY
