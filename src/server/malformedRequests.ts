@@ -49,9 +49,9 @@ export function answerUnusual(http: Server, { headers, observe }: Omit<Malformed
   })
   http.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
     observe('malformed')
-    const body = JSON.stringify(errorBody(new AppError('BAD_REQUEST', 'Send the request without an Expect header.')))
-    response.writeHead(417, { ...headers, 'content-type': 'application/json; charset=utf-8', connection: 'close' })
-    response.end(body)
+    response.shouldKeepAlive = false
+    response.writeHead(417, { ...headers, 'content-type': 'application/json; charset=utf-8' })
+    response.end(JSON.stringify(errorBody(new AppError('BAD_REQUEST', 'Send the request without an Expect header.'))))
     request.resume()
   })
 }

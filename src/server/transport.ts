@@ -13,6 +13,8 @@ import { securityHeaders, sendSecurityHeaders } from './securityHeaders.js'
 import { TRANSPORT_LIMITS, type TransportLimits } from './transportLimits.js'
 import type { UpgradeRules } from './upgrades.js'
 
+const TARGET = /^(\/|https?:\/\/)/i
+
 export interface TransportOptions extends OriginRules {
   /** Absent: plain HTTP. */
   readonly certificate?: LiveCertificate | undefined
@@ -85,6 +87,8 @@ function refuseOddRequests(server: FastifyInstance, { maxHeaders }: TransportLim
     if (raw.rawHeaders.length > 2 * maxHeaders) {
       return refuse(reply, new AppError('PAYLOAD_TOO_LARGE', `Send at most ${maxHeaders} headers.`), refused, 431)
     }
+    // The router would take any first character for a slash.
+    if (!TARGET.test(raw.url ?? '')) throw new AppError('BAD_REQUEST', 'The address of the request must be a path or a URL.')
     if (raw.headers.host === undefined && raw.httpVersion !== '1.0') throw new AppError('BAD_REQUEST', 'Send a Host header.')
   })
 }
