@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { AppError } from '../errors.js'
 import type { Connections } from './connections.js'
 import { errorBody } from './formatError.js'
-import { answerPlainly } from './plainAnswer.js'
+import { answerPlainly, JSON_TYPE } from './plainAnswer.js'
 
 /** Why a connection was given up before there was a request: a short closed list. */
 export type Malformed = 'malformed' | 'headers too large' | 'too slow' | 'silent' | 'no TLS'
@@ -49,9 +49,9 @@ export function answerUnusual(http: Server, { headers, observe }: Omit<Malformed
   })
   http.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
     observe('malformed')
+    const body = JSON.stringify(errorBody(new AppError('BAD_REQUEST', 'Send the request without an Expect header.')))
     response.shouldKeepAlive = false
-    response.writeHead(417, { ...headers, 'content-type': 'application/json; charset=utf-8' })
-    response.end(JSON.stringify(errorBody(new AppError('BAD_REQUEST', 'Send the request without an Expect header.'))))
+    response.writeHead(417, { ...headers, 'content-type': JSON_TYPE, 'content-length': Buffer.byteLength(body) }).end(body)
     request.resume()
   })
 }

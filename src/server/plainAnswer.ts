@@ -3,6 +3,8 @@ import type { Duplex } from 'node:stream'
 import type { AppError } from '../errors.js'
 import { errorBody } from './formatError.js'
 
+export const JSON_TYPE = 'application/json; charset=utf-8'
+
 // For a client that still sends: closed at once, the connection would be reset, and the answer lost.
 const LINGER_MS = 500
 
@@ -11,7 +13,7 @@ export function answerPlainly(socket: Duplex, status: number, error: AppError, h
   const body = JSON.stringify(errorBody(error))
   const all = {
     ...headers,
-    'content-type': 'application/json; charset=utf-8',
+    'content-type': JSON_TYPE,
     'content-length': String(Buffer.byteLength(body)),
     connection: 'close',
   }

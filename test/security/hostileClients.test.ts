@@ -15,7 +15,7 @@ afterEach(() => expect(server.reports).toEqual([]))
 
 /** The answers in what a connection brought. */
 function answersIn(received: string): { status: number; head: string; body: string }[] {
-  return received.split(/^(?=HTTP\/1\.1 \d{3} )/m).map(answer => {
+  return received.split(/(?=HTTP\/1\.1 \d{3} )/).map(answer => {
     const [head = '', body = ''] = answer.split('\r\n\r\n', 2)
     return { status: Number(head.slice(9, 12)), head: head.toLowerCase(), body }
   })
@@ -125,7 +125,7 @@ describe('what is a request, but an odd one', () => {
     `/assets/%2e%2e/%2e%2e/${CANARY}`,
     `/assets/%00${CANARY}`,
     `/\\..\\${CANARY}`,
-    `/assets/${'a/'.repeat(2_000)}`,
+    `/assets/${'a/'.repeat(100)}`,
     `http://${CANARY}/nowhere`,
     '*',
     '*metrics',
