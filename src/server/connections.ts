@@ -19,17 +19,24 @@ export interface Connections {
   mayAnswer(socket: Socket): boolean
 }
 
+export interface ConnectionLimits {
+  readonly answerMs: number
+  readonly checkEveryMs: number
+}
+
 interface Connection {
   /** In hand. */
   requests: number
   last?: ServerResponse
+  /** The last answer, when it was first seen to be complete and not to have left. */
+  stuck?: { readonly answer: ServerResponse; readonly since: number }
 }
 
 /**
  * Follows the connections of a server, so that none of them can hold up its end: Node closes by itself only those that have had
- * an answer and ask nothing.
+ * an answer and ask nothing. Cuts those whose clients take too long to read an answer: Node only knows of who reads nothing at all.
  */
-export function followConnections(http: Server): Connections {
+export function followConnections(http: Server, { answerMs, checkEveryMs }: ConnectionLimits): Connections {
   const connections = new Map<Socket, Connection>()
   /** Sockets below TLS until their handshake is over; that above, which has the requests, is a connection of its own. */
   const handshakes = new Map<string, Socket>()
@@ -66,6 +73,19 @@ export function followConnections(http: Server): Connections {
       if (isEnding && connection.requests === 0) socket.destroySoon()
     })
   })
+  function cutSlowReaders(): void {
+    const now = performance.now()
+    for (const [socket, connection] of connections) {
+      const { last, stuck } = connection
+      // An open stream of events has not ended, and looks after its client itself.
+      if (!last?.writableEnded || socket.writableLength === 0) delete connection.stuck
+      else if (stuck?.answer !== last) connection.stuck = { answer: last, since: now }
+      else if (now - stuck.since >= answerMs) socket.destroy()
+    }
+  }
+  const timer = setInterval(cutSlowReaders, checkEveryMs).unref()
+  http.once('close', () => clearInterval(timer))
+
   return {
     end() {
       isEnding = true

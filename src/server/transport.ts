@@ -54,7 +54,7 @@ export function createTransport(options: TransportOptions): Transport {
     upgrades: { mayConnect: originCheck(options), headers, refused },
     async attach(server, apiPath) {
       const http = server.server as Server
-      const connections = followConnections(http)
+      const connections = followConnections(http, limits)
       answer = answerMalformed({ connections, headers, observe: options.malformed })
       answerUnusual(http, { headers, observe: options.malformed })
       certificate?.onRenewal(renewed => (http as TlsServer).setSecureContext(secureContextOf(renewed)))

@@ -9,6 +9,8 @@ export interface TransportLimits {
   readonly requestMs: number
   /** Without a byte either way while a request is in hand. */
   readonly idleMs: number
+  /** From the end of an answer until the client has taken it. */
+  readonly answerMs: number
   /** Between two requests. */
   readonly keepAliveMs: number
   readonly handshakeMs: number
@@ -22,6 +24,7 @@ export const TRANSPORT_LIMITS: TransportLimits = {
   headersMs: 10_000,
   requestMs: 30_000,
   idleMs: 30_000,
+  answerMs: 60_000,
   // Longer than load balancers keep theirs, 60 s with most: else they send a request into a connection that just closes.
   keepAliveMs: 72_000,
   handshakeMs: 10_000,

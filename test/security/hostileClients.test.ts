@@ -259,6 +259,29 @@ describe('a slow client', () => {
     }
   })
 
+  it('is cut that reads its answer drop by drop', async () => {
+    for (const isTls of [false, true]) {
+      await using other = await startTransport({ isTls, limits: { ...FAST, idleMs: 5_000, answerMs: CUT_MS * 2 } })
+      const { authorization } = await bearer('ANALYST')
+      const body = JSON.stringify({ query: '{ huge }' })
+      const { socket } = await connectTo(other)
+      socket.write(`${post(`authorization: ${authorization}`, `content-length: ${body.length}`)}${body}`)
+      await once(socket, 'data')
+      const startedAt = performance.now()
+      const timer = setInterval(() => {
+        socket.once('data', () => socket.pause())
+        socket.resume()
+      }, 50)
+      socket.pause()
+      await new Promise(resolve => setTimeout(resolve, CUT_MS * 6))
+      clearInterval(timer)
+      socket.resume()
+      await once(socket, 'close')
+      expect(performance.now() - startedAt).toBeLessThan(5_000)
+      expect(socket.bytesRead).toBeLessThan(48 * 1024 * 1024)
+    }
+  })
+
   it('is cut that never finishes its handshake, also when it goes on a byte at a time', async () => {
     await using other = await startTransport({ isTls: true, limits: { ...FAST, handshakeMs: CUT_MS } })
     const [silent, slow] = [await connectTo(other, { isPlain: true }), await connectTo(other, { isPlain: true })]

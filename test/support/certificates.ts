@@ -24,7 +24,7 @@ export async function makePair(options: { name?: string; validDays?: number; fro
       { name: 'subjectAltName', altNames: [{ type: 7, ip: '127.0.0.1' }] },
     ],
   })
-  return { cert, key }
+  return { cert: `${cert.trim()}\n`, key }
 }
 
 export interface MountedSecret extends AsyncDisposable {
