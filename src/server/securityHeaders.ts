@@ -1,5 +1,3 @@
-import type { FastifyInstance } from 'fastify'
-
 // A year. Without includeSubDomains: the names below this host are not ours to decide on.
 export const HSTS_SECONDS = 31_536_000
 
@@ -18,10 +16,4 @@ export function securityHeaders(isTls: boolean): Readonly<Record<string, string>
     'cache-control': 'no-store',
     ...(isTls && { 'strict-transport-security': `max-age=${HSTS_SECONDS}` }),
   }
-}
-
-export function sendSecurityHeaders(server: FastifyInstance, headers: Readonly<Record<string, string>>): void {
-  server.addHook('onRequest', async (_request, reply) => {
-    reply.headers(headers)
-  })
 }

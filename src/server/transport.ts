@@ -1,4 +1,4 @@
-import type { Server } from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
 import type { Server as TlsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
@@ -9,7 +9,7 @@ import { allowOrigins, type OriginRules, originCheck } from './crossOrigin.js'
 import type { LiveCertificate } from './liveCertificate.js'
 import { answerMalformed, answerUnusual, type ObserveMalformed } from './malformedRequests.js'
 import { type ObserveRefusal, refuse } from './requests.js'
-import { securityHeaders, sendSecurityHeaders } from './securityHeaders.js'
+import { securityHeaders } from './securityHeaders.js'
 import { TRANSPORT_LIMITS, type TransportLimits } from './transportLimits.js'
 import type { UpgradeRules } from './upgrades.js'
 
@@ -58,8 +58,7 @@ export function createTransport(options: TransportOptions): Transport {
       answer = answerMalformed({ connections, headers, observe: options.malformed })
       answerUnusual(http, { headers, observe: options.malformed })
       certificate?.onRenewal(renewed => (http as TlsServer).setSecureContext(secureContextOf(renewed)))
-      sendSecurityHeaders(server, headers)
-      refuseOddRequests(server, limits, refused)
+      beginAnswers(server, { headers, limits, refused })
       await allowOrigins(server, apiPath, options.corsOrigins)
       return connections
     },
@@ -81,14 +80,27 @@ function tlsOptions({ current }: LiveCertificate, { handshakeMs }: TransportLimi
   return { ...secureContextOf(current), handshakeTimeout: handshakeMs }
 }
 
-function refuseOddRequests(server: FastifyInstance, { maxHeaders }: TransportLimits, refused: ObserveRefusal): void {
-  server.addHook('onRequest', async ({ raw }, reply) => {
+interface Beginning extends Pick<TransportOptions, 'refused'> {
+  readonly headers: Readonly<Record<string, string>>
+  readonly limits: TransportLimits
+}
+
+function beginAnswers(server: FastifyInstance, { headers, limits: { maxHeaders }, refused }: Beginning): void {
+  // With `done`, and one for all: each promise of a hook costs every request.
+  server.addHook('onRequest', ({ raw }, reply, done) => {
+    reply.headers(headers)
     // Names and values. Node itself leaves out silently what is too many.
     if (raw.rawHeaders.length > 2 * maxHeaders) {
-      return refuse(reply, new AppError('PAYLOAD_TOO_LARGE', `Send at most ${maxHeaders} headers.`), refused, 431)
+      refuse(reply, new AppError('PAYLOAD_TOO_LARGE', `Send at most ${maxHeaders} headers.`), refused, 431)
+      return
     }
-    // The router would take any first character for a slash.
-    if (!TARGET.test(raw.url ?? '')) throw new AppError('BAD_REQUEST', 'The address of the request must be a path or a URL.')
-    if (raw.headers.host === undefined && raw.httpVersion !== '1.0') throw new AppError('BAD_REQUEST', 'Send a Host header.')
+    done(problemOf(raw))
   })
+}
+
+function problemOf({ url = '', headers, httpVersion }: IncomingMessage): AppError | undefined {
+  // The router would take any first character for a slash.
+  if (!TARGET.test(url)) return new AppError('BAD_REQUEST', 'The address of the request must be a path or a URL.')
+  if (headers.host === undefined && httpVersion !== '1.0') return new AppError('BAD_REQUEST', 'Send a Host header.')
+  return undefined
 }

@@ -43,12 +43,17 @@ describe('a server with a certificate', () => {
 
   it.each([
     ['TLS 1.1', { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' }],
-    ['a cipher in CBC mode', { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES128-SHA' }],
+    ['a cipher in CBC mode', { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-RSA-AES128-SHA' }],
     ['a key exchange whose traffic a stolen key opens', { maxVersion: 'TLSv1.2', ciphers: 'AES128-GCM-SHA256' }],
   ] as const)('refuses %s', async (_what, tls) => {
-    const { socket, closed } = await connectTo(server, { tls })
-    expect(await closed).toBe('')
+    await using other = await startTransport({ isTls: true, keyType: 'rsa' })
+    const good = await connectTo(other, { tls: { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-RSA-AES128-GCM-SHA256' } })
+    expect((good.socket as TLSSocket).authorized).toBe(true)
+    const { socket, closed } = await connectTo(other, { tls })
     expect((socket as TLSSocket).authorized).toBe(false)
+    good.socket.destroy()
+    socket.destroy()
+    expect(await closed).toBe('')
   })
 
   it('does not negotiate anew in the middle', async () => {

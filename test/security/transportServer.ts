@@ -55,6 +55,7 @@ function counting(): AsyncIterableIterator<unknown> {
 export interface TransportSettings {
   readonly limits?: Partial<TransportLimits>
   readonly isTls?: boolean
+  readonly keyType?: 'ec' | 'rsa'
   readonly corsOrigins?: readonly string[]
   readonly trustedProxies?: readonly string[]
   readonly development?: boolean
@@ -78,7 +79,7 @@ export interface TransportServer extends AsyncDisposable {
 /** The real server with a schema of its own and no store. */
 export async function startTransport(settings: TransportSettings = {}): Promise<TransportServer> {
   const tokens = new Tokens({ secret: Buffer.from(TEST_SECRET), issuer: 'riskgate', audience: 'riskgate' })
-  const pair = settings.isTls ? await makePair() : undefined
+  const pair = settings.isTls ? await makePair({ keyType: settings.keyType ?? 'ec' }) : undefined
   const secret = pair && (await mountSecret(pair))
   const [malformed, refused, reports, told]: [Malformed[], string[], unknown[], string[]] = [[], [], [], []]
   const certificate =

@@ -10,12 +10,19 @@ export interface TestPair {
 
 const DAY_MS = 86_400_000
 
+export interface PairOptions {
+  readonly name?: string
+  readonly keyType?: 'ec' | 'rsa'
+  readonly validDays?: number
+  readonly fromDays?: number
+}
+
 /** A certificate for this machine that is its own authority. */
-export async function makePair(options: { name?: string; validDays?: number; fromDays?: number } = {}): Promise<TestPair> {
-  const { name = 'riskgate.test', validDays = 90, fromDays = -1 } = options
+export async function makePair(options: PairOptions = {}): Promise<TestPair> {
+  const { name = 'riskgate.test', keyType = 'ec', validDays = 90, fromDays = -1 } = options
   const inDays = (days: number) => new Date(Date.now() + days * DAY_MS)
   const { cert, private: key } = await generate([{ name: 'commonName', value: name }], {
-    keyType: 'ec',
+    keyType,
     algorithm: 'sha256',
     notBeforeDate: inDays(fromDays),
     notAfterDate: inDays(validDays),
