@@ -1,28 +1,35 @@
 import type { IncomingMessage } from 'node:http'
 import cors from '@fastify/cors'
 import proxyAddress from '@fastify/proxy-addr'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 
 const PREFLIGHT_SECONDS = 7_200
-const SHARED = {
+const PREFLIGHT = {
   methods: ['GET', 'POST'],
   allowedHeaders: ['content-type', 'authorization', 'x-request-id', 'apollo-require-preflight'],
-  exposedHeaders: ['x-request-id', 'retry-after', 'ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset'],
   maxAge: PREFLIGHT_SECONDS,
   credentials: false,
   strictPreflight: false,
 }
+const EXPOSED = 'x-request-id, retry-after, ratelimit-limit, ratelimit-remaining, ratelimit-reset'
 
 /** Pages of these origins may call the addresses below `path`; for all others it is as if there were no CORS. */
 export async function allowOrigins(server: FastifyInstance, path: string, allowed: readonly string[]): Promise<void> {
   if (allowed.length === 0) return
   const origins = new Set(allowed)
-  await server.register(cors, {
-    delegator: ({ headers: { origin }, url }, answer) =>
-      answer(
-        null,
-        origin !== undefined && origins.has(origin) && url.startsWith(path) ? { ...SHARED, origin } : { origin: false },
-      ),
+  const allowedOrigin = ({ headers: { origin = '' }, url }: FastifyRequest) =>
+    origins.has(origin) && url.startsWith(path) ? origin : undefined
+  // Not by the plugin, which goes through all its options for every request, of pages or not: 2 us.
+  server.addHook('onRequest', (request, reply, done) => {
+    const origin = allowedOrigin(request)
+    if (origin !== undefined)
+      reply.headers({ 'access-control-allow-origin': origin, 'access-control-expose-headers': EXPOSED, vary: 'Origin' })
+    done()
+  })
+  await server.register(async preflights => {
+    await preflights.register(cors, {
+      delegator: (request, answer) => answer(null, { ...PREFLIGHT, origin: allowedOrigin(request) ?? false }),
+    })
   })
 }
 
