@@ -51,7 +51,7 @@ export function checkPair({ cert, key }: CertificatePair, now: Date): Certificat
   return { cert, key, expiresAt }
 }
 
-export function dayOf(instant: Date): string {
+function dayOf(instant: Date): string {
   return instant.toISOString().slice(0, 10)
 }
 
