@@ -29,6 +29,7 @@ import { startHttpServer } from './server/httpServer.js'
 import { startAudit } from './startAudit.js'
 import { startDatabase } from './startDatabase.js'
 import { signsWithDevelopmentKey, startTokens } from './startTokens.js'
+import { observeMalformed, startCertificate } from './startTransport.js'
 import { startWebhooks } from './startWebhooks.js'
 import { removeOldAlerts } from './storage/alertRetention.js'
 import { AlertStore } from './storage/alertStore.js'
@@ -107,6 +108,8 @@ type OnStop = (closer: () => Promise<void> | void) => void
 async function startParts(config: Config, logger: Logger, onStop: OnStop, signal: AbortSignal): ReturnType<App['start']> {
   const metrics = new Metrics()
   const warn = (message: string, fields: Record<string, unknown> = {}) => logger.warn(fields, message)
+  const certificate = startCertificate(config, metrics, logger)
+  onStop(() => certificate?.stop())
   const withdrawals = new Withdrawals()
   const { tokens, stop: stopTokens } = await startTokens(config, withdrawals, metrics, logger)
   onStop(stopTokens)
@@ -233,6 +236,8 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
       const { id, tenant } = principal
       logger.info({ requestId, operation, code, durationMs: Math.round(seconds * 1e5) / 100, principal: id, tenant }, 'request')
     },
+    certificate,
+    malformed: observeMalformed(metrics, logger),
     refused: ({ code, requestId, seconds }) => {
       metrics.requestSeconds.observe({ operation: 'none', code }, seconds)
       logger.info({ requestId, code }, 'request refused')

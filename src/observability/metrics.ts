@@ -63,6 +63,12 @@ export class Metrics {
     labelNames: ['result'],
     registers: this.#registers,
   })
+  readonly malformedRequests = new Counter({
+    name: 'riskgate_malformed_requests_total',
+    help: 'Connections given up that sent no proper request in time.',
+    labelNames: ['why'],
+    registers: this.#registers,
+  })
   constructor() {
     collectDefaultMetrics({ register: this.registry, prefix: 'riskgate_' })
   }

@@ -4,25 +4,25 @@ import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
 import type { GraphQLSchema } from 'graphql'
 import type { Principal } from '../auth/principal.js'
 import type { AlertContext } from '../resolvers/alertResolver.js'
+import { requirePermission, requirePermissionOfPage } from './access.js'
 import type { Admit } from './admission.js'
 import { createApollo, type GatewayContext, type OperationReport } from './apollo.js'
-import { followConnections } from './connections.js'
 import type { ReportUnexpected } from './formatError.js'
 import { OperationGate } from './operationGate.js'
 import { type OperationsOptions, serveOperations } from './operations.js'
 import { servePlayground } from './playground.js'
 import { PreparedOperations } from './preparedOperations.js'
-import { answerBadAddress, answerErrors, type ObserveRefusal, requestId } from './requests.js'
+import { answerBadAddress, answerErrors, requestId } from './requests.js'
 import { contextOfRequest, POINTS_OF_A_LOOK, runPrepared } from './runPrepared.js'
 import { serveServerSentEvents } from './serverSentEvents.js'
+import { createTransport, type TransportOptions } from './transport.js'
 import type { TrustedDocuments } from './trustedDocuments.js'
 import { type Auth, type ObserveSocket, serveSubscriptions } from './webSocket.js'
 
 const GRAPHQL_PATH = '/graphql'
 const EVENT_STREAM_PATH = '/graphql/stream'
-const REQUEST_TIMEOUT_MS = 30_000
 
-export interface HttpServerOptions {
+export interface HttpServerOptions extends TransportOptions {
   readonly host: string
   readonly port: number
   readonly bodyLimitBytes: number
@@ -32,19 +32,18 @@ export interface HttpServerOptions {
   readonly auth: Auth
   readonly contextOf: (principal: Principal, options: { isStream: boolean }) => AlertContext
   readonly admit: Admit
-  /** The schema is open to everyone who is signed in. */
+  /** Metrics and playground are open to everyone, the schema to everyone who is signed in. */
   readonly development: boolean
   /** Absent: any document within the limits. */
   readonly trustedDocuments?: TrustedDocuments | undefined
   readonly operations: OperationsOptions
   readonly report: ReportUnexpected
   readonly observe: (report: OperationReport) => void
-  readonly refused: ObserveRefusal
   readonly observeSocket: ObserveSocket
 }
 
 export interface HttpServer {
-  /** http://host:port as it really is. */
+  /** http://host:port as it really is, https:// with TLS. */
   readonly url: string
   /** Lets work in hand finish, says goodbye to subscribers, closes. */
   stop(): Promise<void>
@@ -60,26 +59,31 @@ declare module 'fastify' {
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
   const { auth, contextOf, operations, report, schema, trustedDocuments } = options
   let isDraining = false
+  const transport = createTransport(options)
   const server = Fastify({
     bodyLimit: options.bodyLimitBytes,
-    requestTimeout: REQUEST_TIMEOUT_MS,
+    ...transport.serverOptions,
     genReqId: requestId,
     forceCloseConnections: 'idle',
     // What still comes on an open connection is answered: the store is closed after this server.
     return503OnClosing: false,
-    frameworkErrors: answerBadAddress(options.refused),
+    frameworkErrors: answerBadAddress(options.refused, transport.headers),
   })
-  const connections = followConnections(server.server as Server)
   answerErrors(server, report, options.refused)
   server.addHook('onRequest', async (request, reply) => {
-    reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff')
+    reply.header('x-request-id', request.id)
     if (isDraining) reply.header('connection', 'close')
   })
+  const connections = await transport.attach(server, GRAPHQL_PATH)
   await serveOperations(server, {
     ...operations,
     notReady: async () => (isDraining ? ['shutting down'] : operations.notReady()),
+    mayReadMetrics: options.development ? undefined : requirePermission(auth, 'telemetry:read'),
   })
-  await servePlayground(server)
+  await servePlayground(server, {
+    mayOpen: options.development ? undefined : requirePermissionOfPage(auth, 'schema:introspect'),
+    apiHeaders: transport.headers,
+  })
 
   const prepared = new PreparedOperations(schema)
   const gate = new OperationGate(options)
@@ -119,9 +123,16 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     await apollo.stop()
   }
   try {
-    const url = await server.listen({ host: options.host, port: options.port })
+    // For `localhost` Fastify opens two servers, and what is set up here reaches one of them.
+    const host = options.host === 'localhost' ? '127.0.0.1' : options.host
+    const url = await server.listen({ host, port: options.port })
     // Only now: it would report a failure to listen as an internal error of its own.
-    const closeSockets = serveSubscriptions({ ...subscriptions, http: server.server as Server, path: GRAPHQL_PATH })
+    const closeSockets = serveSubscriptions({
+      ...subscriptions,
+      http: server.server as Server,
+      path: GRAPHQL_PATH,
+      upgrades: transport.upgrades,
+    })
     return {
       url,
       async stop() {

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { Registry } from 'prom-client'
+import { type OnRequest, onlyAfter } from './access.js'
 
 export interface OperationsOptions {
   readonly metrics: Registry
@@ -7,13 +8,21 @@ export interface OperationsOptions {
   readonly notReady: () => Promise<readonly string[]>
 }
 
+export interface OperationsRoutes extends OperationsOptions {
+  /** Absent: whoever comes may read the metrics. */
+  readonly mayReadMetrics: OnRequest | undefined
+}
+
 /** Addresses for orchestrators and Prometheus. They say nothing of any caller or applicant. */
-export async function serveOperations(server: FastifyInstance, { metrics, notReady }: OperationsOptions): Promise<void> {
+export async function serveOperations(server: FastifyInstance, options: OperationsRoutes): Promise<void> {
+  const { metrics, notReady, mayReadMetrics } = options
   // Alive as long as the event loop turns: a restart would not mend a database that is away.
   server.get('/healthz', () => ({ status: 'ok' }))
   server.get('/readyz', async (_request, reply) => {
     const reasons = await notReady()
     return reply.code(reasons.length === 0 ? 200 : 503).send({ status: reasons.length === 0 ? 'ready' : 'not ready', reasons })
   })
-  server.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.metrics()))
+  server.get('/metrics', onlyAfter(mayReadMetrics), async (_request, reply) =>
+    reply.type(metrics.contentType).send(await metrics.metrics()),
+  )
 }

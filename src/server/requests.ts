@@ -51,17 +51,23 @@ export function answerErrors(server: FastifyInstance, report: ReportUnexpected, 
 }
 
 /** Fastify answers by itself, and repeats the address, where an address cannot be decoded: before any hook, route or error handler. */
-export function answerBadAddress(refused: ObserveRefusal) {
+export function answerBadAddress(refused: ObserveRefusal, headers: Readonly<Record<string, string>>) {
   return (_error: Error, _request: FastifyRequest, reply: FastifyReply): void => {
-    refuse(reply, new AppError('BAD_REQUEST', 'The address of the request cannot be decoded.'), refused)
+    refuse(reply.headers(headers), new AppError('BAD_REQUEST', 'The address of the request cannot be decoded.'), refused)
   }
 }
 
-function refuse(reply: FastifyReply, error: AppError, refused: ObserveRefusal): FastifyReply {
+/** `status`: where HTTP has one of its own for what the code of the table does not tell apart. */
+export function refuse(
+  reply: FastifyReply,
+  error: AppError,
+  refused: ObserveRefusal,
+  status = statusOf(error.code),
+): FastifyReply {
   observe(reply, error.code, refused)
   if (error instanceof RateLimitedError) reply.headers(refusalHeaders(error))
-  if (error.code === 'UNAUTHENTICATED') reply.header('www-authenticate', 'Bearer')
-  return reply.code(statusOf(error.code)).send(errorBody(error))
+  if (error.code === 'UNAUTHENTICATED' && !reply.hasHeader('www-authenticate')) reply.header('www-authenticate', 'Bearer')
+  return reply.code(status).send(errorBody(error))
 }
 
 function observe({ request: { id, receivedAt } }: FastifyReply, code: ErrorCode, refused: ObserveRefusal): void {

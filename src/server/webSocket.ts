@@ -12,6 +12,7 @@ import { outcomeCode, rootField } from './outcome.js'
 import { type ObserveRefusedConnection, SocketConnection } from './socketConnection.js'
 import { failure } from './subscriptionDocument.js'
 import { asGraphQLError, type SubscriptionArgs, Subscriptions, type SubscriptionsOptions } from './subscriptions.js'
+import { openWebSockets, type UpgradeRules } from './upgrades.js'
 import { WriteRounds } from './writeRounds.js'
 
 const PROTOCOL = 'graphql-transport-ws'
@@ -45,6 +46,7 @@ export type Auth = Pick<Authenticator, 'authenticate' | 'watch'>
 export interface WebSocketOptions extends SubscriptionsOptions {
   readonly http: Server
   readonly path: string
+  readonly upgrades: UpgradeRules
   readonly auth: Auth
   readonly observe: ObserveSocket
 }
@@ -63,8 +65,7 @@ interface Running {
 export function serveSubscriptions(options: WebSocketOptions): () => Promise<void> {
   const { http, path, report, observe } = options
   const sockets = new WebSocketServer({
-    server: http,
-    path,
+    noServer: true,
     maxPayload: MAX_FRAME_BYTES,
     // Frames are written past ws, which would have to write the compressed ones.
     perMessageDeflate: false,
@@ -76,6 +77,7 @@ export function serveSubscriptions(options: WebSocketOptions): () => Promise<voi
   const failed = (error: unknown) => report(randomUUID(), error)
   const refused: ObserveRefusedConnection = (connection, code) => observe({ ...endOf(connection, connection.openedAt), code })
   sockets.on('error', failed)
+  const closeDoor = openWebSockets(http, path, sockets, options.upgrades)
   sockets.on('connection', (socket, request) => {
     const connection = new SocketConnection(socket, request, { rounds, refused, failed })
     connections.add(connection)
@@ -84,6 +86,7 @@ export function serveSubscriptions(options: WebSocketOptions): () => Promise<voi
   })
 
   return async () => {
+    closeDoor()
     for (const connection of connections) connection.leave(GOING_AWAY, 'The server is going away; connect again and resume.')
     const terminate = setTimeout(() => {
       for (const socket of sockets.clients) socket.terminate()

@@ -1,4 +1,9 @@
-import type { TestGateway } from '../support/gateway.js'
+import { signToken, type TestGateway } from '../support/gateway.js'
+
+/** What Prometheus reads. */
+export async function metricsOf({ url }: Pick<TestGateway, 'url'>): Promise<Response> {
+  return fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${await signToken({ roles: ['MONITOR'] })}` } })
+}
 
 /** Sum of the samples of a metric whose labels include these; undefined where there is none. */
 export async function metric(
@@ -6,7 +11,7 @@ export async function metric(
   name: string,
   labels: Record<string, string> = {},
 ): Promise<number | undefined> {
-  const text = await (await fetch(`${gateway.url}/metrics`)).text()
+  const text = await (await metricsOf(gateway)).text()
   const wanted = Object.entries(labels).map(([label, value]) => `${label}="${value}"`)
   const values = text
     .split('\n')

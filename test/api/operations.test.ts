@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { application, HIGH_RISK, LOW_RISK } from '../support/applicants.js'
-import { startGateway, type TestGateway } from '../support/gateway.js'
+import { signToken, startGateway, type TestGateway } from '../support/gateway.js'
 import { HistoryDocument, PredictRiskBatchDocument, PredictRiskDocument } from './generated/operations.js'
-import { metric } from './metrics.js'
+import { metric, metricsOf } from './metrics.js'
 import { score } from './stored.js'
 
 let gateway: TestGateway
@@ -13,6 +13,11 @@ beforeAll(async () => {
 afterAll(() => gateway[Symbol.asyncDispose]())
 
 const get = (path: string, init?: RequestInit) => fetch(`${gateway.url}${path}`, { redirect: 'manual', ...init })
+/** As a browser does whose user was asked. */
+const page = async (path: string) => {
+  const pair = Buffer.from(`anyone:${await signToken({ roles: ['ANALYST'] })}`).toString('base64')
+  return get(path, { headers: { authorization: `Basic ${pair}` } })
+}
 
 describe('health', () => {
   it('is alive and ready, without a token', async () => {
@@ -93,7 +98,7 @@ describe('metrics', () => {
     await score(scorer, 'label-applicant')
     for (const query of ['query label_name { label_alias: viewer { id } }', '{ label_field }', '{ label'])
       await scorer.send({ query })
-    const response = await get('/metrics')
+    const response = await metricsOf(gateway)
     expect(response.headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/)
     expect(await response.text()).not.toContain('label')
   })
@@ -128,7 +133,7 @@ describe('the playground', () => {
   })
 
   it('is served with a policy that keeps every request at this origin', async () => {
-    const response = await get('/playground')
+    const response = await page('/playground')
     expect(response.status).toBe(200)
     expect(response.headers.get('content-type')).toMatch(/^text\/html/)
     const policy = response.headers.get('content-security-policy') ?? ''
@@ -140,11 +145,11 @@ describe('the playground', () => {
   })
 
   it('is asked for again each time, as its address stays while its assets change', async () => {
-    expect((await get('/playground')).headers.get('cache-control')).toBe('no-cache')
+    expect((await page('/playground')).headers.get('cache-control')).toBe('no-cache')
   })
 
   it('has every asset that it names, and that its styles and scripts name, and none elsewhere', async () => {
-    const html = await (await get('/playground')).text()
+    const html = await (await page('/playground')).text()
     const waiting = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, address]) => address ?? '')
     expect(waiting.some(address => address.endsWith('.js'))).toBe(true)
     expect(waiting.some(address => address.endsWith('.css'))).toBe(true)
@@ -153,7 +158,7 @@ describe('the playground', () => {
       if (seen.has(address) || address.startsWith('data:')) continue
       seen.add(address)
       expect(address).toMatch(/^\/(?!\/)/)
-      const response = await get(address)
+      const response = await page(address)
       expect({ address, status: response.status }).toEqual({ address, status: 200 })
       if (!address.startsWith('/assets/')) continue
       expect(response.headers.get('cache-control')).toContain('immutable')
@@ -172,7 +177,7 @@ describe('the playground', () => {
   })
 
   it('is where the bare address leads', async () => {
-    const { status, headers } = await get('/')
+    const { status, headers } = await page('/')
     expect({ status, location: headers.get('location') }).toEqual({ status: 302, location: '/playground' })
   })
 })

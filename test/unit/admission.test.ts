@@ -40,6 +40,9 @@ describe('an operation is admitted', () => {
         return admit(principal, cost)
       },
       development: false,
+      trustedProxies: [],
+      corsOrigins: [],
+      malformed: () => {},
       operations: { metrics: new Registry(), notReady: async () => [] },
       report: (_id, error) => refused.push(error),
       observe: ({ operation, code, context }) => observed.push([operation, code, context.principal.id]),

@@ -12,7 +12,7 @@ it.each([
   const seen: Parameters<ObserveRefusal>[0][] = []
   const reports: unknown[] = []
   const refused: ObserveRefusal = refusal => seen.push(refusal)
-  const server = Fastify({ frameworkErrors: answerBadAddress(refused) })
+  const server = Fastify({ frameworkErrors: answerBadAddress(refused, {}) })
   answerErrors(server, (_id, error) => reports.push(error), refused)
   server.get('/refused', async () => {
     throw new AppError('FORBIDDEN', 'No.')

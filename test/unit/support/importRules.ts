@@ -18,6 +18,7 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
   startAudit: ['observability', 'storage'],
   startDatabase: ['config', 'observability', 'storage'],
   startTokens: ['config', 'development', 'observability', 'auth'],
+  startTransport: ['config', 'observability', 'server'],
   startWebhooks: ['config', 'observability', 'storage', 'alerts'],
   loadTrustedDocuments: ['config', 'server'],
   config: ['settings', 'auth'],

@@ -40,6 +40,7 @@ export async function startSockets(options: SocketServerOptions): Promise<Socket
     auth: { authenticate: options.authenticate, watch: (...watched) => authenticator.watch(...watched) },
     http,
     path: '/graphql',
+    upgrades: { mayConnect: () => true, headers: {}, refused: () => {} },
     report: (_id, error) => reports.push(error),
     observe: report => {
       observed.push(report)

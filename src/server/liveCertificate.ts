@@ -1,0 +1,117 @@
+import { readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { type Certificate, type CertificatePair, checkPair } from './certificate.js'
+
+// Kubernetes renews by moving a link that no watch of the file follows: the contents are looked at.
+const CHECK_EVERY_MS = 5_000
+const DAY_MS = 86_400_000
+const WARN_BEFORE_MS = 14 * DAY_MS
+
+export interface LiveCertificateOptions {
+  readonly certFile: string
+  readonly keyFile: string
+  readonly loaded: (expiresAt: Date) => void
+  /** Told once of each pair that cannot be used; the one before stays. */
+  readonly refused: (problem: string) => void
+  /** Told once a day while there are fewer than 14 left. */
+  readonly expiresSoon: (expiresAt: Date) => void
+  readonly now?: () => Date
+  readonly checkEveryMs?: number
+}
+
+/** The certificate of the files cannot be used; the message says why and names the setting. */
+export class CertificateError extends Error {}
+
+/** The certificate that new connections get: follows its files. */
+export class LiveCertificate {
+  readonly #options: LiveCertificateOptions
+  readonly #now: () => Date
+  readonly #timer: NodeJS.Timeout
+  #current: Certificate
+  /** What the files held that cannot be used, and whether that has been told. */
+  #broken: { readonly text: string; isTold: boolean } | undefined
+  #warnedAt = Number.NEGATIVE_INFINITY
+  #isChecking = false
+  #renewed: (certificate: Certificate) => void = () => {}
+
+  /** @throws CertificateError */
+  constructor(options: LiveCertificateOptions) {
+    this.#options = options
+    this.#now = options.now ?? (() => new Date())
+    const pair = { cert: readOrThrow('CERT', options.certFile), key: readOrThrow('KEY', options.keyFile) }
+    const checked = checkPair(pair, this.#now())
+    if ('problem' in checked) throw new CertificateError(checked.problem)
+    this.#current = checked
+    options.loaded(checked.expiresAt)
+    this.#warn()
+    this.#timer = setInterval(() => void this.#check(), options.checkEveryMs ?? CHECK_EVERY_MS).unref()
+  }
+
+  get current(): Certificate {
+    return this.#current
+  }
+
+  /** Calls back with each certificate that takes the place of the current one. */
+  onRenewal(renewed: (certificate: Certificate) => void): void {
+    this.#renewed = renewed
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+  }
+
+  async #check(): Promise<void> {
+    // Of a file system that hangs, one question is enough.
+    if (this.#isChecking) return
+    this.#isChecking = true
+    const read = await Promise.all([readFile(this.#options.certFile, 'utf8'), readFile(this.#options.keyFile, 'utf8')]).catch(
+      ({ code }: NodeJS.ErrnoException) => `The files of the TLS certificate cannot be read (${code}).`,
+    )
+    this.#isChecking = false
+    if (typeof read === 'string') this.#keep(read, read)
+    else this.#take({ cert: read[0], key: read[1] })
+    this.#warn()
+  }
+
+  #take(pair: CertificatePair): void {
+    if (pair.cert === this.#current.cert && pair.key === this.#current.key) {
+      this.#broken = undefined
+      return
+    }
+    const checked = checkPair(pair, this.#now())
+    if ('problem' in checked) {
+      this.#keep(pair.cert + pair.key, checked.problem)
+      return
+    }
+    this.#broken = undefined
+    this.#current = checked
+    this.#warnedAt = Number.NEGATIVE_INFINITY
+    this.#renewed(checked)
+    this.#options.loaded(checked.expiresAt)
+  }
+
+  /** Seen once, it may be half of a renewal: two files are not written at once. */
+  #keep(text: string, problem: string): void {
+    if (this.#broken?.text !== text) this.#broken = { text, isTold: false }
+    else if (!this.#broken.isTold) {
+      this.#broken.isTold = true
+      this.#options.refused(problem)
+    }
+  }
+
+  #warn(): void {
+    const [now, { expiresAt }] = [this.#now().getTime(), this.#current]
+    if (expiresAt.getTime() - now > WARN_BEFORE_MS || now - this.#warnedAt < DAY_MS) return
+    this.#warnedAt = now
+    this.#options.expiresSoon(expiresAt)
+  }
+}
+
+function readOrThrow(which: 'CERT' | 'KEY', file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    throw new CertificateError(`RISKGATE_TLS_${which}_FILE names a file that cannot be read (${code}).`)
+  }
+}

@@ -1,0 +1,169 @@
+import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import Fastify from 'fastify'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { WebSocket } from 'ws'
+import { createTransport } from '../../src/server/transport.js'
+import { ask, askViewer, startTransport, type TransportServer } from './transportServer.js'
+
+const DESK = 'https://desk.example'
+const EVIL = 'https://evil.example'
+
+let server: TransportServer
+beforeAll(async () => {
+  server = await startTransport({ corsOrigins: [DESK, 'http://localhost:3000'] })
+})
+afterAll(() => server[Symbol.asyncDispose]())
+
+const preflight = (origin: string, path = '/graphql') =>
+  ask(server, path, {
+    method: 'OPTIONS',
+    headers: {
+      origin,
+      'access-control-request-method': 'POST',
+      'access-control-request-headers': 'authorization,content-type',
+    },
+  })
+
+const corsHeaders = ({ headers }: { headers: IncomingMessage['headers'] }) =>
+  Object.keys(headers).filter(name => name.startsWith('access-control-'))
+
+describe('a page of an allowed origin', () => {
+  it.each(['/graphql', '/graphql/stream'])(
+    'may ask before it calls %s, without a credential, and remember the answer',
+    async path => {
+      const { status, headers, text } = await preflight(DESK, path)
+      expect({ status, text }).toEqual({ status: 204, text: '' })
+      expect(headers).toMatchObject({
+        'access-control-allow-origin': DESK,
+        'access-control-allow-methods': 'GET, POST',
+        'access-control-max-age': '7200',
+        vary: 'Origin',
+      })
+      expect(headers['access-control-allow-headers']).toBe('content-type, authorization, x-request-id, apollo-require-preflight')
+      expect(headers).not.toHaveProperty('access-control-allow-credentials')
+    },
+  )
+
+  it('reads answers, refusals too, and what they say of limits', async () => {
+    const answers = [await askViewer(server, { origin: DESK }), await askViewer(server, { origin: DESK, authorization: 'none' })]
+    expect(answers.map(({ status }) => status)).toEqual([200, 401])
+    for (const { headers } of answers) {
+      expect(headers['access-control-allow-origin']).toBe(DESK)
+      expect(headers.vary).toBe('Origin')
+      expect(headers['access-control-expose-headers']).toBe(
+        'x-request-id, retry-after, ratelimit-limit, ratelimit-remaining, ratelimit-reset',
+      )
+      expect(headers).not.toHaveProperty('access-control-allow-credentials')
+    }
+  })
+
+  it.each(['/healthz', '/metrics', '/playground', '/', '/nowhere'])('may read nothing but the API: %s', async path => {
+    expect(corsHeaders(await ask(server, path, { headers: { origin: DESK } }))).toEqual([])
+    const answer = await preflight(DESK, path)
+    expect({ status: answer.status, cors: corsHeaders(answer) }).toEqual({ status: 404, cors: [] })
+  })
+})
+
+describe('a page of any other origin', () => {
+  it.each([
+    EVIL,
+    'null',
+    'http://desk.example',
+    `${DESK}:8443`,
+    `${DESK}.evil.example`,
+    `${DESK}/`,
+    'https://DESK.example',
+    '*',
+    'https://sub.desk.example',
+    `${DESK},${EVIL}`,
+  ])('is told nothing: %s', async origin => {
+    for (const answer of [await askViewer(server, { origin }), await preflight(origin)]) expect(corsHeaders(answer)).toEqual([])
+    expect((await preflight(origin)).status).toBe(404)
+  })
+
+  it('is told nothing where no origin is allowed', async () => {
+    await using closed = await startTransport()
+    expect(corsHeaders(await askViewer(closed, { origin: DESK }))).toEqual([])
+    expect((await ask(closed, '/graphql', { method: 'OPTIONS', headers: { origin: DESK } })).status).toBe(404)
+  })
+})
+
+/** The status of the answer to an upgrade: 101 for a WebSocket. */
+async function upgrade(to: TransportServer, headers: Record<string, string>): Promise<number> {
+  const socket = new WebSocket(`${to.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws', { headers, ca: to.ca })
+  socket.on('error', () => {})
+  const status = await Promise.race([
+    once(socket, 'open').then(() => 101),
+    once(socket, 'unexpected-response').then(([, response]) => (response as IncomingMessage).statusCode ?? 0),
+  ])
+  socket.terminate()
+  return status
+}
+
+describe('a WebSocket', () => {
+  it('is opened for whoever is no page, for a page of this host, and for one of an allowed origin', async () => {
+    const host = `127.0.0.1:${server.port}`
+    for (const headers of [{}, { origin: `http://${host}` }, { origin: DESK }]) expect(await upgrade(server, headers)).toBe(101)
+    expect(await upgrade(server, { host: 'risk.example:443', origin: 'https://risk.example' })).toBe(101)
+  })
+
+  it.each([EVIL, 'null', 'file://', `${DESK}.evil.example`, 'https://127.0.0.1', ''])(
+    'is refused before it is open for a page of another origin: %j',
+    async origin => {
+      const before = server.refused.length
+      expect(await upgrade(server, { origin })).toBe(403)
+      expect(server.refused.slice(before)).toEqual(['FORBIDDEN'])
+    },
+  )
+
+  it('takes the word of a trusted proxy alone on which host was asked', async () => {
+    const headers = { host: 'inner', origin: 'https://risk.example', 'x-forwarded-host': `evil.example, risk.example` }
+    await using proxied = await startTransport({ trustedProxies: ['127.0.0.0/8'] })
+    expect(await upgrade(proxied, headers)).toBe(101)
+    expect(await upgrade(proxied, { ...headers, origin: 'https://evil.example' })).toBe(403)
+    expect(await upgrade(server, headers)).toBe(403)
+  })
+})
+
+/** Where a request comes from, as a handler is told. */
+async function seenBy(trustedProxies: readonly string[], headers: Record<string, string>) {
+  const { serverOptions } = createTransport({ trustedProxies, corsOrigins: [], refused: () => {}, malformed: () => {} })
+  const app = Fastify(serverOptions)
+  app.get('/', ({ ip, protocol, host }) => ({ ip, protocol, host }))
+  const { port } = new URL(await app.listen({ host: '127.0.0.1', port: 0 }))
+  const { text } = await ask({ url: `http://127.0.0.1:${port}`, ca: undefined } as TransportServer, '/', { headers })
+  await app.close()
+  return JSON.parse(text) as { ip: string; protocol: string; host: string }
+}
+
+describe('where a request comes from', () => {
+  const FORWARDED = {
+    host: 'inner',
+    'x-forwarded-for': '203.0.113.9',
+    'x-forwarded-proto': 'https',
+    'x-forwarded-host': 'risk.example',
+  }
+
+  it('is its connection, whatever it says, where no proxy is trusted or another one', async () => {
+    const expected = { ip: '127.0.0.1', protocol: 'http', host: 'inner' }
+    expect(await seenBy([], FORWARDED)).toEqual(expected)
+    expect(await seenBy(['10.0.0.0/8', '::1'], FORWARDED)).toEqual(expected)
+  })
+
+  it('is what a trusted proxy says', async () => {
+    expect(await seenBy(['127.0.0.1'], FORWARDED)).toEqual({ ip: '203.0.113.9', protocol: 'https', host: 'risk.example' })
+  })
+
+  it.each<[string, string, string]>([
+    ['behind two trusted proxies', '203.0.113.9, 10.1.2.3', '203.0.113.9'],
+    ['in front of entries that it made up', '198.51.100.1, 127.0.0.1, 203.0.113.9, 10.1.2.3', '203.0.113.9'],
+    ['that made up an address of a proxy', '10.9.9.9, 203.0.113.9', '203.0.113.9'],
+    ['that made up what is no address', '<script>, unknown, 203.0.113.9', '203.0.113.9'],
+    ['that is a proxy itself', '10.1.2.3', '10.1.2.3'],
+    ['with an address of version 6', '2001:db8::1', '2001:db8::1'],
+  ])('is the first that is not trusted, from the end: a client %s', async (_what, forwardedFor, ip) => {
+    const seen = await seenBy(['127.0.0.1', '10.0.0.0/8'], { 'x-forwarded-for': forwardedFor })
+    expect(seen.ip).toBe(ip)
+  })
+})
