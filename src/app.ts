@@ -9,6 +9,7 @@ import type { Principal } from './auth/principal.js'
 import { applyPermissions } from './auth/shield.js'
 import { Tokens } from './auth/tokens.js'
 import { Withdrawals } from './auth/withdrawals.js'
+import { type CreateLimiter, limitersOver } from './cache/limiters.js'
 import { MemoryLatestPredictions } from './cache/memoryLatestPredictions.js'
 import { connectRedis } from './cache/redisConnection.js'
 import { RedisLatestPredictions } from './cache/redisLatestPredictions.js'
@@ -18,6 +19,8 @@ import { RecordOutcomes } from './monitoring/outcomes.js'
 import { RiskSummaries } from './monitoring/riskSummary.js'
 import { createLogger, type Logger, unexpected } from './observability/logger.js'
 import { Metrics } from './observability/metrics.js'
+import { RefusalLog } from './observability/refusalLog.js'
+import { createRateLimits } from './rateLimits.js'
 import { loadModelFolder } from './releases/modelFolder.js'
 import { createLoaders, type LatestPredictions } from './resolvers/loaders.js'
 import { createResolvers, RESOLVERS } from './resolvers/resolvers.js'
@@ -120,7 +123,7 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
   const database = new Database({ url: databaseUrl, poolSize: config.databasePoolSize, warn })
   onStop(() => database.close())
 
-  const { hints, latest } = connectReplicas(config, warn, onStop)
+  const { hints, latest, createLimiter } = connectReplicas(config, warn, onStop)
   const alertLog = new AlertStore(database)
   const alertFeed = new AlertFeed({
     log: alertLog,
@@ -202,8 +205,12 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
   onStop(keepUp(upkeep, (task, error) => logger.error({ task, ...unexpected(error) }, 'upkeep failed; trying again')))
   await alertFeed.start()
   onStop(() => alertFeed.stop())
+  const refusals = new RefusalLog(logger)
+  const { addresses, streams } = createRateLimits(config, createLimiter, metrics)
   const http = await startHttpServer({
     ...config,
+    addresses,
+    streams,
     schema,
     auth,
     contextOf: (principal: Principal, { isStream }) => ({
@@ -220,13 +227,14 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
     },
     refused: ({ code, requestId, seconds }) => {
       metrics.requestSeconds.observe({ operation: 'none', code }, seconds)
-      logger.info({ requestId, code }, 'request refused')
+      refusals.note(code, { requestId, code }, 'request refused')
     },
     observeSocket: ({ connectionId: requestId, operation, code, seconds, principal }) => {
       metrics.subscriptions.inc({ operation: operation ?? 'none', code })
       const { id, tenant } = principal ?? {}
       const fields = { requestId, operation, code, durationMs: Math.round(seconds * 1e3), principal: id, tenant }
-      logger.info(fields, operation === undefined ? 'connection refused' : 'subscription ended')
+      if (operation === undefined) refusals.note(code, fields, 'connection refused')
+      else logger.info(fields, 'subscription ended')
     },
   }).catch((error: unknown) => {
     throw listenProblem(error, config)
@@ -254,14 +262,20 @@ function connectReplicas(
   { redisUrl }: Config,
   warn: (message: string, fields: Record<string, unknown>) => void,
   onStop: OnStop,
-): { hints: AlertHints; latest: LatestPredictions } {
-  if (redisUrl === undefined) return { hints: new LocalHints(), latest: new MemoryLatestPredictions() }
+): { hints: AlertHints; latest: LatestPredictions; createLimiter: CreateLimiter } {
+  if (redisUrl === undefined) {
+    return { hints: new LocalHints(), latest: new MemoryLatestPredictions(), createLimiter: limitersOver(undefined) }
+  }
   const [commands, subscriber] = [connectRedis(redisUrl, warn), connectRedis(redisUrl, warn)]
   onStop(() => {
     commands.disconnect()
     subscriber.disconnect()
   })
-  return { hints: new RedisHints(commands, subscriber), latest: new RedisLatestPredictions(commands) }
+  return {
+    hints: new RedisHints(commands, subscriber),
+    latest: new RedisLatestPredictions(commands),
+    createLimiter: limitersOver(commands),
+  }
 }
 
 function countPredictions(metrics: Metrics, stored: readonly Prediction[]): void {

@@ -4,7 +4,9 @@ import Fastify, { type FastifyRequest } from 'fastify'
 import type { GraphQLSchema } from 'graphql'
 import type { Principal } from '../auth/principal.js'
 import type { AlertContext } from '../resolvers/alertResolver.js'
+import type { AddressLimit } from './addressLimit.js'
 import { createApollo, type GatewayContext, type OperationReport } from './apollo.js'
+import { clientAddress } from './clientAddress.js'
 import { followConnections } from './connections.js'
 import type { ReportUnexpected } from './formatError.js'
 import { type OperationsOptions, serveOperations } from './operations.js'
@@ -13,6 +15,7 @@ import { PreparedOperations } from './preparedOperations.js'
 import { answerBadAddress, answerErrors, type ObserveRefusal, requestId } from './requests.js'
 import { runPrepared } from './runPrepared.js'
 import { serveServerSentEvents } from './serverSentEvents.js'
+import type { StreamLimit } from './streamLimit.js'
 import { type Auth, type ObserveSocket, serveSubscriptions } from './webSocket.js'
 
 const GRAPHQL_PATH = '/graphql'
@@ -27,6 +30,10 @@ export interface HttpServerOptions {
   readonly drainMs: number
   readonly schema: GraphQLSchema
   readonly auth: Auth
+  /** Whose word of a caller's address is believed. */
+  readonly trustedProxies: readonly string[]
+  readonly addresses: AddressLimit
+  readonly streams: StreamLimit
   readonly contextOf: (principal: Principal, options: { isStream: boolean }) => AlertContext
   readonly operations: OperationsOptions
   readonly report: ReportUnexpected
@@ -50,7 +57,7 @@ declare module 'fastify' {
 
 /** Starts listening: GraphQL over HTTP, WebSocket and server-sent events, playground, health and metrics. */
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
-  const { auth, contextOf, operations, report, schema } = options
+  const { auth, addresses, streams, contextOf, operations, report, schema } = options
   let isDraining = false
   const server = Fastify({
     bodyLimit: options.bodyLimitBytes,
@@ -82,7 +89,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     url: GRAPHQL_PATH,
     // Before the body is read: an anonymous caller costs nothing and learns nothing.
     onRequest: async request => {
-      request.principal = await auth.authenticate(request.headers.authorization)
+      request.principal = await addresses.identify(auth, request)
     },
     handler: runPrepared(
       { prepared, report, observe: options.observe, contextOf },
@@ -97,6 +104,8 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   const subscriptions = {
     schema,
     auth,
+    addresses,
+    streams,
     contextOf: (principal: Principal) => contextOf(principal, { isStream: true }),
     report,
     observe: options.observeSocket,
@@ -110,7 +119,12 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   try {
     const url = await server.listen({ host: options.host, port: options.port })
     // Only now: it would report a failure to listen as an internal error of its own.
-    const closeSockets = serveSubscriptions({ ...subscriptions, http: server.server as Server, path: GRAPHQL_PATH })
+    const closeSockets = serveSubscriptions({
+      ...subscriptions,
+      http: server.server as Server,
+      path: GRAPHQL_PATH,
+      addressOf: clientAddress(options.trustedProxies),
+    })
     return {
       url,
       async stop() {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { AppError, type ErrorCode } from '../errors.js'
+import { RateLimitedError, refusalHeaders } from './admission.js'
 import { errorBody, publicError, type ReportUnexpected, statusOf } from './formatError.js'
 
 const REQUEST_ID = /^[\w.-]{1,64}$/
@@ -59,6 +60,7 @@ export function answerBadAddress(refused: ObserveRefusal) {
 function refuse(reply: FastifyReply, error: AppError, refused: ObserveRefusal): FastifyReply {
   observe(reply, error.code, refused)
   if (error.code === 'UNAUTHENTICATED') reply.header('www-authenticate', 'Bearer')
+  if (error instanceof RateLimitedError) reply.headers(refusalHeaders(error))
   return reply.code(statusOf(error.code)).send(errorBody(error))
 }
 

@@ -15,6 +15,7 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
   export: ['config', 'storage', 'releases', 'scoring', 'auth', 'errors'],
   startDatabase: ['config', 'observability', 'storage'],
   startWebhooks: ['config', 'observability', 'storage', 'alerts'],
+  rateLimits: ['config', 'observability', 'cache', 'server'],
   config: ['settings', 'auth'],
   settings: ['auth'],
   development: ['auth'],

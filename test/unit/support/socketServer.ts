@@ -8,6 +8,9 @@ import { Authenticator } from '../../../src/auth/authenticator.js'
 import type { Principal } from '../../../src/auth/principal.js'
 import { Withdrawals } from '../../../src/auth/withdrawals.js'
 import type { AlertContext } from '../../../src/resolvers/alertResolver.js'
+import { AddressLimit } from '../../../src/server/addressLimit.js'
+import { clientAddress } from '../../../src/server/clientAddress.js'
+import { StreamLimit } from '../../../src/server/streamLimit.js'
 import { type SocketReport, serveSubscriptions } from '../../../src/server/webSocket.js'
 
 export interface SocketServer extends AsyncDisposable {
@@ -36,6 +39,9 @@ export async function startSockets(options: SocketServerOptions): Promise<Socket
   const close = serveSubscriptions({
     ...options,
     auth: { authenticate: options.authenticate, watch: (...watched) => authenticator.watch(...watched) },
+    addresses: new AddressLimit(undefined, () => {}),
+    streams: new StreamLimit(1_000, () => {}),
+    addressOf: clientAddress([]),
     http,
     path: '/graphql',
     report: (_id, error) => reports.push(error),
