@@ -225,15 +225,15 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
       const { id, tenant } = principal
       logger.info({ requestId, operation, code, durationMs: Math.round(seconds * 1e5) / 100, principal: id, tenant }, 'request')
     },
-    refused: ({ code, requestId, seconds }) => {
+    refused: ({ code, requestId, seconds, principal }) => {
       metrics.requestSeconds.observe({ operation: 'none', code }, seconds)
-      refusals.note(code, { requestId, code }, 'request refused')
+      refusals.note({ requestId, code, principal: principal?.id, tenant: principal?.tenant }, 'request refused')
     },
     observeSocket: ({ connectionId: requestId, operation, code, seconds, principal }) => {
       metrics.subscriptions.inc({ operation: operation ?? 'none', code })
       const { id, tenant } = principal ?? {}
       const fields = { requestId, operation, code, durationMs: Math.round(seconds * 1e3), principal: id, tenant }
-      if (operation === undefined) refusals.note(code, fields, 'connection refused')
+      if (operation === undefined) refusals.note(fields, 'connection refused')
       else logger.info(fields, 'subscription ended')
     },
   }).catch((error: unknown) => {

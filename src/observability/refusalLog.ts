@@ -12,7 +12,15 @@ interface Second {
   unlogged: number
 }
 
-/** Log lines of refusals that cost their callers nothing. */
+interface Refusal {
+  readonly requestId: string
+  readonly code: string
+  /** Undefined where nobody knows who asked. */
+  readonly principal: string | undefined
+  readonly [field: string]: unknown
+}
+
+/** Log lines of refusals: every one of a known caller's, a bounded number of those that cost their callers nothing. */
 export class RefusalLog {
   readonly #logger: Pick<Logger, 'info'>
   readonly #seconds = new Map<string, Second>()
@@ -21,8 +29,10 @@ export class RefusalLog {
     this.#logger = logger
   }
 
-  /** Writes the line, unless there were too many of its code; the next one that is written says how many were not. */
-  note(code: string, fields: Record<string, unknown>, message: string): void {
+  /** Where lines of a code are left out, the next one that is written says how many. */
+  note(refusal: Refusal, message: string): void {
+    if (refusal.principal !== undefined) return this.#logger.info(refusal, message)
+    const { code } = refusal
     const now = performance.now()
     const known = this.#seconds.get(code)
     const second = known && now < known.until ? known : { until: now + SECOND_MS, lines: 0, unlogged: known?.unlogged ?? 0 }
@@ -32,7 +42,7 @@ export class RefusalLog {
       return
     }
     second.lines++
-    this.#logger.info(second.unlogged > 0 ? { ...fields, unlogged: second.unlogged } : fields, message)
+    this.#logger.info(second.unlogged > 0 ? { ...refusal, unlogged: second.unlogged } : refusal, message)
     second.unlogged = 0
   }
 }

@@ -70,7 +70,6 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
   it.each([2, 3])('are passed or missed by no more than the blocks of %i replicas', async count => {
     const limiters = await startLimiters(count)
     const admitted = await takeAll(limiters, 'a', 3 * LIMIT)
-    console.info(`${count} replicas, limit ${LIMIT}: ${admitted}`)
     expect(Math.abs(admitted - LIMIT)).toBeLessThanOrEqual(count * BLOCK)
   })
 
@@ -97,7 +96,6 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
       if (i % 100 === 0) await client.ping()
     }
     const calls = Number(/cmdstat_evalsha:calls=(\d+)/.exec(await client.info('commandstats'))?.[1])
-    console.info(`20,000 calls: ${calls} leases`)
     expect(calls).toBeLessThan(100)
   })
 
@@ -151,7 +149,6 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
         expect(admitted).toBeLessThanOrEqual(LIMIT - before / 2 + BLOCK)
         expect(admitted).toBeGreaterThanOrEqual(LIMIT - before)
       }
-      console.info(`frozen: longest wait ${Math.max(...during.map(({ longestMs }) => longestMs)).toFixed(0)} ms`)
     })
 
     it('was frozen are told to it when it answers again', async () => {
@@ -188,7 +185,6 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
         for (const limiter of limiters) await limiter.take('recovered', 1)
         return (await client.keys('*').catch(() => [])).length > 0
       })
-      console.info(`back after ${(performance.now() - startedAt).toFixed(0)} ms`)
       expect(performance.now() - startedAt).toBeLessThan(2_000)
       await until(() => connections.every(({ status }) => status === 'ready'))
       await until(async () => {
