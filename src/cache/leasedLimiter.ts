@@ -145,8 +145,7 @@ export class LeasedLimiter {
     await this.#lease(shared, account)
     const now = performance.now()
     // Without Redis this process decides, and it had let them through.
-    const isCovered = account.held + Math.min(account.onOrder, account.left) >= 0 || !shared.answers
-    if (isCovered) return this.#stateOf(account, now, false)
+    if (account.held + account.onOrder >= 0 || !shared.answers) return this.#stateOf(account, now, false)
     restore(account, points)
     return now < account.endsAt ? this.#stateOf(account, now, true) : this.take(key, points)
   }

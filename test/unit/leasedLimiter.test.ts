@@ -143,6 +143,15 @@ it('decides alone while Redis is away, tells it the debt when it is back, and ho
   expect(admitted).toBe(1_000)
 })
 
+it('tells Redis all that was let through while a lease was under way, though no other call comes', async () => {
+  const shared = new SharedCount()
+  const limiter = new LeasedLimiter({ limit: 1_000, seconds: 10, shared })
+  for (let i = 0; i < 10; i++) now(limiter.take('a', 1))
+  await shared.answer()
+  await shared.answer()
+  expect(shared.total).toBeGreaterThanOrEqual(10)
+})
+
 it('lets a call through that waits for a lease which Redis then fails', async () => {
   const shared = new SharedCount()
   const limiter = new LeasedLimiter({ limit: 50, seconds: 10, shared })
@@ -159,6 +168,18 @@ it('takes over the end of the window that the replicas share', async () => {
   now(limiter.take('a', 1))
   await shared.answer()
   expect(now(limiter.take('a', 1)).resetSeconds).toBe(3)
+})
+
+it('keeps the end of its window when Redis forgets it', async () => {
+  const shared = new SharedCount()
+  shared.endsInMs = 2_000
+  const limiter = new LeasedLimiter({ limit: 1_000, seconds: 10, shared })
+  now(limiter.take('a', 1))
+  await shared.answer()
+  shared.endsInMs = 10_000
+  const waiting = limiter.take('a', 500)
+  await shared.answer()
+  expect((await waiting).resetSeconds).toBeLessThanOrEqual(2)
 })
 
 it('remembers a bounded number of keys, and of those the ones that still call', () => {

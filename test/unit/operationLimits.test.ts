@@ -61,7 +61,7 @@ describe.each([
   it('refuse a tenant past its limit without a charge to the principal, and no other tenant', async () => {
     await admit(principal('a'), { points: 100 })
     await admit(principal('b'), { points: 40 })
-    const { message } = await refusalOf(() => admit(principal('b'), { points: 20 }))
+    const { message } = await refusalOf(() => admit(principal('b'), { points: 60 }))
     expect(message).toBe('The limit of the tenant of this client for operations and rows is reached: try again in 10 s.')
     expect(await admit(principal('b'), { points: 10 })).toMatchObject({ limit: 150, remaining: 0 })
     expect(await admit(principal('b', 'south'), { points: 60 })).toMatchObject({ limit: 100, remaining: 40 })
