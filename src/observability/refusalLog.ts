@@ -31,7 +31,10 @@ export class RefusalLog {
 
   /** Where lines of a code are left out, the next one that is written says how many. */
   note(refusal: Refusal, message: string): void {
-    if (refusal.principal !== undefined) return this.#logger.info(refusal, message)
+    if (refusal.principal !== undefined) {
+      this.#logger.info(refusal, message)
+      return
+    }
     const { code } = refusal
     const now = performance.now()
     const known = this.#seconds.get(code)

@@ -74,6 +74,7 @@ export class SocketConnection {
     this.#outbox = new Outbox({ wire: wireOf(socket, tcp), rounds: options.rounds, stalled: () => this.#giveUp() })
     socket.once('close', () => {
       this.#outbox.close()
+      // Not left to the end of each subscription: one that never came would count against its principal for ever.
       for (const endStream of this.streams) endStream()
     })
   }
