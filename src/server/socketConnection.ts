@@ -51,13 +51,12 @@ export class SocketConnection {
   subscriptions = 0
   /** What runs on it, by the message that asked for it. */
   readonly deliveries = new Map<object, Delivery>()
-  /** How to end the count of each subscription among those of its principal. */
-  readonly streams = new Set<() => void>()
   readonly address: string
   /** Its client has failed to say who it is, and that was counted. */
   isCounted = false
   /** Why the gateway closed it. */
   refusedWith: CloseCause | undefined
+  readonly #streams = new Set<() => void>()
   readonly #socket: WebSocket
   readonly #outbox: Outbox
   readonly #admitted: () => void
@@ -75,7 +74,7 @@ export class SocketConnection {
     socket.once('close', () => {
       this.#outbox.close()
       // Not left to the end of each subscription: one that never came would count against its principal for ever.
-      for (const endStream of this.streams) endStream()
+      for (const endStream of this.#streams) endStream()
     })
   }
 
@@ -98,6 +97,16 @@ export class SocketConnection {
   /** Says goodbye for a reason that is not the client's. */
   leave(code: number, reason: string): void {
     if (this.#socket.readyState === this.#socket.OPEN) this.#end(code, reason)
+  }
+
+  /** A subscription that counts among those of its principal: until what this answers is called, or the socket is closed. */
+  count(endStream: () => void): () => void {
+    if (this.#socket.readyState !== this.#socket.OPEN) endStream()
+    else this.#streams.add(endStream)
+    return () => {
+      this.#streams.delete(endStream)
+      endStream()
+    }
   }
 
   /** Takes an event on its way. What it answers, where it does, resolves when the next may come. */

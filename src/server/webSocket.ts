@@ -67,7 +67,8 @@ interface Running {
   readonly startedAt: number
   /** Refused before it began. */
   readonly isRefused: boolean
-  readonly endStream: (() => void) | undefined
+  /** Ends its count among those of its principal. */
+  readonly endStream?: (() => void) | undefined
   code?: string
 }
 
@@ -133,7 +134,6 @@ function createProtocol(options: WebSocketOptions): Protocol<SocketConnection> {
     running.delete(payload)
     connection.deliveries.delete(payload)
     if (!subscription.isRefused) connection.subscriptions--
-    if (subscription.endStream) connection.streams.delete(subscription.endStream)
     subscription.endStream?.()
     const { operation, startedAt, code = connection.refusedWith ?? 'OK' } = subscription
     observe({ ...endOf(connection, startedAt), operation, code })
@@ -142,9 +142,7 @@ function createProtocol(options: WebSocketOptions): Protocol<SocketConnection> {
   function openStream(connection: SocketConnection, principal: Principal): Opened {
     if (connection.subscriptions >= MAX_SUBSCRIPTIONS) return { errors: [failure(TOO_MANY, 'BAD_REQUEST')] }
     try {
-      const endStream = streams.open(principal)
-      connection.streams.add(endStream)
-      return { endStream }
+      return { endStream: connection.count(streams.open(principal)) }
     } catch (error) {
       return { errors: [asGraphQLError(error)] }
     }
