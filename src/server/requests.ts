@@ -34,7 +34,7 @@ export type ObserveRefusal = (refusal: {
   readonly requestId: string
   readonly seconds: number
   /** Undefined where nobody knows who asked. */
-  readonly principal: Principal | undefined
+  readonly principal?: Principal | undefined
 }) => void
 
 /** Answers whatever HTTP request fails outside of GraphQL in the same form as GraphQL does. */
