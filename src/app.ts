@@ -8,6 +8,7 @@ import { Authenticator } from './auth/authenticator.js'
 import type { Principal } from './auth/principal.js'
 import { applyPermissions } from './auth/shield.js'
 import { Withdrawals } from './auth/withdrawals.js'
+import { type CreateLimiter, limitersOver } from './cache/limiters.js'
 import { MemoryLatestPredictions } from './cache/memoryLatestPredictions.js'
 import { connectRedis } from './cache/redisConnection.js'
 import { RedisLatestPredictions } from './cache/redisLatestPredictions.js'
@@ -18,6 +19,8 @@ import { RecordOutcomes } from './monitoring/outcomes.js'
 import { RiskSummaries } from './monitoring/riskSummary.js'
 import { createLogger, type Logger, unexpected } from './observability/logger.js'
 import { Metrics } from './observability/metrics.js'
+import { RefusalLog } from './observability/refusalLog.js'
+import { createRateLimits } from './rateLimits.js'
 import { loadModelFolder } from './releases/modelFolder.js'
 import { AuditTrail } from './resolvers/auditTrail.js'
 import { createLoaders, type LatestPredictions } from './resolvers/loaders.js'
@@ -125,7 +128,7 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
   const database = new Database({ url: databaseUrl, poolSize: config.databasePoolSize, warn })
   onStop(() => database.close())
 
-  const { hints, latest } = connectReplicas(config, warn, onStop)
+  const { hints, latest, createLimiter } = connectReplicas(config, warn, onStop)
   const alertLog = new AlertStore(database)
   const alertFeed = new AlertFeed({
     log: alertLog,
@@ -213,11 +216,15 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
   onStop(keepUp(upkeep, (task, error) => logger.error({ task, ...unexpected(error) }, 'upkeep failed; trying again')))
   await alertFeed.start()
   onStop(() => alertFeed.stop())
+  const refusals = new RefusalLog(logger)
+  const { admit, addresses, streams } = createRateLimits(config, createLimiter, metrics)
   const http = await startHttpServer({
     ...config,
+    addresses,
+    streams,
     schema,
     auth,
-    admit: () => undefined,
+    admit,
     trustedDocuments,
     contextOf: (principal: Principal, { isStream }) => {
       const trail = new AuditTrail(audit, principal)
@@ -238,15 +245,16 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
     },
     certificate,
     malformed: observeMalformed(metrics, logger),
-    refused: ({ code, requestId, seconds }) => {
+    refused: ({ code, requestId, seconds, principal }) => {
       metrics.requestSeconds.observe({ operation: 'none', code }, seconds)
-      logger.info({ requestId, code }, 'request refused')
+      refusals.note({ requestId, code, principal: principal?.id, tenant: principal?.tenant }, 'request refused')
     },
     observeSocket: ({ connectionId: requestId, operation, code, seconds, principal }) => {
       metrics.subscriptions.inc({ operation: operation ?? 'none', code })
       const { id, tenant } = principal ?? {}
       const fields = { requestId, operation, code, durationMs: Math.round(seconds * 1e3), principal: id, tenant }
-      logger.info(fields, operation === undefined ? 'connection refused' : 'subscription ended')
+      if (operation === undefined) refusals.note(fields, 'connection refused')
+      else logger.info(fields, 'subscription ended')
     },
   }).catch((error: unknown) => {
     throw listenProblem(error, config)
@@ -276,14 +284,20 @@ function connectReplicas(
   { redisUrl }: Config,
   warn: (message: string, fields: Record<string, unknown>) => void,
   onStop: OnStop,
-): { hints: AlertHints; latest: LatestPredictions } {
-  if (redisUrl === undefined) return { hints: new LocalHints(), latest: new MemoryLatestPredictions() }
+): { hints: AlertHints; latest: LatestPredictions; createLimiter: CreateLimiter } {
+  if (redisUrl === undefined) {
+    return { hints: new LocalHints(), latest: new MemoryLatestPredictions(), createLimiter: limitersOver(undefined) }
+  }
   const [commands, subscriber] = [connectRedis(redisUrl, warn), connectRedis(redisUrl, warn)]
   onStop(() => {
     commands.disconnect()
     subscriber.disconnect()
   })
-  return { hints: new RedisHints(commands, subscriber), latest: new RedisLatestPredictions(commands) }
+  return {
+    hints: new RedisHints(commands, subscriber),
+    latest: new RedisLatestPredictions(commands),
+    createLimiter: limitersOver(commands),
+  }
 }
 
 function countPredictions(metrics: Metrics, stored: readonly Prediction[]): void {

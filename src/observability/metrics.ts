@@ -69,6 +69,12 @@ export class Metrics {
     labelNames: ['why'],
     registers: this.#registers,
   })
+  readonly rateLimited = new Counter({
+    name: 'riskgate_rate_limited_total',
+    help: 'Calls refused for a limit: of a principal, a tenant, an address, or the streams of a principal.',
+    labelNames: ['kind'],
+    registers: this.#registers,
+  })
   constructor() {
     collectDefaultMetrics({ register: this.registry, prefix: 'riskgate_' })
   }

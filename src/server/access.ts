@@ -1,9 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Authenticator } from '../auth/authenticator.js'
-import type { Permission } from '../auth/principal.js'
+import type { Permission, Principal } from '../auth/principal.js'
 import { AppError } from '../errors.js'
 
 const BASIC = /^basic ([\w+/-]+={0,2})$/i
+
+/** Who sent a request with this Authorization header. */
+export type Identify = (request: FastifyRequest, authorization: string | undefined) => Promise<Principal>
 
 export type OnRequest = (request: FastifyRequest, reply: FastifyReply) => Promise<void>
 
@@ -13,9 +15,9 @@ export function onlyAfter(onRequest: OnRequest | undefined): { onRequest?: OnReq
 }
 
 /** Lets in callers with the permission alone, before anything else is looked at. */
-export function requirePermission(auth: Pick<Authenticator, 'authenticate'>, permission: Permission): OnRequest {
-  return async ({ headers }) => {
-    const { permissions } = await auth.authenticate(headers.authorization)
+export function requirePermission(identify: Identify, permission: Permission): OnRequest {
+  return async request => {
+    const { permissions } = await identify(request, request.headers.authorization)
     if (!permissions.has(permission)) throw new AppError('FORBIDDEN', `This address needs the permission ${permission}.`)
   }
 }
@@ -24,15 +26,15 @@ export function requirePermission(auth: Pick<Authenticator, 'authenticate'>, per
  * The same for pages, to which browsers cannot send a bearer token: the credential may come as the password of HTTP Basic, whose
  * user name means nothing. Nowhere else: browsers add such a password by themselves to what other sites make them send.
  */
-export function requirePermissionOfPage(auth: Pick<Authenticator, 'authenticate'>, permission: Permission): OnRequest {
+export function requirePermissionOfPage(identify: Identify, permission: Permission): OnRequest {
   return (request, reply) => {
-    const authenticate = (authorization: string | undefined) =>
-      auth.authenticate(bearerOf(authorization)).catch((error: unknown) => {
+    const identifyPage: Identify = (_request, authorization) =>
+      identify(request, bearerOf(authorization)).catch((error: unknown) => {
         // Makes a browser ask for it.
         reply.header('www-authenticate', 'Basic realm="riskgate playground", charset="UTF-8"')
         throw error
       })
-    return requirePermission({ authenticate }, permission)(request, reply)
+    return requirePermission(identifyPage, permission)(request, reply)
   }
 }
 

@@ -4,9 +4,11 @@ import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
 import type { GraphQLSchema } from 'graphql'
 import type { Principal } from '../auth/principal.js'
 import type { AlertContext } from '../resolvers/alertResolver.js'
-import { requirePermission, requirePermissionOfPage } from './access.js'
+import { type Identify, requirePermission, requirePermissionOfPage } from './access.js'
+import type { AddressLimit } from './addressLimit.js'
 import type { Admit } from './admission.js'
 import { createApollo, type GatewayContext, type OperationReport } from './apollo.js'
+import { clientAddress } from './clientAddress.js'
 import type { ReportUnexpected } from './formatError.js'
 import { OperationGate } from './operationGate.js'
 import { type OperationsOptions, serveOperations } from './operations.js'
@@ -15,6 +17,7 @@ import { PreparedOperations } from './preparedOperations.js'
 import { answerBadAddress, answerErrors, requestId } from './requests.js'
 import { contextOfRequest, POINTS_OF_A_LOOK, runPrepared } from './runPrepared.js'
 import { serveServerSentEvents } from './serverSentEvents.js'
+import type { StreamLimit } from './streamLimit.js'
 import { createTransport, type TransportOptions } from './transport.js'
 import type { TrustedDocuments } from './trustedDocuments.js'
 import { type Auth, type ObserveSocket, serveSubscriptions } from './webSocket.js'
@@ -30,6 +33,10 @@ export interface HttpServerOptions extends TransportOptions {
   readonly drainMs: number
   readonly schema: GraphQLSchema
   readonly auth: Auth
+  /** Whose word of a caller's address is believed. */
+  readonly trustedProxies: readonly string[]
+  readonly addresses: AddressLimit
+  readonly streams: StreamLimit
   readonly contextOf: (principal: Principal, options: { isStream: boolean }) => AlertContext
   readonly admit: Admit
   /** Metrics and playground are open to everyone, the schema to everyone who is signed in. */
@@ -57,7 +64,7 @@ declare module 'fastify' {
 
 /** Starts listening: GraphQL over HTTP, WebSocket and server-sent events, playground, health and metrics. */
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
-  const { auth, contextOf, operations, report, schema, trustedDocuments } = options
+  const { auth, addresses, streams, contextOf, operations, report, schema, trustedDocuments } = options
   let isDraining = false
   const transport = createTransport(options)
   const server = Fastify({
@@ -75,13 +82,14 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     if (isDraining) reply.header('connection', 'close')
   })
   const connections = await transport.attach(server, GRAPHQL_PATH)
+  const identify: Identify = (request, authorization) => addresses.identify(auth, request, authorization)
   await serveOperations(server, {
     ...operations,
     notReady: async () => (isDraining ? ['shutting down'] : operations.notReady()),
-    mayReadMetrics: options.development ? undefined : requirePermission(auth, 'telemetry:read'),
+    mayReadMetrics: options.development ? undefined : requirePermission(identify, 'telemetry:read'),
   })
   await servePlayground(server, {
-    mayOpen: options.development ? undefined : requirePermissionOfPage(auth, 'schema:introspect'),
+    mayOpen: options.development ? undefined : requirePermissionOfPage(identify, 'schema:introspect'),
     apiHeaders: transport.headers,
   })
 
@@ -95,7 +103,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     url: GRAPHQL_PATH,
     // Before the body is read: an anonymous caller costs nothing and learns nothing.
     onRequest: async request => {
-      request.principal = await auth.authenticate(request.headers.authorization)
+      request.principal = await addresses.identify(auth, request)
     },
     handler: runPrepared(
       { prepared, gate, trustedDocuments, report, observe: options.observe, contextOf },
@@ -112,6 +120,8 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     gate,
     trustedDocuments,
     auth,
+    addresses,
+    streams,
     contextOf: (principal: Principal) => contextOf(principal, { isStream: true }),
     report,
     observe: options.observeSocket,
@@ -132,6 +142,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       http: server.server as Server,
       path: GRAPHQL_PATH,
       upgrades: transport.upgrades,
+      addressOf: clientAddress(options.trustedProxies),
     })
     return {
       url,

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Principal } from '../auth/principal.js'
 import { AppError, type ErrorCode } from '../errors.js'
 import { RateLimitedError, refusalHeaders } from './admission.js'
 import { errorBody, publicError, type ReportUnexpected, statusOf } from './formatError.js'
@@ -28,7 +29,13 @@ declare module 'fastify' {
 }
 
 /** Told of each request that was answered with an error without coming to GraphQL: `seconds` from its headers to that answer. */
-export type ObserveRefusal = (refusal: { readonly code: ErrorCode; readonly requestId: string; readonly seconds: number }) => void
+export type ObserveRefusal = (refusal: {
+  readonly code: ErrorCode
+  readonly requestId: string
+  readonly seconds: number
+  /** Undefined where nobody knows who asked. */
+  readonly principal?: Principal | undefined
+}) => void
 
 /** Answers whatever HTTP request fails outside of GraphQL in the same form as GraphQL does. */
 export function answerErrors(server: FastifyInstance, report: ReportUnexpected, refused: ObserveRefusal): void {
@@ -70,7 +77,7 @@ export function refuse(
   return reply.code(status).send(errorBody(error))
 }
 
-function observe({ request: { id, receivedAt } }: FastifyReply, code: ErrorCode, refused: ObserveRefusal): void {
+function observe({ request: { id, receivedAt, principal } }: FastifyReply, code: ErrorCode, refused: ObserveRefusal): void {
   const seconds = receivedAt === undefined ? 0 : (performance.now() - receivedAt) / 1_000
-  refused({ code, requestId: id, seconds })
+  refused({ code, requestId: id, seconds, principal })
 }

@@ -3,11 +3,14 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { GraphQLError } from 'graphql'
 import type { Principal } from '../auth/principal.js'
 import { AppError } from '../errors.js'
+import type { AddressLimit } from './addressLimit.js'
+import { RateLimitedError, refusalHeaders } from './admission.js'
 import { Delivery } from './delivery.js'
 import { EventStream } from './eventStream.js'
 import { errorBody, publicErrors, statusOf } from './formatError.js'
 import { outcomeCode, rootField } from './outcome.js'
 import { SLOW_SUBSCRIBER } from './socketConnection.js'
+import type { StreamLimit } from './streamLimit.js'
 import { failure, type SubscribeRequest } from './subscriptionDocument.js'
 import { asGraphQLError, Subscriptions, type SubscriptionsOptions } from './subscriptions.js'
 import type { Auth, ObserveSocket } from './webSocket.js'
@@ -20,6 +23,8 @@ const TAKES_EVENT_STREAM = /text\/event-stream|text\/\*|\*\/\*/i
 export interface ServerSentEventsOptions extends SubscriptionsOptions {
   readonly path: string
   readonly auth: Auth
+  readonly addresses: AddressLimit
+  readonly streams: StreamLimit
   readonly observe: ObserveSocket
 }
 
@@ -28,7 +33,7 @@ export interface ServerSentEventsOptions extends SubscriptionsOptions {
  * cut them all, so that clients connect again elsewhere.
  */
 export function serveServerSentEvents(server: FastifyInstance, options: ServerSentEventsOptions): () => void {
-  const { path, auth, report, observe } = options
+  const { path, auth, addresses, streams, report, observe } = options
   const subscriptions = new Subscriptions(options)
   const rounds = new WriteRounds()
   const open = new Set<EventStream>()
@@ -71,7 +76,7 @@ export function serveServerSentEvents(server: FastifyInstance, options: ServerSe
     exposeHeadRoute: false,
     // Before the body is read: an anonymous caller costs nothing and learns nothing.
     onRequest: async request => {
-      request.principal = await auth.authenticate(request.headers.authorization)
+      request.principal = await addresses.identify(auth, request)
     },
     handler: async (request, reply) => {
       const { principal, id } = request
@@ -79,21 +84,27 @@ export function serveServerSentEvents(server: FastifyInstance, options: ServerSe
       if (!principal) throw new Error('The route let an anonymous request through.')
       if (isClosed) throw new AppError('SERVICE_UNAVAILABLE', 'The server is going away; connect again and resume.')
       const asked = subscribeRequestOf(request)
+      let endStream: () => void
       try {
         await subscriptions.charge({ principal, setHeaders: headers => reply.headers(headers) })
+        endStream = streams.open(principal)
       } catch (error) {
         if (!(error instanceof AppError)) throw error
         // While it can still be said by the status.
         const seconds = (performance.now() - startedAt) / 1_000
         observe({ connectionId: id, operation: 'none', code: error.code, seconds, principal })
+        if (error instanceof RateLimitedError) reply.headers(refusalHeaders(error))
         return reply.code(statusOf(error.code)).send(errorBody(error))
       }
       reply.hijack()
       // The client may have gone meanwhile.
-      if (reply.raw.closed) return
+      if (reply.raw.closed) return endStream()
       const stream = new EventStream({ response: reply.raw, headers: reply.getHeaders(), rounds })
       open.add(stream)
-      stream.closed.then(() => open.delete(stream))
+      stream.closed.then(() => {
+        open.delete(stream)
+        endStream()
+      })
       void serve(asked, stream, id, principal)
     },
   })

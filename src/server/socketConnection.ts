@@ -32,6 +32,10 @@ export type ObserveRefusedConnection = (connection: SocketConnection, code: Clos
 
 export interface SocketConnectionOptions {
   readonly rounds: WriteRounds
+  /** Where its client is. */
+  readonly address: string
+  /** Told once its client has said who it is. */
+  readonly admitted: () => void
   readonly refused: ObserveRefusedConnection
   /** Told of what nobody expected. */
   readonly failed: (error: unknown) => void
@@ -48,40 +52,62 @@ export class SocketConnection {
   subscriptions = 0
   /** What runs on it, by the message that asked for it. */
   readonly deliveries = new Map<object, Delivery>()
+  readonly address: string
+  /** Its client has failed to say who it is, and that was counted. */
+  isCounted = false
   /** Why the gateway closed it. */
   refusedWith: CloseCause | undefined
+  readonly #streams = new Set<() => void>()
   readonly #socket: WebSocket
   readonly #outbox: Outbox
+  readonly #admitted: () => void
   readonly #refused: ObserveRefusedConnection
   readonly #failed: (error: unknown) => void
 
   constructor(socket: WebSocket, { headers, socket: tcp }: IncomingMessage, options: SocketConnectionOptions) {
     this.#socket = socket
     this.authorization = headers.authorization
+    this.address = options.address
+    this.#admitted = options.admitted
     this.#refused = options.refused
     this.#failed = options.failed
     this.#outbox = new Outbox({ wire: wireOf(socket, tcp), rounds: options.rounds, stalled: () => this.#giveUp() })
-    socket.once('close', () => this.#outbox.close())
+    socket.once('close', () => {
+      this.#outbox.close()
+      // Not left to the end of each subscription: one that never came would count against its principal for ever.
+      for (const endStream of this.#streams) endStream()
+    })
   }
 
   /** The client is who it says, until its credential ends. */
   admit(principal: Principal, auth: Pick<Authenticator, 'watch'>): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return
     this.principal = principal
+    this.#admitted()
     const callOff = auth.watch(principal, why => this.close(CloseCode.Unauthorized, why))
     this.#socket.once('close', callOff)
   }
 
   /** Closes with one of the protocol's codes, all of which are for mistakes of the client. */
-  close(code: number | undefined, reason?: string): void {
+  close(code: number | undefined, reason?: string, cause?: CloseCause): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return
-    this.#noteRefusal(code === CloseCode.Unauthorized ? 'UNAUTHENTICATED' : 'BAD_REQUEST')
+    this.#noteRefusal(cause ?? (code === CloseCode.Unauthorized ? 'UNAUTHENTICATED' : 'BAD_REQUEST'))
     this.#end(code, reason)
   }
 
   /** Says goodbye for a reason that is not the client's. */
   leave(code: number, reason: string): void {
     if (this.#socket.readyState === this.#socket.OPEN) this.#end(code, reason)
+  }
+
+  /** A subscription that counts among those of its principal: until what this answers is called, or the socket is closed. */
+  count(endStream: () => void): () => void {
+    if (this.#socket.readyState !== this.#socket.OPEN) endStream()
+    else this.#streams.add(endStream)
+    return () => {
+      this.#streams.delete(endStream)
+      endStream()
+    }
   }
 
   /** Takes an event on its way. What it answers, where it does, resolves when the next may come. */

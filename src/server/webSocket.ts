@@ -1,15 +1,20 @@
 import { randomUUID } from 'node:crypto'
-import type { Server } from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
 import type { FormattedExecutionResult, GraphQLError, GraphQLFormattedError } from 'graphql'
 import { CloseCode, type Context, makeServer, type Server as Protocol } from 'graphql-ws'
 import { WebSocketServer } from 'ws'
 import type { Authenticator } from '../auth/authenticator.js'
 import type { Principal } from '../auth/principal.js'
+import { unauthenticated } from '../auth/unauthenticated.js'
 import { AppError } from '../errors.js'
+import type { AddressLimit } from './addressLimit.js'
+import { networkOf } from './clientAddress.js'
 import { Delivery } from './delivery.js'
 import { publicErrors } from './formatError.js'
 import { outcomeCode, rootField } from './outcome.js'
+import { PendingSockets } from './pendingSockets.js'
 import { type ObserveRefusedConnection, SocketConnection } from './socketConnection.js'
+import type { StreamLimit } from './streamLimit.js'
 import { failure } from './subscriptionDocument.js'
 import { asGraphQLError, type SubscriptionArgs, Subscriptions, type SubscriptionsOptions } from './subscriptions.js'
 import { openWebSockets, type UpgradeRules } from './upgrades.js'
@@ -48,6 +53,9 @@ export interface WebSocketOptions extends SubscriptionsOptions {
   readonly path: string
   readonly upgrades: UpgradeRules
   readonly auth: Auth
+  readonly addresses: AddressLimit
+  readonly streams: StreamLimit
+  readonly addressOf: (request: IncomingMessage) => string
   readonly observe: ObserveSocket
 }
 
@@ -58,12 +66,16 @@ interface Running {
   readonly startedAt: number
   /** Refused before it began. */
   readonly isRefused: boolean
+  /** Ends its count among those of its principal. */
+  readonly endStream?: (() => void) | undefined
   code?: string
 }
 
+type Opened = { readonly endStream: () => void } | { readonly errors: readonly GraphQLError[] }
+
 /** Subscriptions over WebSocket. Queries and mutations go over HTTP, where their limits are. */
 export function serveSubscriptions(options: WebSocketOptions): () => Promise<void> {
-  const { http, path, report, observe } = options
+  const { http, path, addresses, addressOf, report, observe } = options
   const sockets = new WebSocketServer({
     noServer: true,
     maxPayload: MAX_FRAME_BYTES,
@@ -74,14 +86,21 @@ export function serveSubscriptions(options: WebSocketOptions): () => Promise<voi
   const protocol = createProtocol(options)
   const rounds = new WriteRounds()
   const connections = new Set<SocketConnection>()
+  const pending = new PendingSockets()
   const failed = (error: unknown) => report(randomUUID(), error)
   const refused: ObserveRefusedConnection = (connection, code) => observe({ ...endOf(connection, connection.openedAt), code })
   sockets.on('error', failed)
   const closeDoor = openWebSockets(http, path, sockets, options.upgrades)
   sockets.on('connection', (socket, request) => {
-    const connection = new SocketConnection(socket, request, { rounds, refused, failed })
+    const address = addressOf(request)
+    const admitted = pending.add(networkOf(address), () => socket.terminate())
+    const connection = new SocketConnection(socket, request, { rounds, address, admitted, refused, failed })
     connections.add(connection)
-    socket.once('close', () => connections.delete(connection))
+    socket.once('close', () => {
+      connections.delete(connection)
+      admitted()
+      if (!connection.principal && !connection.isCounted) void addresses.failed(address, unauthenticated('It said nothing.'))
+    })
     connection.speak(protocol)
   })
 
@@ -97,7 +116,7 @@ export function serveSubscriptions(options: WebSocketOptions): () => Promise<voi
 }
 
 function createProtocol(options: WebSocketOptions): Protocol<SocketConnection> {
-  const { auth, report, observe } = options
+  const { auth, addresses, streams, report, observe } = options
   const subscriptions = new Subscriptions(options)
   // By the message that asked for it: a client may use an id again before the subscription that had it has ended.
   const running = new WeakMap<object, Running>()
@@ -115,8 +134,18 @@ function createProtocol(options: WebSocketOptions): Protocol<SocketConnection> {
     running.delete(payload)
     connection.deliveries.delete(payload)
     if (!subscription.isRefused) connection.subscriptions--
+    subscription.endStream?.()
     const { operation, startedAt, code = connection.refusedWith ?? 'OK' } = subscription
     observe({ ...endOf(connection, startedAt), operation, code })
+  }
+
+  function openStream(connection: SocketConnection, principal: Principal): Opened {
+    if (connection.subscriptions >= MAX_SUBSCRIPTIONS) return { errors: [failure(TOO_MANY, 'BAD_REQUEST')] }
+    try {
+      return { endStream: connection.count(streams.open(principal)) }
+    } catch (error) {
+      return { errors: [asGraphQLError(error)] }
+    }
   }
 
   return makeServer<Record<string, unknown>, SocketConnection>({
@@ -132,8 +161,12 @@ function createProtocol(options: WebSocketOptions): Protocol<SocketConnection> {
           connection.leave(TRY_AGAIN_LATER, error.message)
           return true
         }
+        connection.isCounted = true
+        const refusal = await addresses.failed(connection.address, error)
+        // Clients of graphql-ws take both for final, as for a bad credential they must.
+        if (refusal) connection.close(CloseCode.TooManyInitialisationRequests, refusal.message, refusal.code)
         // Not `return false`, which closes with 4403: clients retry on that for ever, with the same token.
-        connection.close(CloseCode.Unauthorized, error.message)
+        else connection.close(CloseCode.Unauthorized, error.message)
       }
       return true
     },
@@ -152,10 +185,10 @@ function createProtocol(options: WebSocketOptions): Protocol<SocketConnection> {
         if (subscription && code !== 'OK') subscription.code ??= code
         return connection.push(`${head}${text}}`)
       })
-      const isTooMany = connection.subscriptions >= MAX_SUBSCRIPTIONS
-      const errors = 'errors' in prepared ? prepared.errors : isTooMany ? [failure(TOO_MANY, 'BAD_REQUEST')] : undefined
-      running.set(payload, { operation: rootField(prepared.operation), startedAt, isRefused: errors !== undefined })
-      if (errors) return errors
+      const opened = 'errors' in prepared ? prepared : openStream(connection, principal)
+      const endStream = 'endStream' in opened ? opened.endStream : undefined
+      running.set(payload, { operation: rootField(prepared.operation), startedAt, isRefused: 'errors' in opened, endStream })
+      if ('errors' in opened) return opened.errors
       connection.subscriptions++
       return 'args' in prepared ? prepared.args : undefined
     },

@@ -10,9 +10,11 @@ import type { Principal, Role } from '../../src/auth/principal.js'
 import { Tokens } from '../../src/auth/tokens.js'
 import { Withdrawals } from '../../src/auth/withdrawals.js'
 import type { AlertContext } from '../../src/resolvers/alertResolver.js'
+import { AddressLimit } from '../../src/server/addressLimit.js'
 import { startHttpServer } from '../../src/server/httpServer.js'
 import { LiveCertificate } from '../../src/server/liveCertificate.js'
 import type { Malformed } from '../../src/server/malformedRequests.js'
+import { StreamLimit } from '../../src/server/streamLimit.js'
 import type { TransportLimits } from '../../src/server/transportLimits.js'
 import { type MountedSecret, makePair, mountSecret } from '../support/certificates.js'
 import { signToken, TEST_SECRET } from '../support/gateway.js'
@@ -106,6 +108,8 @@ export async function startTransport(settings: TransportSettings = {}): Promise<
     auth: new Authenticator({ tokens, withdrawals: new Withdrawals() }),
     contextOf: principal => ({ principal }) as AlertContext,
     admit: () => undefined,
+    addresses: new AddressLimit(undefined, () => {}),
+    streams: new StreamLimit(1_000, () => {}),
     operations: { metrics: new Registry(), notReady: async () => [] },
     report: (_id, error) => reports.push(error),
     observe: () => {},

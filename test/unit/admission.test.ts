@@ -1,7 +1,9 @@
 import { Registry } from 'prom-client'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { AddressLimit } from '../../src/server/addressLimit.js'
 import { type Admit, RateLimitedError } from '../../src/server/admission.js'
 import { type HttpServer, startHttpServer } from '../../src/server/httpServer.js'
+import { StreamLimit } from '../../src/server/streamLimit.js'
 import { LOW_RISK } from '../support/applicants.js'
 import { GraphqlClient } from '../support/client.js'
 import { createGatewaySchema, type GatewaySchema, principalOf } from './support/gatewaySchema.js'
@@ -43,6 +45,8 @@ describe('an operation is admitted', () => {
       trustedProxies: [],
       corsOrigins: [],
       malformed: () => {},
+      addresses: new AddressLimit(undefined, () => {}),
+      streams: new StreamLimit(1_000, () => {}),
       operations: { metrics: new Registry(), notReady: async () => [] },
       report: (_id, error) => refused.push(error),
       observe: ({ operation, code, context }) => observed.push([operation, code, context.principal.id]),

@@ -3,7 +3,9 @@ import { createServer } from 'node:net'
 import { buildSchema } from 'graphql'
 import { Registry } from 'prom-client'
 import { expect, it, vi } from 'vitest'
+import { AddressLimit } from '../../src/server/addressLimit.js'
 import { startHttpServer } from '../../src/server/httpServer.js'
+import { StreamLimit } from '../../src/server/streamLimit.js'
 import { freePort } from '../support/redis.js'
 
 vi.mock('../../src/server/webSocket.js', () => ({
@@ -23,10 +25,12 @@ it('a server that fails after it listens leaves its port free', async () => {
     bodyLimitBytes: 1_024,
     drainMs: 0,
     development: false,
-    trustedProxies: [],
     corsOrigins: [],
     schema: buildSchema('type Query { nothing: Int }'),
     auth: { authenticate: never, watch: never },
+    trustedProxies: [],
+    addresses: new AddressLimit(undefined, never),
+    streams: new StreamLimit(1, never),
     contextOf: never,
     admit: never,
     operations: { metrics: new Registry(), notReady: async () => [] },

@@ -21,6 +21,7 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
   startTransport: ['config', 'observability', 'server'],
   startWebhooks: ['config', 'observability', 'storage', 'alerts'],
   loadTrustedDocuments: ['config', 'server'],
+  rateLimits: ['config', 'observability', 'cache', 'server'],
   config: ['settings', 'auth'],
   settings: ['auth'],
   development: ['auth'],

@@ -8,7 +8,10 @@ import { Authenticator } from '../../../src/auth/authenticator.js'
 import type { Principal } from '../../../src/auth/principal.js'
 import { Withdrawals } from '../../../src/auth/withdrawals.js'
 import type { AlertContext } from '../../../src/resolvers/alertResolver.js'
+import { AddressLimit } from '../../../src/server/addressLimit.js'
+import { clientAddress } from '../../../src/server/clientAddress.js'
 import { OperationGate } from '../../../src/server/operationGate.js'
+import { StreamLimit } from '../../../src/server/streamLimit.js'
 import { type SocketReport, serveSubscriptions } from '../../../src/server/webSocket.js'
 
 export interface SocketServer extends AsyncDisposable {
@@ -38,6 +41,9 @@ export async function startSockets(options: SocketServerOptions): Promise<Socket
     ...options,
     gate: new OperationGate({ schema: options.schema, admit: () => undefined, development: false }),
     auth: { authenticate: options.authenticate, watch: (...watched) => authenticator.watch(...watched) },
+    addresses: new AddressLimit(undefined, () => {}),
+    streams: new StreamLimit(1_000, () => {}),
+    addressOf: clientAddress([]),
     http,
     path: '/graphql',
     upgrades: { mayConnect: () => true, headers: {}, refused: () => {} },

@@ -1,0 +1,180 @@
+import { type Counted, digestOf } from './redisPoints.js'
+
+// A share of the limit that a replica may hold back, or be ahead by, at any time. Limits below a hundred are leased point by point.
+const BLOCKS_A_LIMIT = 100
+// Far more callers than one replica serves in a window. Twice as many are remembered at most.
+const MAX_RECENT = 25_000
+
+/** Whether points were taken, and how its key stands after that. */
+export interface Taken {
+  readonly isRefused: boolean
+  readonly limit: number
+  readonly remaining: number
+  readonly resetSeconds: number
+}
+
+/** The count of all replicas together. */
+export interface SharedPoints {
+  readonly answers: boolean
+  add(digest: string, points: number): Promise<Counted | undefined>
+}
+
+export interface LeasedLimiterOptions {
+  readonly limit: number
+  readonly seconds: number
+  /** Absent: this process is the only one. */
+  readonly shared?: SharedPoints
+}
+
+/** One key in one window. Of an account whose window is over nothing is taken any more. */
+interface Account {
+  readonly digest: string
+  /** On the clock of `performance`: nobody can set it. */
+  endsAt: number
+  /** Whether `endsAt` is that of Redis. */
+  isAgreed: boolean
+  /** What this process has let through. */
+  spent: number
+  /** Leased and not spent; below zero a debt, which the next lease pays. */
+  held: number
+  /** Asked of Redis, and not answered yet. */
+  onOrder: number
+  /** What Redis had left when it last answered. */
+  left: number
+  lastLease: Promise<void> | undefined
+}
+
+/**
+ * Counts points for each key in windows, and leases them from Redis in blocks ahead of need, so that a call is decided at once. While
+ * Redis is away or slow, each process counts for itself, and Redis is told of it when it is back. RateLimiterMemory would answer
+ * through promises only, and keeps a timer for every key, without bound.
+ */
+export class LeasedLimiter {
+  readonly limit: number
+  readonly #windowMs: number
+  readonly #block: number
+  readonly #shared: SharedPoints | undefined
+  #recent = new Map<string, Account>()
+  /** Those that were not asked for since `recent` was begun: forgotten when it is full. */
+  #older = new Map<string, Account>()
+
+  constructor({ limit, seconds, shared }: LeasedLimiterOptions) {
+    this.limit = limit
+    this.#windowMs = seconds * 1_000
+    this.#block = Math.floor(limit / BLOCKS_A_LIMIT)
+    this.#shared = shared
+  }
+
+  /** How many keys are remembered, at most. */
+  get size(): number {
+    return this.#recent.size + this.#older.size
+  }
+
+  /** Takes all of the points or none. A promise only where they exceed what is held and a block of debt: for one command of Redis. */
+  take(key: string, points: number): Taken | Promise<Taken> {
+    const now = performance.now()
+    const account = this.#accountOf(key, now)
+    if (points > this.#remaining(account)) return this.#stateOf(account, now, true)
+    account.spent += points
+    account.held -= points
+    if (!this.#shared?.answers) return this.#stateOf(account, now, false)
+    if (account.held < -this.#block) return this.#settle(this.#shared, account, key, points)
+    if (account.onOrder === 0 && account.held < this.#target(account) / 2) this.#lease(this.#shared, account)
+    return this.#stateOf(account, now, false)
+  }
+
+  /** For what was taken and then not used. */
+  giveBack(key: string, points: number): void {
+    const account = this.#find(key)
+    // The window in which they were taken may be over.
+    if (account && account.spent >= points) restore(account, points)
+  }
+
+  #accountOf(key: string, now: number): Account {
+    const known = this.#find(key)
+    if (known && now < known.endsAt) return known
+    return this.#remember(key, {
+      digest: known?.digest ?? (this.#shared ? digestOf(key) : ''),
+      endsAt: now + this.#windowMs,
+      isAgreed: false,
+      spent: 0,
+      held: 0,
+      onOrder: 0,
+      left: this.limit,
+      lastLease: undefined,
+    })
+  }
+
+  #find(key: string): Account | undefined {
+    const recent = this.#recent.get(key)
+    if (recent) return recent
+    const older = this.#older.get(key)
+    return older && this.#remember(key, older)
+  }
+
+  #remember(key: string, account: Account): Account {
+    if (this.#recent.size >= MAX_RECENT) {
+      this.#older = this.#recent
+      this.#recent = new Map()
+    }
+    this.#recent.set(key, account)
+    return account
+  }
+
+  #remaining({ spent, held, left }: Account): number {
+    const own = this.limit - spent
+    return this.#shared?.answers ? Math.min(own, held + left) : own
+  }
+
+  #stateOf(account: Account, now: number, isRefused: boolean): Taken {
+    return {
+      isRefused,
+      limit: this.limit,
+      remaining: Math.max(0, this.#remaining(account)),
+      resetSeconds: Math.max(1, Math.ceil((account.endsAt - now) / 1_000)),
+    }
+  }
+
+  /** What is worth holding: a block for whoever needs it, little for whoever asks seldom. */
+  #target({ spent }: Account): number {
+    return Math.min(this.#block, spent)
+  }
+
+  /** Decides on points that were taken past what is held. */
+  async #settle(shared: SharedPoints, account: Account, key: string, points: number): Promise<Taken> {
+    await this.#lease(shared, account)
+    const now = performance.now()
+    // Without Redis this process decides, and it had let them through.
+    if (account.held + account.onOrder >= 0 || !shared.answers) return this.#stateOf(account, now, false)
+    restore(account, points)
+    return now < account.endsAt ? this.#stateOf(account, now, true) : this.take(key, points)
+  }
+
+  /** Asks for what is wanting, where it is not on its way. Resolves when all that was asked for until now is answered. */
+  #lease(shared: SharedPoints, account: Account): Promise<void> | undefined {
+    const points = Math.min(this.#target(account) - account.held, account.left) - account.onOrder
+    if (points > 0) account.lastLease = this.#order(shared, account, points)
+    return account.lastLease
+  }
+
+  async #order(shared: SharedPoints, account: Account, points: number): Promise<void> {
+    account.onOrder += points
+    const counted = await shared.add(account.digest, points)
+    account.onOrder -= points
+    if (!counted) return
+    const { total, endsInMs } = counted
+    account.held += Math.min(points, Math.max(0, this.limit - (total - points)))
+    account.left = Math.max(0, this.limit - total)
+    const endsAt = performance.now() + endsInMs
+    // Later than agreed: Redis has forgotten the window, as after a flush. This process has not.
+    if (!account.isAgreed || endsAt < account.endsAt) account.endsAt = endsAt
+    account.isAgreed = true
+    // What was let through meanwhile, should no other call come.
+    if (account.held < 0) this.#lease(shared, account)
+  }
+}
+
+function restore(account: Account, points: number): void {
+  account.spent -= points
+  account.held += points
+}

@@ -1,0 +1,53 @@
+import { createHash } from 'node:crypto'
+import type { Redis } from 'ioredis'
+import { RateLimiterRedis } from 'rate-limiter-flexible'
+import type { RedisTrust } from './redisTrust.js'
+
+/** What all replicas have taken together in the window that is open, and when it ends. */
+export interface Counted {
+  readonly total: number
+  readonly endsInMs: number
+}
+
+export interface PointsOptions {
+  /** What is counted: part of the keys. */
+  readonly name: string
+  readonly limit: number
+  readonly seconds: number
+}
+
+/** Points that all replicas count together. A window begins with its first point. No key holds a name or an address. */
+export class RedisPoints {
+  readonly #limiter: RateLimiterRedis
+  readonly #trust: RedisTrust
+
+  constructor(redis: Redis, trust: RedisTrust, { name, limit, seconds }: PointsOptions) {
+    this.#limiter = new RateLimiterRedis({
+      storeClient: redis,
+      keyPrefix: `riskgate:limit:${name}`,
+      points: limit,
+      duration: seconds,
+    })
+    this.#trust = trust
+  }
+
+  get answers(): boolean {
+    return this.#trust.answers
+  }
+
+  /** Undefined where Redis did not take them. */
+  async add(digest: string, points: number): Promise<Counted | undefined> {
+    try {
+      // Not `consume`: whoever leases takes what there is.
+      const { consumedPoints, msBeforeNext } = await this.#limiter.penalty(digest, points)
+      return { total: consumedPoints, endsInMs: Math.max(0, msBeforeNext) }
+    } catch {
+      this.#trust.lose()
+      return undefined
+    }
+  }
+}
+
+export function digestOf(key: string): string {
+  return createHash('sha256').update(key).digest('base64url')
+}

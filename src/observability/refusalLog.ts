@@ -1,0 +1,51 @@
+import type { Logger } from './logger.js'
+
+/** Lines of one code in a second. Past them callers that nobody knows could fill the disk; /metrics counts them all. */
+const MAX_LINES = 50
+// By then whoever reads the log knows.
+const MAX_LINES_RATE_LIMITED = 1
+const SECOND_MS = 1_000
+
+interface Second {
+  until: number
+  lines: number
+  unlogged: number
+}
+
+interface Refusal {
+  readonly requestId: string
+  readonly code: string
+  /** Undefined where nobody knows who asked. */
+  readonly principal: string | undefined
+  readonly [field: string]: unknown
+}
+
+/** Log lines of refusals: every one of a known caller's, a bounded number of those that cost their callers nothing. */
+export class RefusalLog {
+  readonly #logger: Pick<Logger, 'info'>
+  readonly #seconds = new Map<string, Second>()
+
+  constructor(logger: Pick<Logger, 'info'>) {
+    this.#logger = logger
+  }
+
+  /** Where lines of a code are left out, the next one that is written says how many. */
+  note(refusal: Refusal, message: string): void {
+    if (refusal.principal !== undefined) {
+      this.#logger.info(refusal, message)
+      return
+    }
+    const { code } = refusal
+    const now = performance.now()
+    const known = this.#seconds.get(code)
+    const second = known && now < known.until ? known : { until: now + SECOND_MS, lines: 0, unlogged: known?.unlogged ?? 0 }
+    this.#seconds.set(code, second)
+    if (second.lines >= (code === 'RATE_LIMITED' ? MAX_LINES_RATE_LIMITED : MAX_LINES)) {
+      second.unlogged++
+      return
+    }
+    second.lines++
+    this.#logger.info(second.unlogged > 0 ? { ...refusal, unlogged: second.unlogged } : refusal, message)
+    second.unlogged = 0
+  }
+}

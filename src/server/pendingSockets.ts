@@ -1,0 +1,48 @@
+// A herd that comes back after a restart, behind one proxy, and still a small part of the memory.
+const MAX_OF_NETWORK = 1_000
+const MAX = 4_000
+
+interface Pending {
+  readonly network: string
+  readonly cut: () => void
+}
+
+/**
+ * Sockets whose clients have not said yet who they are. At a bound the oldest is cut for the newest: a client that speaks at once
+ * gets in during a flood of silent ones, from its own address too.
+ */
+export class PendingSockets {
+  readonly #all = new Set<Pending>()
+  readonly #byNetwork = new Map<string, Set<Pending>>()
+
+  get size(): number {
+    return this.#all.size
+  }
+
+  /** Answers how to take it out again, once its client is known or gone; may be called twice. */
+  add(network: string, cut: () => void): () => void {
+    const pending = { network, cut }
+    const neighbours = this.#byNetwork.get(network) ?? new Set()
+    this.#byNetwork.set(network, neighbours)
+    if (neighbours.size >= MAX_OF_NETWORK) this.#cutOldest(neighbours)
+    if (this.#all.size >= MAX) this.#cutOldest(this.#all)
+    this.#byNetwork.set(network, neighbours)
+    neighbours.add(pending)
+    this.#all.add(pending)
+    return () => this.#remove(pending)
+  }
+
+  #cutOldest(of: ReadonlySet<Pending>): void {
+    const [oldest] = of
+    if (!oldest) return
+    this.#remove(oldest)
+    oldest.cut()
+  }
+
+  #remove(pending: Pending): void {
+    this.#all.delete(pending)
+    const neighbours = this.#byNetwork.get(pending.network)
+    neighbours?.delete(pending)
+    if (neighbours?.size === 0) this.#byNetwork.delete(pending.network)
+  }
+}

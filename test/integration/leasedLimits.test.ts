@@ -1,0 +1,233 @@
+import { Redis } from 'ioredis'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { LeasedLimiter, Taken } from '../../src/cache/leasedLimiter.js'
+import { type CreateLimiter, limitersOver } from '../../src/cache/limiters.js'
+import { connectRedis } from '../../src/cache/redisConnection.js'
+import { until } from '../support/process.js'
+import { freePort, REDIS_SERVER, startRedis, type TestRedis } from '../support/redis.js'
+
+const LIMIT = 1_000
+const BLOCK = 10
+
+describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
+  let redis: TestRedis
+  let port: number
+  let client: Redis
+  let connections: Redis[]
+  beforeAll(async () => {
+    port = await freePort()
+    redis = await startRedis(port)
+  })
+  afterAll(() => redis[Symbol.asyncDispose]())
+  beforeEach(async () => {
+    connections = []
+    client = new Redis(redis.url)
+    client.on('error', () => {})
+    await client.flushall()
+  })
+  afterEach(() => {
+    for (const connection of [...connections, client]) connection.disconnect()
+  })
+
+  /** The limiters of one replica, which believes in Redis. */
+  async function startReplica(): Promise<CreateLimiter> {
+    const connection = connectRedis(redis.url, () => {})
+    connections.push(connection)
+    const create = limitersOver(connection)
+    const canary = create({ name: 'canary', limit: 1_000_000, seconds: 10 }) as LeasedLimiter
+    await until(async () => {
+      await canary.take('canary', 1)
+      return (await client.keys('riskgate:limit:canary:*')).length > 0
+    })
+    await client.flushall()
+    return create
+  }
+
+  async function startLimiters(count: number, limit = LIMIT, seconds = 10): Promise<LeasedLimiter[]> {
+    const replicas = await Promise.all(Array.from({ length: count }, startReplica))
+    return replicas.map(create => create({ name: 'principal', limit, seconds }) as LeasedLimiter)
+  }
+
+  /** Takes single points from all in turn, as fast as they are decided; answers how many were let through. */
+  async function takeAll(limiters: readonly LeasedLimiter[], key: string, calls: number): Promise<number> {
+    const taken: (Taken | Promise<Taken>)[] = []
+    for (let i = 0; i < calls; i++) {
+      taken.push((limiters[i % limiters.length] as LeasedLimiter).take(key, 1))
+      if (i % 50 === 0) await new Promise(setImmediate)
+    }
+    const answers = await Promise.all(taken)
+    return answers.filter(({ isRefused }) => !isRefused).length
+  }
+
+  const ofRedis = async () => Number(await client.get((await client.keys('riskgate:limit:principal:*'))[0] ?? ''))
+
+  it('are exact on one replica', async () => {
+    const limiters = await startLimiters(1)
+    expect(await takeAll(limiters, 'a', 2 * LIMIT)).toBe(LIMIT)
+    expect(await ofRedis()).toBe(LIMIT)
+  })
+
+  it.each([2, 3])('are passed or missed by no more than the blocks of %i replicas', async count => {
+    const limiters = await startLimiters(count)
+    const admitted = await takeAll(limiters, 'a', 3 * LIMIT)
+    expect(Math.abs(admitted - LIMIT)).toBeLessThanOrEqual(count * BLOCK)
+  })
+
+  it('are exact on three replicas where a block is less than a point', async () => {
+    const limiters = await startLimiters(3, 60)
+    expect(await takeAll(limiters, 'a', 300)).toBe(60)
+  })
+
+  it('are decided without waiting once something is leased, and for the first call too', async () => {
+    const [limiter] = (await startLimiters(1, 100_000)) as [LeasedLimiter]
+    expect(limiter.take('a', 1)).not.toBeInstanceOf(Promise)
+    for (let i = 0; i < 5_000; i++) {
+      expect(limiter.take('a', 1)).not.toBeInstanceOf(Promise)
+      if (i % 100 === 0) await client.ping()
+    }
+    expect(await ofRedis()).toBeGreaterThan(4_900)
+  })
+
+  it('cost Redis a command for a block, not for a call', async () => {
+    const [limiter] = (await startLimiters(1, 100_000)) as [LeasedLimiter]
+    await client.config('RESETSTAT')
+    for (let i = 0; i < 20_000; i++) {
+      await limiter.take('a', 1)
+      if (i % 100 === 0) await client.ping()
+    }
+    const calls = Number(/cmdstat_evalsha:calls=(\d+)/.exec(await client.info('commandstats'))?.[1])
+    expect(calls).toBeLessThan(100)
+  })
+
+  it('count batches by their rows, and take no row of one that is refused', async () => {
+    const [limiter] = (await startLimiters(1)) as [LeasedLimiter]
+    for (let i = 0; i < 9; i++) expect((await limiter.take('a', 101)).isRefused).toBe(false)
+    expect(await limiter.take('a', 101)).toMatchObject({ isRefused: true, remaining: LIMIT - 9 * 101 })
+    expect(await limiter.take('a', LIMIT - 9 * 101)).toMatchObject({ isRefused: false, remaining: 0 })
+  })
+
+  it('leave no name in Redis, and nothing that lasts', async () => {
+    const [limiter] = (await startLimiters(1)) as [LeasedLimiter]
+    await limiter.take('default client-4711', 300)
+    const keys = await client.keys('*')
+    expect(keys).toHaveLength(1)
+    expect(keys[0]).toMatch(/^riskgate:limit:principal:[\w-]{43}$/)
+    expect(await client.pttl(keys[0] as string)).toBeGreaterThan(0)
+  })
+
+  it('begin again with the next window, together', async () => {
+    const limiters = await startLimiters(2, LIMIT, 1)
+    expect(await takeAll(limiters, 'a', 2 * LIMIT)).toBeLessThanOrEqual(LIMIT + 2 * BLOCK)
+    await until(async () => !(await (limiters[0] as LeasedLimiter).take('a', 1)).isRefused)
+    const again = await takeAll(limiters, 'a', 2 * LIMIT)
+    expect(Math.abs(again - LIMIT)).toBeLessThanOrEqual(3 * BLOCK)
+  })
+
+  describe('while Redis', () => {
+    /** Calls at a steady pace; answers the longest wait and how many of them were let through. */
+    async function paced(limiter: LeasedLimiter, calls: number, key = 'a') {
+      let [longestMs, admitted] = [0, 0]
+      for (let i = 0; i < calls; i++) {
+        const startedAt = performance.now()
+        const { isRefused } = await limiter.take(key, 1)
+        longestMs = Math.max(longestMs, performance.now() - startedAt)
+        if (!isRefused) admitted++
+        if (i % 20 === 0) await new Promise(resolve => setTimeout(resolve, 1))
+      }
+      return { longestMs, admitted }
+    }
+    const freeze = () => process.kill(redis.pid, 'SIGSTOP')
+    const thaw = () => process.kill(redis.pid, 'SIGCONT')
+
+    it('is frozen hold for each process, and no call waits longer than a command may take', async () => {
+      const limiters = await startLimiters(2)
+      const before = await takeAll(limiters, 'a', 200)
+      freeze()
+      const during = await Promise.all(limiters.map(limiter => paced(limiter, 2 * LIMIT))).finally(thaw)
+      for (const { longestMs, admitted } of during) {
+        expect(longestMs).toBeLessThan(200)
+        expect(admitted).toBeLessThanOrEqual(LIMIT - before / 2 + BLOCK)
+        expect(admitted).toBeGreaterThanOrEqual(LIMIT - before)
+      }
+    })
+
+    it('was frozen are told to it when it answers again', async () => {
+      const [limiter, other] = (await startLimiters(2, 100_000)) as [LeasedLimiter, LeasedLimiter]
+      await limiter.take('a', 1)
+      freeze()
+      try {
+        // More than a block: this one notices.
+        await limiter.take('a', 2_000)
+        for (let i = 0; i < 40_000; i++) expect(limiter.take('a', 1)).not.toBeInstanceOf(Promise)
+      } finally {
+        thaw()
+      }
+      await until(async () => {
+        await limiter.take('a', 1)
+        return (await ofRedis()) > 42_000
+      }, 3_000)
+      await until(async () => {
+        const { remaining } = await other.take('a', 2_000)
+        return remaining < 58_000
+      }, 3_000)
+    })
+
+    it('is killed and comes back hold for each process, and then for all again', async () => {
+      const limiters = await startLimiters(2)
+      await redis.kill()
+      await until(() => connections.every(({ status }) => status !== 'ready'))
+      const during = await Promise.all(limiters.map(limiter => paced(limiter, 2 * LIMIT)))
+      expect(during.map(({ admitted }) => admitted)).toEqual([LIMIT, LIMIT])
+      expect(Math.max(...during.map(({ longestMs }) => longestMs))).toBeLessThan(100)
+      redis = await startRedis(port)
+      const startedAt = performance.now()
+      await until(async () => {
+        for (const limiter of limiters) await limiter.take('recovered', 1)
+        return (await client.keys('*').catch(() => [])).length > 0
+      })
+      expect(performance.now() - startedAt).toBeLessThan(2_000)
+      await until(() => connections.every(({ status }) => status === 'ready'))
+      await until(async () => {
+        const key = `again-${performance.now()}`
+        return Math.abs((await takeAll(limiters, key, 3 * LIMIT)) - LIMIT) <= 2 * BLOCK
+      })
+    })
+
+    it('is flushed all the time hold for each process', async () => {
+      const limiters = await startLimiters(2)
+      let isOver = false
+      const flushing = (async () => {
+        while (!isOver) await client.flushall()
+      })()
+      const during = await Promise.all(limiters.map(limiter => paced(limiter, 3 * LIMIT)))
+      isOver = true
+      await flushing
+      for (const { admitted } of during) expect(admitted).toBeLessThanOrEqual(LIMIT)
+    })
+
+    it('is full hold for each process, without a wait, and for all again when there is room', async () => {
+      const limiters = await startLimiters(2)
+      await client.config('SET', 'maxmemory', '1')
+      try {
+        const during = await Promise.all(limiters.map(limiter => paced(limiter, 2 * LIMIT)))
+        expect(during.map(({ admitted }) => admitted)).toEqual([LIMIT, LIMIT])
+        expect(Math.max(...during.map(({ longestMs }) => longestMs))).toBeLessThan(100)
+      } finally {
+        await client.config('SET', 'maxmemory', '0')
+      }
+      await until(async () => {
+        const key = `room-${performance.now()}`
+        return Math.abs((await takeAll(limiters, key, 3 * LIMIT)) - LIMIT) <= 2 * BLOCK
+      })
+    })
+
+    it('holds something else at the key hold for each process', async () => {
+      const [limiter] = (await startLimiters(1)) as [LeasedLimiter]
+      await limiter.take('a', 100)
+      const [key] = (await client.keys('*')) as [string]
+      await client.del(key)
+      await client.lpush(key, 'not a number')
+      expect((await paced(limiter, 2 * LIMIT)).admitted).toBe(LIMIT - 100)
+    })
+  })
+})
