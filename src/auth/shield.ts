@@ -18,6 +18,7 @@ const readsHistory = can('prediction:read', 'prediction:read-own')
 const readsAlerts = can('alert:read')
 const recordsOutcomes = can('outcome:record')
 const managesWebhooks = can('webhook:manage')
+const managesKeys = can('api-key:manage')
 
 /**
  * The whole policy. A type that is not named here holds only what its parents already allowed; test/unit/shield.test.ts lists
@@ -38,6 +39,7 @@ export const RULES = {
     model: allow,
     webhooks: managesWebhooks,
     auditEntries: can('audit:read'),
+    apiKeys: managesKeys,
   },
   Mutation: {
     '*': deny,
@@ -51,6 +53,8 @@ export const RULES = {
     rotateWebhookSecret: managesWebhooks,
     deleteWebhook: managesWebhooks,
     redeliverWebhook: managesWebhooks,
+    createApiKey: managesKeys,
+    revokeApiKey: managesKeys,
   },
   Subscription: {
     '*': deny,

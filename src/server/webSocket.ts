@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Server } from 'node:http'
 import type { FormattedExecutionResult, GraphQLError, GraphQLFormattedError, GraphQLSchema } from 'graphql'
-import { CloseCode, type Context, makeServer, type Server as Protocol } from 'graphql-ws'
+import { type Context, makeServer, type Server as Protocol } from 'graphql-ws'
 import { WebSocketServer } from 'ws'
 import type { Authenticator } from '../auth/authenticator.js'
 import type { Principal } from '../auth/principal.js'
@@ -19,7 +19,6 @@ const PROTOCOL = 'graphql-transport-ws'
 // A subscription's text and variables; far below what a hostile frame would need.
 const MAX_FRAME_BYTES = 64 * 1024
 const GOING_AWAY = 1001
-const TRY_AGAIN_LATER = 1013
 const CLOSE_GRACE_MS = 500
 // A console has a handful; each has a mailbox of its own.
 const MAX_SUBSCRIPTIONS = 32
@@ -128,13 +127,7 @@ function createProtocol(options: WebSocketOptions): Protocol<SocketConnection> {
         connection.admit(await auth.authenticate(typeof given === 'string' ? given : undefined), auth)
       } catch (error) {
         if (!(error instanceof AppError)) throw error
-        // The token may be a good one: its client shall come again with it.
-        if (error.code === 'SERVICE_UNAVAILABLE') {
-          connection.leave(TRY_AGAIN_LATER, error.message)
-          return true
-        }
-        // Not `return false`, which closes with 4403: clients retry on that for ever, with the same token.
-        connection.close(CloseCode.Unauthorized, error.message)
+        connection.refuse(error)
       }
       return true
     },

@@ -216,7 +216,10 @@ export const apiKeys = pgTable(
     revokedAt: timestamp({ withTimezone: true, precision: 3 }),
     revokedBy: text(),
   },
-  table => [index('api_keys_of_tenant').on(table.tenant, table.id)],
+  table => [
+    index('api_keys_of_tenant').on(table.tenant, table.id),
+    index('api_keys_open').on(table.tenant, table.id).where(sql`revoked_at is null`),
+  ],
 )
 
 /** A subscriber that is called by HTTP. Its place in the feed is `epoch`, `xid`, `seq`. */
