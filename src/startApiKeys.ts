@@ -1,5 +1,6 @@
 import { ApiKeys } from './auth/apiKeys.js'
 import type { Withdrawals } from './auth/withdrawals.js'
+import { AppError } from './errors.js'
 import { ApiKeyStore } from './storage/apiKeyStore.js'
 import type { Database } from './storage/database.js'
 import type { UpkeepTask } from './storage/upkeep.js'
@@ -16,6 +17,13 @@ export function startApiKeys(database: Database, withdrawals: Withdrawals) {
     { name: 'API keys in use', everyMs: CHECK_EVERY_MS, run: signal => apiKeys.check(signal) },
     { name: 'last use of API keys', everyMs: NOTE_USES_EVERY_MS, run: () => apiKeys.noteUses() },
   ]
-  // A store that is away must not fail the end: all that is lost is when some keys were last used.
-  return { store, apiKeys, upkeep, stop: () => apiKeys.noteUses().catch(() => {}) }
+  const stop = async () => {
+    try {
+      await apiKeys.noteUses()
+    } catch (error) {
+      // The store is away: all that is lost is when some keys were last used.
+      if (!(error instanceof AppError)) throw error
+    }
+  }
+  return { store, apiKeys, upkeep, stop }
 }

@@ -18,6 +18,8 @@ import { type Auth, type ObserveSocket, serveSubscriptions } from './webSocket.j
 const GRAPHQL_PATH = '/graphql'
 const EVENT_STREAM_PATH = '/graphql/stream'
 const REQUEST_TIMEOUT_MS = 30_000
+// Longer than bodies take that nobody holds back.
+const QUICK_BODY_MS = 100
 
 export interface HttpServerOptions {
   readonly host: string
@@ -83,6 +85,14 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     // Before the body is read: an anonymous caller costs nothing and learns nothing.
     onRequest: async request => {
       request.principal = await auth.authenticate(request.headers.authorization)
+    },
+    // A body that is held back must not outlive the credential that it was let in with.
+    preHandler: (request, _reply, done) => {
+      if (performance.now() - (request.receivedAt ?? 0) < QUICK_BODY_MS) return done()
+      auth.authenticate(request.headers.authorization).then(principal => {
+        request.principal = principal
+        done()
+      }, done)
     },
     handler: runPrepared(
       { prepared, report, observe: options.observe, contextOf },

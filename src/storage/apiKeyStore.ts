@@ -116,7 +116,7 @@ export class ApiKeyStore implements ApiKeySource {
     await this.#database.writeBulk(
       ({ sql }) => sql`
         with used as (
-          select id, least(at, now()) as at from unnest(${ids}::uuid[], ${times}::timestamptz[]) given (id, at)
+          select id, least(at::timestamptz, now()) as at from unnest(${ids}::uuid[], ${times}::text[]) given (id, at)
         ), locked as (
           select id from api_keys where id = any(${ids}::uuid[]) order by id for no key update
         )

@@ -18,7 +18,7 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
   keyCommand: ['commandArguments', 'commandDatabase', 'config', 'storage', 'auth', 'errors'],
   commandArguments: ['auth'],
   commandDatabase: ['config', 'storage', 'errors'],
-  startApiKeys: ['storage', 'auth'],
+  startApiKeys: ['storage', 'auth', 'errors'],
   startDatabase: ['config', 'observability', 'storage'],
   startTokens: ['config', 'development', 'observability', 'auth'],
   startWebhooks: ['config', 'observability', 'storage', 'alerts'],
