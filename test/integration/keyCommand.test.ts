@@ -54,7 +54,8 @@ describe('riskgate key', () => {
     expect(performance.now() - revokedAt).toBeLessThan(1_000)
     expect(await run('revoke', id.toUpperCase(), '--tenant', 'revoked')).toEqual(first)
     expect((await rowsOf('--tenant', 'revoked')).rows).toEqual([])
-    expect((await rowsOf('--tenant', 'revoked', '--all')).rows).toMatchObject([[id, 'shop', 'SCORER', 'revoked']])
+    const { rows } = await rowsOf('--tenant', 'revoked', '--all')
+    expect(rows.map(row => row.slice(0, 4))).toEqual([[id, 'shop', 'SCORER', 'revoked']])
   })
 
   it('list prints all of many, newest first, and of one tenant', async () => {
