@@ -63,9 +63,7 @@ export class ApiKeys {
   async check(signal?: AbortSignal): Promise<void> {
     const longAgo = Date.now() - FORGOTTEN_AFTER_MS
     for (const known of this.#byId.values()) if (known.usedAt < longAgo) this.#forget(known)
-    const streaming = this.#withdrawals.watched().filter(isOfApiKey)
-    const ids = [...new Set([...this.#byId.keys(), ...streaming.map(credential => credential.slice(CREDENTIAL.length))])]
-    for (const some of inPieces(ids)) {
+    for (const some of inPieces([...new Set([...this.#byId.keys(), ...this.#streaming()])])) {
       if (signal?.aborted) return
       const askedAt = performance.now()
       for (const id of await this.#source.withdrawn(some)) this.withdraw(id)
@@ -80,8 +78,9 @@ export class ApiKeys {
     this.#withdrawals.withdraw(CREDENTIAL + id)
   }
 
-  /** Notes the uses since the last time. Those that could not be noted are left for the next. */
+  /** Notes the uses since the last time, and open streams as uses of now. What could not be noted is left for the next time. */
   async noteUses(): Promise<void> {
+    for (const id of this.#streaming()) this.#uses.set(id, Date.now())
     const uses = this.#uses
     this.#uses = new Map()
     try {
@@ -93,6 +92,12 @@ export class ApiKeys {
       this.#uses = new Map([...uses, ...this.#uses])
       throw error
     }
+  }
+
+  /** The ids of the keys that streams live on. */
+  #streaming(): string[] {
+    const credentials = this.#withdrawals.watched().filter(isOfApiKey)
+    return credentials.map(credential => credential.slice(CREDENTIAL.length))
   }
 
   async #find(text: string): Promise<Known> {

@@ -34,7 +34,7 @@ export class Authenticator {
    * @throws AppError UNAUTHENTICATED for any other; SERVICE_UNAVAILABLE where nobody can tell at the moment
    */
   async authenticate(authorization: string | undefined): Promise<Principal> {
-    if (!authorization) throw unauthenticated('Send an access token: Authorization: Bearer <token>.')
+    if (!authorization) throw unauthenticated('Send an access token or an API key: Authorization: Bearer <token>.')
     const credential = /^bearer ([\w.-]+)$/i.exec(authorization)?.[1]
     if (credential === undefined || credential.length > MAX_LENGTH) {
       throw unauthenticated('The Authorization header is not of the form: Bearer <token>.')

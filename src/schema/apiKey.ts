@@ -17,7 +17,7 @@ export class ApiKey {
   @Field(() => DateTime) expiresAt: Date
   @Field(() => DateTime, {
     nullable: true,
-    description: 'When it last let a call or a connection in, as known half a minute ago; null while it never did.',
+    description: 'When it last let a call in or carried a stream, as known half a minute ago; null while it never did.',
   })
   lastUsedAt: Date | null
   @Field(() => DateTime, { nullable: true }) revokedAt: Date | null

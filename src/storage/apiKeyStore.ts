@@ -1,8 +1,9 @@
-import type { ISql } from 'postgres'
+import { and, desc, eq, getTableColumns, isNull, lt, sql } from 'drizzle-orm'
 import type { ApiKeySource, ApiKeyUse, StoredApiKey } from '../auth/apiKeySource.js'
 import type { ApiKeyOwner, NewApiKey } from '../auth/issueApiKey.js'
 import { auditInsert } from './audit.js'
 import type { Database } from './database.js'
+import { apiKeys } from './tables.js'
 
 /** A key as its owners see it. */
 export interface ApiKey extends Omit<NewApiKey, 'digest'> {
@@ -21,6 +22,8 @@ export interface ApiKeyQuery {
   /** Only those that neither expired nor were revoked. */
   readonly active: boolean
 }
+
+const { digest: _digest, tenant: _tenant, ...SHOWN } = getTableColumns(apiKeys)
 
 /** A row with its instants as milliseconds: Drizzle leaves those of plain statements on its connections as texts. */
 type Row<T> = { readonly [Key in keyof T]: Exclude<T[Key], Date> | (Date extends T[Key] ? number : never) }
@@ -81,23 +84,31 @@ export class ApiKeyStore implements ApiKeySource {
   }
 
   /** The newest first; one more than a page holds where more follow. */
-  async page(tenant: string, { size, after, active }: ApiKeyQuery): Promise<ApiKey[]> {
-    const rows = await this.#database.read(
-      ({ sql }) => sql<Row<ApiKey>[]>`
-        select ${sql.unsafe(COLUMNS)} from api_keys
-        where tenant = ${tenant} ${after === undefined ? sql`` : sql`and id < ${after}::uuid`} ${activeOnly(sql, active)}
-        order by id desc limit ${size + 1}`,
+  page(tenant: string, { size, after, active }: ApiKeyQuery): Promise<ApiKey[]> {
+    return this.#database.read(({ db }) =>
+      db
+        .select(SHOWN)
+        .from(apiKeys)
+        .where(
+          and(
+            eq(apiKeys.tenant, tenant),
+            after === undefined ? undefined : lt(apiKeys.id, after),
+            active ? sql.raw(ACTIVE) : undefined,
+          ),
+        )
+        .orderBy(desc(apiKeys.id))
+        .limit(size + 1),
     )
-    return rows.map(toApiKey)
   }
 
-  async find(ids: readonly string[]): Promise<StoredApiKey[]> {
-    const rows = await this.#database.read(
-      ({ sql }) => sql<Row<StoredApiKey>[]>`
-        select id, tenant, principal, roles, digest, ${sql.unsafe(milliseconds('expires_at'))} as "expiresAt"
-        from api_keys where id = any(${[...ids]}::uuid[]) and revoked_at is null`,
+  find(ids: readonly string[]): Promise<StoredApiKey[]> {
+    const { id, tenant, principal, roles, digest, expiresAt, revokedAt } = apiKeys
+    return this.#database.read(({ db }) =>
+      db
+        .select({ id, tenant, principal, roles, digest, expiresAt })
+        .from(apiKeys)
+        .where(and(sql`${id} = any(${sql.param([...ids])}::uuid[])`, isNull(revokedAt))),
     )
-    return rows.map(({ expiresAt, ...row }) => ({ ...row, expiresAt: new Date(expiresAt) }))
   }
 
   async withdrawn(ids: readonly string[]): Promise<string[]> {
@@ -124,10 +135,6 @@ export class ApiKeyStore implements ApiKeySource {
         where k.id = used.id and (k.last_used_at is null or k.last_used_at < used.at)`,
     )
   }
-}
-
-function activeOnly(sql: ISql, active: boolean) {
-  return active ? sql`and ${sql.unsafe(ACTIVE)}` : sql``
 }
 
 function milliseconds(column: string): string {

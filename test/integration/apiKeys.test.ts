@@ -9,6 +9,7 @@ import {
   AlertCursorDocument,
   ApiKeysDocument,
   HighRiskScoredDocument,
+  HistoryDocument,
   PredictionByKeyDocument,
   PredictRiskDocument,
   ViewerDocument,
@@ -165,6 +166,22 @@ describe('two gateways on one Postgres', () => {
     const answer = await text(response)
     expect(answer).toContain(why)
     expect(answer).not.toContain('"data":{')
+  })
+})
+
+it('goes on with the keys that it knows while slow pages keep all connections for reading', async () => {
+  await using gateway = await startGateway({ RISKGATE_DATABASE_POOL_SIZE: '4' })
+  const key = await createKey(await gateway.as(ADMIN))
+  const [known, analyst] = [key.at(gateway), await gateway.as({ roles: ['ANALYST'] })]
+  expect(await codeOf(known)).toBe('OK')
+  await gateway.database.sql.begin(async sql => {
+    await sql`lock table predictions in access exclusive mode`
+    const until = performance.now() + 2_500
+    const pages = Array.from({ length: 4 }, async () => {
+      while (performance.now() < until) await analyst.request(HistoryDocument, {})
+    })
+    while (performance.now() < until) expect(await codeOf(known)).toBe('OK')
+    await Promise.all(pages)
   })
 })
 

@@ -306,6 +306,20 @@ describe('the last use of keys', () => {
     ])
   })
 
+  it('is now while a stream lives on it', async () => {
+    const { id, text } = source.add()
+    const callOff = withdrawals.watch((await done(apiKeys.authenticate(text))).credential, () => {})
+    for (let day = 0; day < 2; day++) {
+      await vi.advanceTimersByTimeAsync(24 * HOUR_MS)
+      const at = new Date()
+      await done(apiKeys.noteUses())
+      expect(source.noted.at(-1)).toEqual([{ id, at }])
+    }
+    callOff()
+    await done(apiKeys.noteUses())
+    expect(source.noted).toHaveLength(2)
+  })
+
   it('is not noted of a key that was refused', async () => {
     await outcome(newApiKeyText().text)
     await done(apiKeys.noteUses())
