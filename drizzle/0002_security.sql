@@ -32,6 +32,7 @@ ALTER TABLE "audit_entries" ADD COLUMN "epoch" integer NOT NULL DEFAULT 0;--> st
 ALTER TABLE "audit_entries" ADD COLUMN "xid" "xid8" NOT NULL DEFAULT '0';--> statement-breakpoint
 ALTER TABLE "audit_entries" ALTER COLUMN "epoch" DROP DEFAULT, ALTER COLUMN "xid" DROP DEFAULT;--> statement-breakpoint
 CREATE INDEX "api_keys_of_tenant" ON "api_keys" USING btree ("tenant","id");--> statement-breakpoint
+CREATE INDEX "api_keys_open" ON "api_keys" USING btree ("tenant","id") WHERE revoked_at is null;--> statement-breakpoint
 CREATE UNIQUE INDEX "audit_entries_order" ON "audit_entries" USING btree ("epoch","xid","id");--> statement-breakpoint
 CREATE INDEX "audit_entries_of_tenant" ON "audit_entries" USING btree ("tenant","at","id");--> statement-breakpoint
 CREATE INDEX "audit_entries_by_subject" ON "audit_entries" USING btree ("tenant","subject","at","id");--> statement-breakpoint

@@ -29,6 +29,7 @@ import { buildApiSchema } from './schema/build.js'
 import type { Prediction } from './scoring/prediction.js'
 import { PredictRisk } from './scoring/predictRisk.js'
 import { startHttpServer } from './server/httpServer.js'
+import { startApiKeys } from './startApiKeys.js'
 import { startAudit } from './startAudit.js'
 import { startDatabase } from './startDatabase.js'
 import { signsWithDevelopmentKey, startTokens } from './startTokens.js'
@@ -116,7 +117,6 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
   const withdrawals = new Withdrawals()
   const { tokens, stop: stopTokens } = await startTokens(config, withdrawals, metrics, logger)
   onStop(stopTokens)
-  const auth = new Authenticator({ tokens, withdrawals })
 
   const models = await loadModelFolder({
     directory: config.modelsDirectory,
@@ -127,6 +127,9 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
   const databaseUrl = await startDatabase(config, logger, onStop, signal)
   const database = new Database({ url: databaseUrl, poolSize: config.databasePoolSize, warn })
   onStop(() => database.close())
+  const keys = startApiKeys(database, withdrawals)
+  onStop(() => keys.stop())
+  const auth = new Authenticator({ tokens, apiKeys: keys.apiKeys, withdrawals })
 
   const { hints, latest, createLimiter } = connectReplicas(config, warn, onStop)
   const alertLog = new AlertStore(database)
@@ -178,6 +181,7 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
     erasures,
     models,
     webhooks: webhookStore,
+    apiKeys: keys.store,
     webhookRules: { mayBePrivate: config.webhooksMayBePrivate },
   })
   const schema = buildApiSchema(
@@ -204,6 +208,7 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
     { name: 'statistics', everyMs: FOLD_EVERY_MS, run: signal => rollups.fold(signal) },
     ...webhooks.upkeep,
     audit.upkeep,
+    ...keys.upkeep,
   ]
   if (config.predictionRetentionDays !== undefined) {
     const retention = new PredictionRetention(database, config.predictionRetentionDays)

@@ -1,7 +1,13 @@
 import { existsSync } from 'node:fs'
+import { userInfo } from 'node:os'
 import { type Config, ConfigError } from './config.js'
+import { AppError } from './errors.js'
+import { Database } from './storage/database.js'
 import { startEmbeddedPostgres } from './storage/embedded.js'
+import { isMissingTable, postgresErrorCode } from './storage/postgresErrors.js'
 import { DatabaseUnusableError, waitForDatabase } from './storage/waitForDatabase.js'
+
+const CONNECTIONS = 4
 
 /** A database that a command reads, and how to leave it. */
 export interface CommandDatabase {
@@ -29,4 +35,40 @@ export async function openCommandDatabase(
   }
   const embedded = await startEmbeddedPostgres({ stateDirectory, log: () => {} })
   return { url: embedded.url, leave: () => embedded.stop() }
+}
+
+/**
+ * Does the work of a command on the database of the settings.
+ * @throws ConfigError when there is none that can be used; Error with a sentence for anything else
+ */
+export async function withDatabase<T>(config: Config, quiet: boolean, work: (database: Database) => Promise<T>): Promise<T> {
+  const waiting = (code: string) => quiet || process.stderr.write(`riskgate: waiting for the database (${code})\n`)
+  const { url, leave } = await openCommandDatabase(config, waiting)
+  const database = new Database({ url, poolSize: CONNECTIONS, warn: () => {} })
+  try {
+    return await work(database)
+  } catch (error) {
+    throw explained(error)
+  } finally {
+    await database.close()
+    await leave()
+  }
+}
+
+/** Who is noted in the audit: the user of the operating system. */
+export function operator(): string {
+  try {
+    return `cli:${userInfo().username}`
+  } catch {
+    return `cli:uid-${process.getuid?.()}`
+  }
+}
+
+function explained(error: unknown): unknown {
+  if (isMissingTable(error))
+    return new Error('This database is not of this version: run `riskgate migrate`, or start the gateway.')
+  // Messages of the database may hold parameters.
+  const code = postgresErrorCode(error)
+  if (error instanceof AppError || code === 'UNKNOWN' || /^E[A-Z]+$/.test(code)) return error
+  return new Error(`The database did not take it (${code}).`)
 }

@@ -4,9 +4,11 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { createApp } from './app.js'
 import { auditCommand } from './auditCommand.js'
 import { DEFAULT_TENANT, ROLES, type Role } from './auth/principal.js'
+import { collectRole, parseInstant } from './commandArguments.js'
 import { ConfigError, EXIT_CONFIG, loadConfig, shownSettings } from './config.js'
 import { type ExportOptions, exportHistory } from './export/exportHistory.js'
 import { EXPORT_FORMATS } from './export/rowFormat.js'
+import { addKeyCommand } from './keyCommand.js'
 import { loadContracts, ModelFolderError } from './releases/modelFolder.js'
 import { RESOLVERS } from './resolvers/resolvers.js'
 import { buildApiSchema } from './schema/build.js'
@@ -15,8 +17,6 @@ import { prepareDatabase } from './startDatabase.js'
 import { signingTokens } from './startTokens.js'
 
 const SECONDS = { s: 1, m: 60, h: 3600, d: 86_400 }
-
-const INSTANT = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2}))?$/
 
 const program = new Command('riskgate').description('A GraphQL gateway for credit-risk scoring.')
 
@@ -43,6 +43,8 @@ program
   .action(async ({ role, subject, tenant, ttl }: { role: Role[]; subject: string; tenant: string; ttl: number }) => {
     print(await (await signingTokens(loadConfig())).sign({ subject, tenant, roles: role, ttlSeconds: ttl }))
   })
+
+addKeyCommand(program)
 
 program
   .command('export')
@@ -113,25 +115,10 @@ async function welcome(url: string, developmentFile: string): Promise<string> {
   ].join('\n')
 }
 
-function collectRole(value: string, previous: Role[] = []): Role[] {
-  const role = ROLES.find(known => known === value)
-  if (!role) throw new InvalidArgumentError(`It must be one of ${ROLES.join(', ')}.`)
-  return [...previous, role]
-}
-
 function parseSeconds(value: string): number {
   const [, amount, unit] = /^([1-9]\d{0,3})([smhd])$/.exec(value) ?? []
   if (amount === undefined) throw new InvalidArgumentError('It must be a number with a unit, such as 30m, 12h or 7d.')
   return Number(amount) * SECONDS[unit as keyof typeof SECONDS]
-}
-
-function parseInstant(value: string): Date {
-  const instant = new Date(value)
-  const [day] = value.split('T')
-  // Date takes much more, and makes the 31st of a shorter month a day of the next one.
-  const isOne = INSTANT.test(value) && !Number.isNaN(instant.getTime()) && new Date(`${day}`).toISOString().startsWith(`${day}T`)
-  if (isOne) return instant
-  throw new InvalidArgumentError('It must be a day or an instant with its zone, such as 2026-11-01 or 2026-11-01T08:30:00Z.')
 }
 
 function required<T>(value: T | undefined, problem: string): T {

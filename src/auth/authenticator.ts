@@ -1,3 +1,5 @@
+import { type ApiKeys, isOfApiKey } from './apiKeys.js'
+import { API_KEY_PREFIX } from './apiKeyText.js'
 import { onExpiry } from './onExpiry.js'
 import type { Principal } from './principal.js'
 import type { Tokens } from './tokens.js'
@@ -8,10 +10,14 @@ import type { Withdrawals } from './withdrawals.js'
 const MAX_LENGTH = 8_192
 
 /** Why a stream that was let in must end: a sentence for its client. */
-export type EndOfCredential = 'The access token has expired; ask for a new one.' | 'The credential was withdrawn.'
+export type EndOfCredential =
+  | 'The access token has expired; ask for a new one.'
+  | 'The API key has expired; ask for a new one.'
+  | 'The credential was withdrawn.'
 
 export interface AuthenticatorParts {
   readonly tokens: Pick<Tokens, 'authenticate'>
+  readonly apiKeys: Pick<ApiKeys, 'authenticate'>
   readonly withdrawals: Withdrawals
 }
 
@@ -23,14 +29,18 @@ export class Authenticator {
     this.#parts = parts
   }
 
-  /** The principal behind an Authorization header's value. @throws AppError UNAUTHENTICATED for any other */
+  /**
+   * The principal behind an Authorization header's value.
+   * @throws AppError UNAUTHENTICATED for any other; SERVICE_UNAVAILABLE where nobody can tell at the moment
+   */
   async authenticate(authorization: string | undefined): Promise<Principal> {
-    if (!authorization) throw unauthenticated('Send an access token: Authorization: Bearer <token>.')
+    if (!authorization) throw unauthenticated('Send an access token or an API key: Authorization: Bearer <token>.')
     const credential = /^bearer ([\w.-]+)$/i.exec(authorization)?.[1]
     if (credential === undefined || credential.length > MAX_LENGTH) {
       throw unauthenticated('The Authorization header is not of the form: Bearer <token>.')
     }
-    return this.#parts.tokens.authenticate(credential)
+    const { apiKeys, tokens } = this.#parts
+    return credential.startsWith(API_KEY_PREFIX) ? apiKeys.authenticate(credential) : tokens.authenticate(credential)
   }
 
   /** Calls back once when the principal's credential expires or is withdrawn; answers how to call that off. */
@@ -40,7 +50,9 @@ export class Authenticator {
       ended(why)
     }
     const off = [
-      onExpiry(expiresAt.getTime(), () => end('The access token has expired; ask for a new one.')),
+      onExpiry(expiresAt.getTime(), () =>
+        end(`The ${isOfApiKey(credential) ? 'API key' : 'access token'} has expired; ask for a new one.`),
+      ),
       this.#parts.withdrawals.watch(credential, () => end('The credential was withdrawn.')),
     ]
     const callOff = () => {

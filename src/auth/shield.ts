@@ -25,6 +25,7 @@ const readsItInHistory = rule('reads it in the history')(
 )
 /** Of a type that holds only what the field which led to it has allowed. */
 const ASKED_ABOVE = { '*': allow } as const
+const managesKeys = can('api-key:manage')
 
 /** The whole policy: each field of each type of the schema, or the gateway does not start. */
 const RULES = {
@@ -42,6 +43,7 @@ const RULES = {
     model: allow,
     webhooks: managesWebhooks,
     auditEntries: can('audit:read'),
+    apiKeys: managesKeys,
   },
   Mutation: {
     '*': deny,
@@ -55,6 +57,8 @@ const RULES = {
     rotateWebhookSecret: managesWebhooks,
     deleteWebhook: managesWebhooks,
     redeliverWebhook: managesWebhooks,
+    createApiKey: managesKeys,
+    revokeApiKey: managesKeys,
   },
   Subscription: {
     '*': deny,
@@ -88,8 +92,15 @@ const RULES = {
     metrics: can('metric:read'),
   },
   AcknowledgeAlertPayload: ASKED_ABOVE,
+  ApiKey: ASKED_ABOVE,
+  ApiKeyConnection: ASKED_ABOVE,
+  ApiKeyEdge: ASKED_ABOVE,
+  AuditEntry: ASKED_ABOVE,
+  AuditEntryConnection: ASKED_ABOVE,
+  AuditEntryEdge: ASKED_ABOVE,
   BandCutoff: ASKED_ABOVE,
   BandShare: ASKED_ABOVE,
+  CreateApiKeyPayload: ASKED_ABOVE,
   DeleteWebhookPayload: ASKED_ABOVE,
   EraseApplicantPayload: ASKED_ABOVE,
   FeatureContract: ASKED_ABOVE,
@@ -110,6 +121,7 @@ const RULES = {
   RecordOutcomesPayload: ASKED_ABOVE,
   RecordOutcomesResult: ASKED_ABOVE,
   RedeliverWebhookPayload: ASKED_ABOVE,
+  RevokeApiKeyPayload: ASKED_ABOVE,
   RiskBucket: ASKED_ABOVE,
   RiskSummary: ASKED_ABOVE,
   Total: ASKED_ABOVE,

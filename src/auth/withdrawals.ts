@@ -23,6 +23,11 @@ export class Withdrawals {
     }
   }
 
+  /** The credentials that streams live on. */
+  watched(): string[] {
+    return [...this.#watchers.keys()]
+  }
+
   withdraw(credential: string): void {
     const now = performance.now()
     for (const [earlier, at] of this.#withdrawn) {

@@ -1,17 +1,11 @@
-import { userInfo } from 'node:os'
-import { openCommandDatabase } from '../commandDatabase.js'
+import { operator, withDatabase } from '../commandDatabase.js'
 import type { Config } from '../config.js'
-import { AppError } from '../errors.js'
 import { loadContracts } from '../releases/modelFolder.js'
-import { Database } from '../storage/database.js'
 import { type ExportQuery, ExportReader } from '../storage/exportReader.js'
-import { isMissingTable, postgresErrorCode } from '../storage/postgresErrors.js'
 import { Interruption } from './interruption.js'
 import { fileOutput, type Output, ReaderGoneError, standardOutput } from './output.js'
 import { type Progress, showProgress } from './progress.js'
 import { type ExportFormat, type RowFormat, rowFormat } from './rowFormat.js'
-
-const CONNECTIONS = 4
 
 export interface ExportOptions {
   readonly tenant: string
@@ -32,11 +26,8 @@ export async function exportHistory(config: Config, options: ExportOptions): Pro
   const { tenant, from, to, features: withFeatures, format, quiet } = options
   const interruption = new Interruption()
   const names = withFeatures ? await featureNames(config) : undefined
-  const waiting = (code: string) => quiet || process.stderr.write(`riskgate: waiting for the database (${code})\n`)
-  const { url, leave } = await openCommandDatabase(config, waiting)
-  const database = new Database({ url, poolSize: CONNECTIONS, warn: () => {} })
-  try {
-    return await new HistoryExport({
+  return withDatabase(config, quiet, async database =>
+    new HistoryExport({
       reader: new ExportReader(database),
       query: { tenant, from, to, withFeatures },
       format,
@@ -45,13 +36,8 @@ export async function exportHistory(config: Config, options: ExportOptions): Pro
       // On a terminal the rows themselves show it.
       progress: showProgress(to, quiet || (options.output === undefined && process.stdout.isTTY)),
       interruption,
-    }).run()
-  } catch (error) {
-    throw explained(error)
-  } finally {
-    await database.close()
-    await leave()
-  }
+    }).run(),
+  )
 }
 
 interface Parts {
@@ -75,12 +61,12 @@ class HistoryExport {
   async run(): Promise<number> {
     const { reader, query, format, output, progress, interruption } = this.#parts
     try {
-      await reader.audit(query, principal(), format)
+      await reader.audit(query, operator(), format)
       try {
         await this.#write()
       } finally {
         progress.stop()
-        await reader.audit(query, principal(), format, this.#rows)
+        await reader.audit(query, operator(), format, this.#rows)
       }
       if (interruption.exitCode !== undefined) return interruption.exitCode
       await output.keep()
@@ -116,22 +102,4 @@ class HistoryExport {
 async function featureNames({ modelsDirectory }: Config): Promise<string[]> {
   const contracts = await loadContracts(modelsDirectory)
   return [...new Set(contracts.flatMap(({ features }) => features.map(({ name }) => name)))]
-}
-
-/** Who is noted in the audit: the user of the operating system. */
-function principal(): string {
-  try {
-    return `cli:${userInfo().username}`
-  } catch {
-    return `cli:uid-${process.getuid?.()}`
-  }
-}
-
-function explained(error: unknown): unknown {
-  if (isMissingTable(error))
-    return new Error('This database is not of this version: run `riskgate migrate`, or start the gateway.')
-  // Messages of the database may hold parameters.
-  const code = postgresErrorCode(error)
-  if (error instanceof AppError || code === 'UNKNOWN' || /^E[A-Z]+$/.test(code)) return error
-  return new Error(`The history could not be read (${code}).`)
 }

@@ -4,12 +4,14 @@ import type { RiskSummaries } from '../monitoring/riskSummary.js'
 import type { ModelRegistry } from '../releases/modelRegistry.js'
 import type { PredictRisk } from '../scoring/predictRisk.js'
 import type { AlertStore } from '../storage/alertStore.js'
+import type { ApiKeyStore } from '../storage/apiKeyStore.js'
 import type { AuditDigest } from '../storage/auditDigest.js'
 import type { AuditReader } from '../storage/auditReader.js'
 import type { ErasureStore } from '../storage/erasureStore.js'
 import type { HistoryStore } from '../storage/historyStore.js'
 import type { WebhookStore } from '../storage/webhookStore.js'
 import { AlertResolver } from './alertResolver.js'
+import { ApiKeyResolver } from './apiKeyResolver.js'
 import { ApplicantResolver } from './applicantResolver.js'
 import { AuditResolver } from './auditResolver.js'
 import { ErasureResolver } from './erasureResolver.js'
@@ -32,6 +34,7 @@ export const RESOLVERS = [
   ApplicantResolver,
   AlertResolver,
   AuditResolver,
+  ApiKeyResolver,
   ErasureResolver,
   ModelResolver,
   FeatureContractFields,
@@ -45,6 +48,7 @@ export interface ResolverParts {
   readonly history: HistoryStore
   readonly alertLog: AlertStore
   readonly audit: { readonly reader: AuditReader; readonly digest: AuditDigest }
+  readonly apiKeys: ApiKeyStore
   readonly erasures: ErasureStore
   readonly models: ModelRegistry
   readonly recordOutcomes: RecordOutcomes
@@ -66,6 +70,7 @@ export function createResolvers(parts: ResolverParts): ReadonlyMap<unknown, obje
     [ApplicantResolver, new ApplicantResolver()],
     [AlertResolver, new AlertResolver(alertLog)],
     [AuditResolver, new AuditResolver(parts.audit.reader, parts.audit.digest)],
+    [ApiKeyResolver, new ApiKeyResolver(parts.apiKeys)],
     [ErasureResolver, new ErasureResolver(erasures)],
     [ModelResolver, new ModelResolver(models)],
     [FeatureContractFields, new FeatureContractFields()],

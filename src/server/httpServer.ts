@@ -24,6 +24,8 @@ import { type Auth, type ObserveSocket, serveSubscriptions } from './webSocket.j
 
 const GRAPHQL_PATH = '/graphql'
 const EVENT_STREAM_PATH = '/graphql/stream'
+// Longer than bodies take that nobody holds back.
+const QUICK_BODY_MS = 100
 
 export interface HttpServerOptions extends TransportOptions {
   readonly host: string
@@ -104,6 +106,14 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     // Before the body is read: an anonymous caller costs nothing and learns nothing.
     onRequest: async request => {
       request.principal = await addresses.identify(auth, request)
+    },
+    // A body that is held back must not outlive the credential that it was let in with.
+    preHandler: (request, _reply, done) => {
+      if (performance.now() - (request.receivedAt ?? 0) < QUICK_BODY_MS) return done()
+      auth.authenticate(request.headers.authorization).then(principal => {
+        request.principal = principal
+        done()
+      }, done)
     },
     handler: runPrepared(
       { prepared, gate, trustedDocuments, report, observe: options.observe, contextOf },

@@ -5,7 +5,7 @@ import { CloseCode, type Server } from 'graphql-ws'
 import type { RawData, WebSocket } from 'ws'
 import type { Authenticator } from '../auth/authenticator.js'
 import type { Principal } from '../auth/principal.js'
-import type { ErrorCode } from '../errors.js'
+import type { AppError, ErrorCode } from '../errors.js'
 import type { Delivery } from './delivery.js'
 import { Outbox, type Wire } from './outbox.js'
 import { textFrames } from './textFrames.js'
@@ -86,6 +86,14 @@ export class SocketConnection {
     this.#admitted()
     const callOff = auth.watch(principal, why => this.close(CloseCode.Unauthorized, why))
     this.#socket.once('close', callOff)
+  }
+
+  /** The client is not let in; where nobody could tell who it is, it may try again. */
+  refuse({ code, message }: AppError): void {
+    if (this.#socket.readyState !== this.#socket.OPEN) return
+    this.#noteRefusal(code)
+    // Not `return false` of graphql-ws, which closes with 4403: clients retry on that for ever, with the same token.
+    this.#end(code === 'UNAUTHENTICATED' ? CloseCode.Unauthorized : TRY_AGAIN_LATER, message)
   }
 
   /** Closes with one of the protocol's codes, all of which are for mistakes of the client. */

@@ -24,7 +24,6 @@ const PROTOCOL = 'graphql-transport-ws'
 // A subscription's text and variables; far below what a hostile frame would need.
 const MAX_FRAME_BYTES = 64 * 1024
 const GOING_AWAY = 1001
-const TRY_AGAIN_LATER = 1013
 const CLOSE_GRACE_MS = 500
 // A console has a handful; each has a mailbox of its own.
 const MAX_SUBSCRIPTIONS = 32
@@ -156,17 +155,11 @@ function createProtocol(options: WebSocketOptions): Protocol<SocketConnection> {
         connection.admit(await auth.authenticate(typeof given === 'string' ? given : undefined), auth)
       } catch (error) {
         if (!(error instanceof AppError)) throw error
-        // The token may be a good one: its client shall come again with it.
-        if (error.code === 'SERVICE_UNAVAILABLE') {
-          connection.leave(TRY_AGAIN_LATER, error.message)
-          return true
-        }
         connection.isCounted = true
         const refusal = await addresses.failed(connection.address, error)
         // Clients of graphql-ws take both for final, as for a bad credential they must.
         if (refusal) connection.close(CloseCode.TooManyInitialisationRequests, refusal.message, refusal.code)
-        // Not `return false`, which closes with 4403: clients retry on that for ever, with the same token.
-        else connection.close(CloseCode.Unauthorized, error.message)
+        else connection.refuse(error)
       }
       return true
     },

@@ -60,6 +60,18 @@ export class Database {
   }
 
   /**
+   * Runs a read of a few milliseconds that scoring depends on: beside the writes, where no slow history page is before it.
+   * @throws AppError SERVICE_UNAVAILABLE
+   */
+  async readAhead<T>(work: (connections: Connections) => Promise<T>): Promise<T> {
+    try {
+      return await this.#writes.run(work)
+    } catch (error) {
+      throw this.#translated(error, false)
+    }
+  }
+
+  /**
    * Runs one writing statement, and again after a deadlock or where the epoch of the server was not open.
    * @throws AppError SERVICE_UNAVAILABLE when it certainly did not happen, OUTCOME_UNKNOWN when it may have
    */

@@ -15,6 +15,7 @@ import {
   uniqueIndex,
   uuid,
 } from 'drizzle-orm/pg-core'
+import type { Role } from '../auth/principal.js'
 
 const xid8 = customType<{ data: string }>({ dataType: () => 'xid8' })
 // Milliseconds, as JavaScript has them: a keyset page would skip rows whose microseconds were cut off on the way.
@@ -206,7 +207,7 @@ export const apiKeys = pgTable(
     /** The stable client id that it calls as: it stays when the key is replaced. */
     principal: text().notNull(),
     description: text(),
-    roles: text().array().notNull(),
+    roles: text().array().$type<Role[]>().notNull(),
     /** SHA-256 of the key, hexadecimal: 256 random bits need no slow hash. */
     digest: text().notNull(),
     createdAt: instant(),
@@ -216,7 +217,10 @@ export const apiKeys = pgTable(
     revokedAt: timestamp({ withTimezone: true, precision: 3 }),
     revokedBy: text(),
   },
-  table => [index('api_keys_of_tenant').on(table.tenant, table.id)],
+  table => [
+    index('api_keys_of_tenant').on(table.tenant, table.id),
+    index('api_keys_open').on(table.tenant, table.id).where(sql`revoked_at is null`),
+  ],
 )
 
 /** A subscriber that is called by HTTP. Its place in the feed is `epoch`, `xid`, `seq`. */

@@ -21,6 +21,8 @@ const OTHER_TENANT = 'other-bank'
 const VOLATILE_HEADERS = /^(x-request-id|date|ratelimit-.*)$/
 const ANY_UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g
 const ANY_INSTANT = /\d{4}-\d\d-\d\dT[\d:.]+Z/g
+// Stands in the caller's own audit for the reference that it asked about.
+const ANY_DIGEST = /[0-9a-f]{64}/g
 const ANY_SECRET = /whsec_[\w+/=]+/g
 
 let redis: TestRedis | undefined
@@ -98,7 +100,22 @@ async function scoreAll(): Promise<Belongings> {
   await gateway.database.sql`
     insert into webhook_deliveries (id, webhook_id, tenant, alert_id, state, attempts, created_at, queued_at)
     values (${id}, ${webhookId}, 'default', ${id}, 'DEAD', 3, now(), now())`
-  return { predictionId: id, probability, alertCursor: cursor, webhookId, webhookUrl, deliveryId: id }
+  const { createApiKey } = await dataOf<{ createApiKey: { apiKey: { id: string } } }>(
+    admin,
+    'mutation { createApiKey(input: { principal: "shop", roles: [SCORER] }) { apiKey { id } } }',
+  )
+  const [auditEntry] = await gateway.database.sql<{ at: number; id: string }[]>`
+    select (extract(epoch from at) * 1000)::float8 as at, id::text from audit_entries where tenant = 'default' order by id limit 1`
+  return {
+    predictionId: id,
+    probability,
+    alertCursor: cursor,
+    webhookId,
+    webhookUrl,
+    deliveryId: id,
+    apiKeyId: createApiKey.apiKey.id,
+    auditEntry: present(auditEntry, 'audit entry'),
+  }
 }
 
 /** The answer to a reference, without what differs from one call to the next and without the reference itself. */
@@ -107,6 +124,7 @@ async function answerTo(client: GraphqlClient, { query, variables }: Reference, 
     text
       .replaceAll(reference, '<reference>')
       .replace(ANY_SECRET, '<secret>')
+      .replace(ANY_DIGEST, '<digest>')
       .replace(query.startsWith('mutation') ? ANY_UUID : /$^/, '<id>')
       .replace(query.startsWith('mutation') ? ANY_INSTANT : /$^/, '<instant>')
   if (query.startsWith('subscription')) {

@@ -60,6 +60,10 @@ export async function startMatrixFixture(): Promise<MatrixFixture> {
     { url: receiver.url },
   )
   const webhookId = createWebhook.webhook.id
+  const { createApiKey } = await ask<{ createApiKey: { apiKey: { id: string } } }>(
+    'mutation ($principal: ID!) { createApiKey(input: { principal: $principal, roles: [SCORER] }) { apiKey { id } } }',
+    { principal: SUBJECT },
+  )
   const [delivery] = await sql<{ id: string }[]>`
     insert into webhook_deliveries (id, webhook_id, tenant, alert_id, state, attempts, created_at, queued_at)
     values (${id}, ${webhookId}, 'default', ${id}, 'DELIVERED', 1, now(), now()) returning id`
@@ -84,6 +88,8 @@ export async function startMatrixFixture(): Promise<MatrixFixture> {
       'CreateWebhookInput.url': receiver.url,
       'CreateWebhookInput.description': 'of the matrix',
       'RotateWebhookSecretInput.webhookId': webhookId,
+      'CreateApiKeyInput.principal': SUBJECT,
+      'RevokeApiKeyInput.apiKeyId': createApiKey.apiKey.id,
       'DeleteWebhookInput.webhookId': DISPOSABLE,
       'RedeliverWebhookInput.deliveryId': delivery?.id,
       'EraseApplicantInput.applicantId': 'nobody-1',

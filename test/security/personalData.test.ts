@@ -80,6 +80,7 @@ describe('personal data', () => {
   let gateway: GatewayProcess
   let exit: Exit
   let token: string
+  let apiKey = ''
   const temporary = mkdtempSync(join(tmpdir(), 'riskgate-canary-'))
   const cwd = mkdtempSync(join(tmpdir(), 'riskgate-canary-'))
   /** What the gateway let out, by its kind. */
@@ -213,6 +214,15 @@ describe('personal data', () => {
       id: of('search of an id'),
     })
     await ask('mutation($id: ID!) { acknowledgeAlert(input: {alertId: $id}) { alert { id } } }', { id: of('search of an id') })
+    const issued = await ask('mutation($input: CreateApiKeyInput!) { createApiKey(input: $input) { key } }', {
+      input: { description: of('description'), principal: 'key-holder', roles: ['ADMIN'] },
+    })
+    apiKey = (issued as never as { createApiKey: { key: string } }).createApiKey.key
+    // As it is, spoilt, and at every door.
+    for (const text of [apiKey, `${apiKey}x`, apiKey.slice(0, -1)]) {
+      await post('{"query":"{ viewer { id } }"}', { authorization: `Bearer ${text}` })
+      await keep(await call('/graphql/stream', { headers: { authorization: `Bearer ${text}` } }))
+    }
     await receiver.received(1)
     receiver.answer = 204
     await receiver.received(3)
@@ -415,6 +425,7 @@ describe('personal data', () => {
   const all = () => [
     ...Object.values(canary),
     { field: 'access token', value: token },
+    { field: 'API key', value: apiKey.slice(-24) },
     ...Object.entries(NUMBERS).map(([field, value]) => ({ field, value: String(value) })),
   ]
 

@@ -1,3 +1,4 @@
+import { encodeAuditCursor } from '../../src/storage/auditCursor.js'
 import { encodeHistoryCursor } from '../../src/storage/historyCursor.js'
 import { application, HIGH_RISK } from '../support/applicants.js'
 
@@ -9,6 +10,8 @@ export interface Belongings {
   readonly webhookId: string
   readonly webhookUrl: string
   readonly deliveryId: string
+  readonly apiKeyId: string
+  readonly auditEntry: { readonly at: number; readonly id: string }
 }
 
 /** A reference that a caller can send: one to what is another's, and one of the same form to what never existed. */
@@ -28,6 +31,9 @@ export const NAMES_NOTHING: Readonly<Record<string, string>> = {
   'PredictionFilter.modelVersion': 'models are those of the gateway',
   'WebhookFilter.model': 'models are those of the gateway',
   'Query.riskSummary.timeZone': 'a name of the IANA',
+  'AuditFilter.action': 'actions are those of the gateway',
+  'CreateApiKeyInput.description': 'stored and read, never looked for',
+  'CreateApiKeyInput.principal': 'the name of a client within the tenant of its maker',
   'CreateWebhookInput.description': 'stored and read, never looked for',
   'PredictRiskInput.channel': 'stored and read; looked for by PredictionFilter.channel',
   'ConsumerCreditFeaturesInput.home': 'a category of the model',
@@ -55,6 +61,14 @@ export function referencesTo({ predictionId, probability, ...foreign }: Belongin
   const observedAt = new Date().toISOString()
   const mutation = (type: string, field: string, payload: string) =>
     `mutation ($input: ${type}!) { ${field}(input: $input) { ${payload} } }`
+  const audit = 'nodes { action subject principal } pageInfo { hasNextPage hasPreviousPage }'
+  const noFilter = { action: undefined, principal: undefined, subjects: [], from: undefined, to: undefined }
+  const { at, id: entryId } = foreign.auditEntry
+  const auditCursors = {
+    foreign: encodeAuditCursor({ at, id: entryId }, noFilter),
+    // Of the same length, and of the same milliseconds.
+    absent: encodeAuditCursor({ at, id: entryId.replace(/^./, first => String(Math.min(Number(first) + 1, 9))) }, noFilter),
+  }
   const uuids = (id: string) => ({ foreign: id, absent: id.replace(/.$/, last => (last === '0' ? '1' : '0')) })
 
   return {
@@ -144,6 +158,42 @@ export function referencesTo({ predictionId, probability, ...foreign }: Belongin
       ...uuids(foreign.deliveryId),
       query: mutation('RedeliverWebhookInput', 'redeliverWebhook', 'delivery { id alertId state }'),
       variables: id => ({ input: { deliveryId: id } }),
+    },
+    'Query.auditEntries.after': {
+      ...auditCursors,
+      query: `query ($after: String) { auditEntries(first: 3, after: $after) { ${audit} } }`,
+      variables: after => ({ after }),
+    },
+    'Query.auditEntries.before': {
+      ...auditCursors,
+      query: `query ($before: String) { auditEntries(last: 3, before: $before) { ${audit} } }`,
+      variables: before => ({ before }),
+    },
+    'AuditFilter.applicantId': {
+      ...applicants,
+      query: `query ($applicantId: ID) { auditEntries(filter: { applicantId: $applicantId }) { ${audit} } }`,
+      variables: applicantId => ({ applicantId }),
+    },
+    'AuditFilter.subject': {
+      ...ids,
+      query: `query ($subject: String) { auditEntries(filter: { subject: $subject }) { ${audit} } }`,
+      variables: subject => ({ subject }),
+    },
+    'AuditFilter.principal': {
+      foreign: 'other-shop',
+      absent: 'other-shep',
+      query: `query ($principal: String) { auditEntries(filter: { principal: $principal }) { ${audit} } }`,
+      variables: principal => ({ principal }),
+    },
+    'RevokeApiKeyInput.apiKeyId': {
+      ...uuids(foreign.apiKeyId),
+      query: mutation('RevokeApiKeyInput', 'revokeApiKey', 'apiKey { id principal revokedAt }'),
+      variables: id => ({ input: { apiKeyId: id } }),
+    },
+    'Query.apiKeys.after': {
+      ...uuids(foreign.apiKeyId),
+      query: 'query ($after: String) { apiKeys(after: $after) { nodes { id principal } pageInfo { hasNextPage } } }',
+      variables: after => ({ after }),
     },
     'CreateWebhookInput.url': {
       query: mutation('CreateWebhookInput', 'createWebhook', 'secret webhook { id createdBy deliveries { id } }'),

@@ -105,7 +105,7 @@ export async function startTransport(settings: TransportSettings = {}): Promise<
     certificate,
     ...(settings.limits && { limits: { checkEveryMs: 20, ...settings.limits } }),
     schema,
-    auth: new Authenticator({ tokens, withdrawals: new Withdrawals() }),
+    auth: new Authenticator({ tokens, apiKeys: tokens, withdrawals: new Withdrawals() }),
     contextOf: principal => ({ principal }) as AlertContext,
     admit: () => undefined,
     addresses: new AddressLimit(undefined, () => {}),

@@ -25,7 +25,7 @@ function forge(payload: unknown, header: object | string = { alg: 'HS256' }, has
   return `${signed}.${hash ? createHmac(hash, secret).update(signed).digest('base64url') : ''}`
 }
 
-const withTokens = (tokens: Tokens) => new Authenticator({ tokens, withdrawals: new Withdrawals() })
+const withTokens = (tokens: Tokens) => new Authenticator({ tokens, apiKeys: tokens, withdrawals: new Withdrawals() })
 
 function authenticate(token: string) {
   return withTokens(new Tokens(SETTINGS)).authenticate(`Bearer ${token}`)

@@ -17,6 +17,7 @@ import { buildApiSchema } from '../../../src/schema/build.js'
 import type { Outcome, Prediction } from '../../../src/scoring/prediction.js'
 import { PredictRisk } from '../../../src/scoring/predictRisk.js'
 import type { AlertStore } from '../../../src/storage/alertStore.js'
+import type { ApiKeyStore } from '../../../src/storage/apiKeyStore.js'
 import type { AuditReader } from '../../../src/storage/auditReader.js'
 import type { Erasure, ErasureStore } from '../../../src/storage/erasureStore.js'
 import type { HistoryStore } from '../../../src/storage/historyStore.js'
@@ -138,6 +139,37 @@ class MemoryWebhooks {
   list = () => this.#answer('list', [WEBHOOK])
 }
 
+const API_KEY = {
+  id: '01900000-0000-7000-8000-000000000003',
+  principal: 'shop',
+  description: null,
+  roles: ['SCORER'],
+  createdAt: STORED.createdAt,
+  createdBy: 'test-client',
+  expiresAt: STORED.createdAt,
+  lastUsedAt: null,
+  revokedAt: null,
+  revokedBy: null,
+}
+
+/** Answers every question with one API key and keeps the questions. */
+class MemoryApiKeys {
+  readonly #asked: unknown[]
+
+  constructor(asked: unknown[]) {
+    this.#asked = asked
+  }
+
+  #answer<T>(question: string, answer: T): Promise<T> {
+    this.#asked.push(question)
+    return Promise.resolve(answer)
+  }
+
+  create = () => this.#answer('create', API_KEY)
+  revoke = () => this.#answer('revoke', API_KEY)
+  page = () => this.#answer('page', [API_KEY])
+}
+
 export function principalOf(...roles: Role[]): Principal {
   return {
     id: 'test-client',
@@ -189,6 +221,7 @@ export async function createGatewaySchema(): Promise<GatewaySchema> {
     recordOutcomes: new RecordOutcomes(outcomes),
     riskSummaries: new RiskSummaries(outcomes),
     webhooks,
+    apiKeys: new MemoryApiKeys(memory.asked) as unknown as ApiKeyStore,
     webhookRules: { mayBePrivate: false },
     audit: { reader: audit as unknown as AuditReader, digest: audit.digest },
   })

@@ -34,7 +34,7 @@ export interface SocketServerOptions {
 /** The real subscriptions over any schema, on a real port. */
 export async function startSockets(options: SocketServerOptions): Promise<SocketServer> {
   const http = createServer()
-  const authenticator = new Authenticator({ tokens: options, withdrawals: new Withdrawals() })
+  const authenticator = new Authenticator({ tokens: options, apiKeys: options, withdrawals: new Withdrawals() })
   const [reports, observed]: [unknown[], SocketReport[]] = [[], []]
   const waiting = new Set<() => void>()
   const close = serveSubscriptions({

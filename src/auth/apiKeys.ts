@@ -1,0 +1,159 @@
+import { AppError } from '../errors.js'
+import { ApiKeyLookup } from './apiKeyLookup.js'
+import type { ApiKeySource, StoredApiKey } from './apiKeySource.js'
+import { apiKeyIdOf, hasDigest } from './apiKeyText.js'
+import { permissionsOf } from './permissions.js'
+import { type Principal, ROLES } from './principal.js'
+import { unauthenticated } from './unauthenticated.js'
+import type { Withdrawals } from './withdrawals.js'
+
+/** Before the id of the key, it is the credential of a principal that came with one. */
+const CREDENTIAL = 'key:'
+// A revoked key is refused within a second, also where the database has stopped answering: what it said last holds no longer.
+const LONGEST_UNCONFIRMED_MS = 900
+const MAX_REMEMBERED = 10_000
+const FORGOTTEN_AFTER_MS = 600_000
+const IDS_A_STATEMENT = 1_000
+
+export interface ApiKeysParts {
+  readonly source: ApiKeySource
+  readonly withdrawals: Withdrawals
+}
+
+interface Known {
+  readonly id: string
+  readonly text: string
+  readonly principal: Principal
+  /** When the source was last asked for it and knew it, on the clock of `performance`. */
+  confirmedAt: number
+  usedAt: number
+}
+
+/** Who is behind an API key, which keys hold, and when they were used. Those in use are remembered. */
+export class ApiKeys {
+  readonly #source: ApiKeySource
+  readonly #withdrawals: Withdrawals
+  readonly #lookup: ApiKeyLookup
+  readonly #byText = new Map<string, Known>()
+  readonly #byId = new Map<string, Known>()
+  /** By the key's id, those that were not noted yet. */
+  #uses = new Map<string, number>()
+
+  constructor({ source, withdrawals }: ApiKeysParts) {
+    this.#source = source
+    this.#withdrawals = withdrawals
+    this.#lookup = new ApiKeyLookup(source)
+  }
+
+  /** The principal of a key. @throws AppError UNAUTHENTICATED for any other text; SERVICE_UNAVAILABLE where nobody can tell */
+  async authenticate(text: string): Promise<Principal> {
+    const remembered = this.#byText.get(text)
+    const known = remembered && isConfirmed(remembered) ? remembered : await this.#find(text)
+    const now = Date.now()
+    if (known.principal.expiresAt.getTime() <= now) {
+      this.#forget(known)
+      throw unauthenticated('The API key has expired; ask for a new one.')
+    }
+    known.usedAt = now
+    this.#uses.set(known.id, now)
+    return known.principal
+  }
+
+  /** Asks for all that are in use or have a stream that lives on them. What was revoked is forgotten, and its streams end. */
+  async check(signal?: AbortSignal): Promise<void> {
+    const longAgo = Date.now() - FORGOTTEN_AFTER_MS
+    for (const known of this.#byId.values()) if (known.usedAt < longAgo) this.#forget(known)
+    for (const some of inPieces([...new Set([...this.#byId.keys(), ...this.#streaming()])])) {
+      if (signal?.aborted) return
+      const askedAt = performance.now()
+      for (const id of await this.#source.withdrawn(some)) this.withdraw(id)
+      for (const id of some) confirm(this.#byId.get(id), askedAt)
+    }
+  }
+
+  /** The key holds no longer. */
+  withdraw(id: string): void {
+    const known = this.#byId.get(id)
+    if (known) this.#forget(known)
+    this.#withdrawals.withdraw(CREDENTIAL + id)
+  }
+
+  /** Notes the uses since the last time, and open streams as uses of now. What could not be noted is left for the next time. */
+  async noteUses(): Promise<void> {
+    for (const id of this.#streaming()) this.#uses.set(id, Date.now())
+    const uses = this.#uses
+    this.#uses = new Map()
+    try {
+      for (const some of inPieces([...uses])) {
+        await this.#source.noteUses(some.map(([id, at]) => ({ id, at: new Date(at) })))
+        for (const [id] of some) uses.delete(id)
+      }
+    } catch (error) {
+      this.#uses = new Map([...uses, ...this.#uses])
+      throw error
+    }
+  }
+
+  /** The ids of the keys that streams live on. */
+  #streaming(): string[] {
+    const credentials = this.#withdrawals.watched().filter(isOfApiKey)
+    return credentials.map(credential => credential.slice(CREDENTIAL.length))
+  }
+
+  async #find(text: string): Promise<Known> {
+    const id = apiKeyIdOf(text)
+    if (id === undefined) throw notValid()
+    const { key, askedAt } = await this.#lookup.find(id)
+    if (!key) {
+      this.withdraw(id)
+      throw notValid()
+    }
+    const known = this.#byText.get(text) ?? this.#remember(text, key)
+    confirm(known, askedAt)
+    // The answer was a long time on its way.
+    if (!isConfirmed(known))
+      throw new AppError('SERVICE_UNAVAILABLE', 'API keys cannot be checked at the moment. Try again shortly.')
+    return known
+  }
+
+  /** @throws AppError UNAUTHENTICATED where it is not the text of this key */
+  #remember(text: string, key: StoredApiKey): Known {
+    if (!hasDigest(text, key.digest)) throw notValid()
+    const [oldest] = this.#byId.values()
+    if (oldest && this.#byId.size >= MAX_REMEMBERED) this.#forget(oldest)
+    const known = { id: key.id, text, principal: principalOf(key), confirmedAt: 0, usedAt: Date.now() }
+    this.#byText.set(text, known)
+    this.#byId.set(key.id, known)
+    return known
+  }
+
+  #forget({ id, text }: Known): void {
+    this.#byText.delete(text)
+    this.#byId.delete(id)
+  }
+}
+
+export function isOfApiKey(credential: string): boolean {
+  return credential.startsWith(CREDENTIAL)
+}
+
+function confirm(known: Known | undefined, askedAt: number): void {
+  if (known && known.confirmedAt < askedAt) known.confirmedAt = askedAt
+}
+
+function isConfirmed({ confirmedAt }: Known): boolean {
+  return performance.now() - confirmedAt <= LONGEST_UNCONFIRMED_MS
+}
+
+function principalOf({ id, tenant, principal, roles, expiresAt }: StoredApiKey): Principal {
+  const known = ROLES.filter(role => roles.includes(role))
+  return { id: principal, tenant, roles: known, permissions: permissionsOf(known), expiresAt, credential: CREDENTIAL + id }
+}
+
+function notValid(): AppError {
+  return unauthenticated('The API key is not valid here.')
+}
+
+function* inPieces<T>(all: readonly T[]): Generator<readonly T[]> {
+  for (let start = 0; start < all.length; start += IDS_A_STATEMENT) yield all.slice(start, start + IDS_A_STATEMENT)
+}

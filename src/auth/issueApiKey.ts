@@ -1,0 +1,81 @@
+import { AppError, type Problem } from '../errors.js'
+import { newApiKeyText } from './apiKeyText.js'
+import { isName } from './claims.js'
+import type { Role } from './principal.js'
+
+const DAY_MS = 86_400_000
+const DEFAULT_DAYS = 365
+const LONGEST_DAYS = 730
+/** Keys of one tenant that neither expired nor were revoked. */
+export const LARGEST_NUMBER = 1_000
+// No control characters: it is shown on terminals.
+const DESCRIPTION = /^\P{Cc}{1,200}$/u
+
+/** What is asked for: null means the same as absent. */
+export interface ApiKeyRequest {
+  readonly principal: string
+  readonly description?: string | null | undefined
+  readonly roles: readonly Role[]
+  readonly expiresAt?: Date | null | undefined
+}
+
+export interface NewApiKey {
+  readonly id: string
+  readonly principal: string
+  readonly description: string | null
+  readonly roles: readonly Role[]
+  /** SHA-256 of its text, hexadecimal. */
+  readonly digest: string
+  readonly expiresAt: Date
+}
+
+/** Whose keys, and who acts on them. */
+export interface ApiKeyOwner {
+  readonly tenant: string
+  readonly principal: string
+}
+
+export interface ApiKeyShelf<ApiKey> {
+  /** Undefined when the tenant has as many as it may have. */
+  create(owner: ApiKeyOwner, key: NewApiKey, limit: number): Promise<ApiKey | undefined>
+}
+
+/**
+ * Makes a key of the owner's tenant. Its text is known here and never again.
+ * @throws AppError BAD_USER_INPUT with every problem at once
+ */
+export async function issueApiKey<ApiKey>(
+  shelf: ApiKeyShelf<ApiKey>,
+  owner: ApiKeyOwner,
+  request: ApiKeyRequest,
+): Promise<{ readonly apiKey: ApiKey; readonly key: string }> {
+  const now = Date.now()
+  const { principal, description = null, roles, expiresAt } = request
+  const problems = problemsOf(owner, request, now)
+  const [first] = problems
+  if (first) throw new AppError('BAD_USER_INPUT', first.message, { problems })
+  const { id, text, digest } = newApiKeyText()
+  const asked = { id, principal, description, roles: [...new Set(roles)], digest }
+  const until = expiresAt ?? new Date(now + DEFAULT_DAYS * DAY_MS)
+  const apiKey = await shelf.create(owner, { ...asked, expiresAt: until }, LARGEST_NUMBER)
+  if (!apiKey) throw new AppError('BAD_USER_INPUT', `A tenant has at most ${LARGEST_NUMBER} API keys. Revoke one first.`)
+  return { apiKey, key: text }
+}
+
+function problemsOf(
+  { tenant }: ApiKeyOwner,
+  { principal, description, roles, expiresAt }: ApiKeyRequest,
+  now: number,
+): Problem[] {
+  const problems: Problem[] = []
+  const refuse = (message: string, ...path: string[]) => problems.push({ code: 'BAD_USER_INPUT', message, path })
+  if (!isName(tenant)) refuse('A tenant takes 1 to 128 ASCII characters without spaces.', 'tenant')
+  if (!isName(principal)) refuse('A principal takes 1 to 128 ASCII characters without spaces.', 'principal')
+  if (description != null && !DESCRIPTION.test(description)) {
+    refuse('A description takes 1 to 200 characters, none of them a control character.', 'description')
+  }
+  if (roles.length === 0) refuse('Name at least one role.', 'roles')
+  const days = expiresAt ? (expiresAt.getTime() - now) / DAY_MS : DEFAULT_DAYS
+  if (!(days > 0 && days <= LONGEST_DAYS)) refuse(`The key must end in the future, within ${LONGEST_DAYS} days.`, 'expiresAt')
+  return problems
+}

@@ -1,0 +1,92 @@
+import { Arg, Ctx, FieldResolver, Int, Mutation, Query, Resolver, Root } from 'type-graphql'
+import { apiKeyHint } from '../auth/apiKeyText.js'
+import { issueApiKey, LARGEST_NUMBER } from '../auth/issueApiKey.js'
+import { permissionsOf } from '../auth/permissions.js'
+import type { Principal, Role } from '../auth/principal.js'
+import { AppError } from '../errors.js'
+import {
+  ApiKey,
+  ApiKeyConnection,
+  CreateApiKeyInput,
+  CreateApiKeyPayload,
+  RevokeApiKeyInput,
+  RevokeApiKeyPayload,
+} from '../schema/apiKey.js'
+import type { ApiKeyStore } from '../storage/apiKeyStore.js'
+import type { RequestContext } from './context.js'
+import { asUuid, pageInfo, pageRequest } from './paging.js'
+
+@Resolver(() => ApiKey)
+export class ApiKeyResolver {
+  readonly #store: ApiKeyStore
+
+  constructor(store: ApiKeyStore) {
+    this.#store = store
+  }
+
+  @Cost({ rows: rowsOfPage })
+  @Query(() => ApiKeyConnection, {
+    description: 'The API keys of the tenant, newest first. Page size 1..100, 20 without one.',
+  })
+  async apiKeys(
+    @Ctx() { principal }: RequestContext,
+    @Arg('first', () => Int, { nullable: true }) first?: number | null,
+    @Arg('after', () => String, { nullable: true }) after?: string | null,
+    @Arg('active', () => Boolean, { nullable: true, description: 'True: only those that neither expired nor were revoked.' })
+    active?: boolean | null,
+  ): Promise<ApiKeyConnection> {
+    const request = pageRequest({ first, after })
+    const { size } = request
+    const found = await this.#store.page(principal.tenant, { size, after: keyBefore(after), active: active ?? false })
+    const nodes = found.slice(0, size)
+    const entries = nodes.map(node => ({ cursor: node.id, node }))
+    return { edges: entries, nodes, pageInfo: pageInfo({ entries, hasMore: found.length > size }, request) }
+  }
+
+  @Mutation(() => CreateApiKeyPayload, {
+    description: `Makes a key for a client of the caller's tenant. At most ${LARGEST_NUMBER} active keys a tenant.`,
+  })
+  async createApiKey(
+    @Arg('input', () => CreateApiKeyInput) input: CreateApiKeyInput,
+    @Ctx() { principal }: RequestContext,
+  ): Promise<CreateApiKeyPayload> {
+    refuseMorePermissions(principal, input.roles)
+    return issueApiKey(this.#store, ownerOf(principal), input)
+  }
+
+  @Mutation(() => RevokeApiKeyPayload, {
+    description:
+      'Revokes a key for ever, on every replica within a second: calls with it are refused, its streams end. Safe to repeat: the first revocation stays and is answered.',
+  })
+  async revokeApiKey(
+    @Arg('input', () => RevokeApiKeyInput) { apiKeyId }: RevokeApiKeyInput,
+    @Ctx() { principal }: RequestContext,
+  ): Promise<RevokeApiKeyPayload> {
+    const id = asUuid(apiKeyId)
+    const apiKey = id && (await this.#store.revoke(ownerOf(principal), id))
+    if (!apiKey) throw new AppError('NOT_FOUND', 'There is no API key with this id.')
+    return { apiKey }
+  }
+
+  @FieldResolver(() => String, { description: 'How its text begins: enough to know it by in a configuration.' })
+  hint(@Root() { id }: ApiKey): string {
+    return apiKeyHint(id)
+  }
+}
+
+function ownerOf({ id, tenant }: Principal) {
+  return { tenant, principal: id }
+}
+
+/** Nobody gives what they have not got. */
+function refuseMorePermissions({ permissions }: Principal, roles: readonly Role[]): void {
+  if ([...permissionsOf(roles)].every(permission => permissions.has(permission))) return
+  throw new AppError('FORBIDDEN', 'A key may not do more than you may. Name other roles.')
+}
+
+function keyBefore(after: string | null | undefined): string | undefined {
+  if (after == null) return undefined
+  const id = asUuid(after)
+  if (id === undefined) throw new AppError('BAD_CURSOR', 'The cursor is not one of this list. Take it from a page of API keys.')
+  return id
+}

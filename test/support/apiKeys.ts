@@ -1,0 +1,30 @@
+import type { Role } from '../../src/auth/principal.js'
+import { CreateApiKeyDocument, type CreateApiKeyMutation, RevokeApiKeyDocument } from '../api/generated/operations.js'
+import { GraphqlClient } from './client.js'
+
+export interface TestKey {
+  readonly id: string
+  readonly text: string
+  readonly apiKey: CreateApiKeyMutation['createApiKey']['apiKey']
+  /** A client of that gateway that calls with it. */
+  at(gateway: { readonly url: string }): GraphqlClient
+}
+
+export interface KeyRequest {
+  readonly principal?: string
+  readonly roles?: readonly Role[]
+  readonly expiresAt?: Date
+}
+
+/** A key of the administrator's tenant. */
+export async function createKey(admin: GraphqlClient, request: KeyRequest = {}): Promise<TestKey> {
+  const { principal = 'web-shop', roles = ['SCORER'], expiresAt } = request
+  const input = { principal, roles: [...roles], expiresAt: expiresAt?.toISOString() }
+  const { createApiKey } = await admin.data(CreateApiKeyDocument, { input })
+  const { apiKey, key } = createApiKey
+  return { id: apiKey.id, text: key, apiKey, at: ({ url }) => new GraphqlClient(url, key) }
+}
+
+export async function revokeKey(admin: GraphqlClient, { id }: { readonly id: string }) {
+  return (await admin.data(RevokeApiKeyDocument, { id })).revokeApiKey.apiKey
+}
