@@ -1,9 +1,10 @@
 import { Arg, Ctx, Int, Query, Resolver } from 'type-graphql'
 import { AuditEntryConnection, AuditFilter } from '../schema/audit.js'
+import { Cost } from '../schema/cost.js'
 import type { AuditDigest } from '../storage/auditDigest.js'
 import type { AuditReader } from '../storage/auditReader.js'
 import type { RequestContext } from './context.js'
-import { pageInfo, pageRequest } from './paging.js'
+import { pageInfo, pageRequest, rowsOfPage } from './paging.js'
 
 @Resolver()
 export class AuditResolver {
@@ -15,6 +16,7 @@ export class AuditResolver {
     this.#digest = digest
   }
 
+  @Cost({ rows: rowsOfPage })
   @Query(() => AuditEntryConnection, {
     description:
       'Who did what to what in the tenant, newest first; page size 1..100, 20 without one. Each page is itself an entry. A cursor belongs to its filter; elsewhere it is BAD_CURSOR. Where a filter passes many entries by, a page can be short or empty while more follow: go on from its endCursor (backwards: startCursor).',

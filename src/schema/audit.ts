@@ -1,4 +1,5 @@
 import { Field, ID, InputType, ObjectType } from 'type-graphql'
+import { Cost } from './cost.js'
 import { PageInfo } from './paging.js'
 import { DateTimeRange } from './prediction.js'
 import { DateTime, Json } from './scalars.js'
@@ -31,8 +32,8 @@ export class AuditEntryEdge {
 
 @ObjectType({ description: 'A page of the audit (Relay cursor connection).' })
 export class AuditEntryConnection {
-  @Field(() => [AuditEntryEdge]) edges: AuditEntryEdge[]
-  @Field(() => [AuditEntry]) nodes: AuditEntry[]
+  @Cost({ size: 'rows' }) @Field(() => [AuditEntryEdge]) edges: AuditEntryEdge[]
+  @Cost({ size: 'rows' }) @Field(() => [AuditEntry]) nodes: AuditEntry[]
   @Field(() => PageInfo) pageInfo: PageInfo
 }
 
