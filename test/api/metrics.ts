@@ -1,8 +1,16 @@
-import { signToken, type TestGateway } from '../support/gateway.js'
+import { SignJWT } from 'jose'
+import type { TestGateway } from '../support/gateway.js'
 
-/** What Prometheus reads. */
-export async function metricsOf({ url }: Pick<TestGateway, 'url'>): Promise<Response> {
-  return fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${await signToken({ roles: ['MONITOR'] })}` } })
+/** What Prometheus reads, with a credential of its own. */
+export async function metricsOf({ url, environment }: Pick<TestGateway, 'url' | 'environment'>): Promise<Response> {
+  const token = await new SignJWT({ roles: ['MONITOR'] })
+    .setProtectedHeader({ alg: 'HS256' })
+    .setSubject('prometheus')
+    .setIssuer(environment.RISKGATE_JWT_ISSUER ?? 'riskgate')
+    .setAudience(environment.RISKGATE_JWT_AUDIENCE ?? 'riskgate')
+    .setExpirationTime('1m')
+    .sign(Buffer.from(environment.RISKGATE_JWT_SECRET ?? ''))
+  return fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${token}` } })
 }
 
 /** Sum of the samples of a metric whose labels include these; undefined where there is none. */
