@@ -12,9 +12,10 @@ import {
   RevokeApiKeyInput,
   RevokeApiKeyPayload,
 } from '../schema/apiKey.js'
+import { Cost } from '../schema/cost.js'
 import type { ApiKeyStore } from '../storage/apiKeyStore.js'
 import type { RequestContext } from './context.js'
-import { asUuid, pageInfo, pageRequest } from './paging.js'
+import { asUuid, pageInfo, pageRequest, rowsOfPage } from './paging.js'
 
 @Resolver(() => ApiKey)
 export class ApiKeyResolver {
