@@ -2,56 +2,45 @@
 import 'reflect-metadata'
 
 import { AlertFeed } from './alerts/feed.js'
-import { type AlertHints, LocalHints } from './alerts/hints.js'
-import { RedisHints } from './alerts/redisHints.js'
 import { Authenticator } from './auth/authenticator.js'
 import type { Principal } from './auth/principal.js'
 import { applyPermissions } from './auth/shield.js'
 import { Withdrawals } from './auth/withdrawals.js'
-import { type CreateLimiter, limitersOver } from './cache/limiters.js'
-import { MemoryLatestPredictions } from './cache/memoryLatestPredictions.js'
-import { connectRedis } from './cache/redisConnection.js'
-import { RedisLatestPredictions } from './cache/redisLatestPredictions.js'
 import { type Config, ConfigError } from './config.js'
 import { writeDevelopmentFile } from './development.js'
-import { loadTrustedDocuments } from './loadTrustedDocuments.js'
 import { RecordOutcomes } from './monitoring/outcomes.js'
 import { RiskSummaries } from './monitoring/riskSummary.js'
 import { createLogger, type Logger, unexpected } from './observability/logger.js'
 import { Metrics } from './observability/metrics.js'
-import { RefusalLog } from './observability/refusalLog.js'
-import { createRateLimits } from './rateLimits.js'
 import { loadModelFolder } from './releases/modelFolder.js'
 import { AuditTrail } from './resolvers/auditTrail.js'
-import { createLoaders, type LatestPredictions } from './resolvers/loaders.js'
+import { createLoaders } from './resolvers/loaders.js'
 import { createResolvers, RESOLVERS } from './resolvers/resolvers.js'
 import { buildApiSchema } from './schema/build.js'
 import type { Prediction } from './scoring/prediction.js'
 import { PredictRisk } from './scoring/predictRisk.js'
 import { startHttpServer } from './server/httpServer.js'
-import { startApiKeys } from './startApiKeys.js'
-import { startAudit } from './startAudit.js'
-import { startDatabase } from './startDatabase.js'
-import { signsWithDevelopmentKey, startTokens } from './startTokens.js'
-import { observeMalformed, startCertificate } from './startTransport.js'
-import { startWebhooks } from './startWebhooks.js'
-import { removeOldAlerts } from './storage/alertRetention.js'
+import { startApiKeys } from './start/apiKeys.js'
+import { startAudit } from './start/audit.js'
+import { startDatabase } from './start/database.js'
+import { createRateLimits } from './start/rateLimits.js'
+import { connectReplicas } from './start/replicas.js'
+import { reportsTo } from './start/reports.js'
+import { signsWithDevelopmentKey, startTokens } from './start/tokens.js'
+import { startCertificate } from './start/transport.js'
+import { loadTrustedDocuments } from './start/trustedDocuments.js'
+import { upkeepOf } from './start/upkeep.js'
+import { startWebhooks } from './start/webhooks.js'
 import { AlertStore } from './storage/alertStore.js'
 import { Database } from './storage/database.js'
 import { ErasureStore } from './storage/erasureStore.js'
 import { HistoryStore } from './storage/historyStore.js'
 import { JobQueue } from './storage/jobQueue.js'
 import { OutcomeStore } from './storage/outcomeStore.js'
-import { ensurePartitions } from './storage/partitions.js'
-import { PredictionRetention } from './storage/predictionRetention.js'
 import { PredictionStore } from './storage/predictionStore.js'
 import { RollupStore } from './storage/rollupStore.js'
-import { keepUp, type UpkeepTask } from './storage/upkeep.js'
+import { keepUp } from './storage/upkeep.js'
 import { WebhookStore } from './storage/webhookStore.js'
-
-const HOUR_MS = 3_600_000
-const DAY_MS = 24 * HOUR_MS
-const FOLD_EVERY_MS = 2_000
 
 export interface App {
   /**
@@ -190,46 +179,17 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
     models.models.map(({ contract }) => contract),
   )
   applyPermissions(schema)
-  const { trustedDocumentsFile } = config
-  const trustedDocuments =
-    trustedDocumentsFile === undefined ? undefined : await loadTrustedDocuments(trustedDocumentsFile, schema, warn)
+  const trustedDocuments = await loadTrustedDocuments(config, schema, warn)
 
-  const upkeep: UpkeepTask[] = [
-    {
-      name: 'partitions ahead',
-      everyMs: 12 * HOUR_MS,
-      run: () => database.write(({ sql }) => ensurePartitions(sql, new Date())),
-    },
-    {
-      name: 'retention of alerts',
-      everyMs: 5_000,
-      run: signal => removeOldAlerts(database, new Date(Date.now() - config.alertRetentionDays * DAY_MS), signal),
-    },
-    { name: 'statistics', everyMs: FOLD_EVERY_MS, run: signal => rollups.fold(signal) },
-    ...webhooks.upkeep,
-    audit.upkeep,
-    ...keys.upkeep,
-  ]
-  if (config.predictionRetentionDays !== undefined) {
-    const retention = new PredictionRetention(database, config.predictionRetentionDays)
-    const run = async (signal: AbortSignal) => {
-      for (const partition of await retention.run(new Date(), signal))
-        logger.info({ partition }, 'predictions past their retention were removed')
-    }
-    upkeep.push({ name: 'prediction retention', everyMs: HOUR_MS, run })
-  }
+  const upkeep = [...upkeepOf(config, database, rollups, logger), ...webhooks.upkeep, audit.upkeep, ...keys.upkeep]
   onStop(keepUp(upkeep, (task, error) => logger.error({ task, ...unexpected(error) }, 'upkeep failed; trying again')))
   await alertFeed.start()
   onStop(() => alertFeed.stop())
-  const refusals = new RefusalLog(logger)
-  const { admit, addresses, streams } = createRateLimits(config, createLimiter, metrics)
   const http = await startHttpServer({
     ...config,
-    addresses,
-    streams,
+    ...createRateLimits(config, createLimiter, metrics),
     schema,
     auth,
-    admit,
     trustedDocuments,
     contextOf: (principal: Principal, { isStream }) => {
       const trail = new AuditTrail(audit, principal)
@@ -242,25 +202,8 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
       }
     },
     operations: { metrics: metrics.registry, notReady: () => database.problems() },
-    report: (errorId, error) => logger.error({ errorId, ...unexpected(error) }, 'unexpected error'),
-    observe: ({ operation, code, seconds, context: { principal, requestId } }) => {
-      metrics.requestSeconds.observe({ operation, code }, seconds)
-      const { id, tenant } = principal
-      logger.info({ requestId, operation, code, durationMs: Math.round(seconds * 1e5) / 100, principal: id, tenant }, 'request')
-    },
     certificate,
-    malformed: observeMalformed(metrics, logger),
-    refused: ({ code, requestId, seconds, principal }) => {
-      metrics.requestSeconds.observe({ operation: 'none', code }, seconds)
-      refusals.note({ requestId, code, principal: principal?.id, tenant: principal?.tenant }, 'request refused')
-    },
-    observeSocket: ({ connectionId: requestId, operation, code, seconds, principal }) => {
-      metrics.subscriptions.inc({ operation: operation ?? 'none', code })
-      const { id, tenant } = principal ?? {}
-      const fields = { requestId, operation, code, durationMs: Math.round(seconds * 1e3), principal: id, tenant }
-      if (operation === undefined) refusals.note(fields, 'connection refused')
-      else logger.info(fields, 'subscription ended')
-    },
+    ...reportsTo(metrics, logger),
   }).catch((error: unknown) => {
     throw listenProblem(error, config)
   })
@@ -282,27 +225,6 @@ function listenProblem(error: unknown, { host, port }: Config): unknown {
   if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
     return new ConfigError([`RISKGATE_HOST: ${host} is no address of this machine.`])
   return error
-}
-
-/** What replicas share: over Redis where there is one, else within this process. */
-function connectReplicas(
-  { redisUrl }: Config,
-  warn: (message: string, fields: Record<string, unknown>) => void,
-  onStop: OnStop,
-): { hints: AlertHints; latest: LatestPredictions; createLimiter: CreateLimiter } {
-  if (redisUrl === undefined) {
-    return { hints: new LocalHints(), latest: new MemoryLatestPredictions(), createLimiter: limitersOver(undefined) }
-  }
-  const [commands, subscriber] = [connectRedis(redisUrl, warn), connectRedis(redisUrl, warn)]
-  onStop(() => {
-    commands.disconnect()
-    subscriber.disconnect()
-  })
-  return {
-    hints: new RedisHints(commands, subscriber),
-    latest: new RedisLatestPredictions(commands),
-    createLimiter: limitersOver(commands),
-  }
 }
 
 function countPredictions(metrics: Metrics, stored: readonly Prediction[]): void {

@@ -2,19 +2,19 @@
 import { readFile } from 'node:fs/promises'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { createApp } from './app.js'
-import { auditCommand } from './auditCommand.js'
 import { DEFAULT_TENANT, ROLES, type Role } from './auth/principal.js'
-import { collectRole, parseInstant } from './commandArguments.js'
+import { collectRole, parseInstant } from './commands/arguments.js'
+import { addAuditCommand } from './commands/audit.js'
+import { addKeyCommand } from './commands/key.js'
 import { ConfigError, EXIT_CONFIG, loadConfig, shownSettings } from './config.js'
 import { type ExportOptions, exportHistory } from './export/exportHistory.js'
 import { EXPORT_FORMATS } from './export/rowFormat.js'
-import { addKeyCommand } from './keyCommand.js'
 import { loadContracts, ModelFolderError } from './releases/modelFolder.js'
 import { RESOLVERS } from './resolvers/resolvers.js'
 import { buildApiSchema } from './schema/build.js'
 import { emitSchema } from './schema/emit.js'
-import { prepareDatabase } from './startDatabase.js'
-import { signingTokens } from './startTokens.js'
+import { prepareDatabase } from './start/database.js'
+import { signingTokens } from './start/tokens.js'
 
 const SECONDS = { s: 1, m: 60, h: 3600, d: 86_400 }
 
@@ -61,7 +61,7 @@ program
     process.exit(await exportHistory(loadConfig(), options))
   })
 
-program.addCommand(auditCommand())
+addAuditCommand(program)
 
 program
   .command('config')

@@ -1,4 +1,4 @@
-import { operator, withDatabase } from '../commandDatabase.js'
+import { operator, withDatabase } from '../commands/database.js'
 import type { Config } from '../config.js'
 import { loadContracts } from '../releases/modelFolder.js'
 import { type ExportQuery, ExportReader } from '../storage/exportReader.js'

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { Registry } from 'prom-client'
-import { type OnRequest, onlyAfter } from './access.js'
+import { type OnRequest, onlyAfter } from './transport/access.js'
 
 export interface OperationsOptions {
   readonly metrics: Registry

@@ -3,8 +3,8 @@ import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Principal } from '../auth/principal.js'
 import { AppError, type ErrorCode } from '../errors.js'
-import { RateLimitedError, refusalHeaders } from './admission.js'
 import { errorBody, publicError, type ReportUnexpected, statusOf } from './formatError.js'
+import { RateLimitedError, refusalHeaders } from './limits/admission.js'
 
 const REQUEST_ID = /^[\w.-]{1,64}$/
 

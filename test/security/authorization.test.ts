@@ -1,6 +1,6 @@
 import { isAbstractType } from 'graphql'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { PreparedOperations } from '../../src/server/preparedOperations.js'
+import { PreparedOperations } from '../../src/server/graphql/preparedOperations.js'
 import type { GraphqlClient, RawAnswer } from '../support/client.js'
 import { CALLERS, EXPECTATIONS, isAllowed, type MatrixCaller, permissionsTold } from './expectations.js'
 import { type Answer, judge } from './judgement.js'

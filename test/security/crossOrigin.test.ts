@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http'
 import Fastify from 'fastify'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
-import { createTransport } from '../../src/server/transport.js'
+import { createTransport } from '../../src/server/transport/transport.js'
 import { ask, askViewer, startTransport, type TransportServer } from './transportServer.js'
 
 const DESK = 'https://desk.example'

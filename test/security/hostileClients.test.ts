@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import type { TransportLimits } from '../../src/server/transportLimits.js'
+import type { TransportLimits } from '../../src/server/transport/transportLimits.js'
 import { answerTo, askViewer, bearer, connectTo, startTransport, type TransportServer, VIEWER } from './transportServer.js'
 
 const CANARY = 'CANARY4711'

@@ -1,7 +1,7 @@
 import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import { expect, it } from 'vitest'
-import { clientAddress, networkOf } from '../../src/server/clientAddress.js'
+import { clientAddress, networkOf } from '../../src/server/limits/clientAddress.js'
 
 /** A request from a peer, with what it says of whom it forwards. */
 function from(peer: string, forwarded?: string): IncomingMessage {

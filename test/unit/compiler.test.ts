@@ -11,9 +11,9 @@ import {
   validate,
 } from 'graphql'
 import { describe, expect, it } from 'vitest'
-import { createExecutor } from '../../src/server/executor.js'
-import { OperationGate } from '../../src/server/operationGate.js'
-import { shapesOf } from '../../src/server/operationShape.js'
+import { createExecutor } from '../../src/server/graphql/executor.js'
+import { OperationGate } from '../../src/server/limits/operationGate.js'
+import { shapesOf } from '../../src/server/limits/operationShape.js'
 
 /** Says of itself whether the compiler calls it. */
 const isCompiled = {

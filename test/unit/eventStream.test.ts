@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { createServer, get, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import { EventStream } from '../../src/server/eventStream.js'
-import { WriteRounds } from '../../src/server/writeRounds.js'
+import { EventStream } from '../../src/server/streams/eventStream.js'
+import { WriteRounds } from '../../src/server/streams/writeRounds.js'
 
 const server = createServer()
 let stream: EventStream

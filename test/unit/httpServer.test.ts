@@ -3,12 +3,12 @@ import { createServer } from 'node:net'
 import { buildSchema } from 'graphql'
 import { Registry } from 'prom-client'
 import { expect, it, vi } from 'vitest'
-import { AddressLimit } from '../../src/server/addressLimit.js'
 import { startHttpServer } from '../../src/server/httpServer.js'
-import { StreamLimit } from '../../src/server/streamLimit.js'
+import { AddressLimit } from '../../src/server/limits/addressLimit.js'
+import { StreamLimit } from '../../src/server/limits/streamLimit.js'
 import { freePort } from '../support/redis.js'
 
-vi.mock('../../src/server/webSocket.js', () => ({
+vi.mock('../../src/server/streams/webSocket.js', () => ({
   serveSubscriptions: () => {
     throw new Error('no subscriptions')
   },

@@ -1,8 +1,8 @@
 import { createPrivateKey } from 'node:crypto'
 import { rm, writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { checkPair } from '../../src/server/certificate.js'
-import { CertificateError, LiveCertificate } from '../../src/server/liveCertificate.js'
+import { checkPair } from '../../src/server/transport/certificate.js'
+import { CertificateError, LiveCertificate } from '../../src/server/transport/liveCertificate.js'
 import { type MountedSecret, makePair, mountSecret, type TestPair } from '../support/certificates.js'
 import { until } from '../support/process.js'
 

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { LeasedLimiter } from '../../src/cache/leasedLimiter.js'
-import { type Admit, RateLimitedError, refusalHeaders } from '../../src/server/admission.js'
-import { limitOperations, type PointLimiter } from '../../src/server/operationLimits.js'
+import { type Admit, RateLimitedError, refusalHeaders } from '../../src/server/limits/admission.js'
+import { limitOperations, type PointLimiter } from '../../src/server/limits/operationLimits.js'
 import { principalOf } from './support/gatewaySchema.js'
 
 const principal = (id: string, tenant = 'north') => ({ ...principalOf('SCORER'), id, tenant })

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { Outbox } from '../../src/server/outbox.js'
-import { WriteRounds } from '../../src/server/writeRounds.js'
+import { Outbox } from '../../src/server/streams/outbox.js'
+import { WriteRounds } from '../../src/server/streams/writeRounds.js'
 
 const turn = () => new Promise(setImmediate)
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { PendingSockets } from '../../src/server/pendingSockets.js'
+import { PendingSockets } from '../../src/server/limits/pendingSockets.js'
 
 it('cuts the oldest socket of an address for its newest, and none of another address', () => {
   const pending = new PendingSockets()

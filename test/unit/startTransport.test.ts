@@ -2,7 +2,7 @@ import pino from 'pino'
 import { expect, it } from 'vitest'
 import { loadConfig } from '../../src/config.js'
 import { Metrics } from '../../src/observability/metrics.js'
-import { observeMalformed, startCertificate } from '../../src/startTransport.js'
+import { observeMalformed, startCertificate } from '../../src/start/transport.js'
 import { makePair, mountSecret } from '../support/certificates.js'
 
 function collectingLogger() {

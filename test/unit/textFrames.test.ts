@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { expect, it } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
-import { textFrames } from '../../src/server/textFrames.js'
+import { textFrames } from '../../src/server/streams/textFrames.js'
 
 it('texts of every form of length arrive as messages of their own, in order, to the letter', async () => {
   const texts = [0, 1, 125, 126, 65_535, 65_536, 200_000, 3].map(length => 'x'.repeat(length))

@@ -8,11 +8,11 @@ import { Authenticator } from '../../../src/auth/authenticator.js'
 import type { Principal } from '../../../src/auth/principal.js'
 import { Withdrawals } from '../../../src/auth/withdrawals.js'
 import type { AlertContext } from '../../../src/resolvers/alertResolver.js'
-import { AddressLimit } from '../../../src/server/addressLimit.js'
-import { clientAddress } from '../../../src/server/clientAddress.js'
-import { OperationGate } from '../../../src/server/operationGate.js'
-import { StreamLimit } from '../../../src/server/streamLimit.js'
-import { type SocketReport, serveSubscriptions } from '../../../src/server/webSocket.js'
+import { AddressLimit } from '../../../src/server/limits/addressLimit.js'
+import { clientAddress } from '../../../src/server/limits/clientAddress.js'
+import { OperationGate } from '../../../src/server/limits/operationGate.js'
+import { StreamLimit } from '../../../src/server/limits/streamLimit.js'
+import { type SocketReport, serveSubscriptions } from '../../../src/server/streams/webSocket.js'
 
 export interface SocketServer extends AsyncDisposable {
   readonly address: string

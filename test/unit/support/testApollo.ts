@@ -1,7 +1,7 @@
 import type { Role } from '../../../src/auth/principal.js'
-import { createApollo } from '../../../src/server/apollo.js'
-import { OperationGate } from '../../../src/server/operationGate.js'
-import { PreparedOperations } from '../../../src/server/preparedOperations.js'
+import { createApollo } from '../../../src/server/graphql/apollo.js'
+import { PreparedOperations } from '../../../src/server/graphql/preparedOperations.js'
+import { OperationGate } from '../../../src/server/limits/operationGate.js'
 import type { GatewaySchema } from './gatewaySchema.js'
 
 export interface Answer {

@@ -1,0 +1,20 @@
+import { InvalidArgumentError } from 'commander'
+import { ROLES, type Role } from '../auth/principal.js'
+
+const INSTANT = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2}))?$/
+
+/** Of an option that may be given several times. */
+export function collectRole(value: string, previous: Role[] = []): Role[] {
+  const role = ROLES.find(known => known === value)
+  if (!role) throw new InvalidArgumentError(`It must be one of ${ROLES.join(', ')}.`)
+  return [...previous, role]
+}
+
+export function parseInstant(value: string): Date {
+  const instant = new Date(value)
+  const [day] = value.split('T')
+  // Date takes much more, and makes the 31st of a shorter month a day of the next one.
+  const isOne = INSTANT.test(value) && !Number.isNaN(instant.getTime()) && new Date(`${day}`).toISOString().startsWith(`${day}T`)
+  if (isOne) return instant
+  throw new InvalidArgumentError('It must be a day or an instant with its zone, such as 2026-11-01 or 2026-11-01T08:30:00Z.')
+}

@@ -1,0 +1,74 @@
+import { existsSync } from 'node:fs'
+import { userInfo } from 'node:os'
+import { type Config, ConfigError } from '../config.js'
+import { AppError } from '../errors.js'
+import { Database } from '../storage/database.js'
+import { startEmbeddedPostgres } from '../storage/embedded.js'
+import { isMissingTable, postgresErrorCode } from '../storage/postgresErrors.js'
+import { DatabaseUnusableError, waitForDatabase } from '../storage/waitForDatabase.js'
+
+const CONNECTIONS = 4
+
+/** A database that a command reads, and how to leave it. */
+export interface CommandDatabase {
+  readonly url: string
+  readonly leave: () => Promise<void>
+}
+
+/**
+ * The database of the settings. An embedded one goes on for a gateway that uses it, and stops for none. `waiting` is told of one that
+ * does not answer yet.
+ * @throws ConfigError when there is none
+ */
+export async function openCommandDatabase(
+  { databaseUrl, stateDirectory }: Config,
+  waiting: (code: string) => void,
+): Promise<CommandDatabase> {
+  if (databaseUrl !== undefined) {
+    await waitForDatabase(databaseUrl, waiting).catch((error: unknown) => {
+      throw error instanceof DatabaseUnusableError ? new ConfigError([`DATABASE_URL: ${error.message}`]) : error
+    })
+    return { url: databaseUrl, leave: async () => {} }
+  }
+  if (!existsSync(stateDirectory)) {
+    throw new ConfigError([`DATABASE_URL is not set, and RISKGATE_STATE_DIR (${stateDirectory}) is not there.`])
+  }
+  const embedded = await startEmbeddedPostgres({ stateDirectory, log: () => {} })
+  return { url: embedded.url, leave: () => embedded.stop() }
+}
+
+/**
+ * Does the work of a command on the database of the settings.
+ * @throws ConfigError when there is none that can be used; Error with a sentence for anything else
+ */
+export async function withDatabase<T>(config: Config, quiet: boolean, work: (database: Database) => Promise<T>): Promise<T> {
+  const waiting = (code: string) => quiet || process.stderr.write(`riskgate: waiting for the database (${code})\n`)
+  const { url, leave } = await openCommandDatabase(config, waiting)
+  const database = new Database({ url, poolSize: CONNECTIONS, warn: () => {} })
+  try {
+    return await work(database)
+  } catch (error) {
+    throw explained(error)
+  } finally {
+    await database.close()
+    await leave()
+  }
+}
+
+/** Who is noted in the audit: the user of the operating system. */
+export function operator(): string {
+  try {
+    return `cli:${userInfo().username}`
+  } catch {
+    return `cli:uid-${process.getuid?.()}`
+  }
+}
+
+function explained(error: unknown): unknown {
+  if (isMissingTable(error))
+    return new Error('This database is not of this version: run `riskgate migrate`, or start the gateway.')
+  // Messages of the database may hold parameters.
+  const code = postgresErrorCode(error)
+  if (error instanceof AppError || code === 'UNKNOWN' || /^E[A-Z]+$/.test(code)) return error
+  return new Error(`The database failed (${code}).`)
+}

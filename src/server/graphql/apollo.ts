@@ -1,0 +1,110 @@
+import { ApolloServer, type ApolloServerPlugin } from '@apollo/server'
+import { ApolloServerPluginCacheControlDisabled, ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled'
+import type { GraphQLSchema } from 'graphql'
+import { AppError } from '../../errors.js'
+import type { AlertContext } from '../../resolvers/alertResolver.js'
+import { publicError, type ReportUnexpected } from '../formatError.js'
+import type { Entrant, OperationGate } from '../limits/operationGate.js'
+import { ADDED_RULES, MAX_TOKENS, VALIDATION_OPTIONS } from './documentRules.js'
+import { asGateway } from './executor.js'
+import { failureStatus, isRequestError, outcomeCode, rootField } from './outcome.js'
+import type { PreparedOperations } from './preparedOperations.js'
+
+// GraphQL over HTTP, on status codes for application/json: a client that takes nothing else learns with 200 that its document or
+// variables are wrong.
+const ONLY_JSON = /^\s*application\/json\s*(;[^,]*)?$/i
+
+export interface OperationReport {
+  /** Root field of the operation; `none` when the request had no valid one. */
+  readonly operation: string
+  /** `OK`, or the code of the first error. */
+  readonly code: string
+  readonly seconds: number
+  readonly context: AlertContext & Entrant & { readonly requestId: string }
+}
+
+export interface ApolloOptions {
+  readonly schema: GraphQLSchema
+  readonly gate: OperationGate
+  /** Learns the operations that are compiled. */
+  readonly prepared: PreparedOperations
+  readonly report: ReportUnexpected
+  readonly observe: (report: OperationReport) => void
+}
+
+export type GatewayContext = OperationReport['context']
+
+export function createApollo({ schema, gate, prepared, report, observe }: ApolloOptions): ApolloServer<GatewayContext> {
+  return new ApolloServer<GatewayContext>({
+    gateway: asGateway(schema, gate, prepared),
+    introspection: true,
+    includeStacktraceInErrorResponses: false,
+    hideSchemaDetailsFromClientErrors: true,
+    persistedQueries: false,
+    stopOnTerminationSignals: false,
+    parseOptions: { maxTokens: MAX_TOKENS },
+    validationRules: [...ADDED_RULES],
+    validationOptions: VALIDATION_OPTIONS,
+    // A page of another origin must ask first; and one request is one operation.
+    csrfPrevention: true,
+    allowBatchedHttpRequests: false,
+    formatError: (formatted, error) => publicError(formatted, error, report),
+    // Apollo's own page loads its scripts from another origin; ours is at /playground.
+    plugins: [
+      ApolloServerPluginLandingPageDisabled(),
+      // Wraps every field of the schema, for hints that nobody reads.
+      ApolloServerPluginCacheControlDisabled(),
+      refuseSubscriptions,
+      statusOfErrors,
+      observed(observe),
+    ],
+  })
+}
+
+/** Apollo would run a subscription sent over HTTP and return its first value. */
+const refuseSubscriptions: ApolloServerPlugin<GatewayContext> = {
+  async requestDidStart() {
+    return {
+      async didResolveOperation({ operation }) {
+        if (operation?.operation !== 'subscription') return
+        throw new AppError(
+          'SUBSCRIPTION_REQUIRES_WEBSOCKET',
+          'Send subscriptions over WebSocket, with protocol graphql-transport-ws, or to /graphql/stream for server-sent events.',
+        )
+      },
+    }
+  },
+}
+
+/** Apollo answers 200 to whatever a resolver throws. */
+const statusOfErrors: ApolloServerPlugin<GatewayContext> = {
+  async requestDidStart({ request }) {
+    return {
+      async willSendResponse({ response }) {
+        // As of an operation that is compiled: a cache must keep neither, and nobody must see whether others have asked the same.
+        response.http.headers.set('cache-control', 'no-store')
+        if (response.body.kind !== 'single') return
+        const { data, errors } = response.body.singleResult
+        const status = failureStatus(data, errors)
+        if (status === undefined) return
+        const isForOldClient = ONLY_JSON.test(request.http?.headers.get('accept') ?? '')
+        response.http.status = isForOldClient && isRequestError(data, errors) ? 200 : status
+      },
+    }
+  },
+}
+
+function observed(observe: ApolloOptions['observe']): ApolloServerPlugin<GatewayContext> {
+  return {
+    async requestDidStart({ contextValue: context }) {
+      const startedAt = performance.now()
+      return {
+        async willSendResponse({ operation, response }) {
+          const errors = response.body.kind === 'single' ? response.body.singleResult.errors : undefined
+          const seconds = (performance.now() - startedAt) / 1_000
+          observe({ operation: rootField(operation), code: outcomeCode(errors), seconds, context })
+        },
+      }
+    },
+  }
+}

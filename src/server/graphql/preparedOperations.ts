@@ -1,0 +1,39 @@
+import type { GraphQLSchema, OperationDefinitionNode } from 'graphql'
+import type { CompiledQuery } from 'graphql-jit'
+import type { MeasuredOperation } from '../limits/operationGate.js'
+import { type IsPlain, plainVariables } from './plainVariables.js'
+
+const MAX_PREPARED = 200
+
+/** An operation that Apollo has parsed, validated and run before: ready to run again without another look at its text. */
+export interface PreparedOperation {
+  readonly operation: OperationDefinitionNode
+  readonly query: CompiledQuery['query']
+  readonly isPlain: IsPlain
+  readonly measured: MeasuredOperation
+}
+
+/** The compiled operations, by the text that clients send. */
+export class PreparedOperations {
+  readonly #schema: GraphQLSchema
+  readonly #byText = new Map<string, PreparedOperation>()
+
+  constructor(schema: GraphQLSchema) {
+    this.#schema = schema
+  }
+
+  add(text: string, operation: OperationDefinitionNode, { query }: CompiledQuery, measured: MeasuredOperation): void {
+    if (this.#byText.has(text)) return
+    const oldest = this.#byText.keys().next()
+    if (this.#byText.size >= MAX_PREPARED && !oldest.done) this.#byText.delete(oldest.value)
+    this.#byText.set(text, { operation, query, isPlain: plainVariables(this.#schema, operation), measured })
+  }
+
+  /** What runs a request body; nothing where Apollo must look at it. */
+  find(body: unknown): { prepared: PreparedOperation; variables: Record<string, unknown> } | undefined {
+    const { query, operationName, variables = {}, extensions } = (body ?? {}) as Record<string, unknown>
+    const prepared = typeof query === 'string' && extensions === undefined ? this.#byText.get(query) : undefined
+    if (!prepared || (operationName != null && operationName !== prepared.operation.name?.value)) return undefined
+    return prepared.isPlain(variables) ? { prepared, variables } : undefined
+  }
+}

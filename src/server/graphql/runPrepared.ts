@@ -1,0 +1,89 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { GraphQLFormattedError, OperationDefinitionNode } from 'graphql'
+import type { Principal } from '../../auth/principal.js'
+import { AppError } from '../../errors.js'
+import type { AlertContext } from '../../resolvers/alertResolver.js'
+import { errorBody, publicErrors, type ReportUnexpected } from '../formatError.js'
+import type { OperationGate } from '../limits/operationGate.js'
+import type { GatewayContext, OperationReport } from './apollo.js'
+import { withPlainErrors } from './executor.js'
+import { failureStatus, outcomeCode, rootField } from './outcome.js'
+import type { PreparedOperations } from './preparedOperations.js'
+import { checkRequestedDocument } from './requestedDocument.js'
+import type { TrustedDocuments } from './trustedDocuments.js'
+
+const JSON_TYPE = 'application/json; charset=utf-8'
+// What most clients send; any other wish is Apollo's to weigh.
+const PLAIN_ACCEPT = new Set([undefined, '*/*', 'application/json', 'application/json, */*'])
+
+export interface RunPreparedOptions {
+  readonly prepared: PreparedOperations
+  readonly gate: OperationGate
+  /** Absent: any document within the limits. */
+  readonly trustedDocuments?: TrustedDocuments | undefined
+  readonly report: ReportUnexpected
+  readonly observe: (report: OperationReport) => void
+  readonly contextOf: (principal: Principal, options: { isStream: boolean }) => AlertContext
+}
+
+interface Result {
+  readonly data?: Record<string, unknown> | null | undefined
+  readonly errors?: readonly GraphQLFormattedError[] | undefined
+}
+
+/** Answers an operation that is known already; everything else is Apollo's, once its request has paid for being looked at. */
+export function runPrepared(options: RunPreparedOptions, otherwise: (request: FastifyRequest, reply: FastifyReply) => unknown) {
+  const { prepared, gate, trustedDocuments, report, observe, contextOf } = options
+
+  const find = ({ method, headers, body }: FastifyRequest) =>
+    method === 'POST' && PLAIN_ACCEPT.has(headers.accept) ? prepared.find(body) : undefined
+
+  /** What is known of a request's operation; nothing where Apollo must look at it. */
+  async function lookUp(request: FastifyRequest, context: GatewayContext) {
+    checkRequestedDocument(request, trustedDocuments)
+    const found = trustedDocuments && find(request)
+    if (!found) await gate.charge(context, POINTS_OF_A_LOOK)
+    return found
+  }
+
+  return async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
+    const startedAt = performance.now()
+    const context = contextOfRequest(request, reply, contextOf)
+    let operation: OperationDefinitionNode | undefined
+
+    function answer({ data, errors }: Result): FastifyReply {
+      const seconds = (performance.now() - startedAt) / 1_000
+      observe({ operation: rootField(operation), code: outcomeCode(errors), seconds, context })
+      reply.header('content-type', JSON_TYPE).header('cache-control', 'no-store')
+      reply.code(failureStatus(data, errors) ?? 200)
+      // To the byte what Apollo answers, line feed included.
+      return reply.send(`${JSON.stringify(errors ? { errors, data } : { data })}\n`)
+    }
+
+    try {
+      const found = find(request) ?? (await lookUp(request, context))
+      if (!found) return otherwise(request, reply)
+      operation = found.prepared.operation
+      const entering = gate.enter(found.prepared.measured, context, found.variables)
+      if (entering) await entering
+      const { data, errors } = withPlainErrors(await found.prepared.query(undefined, context, found.variables))
+      return answer({ data, errors: errors && publicErrors(errors, report) })
+    } catch (error) {
+      if (error instanceof AppError) return answer(errorBody(error))
+      throw error
+    }
+  }
+}
+
+/** What a request pays that is not known yet, be it valid or not. */
+export const POINTS_OF_A_LOOK = 1
+
+/** @throws where the route let an anonymous request through */
+export function contextOfRequest(
+  { principal, id }: FastifyRequest,
+  reply: FastifyReply,
+  contextOf: RunPreparedOptions['contextOf'],
+): GatewayContext {
+  if (!principal) throw new Error('The route let an anonymous request through.')
+  return { ...contextOf(principal, { isStream: false }), requestId: id, setHeaders: headers => reply.headers(headers) }
+}

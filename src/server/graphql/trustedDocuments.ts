@@ -1,0 +1,104 @@
+import { createHash } from 'node:crypto'
+import { type DocumentNode, type GraphQLSchema, parse, specifiedRules, validate } from 'graphql'
+import { AppError } from '../../errors.js'
+import { ADDED_RULES, MAX_TOKENS, VALIDATION_OPTIONS } from './documentRules.js'
+
+const ID = /^(?:sha256:)?([0-9a-f]{64})$/
+const HOW_TO_ASK =
+  'This server runs registered documents only. Send the documentId of one ("sha256:" and its hash), or exactly its text as `query`.'
+
+/** Where a request may name its document, whatever its transport. */
+export interface AskedDocument {
+  readonly query?: unknown
+  readonly documentId?: unknown
+  readonly extensions?: unknown
+}
+
+/** The manifest cannot be used: every problem at once. */
+export class ManifestError extends Error {
+  readonly problems: readonly string[]
+
+  constructor(problems: readonly string[]) {
+    super(problems.join('\n'))
+    this.name = 'ManifestError'
+    this.problems = problems
+  }
+}
+
+/** The documents that a team has registered: nothing else is executed. */
+export class TrustedDocuments {
+  readonly #textByHash: ReadonlyMap<string, string>
+  readonly #texts: ReadonlySet<string>
+  readonly #parsed: ReadonlyMap<string, DocumentNode>
+
+  /**
+   * From a manifest as @graphql-codegen/client-preset writes it for `persistedDocuments: { hashAlgorithm: 'sha256' }`: an object of
+   * texts by their hash.
+   * @throws ManifestError
+   */
+  constructor(manifest: string) {
+    const entries = Object.entries(objectOf(manifest))
+    const parsed = new Map<string, DocumentNode>()
+    const problems = entries.flatMap(([id, text]) => {
+      const hash = ID.exec(id)?.[1]
+      if (hash === undefined || typeof text !== 'string') return [`${shown(id)} is not a SHA-256 with the text of a document.`]
+      if (createHash('sha256').update(text).digest('hex') !== hash) return [`${id} is not the SHA-256 of its document.`]
+      try {
+        parsed.set(hash, parse(text, { maxTokens: MAX_TOKENS }))
+        return []
+      } catch {
+        return [`${id} is not valid GraphQL, or has over ${MAX_TOKENS} tokens.`]
+      }
+    })
+    if (entries.length === 0) problems.push('It holds no document.')
+    if (problems.length > 0) throw new ManifestError(problems)
+    this.#textByHash = new Map(entries.map(([id, text]) => [ID.exec(id)?.[1] ?? id, text as string]))
+    this.#texts = new Set(this.#textByHash.values())
+    this.#parsed = parsed
+  }
+
+  get size(): number {
+    return this.#textByHash.size
+  }
+
+  /** The hashes of the documents that this schema cannot answer. */
+  notFitting(schema: GraphQLSchema): string[] {
+    const rules = [...specifiedRules, ...ADDED_RULES]
+    return [...this.#parsed].flatMap(([hash, document]) => (isValid(schema, document, rules) ? [] : [hash]))
+  }
+
+  /** The registered text that is asked for, by its id or by itself. @throws AppError BAD_REQUEST for any other */
+  textOf({ query, documentId, extensions }: AskedDocument): string {
+    const { persistedQuery } = (extensions ?? {}) as { persistedQuery?: { sha256Hash?: unknown } | null }
+    const id = documentId ?? persistedQuery?.sha256Hash
+    const hash = typeof id === 'string' ? ID.exec(id)?.[1] : undefined
+    const text = hash === undefined ? undefined : this.#textByHash.get(hash)
+    const isNamed = id != null
+    const isSent = query != null && query !== ''
+    // Both: only where they are the same.
+    if (isNamed && text !== undefined && (!isSent || query === text)) return text
+    if (!isNamed && typeof query === 'string' && this.#texts.has(query)) return query
+    throw new AppError('BAD_REQUEST', HOW_TO_ASK)
+  }
+}
+
+function objectOf(manifest: string): object {
+  try {
+    const value: unknown = JSON.parse(manifest)
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
+  } catch {}
+  throw new ManifestError(['It is not a JSON object of documents by their SHA-256.'])
+}
+
+function isValid(schema: GraphQLSchema, document: DocumentNode, rules: Parameters<typeof validate>[2]): boolean {
+  try {
+    return validate(schema, document, rules, VALIDATION_OPTIONS).length === 0
+  } catch {
+    // The rule of one root field throws where it would need a variable.
+    return false
+  }
+}
+
+function shown(id: string): string {
+  return JSON.stringify(id.length > 80 ? `${id.slice(0, 80)}…` : id)
+}

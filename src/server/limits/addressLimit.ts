@@ -1,0 +1,45 @@
+import type { FastifyRequest } from 'fastify'
+import type { Authenticator } from '../../auth/authenticator.js'
+import type { Principal } from '../../auth/principal.js'
+import { AppError } from '../../errors.js'
+import { RateLimitedError } from './admission.js'
+import { networkOf } from './clientAddress.js'
+import type { ObserveLimited, PointLimiter } from './operationLimits.js'
+
+/**
+ * Counts the calls of an address that are anonymous or whose authentication fails. Whoever has a good credential always passes: it
+ * may share its address with an attacker.
+ */
+export class AddressLimit {
+  readonly #limiter: PointLimiter | undefined
+  readonly #limited: ObserveLimited
+
+  /** Without a limiter there is no limit. */
+  constructor(limiter: PointLimiter | undefined, limited: ObserveLimited) {
+    this.#limiter = limiter
+    this.#limited = limited
+  }
+
+  /** Who calls. @throws AppError UNAUTHENTICATED, and RateLimitedError in its place when the address is past its limit */
+  async identify(
+    auth: Pick<Authenticator, 'authenticate'>,
+    { headers, ip }: FastifyRequest,
+    authorization = headers.authorization,
+  ): Promise<Principal> {
+    try {
+      return await auth.authenticate(authorization)
+    } catch (error) {
+      throw (await this.failed(ip, error)) ?? error
+    }
+  }
+
+  /** Counts a call that failed so. Answers the refusal to give in place of the failure once the address is past its limit. */
+  async failed(address: string, error: unknown): Promise<RateLimitedError | undefined> {
+    if (!(error instanceof AppError) || error.code !== 'UNAUTHENTICATED') return undefined
+    const taken = await this.#limiter?.take(networkOf(address), 1)
+    if (!taken?.isRefused) return undefined
+    this.#limited('address')
+    const sentence = `Too many calls from this address without a valid credential: try again in ${taken.resetSeconds} s.`
+    return new RateLimitedError(sentence, taken)
+  }
+}

@@ -1,0 +1,203 @@
+import {
+  type DocumentNode,
+  type FieldNode,
+  type FragmentDefinitionNode,
+  type GraphQLField,
+  type GraphQLNamedType,
+  type GraphQLSchema,
+  getArgumentValues,
+  getNamedType,
+  getNullableType,
+  isCompositeType,
+  isInterfaceType,
+  isListType,
+  isObjectType,
+  Kind,
+  type OperationDefinitionNode,
+  OperationTypeNode,
+  SchemaMetaFieldDef,
+  type SelectionNode,
+  type SelectionSetNode,
+  TypeMetaFieldDef,
+  TypeNameMetaFieldDef,
+  type ValueNode,
+} from 'graphql'
+import { declaredCost, type FieldCost } from '../../schema/cost.js'
+
+type Variables = Readonly<Record<string, unknown>>
+type Field = GraphQLField<unknown, unknown>
+
+/** Objects that an answer holds at most: once, and for each of the rows that the field around them asks for. */
+interface Extent {
+  readonly once: number
+  readonly perRow: number
+}
+interface Given {
+  readonly variables: Variables
+  /** Each fragment is counted once: those within others would double the work at every step. */
+  readonly fragments: Map<string, Extent>
+}
+type Count = (given: Given) => Extent
+
+export interface OperationCost {
+  /** How many objects the answer may hold with these variables, coerced, and what else it takes, in objects. */
+  costOf(variables: Variables): number
+  /** What a mutation asks for in its root fields: rows, or one where it takes no list. */
+  rowsOf(variables: Variables): number
+}
+
+const NOTHING: Extent = { once: 0, perRow: 0 }
+const nothing: Count = () => NOTHING
+
+/** Of graphql-js's own types, about as they are in our schema: in all, not of each. */
+const INTROSPECTION: Readonly<Record<string, FieldCost>> = {
+  '__Schema.types': { size: 100 },
+  '__Schema.directives': { size: 10 },
+  '__Type.fields': { size: 5 },
+  '__Type.inputFields': { size: 5 },
+  '__Type.enumValues': { size: 5 },
+  '__Type.interfaces': { size: 1 },
+  '__Type.possibleTypes': { size: 1 },
+  // Chains of nine are asked for, and nearly all of them are null.
+  '__Type.ofType': { weight: -1 },
+  '__Field.args': { size: 2 },
+  '__Directive.args': { size: 2 },
+}
+
+/** Weighs a valid operation by what its fields declare (schema/cost.ts). */
+export function operationCost(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode): OperationCost {
+  const definitions = document.definitions.filter(isFragment)
+  const fragments = new Map(definitions.map(fragment => [fragment.name.value, fragment]))
+  const counts = new Map<string, Count>()
+  let isFixed = true
+
+  function countSet(type: GraphQLNamedType | undefined, { selections }: SelectionSetNode): Count {
+    const parts = selections.map(selection => countSelection(type, selection)).filter(count => count !== nothing)
+    if (parts.length === 0) return nothing
+    return given => {
+      let [once, perRow] = [0, 0]
+      for (const part of parts) {
+        const extent = part(given)
+        once += extent.once
+        perRow += extent.perRow
+      }
+      return { once, perRow }
+    }
+  }
+
+  function countSelection(type: GraphQLNamedType | undefined, selection: SelectionNode): Count {
+    if (selection.kind === Kind.FIELD) return countField(type, selection)
+    if (selection.kind === Kind.FRAGMENT_SPREAD) return countFragment(selection.name.value)
+    const condition = selection.typeCondition
+    return countSet(condition ? schema.getType(condition.name.value) : type, selection.selectionSet)
+  }
+
+  function countFragment(name: string): Count {
+    const known = counts.get(name)
+    if (known) return known
+    const fragment = fragments.get(name)
+    if (!fragment) return nothing
+    const count = countSet(schema.getType(fragment.typeCondition.name.value), fragment.selectionSet)
+    const once: Count = given => {
+      const extent = given.fragments.get(name) ?? count(given)
+      given.fragments.set(name, extent)
+      return extent
+    }
+    counts.set(name, count === nothing ? nothing : once)
+    return counts.get(name) ?? nothing
+  }
+
+  function countField(type: GraphQLNamedType | undefined, node: FieldNode): Count {
+    const field = fieldOf(type, node.name.value)
+    if (!field) return nothing
+    const { size, rows, weight = 0 } = costOfField(type, field)
+    const of = getNamedType(field.type)
+    if (!isCompositeType(of)) return weight === 0 ? nothing : () => ({ once: weight, perRow: 0 })
+    const within = node.selectionSet ? countSet(of, node.selectionSet) : nothing
+    const isList = isListType(getNullableType(field.type))
+    if (!rows) {
+      const times = isList && typeof size === 'number' ? size : 1
+      if (size === 'rows') return given => ({ once: 0, perRow: 1 + weight + within(given).once })
+      return given => {
+        const { once, perRow } = within(given)
+        return { once: weight + times * (1 + once + perRow), perRow: 0 }
+      }
+    }
+    const rowsOf = rowsAskedFor(field, node, rows)
+    return given => {
+      const { once, perRow } = within(given)
+      const asked = rowsOf(given.variables)
+      // Rows are read even where nothing of them is asked for.
+      return { once: weight + (isList ? asked * (1 + once) : 1 + once + asked * Math.max(1, perRow)), perRow: 0 }
+    }
+  }
+
+  function rowsAskedFor(field: Field, node: FieldNode, rows: NonNullable<FieldCost['rows']>): (variables: Variables) => number {
+    if (node.arguments?.some(({ value }) => hasVariable(value))) {
+      isFixed = false
+      return variables => rows(argumentsOf(field, node, variables))
+    }
+    const asked = rows(argumentsOf(field, node, {}))
+    return () => asked
+  }
+
+  const root = schema.getRootType(operation.operation) ?? undefined
+  const count = countSet(root, operation.selectionSet)
+  const evaluate = (variables: Variables) => {
+    const { once, perRow } = count({ variables, fragments: new Map() })
+    return once + perRow
+  }
+  const fixedCost = isFixed ? evaluate({}) : undefined
+  const rows = operation.operation === OperationTypeNode.MUTATION ? rootRows(operation.selectionSet) : []
+
+  /** Few: the limits of documents hold for them already. */
+  function rootRows({ selections }: SelectionSetNode): ((variables: Variables) => number)[] {
+    return selections.flatMap(selection => {
+      if (selection.kind === Kind.INLINE_FRAGMENT) return rootRows(selection.selectionSet)
+      if (selection.kind === Kind.FRAGMENT_SPREAD) {
+        const fragment = fragments.get(selection.name.value)
+        return fragment ? rootRows(fragment.selectionSet) : []
+      }
+      const field = fieldOf(root, selection.name.value)
+      const { rows } = field ? declaredCost(field) : {}
+      if (!field || !rows) return [() => 1]
+      const rowsOf = rowsAskedFor(field, selection, rows)
+      return [(variables: Variables) => Math.max(1, rowsOf(variables))]
+    })
+  }
+
+  return {
+    costOf: variables => fixedCost ?? evaluate(variables),
+    rowsOf: variables => rows.reduce((sum, rowsOf) => sum + rowsOf(variables), 0),
+  }
+}
+
+/** What an argument that cannot be right would ask for is the executor's matter. */
+function argumentsOf(field: Field, node: FieldNode, variables: Variables): Readonly<Record<string, unknown>> {
+  try {
+    return getArgumentValues(field, node, variables)
+  } catch {
+    return {}
+  }
+}
+
+function fieldOf(type: GraphQLNamedType | undefined, name: string): Field | undefined {
+  if (name === SchemaMetaFieldDef.name) return SchemaMetaFieldDef
+  if (name === TypeMetaFieldDef.name) return TypeMetaFieldDef
+  if (name === TypeNameMetaFieldDef.name || !type) return undefined
+  return isObjectType(type) || isInterfaceType(type) ? type.getFields()[name] : undefined
+}
+
+function costOfField(type: GraphQLNamedType | undefined, field: Field): FieldCost {
+  return INTROSPECTION[`${type?.name}.${field.name}`] ?? declaredCost(field)
+}
+
+function hasVariable(value: ValueNode): boolean {
+  if (value.kind === Kind.VARIABLE) return true
+  if (value.kind === Kind.LIST) return value.values.some(hasVariable)
+  return value.kind === Kind.OBJECT && value.fields.some(field => hasVariable(field.value))
+}
+
+function isFragment(definition: DocumentNode['definitions'][number]): definition is FragmentDefinitionNode {
+  return definition.kind === Kind.FRAGMENT_DEFINITION
+}

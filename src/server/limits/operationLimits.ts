@@ -1,0 +1,78 @@
+import type { Principal } from '../../auth/principal.js'
+import { type Admit, type Quota, RateLimitedError } from './admission.js'
+
+/** Whether points were taken, and how the caller stands after that. */
+export interface Taken extends Quota {
+  readonly isRefused: boolean
+}
+
+/** Counts points for each key. Answers at once wherever it can. */
+export interface PointLimiter {
+  readonly limit: number
+  take(key: string, points: number): Taken | Promise<Taken>
+  giveBack(key: string, points: number): void
+}
+
+/** What was limited; `address` and `streams` are counted elsewhere. */
+export type LimitKind = 'principal' | 'tenant' | 'address' | 'streams'
+export type ObserveLimited = (kind: LimitKind) => void
+
+export interface OperationLimits {
+  /** Absent: no limit. */
+  readonly principal?: PointLimiter | undefined
+  readonly tenant?: PointLimiter | undefined
+  readonly limited: ObserveLimited
+}
+
+/** The limits of operations and rows, of a principal and of its tenant. What one of them refuses is not counted by the other. */
+export function limitOperations({ principal: ofPrincipal, tenant: ofTenant, limited }: OperationLimits): Admit {
+  function chargeTenant({ tenant }: Principal, points: number): Quota | Promise<Quota> | undefined {
+    const taken = ofTenant?.take(tenant, points)
+    if (taken instanceof Promise) return taken.then(answer => admitted('tenant', answer, points))
+    return taken && admitted('tenant', taken, points)
+  }
+
+  function admitted(kind: 'principal' | 'tenant', taken: Taken, points: number): Quota {
+    if (!taken.isRefused) return taken
+    limited(kind)
+    throw new RateLimitedError(sentence(kind, taken, points), taken)
+  }
+
+  function chargeBoth(principal: Principal, points: number, own: Taken | undefined): Quota | Promise<Quota> | undefined {
+    const giveBack = (error: unknown): never => {
+      ofPrincipal?.giveBack(keyOf(principal), points)
+      throw error
+    }
+    if (own) admitted('principal', own, points)
+    try {
+      const shared = chargeTenant(principal, points)
+      if (shared instanceof Promise) return shared.then(quota => nearer(own, quota), giveBack)
+      return shared ? nearer(own, shared) : own
+    } catch (error) {
+      return giveBack(error)
+    }
+  }
+
+  return (principal, { points }) => {
+    const own = ofPrincipal?.take(keyOf(principal), points)
+    if (own instanceof Promise) return own.then(taken => chargeBoth(principal, points, taken))
+    return chargeBoth(principal, points, own)
+  }
+}
+
+/** Neither of the two holds a space. */
+export function keyOf({ tenant, id }: Principal): string {
+  return `${tenant} ${id}`
+}
+
+function nearer(own: Quota | undefined, shared: Quota): Quota {
+  return own && own.remaining <= shared.remaining ? own : shared
+}
+
+function sentence(kind: 'principal' | 'tenant', { limit, resetSeconds }: Quota, points: number): string {
+  const whose = kind === 'principal' ? 'this client' : 'the tenant of this client'
+  if (points > limit) {
+    return `The request has more operations and rows than the limit of ${whose} allows at any time (${limit}): send it in parts.`
+  }
+  return `The limit of ${whose} for operations and rows is reached: try again in ${resetSeconds} s.`
+}

@@ -1,0 +1,80 @@
+import { type ExecutionArgs, type ExecutionResult, execute } from 'graphql'
+import { AppError, ERROR_CODES } from '../../errors.js'
+import { publicErrors, type ReportUnexpected } from '../formatError.js'
+import { outcomeCode } from '../graphql/outcome.js'
+
+/** An event as clients get it. */
+export interface Payload {
+  /** JSON of the result. */
+  readonly text: string
+  /** `OK`, or the code of its first error. */
+  readonly code: string
+}
+
+/** Subscriptions with the same key are told the same of the same event. */
+export interface KeyedArgs extends ExecutionArgs {
+  readonly key: string
+}
+
+/** The operations that are subscribed to: each event is executed and written out once for all subscribers of one operation. */
+export class SharedOperations {
+  readonly #report: ReportUnexpected
+  readonly #byKey = new Map<string, SharedOperation>()
+
+  constructor(report: ReportUnexpected) {
+    this.#report = report
+  }
+
+  find(key: string): SharedOperation | undefined {
+    return this.#byKey.get(key)
+  }
+
+  /** To be called off once by whoever has joined. */
+  join(args: KeyedArgs): { operation: SharedOperation; leave: () => void } {
+    const { key } = args
+    const operation = this.#byKey.get(key) ?? new SharedOperation(args, this.#report)
+    this.#byKey.set(key, operation)
+    operation.subscribers++
+    const leave = () => {
+      operation.subscribers--
+      if (operation.subscribers === 0) this.#byKey.delete(key)
+    }
+    return { operation, leave }
+  }
+}
+
+export class SharedOperation {
+  readonly args: ExecutionArgs
+  subscribers = 0
+  readonly #report: ReportUnexpected
+  /** As long as the event itself lives: in the mailboxes of those that have not come to it yet. */
+  readonly #payloads = new WeakMap<object, Payload | Promise<Payload>>()
+
+  constructor(args: ExecutionArgs, report: ReportUnexpected) {
+    this.args = args
+    this.#report = report
+  }
+
+  /** @throws AppError a retryable one of a field, when it leaves nothing of the event */
+  payloadOf(event: object): Payload | Promise<Payload> {
+    const known = this.#payloads.get(event)
+    if (known) return known
+    const result = execute({ ...this.args, rootValue: event })
+    const payload = result instanceof Promise ? result.then(settled => this.#written(settled)) : this.#written(result)
+    this.#payloads.set(event, payload)
+    return payload
+  }
+
+  #written(result: ExecutionResult): Payload {
+    if (!result.errors) return { text: JSON.stringify(result), code: 'OK' }
+    // Whoever was told of the next one could not resume before this one any more: who is told of none resumes and gets it.
+    const passing = result.data ? undefined : result.errors.map(({ originalError }) => originalError).find(isPassing)
+    if (passing) throw passing
+    const errors = publicErrors(result.errors, this.#report)
+    return { text: JSON.stringify({ ...result, errors }), code: outcomeCode(errors) }
+  }
+}
+
+function isPassing(error: unknown): boolean {
+  return error instanceof AppError && ERROR_CODES[error.code].retryable
+}

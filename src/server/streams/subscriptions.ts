@@ -1,0 +1,125 @@
+import {
+  createSourceEventStream,
+  type DocumentNode,
+  type ExecutionResult,
+  GraphQLError,
+  type GraphQLSchema,
+  type OperationDefinitionNode,
+  TypeInfo,
+  visit,
+  visitWithTypeInfo,
+} from 'graphql'
+import { type Principal, viewOf } from '../../auth/principal.js'
+import type { AlertContext } from '../../resolvers/alertResolver.js'
+import type { ReportUnexpected } from '../formatError.js'
+import type { TrustedDocuments } from '../graphql/trustedDocuments.js'
+import type { Entrant, OperationGate } from '../limits/operationGate.js'
+import { Delivery, type Send } from './delivery.js'
+import { type KeyedArgs, SharedOperations } from './sharedOperations.js'
+import { prepareSubscription, type SubscribeRequest } from './subscriptionDocument.js'
+
+const POINTS_OF_A_SUBSCRIPTION = 1
+
+export interface SubscriptionsOptions {
+  readonly schema: GraphQLSchema
+  readonly gate: OperationGate
+  /** Absent: any document within the limits. */
+  readonly trustedDocuments?: TrustedDocuments | undefined
+  readonly contextOf: (principal: Principal) => AlertContext
+  readonly report: ReportUnexpected
+}
+
+export interface SubscriptionArgs extends KeyedArgs {
+  readonly send: Send
+}
+
+export type Prepared = {
+  /** Known as soon as the document is valid. */
+  readonly operation?: OperationDefinitionNode
+} & ({ readonly args: SubscriptionArgs } | { readonly errors: readonly GraphQLError[] })
+
+/** Checks and opens what clients subscribe to, whatever the way to them. */
+export class Subscriptions {
+  readonly #options: SubscriptionsOptions
+  readonly #operations: SharedOperations
+
+  constructor(options: SubscriptionsOptions) {
+    this.#options = options
+    this.#operations = new SharedOperations(options.report)
+  }
+
+  /** Takes what any request to subscribe costs, before it is looked at. @throws RateLimitedError */
+  charge(entrant: Entrant): void | Promise<void> {
+    return this.#options.gate.charge(entrant, POINTS_OF_A_SUBSCRIPTION)
+  }
+
+  /** Checks a request; what is not valid, or fails unexpectedly, answers with errors. */
+  prepare(asked: SubscribeRequest, principal: Principal, send: Send): Prepared {
+    const { schema, gate, trustedDocuments, contextOf } = this.#options
+    try {
+      const request = trustedDocuments ? { ...asked, query: trustedDocuments.textOf(asked) } : asked
+      const prepared = prepareSubscription(schema, gate, request)
+      if ('errors' in prepared) return prepared
+      const { operation, document } = prepared
+      const { operationName, variables: variableValues } = request
+      const key = this.#keyOf(request, document, principal)
+      const args = {
+        key,
+        send,
+        schema,
+        // One parsed text for all who sent it.
+        document: this.#operations.find(key)?.args.document ?? document,
+        operationName,
+        variableValues,
+        contextValue: contextOf(principal),
+      }
+      return { ...(operation && { operation }), args }
+    } catch (error) {
+      return { errors: [asGraphQLError(error)] }
+    }
+  }
+
+  /** A delivery that has not begun, or the errors for which there will be none. Never throws. */
+  async open(args: SubscriptionArgs): Promise<Delivery | ExecutionResult> {
+    try {
+      const source = await createSourceEventStream(args)
+      if (!(Symbol.asyncIterator in source)) return source
+      const { operation, leave } = this.#operations.join(args)
+      return new Delivery({ source: source as AsyncIterable<object>, operation, send: args.send, ended: leave })
+    } catch (error) {
+      return { errors: [asGraphQLError(error)] }
+    }
+  }
+
+  /** Whoever asks the same, and is allowed and shown the same, is told the same. */
+  #keyOf({ query, operationName, variables }: SubscribeRequest, document: DocumentNode, principal: Principal): string {
+    const names = variablesOfEvents(this.#options.schema, document)
+    const asked = Object.fromEntries(names.map(name => [name, variables?.[name]]))
+    return JSON.stringify([query, operationName, asked, viewOf(principal)])
+  }
+}
+
+/**
+ * The variables that an event's execution reads. Not those in the arguments of the root field: `after` and `filter` say which
+ * events come, and each subscriber has its own.
+ */
+function variablesOfEvents(schema: GraphQLSchema, document: DocumentNode): readonly string[] {
+  const names = new Set<string>()
+  const types = new TypeInfo(schema)
+  const root = schema.getSubscriptionType()
+  visit(
+    document,
+    visitWithTypeInfo(types, {
+      VariableDefinition: () => false,
+      Argument: () => (types.getParentType() === root && !types.getDirective() ? false : undefined),
+      Variable: ({ name }) => {
+        names.add(name.value)
+      },
+    }),
+  )
+  return [...names]
+}
+
+export function asGraphQLError(error: unknown): GraphQLError {
+  return new GraphQLError('', { originalError: error instanceof Error ? error : new Error(typeof error) })
+}

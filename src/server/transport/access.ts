@@ -1,0 +1,46 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Permission, Principal } from '../../auth/principal.js'
+import { AppError } from '../../errors.js'
+
+const BASIC = /^basic ([\w+/-]+={0,2})$/i
+
+/** Who sent a request with this Authorization header. */
+export type Identify = (request: FastifyRequest, authorization: string | undefined) => Promise<Principal>
+
+export type OnRequest = (request: FastifyRequest, reply: FastifyReply) => Promise<void>
+
+/** The options of a route that is open where there is no hook. */
+export function onlyAfter(onRequest: OnRequest | undefined): { onRequest?: OnRequest } {
+  return onRequest ? { onRequest } : {}
+}
+
+/** Lets in callers with the permission alone, before anything else is looked at. */
+export function requirePermission(identify: Identify, permission: Permission): OnRequest {
+  return async request => {
+    const { permissions } = await identify(request, request.headers.authorization)
+    if (!permissions.has(permission)) throw new AppError('FORBIDDEN', `This address needs the permission ${permission}.`)
+  }
+}
+
+/**
+ * The same for pages, to which browsers cannot send a bearer token: the credential may come as the password of HTTP Basic, whose
+ * user name means nothing. Nowhere else: browsers add such a password by themselves to what other sites make them send.
+ */
+export function requirePermissionOfPage(identify: Identify, permission: Permission): OnRequest {
+  return (request, reply) => {
+    const identifyPage: Identify = (_request, authorization) =>
+      identify(request, bearerOf(authorization)).catch((error: unknown) => {
+        // Makes a browser ask for it.
+        reply.header('www-authenticate', 'Basic realm="riskgate playground", charset="UTF-8"')
+        throw error
+      })
+    return requirePermission(identifyPage, permission)(request, reply)
+  }
+}
+
+function bearerOf(authorization: string | undefined): string | undefined {
+  const [, encoded] = BASIC.exec(authorization ?? '') ?? []
+  if (encoded === undefined) return authorization
+  const pair = Buffer.from(encoded, 'base64').toString()
+  return `Bearer ${pair.slice(pair.indexOf(':') + 1)}`
+}

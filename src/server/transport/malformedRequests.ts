@@ -1,0 +1,76 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { AppError } from '../../errors.js'
+import { errorBody } from '../formatError.js'
+import type { Connections } from './connections.js'
+import { answerPlainly, JSON_TYPE } from './plainAnswer.js'
+
+/** Why a connection was given up before there was a request: a short closed list. */
+export type Malformed = 'malformed' | 'headers too large' | 'too slow' | 'silent' | 'no TLS'
+
+/** Told of each; there may be thousands in a second. */
+export type ObserveMalformed = (why: Malformed) => void
+
+export interface MalformedOptions {
+  readonly connections: Connections
+  readonly headers: Readonly<Record<string, string>>
+  readonly observe: ObserveMalformed
+}
+
+type ClientError = Error & { readonly code?: string }
+
+/** What Node's parser refuses or gives up, answered in our form, where there can be an answer. */
+export function answerMalformed({
+  connections,
+  headers,
+  observe,
+}: MalformedOptions): (error: ClientError, socket: Socket) => void {
+  const seen = new WeakSet<Socket>()
+  return (error, socket) => {
+    // The parser fails again with whatever comes behind.
+    if (seen.has(socket)) return
+    seen.add(socket)
+    const why = causeOf(error, socket)
+    if (why) observe(why)
+    if (!why || why === 'silent' || why === 'no TLS' || !socket.writable || !connections.mayAnswer(socket)) {
+      socket.destroy()
+      return
+    }
+    const [status, answer] = ANSWERS[why]()
+    answerPlainly(socket, status, answer, headers)
+  }
+}
+
+/** Node would close at a CONNECT without a word, and answer what a client expects in vain without a body. */
+export function answerUnusual(http: Server, { headers, observe }: Omit<MalformedOptions, 'connections'>): void {
+  http.on('connect', (_request: IncomingMessage, socket: Socket) => {
+    observe('malformed')
+    answerPlainly(socket, 400, new AppError('BAD_REQUEST', 'This server is no proxy.'), headers)
+  })
+  http.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+    observe('malformed')
+    const body = JSON.stringify(errorBody(new AppError('BAD_REQUEST', 'Send the request without an Expect header.')))
+    response.shouldKeepAlive = false
+    response.writeHead(417, { ...headers, 'content-type': JSON_TYPE, 'content-length': Buffer.byteLength(body) }).end(body)
+    request.resume()
+  })
+}
+
+const ANSWERS: Readonly<Record<'malformed' | 'headers too large' | 'too slow', () => [number, AppError]>> = {
+  malformed: () => [400, new AppError('BAD_REQUEST', 'The request is not one that this server understands.')],
+  'headers too large': () => [
+    431,
+    new AppError('PAYLOAD_TOO_LARGE', 'The address and headers are larger than this server takes.'),
+  ],
+  'too slow': () => [408, new AppError('BAD_REQUEST', 'The request did not come in time.')],
+}
+
+/** Undefined for a connection that its client gave up. */
+function causeOf({ code = '' }: ClientError, socket: Socket): Malformed | undefined {
+  if (code === 'HPE_HEADER_OVERFLOW') return 'headers too large'
+  // Load balancers and browsers open connections ahead, and would take an answer for that of their next request.
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return socket.bytesRead === 0 ? 'silent' : 'too slow'
+  if (code.startsWith('HPE_')) return 'malformed'
+  if (code.startsWith('ERR_SSL') || code.startsWith('ERR_TLS')) return 'no TLS'
+  return undefined
+}

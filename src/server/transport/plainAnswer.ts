@@ -1,0 +1,26 @@
+import { STATUS_CODES } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { AppError } from '../../errors.js'
+import { errorBody } from '../formatError.js'
+
+export const JSON_TYPE = 'application/json; charset=utf-8'
+
+// For a client that still sends: closed at once, the connection would be reset, and the answer lost.
+const LINGER_MS = 500
+
+/** Answers past Node's HTTP, where there is no response to write to, and closes. */
+export function answerPlainly(socket: Duplex, status: number, error: AppError, headers: Readonly<Record<string, string>>): void {
+  const body = JSON.stringify(errorBody(error))
+  const all = {
+    ...headers,
+    'content-type': JSON_TYPE,
+    'content-length': String(Buffer.byteLength(body)),
+    connection: 'close',
+  }
+  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}`)
+  // It may be gone by now.
+  socket.on('error', () => {})
+  socket.end([`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...lines, '', body].join('\r\n'))
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref()
+  socket.once('close', () => clearTimeout(timer))
+}

@@ -1,0 +1,106 @@
+import type { IncomingMessage, Server } from 'node:http'
+import type { Server as TlsServer } from 'node:https'
+import type { Socket } from 'node:net'
+import type { FastifyInstance, FastifyServerOptions } from 'fastify'
+import { AppError } from '../../errors.js'
+import { type ObserveRefusal, refuse } from '../requests.js'
+import { secureContextOf } from './certificate.js'
+import { type Connections, followConnections } from './connections.js'
+import { allowOrigins, type OriginRules, originCheck } from './crossOrigin.js'
+import type { LiveCertificate } from './liveCertificate.js'
+import { answerMalformed, answerUnusual, type ObserveMalformed } from './malformedRequests.js'
+import { securityHeaders } from './securityHeaders.js'
+import { TRANSPORT_LIMITS, type TransportLimits } from './transportLimits.js'
+import type { UpgradeRules } from './upgrades.js'
+
+const TARGET = /^(\/|https?:\/\/)/i
+
+export interface TransportOptions extends OriginRules {
+  /** Absent: plain HTTP. */
+  readonly certificate?: LiveCertificate | undefined
+  readonly refused: ObserveRefusal
+  readonly malformed: ObserveMalformed
+  /** For tests, whose slow clients are not to take as long as real ones. */
+  readonly limits?: Partial<TransportLimits>
+}
+
+/** What lies below the routes: TLS, whose addresses are believed, limits of connections, headers, and what is no request. */
+export interface Transport {
+  readonly serverOptions: FastifyServerOptions
+  /** What every answer carries, also one that no hook sees. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly upgrades: UpgradeRules
+  /** Before any other hook or route. `apiPath` is where pages of allowed origins may call. */
+  attach(server: FastifyInstance, apiPath: string): Promise<Connections>
+}
+
+export function createTransport(options: TransportOptions): Transport {
+  const { certificate, refused, trustedProxies } = options
+  const limits = { ...TRANSPORT_LIMITS, ...options.limits }
+  const headers = securityHeaders(certificate !== undefined)
+  let answer: (error: Error, socket: Socket) => void
+  const serverOptions = {
+    // Only an address that is in the list: nobody else's word on where a request comes from.
+    trustProxy: trustedProxies.length > 0 && [...trustedProxies],
+    requestTimeout: limits.requestMs,
+    connectionTimeout: limits.idleMs,
+    keepAliveTimeout: limits.keepAliveMs,
+    clientErrorHandler: (error: Error, socket: Socket) => answer(error, socket),
+    ...(certificate ? { https: { ...nodeOptions(limits), ...tlsOptions(certificate, limits) } } : { http: nodeOptions(limits) }),
+  } as FastifyServerOptions
+  return {
+    serverOptions,
+    headers,
+    upgrades: { mayConnect: originCheck(options), headers, refused },
+    async attach(server, apiPath) {
+      const http = server.server as Server
+      const connections = followConnections(http, limits)
+      answer = answerMalformed({ connections, headers, observe: options.malformed })
+      answerUnusual(http, { headers, observe: options.malformed })
+      certificate?.onRenewal(renewed => (http as TlsServer).setSecureContext(secureContextOf(renewed)))
+      beginAnswers(server, { headers, limits, refused })
+      await allowOrigins(server, apiPath, options.corsOrigins)
+      return connections
+    },
+  }
+}
+
+function nodeOptions({ maxHeaderBytes, headersMs, requestMs, checkEveryMs }: TransportLimits) {
+  return {
+    maxHeaderSize: maxHeaderBytes,
+    headersTimeout: Math.min(headersMs, requestMs),
+    requestTimeout: requestMs,
+    connectionsCheckingInterval: checkEveryMs,
+    // Node would refuse in a form of its own.
+    requireHostHeader: false,
+  }
+}
+
+function tlsOptions({ current }: LiveCertificate, { handshakeMs }: TransportLimits) {
+  return { ...secureContextOf(current), handshakeTimeout: handshakeMs }
+}
+
+interface Beginning extends Pick<TransportOptions, 'refused'> {
+  readonly headers: Readonly<Record<string, string>>
+  readonly limits: TransportLimits
+}
+
+function beginAnswers(server: FastifyInstance, { headers, limits: { maxHeaders }, refused }: Beginning): void {
+  // With `done`, and one for all: each promise of a hook costs every request.
+  server.addHook('onRequest', ({ raw }, reply, done) => {
+    reply.headers(headers)
+    // Names and values. Node itself leaves out silently what is too many.
+    if (raw.rawHeaders.length > 2 * maxHeaders) {
+      refuse(reply, new AppError('PAYLOAD_TOO_LARGE', `Send at most ${maxHeaders} headers.`), refused, 431)
+      return
+    }
+    done(problemOf(raw))
+  })
+}
+
+function problemOf({ url = '', headers, httpVersion }: IncomingMessage): AppError | undefined {
+  // The router would take any first character for a slash.
+  if (!TARGET.test(url)) return new AppError('BAD_REQUEST', 'The address of the request must be a path or a URL.')
+  if (headers.host === undefined && httpVersion !== '1.0') return new AppError('BAD_REQUEST', 'Send a Host header.')
+  return undefined
+}

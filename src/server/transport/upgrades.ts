@@ -1,0 +1,48 @@
+import type { IncomingMessage, Server } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { WebSocketServer } from 'ws'
+import { AppError, ERROR_CODES } from '../../errors.js'
+import { type ObserveRefusal, requestId } from '../requests.js'
+import { answerPlainly } from './plainAnswer.js'
+
+export interface UpgradeRules {
+  /** Whether whoever asks may open a WebSocket at all. */
+  readonly mayConnect: (request: IncomingMessage) => boolean
+  readonly headers: Readonly<Record<string, string>>
+  readonly refused: ObserveRefusal
+}
+
+// Version 13 is the only one there ever was (RFC 6455, section 4.4).
+const WEB_SOCKET = { 'sec-websocket-version': '13' }
+
+/** Opens WebSockets at one path; answers every other upgrade in our form. Answers how to open no more. */
+export function openWebSockets(http: Server, path: string, sockets: WebSocketServer, rules: UpgradeRules): () => void {
+  let isClosed = false
+
+  function refuse(request: IncomingMessage, socket: Duplex, error: AppError): void {
+    const id = requestId(request)
+    rules.refused({ code: error.code, requestId: id, seconds: 0 })
+    const headers = { ...rules.headers, ...WEB_SOCKET, 'x-request-id': id }
+    answerPlainly(socket, ERROR_CODES[error.code].status, error, headers)
+  }
+
+  sockets.on('wsClientError', (_error: Error, socket: Duplex, request: IncomingMessage) =>
+    refuse(request, socket, new AppError('BAD_REQUEST', 'The upgrade is not one to WebSocket, version 13.')),
+  )
+  http.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const error = problemOf(request)
+    if (error) return refuse(request, socket, error)
+    sockets.handleUpgrade(request, socket, head, webSocket => sockets.emit('connection', webSocket, request))
+  })
+
+  function problemOf(request: IncomingMessage): AppError | undefined {
+    if (isClosed) return new AppError('SERVICE_UNAVAILABLE', 'The server is going away; connect again and resume.')
+    if (request.url?.split('?', 1)[0] !== path) return new AppError('NOT_FOUND', 'There is no WebSocket at this address.')
+    if (rules.mayConnect(request)) return undefined
+    return new AppError('FORBIDDEN', 'Pages of this origin may not connect.')
+  }
+
+  return () => {
+    isClosed = true
+  }
+}

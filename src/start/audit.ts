@@ -1,0 +1,44 @@
+import { type Logger, unexpected } from '../observability/logger.js'
+import type { Metrics } from '../observability/metrics.js'
+import { type AuditDigest, readAuditDigest } from '../storage/auditDigest.js'
+import { AuditReader } from '../storage/auditReader.js'
+import { AuditSealer } from '../storage/auditSealer.js'
+import { AuditWriter } from '../storage/auditWriter.js'
+import type { Database } from '../storage/database.js'
+import type { UpkeepTask } from '../storage/upkeep.js'
+
+const SEAL_EVERY_MS = 1_500
+
+export interface AuditPieces {
+  readonly digest: AuditDigest
+  readonly sink: AuditWriter
+  readonly reader: AuditReader
+  readonly upkeep: UpkeepTask
+}
+
+/** The audit: who writes and reads it, and what puts it under seals. Each seal is logged: whoever can rewrite the database cannot that. */
+export async function startAudit(database: Database, metrics: Metrics, logger: Logger): Promise<AuditPieces> {
+  const sealer = new AuditSealer(database, ({ number, entries, hash }) =>
+    logger.info({ seal: number, entries, hash }, 'audit sealed'),
+  )
+  metrics.gauge(
+    'audit_unsealed_entries',
+    'Entries of the audit that no seal holds yet; the count stops at 10,000.',
+    () => sealer.backlog.entries,
+  )
+  metrics.gauge('audit_unsealed_seconds', 'Age of the oldest entry of the audit that no seal holds yet.', () => {
+    const { oldestAt } = sealer.backlog
+    return oldestAt ? Math.max(0, Date.now() - oldestAt.getTime()) / 1_000 : 0
+  })
+  metrics.gauge(
+    'audit_last_seal_timestamp_seconds',
+    'When the audit was last sealed, in seconds since 1970; 0 where it never was.',
+    () => (sealer.backlog.lastSealAt?.getTime() ?? 0) / 1_000,
+  )
+  return {
+    digest: await readAuditDigest(database),
+    sink: new AuditWriter(database, error => logger.error(unexpected(error), 'the audit cannot be written; nothing is shown')),
+    reader: new AuditReader(database),
+    upkeep: { name: 'seals of the audit', everyMs: SEAL_EVERY_MS, run: signal => sealer.run(signal) },
+  }
+}

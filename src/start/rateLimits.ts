@@ -1,0 +1,32 @@
+import type { CreateLimiter } from '../cache/limiters.js'
+import type { Config } from '../config.js'
+import type { Metrics } from '../observability/metrics.js'
+import { AddressLimit } from '../server/limits/addressLimit.js'
+import type { Admit } from '../server/limits/admission.js'
+import { limitOperations, type ObserveLimited } from '../server/limits/operationLimits.js'
+import { StreamLimit } from '../server/limits/streamLimit.js'
+
+const OPERATIONS_SECONDS = 10
+const ADDRESS_SECONDS = 60
+
+export interface RateLimits {
+  readonly admit: Admit
+  readonly addresses: AddressLimit
+  readonly streams: StreamLimit
+}
+
+/** Every limit of how much callers may ask. */
+export function createRateLimits(config: Config, createLimiter: CreateLimiter, metrics: Metrics): RateLimits {
+  const { principal, tenant, address } = config.rateLimits
+  const limited: ObserveLimited = kind => metrics.rateLimited.inc({ kind })
+  const ofAddress = createLimiter({ name: 'address', limit: address, seconds: ADDRESS_SECONDS })
+  return {
+    admit: limitOperations({
+      principal: createLimiter({ name: 'principal', limit: principal, seconds: OPERATIONS_SECONDS }),
+      tenant: createLimiter({ name: 'tenant', limit: tenant, seconds: OPERATIONS_SECONDS }),
+      limited,
+    }),
+    addresses: new AddressLimit(ofAddress, limited),
+    streams: new StreamLimit(config.maxStreams, limited),
+  }
+}

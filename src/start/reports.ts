@@ -1,0 +1,32 @@
+import { type Logger, unexpected } from '../observability/logger.js'
+import type { Metrics } from '../observability/metrics.js'
+import { RefusalLog } from '../observability/refusalLog.js'
+import type { HttpServerOptions } from '../server/httpServer.js'
+import { observeMalformed } from './transport.js'
+
+type Reports = Pick<HttpServerOptions, 'report' | 'observe' | 'malformed' | 'refused' | 'observeSocket'>
+
+/** What the server tells of its work, as metrics and lines of the log. */
+export function reportsTo(metrics: Metrics, logger: Logger): Reports {
+  const refusals = new RefusalLog(logger)
+  return {
+    report: (errorId, error) => logger.error({ errorId, ...unexpected(error) }, 'unexpected error'),
+    observe: ({ operation, code, seconds, context: { principal, requestId } }) => {
+      metrics.requestSeconds.observe({ operation, code }, seconds)
+      const { id, tenant } = principal
+      logger.info({ requestId, operation, code, durationMs: Math.round(seconds * 1e5) / 100, principal: id, tenant }, 'request')
+    },
+    malformed: observeMalformed(metrics, logger),
+    refused: ({ code, requestId, seconds, principal }) => {
+      metrics.requestSeconds.observe({ operation: 'none', code }, seconds)
+      refusals.note({ requestId, code, principal: principal?.id, tenant: principal?.tenant }, 'request refused')
+    },
+    observeSocket: ({ connectionId: requestId, operation, code, seconds, principal }) => {
+      metrics.subscriptions.inc({ operation: operation ?? 'none', code })
+      const { id, tenant } = principal ?? {}
+      const fields = { requestId, operation, code, durationMs: Math.round(seconds * 1e3), principal: id, tenant }
+      if (operation === undefined) refusals.note(fields, 'connection refused')
+      else logger.info(fields, 'subscription ended')
+    },
+  }
+}
