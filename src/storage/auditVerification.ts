@@ -1,3 +1,4 @@
+import type { ISql } from 'postgres'
 import {
   type AuditPlace,
   type AuditSeal,
@@ -12,7 +13,6 @@ import type { Database } from './database.js'
 
 // What is in memory at a time, and read by one statement of some milliseconds.
 const PAGE_ROWS = 2_000
-const BEFORE_FIRST = -(2 ** 31)
 
 export interface AuditReport {
   /** Entries under a seal that fits them. */
@@ -29,8 +29,12 @@ export interface AuditReport {
   readonly isHeadFound: boolean
 }
 
-/** Computes the whole chain of seals again, from the entries as they are now, up to the first place that does not fit. */
+/**
+ * Computes the whole chain of seals again, from the entries as they are now, up to the first place that does not fit. Seals that are
+ * made meanwhile are left out: the entries under them may not have been there when their page was read.
+ */
 export async function verifyAudit(database: Database, expectedHead?: string): Promise<AuditReport> {
+  const newest = await newestSeal(database)
   const rest = new Reader(entriesOf(database))
   let [entries, seals, isHeadFound] = [0, 0, false]
   let [head, from]: [AuditSeal | undefined, AuditPlace] = [undefined, BEFORE_ALL]
@@ -46,7 +50,7 @@ export async function verifyAudit(database: Database, expectedHead?: string): Pr
       isHeadFound,
     }
   }
-  for await (const seal of sealsOf(database)) {
+  for await (const seal of sealsUpTo(database, newest)) {
     if (seal.number !== seals + 1) return report(`Seal ${seals + 1} is not there: seal ${seal.number} follows instead.`)
     const hash = new SealHash(head?.hash ?? NO_HASH, seal)
     let found = 0
@@ -74,29 +78,34 @@ export async function verifyAudit(database: Database, expectedHead?: string): Pr
   return report()
 }
 
-async function* sealsOf(database: Database): AsyncGenerator<AuditSeal> {
-  for (let number = BEFORE_FIRST; ; ) {
-    const page = await database.read(
-      ({ sql }) => sql<AuditSeal[]>`
-        select ${sql.unsafe(SEAL_COLUMNS)} from audit_seals where number > ${number} order by number limit ${PAGE_ROWS}`,
-    )
-    yield* page
-    const last = page.at(-1)
-    if (!last || page.length < PAGE_ROWS) return
-    number = last.number
-  }
+/** Zero where there is none. */
+async function newestSeal(database: Database): Promise<number> {
+  const [row] = await database.read(({ sql }) => sql<{ newest: number }[]>`select coalesce(max(number), 0) as newest from audit_seals`)
+  return row?.newest ?? 0
 }
 
-/** Page by page, in order; the next one is read while this one is hashed. */
+async function* sealsUpTo(database: Database, newest: number): AsyncGenerator<AuditSeal> {
+  let last: AuditSeal | undefined
+  do {
+    const page: AuditSeal[] = await database.read(
+      ({ sql }) => sql<AuditSeal[]>`
+        select ${sql.unsafe(SEAL_COLUMNS)} from audit_seals
+        where number <= ${newest} ${last ? sql`and number > ${last.number}` : sql``} order by number limit ${PAGE_ROWS}`,
+    )
+    yield* page
+    last = page.length < PAGE_ROWS ? undefined : page.at(-1)
+  } while (last)
+}
+
+/** Page by page, in order, from the very first: no gateway makes an entry before BEFORE_ALL. The next one is read while this one is hashed. */
 async function* entriesOf(database: Database): AsyncGenerator<ChainedEntry[]> {
-  const after = ({ epoch, xid, id }: AuditPlace) =>
+  const after = (place?: AuditPlace) =>
     database.read(
       ({ sql }) => sql<ChainedEntry[]>`
-        select ${sql.unsafe(ENTRY_COLUMNS)} from audit_entries
-        where (audit_entries.epoch, audit_entries.xid, audit_entries.id) > (${epoch}::int, ${xid}::xid8, ${id}::bigint)
+        select ${sql.unsafe(ENTRY_COLUMNS)} from audit_entries ${place ? sql`where ${isAfter(sql, place)}` : sql``}
         order by audit_entries.epoch, audit_entries.xid, audit_entries.id limit ${PAGE_ROWS}`,
     )
-  for (let next: Promise<ChainedEntry[]> | undefined = after(BEFORE_ALL); next; ) {
+  for (let next: Promise<ChainedEntry[]> | undefined = after(); next; ) {
     const page: ChainedEntry[] = await next
     const last = page.at(-1)
     next = last && page.length === PAGE_ROWS ? after(last) : undefined
@@ -104,6 +113,10 @@ async function* entriesOf(database: Database): AsyncGenerator<ChainedEntry[]> {
     next?.catch(() => {})
     yield page
   }
+}
+
+function isAfter(sql: ISql, { epoch, xid, id }: AuditPlace) {
+  return sql`(audit_entries.epoch, audit_entries.xid, audit_entries.id) > (${epoch}::int, ${xid}::xid8, ${id}::bigint)`
 }
 
 /** Takes single entries from pages. */

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import type { Sql } from 'postgres'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { type AuditSeal, NO_HASH } from '../../src/storage/auditChain.js'
+import { type AuditSeal, type ChainedEntry, ENTRY_COLUMNS, NO_HASH, SealHash } from '../../src/storage/auditChain.js'
 import { AuditSealer } from '../../src/storage/auditSealer.js'
 import { verifyAudit } from '../../src/storage/auditVerification.js'
 import { Database } from '../../src/storage/database.js'
@@ -95,6 +95,24 @@ describe('seals of the audit', () => {
     expect(made.map(({ number }) => number).sort((a, b) => a - b)).toEqual(Array.from(made, (_, i) => i + 1))
   })
 
+  it('that are made while the audit is verified do not look like a change of it', async () => {
+    await addEntries(sql, 2_000)
+    await sealEachEntry(sql)
+    // As a gateway does meanwhile: between any two pages of a verification.
+    const inUse = {
+      read: async (work: Parameters<Database['read']>[0]) => {
+        const page = await stores.database.read(work)
+        await addEntries(sql, 1)
+        await sealAll(stores.database)
+        return page
+      },
+    } as unknown as Database
+    expect(await verifyAudit(inUse)).toMatchObject({ problem: undefined, entries: 2_000, seals: 2_000 })
+    const report = await verifyAudit(stores.database)
+    expect(report).toMatchObject({ problem: undefined, entries: report.seals, unsealed: 0 })
+    expect(report.seals).toBeGreaterThan(2_002)
+  })
+
   it('end with the signal', async () => {
     await addEntries(sql, 2_000)
     const ended = new AbortController()
@@ -162,6 +180,24 @@ describe('seals of the audit', () => {
     }
   })
 })
+
+/** A seal for each entry, of which there are many after an hour of use. */
+async function sealEachEntry(sql: Sql): Promise<void> {
+  const entries = await sql<ChainedEntry[]>`select ${sql.unsafe(ENTRY_COLUMNS)} from audit_entries order by audit_entries.id`
+  let hash = NO_HASH
+  const seals = entries.map((entry, i) => {
+    const { epoch, xid, id } = entry
+    const head = { number: i + 1, last: { epoch, xid, id }, entries: 1, sealedAt: '0' }
+    const next = new SealHash(hash, head)
+    next.add(entry)
+    hash = next.digest()
+    return { number: head.number, epoch, xid, id, hash }
+  })
+  await sql`
+    insert into audit_seals (number, last_epoch, last_xid, last_id, entries, hash, sealed_at)
+    select number, epoch, xid::xid8, id, 1, hash, to_timestamp(0)
+    from json_to_recordset(${JSON.stringify(seals)}::text::json) as row (number int, epoch int, xid text, id bigint, hash text)`
+}
 
 /** As a dump and a restore do: every value through its text. */
 async function copyAudit(from: Sql, to: Sql): Promise<void> {

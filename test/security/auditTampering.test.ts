@@ -74,6 +74,17 @@ describe('an intruder who owns the database', () => {
     expect(await problem()).toContain('Seal 2 was made for 20 entries, and 21 are there')
   })
 
+  it.each([
+    ['-1', '0'],
+    ['-2147483648', '-9223372036854775808'],
+  ])('is found where an entry was inserted before the first: epoch %s, id %s', async (epoch, id) => {
+    await sql`
+      insert into audit_entries (id, tenant, at, principal, action, subject, details, epoch, xid)
+      select ${id}::bigint, tenant, at, principal, action, subject, details, ${epoch}::int, '0'
+      from audit_entries where id = 30`
+    expect(await problem()).toMatch(/^Seal 1 was made for 20 entries, and 21 are there/)
+  })
+
   it('is found where two entries were swapped', async () => {
     await sql`
       update audit_entries a set subject = b.subject, details = b.details, principal = b.principal, at = b.at
