@@ -129,8 +129,10 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
     heldBack: holder => logger.warn({ holder }, 'an open transaction holds the alert feed back'),
     delivered: ({ raisedAt }) => metrics.alertDelaySeconds.observe(Math.max(0, Date.now() - raisedAt.getTime()) / 1_000),
   })
+  const audit = await startAudit(database, metrics, logger)
   const predictionStore = new PredictionStore({
     database,
+    audit: audit.sink,
     committed: async stored => {
       countPredictions(metrics, stored)
       if (stored.some(({ highRisk }) => highRisk)) hints.publish()
@@ -154,7 +156,6 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
   const webhookStore = new WebhookStore(database)
   const webhooks = startWebhooks(config, database, jobs, hints, metrics, logger)
   onStop(() => webhooks.stop())
-  const audit = await startAudit(database, metrics, logger)
   const history = new HistoryStore(database)
   const predictRisk = new PredictRisk(models, predictionStore)
   const outcomes = new OutcomeStore(database)

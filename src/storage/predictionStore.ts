@@ -3,6 +3,8 @@ import { AppError } from '../errors.js'
 import { bandNumber } from '../scoring/bands.js'
 import { Batcher } from '../scoring/batcher.js'
 import type { NewPrediction, Prediction, PredictionRecorder, Recorded } from '../scoring/prediction.js'
+import type { NewAuditEntry } from './audit.js'
+import type { AuditWriter } from './auditWriter.js'
 import type { Connections, Database } from './database.js'
 import { EPOCH_HERE } from './feedEpoch.js'
 import { ensurePartitions } from './partitions.js'
@@ -22,6 +24,8 @@ export type Committed = (stored: readonly Prediction[]) => Promise<void>
 
 export interface PredictionStoreOptions {
   readonly database: Database
+  /** Told of the earlier predictions that repeated calls are answered with. */
+  readonly audit: Pick<AuditWriter, 'write'>
   readonly committed: Committed
   /** Told the seconds from the start of each statement to its commit, and its rows. */
   readonly observeCommit: (seconds: number, rows: number) => void
@@ -62,12 +66,21 @@ export class PredictionStore implements PredictionRecorder {
     if (fresh.length === group.length) return fresh.map(prediction => ({ prediction, replayed: false }))
     // What is committed is answered as such, also when the first answers of its neighbours cannot be read.
     const repeated = group.filter(({ prediction }) => !stored.has(prediction.id))
-    const earlier = await this.#findByKeys(repeated).catch((error: Error) => error)
-    if (!(earlier instanceof Error)) await this.#releaseKeys(repeated.filter(row => !earlier.has(keyOf(row))))
+    const replays = await this.#replay(repeated).catch((error: Error) => error)
     return group.map(row => {
       if (stored.has(row.prediction.id)) return { prediction: row.prediction, replayed: false }
-      return earlier instanceof Error ? earlier : replay(row, earlier)
+      return replays instanceof Error ? replays : (replays.get(row) as Recorded | Error)
     })
+  }
+
+  /** What is stored already is read, and so is in the audit before it is answered. */
+  async #replay(rows: readonly NewPrediction[]): Promise<ReadonlyMap<NewPrediction, Recorded | Error>> {
+    const earlier = await this.#findByKeys(rows)
+    await this.#releaseKeys(rows.filter(row => !earlier.has(keyOf(row))))
+    const answers = new Map(rows.map(row => [row, replay(row, earlier)]))
+    const shown = [...answers.values()].flatMap(answer => (answer instanceof Error ? [] : entryOf(answer.prediction)))
+    await this.#options.audit.write(shown)
+    return answers
   }
 
   async #insert(group: readonly NewPrediction[]): Promise<ReadonlySet<string>> {
@@ -185,6 +198,10 @@ function replay(
   return new AppError('IDEMPOTENCY_KEY_REUSED', message, {
     problems: [{ code: 'IDEMPOTENCY_KEY_REUSED', message, path: ['idempotencyKey'] }],
   })
+}
+
+function entryOf({ tenant, requestedBy: principal, id }: Prediction): NewAuditEntry {
+  return { tenant, principal, action: 'history.read', subject: id, details: { operation: 'predictRisk', ids: [id] } }
 }
 
 function keyOf({ prediction, idempotency }: Pick<NewPrediction, 'prediction' | 'idempotency'>): string {

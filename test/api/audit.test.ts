@@ -17,6 +17,8 @@ import {
   PredictionByIdDocument,
   PredictionByKeyDocument,
   PredictionWithFeaturesDocument,
+  PredictRiskBatchDocument,
+  PredictRiskDocument,
   RecordOutcomeDocument,
   RiskSummaryDocument,
   ViewerDocument,
@@ -144,6 +146,19 @@ describe('a read of personal data is in the audit', () => {
     expect(new Set((await entries()).slice(1).map(({ subject }) => subject))).toEqual(new Set([id]))
   })
 
+  it('of a prediction that a retry is answered with, not of the first answer or a refusal', async () => {
+    const { scorer, entries } = await newTenant()
+    const input = { ...application('retried'), idempotencyKey: 'one' }
+    const first = await scorer.data(PredictRiskDocument, { input })
+    await scorer.request(PredictRiskDocument, { input: { ...input, applicantId: 'another' } })
+    expect(await entries()).toEqual([])
+    await scorer.data(PredictRiskDocument, { input })
+    await scorer.data(PredictRiskBatchDocument, { items: [application('new'), input] })
+    const { id } = first.predictRisk.prediction
+    const read = { action: 'history.read', subject: id, principal: 'web-shop', details: { operation: 'predictRisk', ids: [id] } }
+    expect(await entries()).toEqual([read, read])
+  })
+
   it('not where nothing of a person is shown', async () => {
     const { scorer, analyst, entries } = await newTenant()
     await score(scorer, 'scored')
@@ -219,6 +234,27 @@ describe('where the audit cannot be written', () => {
     expect(await score(scorer, 'scored-meanwhile')).toMatchObject({ applicantId: 'scored-meanwhile' })
     await sql`alter table audit_entries drop constraint broken`
     for (const query of queries) expect((await admin.send({ query })).errors).toBeUndefined()
+  })
+
+  it('a retry is answered with nothing, and what is new beside it with its score', async () => {
+    await using broken = await startGateway()
+    const { sql } = broken.database
+    const scorer = await broken.as({ roles: ['SCORER'] })
+    const retried = { ...application('hidden'), idempotencyKey: 'one' }
+    await scorer.data(PredictRiskDocument, { input: retried })
+    await sql`alter table audit_entries add constraint broken check (false) not valid`
+    const { data, errors } = await scorer.request(PredictRiskDocument, { input: retried })
+    expect({ data: data ?? null, errors }).toMatchObject({
+      data: null,
+      errors: [{ extensions: { code: 'SERVICE_UNAVAILABLE' } }],
+    })
+    const { predictRiskBatch } = await scorer.data(PredictRiskBatchDocument, { items: [application('new'), retried] })
+    expect(predictRiskBatch.results).toMatchObject([
+      { prediction: { applicantId: 'new' }, errors: [] },
+      { prediction: null, errors: [{ code: 'SERVICE_UNAVAILABLE' }] },
+    ])
+    await sql`alter table audit_entries drop constraint broken`
+    expect((await scorer.data(PredictRiskDocument, { input: retried })).predictRisk.replayed).toBe(true)
   })
 
   it('the features alone are missing where the prediction was noted', async () => {

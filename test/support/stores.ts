@@ -1,6 +1,7 @@
 import { uuidv7obj } from 'uuidv7'
 import type { NewPrediction, Prediction } from '../../src/scoring/prediction.js'
 import { AlertStore } from '../../src/storage/alertStore.js'
+import { AuditWriter } from '../../src/storage/auditWriter.js'
 import { Database } from '../../src/storage/database.js'
 import { HistoryStore } from '../../src/storage/historyStore.js'
 import { migrateDatabase } from '../../src/storage/migrate.js'
@@ -24,7 +25,12 @@ export async function openStores(url: string, committed: Committed = async () =>
   const database = new Database({ url, poolSize: 10, warn: message => warnings.push(message) })
   return {
     database,
-    predictions: new PredictionStore({ database, committed, observeCommit: (_seconds, rows) => commits.push(rows) }),
+    predictions: new PredictionStore({
+      database,
+      audit: new AuditWriter(database, () => {}),
+      committed,
+      observeCommit: (_seconds, rows) => commits.push(rows),
+    }),
     alerts: new AlertStore(database),
     history: new HistoryStore(database),
     commits,
