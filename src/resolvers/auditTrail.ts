@@ -2,8 +2,9 @@ import type { Principal } from '../auth/principal.js'
 import type { NewAuditEntry } from '../storage/audit.js'
 import type { AuditDigest } from '../storage/auditDigest.js'
 
-// However many rows one load of a large query brings.
-const MAX_IDS_AN_ENTRY = 1_000
+// However many rows one load of a large query brings. A thousand entries are read at once to be sealed: were they much larger than
+// those of a page, that could take longer than a statement may, again and again, and nothing would be sealed any more.
+const MAX_IDS_AN_ENTRY = 100
 // By their references, in one operation: it has at most 15 aliases. More are those of the rows of a list, which has its entry.
 const MOST_APPLICANTS_ASKED_FOR = 16
 

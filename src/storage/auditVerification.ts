@@ -80,7 +80,9 @@ export async function verifyAudit(database: Database, expectedHead?: string): Pr
 
 /** Zero where there is none. */
 async function newestSeal(database: Database): Promise<number> {
-  const [row] = await database.read(({ sql }) => sql<{ newest: number }[]>`select coalesce(max(number), 0) as newest from audit_seals`)
+  const [row] = await database.read(
+    ({ sql }) => sql<{ newest: number }[]>`select coalesce(max(number), 0) as newest from audit_seals`,
+  )
   return row?.newest ?? 0
 }
 

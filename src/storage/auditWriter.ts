@@ -3,7 +3,7 @@ import { Batcher } from '../scoring/batcher.js'
 import { auditInsertOf, type NewAuditEntry } from './audit.js'
 import type { Database } from './database.js'
 
-// Of at most 1,000 ids each: a statement stays below 100 ms.
+// Of at most 100 ids each: a statement stays below 100 ms.
 const MAX_ENTRIES_A_STATEMENT = 128
 
 /** Writes entries of the audit that tell of no change, joining those of concurrent calls into one statement. */
