@@ -42,6 +42,11 @@ export class Batcher<Item, Answer> {
     })
   }
 
+  /** Fails all that wait: where the run that they wait for met an outage, they would meet it one after the other. */
+  giveUp(error: unknown): void {
+    for (const { reject } of this.#waiting.splice(0)) reject(error)
+  }
+
   #schedule(): void {
     if (this.#scheduled || this.#waiting.length === 0 || this.#running >= this.#options.maxRunning) return
     this.#scheduled = true

@@ -34,7 +34,10 @@ export class AuditWriter {
       await this.#database.write(({ sql }) => auditInsertOf(sql, entries))
       return entries.map(() => true)
     } catch (error) {
-      if (error instanceof AppError) throw unavailable()
+      if (error instanceof AppError) {
+        this.#batcher.giveUp(unavailable())
+        throw unavailable()
+      }
       // One that cannot be stored never fails its neighbours: each alone.
       if (entries.length > 1) {
         return (await Promise.all(entries.map(entry => this.#insert([entry]).catch((failed: Error) => [failed])))).flat()

@@ -79,6 +79,20 @@ describe('entries of reads', () => {
     expect(await database.sql`select subject from audit_entries`).toMatchObject([{ subject: 'next' }])
   })
 
+  it('do not wait for each other while somebody holds the table: however many come, each is refused in time', async () => {
+    await database.sql.begin(async held => {
+      await held`lock table audit_entries`
+      const startedAt = performance.now()
+      const answers = await Promise.allSettled(Array.from({ length: 600 }, (_, i) => writer.write([entry(`waits-${i}`)])))
+      expect(performance.now() - startedAt).toBeLessThan(2_000)
+      expect(new Set(answers.map(answer => answer.status === 'rejected' && answer.reason.code))).toEqual(
+        new Set(['SERVICE_UNAVAILABLE']),
+      )
+    })
+    await writer.write([entry('next')])
+    expect(await database.sql`select subject from audit_entries`).toMatchObject([{ subject: 'next' }])
+  })
+
   it('stand for texts by a digest that depends on the database, the tenant and the text', async () => {
     await using other = await createTestDatabase()
     await using otherStores = await openStores(other.url)
