@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Role } from './auth/principal.js'
@@ -198,8 +199,11 @@ function withFiles(variables: Variables): { given: Variables; problems: string[]
     if (file === undefined) continue
     if (given[key] !== undefined) problems.push(`${key} and ${fileKey} must not both be set.`)
     try {
-      const text = readFileSync(file, 'utf8').replace(/\r?\n$/, '')
-      if (text === '') problems.push(`${fileKey} names an empty file.`)
+      const bytes = readFileSync(file)
+      const text = bytes.toString().replace(/\r?\n$/, '')
+      // Read as text, all other bytes are one and the same character: a secret of them could be guessed.
+      if (!isUtf8(bytes)) problems.push(`${fileKey} names a file that is not UTF-8 text.`)
+      else if (text === '') problems.push(`${fileKey} names an empty file.`)
       else given[key] = text
     } catch (error) {
       problems.push(`${fileKey} names a file that cannot be read (${(error as NodeJS.ErrnoException).code}).`)

@@ -21,6 +21,8 @@ const url = (...protocols: string[]) =>
     `must be a URL that begins with ${protocols.map(protocol => `${protocol}//`).join(' or ')}`,
   )
 
+const server = (...protocols: string[]) => url(...protocols).refine(isDecodable, 'must be a URL in which % is written as %25')
+
 const list = (isEntry: (entry: string) => boolean, entries: string) =>
   text
     .transform(value => value.split(',').map(entry => entry.trim()))
@@ -49,8 +51,8 @@ const isOneOf =
 /** Every setting, by its environment variable. */
 export const settings = z.object({
   NODE_ENV: text.optional(),
-  DATABASE_URL: url('postgres:', 'postgresql:').optional(),
-  REDIS_URL: url('redis:', 'rediss:').optional(),
+  DATABASE_URL: server('postgres:', 'postgresql:').optional(),
+  REDIS_URL: server('redis:', 'rediss:').optional(),
   RISKGATE_DEVELOPMENT: flag.optional(),
   RISKGATE_HOST: text.default('127.0.0.1'),
   RISKGATE_PORT: wholeNumber(0, 65_535).default(4_000),
@@ -98,6 +100,15 @@ function isAddressRange(value: string): boolean {
   const version = isIP(address)
   if (version === 0 || rest.length > 0) return false
   return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128))
+}
+
+/** Drivers decode passwords, and fail on a `%` that nobody has coded. */
+function isDecodable(value: string): boolean {
+  try {
+    return decodeURIComponent(value) !== ''
+  } catch {
+    return false
+  }
 }
 
 /** No request can be made of one that has. */

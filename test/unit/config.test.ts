@@ -119,6 +119,8 @@ describe('the configuration', () => {
     ['RISKGATE_LOG_LEVEL', 'verbose', 'info'],
     ['DATABASE_URL', 'mysql://db', 'postgres://'],
     ['DATABASE_URL', 'localhost', 'postgres://'],
+    ['DATABASE_URL', `postgres://user:${CANARY}%@db/x`, 'in which % is written as %25'],
+    ['REDIS_URL', `redis://:${CANARY}%zz@cache`, 'in which % is written as %25'],
     ['REDIS_URL', 'http://cache', 'redis://'],
     ['RISKGATE_JWT_SECRET', 's'.repeat(31), 'at least 32 bytes'],
     ['RISKGATE_JWT_ROLE_MAP', 'desk=ANALYST,shop=SCORER,desk=ADMIN', 'only once'],
@@ -335,7 +337,7 @@ describe('a secret from a file', () => {
   const directory = mkdtempSync(join(tmpdir(), 'riskgate-secrets-'))
   afterAll(() => rmSync(directory, { recursive: true }))
   let files = 0
-  function fileOf(text: string): string {
+  function fileOf(text: string | Buffer): string {
     const file = join(directory, `secret-${files++}`)
     writeFileSync(file, text)
     return file
@@ -395,6 +397,7 @@ describe('a secret from a file', () => {
     ['lies below a file', () => join(fileOf('x'), CANARY), 'names a file that cannot be read (ENOTDIR).'],
     ['is a link to itself', () => loop, 'names a file that cannot be read (ELOOP).'],
     ['is empty', () => fileOf(''), 'names an empty file.'],
+    ['holds bytes that are no text', () => fileOf(Buffer.alloc(40, 0xff)), 'names a file that is not UTF-8 text.'],
     ['holds the end of a line alone', () => fileOf('\r\n'), 'names an empty file.'],
   ])('is one problem, also in production and beside a setting that needs it, where the file %s', (_what, file, problem) => {
     const production = { NODE_ENV: 'production', DATABASE_URL: 'postgres://db/x', RISKGATE_JWT_PREVIOUS_SECRET: SECRET }
