@@ -105,7 +105,8 @@ export class ApiKeys {
     if (id === undefined) throw notValid()
     const { key, askedAt } = await this.#lookup.find(id)
     if (!key) {
-      this.withdraw(id)
+      // Of an id that nobody had nothing is remembered.
+      if (this.#byId.has(id)) this.withdraw(id)
       throw notValid()
     }
     const known = this.#byText.get(text) ?? this.#remember(text, key)

@@ -217,6 +217,7 @@ describe('keys that cannot be checked', () => {
 describe('a flood of keys that nobody has', () => {
   it('is one statement at a time, and is forgotten', async () => {
     source.delayMs = 2
+    const withdrawn = vi.spyOn(withdrawals, 'withdraw')
     const flood = Array.from({ length: 10_000 }, () => apiKeys.authenticate(newApiKeyText().text).catch(({ code }) => code))
     await vi.runAllTimersAsync()
     expect(new Set(await Promise.all(flood))).toEqual(new Set(['UNAUTHENTICATED']))
@@ -224,6 +225,7 @@ describe('a flood of keys that nobody has', () => {
     expect(source.found).toHaveLength(21)
     await done(apiKeys.check())
     expect(source.checked).toEqual([])
+    expect(withdrawn).not.toHaveBeenCalled()
   })
 
   it('waits with 10,000 others at most', async () => {
