@@ -8,8 +8,8 @@ const DEFAULT_DAYS = 365
 const LONGEST_DAYS = 730
 /** Keys of one tenant that neither expired nor were revoked. */
 export const LARGEST_NUMBER = 1_000
-// No control characters: it is shown on terminals.
-const DESCRIPTION = /^\P{Cc}{1,200}$/u
+// It is shown on terminals: nothing that moves their cursor or turns their text around.
+const DESCRIPTION = /^[\p{L}\p{M}\p{N}\p{P}\p{S}\p{Zs}]{1,200}$/u
 
 /** What is asked for: null means the same as absent. */
 export interface ApiKeyRequest {
@@ -72,7 +72,7 @@ function problemsOf(
   if (!isName(tenant)) refuse('A tenant takes 1 to 128 ASCII characters without spaces.', 'tenant')
   if (!isName(principal)) refuse('A principal takes 1 to 128 ASCII characters without spaces.', 'principal')
   if (description != null && !DESCRIPTION.test(description)) {
-    refuse('A description takes 1 to 200 characters, none of them a control character.', 'description')
+    refuse('A description takes 1 to 200 printable characters.', 'description')
   }
   if (roles.length === 0) refuse('Name at least one role.', 'roles')
   const days = expiresAt ? (expiresAt.getTime() - now) / DAY_MS : DEFAULT_DAYS

@@ -63,6 +63,7 @@ describe('createApiKey', () => {
     ['no role', { roles: [] }, ['roles']],
     ['a description of 201 characters', { description: 'canary'.padEnd(201) }, ['description']],
     ['a description that moves the cursor of a terminal', { description: 'canary\u001b[2J' }, ['description']],
+    ['a description that turns text around', { description: 'canary\u202e' }, ['description']],
     ['a description with a NUL', { description: 'canary\u0000' }, ['description']],
     ['an empty description', { description: '' }, ['description']],
     ['an end that is past', { expiresAt: '2024-01-01T00:00:00Z' }, ['expiresAt']],
