@@ -10,7 +10,7 @@ import { DatabaseUnusableError, waitForDatabase } from '../storage/waitForDataba
 const CONNECTIONS = 4
 
 /** A database that a command reads, and how to leave it. */
-export interface CommandDatabase {
+interface CommandDatabase {
   readonly url: string
   readonly leave: () => Promise<void>
 }
@@ -20,7 +20,7 @@ export interface CommandDatabase {
  * does not answer yet.
  * @throws ConfigError when there is none
  */
-export async function openCommandDatabase(
+async function openCommandDatabase(
   { databaseUrl, stateDirectory }: Config,
   waiting: (code: string) => void,
 ): Promise<CommandDatabase> {
