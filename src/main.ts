@@ -20,7 +20,15 @@ const SECONDS = { s: 1, m: 60, h: 3600, d: 86_400 }
 
 const program = new Command('riskgate').description('A GraphQL gateway for credit-risk scoring.')
 
-program.command('serve', { isDefault: true }).description('start the gateway (default)').action(serve)
+program
+  .command('serve', { isDefault: true })
+  .description('start the gateway (default)')
+  // Whatever is no command comes here, and would be told of as an argument too many for `serve`.
+  .allowExcessArguments()
+  .action((_options, { args: [unknown] }: Command) => {
+    if (unknown !== undefined) program.error('error: there is no such command; `riskgate --help` lists all')
+    return serve()
+  })
 
 program
   .command('migrate')

@@ -66,7 +66,9 @@ export function operator(): string {
 
 function explained(error: unknown): unknown {
   if (isMissingTable(error))
-    return new Error('This database is not of this version: run `riskgate migrate`, or start the gateway.')
+    return new Error(
+      'This database is not of this version: start the gateway, or run `riskgate migrate` where DATABASE_URL is set.',
+    )
   // Messages of the database may hold parameters.
   const code = postgresErrorCode(error)
   if (error instanceof AppError || code === 'UNKNOWN' || /^E[A-Z]+$/.test(code)) return error

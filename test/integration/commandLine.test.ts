@@ -242,4 +242,10 @@ describe('an unknown command or option', () => {
     expect(status).toBe(1)
     expect(stderr).toMatch(/^error: /)
   })
+
+  it('is called no argument of another command', async () => {
+    const { stderr } = await runCommand(['keys', 'list'], STATE)
+    expect(stderr).toContain('there is no such command')
+    expect(stderr).not.toContain('serve')
+  })
 })

@@ -150,6 +150,11 @@ describe('the playground', () => {
     },
   )
 
+  it('tells a person who closes the question of the browser what it wants', async () => {
+    const { text } = await ask(server, '/playground')
+    expect(JSON.parse(text).errors[0].message).toContain('as the password')
+  })
+
   it('leaves its assets open: they are published code', async () => {
     const { text } = await ask(server, '/playground', { headers: await basic('ADMIN') })
     const [, script] = /src="(\/assets\/[^"]+\.js)"/.exec(text) ?? []

@@ -78,8 +78,8 @@ function Who({ caller }: { caller: Caller }) {
     case 'none':
       return (
         <>
-          Enter a token to load the schema and run operations. A development start leaves one per role in{' '}
-          <code>.riskgate/dev.json</code>; elsewhere, <code>riskgate token --role ANALYST</code> makes one.
+          Enter an access token or an API key to load the schema and run operations. A development start leaves a token per role
+          in <code>.riskgate/dev.json</code>; elsewhere, ask whoever runs the gateway for one.
         </>
       )
     case 'asking':

@@ -1,7 +1,10 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Permission, Principal } from '../../auth/principal.js'
+import { unauthenticated } from '../../auth/unauthenticated.js'
 import { AppError } from '../../errors.js'
 
+// What a browser shows to whoever closes its question.
+const HOW_TO_OPEN_A_PAGE = 'Open this page with an access token or an API key as the password; any user name will do.'
 const BASIC = /^basic ([\w+/-]+={0,2})$/i
 
 /** Who sent a request with this Authorization header. */
@@ -32,7 +35,8 @@ export function requirePermissionOfPage(identify: Identify, permission: Permissi
       identify(request, bearerOf(authorization)).catch((error: unknown) => {
         // Makes a browser ask for it.
         reply.header('www-authenticate', 'Basic realm="riskgate playground", charset="UTF-8"')
-        throw error
+        const isAsked = !authorization && error instanceof AppError && error.code === 'UNAUTHENTICATED'
+        throw isAsked ? unauthenticated(HOW_TO_OPEN_A_PAGE) : error
       })
     return requirePermission(identifyPage, permission)(request, reply)
   }
