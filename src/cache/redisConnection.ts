@@ -19,8 +19,13 @@ export function connectRedis(url: string, warn: (message: string, fields: Record
     isWarned = false
   })
   redis.on('error', (error: Error & { code?: string }) => {
-    if (!isWarned) warn('Redis is not available; serving without it', { code: error.code ?? error.name })
+    if (!isWarned) warn('Redis is not available; serving without it', { code: error.code ?? refusalOf(error) })
     isWarned = true
   })
   return redis
+}
+
+/** The word that Redis begins a refusal with, such as WRONGPASS or NOPERM; not the rest, which may name a user. */
+function refusalOf({ name, message }: Error): string {
+  return /^[A-Z]+(?= )/.exec(message)?.[0] ?? name
 }
