@@ -1,7 +1,15 @@
 import { once } from 'node:events'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { TransportLimits } from '../../src/server/transport/transportLimits.js'
-import { answerTo, askViewer, bearer, connectTo, startTransport, type TransportServer, VIEWER } from './transportServer.js'
+import {
+  answerTo,
+  askViewer,
+  bearer,
+  connectTo,
+  startTransport,
+  type TransportServer,
+  VIEWER,
+} from './support/transportServer.js'
 
 const CANARY = 'CANARY4711'
 const HEALTH = 'GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n'
