@@ -22,12 +22,12 @@ import { PredictRisk } from './scoring/predictRisk.js'
 import { startHttpServer } from './server/httpServer.js'
 import { startApiKeys } from './start/apiKeys.js'
 import { startAudit } from './start/audit.js'
+import { startCertificate } from './start/certificate.js'
 import { startDatabase } from './start/database.js'
 import { createRateLimits } from './start/rateLimits.js'
 import { connectReplicas } from './start/replicas.js'
 import { reportsTo } from './start/reports.js'
 import { signsWithDevelopmentKey, startTokens } from './start/tokens.js'
-import { startCertificate } from './start/transport.js'
 import { loadTrustedDocuments } from './start/trustedDocuments.js'
 import { upkeepOf } from './start/upkeep.js'
 import { startWebhooks } from './start/webhooks.js'
@@ -202,7 +202,7 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
         loaders: createLoaders(sources, principal, { cache: !isStream, audit: trail }),
       }
     },
-    operations: { metrics: metrics.registry, notReady: () => database.problems() },
+    health: { metrics: metrics.registry, notReady: () => database.problems() },
     certificate,
     ...reportsTo(metrics, logger),
   }).catch((error: unknown) => {

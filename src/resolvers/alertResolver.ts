@@ -11,8 +11,9 @@ import {
 } from '../schema/alert.js'
 import { Cost } from '../schema/cost.js'
 import type { AlertStore } from '../storage/alertStore.js'
+import { asUuid } from '../storage/uuid.js'
 import type { RequestContext } from './context.js'
-import { asUuid, pageInfo, pageRequest, rowsOfPage } from './paging.js'
+import { pageInfo, pageRequest, rowsOfPage } from './paging.js'
 import { notedBefore, selectsField } from './subscriptionAudit.js'
 
 // Of ours; what a store that is away could not check may be longer.

@@ -14,8 +14,9 @@ import {
 } from '../schema/apiKey.js'
 import { Cost } from '../schema/cost.js'
 import type { ApiKeyStore } from '../storage/apiKeyStore.js'
+import { asUuid } from '../storage/uuid.js'
 import type { RequestContext } from './context.js'
-import { asUuid, pageInfo, pageRequest, rowsOfPage } from './paging.js'
+import { pageInfo, pageRequest, rowsOfPage } from './paging.js'
 
 @Resolver(() => ApiKey)
 export class ApiKeyResolver {

@@ -17,9 +17,10 @@ import {
   WebhookSecretPayload,
   WebhookStatus,
 } from '../schema/webhook.js'
+import { asUuid } from '../storage/uuid.js'
 import type { NewWebhook, WebhookStore } from '../storage/webhookStore.js'
 import type { RequestContext } from './context.js'
-import { asUuid, pageRequest, rowsOfPage } from './paging.js'
+import { pageRequest, rowsOfPage } from './paging.js'
 
 const LARGEST_NUMBER = 20
 const LONGEST_DESCRIPTION = 200

@@ -4,22 +4,22 @@ import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
 import type { GraphQLSchema } from 'graphql'
 import type { Principal } from '../auth/principal.js'
 import type { AlertContext } from '../resolvers/alertResolver.js'
+import { type Identify, requirePermission, requirePermissionOfPage } from './access.js'
 import type { ReportUnexpected } from './formatError.js'
 import { createApollo, type GatewayContext, type OperationReport } from './graphql/apollo.js'
 import { PreparedOperations } from './graphql/preparedOperations.js'
 import { contextOfRequest, POINTS_OF_A_LOOK, runPrepared } from './graphql/runPrepared.js'
 import type { TrustedDocuments } from './graphql/trustedDocuments.js'
+import { type HealthOptions, serveHealth } from './health.js'
 import type { AddressLimit } from './limits/addressLimit.js'
 import type { Admit } from './limits/admission.js'
 import { clientAddress } from './limits/clientAddress.js'
 import { OperationGate } from './limits/operationGate.js'
 import type { StreamLimit } from './limits/streamLimit.js'
-import { type OperationsOptions, serveOperations } from './operations.js'
 import { servePlayground } from './playground.js'
 import { answerBadAddress, answerErrors, requestId } from './requests.js'
 import { serveServerSentEvents } from './streams/serverSentEvents.js'
 import { type Auth, type ObserveSocket, serveSubscriptions } from './streams/webSocket.js'
-import { type Identify, requirePermission, requirePermissionOfPage } from './transport/access.js'
 import { createTransport, type TransportOptions } from './transport/transport.js'
 
 const GRAPHQL_PATH = '/graphql'
@@ -45,7 +45,7 @@ export interface HttpServerOptions extends TransportOptions {
   readonly development: boolean
   /** Absent: any document within the limits. */
   readonly trustedDocuments?: TrustedDocuments | undefined
-  readonly operations: OperationsOptions
+  readonly health: HealthOptions
   readonly report: ReportUnexpected
   readonly observe: (report: OperationReport) => void
   readonly observeSocket: ObserveSocket
@@ -66,7 +66,7 @@ declare module 'fastify' {
 
 /** Starts listening: GraphQL over HTTP, WebSocket and server-sent events, playground, health and metrics. */
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
-  const { auth, addresses, streams, contextOf, operations, report, schema, trustedDocuments } = options
+  const { auth, addresses, streams, contextOf, health, report, schema, trustedDocuments } = options
   let isDraining = false
   const transport = createTransport(options)
   const server = Fastify({
@@ -85,9 +85,9 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   })
   const connections = await transport.attach(server, GRAPHQL_PATH)
   const identify: Identify = (request, authorization) => addresses.identify(auth, request, authorization)
-  await serveOperations(server, {
-    ...operations,
-    notReady: async () => (isDraining ? ['shutting down'] : operations.notReady()),
+  await serveHealth(server, {
+    ...health,
+    notReady: async () => (isDraining ? ['shutting down'] : health.notReady()),
     mayReadMetrics: options.development ? undefined : requirePermission(identify, 'telemetry:read'),
   })
   await servePlayground(server, {

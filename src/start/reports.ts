@@ -2,7 +2,10 @@ import { type Logger, unexpected } from '../observability/logger.js'
 import type { Metrics } from '../observability/metrics.js'
 import { RefusalLog } from '../observability/refusalLog.js'
 import type { HttpServerOptions } from '../server/httpServer.js'
-import { observeMalformed } from './transport.js'
+import type { Malformed, ObserveMalformed } from '../server/transport/malformedRequests.js'
+
+// Thousands may come in a second: the counter has them all.
+const LOG_EVERY_MS = 60_000
 
 type Reports = Pick<HttpServerOptions, 'report' | 'observe' | 'malformed' | 'refused' | 'observeSocket'>
 
@@ -28,5 +31,20 @@ export function reportsTo(metrics: Metrics, logger: Logger): Reports {
       if (operation === undefined) refusals.note(fields, 'connection refused')
       else logger.info(fields, 'subscription ended')
     },
+  }
+}
+
+/** Counts what never became a request; tells of each kind once a minute. */
+export function observeMalformed(metrics: Metrics, logger: Pick<Logger, 'warn'>, now: () => number = Date.now): ObserveMalformed {
+  const told = new Map<Malformed, { at: number; untold: number }>()
+  return why => {
+    metrics.malformedRequests.inc({ why })
+    const last = told.get(why) ?? { at: Number.NEGATIVE_INFINITY, untold: 0 }
+    last.untold++
+    told.set(why, last)
+    if (now() - last.at < LOG_EVERY_MS) return
+    logger.warn({ why, count: last.untold }, 'connections were given up that sent no proper request')
+    last.at = now()
+    last.untold = 0
   }
 }

@@ -33,7 +33,7 @@ it('a server that fails after it listens leaves its port free', async () => {
     streams: new StreamLimit(1, never),
     contextOf: never,
     admit: never,
-    operations: { metrics: new Registry(), notReady: async () => [] },
+    health: { metrics: new Registry(), notReady: async () => [] },
     report: never,
     observe: never,
     refused: never,

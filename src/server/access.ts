@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Permission, Principal } from '../../auth/principal.js'
-import { AppError } from '../../errors.js'
+import type { Permission, Principal } from '../auth/principal.js'
+import { AppError } from '../errors.js'
 
 const BASIC = /^basic ([\w+/-]+={0,2})$/i
 
