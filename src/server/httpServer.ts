@@ -19,7 +19,8 @@ import type { StreamLimit } from './limits/streamLimit.js'
 import { servePlayground } from './playground.js'
 import { answerBadAddress, answerErrors, requestId } from './requests.js'
 import { serveServerSentEvents } from './streams/serverSentEvents.js'
-import { type Auth, type ObserveSocket, serveSubscriptions } from './streams/webSocket.js'
+import type { Auth, ObserveStream } from './streams/streamOptions.js'
+import { serveSubscriptions } from './streams/webSocket.js'
 import { createTransport, type TransportOptions } from './transport/transport.js'
 
 const GRAPHQL_PATH = '/graphql'
@@ -48,7 +49,7 @@ export interface HttpServerOptions extends TransportOptions {
   readonly health: HealthOptions
   readonly report: ReportUnexpected
   readonly observe: (report: OperationReport) => void
-  readonly observeSocket: ObserveSocket
+  readonly observeStream: ObserveStream
 }
 
 export interface HttpServer {
@@ -134,7 +135,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     streams,
     contextOf: (principal: Principal) => contextOf(principal, { isStream: true }),
     report,
-    observe: options.observeSocket,
+    observe: options.observeStream,
   }
   const cutEventStreams = serveServerSentEvents(server, { ...subscriptions, path: EVENT_STREAM_PATH })
   const close = async () => {

@@ -7,7 +7,7 @@ import type { Malformed, ObserveMalformed } from '../server/transport/malformedR
 // Thousands may come in a second: the counter has them all.
 const LOG_EVERY_MS = 60_000
 
-type Reports = Pick<HttpServerOptions, 'report' | 'observe' | 'malformed' | 'refused' | 'observeSocket'>
+type Reports = Pick<HttpServerOptions, 'report' | 'observe' | 'malformed' | 'refused' | 'observeStream'>
 
 /** What the server tells of its work, as metrics and lines of the log. */
 export function reportsTo(metrics: Metrics, logger: Logger): Reports {
@@ -24,7 +24,7 @@ export function reportsTo(metrics: Metrics, logger: Logger): Reports {
       metrics.requestSeconds.observe({ operation: 'none', code }, seconds)
       refusals.note({ requestId, code, principal: principal?.id, tenant: principal?.tenant }, 'request refused')
     },
-    observeSocket: ({ connectionId: requestId, operation, code, seconds, principal }) => {
+    observeStream: ({ connectionId: requestId, operation, code, seconds, principal }) => {
       metrics.subscriptions.inc({ operation: operation ?? 'none', code })
       const { id, tenant } = principal ?? {}
       const fields = { requestId, operation, code, durationMs: Math.round(seconds * 1e3), principal: id, tenant }

@@ -51,7 +51,7 @@ describe('an operation is admitted', () => {
       report: (_id, error) => refused.push(error),
       observe: ({ operation, code, context }) => observed.push([operation, code, context.principal.id]),
       refused: ({ code }) => refused.push(code),
-      observeSocket: ({ operation, code, principal }) => observed.push([operation, code, principal?.id]),
+      observeStream: ({ operation, code, principal }) => observed.push([operation, code, principal?.id]),
     })
     client = new GraphqlClient(server.url, 'any')
   })

@@ -38,7 +38,7 @@ it('a server that fails after it listens leaves its port free', async () => {
     observe: never,
     refused: never,
     malformed: never,
-    observeSocket: never,
+    observeStream: never,
   })
   await expect(started).rejects.toThrow('no subscriptions')
   const other = createServer().listen(port, '127.0.0.1')

@@ -115,7 +115,7 @@ export async function startTransport(settings: TransportSettings = {}): Promise<
     observe: () => {},
     refused: ({ code }) => refused.push(code),
     malformed: why => malformed.push(why),
-    observeSocket: () => {},
+    observeStream: () => {},
   })
   let stopping: Promise<void> | undefined
   const stop = () => {
