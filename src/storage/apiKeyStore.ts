@@ -3,6 +3,7 @@ import type { ApiKeySource, ApiKeyUse, StoredApiKey } from '../auth/apiKeySource
 import type { ApiKeyOwner, NewApiKey } from '../auth/issueApiKey.js'
 import { auditInsert } from './audit.js'
 import type { Database } from './database.js'
+import { type InMilliseconds, milliseconds, toInstant } from './instants.js'
 import { apiKeys } from './tables.js'
 
 /** A key as its owners see it. */
@@ -24,9 +25,6 @@ export interface ApiKeyQuery {
 }
 
 const { digest: _digest, tenant: _tenant, ...SHOWN } = getTableColumns(apiKeys)
-
-/** A row with its instants as milliseconds: Drizzle leaves those of plain statements on its connections as texts. */
-type Row<T> = { readonly [Key in keyof T]: Exclude<T[Key], Date> | (Date extends T[Key] ? number : never) }
 
 const COLUMNS = `id, principal, description, roles, ${milliseconds('created_at')} as "createdAt", created_by as "createdBy",
   ${milliseconds('expires_at')} as "expiresAt", ${milliseconds('last_used_at')} as "lastUsedAt",
@@ -53,7 +51,7 @@ export class ApiKeyStore implements ApiKeySource {
     const roles = [...key.roles]
     const details = { principal, roles, expiresAt }
     const rows = await this.#database.write(
-      ({ sql }) => sql<Row<ApiKey>[]>`
+      ({ sql }) => sql<InMilliseconds<ApiKey>[]>`
         with created as (
           insert into api_keys (id, tenant, principal, description, roles, digest, created_at, created_by, expires_at)
           select ${id}::uuid, ${owner.tenant}, ${principal}, ${description}, ${roles}::text[], ${digest}, now(), ${owner.principal},
@@ -69,7 +67,7 @@ export class ApiKeyStore implements ApiKeySource {
   /** Revokes a key for ever; one that was revoked before stays as it is. Undefined when the tenant has no such key. */
   async revoke(owner: ApiKeyOwner, id: string): Promise<ApiKey | undefined> {
     const rows = await this.#database.write(
-      ({ sql }) => sql<Row<ApiKey>[]>`
+      ({ sql }) => sql<InMilliseconds<ApiKey>[]>`
         with found as (
           select * from api_keys where tenant = ${owner.tenant} and id = ${id} for no key update
         ), revoked as (
@@ -137,11 +135,7 @@ export class ApiKeyStore implements ApiKeySource {
   }
 }
 
-function milliseconds(column: string): string {
-  return `(extract(epoch from ${column}) * 1000)::float8`
-}
-
-function toApiKey({ createdAt, expiresAt, lastUsedAt, revokedAt, ...row }: Row<ApiKey>): ApiKey {
+function toApiKey({ createdAt, expiresAt, lastUsedAt, revokedAt, ...row }: InMilliseconds<ApiKey>): ApiKey {
   return {
     ...row,
     createdAt: new Date(createdAt),
@@ -149,8 +143,4 @@ function toApiKey({ createdAt, expiresAt, lastUsedAt, revokedAt, ...row }: Row<A
     lastUsedAt: toInstant(lastUsedAt),
     revokedAt: toInstant(revokedAt),
   }
-}
-
-function toInstant(milliseconds: number | null): Date | null {
-  return milliseconds === null ? null : new Date(milliseconds)
 }

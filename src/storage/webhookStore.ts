@@ -4,6 +4,7 @@ import { RISK_BANDS, type RiskBand } from '../scoring/bands.js'
 import { auditInsert } from './audit.js'
 import type { Database } from './database.js'
 import { PLACE_OF_NOW } from './feedEpoch.js'
+import { type InMilliseconds, milliseconds, toInstant } from './instants.js'
 
 // Within a statement's deadline however many deliveries there are.
 export const MAX_COUNT = 10_000
@@ -62,9 +63,7 @@ export interface DeliveryQuery {
   readonly state: DeliveryState | undefined
 }
 
-/** A row with its instants as milliseconds: Drizzle leaves those of plain statements on its connections as texts. */
-type Row<T> = { readonly [Key in keyof T]: Exclude<T[Key], Date> | (Date extends T[Key] ? number : never) }
-type WebhookRow = Row<Omit<Webhook, 'bands'>> & { readonly bands: readonly number[] | null }
+type WebhookRow = InMilliseconds<Omit<Webhook, 'bands'>> & { readonly bands: readonly number[] | null }
 
 const WEBHOOK_COLUMNS = `id, url, description, bands, model, ${milliseconds('created_at')} as "createdAt", created_by as "createdBy",
   case when previous_secret_until > now() then ${milliseconds('previous_secret_until')} end as "previousSecretUntil"`
@@ -129,7 +128,7 @@ export class WebhookStore {
   /** Begins a delivery anew, whatever its state. Undefined when the tenant has no such delivery. */
   async redeliver(owner: WebhookOwner, id: string): Promise<Delivery | undefined> {
     const rows = await this.#database.write(
-      ({ sql }) => sql<Row<Delivery>[]>`
+      ({ sql }) => sql<InMilliseconds<Delivery>[]>`
         with again as (
           update webhook_deliveries set state = 'PENDING', attempts = 0, last_status = null, last_error = null,
             last_attempt_at = null, queued_at = null
@@ -154,7 +153,7 @@ export class WebhookStore {
   /** How the deliveries of each webhook stand. */
   async statusOf(tenant: string, ids: readonly string[]): Promise<ReadonlyMap<string, WebhookStatus>> {
     const rows = await this.#database.read(
-      ({ sql }) => sql<(Row<WebhookStatus> & { id: string })[]>`
+      ({ sql }) => sql<(InMilliseconds<WebhookStatus> & { id: string })[]>`
         select w.id, counts.*, ${sql.unsafe(milliseconds('delivered.at'))} as "lastDeliveredAt",
           ${sql.unsafe(milliseconds('failed.at'))} as "lastFailedAt", failed.reason as "lastFailure",
           coalesce(greatest(0, extract(epoch from now() - ahead.raised_at)), 0)::float8 as "lagSeconds"
@@ -178,7 +177,7 @@ export class WebhookStore {
   /** The newest deliveries of each webhook. */
   async deliveriesOf(tenant: string, ids: readonly string[], { limit, state }: DeliveryQuery): Promise<Delivery[]> {
     const rows = await this.#database.read(
-      ({ sql }) => sql<Row<Delivery>[]>`
+      ({ sql }) => sql<InMilliseconds<Delivery>[]>`
         select d.* from webhooks w cross join lateral (
           select ${sql.unsafe(DELIVERY_COLUMNS)} from webhook_deliveries
           where webhook_id = w.id ${state === undefined ? sql`` : sql`and state = ${state}`} order by id desc limit ${limit}
@@ -204,10 +203,6 @@ function lastFailure(sql: ISql) {
   return sql`select * from (${of('PENDING')} union all ${of('DEAD')}) failures where reason is not null order by at desc limit 1`
 }
 
-function milliseconds(column: string): string {
-  return `(extract(epoch from ${column}) * 1000)::float8`
-}
-
 function toWebhook({ bands, createdAt, previousSecretUntil, ...row }: WebhookRow): Webhook {
   return {
     ...row,
@@ -217,14 +212,10 @@ function toWebhook({ bands, createdAt, previousSecretUntil, ...row }: WebhookRow
   }
 }
 
-function toDelivery({ createdAt, lastAttemptAt, ...row }: Row<Delivery>): Delivery {
+function toDelivery({ createdAt, lastAttemptAt, ...row }: InMilliseconds<Delivery>): Delivery {
   return { ...row, createdAt: new Date(createdAt), lastAttemptAt: toInstant(lastAttemptAt) }
 }
 
-function toStatus({ lastDeliveredAt, lastFailedAt, ...row }: Row<WebhookStatus>): WebhookStatus {
+function toStatus({ lastDeliveredAt, lastFailedAt, ...row }: InMilliseconds<WebhookStatus>): WebhookStatus {
   return { ...row, lastDeliveredAt: toInstant(lastDeliveredAt), lastFailedAt: toInstant(lastFailedAt) }
-}
-
-function toInstant(milliseconds: number | null): Date | null {
-  return milliseconds === null ? null : new Date(milliseconds)
 }
