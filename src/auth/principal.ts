@@ -35,6 +35,17 @@ export interface Principal {
   readonly credential: string
 }
 
+/** Who does something, and in which tenant: what a store needs to know of a principal to change something, and to note it. */
+export interface Actor {
+  readonly tenant: string
+  /** A principal's id; of a command, its operator. */
+  readonly principal: string
+}
+
+export function actorOf({ id, tenant }: Principal): Actor {
+  return { tenant, principal: id }
+}
+
 /** Which predictions a principal may see: those of its tenant, or only those it asked for itself. */
 export interface Visibility {
   readonly tenant: string

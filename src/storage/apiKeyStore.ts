@@ -1,6 +1,7 @@
 import { and, desc, eq, getTableColumns, isNull, lt, sql } from 'drizzle-orm'
 import type { ApiKeySource, ApiKeyUse, StoredApiKey } from '../auth/apiKeySource.js'
-import type { ApiKeyOwner, NewApiKey } from '../auth/issueApiKey.js'
+import type { NewApiKey } from '../auth/issueApiKey.js'
+import type { Actor } from '../auth/principal.js'
 import { auditInsert } from './audit.js'
 import type { Database } from './database.js'
 import { type InMilliseconds, milliseconds, toInstant } from './instants.js'
@@ -31,7 +32,7 @@ const COLUMNS = `id, principal, description, roles, ${milliseconds('created_at')
   ${milliseconds('revoked_at')} as "revokedAt", revoked_by as "revokedBy"`
 const ACTIVE = 'revoked_at is null and expires_at > now()'
 
-/** API keys: what their owners do with them, each change in one statement with its entry in the audit, and what verifying them asks. */
+/** API keys: making and ending them, each change in one statement with its entry in the audit, and what verifying them asks. */
 export class ApiKeyStore implements ApiKeySource {
   readonly #database: Database
   readonly #revoked: (id: string) => void
@@ -46,7 +47,7 @@ export class ApiKeyStore implements ApiKeySource {
    * Stores a key. Undefined when the tenant has as many active ones as it may have; two that are created at the same moment may go
    * one beyond that.
    */
-  async create(owner: ApiKeyOwner, { id, expiresAt, ...key }: NewApiKey, limit: number): Promise<ApiKey | undefined> {
+  async create(actor: Actor, { id, expiresAt, ...key }: NewApiKey, limit: number): Promise<ApiKey | undefined> {
     const { principal, description, digest } = key
     const roles = [...key.roles]
     const details = { principal, roles, expiresAt }
@@ -54,26 +55,26 @@ export class ApiKeyStore implements ApiKeySource {
       ({ sql }) => sql<InMilliseconds<ApiKey>[]>`
         with created as (
           insert into api_keys (id, tenant, principal, description, roles, digest, created_at, created_by, expires_at)
-          select ${id}::uuid, ${owner.tenant}, ${principal}, ${description}, ${roles}::text[], ${digest}, now(), ${owner.principal},
+          select ${id}::uuid, ${actor.tenant}, ${principal}, ${description}, ${roles}::text[], ${digest}, now(), ${actor.principal},
             ${expiresAt.toISOString()}::timestamptz
-          where (select count(*) from api_keys where tenant = ${owner.tenant} and ${sql.unsafe(ACTIVE)}) < ${limit}
+          where (select count(*) from api_keys where tenant = ${actor.tenant} and ${sql.unsafe(ACTIVE)}) < ${limit}
           returning *
-        ), audited as (${auditInsert(sql, 'api-key.created', owner, { rows: sql`created`, subject: sql`id`, details: sql`${JSON.stringify(details)}::text::jsonb` })})
+        ), audited as (${auditInsert(sql, 'api-key.created', actor, { rows: sql`created`, subject: sql`id`, details: sql`${JSON.stringify(details)}::text::jsonb` })})
         select ${sql.unsafe(COLUMNS)} from created`,
     )
     return rows.map(toApiKey)[0]
   }
 
   /** Revokes a key for ever; one that was revoked before stays as it is. Undefined when the tenant has no such key. */
-  async revoke(owner: ApiKeyOwner, id: string): Promise<ApiKey | undefined> {
+  async revoke(actor: Actor, id: string): Promise<ApiKey | undefined> {
     const rows = await this.#database.write(
       ({ sql }) => sql<InMilliseconds<ApiKey>[]>`
         with found as (
-          select * from api_keys where tenant = ${owner.tenant} and id = ${id} for no key update
+          select * from api_keys where tenant = ${actor.tenant} and id = ${id} for no key update
         ), revoked as (
-          update api_keys k set revoked_at = now(), revoked_by = ${owner.principal}
-          from found where k.tenant = ${owner.tenant} and k.id = found.id and found.revoked_at is null returning k.*
-        ), audited as (${auditInsert(sql, 'api-key.revoked', owner, { rows: sql`revoked`, subject: sql`id`, details: sql`jsonb_build_object('principal', revoked.principal)` })})
+          update api_keys k set revoked_at = now(), revoked_by = ${actor.principal}
+          from found where k.tenant = ${actor.tenant} and k.id = found.id and found.revoked_at is null returning k.*
+        ), audited as (${auditInsert(sql, 'api-key.revoked', actor, { rows: sql`revoked`, subject: sql`id`, details: sql`jsonb_build_object('principal', revoked.principal)` })})
         select ${sql.unsafe(COLUMNS)} from revoked
         union all select ${sql.unsafe(COLUMNS)} from found where revoked_at is not null`,
     )

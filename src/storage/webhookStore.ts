@@ -1,5 +1,6 @@
 import type { ISql } from 'postgres'
 import { uuidv7 } from 'uuidv7'
+import type { Actor } from '../auth/principal.js'
 import { RISK_BANDS, type RiskBand } from '../scoring/bands.js'
 import { auditInsert } from './audit.js'
 import type { Database } from './database.js'
@@ -8,12 +9,6 @@ import { type InMilliseconds, milliseconds, toInstant } from './instants.js'
 
 // Within a statement's deadline however many deliveries there are.
 export const MAX_COUNT = 10_000
-
-/** Whose webhooks, and who acts on them. */
-export interface WebhookOwner {
-  readonly tenant: string
-  readonly principal: string
-}
 
 export interface NewWebhook {
   readonly url: string
@@ -70,7 +65,7 @@ const WEBHOOK_COLUMNS = `id, url, description, bands, model, ${milliseconds('cre
 const DELIVERY_COLUMNS = `id, webhook_id as "webhookId", alert_id as "alertId", state, attempts, last_status as "lastStatus",
   last_error as "lastError", ${milliseconds('created_at')} as "createdAt", ${milliseconds('last_attempt_at')} as "lastAttemptAt"`
 
-/** What owners of webhooks do with them. Each change is one statement with its entry in the audit. */
+/** What tenants do with their webhooks. Each change is one statement with its entry in the audit. */
 export class WebhookStore {
   readonly #database: Database
 
@@ -82,7 +77,7 @@ export class WebhookStore {
    * Stores a webhook whose place in the feed is now. Undefined when the tenant has as many as it may have; two that are created at
    * the same moment may go one beyond that.
    */
-  async create({ tenant, principal }: WebhookOwner, webhook: NewWebhook, limit: number): Promise<Webhook | undefined> {
+  async create({ tenant, principal }: Actor, webhook: NewWebhook, limit: number): Promise<Webhook | undefined> {
     const bands = webhook.bands?.map(band => RISK_BANDS.indexOf(band) + 1) ?? null
     const details = { bands: webhook.bands, model: webhook.model }
     const rows = await this.#database.write(
@@ -101,41 +96,41 @@ export class WebhookStore {
   }
 
   /** Gives a webhook a new secret; the one before signs too for some time. Undefined when the tenant has no such webhook. */
-  async rotateSecret(owner: WebhookOwner, id: string, secret: string, overlapSeconds: number): Promise<Webhook | undefined> {
+  async rotateSecret(actor: Actor, id: string, secret: string, overlapSeconds: number): Promise<Webhook | undefined> {
     const rows = await this.#database.write(
       ({ sql }) => sql<WebhookRow[]>`
         with rotated as (
           update webhooks set secret = ${secret}, previous_secret = secret,
             previous_secret_until = now() + make_interval(secs => ${overlapSeconds})
-          where tenant = ${owner.tenant} and id = ${id} returning *
-        ), audited as (${auditInsert(sql, 'webhook.secret-rotated', owner, { rows: sql`rotated`, subject: sql`id`, details: sql`'{}'::jsonb` })})
+          where tenant = ${actor.tenant} and id = ${id} returning *
+        ), audited as (${auditInsert(sql, 'webhook.secret-rotated', actor, { rows: sql`rotated`, subject: sql`id`, details: sql`'{}'::jsonb` })})
         select ${sql.unsafe(WEBHOOK_COLUMNS)} from rotated`,
     )
     return rows.map(toWebhook)[0]
   }
 
   /** Answers whether there was one. Its deliveries end at once, and are removed later. */
-  async remove(owner: WebhookOwner, id: string): Promise<boolean> {
+  async remove(actor: Actor, id: string): Promise<boolean> {
     const rows = await this.#database.write(
       ({ sql }) => sql`
-        with removed as (delete from webhooks where tenant = ${owner.tenant} and id = ${id} returning *),
-          audited as (${auditInsert(sql, 'webhook.deleted', owner, { rows: sql`removed`, subject: sql`id`, details: sql`'{}'::jsonb` })})
+        with removed as (delete from webhooks where tenant = ${actor.tenant} and id = ${id} returning *),
+          audited as (${auditInsert(sql, 'webhook.deleted', actor, { rows: sql`removed`, subject: sql`id`, details: sql`'{}'::jsonb` })})
         select id from removed`,
     )
     return rows.length > 0
   }
 
   /** Begins a delivery anew, whatever its state. Undefined when the tenant has no such delivery. */
-  async redeliver(owner: WebhookOwner, id: string): Promise<Delivery | undefined> {
+  async redeliver(actor: Actor, id: string): Promise<Delivery | undefined> {
     const rows = await this.#database.write(
       ({ sql }) => sql<InMilliseconds<Delivery>[]>`
         with again as (
           update webhook_deliveries set state = 'PENDING', attempts = 0, last_status = null, last_error = null,
             last_attempt_at = null, queued_at = null
-          where tenant = ${owner.tenant} and id = ${id}
-            and webhook_id in (select id from webhooks where tenant = ${owner.tenant})
+          where tenant = ${actor.tenant} and id = ${id}
+            and webhook_id in (select id from webhooks where tenant = ${actor.tenant})
           returning *
-        ), audited as (${auditInsert(sql, 'webhook.redelivered', owner, { rows: sql`again`, subject: sql`id`, details: sql`jsonb_build_object('webhookId', webhook_id, 'alertId', alert_id)` })})
+        ), audited as (${auditInsert(sql, 'webhook.redelivered', actor, { rows: sql`again`, subject: sql`id`, details: sql`jsonb_build_object('webhookId', webhook_id, 'alertId', alert_id)` })})
         select ${sql.unsafe(DELIVERY_COLUMNS)} from again`,
     )
     return rows.map(toDelivery)[0]
