@@ -1,6 +1,6 @@
 import type { Server } from 'node:http'
 import { fastifyApolloHandler } from '@as-integrations/fastify'
-import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
+import Fastify, { type FastifyRequest } from 'fastify'
 import type { GraphQLSchema } from 'graphql'
 import type { Principal } from '../auth/principal.js'
 import type { AlertContext } from '../resolvers/alertResolver.js'
@@ -8,7 +8,7 @@ import { type Identify, requirePermission, requirePermissionOfPage } from './acc
 import type { ReportUnexpected } from './formatError.js'
 import { createApollo, type GatewayContext, type OperationReport } from './graphql/apollo.js'
 import { PreparedOperations } from './graphql/preparedOperations.js'
-import { contextOfRequest, POINTS_OF_A_LOOK, runPrepared } from './graphql/runPrepared.js'
+import { runPrepared } from './graphql/runPrepared.js'
 import type { TrustedDocuments } from './graphql/trustedDocuments.js'
 import { type HealthOptions, serveHealth } from './health.js'
 import type { AddressLimit } from './limits/addressLimit.js'
@@ -80,9 +80,10 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     frameworkErrors: answerBadAddress(options.refused, transport.headers),
   })
   answerErrors(server, report, options.refused)
-  server.addHook('onRequest', async (request, reply) => {
+  server.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
     if (isDraining) reply.header('connection', 'close')
+    done()
   })
   const connections = await transport.attach(server, GRAPHQL_PATH)
   const identify: Identify = (request, authorization) => addresses.identify(auth, request, authorization)
@@ -101,6 +102,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   const apollo = createApollo({ schema, gate, prepared, report, observe: options.observe })
   await apollo.start()
   server.decorateRequest('principal', undefined)
+  server.decorateRequest('operationContext', undefined)
   server.route({
     method: ['GET', 'POST'],
     url: GRAPHQL_PATH,
@@ -119,10 +121,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     handler: runPrepared(
       { prepared, gate, trustedDocuments, report, observe: options.observe, contextOf },
       fastifyApolloHandler(apollo, {
-        context: async (request: FastifyRequest, reply: FastifyReply): Promise<GatewayContext> => ({
-          ...contextOfRequest(request, reply, contextOf),
-          paidPoints: POINTS_OF_A_LOOK,
-        }),
+        context: async ({ operationContext }: FastifyRequest) => operationContext as GatewayContext,
       }),
     ),
   })

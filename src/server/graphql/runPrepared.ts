@@ -31,6 +31,16 @@ interface Result {
   readonly errors?: readonly GraphQLFormattedError[] | undefined
 }
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Of a request that is left to Apollo, and has paid for that. */
+    operationContext: GatewayContext | undefined
+  }
+}
+
+// What a request pays that is not known yet, be it valid or not.
+const POINTS_OF_A_LOOK = 1
+
 /** Answers an operation that is known already; everything else is Apollo's, once its request has paid for being looked at. */
 export function runPrepared(options: RunPreparedOptions, otherwise: (request: FastifyRequest, reply: FastifyReply) => unknown) {
   const { prepared, gate, trustedDocuments, report, observe, contextOf } = options
@@ -42,8 +52,10 @@ export function runPrepared(options: RunPreparedOptions, otherwise: (request: Fa
   async function lookUp(request: FastifyRequest, context: GatewayContext) {
     checkRequestedDocument(request, trustedDocuments)
     const found = trustedDocuments && find(request)
-    if (!found) await gate.charge(context, POINTS_OF_A_LOOK)
-    return found
+    if (found) return found
+    await gate.charge(context, POINTS_OF_A_LOOK)
+    request.operationContext = { ...context, paidPoints: POINTS_OF_A_LOOK }
+    return undefined
   }
 
   return async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
@@ -75,11 +87,8 @@ export function runPrepared(options: RunPreparedOptions, otherwise: (request: Fa
   }
 }
 
-/** What a request pays that is not known yet, be it valid or not. */
-export const POINTS_OF_A_LOOK = 1
-
 /** @throws where the route let an anonymous request through */
-export function contextOfRequest(
+function contextOfRequest(
   { principal, id }: FastifyRequest,
   reply: FastifyReply,
   contextOf: RunPreparedOptions['contextOf'],
