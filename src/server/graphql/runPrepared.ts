@@ -3,7 +3,7 @@ import type { GraphQLFormattedError, OperationDefinitionNode } from 'graphql'
 import type { Principal } from '../../auth/principal.js'
 import { AppError } from '../../errors.js'
 import type { AlertContext } from '../../resolvers/alertResolver.js'
-import { errorBody, publicErrors, type ReportUnexpected } from '../formatError.js'
+import { errorBody, JSON_TYPE, publicErrors, type ReportUnexpected } from '../formatError.js'
 import type { OperationGate } from '../limits/operationGate.js'
 import type { GatewayContext, OperationReport } from './apollo.js'
 import { withPlainErrors } from './executor.js'
@@ -12,7 +12,6 @@ import type { PreparedOperations } from './preparedOperations.js'
 import { checkRequestedDocument } from './requestedDocument.js'
 import type { TrustedDocuments } from './trustedDocuments.js'
 
-const JSON_TYPE = 'application/json; charset=utf-8'
 // What most clients send; any other wish is Apollo's to weigh.
 const PLAIN_ACCEPT = new Set([undefined, '*/*', 'application/json', 'application/json, */*'])
 

@@ -4,6 +4,7 @@ import type { GraphQLError } from 'graphql'
 import type { Principal } from '../../auth/principal.js'
 import { AppError } from '../../errors.js'
 import { errorBody, publicErrors, statusOf } from '../formatError.js'
+import { isJsonObject } from '../graphql/jsonObject.js'
 import { outcomeCode, rootField } from '../graphql/outcome.js'
 import { RateLimitedError, refusalHeaders } from '../limits/admission.js'
 import { Delivery } from './delivery.js'
@@ -113,8 +114,8 @@ function subscribeRequestOf({ method, headers, query: search, body }: FastifyReq
   // A registered document may be named instead.
   const query = text ?? (documentId != null || extensions != null ? '' : undefined)
   if (typeof query !== 'string') throw badRequest('The request has no document: send it as `query`.')
-  if (!isTextOrNull(operationName)) throw badRequest('operationName must be a string.')
-  if (!isObjectOrNull(variables)) throw badRequest('variables must be an object; in an address, its JSON.')
+  if (operationName != null && typeof operationName !== 'string') throw badRequest('operationName must be a string.')
+  if (variables != null && !isJsonObject(variables)) throw badRequest('variables must be an object; in an address, its JSON.')
   return { query, operationName, variables, documentId, extensions }
 }
 
@@ -125,14 +126,6 @@ function parsed(text: unknown): unknown {
   } catch {
     return text
   }
-}
-
-function isTextOrNull(value: unknown): value is string | null | undefined {
-  return value == null || typeof value === 'string'
-}
-
-function isObjectOrNull(value: unknown): value is Readonly<Record<string, unknown>> | null | undefined {
-  return value == null || (typeof value === 'object' && !Array.isArray(value))
 }
 
 function badRequest(message: string): AppError {
