@@ -1,7 +1,6 @@
 import { AppError, type Problem } from '../errors.js'
 import { newApiKeyText } from './apiKeyText.js'
-import { isName } from './claims.js'
-import type { Actor, Role } from './principal.js'
+import { type Actor, isName, type Role } from './principal.js'
 
 const DAY_MS = 86_400_000
 const DEFAULT_DAYS = 365

@@ -21,6 +21,13 @@ export const PERMISSIONS = [
 ] as const
 export type Permission = (typeof PERMISSIONS)[number]
 
+const NAME = /^[\x21-\x7e]{1,128}$/
+
+/** Whether a principal or a tenant can be called so: 1 to 128 ASCII characters without spaces. */
+export function isName(value: unknown): value is string {
+  return typeof value === 'string' && NAME.test(value)
+}
+
 /** The tenant of a token that names none. */
 export const DEFAULT_TENANT = 'default'
 

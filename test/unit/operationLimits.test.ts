@@ -5,7 +5,7 @@ import { limitOperations, type PointLimiter } from '../../src/server/limits/oper
 import { principalOf } from './support/gatewaySchema.js'
 
 const principal = (id: string, tenant = 'north') => ({ ...principalOf('SCORER'), id, tenant })
-const limiter = (limit: number) => new LeasedLimiter({ limit, seconds: 10 })
+const limiter = (limit: number) => new LeasedLimiter({ limit, windowSeconds: 10 })
 
 /** Answers as one does that asks Redis first. */
 function slow(inner: PointLimiter): PointLimiter {
