@@ -164,8 +164,16 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
   onStop(keepUp(upkeep, (task, error) => logger.error({ task, ...unexpected(error) }, 'upkeep failed; trying again')))
   await alertFeed.start()
   onStop(() => alertFeed.stop())
+  // Not the whole configuration: whatever serves callers has no use for secrets.
+  const { host, port, bodyLimitBytes, drainMs, trustedProxies, corsOrigins, development } = config
   const http = await startHttpServer({
-    ...config,
+    host,
+    port,
+    bodyLimitBytes,
+    drainMs,
+    trustedProxies,
+    corsOrigins,
+    development,
     ...createRateLimits(config, createLimiter, metrics),
     schema,
     auth,
