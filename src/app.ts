@@ -1,7 +1,6 @@
 // TypeGraphQL's decorators want it before the first of them runs.
 import 'reflect-metadata'
 
-import { AlertFeed } from './alerts/feed.js'
 import { Authenticator } from './auth/authenticator.js'
 import type { Principal } from './auth/principal.js'
 import { applyPermissions } from './auth/shield.js'
@@ -17,17 +16,18 @@ import { AuditTrail } from './resolvers/auditTrail.js'
 import { createLoaders } from './resolvers/loaders.js'
 import { createResolvers, RESOLVERS } from './resolvers/resolvers.js'
 import { buildApiSchema } from './schema/build.js'
-import type { Prediction } from './scoring/prediction.js'
 import { PredictRisk } from './scoring/predictRisk.js'
 import { startHttpServer } from './server/httpServer.js'
+import { createAlertFeed } from './start/alertFeed.js'
 import { startApiKeys } from './start/apiKeys.js'
 import { startAudit } from './start/audit.js'
+import { startCertificate } from './start/certificate.js'
 import { startDatabase } from './start/database.js'
+import { createPredictionStore } from './start/predictions.js'
 import { createRateLimits } from './start/rateLimits.js'
 import { connectReplicas } from './start/replicas.js'
 import { reportsTo } from './start/reports.js'
 import { signsWithDevelopmentKey, startTokens } from './start/tokens.js'
-import { startCertificate } from './start/transport.js'
 import { loadTrustedDocuments } from './start/trustedDocuments.js'
 import { upkeepOf } from './start/upkeep.js'
 import { startWebhooks } from './start/webhooks.js'
@@ -37,7 +37,6 @@ import { ErasureStore } from './storage/erasureStore.js'
 import { HistoryStore } from './storage/historyStore.js'
 import { JobQueue } from './storage/jobQueue.js'
 import { OutcomeStore } from './storage/outcomeStore.js'
-import { PredictionStore } from './storage/predictionStore.js'
 import { RollupStore } from './storage/rollupStore.js'
 import { keepUp } from './storage/upkeep.js'
 import { WebhookStore } from './storage/webhookStore.js'
@@ -122,30 +121,9 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
 
   const { hints, latest, createLimiter } = connectReplicas(config, warn, onStop)
   const alertLog = new AlertStore(database)
-  const alertFeed = new AlertFeed({
-    log: alertLog,
-    hints,
-    failed: error => logger.warn(unexpected(error), 'the alert feed could not be read; trying again'),
-    heldBack: holder => logger.warn({ holder }, 'an open transaction holds the alert feed back'),
-    delivered: ({ raisedAt }) => metrics.alertDelaySeconds.observe(Math.max(0, Date.now() - raisedAt.getTime()) / 1_000),
-  })
+  const alertFeed = createAlertFeed(alertLog, hints, metrics, logger)
   const audit = await startAudit(database, metrics, logger)
-  const predictionStore = new PredictionStore({
-    database,
-    audit: audit.sink,
-    committed: async stored => {
-      countPredictions(metrics, stored)
-      if (stored.some(({ highRisk }) => highRisk)) hints.publish()
-      await latest.remember(stored)
-    },
-    observeCommit: (seconds, rows) => {
-      metrics.commitSeconds.observe(seconds)
-      metrics.commitRows.observe(rows)
-    },
-  })
-  metrics.gauge('alert_subscribers', 'Open subscriptions to the alert feed.', () => alertFeed.subscribers)
-  const heldBackHelp = 'Time that alerts have waited behind an open transaction of any session on the server.'
-  metrics.gauge('alert_feed_held_back_seconds', heldBackHelp, () => alertFeed.heldBackSeconds)
+  const predictionStore = createPredictionStore({ database, audit: audit.sink, latest, hints, metrics })
   metrics.queueLengths(() => ({
     scoring: models.models.reduce((sum, { champion }) => sum + champion.queued, 0),
     commit: predictionStore.queued,
@@ -186,8 +164,16 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
   onStop(keepUp(upkeep, (task, error) => logger.error({ task, ...unexpected(error) }, 'upkeep failed; trying again')))
   await alertFeed.start()
   onStop(() => alertFeed.stop())
+  // Not the whole configuration: whatever serves callers has no use for secrets.
+  const { host, port, bodyLimitBytes, drainMs, trustedProxies, corsOrigins, development } = config
   const http = await startHttpServer({
-    ...config,
+    host,
+    port,
+    bodyLimitBytes,
+    drainMs,
+    trustedProxies,
+    corsOrigins,
+    development,
     ...createRateLimits(config, createLimiter, metrics),
     schema,
     auth,
@@ -202,7 +188,7 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
         loaders: createLoaders(sources, principal, { cache: !isStream, audit: trail }),
       }
     },
-    operations: { metrics: metrics.registry, notReady: () => database.problems() },
+    health: { metrics: metrics.registry, notReady: () => database.problems() },
     certificate,
     ...reportsTo(metrics, logger),
   }).catch((error: unknown) => {
@@ -226,8 +212,4 @@ function listenProblem(error: unknown, { host, port }: Config): unknown {
   if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
     return new ConfigError([`RISKGATE_HOST: ${host} is no address of this machine.`])
   return error
-}
-
-function countPredictions(metrics: Metrics, stored: readonly Prediction[]): void {
-  for (const { model, modelVersion, band } of stored) metrics.predictions.inc({ model, version: modelVersion, band })
 }

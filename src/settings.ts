@@ -1,7 +1,6 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
-import { isName } from './auth/claims.js'
-import { ROLES } from './auth/principal.js'
+import { isName, ROLES } from './auth/principal.js'
 import { SIGNATURE_ALGORITHMS, type SignatureAlgorithm } from './auth/verificationKey.js'
 
 const MIN_SECRET_BYTES = 32

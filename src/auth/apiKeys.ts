@@ -7,8 +7,8 @@ import { type Principal, ROLES } from './principal.js'
 import { unauthenticated } from './unauthenticated.js'
 import type { Withdrawals } from './withdrawals.js'
 
-/** Before the id of the key, it is the credential of a principal that came with one. */
-const CREDENTIAL = 'key:'
+/** With the id of the key behind it, the credential of a principal that came with one. */
+const CREDENTIAL_PREFIX = 'key:'
 // A revoked key is refused within a second, also where the database has stopped answering: what it said last holds no longer.
 const LONGEST_UNCONFIRMED_MS = 900
 const MAX_REMEMBERED = 10_000
@@ -75,7 +75,7 @@ export class ApiKeys {
   withdraw(id: string): void {
     const known = this.#byId.get(id)
     if (known) this.#forget(known)
-    this.#withdrawals.withdraw(CREDENTIAL + id)
+    this.#withdrawals.withdraw(CREDENTIAL_PREFIX + id)
   }
 
   /** Notes the uses since the last time, and open streams as uses of now. What could not be noted is left for the next time. */
@@ -97,7 +97,7 @@ export class ApiKeys {
   /** The ids of the keys that streams live on. */
   #streaming(): string[] {
     const credentials = this.#withdrawals.watched().filter(isOfApiKey)
-    return credentials.map(credential => credential.slice(CREDENTIAL.length))
+    return credentials.map(credential => credential.slice(CREDENTIAL_PREFIX.length))
   }
 
   async #find(text: string): Promise<Known> {
@@ -135,7 +135,7 @@ export class ApiKeys {
 }
 
 export function isOfApiKey(credential: string): boolean {
-  return credential.startsWith(CREDENTIAL)
+  return credential.startsWith(CREDENTIAL_PREFIX)
 }
 
 function confirm(known: Known | undefined, askedAt: number): void {
@@ -148,7 +148,7 @@ function isConfirmed({ confirmedAt }: Known): boolean {
 
 function principalOf({ id, tenant, principal, roles, expiresAt }: StoredApiKey): Principal {
   const known = ROLES.filter(role => roles.includes(role))
-  return { id: principal, tenant, roles: known, permissions: permissionsOf(known), expiresAt, credential: CREDENTIAL + id }
+  return { id: principal, tenant, roles: known, permissions: permissionsOf(known), expiresAt, credential: CREDENTIAL_PREFIX + id }
 }
 
 function notValid(): AppError {

@@ -1,8 +1,6 @@
 import { AppError } from '../errors.js'
-import { DEFAULT_TENANT, ROLES, type Role } from './principal.js'
+import { DEFAULT_TENANT, isName, ROLES, type Role } from './principal.js'
 import { unauthenticated } from './unauthenticated.js'
-
-const NAME = /^[\x21-\x7e]{1,128}$/
 
 /** Where a token says what its principal is. */
 export interface ClaimSettings {
@@ -44,10 +42,6 @@ export function claimsFor(
     [rolesClaim]: claimsFrom(roles, roleMap, 'RISKGATE_JWT_ROLE_MAP'),
     ...(tenants.length > 0 && { [tenantClaim]: tenants[0] }),
   }
-}
-
-export function isName(value: unknown): value is string {
-  return typeof value === 'string' && NAME.test(value)
 }
 
 function rolesOf(claims: Claims, { rolesClaim, roleMap }: ClaimSettings): Role[] {

@@ -1,13 +1,12 @@
 import { AppError, type Problem } from '../errors.js'
 import { newApiKeyText } from './apiKeyText.js'
-import { isName } from './claims.js'
-import type { Role } from './principal.js'
+import { type Actor, isName, type Role } from './principal.js'
 
 const DAY_MS = 86_400_000
 const DEFAULT_DAYS = 365
 const LONGEST_DAYS = 730
 /** Keys of one tenant that neither expired nor were revoked. */
-export const LARGEST_NUMBER = 1_000
+export const MAX_ACTIVE_KEYS = 1_000
 // It is shown on terminals: nothing that moves their cursor or turns their text around.
 const DESCRIPTION = /^[\p{L}\p{M}\p{N}\p{P}\p{S}\p{Zs}]{1,200}$/u
 
@@ -29,44 +28,34 @@ export interface NewApiKey {
   readonly expiresAt: Date
 }
 
-/** Whose keys, and who acts on them. */
-export interface ApiKeyOwner {
-  readonly tenant: string
-  readonly principal: string
-}
-
 export interface ApiKeyShelf<ApiKey> {
   /** Undefined when the tenant has as many as it may have. */
-  create(owner: ApiKeyOwner, key: NewApiKey, limit: number): Promise<ApiKey | undefined>
+  create(actor: Actor, key: NewApiKey, limit: number): Promise<ApiKey | undefined>
 }
 
 /**
- * Makes a key of the owner's tenant. Its text is known here and never again.
+ * Makes a key of the actor's tenant. Its text is known here and never again.
  * @throws AppError BAD_USER_INPUT with every problem at once
  */
 export async function issueApiKey<ApiKey>(
   shelf: ApiKeyShelf<ApiKey>,
-  owner: ApiKeyOwner,
+  actor: Actor,
   request: ApiKeyRequest,
 ): Promise<{ readonly apiKey: ApiKey; readonly key: string }> {
   const now = Date.now()
   const { principal, description = null, roles, expiresAt } = request
-  const problems = problemsOf(owner, request, now)
+  const problems = problemsOf(actor, request, now)
   const [first] = problems
   if (first) throw new AppError('BAD_USER_INPUT', first.message, { problems })
   const { id, text, digest } = newApiKeyText()
   const asked = { id, principal, description, roles: [...new Set(roles)], digest }
   const until = expiresAt ?? new Date(now + DEFAULT_DAYS * DAY_MS)
-  const apiKey = await shelf.create(owner, { ...asked, expiresAt: until }, LARGEST_NUMBER)
-  if (!apiKey) throw new AppError('BAD_USER_INPUT', `A tenant has at most ${LARGEST_NUMBER} API keys. Revoke one first.`)
+  const apiKey = await shelf.create(actor, { ...asked, expiresAt: until }, MAX_ACTIVE_KEYS)
+  if (!apiKey) throw new AppError('BAD_USER_INPUT', `A tenant has at most ${MAX_ACTIVE_KEYS} API keys. Revoke one first.`)
   return { apiKey, key: text }
 }
 
-function problemsOf(
-  { tenant }: ApiKeyOwner,
-  { principal, description, roles, expiresAt }: ApiKeyRequest,
-  now: number,
-): Problem[] {
+function problemsOf({ tenant }: Actor, { principal, description, roles, expiresAt }: ApiKeyRequest, now: number): Problem[] {
   const problems: Problem[] = []
   const refuse = (message: string, ...path: string[]) => problems.push({ code: 'BAD_USER_INPUT', message, path })
   if (!isName(tenant)) refuse('A tenant takes 1 to 128 ASCII characters without spaces.', 'tenant')

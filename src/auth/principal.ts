@@ -21,6 +21,13 @@ export const PERMISSIONS = [
 ] as const
 export type Permission = (typeof PERMISSIONS)[number]
 
+const NAME = /^[\x21-\x7e]{1,128}$/
+
+/** Whether a principal or a tenant can be called so: 1 to 128 ASCII characters without spaces. */
+export function isName(value: unknown): value is string {
+  return typeof value === 'string' && NAME.test(value)
+}
+
 /** The tenant of a token that names none. */
 export const DEFAULT_TENANT = 'default'
 
@@ -33,6 +40,17 @@ export interface Principal {
   readonly expiresAt: Date
   /** What let it in, which may be withdrawn before it expires: the key of its token's signature, or its API key. */
   readonly credential: string
+}
+
+/** Who does something, and in which tenant: what a store needs to know of a principal to change something, and to note it. */
+export interface Actor {
+  readonly tenant: string
+  /** A principal's id; of a command, its operator. */
+  readonly principal: string
+}
+
+export function actorOf({ id, tenant }: Principal): Actor {
+  return { tenant, principal: id }
 }
 
 /** Which predictions a principal may see: those of its tenant, or only those it asked for itself. */

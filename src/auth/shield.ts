@@ -18,6 +18,7 @@ const readsHistory = can('prediction:read', 'prediction:read-own')
 const readsAlerts = can('alert:read')
 const recordsOutcomes = can('outcome:record')
 const managesWebhooks = can('webhook:manage')
+const managesKeys = can('api-key:manage')
 /** Of a prediction that the caller may have met another way than by reading the history, as in an alert. */
 const readsItInHistory = rule('reads it in the history')(
   ({ requestedBy }: { requestedBy: string }, _args, { principal: { id, permissions } }: { principal: Principal }) =>
@@ -25,7 +26,6 @@ const readsItInHistory = rule('reads it in the history')(
 )
 /** Of a type that holds only what the field which led to it has allowed. */
 const ASKED_ABOVE = { '*': allow } as const
-const managesKeys = can('api-key:manage')
 
 /** The whole policy: each field of each type of the schema, or the gateway does not start. */
 const RULES = {

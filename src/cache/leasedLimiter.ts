@@ -21,7 +21,7 @@ export interface SharedPoints {
 
 export interface LeasedLimiterOptions {
   readonly limit: number
-  readonly seconds: number
+  readonly windowSeconds: number
   /** Absent: this process is the only one. */
   readonly shared?: SharedPoints
 }
@@ -58,9 +58,9 @@ export class LeasedLimiter {
   /** Those that were not asked for since `recent` was begun: forgotten when it is full. */
   #older = new Map<string, Account>()
 
-  constructor({ limit, seconds, shared }: LeasedLimiterOptions) {
+  constructor({ limit, windowSeconds, shared }: LeasedLimiterOptions) {
     this.limit = limit
-    this.#windowMs = seconds * 1_000
+    this.#windowMs = windowSeconds * 1_000
     this.#block = Math.floor(limit / BLOCKS_A_LIMIT)
     this.#shared = shared
   }

@@ -13,7 +13,7 @@ export interface PointsOptions {
   /** What is counted: part of the keys. */
   readonly name: string
   readonly limit: number
-  readonly seconds: number
+  readonly windowSeconds: number
 }
 
 /** Points that all replicas count together. A window begins with its first point. No key holds a name or an address. */
@@ -21,12 +21,12 @@ export class RedisPoints {
   readonly #limiter: RateLimiterRedis
   readonly #trust: RedisTrust
 
-  constructor(redis: Redis, trust: RedisTrust, { name, limit, seconds }: PointsOptions) {
+  constructor(redis: Redis, trust: RedisTrust, { name, limit, windowSeconds }: PointsOptions) {
     this.#limiter = new RateLimiterRedis({
       storeClient: redis,
       keyPrefix: `riskgate:limit:${name}`,
       points: limit,
-      duration: seconds,
+      duration: windowSeconds,
     })
     this.#trust = trust
   }

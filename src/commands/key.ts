@@ -4,11 +4,11 @@ import { DEFAULT_TENANT, ROLES } from '../auth/principal.js'
 import { loadConfig } from '../config.js'
 import { AppError } from '../errors.js'
 import { type ApiKey, ApiKeyStore } from '../storage/apiKeyStore.js'
+import { asUuid } from '../storage/uuid.js'
 import { collectRole, parseInstant } from './arguments.js'
 import { operator, withDatabase } from './database.js'
 
 const PAGE = 100
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 const COLUMNS = ['id', 'principal', 'roles', 'state', 'expires', 'last used', 'description']
 
 /** API keys for operators: of any tenant, and before there is anybody who could ask the gateway for one. */
@@ -41,9 +41,9 @@ export function addKeyCommand(program: Command): void {
     .description('revoke an API key, on every replica within a second')
     .argument('<id>', 'the id of the key, as `riskgate key list` prints it')
     .option('--tenant <name>', 'whose key', DEFAULT_TENANT)
-    .action(async (id: string, { tenant }: { tenant: string }) => {
-      const isId = UUID.test(id)
-      const revoked = isId && (await inStore(store => store.revoke({ tenant, principal: operator() }, id)))
+    .action(async (text: string, { tenant }: { tenant: string }) => {
+      const id = asUuid(text)
+      const revoked = id && (await inStore(store => store.revoke({ tenant, principal: operator() }, id)))
       if (!revoked) throw new Error('The tenant has no API key with this id.')
       process.stderr.write(`riskgate: revoked at ${revoked.revokedAt?.toISOString()}.\n`)
     })

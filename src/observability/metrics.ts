@@ -75,6 +75,7 @@ export class Metrics {
     labelNames: ['kind'],
     registers: this.#registers,
   })
+
   constructor() {
     collectDefaultMetrics({ register: this.registry, prefix: 'riskgate_' })
   }

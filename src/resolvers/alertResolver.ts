@@ -11,9 +11,10 @@ import {
 } from '../schema/alert.js'
 import { Cost } from '../schema/cost.js'
 import type { AlertStore } from '../storage/alertStore.js'
+import { asUuid } from '../storage/uuid.js'
 import type { RequestContext } from './context.js'
-import { asUuid, pageInfo, pageRequest, rowsOfPage } from './paging.js'
-import { notedBefore, selectsField } from './subscriptionAudit.js'
+import { pageInfo, pageRequest, rowsOfPage } from './paging.js'
+import { asksFor, notedBefore } from './subscriptionAudit.js'
 
 // Of ours; what a store that is away could not check may be longer.
 const LONGEST_CURSOR = 100
@@ -113,8 +114,8 @@ async function subscribe(
   })
   const begun = {
     after: after?.slice(0, LONGEST_CURSOR) ?? null,
-    features: selectsField(info, 'features'),
-    applicant: selectsField(info, 'applicant'),
+    features: asksFor(info, 'features'),
+    applicant: asksFor(info, 'applicant'),
   }
   return notedBefore(alerts, () => audit.subscription(wanted, begun))
 }

@@ -1,8 +1,8 @@
 import { Arg, Ctx, FieldResolver, Int, Mutation, Query, Resolver, Root } from 'type-graphql'
 import { apiKeyHint } from '../auth/apiKeyText.js'
-import { issueApiKey, LARGEST_NUMBER } from '../auth/issueApiKey.js'
+import { issueApiKey, MAX_ACTIVE_KEYS } from '../auth/issueApiKey.js'
 import { permissionsOf } from '../auth/permissions.js'
-import type { Principal, Role } from '../auth/principal.js'
+import { actorOf, type Principal, type Role } from '../auth/principal.js'
 import { AppError } from '../errors.js'
 import {
   ApiKey,
@@ -14,8 +14,9 @@ import {
 } from '../schema/apiKey.js'
 import { Cost } from '../schema/cost.js'
 import type { ApiKeyStore } from '../storage/apiKeyStore.js'
+import { asUuid } from '../storage/uuid.js'
 import type { RequestContext } from './context.js'
-import { asUuid, pageInfo, pageRequest, rowsOfPage } from './paging.js'
+import { pageInfo, pageRequest, rowsOfPage } from './paging.js'
 
 @Resolver(() => ApiKey)
 export class ApiKeyResolver {
@@ -45,14 +46,14 @@ export class ApiKeyResolver {
   }
 
   @Mutation(() => CreateApiKeyPayload, {
-    description: `Makes a key for a client of the caller's tenant. At most ${LARGEST_NUMBER} active keys a tenant.`,
+    description: `Makes a key for a client of the caller's tenant. At most ${MAX_ACTIVE_KEYS} active keys a tenant.`,
   })
   async createApiKey(
     @Arg('input', () => CreateApiKeyInput) input: CreateApiKeyInput,
     @Ctx() { principal }: RequestContext,
   ): Promise<CreateApiKeyPayload> {
     refuseMorePermissions(principal, input.roles)
-    return issueApiKey(this.#store, ownerOf(principal), input)
+    return issueApiKey(this.#store, actorOf(principal), input)
   }
 
   @Mutation(() => RevokeApiKeyPayload, {
@@ -64,7 +65,7 @@ export class ApiKeyResolver {
     @Ctx() { principal }: RequestContext,
   ): Promise<RevokeApiKeyPayload> {
     const id = asUuid(apiKeyId)
-    const apiKey = id && (await this.#store.revoke(ownerOf(principal), id))
+    const apiKey = id && (await this.#store.revoke(actorOf(principal), id))
     if (!apiKey) throw new AppError('NOT_FOUND', 'There is no API key with this id.')
     return { apiKey }
   }
@@ -73,10 +74,6 @@ export class ApiKeyResolver {
   hint(@Root() { id }: ApiKey): string {
     return apiKeyHint(id)
   }
-}
-
-function ownerOf({ id, tenant }: Principal) {
-  return { tenant, principal: id }
 }
 
 /** Nobody gives what they have not got. */

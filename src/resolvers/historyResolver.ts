@@ -6,8 +6,9 @@ import { Prediction, PredictionConnection, PredictionFilter } from '../schema/pr
 import { type PredictionOrder, PredictionOrderEnum } from '../schema/scalars.js'
 import type { HistoryFilter } from '../storage/historyQuery.js'
 import type { HistoryStore } from '../storage/historyStore.js'
+import { asUuid } from '../storage/uuid.js'
 import type { RequestContext } from './context.js'
-import { asUuid, type CountableConnection, pageRequest, predictionsOf, rowsOfPage, toConnection } from './paging.js'
+import { type CountableConnection, pageRequest, predictionsOf, rowsOfPage, toConnection } from './paging.js'
 
 @Resolver()
 export class HistoryResolver {

@@ -9,9 +9,9 @@ import {
   RecordOutcomesPayload,
 } from '../schema/outcome.js'
 import { Prediction } from '../schema/prediction.js'
+import { asUuid } from '../storage/uuid.js'
 import type { RequestContext } from './context.js'
 import type { Loaders } from './loaders.js'
-import { asUuid } from './paging.js'
 
 @Resolver(() => Prediction)
 export class OutcomeResolver {

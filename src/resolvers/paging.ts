@@ -6,7 +6,6 @@ import type { HistoryPage, HistoryQuery, HistoryTotal } from '../storage/history
 
 const DEFAULT_PAGE = 20
 const LARGEST_PAGE = 100
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
 export interface PageArguments {
   readonly first?: number | null | undefined
@@ -67,12 +66,6 @@ export function pageInfo({ entries, hasMore, reached }: Page, { backward, after,
     startCursor: backward ? (reached ?? first) : first,
     endCursor: backward ? last : (reached ?? last),
   }
-}
-
-/** The id as the database knows it; undefined for a text that is no id of ours, and so belongs to nothing. */
-export function asUuid(id: string): string | undefined {
-  const lower = id.toLowerCase()
-  return UUID.test(lower) ? lower : undefined
 }
 
 function badPage(argument: string, message: string): AppError {

@@ -31,7 +31,7 @@ export function notedBefore<Event>(events: Events<Event>, note: () => Promise<vo
 }
 
 /** Whether an operation, or a fragment of its document, selects a field of this name. */
-export function selectsField({ operation, fragments }: GraphQLResolveInfo, name: string): boolean {
+export function asksFor({ operation, fragments }: GraphQLResolveInfo, name: string): boolean {
   let isFound = false
   for (const definition of [operation, ...Object.values(fragments)]) {
     visit(definition, {

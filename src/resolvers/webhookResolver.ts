@@ -1,7 +1,7 @@
 import { Arg, Ctx, FieldResolver, Int, Mutation, Query, Resolver, Root } from 'type-graphql'
 import { newWebhookSecret } from '../alerts/webhookSignature.js'
 import { type TargetRules, targetProblem } from '../alerts/webhookTarget.js'
-import type { Principal } from '../auth/principal.js'
+import { actorOf } from '../auth/principal.js'
 import { AppError, type Problem } from '../errors.js'
 import { Cost } from '../schema/cost.js'
 import { WebhookDeliveryStateEnum } from '../schema/scalars.js'
@@ -17,11 +17,12 @@ import {
   WebhookSecretPayload,
   WebhookStatus,
 } from '../schema/webhook.js'
+import { asUuid } from '../storage/uuid.js'
 import type { NewWebhook, WebhookStore } from '../storage/webhookStore.js'
 import type { RequestContext } from './context.js'
-import { asUuid, pageRequest, rowsOfPage } from './paging.js'
+import { pageRequest, rowsOfPage } from './paging.js'
 
-const LARGEST_NUMBER = 20
+const MAX_WEBHOOKS = 20
 const LONGEST_DESCRIPTION = 200
 const LONGEST_MODEL = 128
 /** How long the secret before a rotation signs too: time to bring the new one to the receivers. */
@@ -37,22 +38,22 @@ export class WebhookResolver {
     this.#rules = rules
   }
 
-  @Cost({ size: LARGEST_NUMBER })
+  @Cost({ size: MAX_WEBHOOKS })
   @Query(() => [Webhook], { description: 'The webhooks of the tenant, the oldest first.' })
   webhooks(@Ctx() { principal }: RequestContext): Promise<Webhook[]> {
     return this.#store.list(principal.tenant)
   }
 
   @Mutation(() => WebhookSecretPayload, {
-    description: `Has high-risk scores from now on sent to a URL, at least once each. At most ${LARGEST_NUMBER} webhooks a tenant.`,
+    description: `Has high-risk scores from now on sent to a URL, at least once each. At most ${MAX_WEBHOOKS} webhooks a tenant.`,
   })
   async createWebhook(
     @Arg('input', () => CreateWebhookInput) input: CreateWebhookInput,
     @Ctx() { principal }: RequestContext,
   ): Promise<WebhookSecretPayload> {
     const secret = newWebhookSecret()
-    const webhook = await this.#store.create(ownerOf(principal), toNewWebhook(input, secret, this.#rules), LARGEST_NUMBER)
-    if (!webhook) throw new AppError('BAD_USER_INPUT', `A tenant has at most ${LARGEST_NUMBER} webhooks. Delete one first.`)
+    const webhook = await this.#store.create(actorOf(principal), toNewWebhook(input, secret, this.#rules), MAX_WEBHOOKS)
+    if (!webhook) throw new AppError('BAD_USER_INPUT', `A tenant has at most ${MAX_WEBHOOKS} webhooks. Delete one first.`)
     return { webhook, secret }
   }
 
@@ -62,7 +63,7 @@ export class WebhookResolver {
     @Ctx() { principal }: RequestContext,
   ): Promise<WebhookSecretPayload> {
     const [id, secret] = [asUuid(webhookId), newWebhookSecret()]
-    const webhook = id && (await this.#store.rotateSecret(ownerOf(principal), id, secret, OVERLAP_SECONDS))
+    const webhook = id && (await this.#store.rotateSecret(actorOf(principal), id, secret, OVERLAP_SECONDS))
     if (!webhook) throw noWebhook()
     return { webhook, secret }
   }
@@ -73,7 +74,7 @@ export class WebhookResolver {
     @Ctx() { principal }: RequestContext,
   ): Promise<DeleteWebhookPayload> {
     const id = asUuid(webhookId)
-    if (!id || !(await this.#store.remove(ownerOf(principal), id))) throw noWebhook()
+    if (!id || !(await this.#store.remove(actorOf(principal), id))) throw noWebhook()
     return { webhookId: id }
   }
 
@@ -83,7 +84,7 @@ export class WebhookResolver {
     @Ctx() { principal }: RequestContext,
   ): Promise<RedeliverWebhookPayload> {
     const id = asUuid(deliveryId)
-    const delivery = id && (await this.#store.redeliver(ownerOf(principal), id))
+    const delivery = id && (await this.#store.redeliver(actorOf(principal), id))
     if (!delivery) throw new AppError('NOT_FOUND', 'There is no delivery with this id.')
     return { delivery }
   }
@@ -106,10 +107,6 @@ export class WebhookResolver {
     const { size } = pageRequest({ first })
     return loaders.webhookDeliveries.load({ webhookId: id, limit: size, state: state ?? undefined })
   }
-}
-
-function ownerOf({ id, tenant }: Principal) {
-  return { tenant, principal: id }
 }
 
 function noWebhook(): AppError {

@@ -43,6 +43,8 @@ export function publicErrors(errors: readonly GraphQLError[], report: ReportUnex
   return errors.map(error => publicError(error.toJSON(), error, report))
 }
 
+export const JSON_TYPE = 'application/json; charset=utf-8'
+
 /** A body for a response that holds nothing but this error. */
 export function errorBody(error: AppError): { errors: GraphQLFormattedError[] } {
   return { errors: [{ message: error.message, extensions: extensionsOf(error) }] }

@@ -1,25 +1,26 @@
 import type { Server } from 'node:http'
 import { fastifyApolloHandler } from '@as-integrations/fastify'
-import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
+import Fastify, { type FastifyRequest } from 'fastify'
 import type { GraphQLSchema } from 'graphql'
 import type { Principal } from '../auth/principal.js'
 import type { AlertContext } from '../resolvers/alertResolver.js'
+import { type Identify, requirePermission, requirePermissionOfPage } from './access.js'
 import type { ReportUnexpected } from './formatError.js'
 import { createApollo, type GatewayContext, type OperationReport } from './graphql/apollo.js'
 import { PreparedOperations } from './graphql/preparedOperations.js'
-import { contextOfRequest, POINTS_OF_A_LOOK, runPrepared } from './graphql/runPrepared.js'
+import { runPrepared } from './graphql/runPrepared.js'
 import type { TrustedDocuments } from './graphql/trustedDocuments.js'
+import { type HealthOptions, serveHealth } from './health.js'
 import type { AddressLimit } from './limits/addressLimit.js'
 import type { Admit } from './limits/admission.js'
 import { clientAddress } from './limits/clientAddress.js'
 import { OperationGate } from './limits/operationGate.js'
 import type { StreamLimit } from './limits/streamLimit.js'
-import { type OperationsOptions, serveOperations } from './operations.js'
 import { servePlayground } from './playground.js'
 import { answerBadAddress, answerErrors, requestId } from './requests.js'
 import { serveServerSentEvents } from './streams/serverSentEvents.js'
-import { type Auth, type ObserveSocket, serveSubscriptions } from './streams/webSocket.js'
-import { type Identify, requirePermission, requirePermissionOfPage } from './transport/access.js'
+import type { Auth, ObserveStream } from './streams/streamOptions.js'
+import { serveSubscriptions } from './streams/webSocket.js'
 import { createTransport, type TransportOptions } from './transport/transport.js'
 
 const GRAPHQL_PATH = '/graphql'
@@ -45,10 +46,10 @@ export interface HttpServerOptions extends TransportOptions {
   readonly development: boolean
   /** Absent: any document within the limits. */
   readonly trustedDocuments?: TrustedDocuments | undefined
-  readonly operations: OperationsOptions
+  readonly health: HealthOptions
   readonly report: ReportUnexpected
   readonly observe: (report: OperationReport) => void
-  readonly observeSocket: ObserveSocket
+  readonly observeStream: ObserveStream
 }
 
 export interface HttpServer {
@@ -66,7 +67,7 @@ declare module 'fastify' {
 
 /** Starts listening: GraphQL over HTTP, WebSocket and server-sent events, playground, health and metrics. */
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
-  const { auth, addresses, streams, contextOf, operations, report, schema, trustedDocuments } = options
+  const { auth, addresses, streams, contextOf, health, report, schema, trustedDocuments } = options
   let isDraining = false
   const transport = createTransport(options)
   const server = Fastify({
@@ -79,15 +80,16 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     frameworkErrors: answerBadAddress(options.refused, transport.headers),
   })
   answerErrors(server, report, options.refused)
-  server.addHook('onRequest', async (request, reply) => {
+  server.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
     if (isDraining) reply.header('connection', 'close')
+    done()
   })
   const connections = await transport.attach(server, GRAPHQL_PATH)
   const identify: Identify = (request, authorization) => addresses.identify(auth, request, authorization)
-  await serveOperations(server, {
-    ...operations,
-    notReady: async () => (isDraining ? ['shutting down'] : operations.notReady()),
+  await serveHealth(server, {
+    ...health,
+    notReady: async () => (isDraining ? ['shutting down'] : health.notReady()),
     mayReadMetrics: options.development ? undefined : requirePermission(identify, 'telemetry:read'),
   })
   await servePlayground(server, {
@@ -100,6 +102,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   const apollo = createApollo({ schema, gate, prepared, report, observe: options.observe })
   await apollo.start()
   server.decorateRequest('principal', undefined)
+  server.decorateRequest('operationContext', undefined)
   server.route({
     method: ['GET', 'POST'],
     url: GRAPHQL_PATH,
@@ -118,10 +121,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     handler: runPrepared(
       { prepared, gate, trustedDocuments, report, observe: options.observe, contextOf },
       fastifyApolloHandler(apollo, {
-        context: async (request: FastifyRequest, reply: FastifyReply): Promise<GatewayContext> => ({
-          ...contextOfRequest(request, reply, contextOf),
-          paidPoints: POINTS_OF_A_LOOK,
-        }),
+        context: async ({ operationContext }: FastifyRequest) => operationContext as GatewayContext,
       }),
     ),
   })
@@ -134,7 +134,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     streams,
     contextOf: (principal: Principal) => contextOf(principal, { isStream: true }),
     report,
-    observe: options.observeSocket,
+    observe: options.observeStream,
   }
   const cutEventStreams = serveServerSentEvents(server, { ...subscriptions, path: EVENT_STREAM_PATH })
   const close = async () => {

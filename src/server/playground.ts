@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import helmet from '@fastify/helmet'
 import staticFiles from '@fastify/static'
 import type { FastifyInstance } from 'fastify'
-import { type OnRequest, onlyAfter } from './transport/access.js'
+import { type OnRequest, onlyAfter } from './access.js'
 import { HSTS_SECONDS } from './transport/securityHeaders.js'
 
 const WEB = fileURLToPath(new URL('../../dist/web', import.meta.url))

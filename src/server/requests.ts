@@ -40,8 +40,9 @@ export type ObserveRefusal = (refusal: {
 /** Answers whatever HTTP request fails outside of GraphQL in the same form as GraphQL does. */
 export function answerErrors(server: FastifyInstance, report: ReportUnexpected, refused: ObserveRefusal): void {
   server.decorateRequest('receivedAt', undefined)
-  server.addHook('onRequest', async request => {
+  server.addHook('onRequest', (request, _reply, done) => {
     request.receivedAt = performance.now()
+    done()
   })
   server.setErrorHandler((error: Error & { code?: string; statusCode?: number }, _request, reply) => {
     const known = error instanceof AppError ? error : OUR_ERROR_BY_FASTIFY_CODE[error.code ?? '']?.()

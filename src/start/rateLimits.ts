@@ -6,8 +6,8 @@ import type { Admit } from '../server/limits/admission.js'
 import { limitOperations, type ObserveLimited } from '../server/limits/operationLimits.js'
 import { StreamLimit } from '../server/limits/streamLimit.js'
 
-const OPERATIONS_SECONDS = 10
-const ADDRESS_SECONDS = 60
+const OPERATIONS_WINDOW_SECONDS = 10
+const ADDRESS_WINDOW_SECONDS = 60
 
 export interface RateLimits {
   readonly admit: Admit
@@ -19,11 +19,11 @@ export interface RateLimits {
 export function createRateLimits(config: Config, createLimiter: CreateLimiter, metrics: Metrics): RateLimits {
   const { principal, tenant, address } = config.rateLimits
   const limited: ObserveLimited = kind => metrics.rateLimited.inc({ kind })
-  const ofAddress = createLimiter({ name: 'address', limit: address, seconds: ADDRESS_SECONDS })
+  const ofAddress = createLimiter({ name: 'address', limit: address, windowSeconds: ADDRESS_WINDOW_SECONDS })
   return {
     admit: limitOperations({
-      principal: createLimiter({ name: 'principal', limit: principal, seconds: OPERATIONS_SECONDS }),
-      tenant: createLimiter({ name: 'tenant', limit: tenant, seconds: OPERATIONS_SECONDS }),
+      principal: createLimiter({ name: 'principal', limit: principal, windowSeconds: OPERATIONS_WINDOW_SECONDS }),
+      tenant: createLimiter({ name: 'tenant', limit: tenant, windowSeconds: OPERATIONS_WINDOW_SECONDS }),
       limited,
     }),
     addresses: new AddressLimit(ofAddress, limited),

@@ -2,9 +2,12 @@ import { type Logger, unexpected } from '../observability/logger.js'
 import type { Metrics } from '../observability/metrics.js'
 import { RefusalLog } from '../observability/refusalLog.js'
 import type { HttpServerOptions } from '../server/httpServer.js'
-import { observeMalformed } from './transport.js'
+import type { Malformed, ObserveMalformed } from '../server/transport/malformedRequests.js'
 
-type Reports = Pick<HttpServerOptions, 'report' | 'observe' | 'malformed' | 'refused' | 'observeSocket'>
+// Thousands may come in a second: the counter has them all.
+const LOG_EVERY_MS = 60_000
+
+type Reports = Pick<HttpServerOptions, 'report' | 'observe' | 'malformed' | 'refused' | 'observeStream'>
 
 /** What the server tells of its work, as metrics and lines of the log. */
 export function reportsTo(metrics: Metrics, logger: Logger): Reports {
@@ -21,12 +24,27 @@ export function reportsTo(metrics: Metrics, logger: Logger): Reports {
       metrics.requestSeconds.observe({ operation: 'none', code }, seconds)
       refusals.note({ requestId, code, principal: principal?.id, tenant: principal?.tenant }, 'request refused')
     },
-    observeSocket: ({ connectionId: requestId, operation, code, seconds, principal }) => {
+    observeStream: ({ connectionId: requestId, operation, code, seconds, principal }) => {
       metrics.subscriptions.inc({ operation: operation ?? 'none', code })
       const { id, tenant } = principal ?? {}
       const fields = { requestId, operation, code, durationMs: Math.round(seconds * 1e3), principal: id, tenant }
       if (operation === undefined) refusals.note(fields, 'connection refused')
       else logger.info(fields, 'subscription ended')
     },
+  }
+}
+
+/** Counts what never became a request; tells of each kind once a minute. */
+export function observeMalformed(metrics: Metrics, logger: Pick<Logger, 'warn'>, now: () => number = Date.now): ObserveMalformed {
+  const told = new Map<Malformed, { at: number; untold: number }>()
+  return why => {
+    metrics.malformedRequests.inc({ why })
+    const last = told.get(why) ?? { at: Number.NEGATIVE_INFINITY, untold: 0 }
+    last.untold++
+    told.set(why, last)
+    if (now() - last.at < LOG_EVERY_MS) return
+    logger.warn({ why, count: last.untold }, 'connections were given up that sent no proper request')
+    last.at = now()
+    last.untold = 0
   }
 }

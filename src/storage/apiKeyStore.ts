@@ -1,8 +1,10 @@
 import { and, desc, eq, getTableColumns, isNull, lt, sql } from 'drizzle-orm'
 import type { ApiKeySource, ApiKeyUse, StoredApiKey } from '../auth/apiKeySource.js'
-import type { ApiKeyOwner, NewApiKey } from '../auth/issueApiKey.js'
+import type { NewApiKey } from '../auth/issueApiKey.js'
+import type { Actor } from '../auth/principal.js'
 import { auditInsert } from './audit.js'
 import type { Database } from './database.js'
+import { type InMilliseconds, milliseconds, toInstant } from './instants.js'
 import { apiKeys } from './tables.js'
 
 /** A key as its owners see it. */
@@ -25,15 +27,12 @@ export interface ApiKeyQuery {
 
 const { digest: _digest, tenant: _tenant, ...SHOWN } = getTableColumns(apiKeys)
 
-/** A row with its instants as milliseconds: Drizzle leaves those of plain statements on its connections as texts. */
-type Row<T> = { readonly [Key in keyof T]: Exclude<T[Key], Date> | (Date extends T[Key] ? number : never) }
-
 const COLUMNS = `id, principal, description, roles, ${milliseconds('created_at')} as "createdAt", created_by as "createdBy",
   ${milliseconds('expires_at')} as "expiresAt", ${milliseconds('last_used_at')} as "lastUsedAt",
   ${milliseconds('revoked_at')} as "revokedAt", revoked_by as "revokedBy"`
 const ACTIVE = 'revoked_at is null and expires_at > now()'
 
-/** API keys: what their owners do with them, each change in one statement with its entry in the audit, and what verifying them asks. */
+/** API keys: making and ending them, each change in one statement with its entry in the audit, and what verifying them asks. */
 export class ApiKeyStore implements ApiKeySource {
   readonly #database: Database
   readonly #revoked: (id: string) => void
@@ -48,34 +47,34 @@ export class ApiKeyStore implements ApiKeySource {
    * Stores a key. Undefined when the tenant has as many active ones as it may have; two that are created at the same moment may go
    * one beyond that.
    */
-  async create(owner: ApiKeyOwner, { id, expiresAt, ...key }: NewApiKey, limit: number): Promise<ApiKey | undefined> {
+  async create(actor: Actor, { id, expiresAt, ...key }: NewApiKey, limit: number): Promise<ApiKey | undefined> {
     const { principal, description, digest } = key
     const roles = [...key.roles]
     const details = { principal, roles, expiresAt }
     const rows = await this.#database.write(
-      ({ sql }) => sql<Row<ApiKey>[]>`
+      ({ sql }) => sql<InMilliseconds<ApiKey>[]>`
         with created as (
           insert into api_keys (id, tenant, principal, description, roles, digest, created_at, created_by, expires_at)
-          select ${id}::uuid, ${owner.tenant}, ${principal}, ${description}, ${roles}::text[], ${digest}, now(), ${owner.principal},
+          select ${id}::uuid, ${actor.tenant}, ${principal}, ${description}, ${roles}::text[], ${digest}, now(), ${actor.principal},
             ${expiresAt.toISOString()}::timestamptz
-          where (select count(*) from api_keys where tenant = ${owner.tenant} and ${sql.unsafe(ACTIVE)}) < ${limit}
+          where (select count(*) from api_keys where tenant = ${actor.tenant} and ${sql.unsafe(ACTIVE)}) < ${limit}
           returning *
-        ), audited as (${auditInsert(sql, 'api-key.created', owner, { rows: sql`created`, subject: sql`id`, details: sql`${JSON.stringify(details)}::text::jsonb` })})
+        ), audited as (${auditInsert(sql, 'api-key.created', actor, { rows: sql`created`, subject: sql`id`, details: sql`${JSON.stringify(details)}::text::jsonb` })})
         select ${sql.unsafe(COLUMNS)} from created`,
     )
     return rows.map(toApiKey)[0]
   }
 
   /** Revokes a key for ever; one that was revoked before stays as it is. Undefined when the tenant has no such key. */
-  async revoke(owner: ApiKeyOwner, id: string): Promise<ApiKey | undefined> {
+  async revoke(actor: Actor, id: string): Promise<ApiKey | undefined> {
     const rows = await this.#database.write(
-      ({ sql }) => sql<Row<ApiKey>[]>`
+      ({ sql }) => sql<InMilliseconds<ApiKey>[]>`
         with found as (
-          select * from api_keys where tenant = ${owner.tenant} and id = ${id} for no key update
+          select * from api_keys where tenant = ${actor.tenant} and id = ${id} for no key update
         ), revoked as (
-          update api_keys k set revoked_at = now(), revoked_by = ${owner.principal}
-          from found where k.tenant = ${owner.tenant} and k.id = found.id and found.revoked_at is null returning k.*
-        ), audited as (${auditInsert(sql, 'api-key.revoked', owner, { rows: sql`revoked`, subject: sql`id`, details: sql`jsonb_build_object('principal', revoked.principal)` })})
+          update api_keys k set revoked_at = now(), revoked_by = ${actor.principal}
+          from found where k.tenant = ${actor.tenant} and k.id = found.id and found.revoked_at is null returning k.*
+        ), audited as (${auditInsert(sql, 'api-key.revoked', actor, { rows: sql`revoked`, subject: sql`id`, details: sql`jsonb_build_object('principal', revoked.principal)` })})
         select ${sql.unsafe(COLUMNS)} from revoked
         union all select ${sql.unsafe(COLUMNS)} from found where revoked_at is not null`,
     )
@@ -137,11 +136,7 @@ export class ApiKeyStore implements ApiKeySource {
   }
 }
 
-function milliseconds(column: string): string {
-  return `(extract(epoch from ${column}) * 1000)::float8`
-}
-
-function toApiKey({ createdAt, expiresAt, lastUsedAt, revokedAt, ...row }: Row<ApiKey>): ApiKey {
+function toApiKey({ createdAt, expiresAt, lastUsedAt, revokedAt, ...row }: InMilliseconds<ApiKey>): ApiKey {
   return {
     ...row,
     createdAt: new Date(createdAt),
@@ -149,8 +144,4 @@ function toApiKey({ createdAt, expiresAt, lastUsedAt, revokedAt, ...row }: Row<A
     lastUsedAt: toInstant(lastUsedAt),
     revokedAt: toInstant(revokedAt),
   }
-}
-
-function toInstant(milliseconds: number | null): Date | null {
-  return milliseconds === null ? null : new Date(milliseconds)
 }

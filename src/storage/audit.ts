@@ -1,4 +1,5 @@
 import type { ISql, PendingQuery, Row } from 'postgres'
+import type { Actor } from '../auth/principal.js'
 import { EPOCH_HERE } from './feedEpoch.js'
 
 /** What is audited: who may be asked for it later looks for these. */
@@ -20,11 +21,6 @@ export type AuditAction =
   | 'alerts.subscribed'
   | 'audit.read'
 
-export interface AuditActor {
-  readonly tenant: string
-  readonly principal: string
-}
-
 type Fragment = PendingQuery<Row[]>
 
 /**
@@ -34,7 +30,7 @@ type Fragment = PendingQuery<Row[]>
 export function auditInsert(
   sql: ISql,
   action: AuditAction,
-  { tenant, principal }: AuditActor,
+  { tenant, principal }: Actor,
   { rows, subject, details }: { readonly rows: Fragment; readonly subject: Fragment; readonly details: Fragment },
 ): Fragment {
   return sql`
@@ -44,7 +40,7 @@ export function auditInsert(
 }
 
 /** An entry that stands for itself: of a read, which changes nothing. */
-export interface NewAuditEntry extends AuditActor {
+export interface NewAuditEntry extends Actor {
   readonly action: AuditAction
   readonly subject: string
   readonly details: Readonly<Record<string, unknown>>

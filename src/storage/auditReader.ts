@@ -2,6 +2,7 @@ import { type SQL, sql } from 'drizzle-orm'
 import { type AuditCursorPlace, decodeAuditCursor, encodeAuditCursor } from './auditCursor.js'
 import type { AuditEntry, AuditPage, AuditQuery } from './auditQuery.js'
 import type { Database } from './database.js'
+import { milliseconds } from './instants.js'
 
 // Entries read for each of a page: where a filter passes more of them by, the page ends there.
 const READ_FACTOR = 50
@@ -85,7 +86,7 @@ function pageStatement({ tenant, filter, size, backward }: AuditQuery, limit: nu
     ...(action === undefined ? [] : [sql`action = ${action}`]),
   ]
   return sql`
-    select id::text, (extract(epoch from at) * 1000)::float8 as at, principal, action, subject, details, matches, "isLast",
+    select id::text, ${sql.raw(milliseconds('at'))} as at, principal, action, subject, details, matches, "isLast",
       coalesce((epoch, xid, audit_entries.id) <= (select last_epoch, last_xid, last_id from audit_seals order by number desc limit 1), false)
         as sealed
     from (

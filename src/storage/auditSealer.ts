@@ -12,6 +12,7 @@ import {
 import { inChunks } from './chunks.js'
 import type { Database } from './database.js'
 import { SETTLED_BEFORE } from './feedEpoch.js'
+import { milliseconds, toInstant } from './instants.js'
 
 // Read and hashed in some milliseconds, which is how long the event loop waits for it.
 const ENTRIES_A_SEAL = 1_000
@@ -109,14 +110,10 @@ export class AuditSealer {
             coalesce((select last_id from seal), 0))
           order by epoch, xid, id limit ${MAX_COUNT}
         )
-        select count(*)::int as entries, (extract(epoch from min(at)) * 1000)::float8 as "oldestAt",
-          (select extract(epoch from sealed_at) * 1000 from seal)::float8 as "lastSealAt" from open`,
+        select count(*)::int as entries, ${sql.unsafe(milliseconds('min(at)'))} as "oldestAt",
+          (select ${sql.unsafe(milliseconds('sealed_at'))} from seal) as "lastSealAt" from open`,
     )
     const { entries = 0, oldestAt = null, lastSealAt = null } = row ?? {}
     return { entries, oldestAt: toInstant(oldestAt), lastSealAt: toInstant(lastSealAt) }
   }
-}
-
-function toInstant(milliseconds: number | null): Date | null {
-  return milliseconds === null ? null : new Date(milliseconds)
 }

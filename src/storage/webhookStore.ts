@@ -1,18 +1,14 @@
 import type { ISql } from 'postgres'
 import { uuidv7 } from 'uuidv7'
+import type { Actor } from '../auth/principal.js'
 import { RISK_BANDS, type RiskBand } from '../scoring/bands.js'
 import { auditInsert } from './audit.js'
 import type { Database } from './database.js'
 import { PLACE_OF_NOW } from './feedEpoch.js'
+import { type InMilliseconds, milliseconds, toInstant } from './instants.js'
 
 // Within a statement's deadline however many deliveries there are.
 export const MAX_COUNT = 10_000
-
-/** Whose webhooks, and who acts on them. */
-export interface WebhookOwner {
-  readonly tenant: string
-  readonly principal: string
-}
 
 export interface NewWebhook {
   readonly url: string
@@ -62,16 +58,14 @@ export interface DeliveryQuery {
   readonly state: DeliveryState | undefined
 }
 
-/** A row with its instants as milliseconds: Drizzle leaves those of plain statements on its connections as texts. */
-type Row<T> = { readonly [Key in keyof T]: Exclude<T[Key], Date> | (Date extends T[Key] ? number : never) }
-type WebhookRow = Row<Omit<Webhook, 'bands'>> & { readonly bands: readonly number[] | null }
+type WebhookRow = InMilliseconds<Omit<Webhook, 'bands'>> & { readonly bands: readonly number[] | null }
 
 const WEBHOOK_COLUMNS = `id, url, description, bands, model, ${milliseconds('created_at')} as "createdAt", created_by as "createdBy",
   case when previous_secret_until > now() then ${milliseconds('previous_secret_until')} end as "previousSecretUntil"`
 const DELIVERY_COLUMNS = `id, webhook_id as "webhookId", alert_id as "alertId", state, attempts, last_status as "lastStatus",
   last_error as "lastError", ${milliseconds('created_at')} as "createdAt", ${milliseconds('last_attempt_at')} as "lastAttemptAt"`
 
-/** What owners of webhooks do with them. Each change is one statement with its entry in the audit. */
+/** What tenants do with their webhooks. Each change is one statement with its entry in the audit. */
 export class WebhookStore {
   readonly #database: Database
 
@@ -83,7 +77,7 @@ export class WebhookStore {
    * Stores a webhook whose place in the feed is now. Undefined when the tenant has as many as it may have; two that are created at
    * the same moment may go one beyond that.
    */
-  async create({ tenant, principal }: WebhookOwner, webhook: NewWebhook, limit: number): Promise<Webhook | undefined> {
+  async create({ tenant, principal }: Actor, webhook: NewWebhook, limit: number): Promise<Webhook | undefined> {
     const bands = webhook.bands?.map(band => RISK_BANDS.indexOf(band) + 1) ?? null
     const details = { bands: webhook.bands, model: webhook.model }
     const rows = await this.#database.write(
@@ -102,41 +96,41 @@ export class WebhookStore {
   }
 
   /** Gives a webhook a new secret; the one before signs too for some time. Undefined when the tenant has no such webhook. */
-  async rotateSecret(owner: WebhookOwner, id: string, secret: string, overlapSeconds: number): Promise<Webhook | undefined> {
+  async rotateSecret(actor: Actor, id: string, secret: string, overlapSeconds: number): Promise<Webhook | undefined> {
     const rows = await this.#database.write(
       ({ sql }) => sql<WebhookRow[]>`
         with rotated as (
           update webhooks set secret = ${secret}, previous_secret = secret,
             previous_secret_until = now() + make_interval(secs => ${overlapSeconds})
-          where tenant = ${owner.tenant} and id = ${id} returning *
-        ), audited as (${auditInsert(sql, 'webhook.secret-rotated', owner, { rows: sql`rotated`, subject: sql`id`, details: sql`'{}'::jsonb` })})
+          where tenant = ${actor.tenant} and id = ${id} returning *
+        ), audited as (${auditInsert(sql, 'webhook.secret-rotated', actor, { rows: sql`rotated`, subject: sql`id`, details: sql`'{}'::jsonb` })})
         select ${sql.unsafe(WEBHOOK_COLUMNS)} from rotated`,
     )
     return rows.map(toWebhook)[0]
   }
 
   /** Answers whether there was one. Its deliveries end at once, and are removed later. */
-  async remove(owner: WebhookOwner, id: string): Promise<boolean> {
+  async remove(actor: Actor, id: string): Promise<boolean> {
     const rows = await this.#database.write(
       ({ sql }) => sql`
-        with removed as (delete from webhooks where tenant = ${owner.tenant} and id = ${id} returning *),
-          audited as (${auditInsert(sql, 'webhook.deleted', owner, { rows: sql`removed`, subject: sql`id`, details: sql`'{}'::jsonb` })})
+        with removed as (delete from webhooks where tenant = ${actor.tenant} and id = ${id} returning *),
+          audited as (${auditInsert(sql, 'webhook.deleted', actor, { rows: sql`removed`, subject: sql`id`, details: sql`'{}'::jsonb` })})
         select id from removed`,
     )
     return rows.length > 0
   }
 
   /** Begins a delivery anew, whatever its state. Undefined when the tenant has no such delivery. */
-  async redeliver(owner: WebhookOwner, id: string): Promise<Delivery | undefined> {
+  async redeliver(actor: Actor, id: string): Promise<Delivery | undefined> {
     const rows = await this.#database.write(
-      ({ sql }) => sql<Row<Delivery>[]>`
+      ({ sql }) => sql<InMilliseconds<Delivery>[]>`
         with again as (
           update webhook_deliveries set state = 'PENDING', attempts = 0, last_status = null, last_error = null,
             last_attempt_at = null, queued_at = null
-          where tenant = ${owner.tenant} and id = ${id}
-            and webhook_id in (select id from webhooks where tenant = ${owner.tenant})
+          where tenant = ${actor.tenant} and id = ${id}
+            and webhook_id in (select id from webhooks where tenant = ${actor.tenant})
           returning *
-        ), audited as (${auditInsert(sql, 'webhook.redelivered', owner, { rows: sql`again`, subject: sql`id`, details: sql`jsonb_build_object('webhookId', webhook_id, 'alertId', alert_id)` })})
+        ), audited as (${auditInsert(sql, 'webhook.redelivered', actor, { rows: sql`again`, subject: sql`id`, details: sql`jsonb_build_object('webhookId', webhook_id, 'alertId', alert_id)` })})
         select ${sql.unsafe(DELIVERY_COLUMNS)} from again`,
     )
     return rows.map(toDelivery)[0]
@@ -154,7 +148,7 @@ export class WebhookStore {
   /** How the deliveries of each webhook stand. */
   async statusOf(tenant: string, ids: readonly string[]): Promise<ReadonlyMap<string, WebhookStatus>> {
     const rows = await this.#database.read(
-      ({ sql }) => sql<(Row<WebhookStatus> & { id: string })[]>`
+      ({ sql }) => sql<(InMilliseconds<WebhookStatus> & { id: string })[]>`
         select w.id, counts.*, ${sql.unsafe(milliseconds('delivered.at'))} as "lastDeliveredAt",
           ${sql.unsafe(milliseconds('failed.at'))} as "lastFailedAt", failed.reason as "lastFailure",
           coalesce(greatest(0, extract(epoch from now() - ahead.raised_at)), 0)::float8 as "lagSeconds"
@@ -178,7 +172,7 @@ export class WebhookStore {
   /** The newest deliveries of each webhook. */
   async deliveriesOf(tenant: string, ids: readonly string[], { limit, state }: DeliveryQuery): Promise<Delivery[]> {
     const rows = await this.#database.read(
-      ({ sql }) => sql<Row<Delivery>[]>`
+      ({ sql }) => sql<InMilliseconds<Delivery>[]>`
         select d.* from webhooks w cross join lateral (
           select ${sql.unsafe(DELIVERY_COLUMNS)} from webhook_deliveries
           where webhook_id = w.id ${state === undefined ? sql`` : sql`and state = ${state}`} order by id desc limit ${limit}
@@ -204,10 +198,6 @@ function lastFailure(sql: ISql) {
   return sql`select * from (${of('PENDING')} union all ${of('DEAD')}) failures where reason is not null order by at desc limit 1`
 }
 
-function milliseconds(column: string): string {
-  return `(extract(epoch from ${column}) * 1000)::float8`
-}
-
 function toWebhook({ bands, createdAt, previousSecretUntil, ...row }: WebhookRow): Webhook {
   return {
     ...row,
@@ -217,14 +207,10 @@ function toWebhook({ bands, createdAt, previousSecretUntil, ...row }: WebhookRow
   }
 }
 
-function toDelivery({ createdAt, lastAttemptAt, ...row }: Row<Delivery>): Delivery {
+function toDelivery({ createdAt, lastAttemptAt, ...row }: InMilliseconds<Delivery>): Delivery {
   return { ...row, createdAt: new Date(createdAt), lastAttemptAt: toInstant(lastAttemptAt) }
 }
 
-function toStatus({ lastDeliveredAt, lastFailedAt, ...row }: Row<WebhookStatus>): WebhookStatus {
+function toStatus({ lastDeliveredAt, lastFailedAt, ...row }: InMilliseconds<WebhookStatus>): WebhookStatus {
   return { ...row, lastDeliveredAt: toInstant(lastDeliveredAt), lastFailedAt: toInstant(lastFailedAt) }
-}
-
-function toInstant(milliseconds: number | null): Date | null {
-  return milliseconds === null ? null : new Date(milliseconds)
 }

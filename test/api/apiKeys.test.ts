@@ -4,7 +4,7 @@ import { createKey, revokeKey } from '../support/apiKeys.js'
 import type { GraphqlClient } from '../support/client.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
 import { present, until } from '../support/process.js'
-import { ApiKeysDocument, CreateApiKeyDocument, RevokeApiKeyDocument, ViewerDocument } from './generated/operations.js'
+import { ApiKeysDocument, CreateApiKeyDocument, ViewerDocument } from './generated/operations.js'
 
 const DAY_MS = 86_400_000
 const NEVER = '01900000-0000-7000-8000-000000000000'
@@ -178,24 +178,6 @@ describe('revokeApiKey', () => {
       select id from audit_entries where tenant = ${tenant} and action = 'api-key.revoked'`
     expect(entries).toHaveLength(1)
   })
-
-  it('does not find the key of another tenant, exactly as one that never was', async () => {
-    const [owner, other] = [await newTenant(), await newTenant()]
-    const [key, revoked] = [await createKey(owner.admin), await createKey(owner.admin)]
-    await revokeKey(owner.admin, revoked)
-    const answerTo = async (id: string) => {
-      const { status, errors, data } = await other.admin.request(RevokeApiKeyDocument, { id })
-      return { status, errors, data }
-    }
-    const unknown = await answerTo(NEVER)
-    expect(unknown.errors?.[0]?.extensions.code).toBe('NOT_FOUND')
-    expect(await answerTo(key.id)).toEqual(unknown)
-    expect(await answerTo(revoked.id)).toEqual(unknown)
-    expect(await answerTo('no id')).toEqual(unknown)
-    expect((await keysOf(other.admin)).nodes).toEqual([])
-    expect((await keysOf(other.admin, { after: key.id })).nodes).toEqual([])
-    expect((await key.at(gateway).request(ViewerDocument, {})).status).toBe(200)
-  })
 })
 
 describe('the audit', () => {
@@ -219,18 +201,6 @@ describe('the audit', () => {
 })
 
 describe('roles', () => {
-  it.each(['SCORER', 'MONITOR', 'ANALYST', 'MODEL_MANAGER'] as const)('%s may not make, list or revoke keys', async role => {
-    const { tenant, admin } = await newTenant()
-    const key = await createKey(admin)
-    const caller = await gateway.as({ roles: [role], tenant })
-    const answers = [
-      await caller.request(CreateApiKeyDocument, { input: { principal: 'x', roles: [role] } }),
-      await caller.request(ApiKeysDocument, {}),
-      await caller.request(RevokeApiKeyDocument, { id: key.id }),
-    ]
-    expect(answers.map(({ errors }) => errors?.[0]?.extensions.code)).toEqual(['FORBIDDEN', 'FORBIDDEN', 'FORBIDDEN'])
-  })
-
   it('of a key are all that it may use: one of ADMIN makes others', async () => {
     const { admin } = await newTenant()
     const first = await createKey(admin, { principal: 'automation', roles: ['ADMIN'] })

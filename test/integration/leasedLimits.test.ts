@@ -34,7 +34,7 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
     const connection = connectRedis(redis.url, () => {})
     connections.push(connection)
     const create = limitersOver(connection)
-    const canary = create({ name: 'canary', limit: 1_000_000, seconds: 10 }) as LeasedLimiter
+    const canary = create({ name: 'canary', limit: 1_000_000, windowSeconds: 10 }) as LeasedLimiter
     await until(async () => {
       await canary.take('canary', 1)
       return (await client.keys('riskgate:limit:canary:*')).length > 0
@@ -45,7 +45,7 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
 
   async function startLimiters(count: number, limit = LIMIT, seconds = 10): Promise<LeasedLimiter[]> {
     const replicas = await Promise.all(Array.from({ length: count }, startReplica))
-    return replicas.map(create => create({ name: 'principal', limit, seconds }) as LeasedLimiter)
+    return replicas.map(create => create({ name: 'principal', limit, windowSeconds: seconds }) as LeasedLimiter)
   }
 
   /** Takes single points from all in turn, as fast as they are decided; answers how many were let through. */

@@ -2,10 +2,10 @@ import { isAbstractType } from 'graphql'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { PreparedOperations } from '../../src/server/graphql/preparedOperations.js'
 import type { GraphqlClient, RawAnswer } from '../support/client.js'
-import { CALLERS, EXPECTATIONS, isAllowed, type MatrixCaller, permissionsTold } from './expectations.js'
-import { type Answer, judge } from './judgement.js'
-import { type MatrixFixture, SUBJECT, startMatrixFixture } from './matrixFixture.js'
-import { rowsOf } from './rowsOf.js'
+import { CALLERS, EXPECTATIONS, isAllowed, type MatrixCaller, permissionsTold } from './support/expectations.js'
+import { type Answer, judge } from './support/judgement.js'
+import { type MatrixFixture, SUBJECT, startMatrixFixture } from './support/matrixFixture.js'
+import { rowsOf } from './support/rowsOf.js'
 import {
   askedAtEnd,
   coordinateOf,
@@ -16,7 +16,7 @@ import {
   type Path,
   pathsOf,
   type Way,
-} from './selections.js'
+} from './support/selections.js'
 
 const LISTENING = ['over a WebSocket', 'as server-sent events'] as const
 const DIRECT: Way = { name: 'directly' }

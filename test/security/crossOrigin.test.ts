@@ -4,7 +4,7 @@ import Fastify from 'fastify'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { createTransport } from '../../src/server/transport/transport.js'
-import { ask, askViewer, startTransport, type TransportServer } from './transportServer.js'
+import { ask, askViewer, startTransport, type TransportServer } from './support/transportServer.js'
 
 const DESK = 'https://desk.example'
 const EVIL = 'https://evil.example'

@@ -1,7 +1,15 @@
 import { once } from 'node:events'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { TransportLimits } from '../../src/server/transport/transportLimits.js'
-import { answerTo, askViewer, bearer, connectTo, startTransport, type TransportServer, VIEWER } from './transportServer.js'
+import {
+  answerTo,
+  askViewer,
+  bearer,
+  connectTo,
+  startTransport,
+  type TransportServer,
+  VIEWER,
+} from './support/transportServer.js'
 
 const CANARY = 'CANARY4711'
 const HEALTH = 'GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n'
@@ -92,8 +100,8 @@ describe('what is no request', () => {
     await once(early.socket, 'data')
     early.socket.write(`zz\r\n${HEALTH}`)
     expect(answersIn(await early.closed).map(({ status }) => status)).toEqual([401])
-    // Behind one that is still in hand.
-    pipelined.socket.write(`${HEALTH}${CANARY}\r\n\r\n`)
+    // Behind one that is still in hand: readiness is asked of others.
+    pipelined.socket.write(`${get('/readyz')}${CANARY}\r\n\r\n`)
     expect(await pipelined.closed).toBe('')
     const behind = await connectTo(server)
     behind.socket.write(HEALTH)

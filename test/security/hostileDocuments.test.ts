@@ -6,7 +6,7 @@ import { WebSocket } from 'ws'
 import { ERROR_CODES } from '../../src/errors.js'
 import { HIGH_RISK } from '../support/applicants.js'
 import { signToken, startGateway, type TestGateway } from '../support/gateway.js'
-import { HOSTILE_CASES, type HostileCase } from './hostileCases.js'
+import { HOSTILE_CASES, type HostileCase } from './support/hostileCases.js'
 
 const TRIES = 5
 // The goal is 50 ms. Work that grows with the square of a document, or a hang, fails; a slow or busy machine must not.

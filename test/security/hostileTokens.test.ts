@@ -6,8 +6,8 @@ import { CANARY, expectRefusal } from '../api/refused.js'
 import { GraphqlClient, type RawAnswer } from '../support/client.js'
 import { startGateway, TEST_SECRET, type TestGateway } from '../support/gateway.js'
 import { AUDIENCE, claimsOf, ISSUER, startIssuer, type TestIssuer, tokenOf } from '../support/issuer.js'
-import { KEYS, malleated, PUBLISHED } from './forging.js'
-import { HOSTILE } from './hostileTokens.js'
+import { KEYS, malleated, PUBLISHED } from './support/forging.js'
+import { HOSTILE } from './support/hostileTokens.js'
 
 // A gap of the event loop longer than this makes everybody else wait. Refusing takes well under 1 ms; the rest is for a busy machine.
 const MAX_GAP_MS = 250

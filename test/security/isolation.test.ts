@@ -14,8 +14,8 @@ import type { GraphqlClient } from '../support/client.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
 import { present, until } from '../support/process.js'
 import { REDIS_SERVER, startRedis, type TestRedis } from '../support/redis.js'
-import { type Belongings, NAMES_NOTHING, type Reference, referencesTo } from './references.js'
-import { rowsOf } from './rowsOf.js'
+import { type Belongings, NAMES_NOTHING, type Reference, referencesTo } from './support/references.js'
+import { rowsOf } from './support/rowsOf.js'
 
 const OTHER_TENANT = 'other-bank'
 const VOLATILE_HEADERS = /^(x-request-id|date|ratelimit-.*)$/

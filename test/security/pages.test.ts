@@ -4,7 +4,16 @@ import Fastify from 'fastify'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import type { Role } from '../../src/auth/principal.js'
-import { type Answer, ask, askViewer, basic, bearer, startTransport, type TransportServer, VIEWER } from './transportServer.js'
+import {
+  type Answer,
+  ask,
+  askViewer,
+  basic,
+  bearer,
+  startTransport,
+  type TransportServer,
+  VIEWER,
+} from './support/transportServer.js'
 
 let server: TransportServer
 beforeAll(async () => {

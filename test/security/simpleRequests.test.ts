@@ -1,5 +1,6 @@
 import { request as httpRequest } from 'node:http'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { storedRows } from '../api/stored.js'
 import { HIGH_RISK } from '../support/applicants.js'
 import type { GraphqlClient } from '../support/client.js'
 import { signToken, startGateway, type TestGateway } from '../support/gateway.js'
@@ -36,6 +37,7 @@ describe('a request that a browser sends unasked is refused', () => {
     ['no content type', { method: 'POST', headers: { 'content-type': '' }, body }],
     ['a content type that is none', { method: 'POST', headers: { 'content-type': 'json' }, body }],
   ])('%s', async (_what, init, search = '') => {
+    const before = await storedRows(gateway)
     for (let use = 1; use <= 2; use++) {
       const answer = await client.raw(init, search)
       expect(answer.status).toBeGreaterThanOrEqual(400)
@@ -43,6 +45,7 @@ describe('a request that a browser sends unasked is refused', () => {
       if (init.method !== 'HEAD')
         expect(JSON.parse(answer.text)).toMatchObject({ errors: [{ extensions: { code: 'BAD_REQUEST' } }] })
     }
+    expect(await storedRows(gateway)).toEqual(before)
   })
 
   it.each(['a[b', 'a b', '%', '\u00a0'])('a Host header that is none (%j), known operation or not', async host => {

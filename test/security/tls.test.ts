@@ -6,7 +6,7 @@ import { WebSocket } from 'ws'
 import { makePair } from '../support/certificates.js'
 import { runCommand, TEST_KEY } from '../support/gatewayProcess.js'
 import { until } from '../support/process.js'
-import { ask, askViewer, bearer, connectTo, startTransport, type TransportServer, VIEWER } from './transportServer.js'
+import { ask, askViewer, bearer, connectTo, startTransport, type TransportServer, VIEWER } from './support/transportServer.js'
 
 let server: TransportServer
 beforeAll(async () => {

@@ -37,9 +37,9 @@ describe('an operation is admitted', () => {
       schema: gateway.schema,
       auth: { authenticate: async () => principalOf('ADMIN'), watch: () => () => {} },
       contextOf: () => gateway.contextOf('ADMIN'),
-      admit: (principal, cost) => {
-        asked.push(cost.points)
-        return admit(principal, cost)
+      admit: (principal, points) => {
+        asked.push(points)
+        return admit(principal, points)
       },
       development: false,
       trustedProxies: [],
@@ -47,11 +47,11 @@ describe('an operation is admitted', () => {
       malformed: () => {},
       addresses: new AddressLimit(undefined, () => {}),
       streams: new StreamLimit(1_000, () => {}),
-      operations: { metrics: new Registry(), notReady: async () => [] },
+      health: { metrics: new Registry(), notReady: async () => [] },
       report: (_id, error) => refused.push(error),
       observe: ({ operation, code, context }) => observed.push([operation, code, context.principal.id]),
       refused: ({ code }) => refused.push(code),
-      observeSocket: ({ operation, code, principal }) => observed.push([operation, code, principal?.id]),
+      observeStream: ({ operation, code, principal }) => observed.push([operation, code, principal?.id]),
     })
     client = new GraphqlClient(server.url, 'any')
   })
@@ -129,7 +129,7 @@ describe('an operation is admitted', () => {
     for (let use = 1; use <= 4; use++) await client.send({ query: SCORE, variables: { input: application } })
     for (let use = 1; use <= 4; use++) await client.send({ query: BATCH, variables: { i: [application, application] } })
     gateway.recorder.recorded.length = 0
-    admit = (_principal, { points }) => limit(points)
+    admit = (_principal, points) => limit(points)
     const fresh = `${SCORE} # ${Math.random()}`
     for (const [query, variables] of [
       [SCORE, { input: application }],
@@ -148,7 +148,7 @@ describe('an operation is admitted', () => {
   })
 
   it('or refused late, when its rows are known, with 429', async () => {
-    admit = (_principal, { points }) => (points > 1 ? refuseOver(0) : LEFT)
+    admit = (_principal, points) => (points > 1 ? refuseOver(0) : LEFT)
     const { status, headers } = await client.send({
       query: `${BATCH} # new`,
       variables: { i: [application, application, application] },

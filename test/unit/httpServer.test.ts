@@ -33,12 +33,12 @@ it('a server that fails after it listens leaves its port free', async () => {
     streams: new StreamLimit(1, never),
     contextOf: never,
     admit: never,
-    operations: { metrics: new Registry(), notReady: async () => [] },
+    health: { metrics: new Registry(), notReady: async () => [] },
     report: never,
     observe: never,
     refused: never,
     malformed: never,
-    observeSocket: never,
+    observeStream: never,
   })
   await expect(started).rejects.toThrow('no subscriptions')
   const other = createServer().listen(port, '127.0.0.1')

@@ -30,7 +30,7 @@ const now = (taken: Taken | Promise<Taken>): Taken => {
 }
 
 it('lets exactly the limit through in a window, and says what is left', () => {
-  const limiter = new LeasedLimiter({ limit: 5, seconds: 10 })
+  const limiter = new LeasedLimiter({ limit: 5, windowSeconds: 10 })
   const taken = Array.from({ length: 7 }, () => now(limiter.take('a', 1)))
   expect(taken.map(({ isRefused }) => isRefused)).toEqual([false, false, false, false, false, true, true])
   expect(taken.map(({ remaining }) => remaining)).toEqual([4, 3, 2, 1, 0, 0, 0])
@@ -38,21 +38,21 @@ it('lets exactly the limit through in a window, and says what is left', () => {
 })
 
 it('takes all points of a call or none', () => {
-  const limiter = new LeasedLimiter({ limit: 5, seconds: 10 })
+  const limiter = new LeasedLimiter({ limit: 5, windowSeconds: 10 })
   now(limiter.take('a', 3))
   expect(now(limiter.take('a', 3))).toMatchObject({ isRefused: true, remaining: 2 })
   expect(now(limiter.take('a', 2))).toMatchObject({ isRefused: false, remaining: 0 })
 })
 
 it('counts each key alone', () => {
-  const limiter = new LeasedLimiter({ limit: 1, seconds: 10 })
+  const limiter = new LeasedLimiter({ limit: 1, windowSeconds: 10 })
   now(limiter.take('a', 1))
   expect(now(limiter.take('a', 1)).isRefused).toBe(true)
   expect(now(limiter.take('b', 1)).isRefused).toBe(false)
 })
 
 it('takes back what was not used', () => {
-  const limiter = new LeasedLimiter({ limit: 2, seconds: 10 })
+  const limiter = new LeasedLimiter({ limit: 2, windowSeconds: 10 })
   now(limiter.take('a', 2))
   limiter.giveBack('a', 2)
   expect(now(limiter.take('a', 2)).isRefused).toBe(false)
@@ -62,7 +62,7 @@ it('takes back what was not used', () => {
 it('begins anew when the window is over, whatever the clock on the wall says', () => {
   vi.useFakeTimers({ toFake: ['performance', 'Date'] })
   try {
-    const limiter = new LeasedLimiter({ limit: 1, seconds: 10 })
+    const limiter = new LeasedLimiter({ limit: 1, windowSeconds: 10 })
     now(limiter.take('a', 1))
     vi.setSystemTime(Date.now() + 3_600_000)
     expect(now(limiter.take('a', 1))).toMatchObject({ isRefused: true, resetSeconds: 10 })
@@ -77,7 +77,7 @@ it('begins anew when the window is over, whatever the clock on the wall says', (
 
 it('leases ahead, a block at most, and no more than the caller has used', async () => {
   const shared = new SharedCount()
-  const limiter = new LeasedLimiter({ limit: 1_000, seconds: 10, shared })
+  const limiter = new LeasedLimiter({ limit: 1_000, windowSeconds: 10, shared })
   now(limiter.take('a', 1))
   expect(shared.asked).toEqual([2])
   await shared.answer()
@@ -92,7 +92,7 @@ it('leases ahead, a block at most, and no more than the caller has used', async 
 
 it('is ahead of Redis by a block at most while a lease is under way; the call after that waits', async () => {
   const shared = new SharedCount()
-  const limiter = new LeasedLimiter({ limit: 1_000, seconds: 10, shared })
+  const limiter = new LeasedLimiter({ limit: 1_000, windowSeconds: 10, shared })
   for (let i = 0; i < 10; i++) now(limiter.take('a', 1))
   const waiting = limiter.take('a', 1)
   expect(waiting).toBeInstanceOf(Promise)
@@ -102,7 +102,7 @@ it('is ahead of Redis by a block at most while a lease is under way; the call af
 
 it('leases small limits point by point, and is exact', async () => {
   const shared = new SharedCount()
-  const replicas = [1, 2, 3].map(() => new LeasedLimiter({ limit: 20, seconds: 10, shared }))
+  const replicas = [1, 2, 3].map(() => new LeasedLimiter({ limit: 20, windowSeconds: 10, shared }))
   const taking = replicas.flatMap(limiter => Array.from({ length: 20 }, () => limiter.take('a', 1)))
   await shared.answer()
   const taken = await Promise.all(taking)
@@ -113,7 +113,7 @@ it('leases small limits point by point, and is exact', async () => {
 it('refuses at once what Redis is known not to have, and gives a waiting call its points back', async () => {
   const shared = new SharedCount()
   shared.total = 1_000
-  const limiter = new LeasedLimiter({ limit: 1_000, seconds: 10, shared })
+  const limiter = new LeasedLimiter({ limit: 1_000, windowSeconds: 10, shared })
   const waiting = limiter.take('a', 100)
   await shared.answer()
   await expect(waiting).resolves.toMatchObject({ isRefused: true, remaining: 0 })
@@ -123,7 +123,7 @@ it('refuses at once what Redis is known not to have, and gives a waiting call it
 
 it('decides alone while Redis is away, tells it the debt when it is back, and holds its own limit through a flush', async () => {
   const shared = new SharedCount()
-  const limiter = new LeasedLimiter({ limit: 1_000, seconds: 10, shared })
+  const limiter = new LeasedLimiter({ limit: 1_000, windowSeconds: 10, shared })
   shared.answers = false
   for (let i = 0; i < 400; i++) expect(now(limiter.take('a', 1)).isRefused).toBe(false)
   expect(shared.asked).toEqual([])
@@ -145,7 +145,7 @@ it('decides alone while Redis is away, tells it the debt when it is back, and ho
 
 it('tells Redis all that was let through while a lease was under way, though no other call comes', async () => {
   const shared = new SharedCount()
-  const limiter = new LeasedLimiter({ limit: 1_000, seconds: 10, shared })
+  const limiter = new LeasedLimiter({ limit: 1_000, windowSeconds: 10, shared })
   for (let i = 0; i < 10; i++) now(limiter.take('a', 1))
   await shared.answer()
   await shared.answer()
@@ -154,7 +154,7 @@ it('tells Redis all that was let through while a lease was under way, though no 
 
 it('lets a call through that waits for a lease which Redis then fails', async () => {
   const shared = new SharedCount()
-  const limiter = new LeasedLimiter({ limit: 50, seconds: 10, shared })
+  const limiter = new LeasedLimiter({ limit: 50, windowSeconds: 10, shared })
   const waiting = limiter.take('a', 1)
   shared.answers = false
   await shared.answer()
@@ -164,7 +164,7 @@ it('lets a call through that waits for a lease which Redis then fails', async ()
 it('takes over the end of the window that the replicas share', async () => {
   const shared = new SharedCount()
   shared.endsInMs = 2_500
-  const limiter = new LeasedLimiter({ limit: 1_000, seconds: 10, shared })
+  const limiter = new LeasedLimiter({ limit: 1_000, windowSeconds: 10, shared })
   now(limiter.take('a', 1))
   await shared.answer()
   expect(now(limiter.take('a', 1)).resetSeconds).toBe(3)
@@ -173,7 +173,7 @@ it('takes over the end of the window that the replicas share', async () => {
 it('keeps the end of its window when Redis forgets it', async () => {
   const shared = new SharedCount()
   shared.endsInMs = 2_000
-  const limiter = new LeasedLimiter({ limit: 1_000, seconds: 10, shared })
+  const limiter = new LeasedLimiter({ limit: 1_000, windowSeconds: 10, shared })
   now(limiter.take('a', 1))
   await shared.answer()
   shared.endsInMs = 10_000
@@ -183,7 +183,7 @@ it('keeps the end of its window when Redis forgets it', async () => {
 })
 
 it('remembers a bounded number of keys, and of those the ones that still call', () => {
-  const limiter = new LeasedLimiter({ limit: 100, seconds: 60 })
+  const limiter = new LeasedLimiter({ limit: 100, windowSeconds: 60 })
   for (let i = 0; i < 100_000; i++) {
     now(limiter.take(`address-${i}`, 1))
     if (i % 10_000 === 0) now(limiter.take('steady', 1))

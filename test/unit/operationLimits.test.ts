@@ -5,7 +5,7 @@ import { limitOperations, type PointLimiter } from '../../src/server/limits/oper
 import { principalOf } from './support/gatewaySchema.js'
 
 const principal = (id: string, tenant = 'north') => ({ ...principalOf('SCORER'), id, tenant })
-const limiter = (limit: number) => new LeasedLimiter({ limit, seconds: 10 })
+const limiter = (limit: number) => new LeasedLimiter({ limit, windowSeconds: 10 })
 
 /** Answers as one does that asks Redis first. */
 function slow(inner: PointLimiter): PointLimiter {
@@ -41,60 +41,60 @@ describe.each([
   })
 
   it('answer with the quota that ends first', async () => {
-    expect(await admit(principal('a'), { points: 10 })).toMatchObject({ limit: 100, remaining: 90, resetSeconds: 10 })
-    expect(await admit(principal('b'), { points: 90 })).toMatchObject({ limit: 100, remaining: 10 })
-    expect(await admit(principal('c'), { points: 10 })).toMatchObject({ limit: 150, remaining: 40 })
+    expect(await admit(principal('a'), 10)).toMatchObject({ limit: 100, remaining: 90, resetSeconds: 10 })
+    expect(await admit(principal('b'), 90)).toMatchObject({ limit: 100, remaining: 10 })
+    expect(await admit(principal('c'), 10)).toMatchObject({ limit: 150, remaining: 40 })
   })
 
   it('refuse a principal past its limit alone, as a whole, and without a charge to its tenant', async () => {
-    await admit(principal('a'), { points: 60 })
-    const { message, quota, code } = await refusalOf(() => admit(principal('a'), { points: 41 }))
+    await admit(principal('a'), 60)
+    const { message, quota, code } = await refusalOf(() => admit(principal('a'), 41))
     expect({ message, code }).toEqual({
       message: 'The limit of this client for operations and rows is reached: try again in 10 s.',
       code: 'RATE_LIMITED',
     })
     expect(quota).toMatchObject({ limit: 100, remaining: 40 })
-    expect(await admit(principal('b'), { points: 90 })).toMatchObject({ limit: 150, remaining: 0 })
+    expect(await admit(principal('b'), 90)).toMatchObject({ limit: 150, remaining: 0 })
     expect(kinds).toEqual(['principal'])
   })
 
   it('refuse a tenant past its limit without a charge to the principal, and no other tenant', async () => {
-    await admit(principal('a'), { points: 100 })
-    await admit(principal('b'), { points: 40 })
-    const { message } = await refusalOf(() => admit(principal('b'), { points: 60 }))
+    await admit(principal('a'), 100)
+    await admit(principal('b'), 40)
+    const { message } = await refusalOf(() => admit(principal('b'), 60))
     expect(message).toBe('The limit of the tenant of this client for operations and rows is reached: try again in 10 s.')
-    expect(await admit(principal('b'), { points: 10 })).toMatchObject({ limit: 150, remaining: 0 })
-    expect(await admit(principal('b', 'south'), { points: 60 })).toMatchObject({ limit: 100, remaining: 40 })
+    expect(await admit(principal('b'), 10)).toMatchObject({ limit: 150, remaining: 0 })
+    expect(await admit(principal('b', 'south'), 60)).toMatchObject({ limit: 100, remaining: 40 })
     expect(kinds).toEqual(['tenant'])
   })
 
   it('tell a client whose request can never pass to send it in parts', async () => {
-    const { message } = await refusalOf(() => admit(principal('a'), { points: 101 }))
+    const { message } = await refusalOf(() => admit(principal('a'), 101))
     expect(message).toBe(
       'The request has more operations and rows than the limit of this client allows at any time (100): send it in parts.',
     )
-    expect(await admit(principal('a'), { points: 100 })).toMatchObject({ remaining: 0 })
+    expect(await admit(principal('a'), 100)).toMatchObject({ remaining: 0 })
   })
 
   it('hold alone where the other is none', async () => {
     const ofTenant = limitOperations({ tenant: decided(limiter(5)), limited: () => {} })
-    expect(await ofTenant(principal('a'), { points: 5 })).toMatchObject({ limit: 5, remaining: 0 })
-    await refusalOf(() => ofTenant(principal('b'), { points: 1 }))
+    expect(await ofTenant(principal('a'), 5)).toMatchObject({ limit: 5, remaining: 0 })
+    await refusalOf(() => ofTenant(principal('b'), 1))
     const ofPrincipal = limitOperations({ principal: decided(limiter(5)), limited: () => {} })
-    expect(await ofPrincipal(principal('a'), { points: 5 })).toMatchObject({ remaining: 0 })
-    expect(await limitOperations({ limited: () => {} })(principal('a'), { points: 1e6 })).toBeUndefined()
+    expect(await ofPrincipal(principal('a'), 5)).toMatchObject({ remaining: 0 })
+    expect(await limitOperations({ limited: () => {} })(principal('a'), 1e6)).toBeUndefined()
   })
 })
 
 it('an operation is admitted without a promise', () => {
   const admit = limitOperations({ principal: limiter(100), tenant: limiter(100), limited: () => {} })
-  expect(admit(principal('a'), { points: 1 })).not.toBeInstanceOf(Promise)
+  expect(admit(principal('a'), 1)).not.toBeInstanceOf(Promise)
 })
 
 it('a refusal says when to come back, in whole seconds', async () => {
   const admit = limitOperations({ principal: limiter(1), limited: () => {} })
-  admit(principal('a'), { points: 1 })
-  expect(refusalHeaders(await refusalOf(() => admit(principal('a'), { points: 1 })))).toEqual({
+  admit(principal('a'), 1)
+  expect(refusalHeaders(await refusalOf(() => admit(principal('a'), 1)))).toEqual({
     'ratelimit-limit': '1',
     'ratelimit-remaining': '0',
     'ratelimit-reset': '10',

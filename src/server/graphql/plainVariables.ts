@@ -12,6 +12,7 @@ import {
   type OperationDefinitionNode,
   typeFromAST,
 } from 'graphql'
+import { isJsonObject } from './jsonObject.js'
 import { MAX_LIST_ITEMS } from './variableValues.js'
 
 type Check = (value: unknown) => boolean
@@ -29,7 +30,7 @@ export function plainVariables(schema: GraphQLSchema, { variableDefinitions = []
     return [variable.name.value, check] as const
   })
   return (variables): variables is Record<string, unknown> =>
-    isObject(variables) && checks.every(([name, check]) => check(variables[name]))
+    isJsonObject(variables) && checks.every(([name, check]) => check(variables[name]))
 }
 
 const never: Check = () => false
@@ -67,7 +68,7 @@ function objectCheck(type: Extract<GraphQLInputType, { getFields: unknown }>, kn
   const required = fields.filter(({ type: fieldType }) => isNonNullType(fieldType)).map(({ name }) => name)
   return value => {
     if (value == null) return true
-    if (!isObject(value)) return false
+    if (!isJsonObject(value)) return false
     let keys = 0
     for (const name in value) {
       keys++
@@ -76,8 +77,4 @@ function objectCheck(type: Extract<GraphQLInputType, { getFields: unknown }>, kn
     if (type.isOneOf) return keys === 1 && Object.values(value)[0] != null
     return required.every(name => value[name] != null)
   }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { AppError } from '../../errors.js'
 import { refuseLongText } from '../limits/documentLimits.js'
+import { isJsonObject } from './jsonObject.js'
 import type { AskedDocument, TrustedDocuments } from './trustedDocuments.js'
 
 /**
@@ -15,7 +16,7 @@ export function checkRequestedDocument(request: FastifyRequest, trusted: Trusted
   }
   // Not by Fastify's reading of an address, but as Apollo will read it.
   const search = request.method === 'POST' ? undefined : new URL(request.url, 'http://localhost').searchParams
-  const body = isObject(request.body) ? request.body : {}
+  const body = isJsonObject(request.body) ? request.body : {}
   const asked = search ? askedIn(search) : body
   if (typeof asked.query === 'string') refuseLongText(asked.query)
   if (!trusted) return
@@ -31,8 +32,6 @@ export function checkRequestedDocument(request: FastifyRequest, trusted: Trusted
   }
 }
 
-type Body = AskedDocument & { readonly operationName?: unknown; readonly variables?: unknown }
-
 function askedIn(search: URLSearchParams): AskedDocument {
   return { query: search.get('query'), documentId: search.get('documentId'), extensions: parsed(search.get('extensions')) }
 }
@@ -43,8 +42,4 @@ function parsed(text: string | null): unknown {
   } catch {
     return undefined
   }
-}
-
-function isObject(body: unknown): body is Body {
-  return typeof body === 'object' && body !== null && !Array.isArray(body)
 }

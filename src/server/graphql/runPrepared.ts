@@ -3,7 +3,7 @@ import type { GraphQLFormattedError, OperationDefinitionNode } from 'graphql'
 import type { Principal } from '../../auth/principal.js'
 import { AppError } from '../../errors.js'
 import type { AlertContext } from '../../resolvers/alertResolver.js'
-import { errorBody, publicErrors, type ReportUnexpected } from '../formatError.js'
+import { errorBody, JSON_TYPE, publicErrors, type ReportUnexpected } from '../formatError.js'
 import type { OperationGate } from '../limits/operationGate.js'
 import type { GatewayContext, OperationReport } from './apollo.js'
 import { withPlainErrors } from './executor.js'
@@ -12,7 +12,6 @@ import type { PreparedOperations } from './preparedOperations.js'
 import { checkRequestedDocument } from './requestedDocument.js'
 import type { TrustedDocuments } from './trustedDocuments.js'
 
-const JSON_TYPE = 'application/json; charset=utf-8'
 // What most clients send; any other wish is Apollo's to weigh.
 const PLAIN_ACCEPT = new Set([undefined, '*/*', 'application/json', 'application/json, */*'])
 
@@ -31,6 +30,16 @@ interface Result {
   readonly errors?: readonly GraphQLFormattedError[] | undefined
 }
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Of a request that is left to Apollo, and has paid for that. */
+    operationContext: GatewayContext | undefined
+  }
+}
+
+// What a request pays that is not known yet, be it valid or not.
+const POINTS_OF_A_LOOK = 1
+
 /** Answers an operation that is known already; everything else is Apollo's, once its request has paid for being looked at. */
 export function runPrepared(options: RunPreparedOptions, otherwise: (request: FastifyRequest, reply: FastifyReply) => unknown) {
   const { prepared, gate, trustedDocuments, report, observe, contextOf } = options
@@ -42,8 +51,10 @@ export function runPrepared(options: RunPreparedOptions, otherwise: (request: Fa
   async function lookUp(request: FastifyRequest, context: GatewayContext) {
     checkRequestedDocument(request, trustedDocuments)
     const found = trustedDocuments && find(request)
-    if (!found) await gate.charge(context, POINTS_OF_A_LOOK)
-    return found
+    if (found) return found
+    await gate.charge(context, POINTS_OF_A_LOOK)
+    request.operationContext = { ...context, paidPoints: POINTS_OF_A_LOOK }
+    return undefined
   }
 
   return async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
@@ -75,11 +86,8 @@ export function runPrepared(options: RunPreparedOptions, otherwise: (request: Fa
   }
 }
 
-/** What a request pays that is not known yet, be it valid or not. */
-export const POINTS_OF_A_LOOK = 1
-
 /** @throws where the route let an anonymous request through */
-export function contextOfRequest(
+function contextOfRequest(
   { principal, id }: FastifyRequest,
   reply: FastifyReply,
   contextOf: RunPreparedOptions['contextOf'],

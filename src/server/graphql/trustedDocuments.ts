@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { type DocumentNode, type GraphQLSchema, parse, specifiedRules, validate } from 'graphql'
 import { AppError } from '../../errors.js'
 import { ADDED_RULES, MAX_TOKENS, VALIDATION_OPTIONS } from './documentRules.js'
+import { isJsonObject } from './jsonObject.js'
 
 const ID = /^(?:sha256:)?([0-9a-f]{64})$/
 const HOW_TO_ASK =
@@ -85,7 +86,7 @@ export class TrustedDocuments {
 function objectOf(manifest: string): object {
   try {
     const value: unknown = JSON.parse(manifest)
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
+    if (isJsonObject(value)) return value
   } catch {}
   throw new ManifestError(['It is not a JSON object of documents by their SHA-256.'])
 }

@@ -1,11 +1,6 @@
 import type { Principal } from '../../auth/principal.js'
 import { AppError } from '../../errors.js'
 
-/** What an operation costs its principal: points are operations and rows. */
-export interface OperationCost {
-  readonly points: number
-}
-
 /** How a caller stands with the limit that it will meet first. */
 export interface Quota {
   readonly limit: number
@@ -14,12 +9,12 @@ export interface Quota {
 }
 
 /**
- * Asked before each operation is executed, whatever way it came. Who sends what is not known yet pays a point before it is read,
- * so that invalid documents are not free, and the rest once its cost is known. Answers what is left, or nothing where there is no
- * limit.
+ * Asked before each operation is executed, whatever way it came, for its points: operations and rows. Who sends what is not known
+ * yet pays a point before it is read, so that invalid documents are not free, and the rest once that is known. Answers what is
+ * left, or nothing where there is no limit.
  * @throws RateLimitedError
  */
-export type Admit = (principal: Principal, cost: OperationCost) => Quota | undefined | Promise<Quota | undefined>
+export type Admit = (principal: Principal, points: number) => Quota | undefined | Promise<Quota | undefined>
 
 export class RateLimitedError extends AppError {
   readonly quota: Quota

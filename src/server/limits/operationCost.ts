@@ -1,7 +1,6 @@
 import {
   type DocumentNode,
   type FieldNode,
-  type FragmentDefinitionNode,
   type GraphQLField,
   type GraphQLNamedType,
   type GraphQLSchema,
@@ -23,6 +22,7 @@ import {
   type ValueNode,
 } from 'graphql'
 import { declaredCost, type FieldCost } from '../../schema/cost.js'
+import { fragmentsOf } from './fragments.js'
 
 type Variables = Readonly<Record<string, unknown>>
 type Field = GraphQLField<unknown, unknown>
@@ -66,8 +66,7 @@ const INTROSPECTION: Readonly<Record<string, FieldCost>> = {
 
 /** Weighs a valid operation by what its fields declare (schema/cost.ts). */
 export function operationCost(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode): OperationCost {
-  const definitions = document.definitions.filter(isFragment)
-  const fragments = new Map(definitions.map(fragment => [fragment.name.value, fragment]))
+  const fragments = fragmentsOf(document)
   const counts = new Map<string, Count>()
   let isFixed = true
 
@@ -196,8 +195,4 @@ function hasVariable(value: ValueNode): boolean {
   if (value.kind === Kind.VARIABLE) return true
   if (value.kind === Kind.LIST) return value.values.some(hasVariable)
   return value.kind === Kind.OBJECT && value.fields.some(field => hasVariable(field.value))
-}
-
-function isFragment(definition: DocumentNode['definitions'][number]): definition is FragmentDefinitionNode {
-  return definition.kind === Kind.FRAGMENT_DEFINITION
 }

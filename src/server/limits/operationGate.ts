@@ -84,7 +84,7 @@ export class OperationGate {
   /** @throws RateLimitedError */
   charge({ principal, setHeaders }: Entrant, points: number): void | Promise<void> {
     try {
-      const quota = this.#options.admit(principal, { points })
+      const quota = this.#options.admit(principal, points)
       if (quota instanceof Promise)
         return quota.then(
           left => tell(left, setHeaders),

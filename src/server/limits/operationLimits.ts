@@ -53,7 +53,7 @@ export function limitOperations({ principal: ofPrincipal, tenant: ofTenant, limi
     }
   }
 
-  return (principal, { points }) => {
+  return (principal, points) => {
     const own = ofPrincipal?.take(keyOf(principal), points)
     if (own instanceof Promise) return own.then(taken => chargeBoth(principal, points, taken))
     return chargeBoth(principal, points, own)

@@ -1,11 +1,5 @@
-import {
-  type DocumentNode,
-  type FragmentDefinitionNode,
-  Kind,
-  type OperationDefinitionNode,
-  type SelectionNode,
-  type SelectionSetNode,
-} from 'graphql'
+import { type DocumentNode, Kind, type OperationDefinitionNode, type SelectionNode, type SelectionSetNode } from 'graphql'
+import { fragmentsOf } from './fragments.js'
 
 /** How large an operation is as it stands in its text, with its fragments written out. */
 export interface OperationShape {
@@ -27,8 +21,8 @@ const NOTHING: OperationShape = { depth: 0, fields: 0, rootFields: 0, aliases: 0
  * millions of fields. Each fragment is looked at once, so that measuring stays cheap. The document need not be valid: a fragment
  * that is not there, or is its own part, counts as nothing.
  */
-export function shapesOf({ definitions }: DocumentNode): (operation: OperationDefinitionNode) => OperationShape {
-  const fragments = new Map(definitions.filter(isFragment).map(fragment => [fragment.name.value, fragment]))
+export function shapesOf(document: DocumentNode): (operation: OperationDefinitionNode) => OperationShape {
+  const fragments = fragmentsOf(document)
   const known = new Map<string, OperationShape>()
 
   function shapeOf({ selections }: SelectionSetNode): OperationShape {
@@ -74,8 +68,4 @@ function together(one: OperationShape, other: OperationShape): OperationShape {
     longestAlias: Math.max(one.longestAlias, other.longestAlias),
     introspects: one.introspects || other.introspects,
   }
-}
-
-function isFragment(definition: DocumentNode['definitions'][number]): definition is FragmentDefinitionNode {
-  return definition.kind === Kind.FRAGMENT_DEFINITION
 }

@@ -23,9 +23,9 @@ export class PendingSockets {
   add(network: string, cut: () => void): () => void {
     const pending = { network, cut }
     const neighbours = this.#byNetwork.get(network) ?? new Set()
-    this.#byNetwork.set(network, neighbours)
     if (neighbours.size >= MAX_OF_NETWORK) this.#cutOldest(neighbours)
     if (this.#all.size >= MAX) this.#cutOldest(this.#all)
+    // Only now: its last one may just have been cut.
     this.#byNetwork.set(network, neighbours)
     neighbours.add(pending)
     this.#all.add(pending)

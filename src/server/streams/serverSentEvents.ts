@@ -4,35 +4,25 @@ import type { GraphQLError } from 'graphql'
 import type { Principal } from '../../auth/principal.js'
 import { AppError } from '../../errors.js'
 import { errorBody, publicErrors, statusOf } from '../formatError.js'
+import { isJsonObject } from '../graphql/jsonObject.js'
 import { outcomeCode, rootField } from '../graphql/outcome.js'
-import type { AddressLimit } from '../limits/addressLimit.js'
 import { RateLimitedError, refusalHeaders } from '../limits/admission.js'
-import type { StreamLimit } from '../limits/streamLimit.js'
 import { Delivery } from './delivery.js'
 import { EventStream } from './eventStream.js'
-import { SLOW_SUBSCRIBER } from './socketConnection.js'
+import { SLOW_SUBSCRIBER, type StreamOptions } from './streamOptions.js'
 import { failure, type SubscribeRequest } from './subscriptionDocument.js'
-import { asGraphQLError, Subscriptions, type SubscriptionsOptions } from './subscriptions.js'
-import type { Auth, ObserveSocket } from './webSocket.js'
+import { asGraphQLError, Subscriptions } from './subscriptions.js'
 import { WriteRounds } from './writeRounds.js'
 
 // As of a message over WebSocket.
 const MAX_BODY_BYTES = 64 * 1024
 const TAKES_EVENT_STREAM = /text\/event-stream|text\/\*|\*\/\*/i
 
-export interface ServerSentEventsOptions extends SubscriptionsOptions {
-  readonly path: string
-  readonly auth: Auth
-  readonly addresses: AddressLimit
-  readonly streams: StreamLimit
-  readonly observe: ObserveSocket
-}
-
 /**
  * Subscriptions for clients that cannot use WebSocket, one a request: graphql-sse's protocol of distinct connections. Answers how to
  * cut them all, so that clients connect again elsewhere.
  */
-export function serveServerSentEvents(server: FastifyInstance, options: ServerSentEventsOptions): () => void {
+export function serveServerSentEvents(server: FastifyInstance, options: StreamOptions): () => void {
   const { path, auth, addresses, streams, report, observe } = options
   const subscriptions = new Subscriptions(options)
   const rounds = new WriteRounds()
@@ -124,8 +114,8 @@ function subscribeRequestOf({ method, headers, query: search, body }: FastifyReq
   // A registered document may be named instead.
   const query = text ?? (documentId != null || extensions != null ? '' : undefined)
   if (typeof query !== 'string') throw badRequest('The request has no document: send it as `query`.')
-  if (!isTextOrNull(operationName)) throw badRequest('operationName must be a string.')
-  if (!isObjectOrNull(variables)) throw badRequest('variables must be an object; in an address, its JSON.')
+  if (operationName != null && typeof operationName !== 'string') throw badRequest('operationName must be a string.')
+  if (variables != null && !isJsonObject(variables)) throw badRequest('variables must be an object; in an address, its JSON.')
   return { query, operationName, variables, documentId, extensions }
 }
 
@@ -136,14 +126,6 @@ function parsed(text: unknown): unknown {
   } catch {
     return text
   }
-}
-
-function isTextOrNull(value: unknown): value is string | null | undefined {
-  return value == null || typeof value === 'string'
-}
-
-function isObjectOrNull(value: unknown): value is Readonly<Record<string, unknown>> | null | undefined {
-  return value == null || (typeof value === 'object' && !Array.isArray(value))
 }
 
 function badRequest(message: string): AppError {

@@ -3,11 +3,11 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { CloseCode, type Server } from 'graphql-ws'
 import type { RawData, WebSocket } from 'ws'
-import type { Authenticator } from '../../auth/authenticator.js'
 import type { Principal } from '../../auth/principal.js'
 import type { AppError, ErrorCode } from '../../errors.js'
 import type { Delivery } from './delivery.js'
 import { Outbox, type Wire } from './outbox.js'
+import { type Auth, type CloseCause, SLOW_SUBSCRIBER } from './streamOptions.js'
 import { textFrames } from './textFrames.js'
 import type { WriteRounds } from './writeRounds.js'
 
@@ -22,10 +22,6 @@ const ERROR_CODE_BY_WS_CODE: Readonly<Record<string, ErrorCode>> = { WS_ERR_UNSU
 // graphql-ws throws so for a message that only servers send; JSON for a ping's payload that nests too deep for the pong to repeat it.
 const WRONG_MESSAGE = /^Unexpected message of type |^Maximum call stack size exceeded/
 const INVALID_MESSAGE = 'Invalid message received'
-
-/** Why a stream was cut whose client did not read it. Clients see a close code, never this. */
-export const SLOW_SUBSCRIBER = 'SLOW_SUBSCRIBER'
-export type CloseCause = ErrorCode | typeof SLOW_SUBSCRIBER
 
 /** Told once of each connection that is closed for a mistake of its client. */
 export type ObserveRefusedConnection = (connection: SocketConnection, code: CloseCause) => void
@@ -80,7 +76,7 @@ export class SocketConnection {
   }
 
   /** The client is who it says, until its credential ends. */
-  admit(principal: Principal, auth: Pick<Authenticator, 'watch'>): void {
+  admit(principal: Principal, auth: Pick<Auth, 'watch'>): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return
     this.principal = principal
     this.#admitted()

@@ -1,7 +1,6 @@
 import {
   type DirectiveNode,
   type DocumentNode,
-  type FragmentDefinitionNode,
   GraphQLError,
   GraphQLIncludeDirective,
   type GraphQLSchema,
@@ -19,6 +18,7 @@ import type { ErrorCode } from '../../errors.js'
 import { ADDED_RULES, MAX_TOKENS, NO_SUCH_OPERATION, VALIDATION_OPTIONS } from '../graphql/documentRules.js'
 import { coercedVariables } from '../graphql/variableValues.js'
 import { refuseLongText } from '../limits/documentLimits.js'
+import { fragmentsOf } from '../limits/fragments.js'
 import type { OperationGate } from '../limits/operationGate.js'
 
 type Variables = Readonly<Record<string, unknown>>
@@ -67,7 +67,7 @@ const DEPENDS_ON_VARIABLE = 'Whether a subscription has its root field must not 
 
 /** Whether a field is left once @skip and @include have been heeded; graphql-js fails on a subscription without one. */
 function selectsField(document: DocumentNode, root: SelectionSetNode, variables: Variables): boolean {
-  const fragments = new Map(document.definitions.filter(isFragment).map(fragment => [fragment.name.value, fragment]))
+  const fragments = fragmentsOf(document)
   const isIncluded = (node: { readonly directives?: readonly DirectiveNode[] }) =>
     getDirectiveValues(GraphQLSkipDirective, node, variables)?.if !== true &&
     getDirectiveValues(GraphQLIncludeDirective, node, variables)?.if !== false
@@ -82,10 +82,6 @@ function selectsField(document: DocumentNode, root: SelectionSetNode, variables:
       return fragment !== undefined && selects(fragment.selectionSet)
     })
   return selects(root)
-}
-
-function isFragment(definition: DocumentNode['definitions'][number]): definition is FragmentDefinitionNode {
-  return definition.kind === Kind.FRAGMENT_DEFINITION
 }
 
 function unlessThrown<T>(run: () => T): T | GraphQLError {

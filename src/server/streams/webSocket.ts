@@ -3,21 +3,19 @@ import type { IncomingMessage, Server } from 'node:http'
 import type { FormattedExecutionResult, GraphQLError, GraphQLFormattedError } from 'graphql'
 import { CloseCode, type Context, makeServer, type Server as Protocol } from 'graphql-ws'
 import { WebSocketServer } from 'ws'
-import type { Authenticator } from '../../auth/authenticator.js'
 import type { Principal } from '../../auth/principal.js'
 import { unauthenticated } from '../../auth/unauthenticated.js'
 import { AppError } from '../../errors.js'
 import { publicErrors } from '../formatError.js'
 import { outcomeCode, rootField } from '../graphql/outcome.js'
-import type { AddressLimit } from '../limits/addressLimit.js'
 import { networkOf } from '../limits/clientAddress.js'
 import { PendingSockets } from '../limits/pendingSockets.js'
-import type { StreamLimit } from '../limits/streamLimit.js'
 import { openWebSockets, type UpgradeRules } from '../transport/upgrades.js'
 import { Delivery } from './delivery.js'
 import { type ObserveRefusedConnection, SocketConnection } from './socketConnection.js'
+import type { StreamOptions } from './streamOptions.js'
 import { failure } from './subscriptionDocument.js'
-import { asGraphQLError, type SubscriptionArgs, Subscriptions, type SubscriptionsOptions } from './subscriptions.js'
+import { asGraphQLError, type SubscriptionArgs, Subscriptions } from './subscriptions.js'
 import { WriteRounds } from './writeRounds.js'
 
 const PROTOCOL = 'graphql-transport-ws'
@@ -29,33 +27,10 @@ const CLOSE_GRACE_MS = 500
 const MAX_SUBSCRIPTIONS = 32
 const TOO_MANY = `A socket carries at most ${MAX_SUBSCRIPTIONS} subscriptions: complete one, or open another socket.`
 
-/** The end of a subscription, or of a connection that was closed for a mistake of its client. */
-export interface SocketReport {
-  readonly connectionId: string
-  /** Root field of the subscription, `none` when its document was not valid. Undefined for a connection. */
-  readonly operation?: string
-  /** `OK`, or the code of the first error; for a subscription without one, why its connection was closed. */
-  readonly code: string
-  /** Since the subscription was asked for, or since the connection was open. */
-  readonly seconds: number
-  /** Undefined before the client has said who it is. */
-  readonly principal: Principal | undefined
-}
-
-export type ObserveSocket = (report: SocketReport) => void
-
-/** Who calls, and how long that holds. */
-export type Auth = Pick<Authenticator, 'authenticate' | 'watch'>
-
-export interface WebSocketOptions extends SubscriptionsOptions {
+export interface WebSocketOptions extends StreamOptions {
   readonly http: Server
-  readonly path: string
   readonly upgrades: UpgradeRules
-  readonly auth: Auth
-  readonly addresses: AddressLimit
-  readonly streams: StreamLimit
   readonly addressOf: (request: IncomingMessage) => string
-  readonly observe: ObserveSocket
 }
 
 type SocketContext = Context<Record<string, unknown>, SocketConnection>

@@ -1,9 +1,9 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { AppError } from '../../errors.js'
-import { errorBody } from '../formatError.js'
+import { errorBody, JSON_TYPE } from '../formatError.js'
 import type { Connections } from './connections.js'
-import { answerPlainly, JSON_TYPE } from './plainAnswer.js'
+import { answerPlainly } from './plainAnswer.js'
 
 /** Why a connection was given up before there was a request: a short closed list. */
 export type Malformed = 'malformed' | 'headers too large' | 'too slow' | 'silent' | 'no TLS'

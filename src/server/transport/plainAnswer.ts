@@ -1,9 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { AppError } from '../../errors.js'
-import { errorBody } from '../formatError.js'
-
-export const JSON_TYPE = 'application/json; charset=utf-8'
+import { errorBody, JSON_TYPE } from '../formatError.js'
 
 // For a client that still sends: closed at once, the connection would be reset, and the answer lost.
 const LINGER_MS = 500

@@ -86,7 +86,7 @@ interface Beginning extends Pick<TransportOptions, 'refused'> {
 }
 
 function beginAnswers(server: FastifyInstance, { headers, limits: { maxHeaders }, refused }: Beginning): void {
-  // With `done`, and one for all: each promise of a hook costs every request.
+  // With `done`, and one for all: a promise of each hook would cost every request.
   server.addHook('onRequest', ({ raw }, reply, done) => {
     reply.headers(headers)
     // Names and values. Node itself leaves out silently what is too many.

@@ -12,15 +12,16 @@ import { AddressLimit } from '../../../src/server/limits/addressLimit.js'
 import { clientAddress } from '../../../src/server/limits/clientAddress.js'
 import { OperationGate } from '../../../src/server/limits/operationGate.js'
 import { StreamLimit } from '../../../src/server/limits/streamLimit.js'
-import { type SocketReport, serveSubscriptions } from '../../../src/server/streams/webSocket.js'
+import type { StreamReport } from '../../../src/server/streams/streamOptions.js'
+import { serveSubscriptions } from '../../../src/server/streams/webSocket.js'
 
 export interface SocketServer extends AsyncDisposable {
   readonly address: string
   /** Errors that nobody expected. */
   readonly reports: unknown[]
-  readonly observed: SocketReport[]
+  readonly observed: StreamReport[]
   /** Waits for a report that this holds for. */
-  observation(wanted: (report: SocketReport) => boolean): Promise<SocketReport>
+  observation(wanted: (report: StreamReport) => boolean): Promise<StreamReport>
   /** A client that never retries, with one socket for all its subscriptions. */
   client(): Client
 }
@@ -35,7 +36,7 @@ export interface SocketServerOptions {
 export async function startSockets(options: SocketServerOptions): Promise<SocketServer> {
   const http = createServer()
   const authenticator = new Authenticator({ tokens: options, apiKeys: options, withdrawals: new Withdrawals() })
-  const [reports, observed]: [unknown[], SocketReport[]] = [[], []]
+  const [reports, observed]: [unknown[], StreamReport[]] = [[], []]
   const waiting = new Set<() => void>()
   const close = serveSubscriptions({
     ...options,

@@ -1,4 +1,4 @@
-import { HIGH_RISK } from '../support/applicants.js'
+import { HIGH_RISK } from '../../support/applicants.js'
 
 /** A request that means harm. */
 export interface HostileCase {

@@ -1,20 +1,20 @@
 import type { FastifyInstance } from 'fastify'
 import type { Registry } from 'prom-client'
-import { type OnRequest, onlyAfter } from './transport/access.js'
+import { type OnRequest, onlyAfter } from './access.js'
 
-export interface OperationsOptions {
+export interface HealthOptions {
   readonly metrics: Registry
   /** What keeps the gateway from serving; nothing when it is ready. */
   readonly notReady: () => Promise<readonly string[]>
 }
 
-export interface OperationsRoutes extends OperationsOptions {
+export interface HealthRoutes extends HealthOptions {
   /** Absent: whoever comes may read the metrics. */
   readonly mayReadMetrics: OnRequest | undefined
 }
 
 /** Addresses for orchestrators and Prometheus. They say nothing of any caller or applicant. */
-export async function serveOperations(server: FastifyInstance, options: OperationsRoutes): Promise<void> {
+export async function serveHealth(server: FastifyInstance, options: HealthRoutes): Promise<void> {
   const { metrics, notReady, mayReadMetrics } = options
   // Alive as long as the event loop turns: a restart would not mend a database that is away.
   server.get('/healthz', () => ({ status: 'ok' }))

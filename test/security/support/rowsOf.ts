@@ -1,4 +1,4 @@
-import type { TestDatabase } from '../support/database.js'
+import type { TestDatabase } from '../../support/database.js'
 
 // Written by the gateway itself, whoever calls: counts on their way from one table to the other, and places in the feed.
 const OF_THE_GATEWAY = ['risk_deltas', 'risk_rollups']

@@ -5,19 +5,19 @@ import { connect, type Socket } from 'node:net'
 import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 import { GraphQLInt, GraphQLObjectType, GraphQLSchema, GraphQLString } from 'graphql'
 import { Registry } from 'prom-client'
-import { Authenticator } from '../../src/auth/authenticator.js'
-import type { Principal, Role } from '../../src/auth/principal.js'
-import { Tokens } from '../../src/auth/tokens.js'
-import { Withdrawals } from '../../src/auth/withdrawals.js'
-import type { AlertContext } from '../../src/resolvers/alertResolver.js'
-import { startHttpServer } from '../../src/server/httpServer.js'
-import { AddressLimit } from '../../src/server/limits/addressLimit.js'
-import { StreamLimit } from '../../src/server/limits/streamLimit.js'
-import { LiveCertificate } from '../../src/server/transport/liveCertificate.js'
-import type { Malformed } from '../../src/server/transport/malformedRequests.js'
-import type { TransportLimits } from '../../src/server/transport/transportLimits.js'
-import { type MountedSecret, makePair, mountSecret } from '../support/certificates.js'
-import { signToken, TEST_SECRET } from '../support/gateway.js'
+import { Authenticator } from '../../../src/auth/authenticator.js'
+import type { Principal, Role } from '../../../src/auth/principal.js'
+import { Tokens } from '../../../src/auth/tokens.js'
+import { Withdrawals } from '../../../src/auth/withdrawals.js'
+import type { AlertContext } from '../../../src/resolvers/alertResolver.js'
+import { startHttpServer } from '../../../src/server/httpServer.js'
+import { AddressLimit } from '../../../src/server/limits/addressLimit.js'
+import { StreamLimit } from '../../../src/server/limits/streamLimit.js'
+import { LiveCertificate } from '../../../src/server/transport/liveCertificate.js'
+import type { Malformed } from '../../../src/server/transport/malformedRequests.js'
+import type { TransportLimits } from '../../../src/server/transport/transportLimits.js'
+import { type MountedSecret, makePair, mountSecret } from '../../support/certificates.js'
+import { signToken, TEST_SECRET } from '../../support/gateway.js'
 
 /** Far more than sockets hold in their buffers. */
 const HUGE = 'x'.repeat(64 * 1024 * 1024)
@@ -110,12 +110,12 @@ export async function startTransport(settings: TransportSettings = {}): Promise<
     admit: () => undefined,
     addresses: new AddressLimit(undefined, () => {}),
     streams: new StreamLimit(1_000, () => {}),
-    operations: { metrics: new Registry(), notReady: async () => [] },
+    health: { metrics: new Registry(), notReady: async () => [] },
     report: (_id, error) => reports.push(error),
     observe: () => {},
     refused: ({ code }) => refused.push(code),
     malformed: why => malformed.push(why),
-    observeSocket: () => {},
+    observeStream: () => {},
   })
   let stopping: Promise<void> | undefined
   const stop = () => {

@@ -1,4 +1,4 @@
-import type { Permission, Role } from '../../src/auth/principal.js'
+import type { Permission, Role } from '../../../src/auth/principal.js'
 
 // What each caller may see, written down from the API contract (its table "who sees what", and the descriptions of the fields), and not
 // from the rules of the gateway. A coordinate without a line here fails the matrix.

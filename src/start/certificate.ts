@@ -2,10 +2,6 @@ import { type Config, ConfigError } from '../config.js'
 import type { Logger } from '../observability/logger.js'
 import type { Metrics } from '../observability/metrics.js'
 import { CertificateError, LiveCertificate } from '../server/transport/liveCertificate.js'
-import type { Malformed, ObserveMalformed } from '../server/transport/malformedRequests.js'
-
-// Thousands may come in a second: the counter has them all.
-const LOG_EVERY_MS = 60_000
 
 /** The certificate of the configured files, followed as they change; none without them. @throws ConfigError */
 export function startCertificate({ tls }: Config, metrics: Metrics, logger: Logger): LiveCertificate | undefined {
@@ -30,20 +26,5 @@ function createCertificate(files: NonNullable<Config['tls']>, logger: Logger): L
   } catch (error) {
     if (error instanceof CertificateError) throw new ConfigError([error.message])
     throw error
-  }
-}
-
-/** Counts what never became a request; tells of each kind once a minute. */
-export function observeMalformed(metrics: Metrics, logger: Logger, now: () => number = Date.now): ObserveMalformed {
-  const told = new Map<Malformed, { at: number; untold: number }>()
-  return why => {
-    metrics.malformedRequests.inc({ why })
-    const last = told.get(why) ?? { at: Number.NEGATIVE_INFINITY, untold: 0 }
-    last.untold++
-    told.set(why, last)
-    if (now() - last.at < LOG_EVERY_MS) return
-    logger.warn({ why, count: last.untold }, 'connections were given up that sent no proper request')
-    last.at = now()
-    last.untold = 0
   }
 }

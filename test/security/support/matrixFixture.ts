@@ -1,8 +1,8 @@
 import { buildClientSchema, type GraphQLSchema, getIntrospectionQuery, type IntrospectionQuery } from 'graphql'
-import { application, HIGH_RISK, LOW_RISK } from '../support/applicants.js'
-import { startGateway, type TestGateway } from '../support/gateway.js'
-import { until } from '../support/process.js'
-import { startReceiver } from '../support/receiver.js'
+import { application, HIGH_RISK, LOW_RISK } from '../../support/applicants.js'
+import { startGateway, type TestGateway } from '../../support/gateway.js'
+import { until } from '../../support/process.js'
+import { startReceiver } from '../../support/receiver.js'
 import { ArgumentValues } from './argumentValues.js'
 
 /** Every caller of the matrix is this client: what it may see of its own is there to be seen. */

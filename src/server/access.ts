@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Permission, Principal } from '../../auth/principal.js'
-import { unauthenticated } from '../../auth/unauthenticated.js'
-import { AppError } from '../../errors.js'
+import type { Permission, Principal } from '../auth/principal.js'
+import { unauthenticated } from '../auth/unauthenticated.js'
+import { AppError } from '../errors.js'
 
 // What a browser shows to whoever closes its question.
 const HOW_TO_OPEN_A_PAGE = 'Open this page with an access token or an API key as the password; any user name will do.'

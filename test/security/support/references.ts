@@ -1,6 +1,6 @@
-import { encodeAuditCursor } from '../../src/storage/auditCursor.js'
-import { encodeHistoryCursor } from '../../src/storage/historyCursor.js'
-import { application, HIGH_RISK } from '../support/applicants.js'
+import { encodeAuditCursor } from '../../../src/storage/auditCursor.js'
+import { encodeHistoryCursor } from '../../../src/storage/historyCursor.js'
+import { application, HIGH_RISK } from '../../support/applicants.js'
 
 /** What another tenant, or another principal of the tenant, has. */
 export interface Belongings {

@@ -1,0 +1,152 @@
+import { isUtf8 } from 'node:buffer'
+import { readFileSync } from 'node:fs'
+import { SECRETS, type Settings, settings } from './settings.js'
+
+const PREFIX = 'RISKGATE_'
+const LOOPBACK = /^(127(\.\d{1,3}){3}|::1|localhost)$/
+// Points (operations and rows) for one period, unless set otherwise.
+const POINTS_OF_PRINCIPAL = 100_000
+const POINTS_OF_TENANT = 200_000
+
+type Variables = Readonly<Record<string, string | undefined>>
+
+/** Every setting as it holds. */
+export interface Environment {
+  readonly env: Settings & { readonly RISKGATE_RATE_LIMIT_PRINCIPAL: number; readonly RISKGATE_RATE_LIMIT_TENANT: number }
+  readonly development: boolean
+}
+
+/** Reads settings from environment variables, of which an empty one counts as not set: all of them, or every problem. */
+export function readEnvironment(variables: Variables): Environment | { readonly problems: readonly string[] } {
+  const { given, problems: unreadable } = withFiles(
+    Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== undefined && value !== '')),
+  )
+  const { env, problems: invalid } = parsedSettings(given)
+  const problems = [...unreadable, ...unknownKeys(given), ...invalid, ...missing(given), ...contradictions(given, env)]
+  if (problems.length > 0) return { problems }
+  const development = isDevelopment(given)
+  return {
+    env: {
+      ...(env as Settings),
+      // Whoever tries it on a laptop measures it first.
+      RISKGATE_RATE_LIMIT_PRINCIPAL: env.RISKGATE_RATE_LIMIT_PRINCIPAL ?? (development ? 0 : POINTS_OF_PRINCIPAL),
+      RISKGATE_RATE_LIMIT_TENANT: env.RISKGATE_RATE_LIMIT_TENANT ?? (development ? 0 : POINTS_OF_TENANT),
+    },
+    development,
+  }
+}
+
+/** Each by itself, so that what the others contradict is told beside one that is wrong. A wrong one has no value. */
+function parsedSettings(given: Variables): { env: Partial<Settings>; problems: string[] } {
+  const results = Object.entries(settings.shape).map(([key, setting]) => [key, setting.safeParse(given[key])] as const)
+  return {
+    env: Object.fromEntries(results.map(([key, { data }]) => [key, data])),
+    problems: results.flatMap(([key, { error }]) => (error?.issues ?? []).map(({ message }) => `${key} ${message}.`)),
+  }
+}
+
+/** Secrets whose `<name>_FILE` is given, read from there: a file of an orchestrator, without the end of its line. */
+function withFiles(variables: Variables): { given: Variables; problems: string[] } {
+  const given: Record<string, string | undefined> = { ...variables }
+  const problems: string[] = []
+  for (const key of SECRETS) {
+    const fileKey = fileKeyOf(key)
+    const file = given[fileKey]
+    if (file === undefined) continue
+    if (given[key] !== undefined) problems.push(`${key} and ${fileKey} must not both be set.`)
+    try {
+      const bytes = readFileSync(file)
+      const text = bytes.toString().replace(/\r?\n$/, '')
+      // Read as text, all other bytes are one and the same character: a secret of them could be guessed.
+      if (!isUtf8(bytes)) problems.push(`${fileKey} names a file that is not UTF-8 text.`)
+      else if (text === '') problems.push(`${fileKey} names an empty file.`)
+      else given[key] = text
+    } catch (error) {
+      problems.push(`${fileKey} names a file that cannot be read (${(error as NodeJS.ErrnoException).code}).`)
+    }
+  }
+  return { given, problems }
+}
+
+function unknownKeys(given: Variables): string[] {
+  const known = [...Object.keys(settings.shape), ...SECRETS.map(fileKeyOf)]
+  return Object.keys(given)
+    .filter(key => key.startsWith(PREFIX) && !known.includes(key))
+    .map(key => `${key} is not a setting of riskgate.`)
+}
+
+/** By an explicit switch, or a start without any key that only this machine can reach. */
+function isDevelopment(given: Variables): boolean {
+  if (given.RISKGATE_DEVELOPMENT === 'true' || given.RISKGATE_DEVELOPMENT === 'false')
+    return given.RISKGATE_DEVELOPMENT === 'true'
+  return given.NODE_ENV !== 'production' && !hasKey(given) && LOOPBACK.test(given.RISKGATE_HOST ?? '127.0.0.1')
+}
+
+function hasKey(given: Variables): boolean {
+  return isGiven(given, 'RISKGATE_JWT_SECRET') || isGiven(given, 'RISKGATE_JWKS_URL')
+}
+
+/** Also by a file that cannot be read, which is a problem of its own. */
+function isGiven(given: Variables, key: string): boolean {
+  return given[key] !== undefined || (isSecret(key) && given[fileKeyOf(key)] !== undefined)
+}
+
+function missing(given: Variables): string[] {
+  const isProduction = given.NODE_ENV === 'production'
+  const hasDatabase = isGiven(given, 'DATABASE_URL')
+  return [
+    ...(isProduction && !hasDatabase ? ['DATABASE_URL must be set when NODE_ENV is production.'] : []),
+    ...(hasKey(given) || isDevelopment(given)
+      ? []
+      : [`RISKGATE_JWT_SECRET or RISKGATE_JWKS_URL must be set ${whyKeyIsWanted(given)}.`]),
+  ]
+}
+
+function whyKeyIsWanted(given: Variables): string {
+  if (given.NODE_ENV === 'production') return 'when NODE_ENV is production'
+  if (given.RISKGATE_DEVELOPMENT !== undefined) return 'unless RISKGATE_DEVELOPMENT is true'
+  return 'unless riskgate serves this machine alone or RISKGATE_DEVELOPMENT is true'
+}
+
+function contradictions(given: Variables, env: Partial<Settings>): string[] {
+  const problems: string[] = []
+  const refuseIf = (wrong: boolean, problem: string) => wrong && problems.push(problem)
+  const { RISKGATE_PREDICTION_RETENTION_DAYS: predictionDays, RISKGATE_ALERT_RETENTION_DAYS: alertDays } = env
+  const { RISKGATE_JWKS_URL: jwksUrl } = env
+  refuseIf(
+    // An alert without its prediction would be a gap in the feed.
+    predictionDays !== undefined && alertDays !== undefined && predictionDays < alertDays,
+    'RISKGATE_PREDICTION_RETENTION_DAYS must not be less than RISKGATE_ALERT_RETENTION_DAYS.',
+  )
+  refuseIf(
+    env.RISKGATE_DEVELOPMENT === true && env.NODE_ENV === 'production',
+    'RISKGATE_DEVELOPMENT must not be true when NODE_ENV is production.',
+  )
+  refuseIf(
+    isGiven(given, 'RISKGATE_JWT_PREVIOUS_SECRET') && !isGiven(given, 'RISKGATE_JWT_SECRET'),
+    'RISKGATE_JWT_PREVIOUS_SECRET must not be set without RISKGATE_JWT_SECRET.',
+  )
+  refuseIf(
+    jwksUrl !== undefined && !isPrivatelyRead(new URL(jwksUrl)),
+    'RISKGATE_JWKS_URL must begin with https:// unless it is on this machine.',
+  )
+  refuseIf(
+    isGiven(given, 'RISKGATE_TLS_CERT_FILE') !== isGiven(given, 'RISKGATE_TLS_KEY_FILE'),
+    'RISKGATE_TLS_CERT_FILE and RISKGATE_TLS_KEY_FILE must be set together.',
+  )
+  return problems
+}
+
+/** Nobody between may put keys of their own in. */
+function isPrivatelyRead({ protocol, hostname }: URL): boolean {
+  return protocol === 'https:' || LOOPBACK.test(hostname.replace(/[[\]]/g, ''))
+}
+
+function fileKeyOf(key: string): string {
+  return `${key}_FILE`
+}
+
+/** Whether a setting must never be shown. */
+export function isSecret(key: string): boolean {
+  return (SECRETS as readonly string[]).includes(key)
+}

@@ -1,0 +1,37 @@
+import type { Authenticator } from '../../auth/authenticator.js'
+import type { Principal } from '../../auth/principal.js'
+import type { ErrorCode } from '../../errors.js'
+import type { AddressLimit } from '../limits/addressLimit.js'
+import type { StreamLimit } from '../limits/streamLimit.js'
+import type { SubscriptionsOptions } from './subscriptions.js'
+
+/** Who calls, and how long that holds. */
+export type Auth = Pick<Authenticator, 'authenticate' | 'watch'>
+
+/** What each way of subscribing is given. */
+export interface StreamOptions extends SubscriptionsOptions {
+  readonly path: string
+  readonly auth: Auth
+  readonly addresses: AddressLimit
+  readonly streams: StreamLimit
+  readonly observe: ObserveStream
+}
+
+/** Why a stream was cut whose client did not read it. Clients see a close code, never this. */
+export const SLOW_SUBSCRIBER = 'SLOW_SUBSCRIBER'
+export type CloseCause = ErrorCode | typeof SLOW_SUBSCRIBER
+
+/** The end of a subscription, or of a WebSocket that was closed for a mistake of its client. */
+export interface StreamReport {
+  readonly connectionId: string
+  /** Root field of the subscription, `none` when its document was not valid. Undefined for a WebSocket. */
+  readonly operation?: string
+  /** `OK`, or the code of the first error; for a subscription without one, why its connection was closed. */
+  readonly code: string
+  /** Since the subscription was asked for, or since the WebSocket was open. */
+  readonly seconds: number
+  /** Undefined before the client has said who it is. */
+  readonly principal: Principal | undefined
+}
+
+export type ObserveStream = (report: StreamReport) => void
