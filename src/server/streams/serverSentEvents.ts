@@ -87,7 +87,7 @@ export function serveServerSentEvents(server: FastifyInstance, options: ServerSe
       let endStream: () => void
       try {
         await subscriptions.charge({ principal, setHeaders: headers => reply.headers(headers) })
-        endStream = streams.open(principal)
+        endStream = streams.open(principal, JSON.stringify(request.body ?? request.query).length)
       } catch (error) {
         if (!(error instanceof AppError)) throw error
         // While it can still be said by the status.
