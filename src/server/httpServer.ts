@@ -14,7 +14,7 @@ import type { Admit } from './limits/admission.js'
 import { clientAddress } from './limits/clientAddress.js'
 import { OperationGate } from './limits/operationGate.js'
 import type { StreamLimit } from './limits/streamLimit.js'
-import { type OperationsOptions, serveOperations } from './operations.js'
+import { askedSeldom, type OperationsOptions, serveOperations } from './operations.js'
 import { servePlayground } from './playground.js'
 import { answerBadAddress, answerErrors, requestId } from './requests.js'
 import { serveServerSentEvents } from './streams/serverSentEvents.js'
@@ -85,9 +85,10 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   })
   const connections = await transport.attach(server, GRAPHQL_PATH)
   const identify: Identify = (request, authorization) => addresses.identify(auth, request, authorization)
+  const notReady = askedSeldom(operations.notReady)
   await serveOperations(server, {
     ...operations,
-    notReady: async () => (isDraining ? ['shutting down'] : operations.notReady()),
+    notReady: async () => (isDraining ? ['shutting down'] : notReady()),
     mayReadMetrics: options.development ? undefined : requirePermission(identify, 'telemetry:read'),
   })
   await servePlayground(server, {
