@@ -7,16 +7,16 @@ import type { AlertContext } from '../resolvers/alertResolver.js'
 import type { ReportUnexpected } from './formatError.js'
 import { createApollo, type GatewayContext, type OperationReport } from './graphql/apollo.js'
 import { PreparedOperations } from './graphql/preparedOperations.js'
-import { contextOfRequest, POINTS_OF_A_LOOK, runPrepared } from './graphql/runPrepared.js'
+import { contextOfRequest, runPrepared } from './graphql/runPrepared.js'
 import type { TrustedDocuments } from './graphql/trustedDocuments.js'
 import type { AddressLimit } from './limits/addressLimit.js'
 import type { Admit } from './limits/admission.js'
 import { clientAddress } from './limits/clientAddress.js'
-import { OperationGate } from './limits/operationGate.js'
+import { OperationGate, POINTS_OF_A_LOOK } from './limits/operationGate.js'
 import type { StreamLimit } from './limits/streamLimit.js'
 import { askedSeldom, type OperationsOptions, serveOperations } from './operations.js'
 import { servePlayground } from './playground.js'
-import { answerBadAddress, answerErrors, requestId } from './requests.js'
+import { answerBadAddress, answerErrors, chargeUnread, requestId } from './requests.js'
 import { serveServerSentEvents } from './streams/serverSentEvents.js'
 import { type Auth, type ObserveSocket, serveSubscriptions } from './streams/webSocket.js'
 import { type Identify, requirePermission, requirePermissionOfPage } from './transport/access.js'
@@ -108,6 +108,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     onRequest: async request => {
       request.principal = await addresses.identify(auth, request)
     },
+    errorHandler: chargeUnread(gate),
     // A body that is held back must not outlive the credential that it was let in with.
     preHandler: (request, _reply, done) => {
       if (performance.now() - (request.receivedAt ?? 0) < QUICK_BODY_MS) return done()

@@ -4,7 +4,7 @@ import type { Principal } from '../../auth/principal.js'
 import { AppError } from '../../errors.js'
 import type { AlertContext } from '../../resolvers/alertResolver.js'
 import { errorBody, publicErrors, type ReportUnexpected } from '../formatError.js'
-import type { OperationGate } from '../limits/operationGate.js'
+import { type OperationGate, POINTS_OF_A_LOOK } from '../limits/operationGate.js'
 import type { GatewayContext, OperationReport } from './apollo.js'
 import { withPlainErrors } from './executor.js'
 import { failureStatus, outcomeCode, rootField } from './outcome.js'
@@ -74,9 +74,6 @@ export function runPrepared(options: RunPreparedOptions, otherwise: (request: Fa
     }
   }
 }
-
-/** What a request pays that is not known yet, be it valid or not. */
-export const POINTS_OF_A_LOOK = 1
 
 /** @throws where the route let an anonymous request through */
 export function contextOfRequest(

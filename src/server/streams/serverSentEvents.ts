@@ -8,6 +8,7 @@ import { outcomeCode, rootField } from '../graphql/outcome.js'
 import type { AddressLimit } from '../limits/addressLimit.js'
 import { RateLimitedError, refusalHeaders } from '../limits/admission.js'
 import type { StreamLimit } from '../limits/streamLimit.js'
+import { chargeUnread } from '../requests.js'
 import { Delivery } from './delivery.js'
 import { EventStream } from './eventStream.js'
 import { SLOW_SUBSCRIBER } from './socketConnection.js'
@@ -78,6 +79,7 @@ export function serveServerSentEvents(server: FastifyInstance, options: ServerSe
     onRequest: async request => {
       request.principal = await addresses.identify(auth, request)
     },
+    errorHandler: chargeUnread(options.gate),
     handler: async (request, reply) => {
       const { principal, id } = request
       const startedAt = performance.now()
