@@ -10,6 +10,8 @@ export interface FieldCost {
   readonly size?: number | 'rows'
   /** How many rows its arguments ask for, at most: of the list itself, or of the lists of size `rows` within its answer. */
   readonly rows?: (given: Arguments) => number
+  /** What each of these rows takes at least, in objects, whatever is asked of it. One unless said otherwise. */
+  readonly leastOfRow?: number
   /** Work that its objects do not show, in objects. */
   readonly weight?: number
 }

@@ -2,6 +2,9 @@ import type { FastifyInstance } from 'fastify'
 import type { Registry } from 'prom-client'
 import { type OnRequest, onlyAfter } from './access.js'
 
+// Anybody may ask, and each answer takes a connection that predictions are written through.
+const ASK_EVERY_MS = 100
+
 export interface HealthOptions {
   readonly metrics: Registry
   /** What keeps the gateway from serving; nothing when it is ready. */
@@ -11,6 +14,15 @@ export interface HealthOptions {
 export interface HealthRoutes extends HealthOptions {
   /** Absent: whoever comes may read the metrics. */
   readonly mayReadMetrics: OnRequest | undefined
+}
+
+/** The same answer for all who ask at about the same time. */
+export function askedSeldom<T>(ask: () => Promise<T>): () => Promise<T> {
+  let answer: Promise<T> | undefined
+  return () => {
+    answer ??= ask().finally(() => setTimeout(() => (answer = undefined), ASK_EVERY_MS).unref())
+    return answer
+  }
 }
 
 /** Addresses for orchestrators and Prometheus. They say nothing of any caller or applicant. */

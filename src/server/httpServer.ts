@@ -10,14 +10,14 @@ import { createApollo, type GatewayContext, type OperationReport } from './graph
 import { PreparedOperations } from './graphql/preparedOperations.js'
 import { runPrepared } from './graphql/runPrepared.js'
 import type { TrustedDocuments } from './graphql/trustedDocuments.js'
-import { type HealthOptions, serveHealth } from './health.js'
+import { askedSeldom, type HealthOptions, serveHealth } from './health.js'
 import type { AddressLimit } from './limits/addressLimit.js'
 import type { Admit } from './limits/admission.js'
 import { clientAddress } from './limits/clientAddress.js'
 import { OperationGate } from './limits/operationGate.js'
 import type { StreamLimit } from './limits/streamLimit.js'
 import { servePlayground } from './playground.js'
-import { answerBadAddress, answerErrors, requestId } from './requests.js'
+import { answerBadAddress, answerErrors, chargeUnread, requestId } from './requests.js'
 import { serveServerSentEvents } from './streams/serverSentEvents.js'
 import type { Auth, ObserveStream } from './streams/streamOptions.js'
 import { serveSubscriptions } from './streams/webSocket.js'
@@ -87,9 +87,10 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   })
   const connections = await transport.attach(server, GRAPHQL_PATH)
   const identify: Identify = (request, authorization) => addresses.identify(auth, request, authorization)
+  const notReady = askedSeldom(health.notReady)
   await serveHealth(server, {
     ...health,
-    notReady: async () => (isDraining ? ['shutting down'] : health.notReady()),
+    notReady: async () => (isDraining ? ['shutting down'] : notReady()),
     mayReadMetrics: options.development ? undefined : requirePermission(identify, 'telemetry:read'),
   })
   await servePlayground(server, {
@@ -110,6 +111,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     onRequest: async request => {
       request.principal = await addresses.identify(auth, request)
     },
+    errorHandler: chargeUnread(gate),
     // A body that is held back must not outlive the credential that it was let in with.
     preHandler: (request, _reply, done) => {
       if (performance.now() - (request.receivedAt ?? 0) < QUICK_BODY_MS) return done()

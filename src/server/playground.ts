@@ -34,9 +34,9 @@ export interface PlaygroundOptions {
 export async function servePlayground(server: FastifyInstance, { mayOpen, apiHeaders }: PlaygroundOptions): Promise<void> {
   if (!existsSync(join(WEB, 'playground/index.html'))) return
   await server.register(async pages => {
-    // Fastify's headers win over those that helmet writes past it.
+    // Fastify's headers win over those that helmet writes past it. What is no page or asset is kept by no cache here either.
     pages.addHook('onRequest', async (_request, reply) => {
-      for (const name of Object.keys(apiHeaders)) reply.removeHeader(name)
+      for (const name of Object.keys(apiHeaders)) if (name !== 'cache-control') reply.removeHeader(name)
     })
     await pages.register(helmet, {
       contentSecurityPolicy: { useDefaults: false, directives: CONTENT_SECURITY_POLICY },

@@ -5,6 +5,7 @@ import type { Principal } from '../auth/principal.js'
 import { AppError, type ErrorCode } from '../errors.js'
 import { errorBody, publicError, type ReportUnexpected, statusOf } from './formatError.js'
 import { RateLimitedError, refusalHeaders } from './limits/admission.js'
+import { type OperationGate, POINTS_OF_A_LOOK } from './limits/operationGate.js'
 
 const REQUEST_ID = /^[\w.-]{1,64}$/
 
@@ -62,6 +63,17 @@ export function answerErrors(server: FastifyInstance, report: ReportUnexpected, 
 export function answerBadAddress(refused: ObserveRefusal, headers: Readonly<Record<string, string>>) {
   return (_error: Error, _request: FastifyRequest, reply: FastifyReply): void => {
     refuse(reply.headers(headers), new AppError('BAD_REQUEST', 'The address of the request cannot be decoded.'), refused)
+  }
+}
+
+/**
+ * Of routes whose handlers charge what they look at: takes a point for a request that came to nothing before, such as one whose body
+ * cannot be read, so that a caller past its limit is told so, whatever it sends.
+ */
+export function chargeUnread(gate: Pick<OperationGate, 'charge'>) {
+  return async (error: Error, { principal }: FastifyRequest, reply: FastifyReply): Promise<never> => {
+    if (principal) await gate.charge({ principal, setHeaders: headers => reply.headers(headers) }, POINTS_OF_A_LOOK)
+    throw error
   }
 }
 

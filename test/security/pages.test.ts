@@ -171,6 +171,17 @@ describe('the playground', () => {
     expect({ status, cache: headers['cache-control'] }).toEqual({ status: 200, cache: 'public, max-age=31536000, immutable' })
   })
 
+  it('is kept by no cache where it is refused, nor is an asset that is not there (yet)', async () => {
+    for (const path of ['/assets/none.js', '/assets/', '/playground', '/']) {
+      const { status, headers } = await ask(server, path)
+      expect({ path, status, cache: headers['cache-control'] }).toEqual({
+        path,
+        status: path.startsWith('/assets') ? 404 : 401,
+        cache: 'no-store',
+      })
+    }
+  })
+
   it('opens nothing else with its password, which a browser sends by itself to whatever other sites make it ask', async () => {
     const headers = await basic('ADMIN')
     const query = `?query=${encodeURIComponent('{ viewer }')}`

@@ -365,6 +365,27 @@ describe('the streams of a principal', () => {
     }
   })
 
+  it('are counted as several where their requests are long, which are kept as long as they last', async () => {
+    const client = await gateway.as(watcher())
+    const long = { ...WATCH, query: `${WATCH.query} #${'x'.repeat(60_000)}` }
+    const sockets = client.sockets()
+    opened.push(sockets)
+    const open = (payload: typeof WATCH) => sockets.iterate({ ...payload })
+    const first = open(long)
+    void first.next().catch(() => {})
+    await subscribers(1)
+    expect(await client.openStream(WATCH)).toEqual([expect.stringContaining('RATE_LIMITED')])
+    await first.return?.()
+    await subscribers(0)
+    void open(WATCH)
+      .next()
+      .catch(() => {})
+    await subscribers(1)
+    expect(await client.openStream(long)).toEqual([expect.stringContaining('RATE_LIMITED')])
+    await expect(open(long).next()).rejects.toMatchObject([{ extensions: { code: 'RATE_LIMITED' } }])
+    expect(await client.openStream(WATCH)).toEqual([])
+  })
+
   it('do not keep another principal from its own, nor one of that name in another tenant', async () => {
     await Promise.all(Array.from({ length: MAX }, () => openSocket(watcher())))
     await subscribers(MAX)

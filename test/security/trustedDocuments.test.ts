@@ -68,6 +68,7 @@ describe('a gateway of registered documents', () => {
     ['a registered text with another operation behind it', { query: `${whoAmIText} query B { models { name } }` }],
     ['an id that nobody has registered', { documentId: `sha256:${'0'.repeat(64)}` }],
     ['another text under a registered id', { documentId: whoAmI, query: '{ models { name } }' }],
+    ['a registered text under the id of another', { documentId: watch, query: whoAmIText }],
     ["another text under a registered id in Apollo's extension", { query: '{ models { name } }', extensions: persisted(whoAmI) }],
     ['an id that is no text', { documentId: { length: 71 } }],
     ['an id of another algorithm', { documentId: `md5:${bare(whoAmI)}` }],

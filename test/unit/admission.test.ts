@@ -15,6 +15,8 @@ const outcome = { predictionId: '01900000-0000-7000-8000-000000000001', defaulte
 const SCORE = 'mutation($input: PredictRiskInput!) { predictRisk(input: $input) { replayed } }'
 const BATCH = 'mutation($i: [PredictRiskInput!]!) { predictRiskBatch(input: {items: $i}) { results { index } } }'
 const OUTCOMES = 'mutation($i: [RecordOutcomeInput!]!) { recordOutcomes(input: {items: $i}) { results { index } } }'
+const SCORE_WITH_HISTORY = `mutation($input: PredictRiskInput!) { predictRisk(input: $input) { prediction { applicant {
+  predictions(first: 100) { nodes { applicant { id } outcome { defaulted } } } } } } }`
 const PAGE = 'query($n: Int) { predictions(first: $n) { nodes { applicant { predictions(first: 3) { nodes { id } } } } } }'
 
 describe('an operation is admitted', () => {
@@ -77,6 +79,7 @@ describe('an operation is admitted', () => {
       {},
       2,
     ],
+    ['a point for 100 objects that hang on a score', SCORE_WITH_HISTORY, { input: application }, 3],
     ['one point for a small query', '{ viewer { id } }', {}, 1],
     ['a point for each field of a query', '{ viewer { id } models { name } alertCursor }', {}, 3],
     ['a point for 100 objects', PAGE, { n: 100 }, 1 + Math.floor((1 + 100 * (1 + 1 + 1 + 3)) / 100)],
@@ -105,6 +108,23 @@ describe('an operation is admitted', () => {
     expect(status).toBe(400)
     expect(sum()).toBe(points)
     expect(gateway.asked.filter(question => (question as unknown[])[0] === 'page')).toEqual([])
+  })
+
+  it.each<[string, string, string, RequestInit]>([
+    ['a body that is no JSON', '/graphql', 'application/json', { body: '{' }],
+    ['no body', '/graphql', 'application/json', {}],
+    ['a body of another type', '/graphql', 'text/csv', { body: 'a,b' }],
+    ['a body that is too large', '/graphql', 'application/json', { body: 'x'.repeat(1_100_000) }],
+    ['no JSON for server-sent events', '/graphql/stream', 'application/json', { body: '{' }],
+    ['no document for server-sent events', '/graphql/stream', 'application/json', { body: '{}' }],
+  ])('at the price of a look for %s, and refused past the limit', async (_what, path, type, init) => {
+    const send = () =>
+      fetch(server.url + path, { method: 'POST', ...init, headers: { authorization: 'Bearer x', 'content-type': type } })
+    expect((await send()).status).toBeOneOf([400, 413])
+    expect(asked).toEqual([1])
+    admit = () => refuseOver(0)
+    const { status, headers } = await send()
+    expect([status, headers.get('retry-after')]).toEqual([429, '9'])
   })
 
   it.each([

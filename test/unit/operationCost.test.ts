@@ -61,8 +61,8 @@ describe('the cost of an operation', () => {
       '{ predictions(first: 10) { ...P } } fragment P on PredictionConnection { nodes { ...N } } fragment N on Prediction { ... on Prediction { applicant { id } } }',
     ],
     [
-      'summaries by their buckets',
-      1 + 25,
+      'summaries by their buckets, each with its bands',
+      1 + 25 * 9,
       '{ riskSummary(from: "2026-01-01T00:00:00Z", to: "2026-01-02T00:00:00Z", interval: HOUR) { buckets { count } } }',
     ],
     [

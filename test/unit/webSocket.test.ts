@@ -1,4 +1,7 @@
 import { once } from 'node:events'
+import type { Socket } from 'node:net'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { GraphQLError, GraphQLInt, GraphQLObjectType, type GraphQLScalarType, GraphQLSchema, GraphQLString } from 'graphql'
 import { createClient } from 'graphql-ws'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
@@ -6,6 +9,7 @@ import { WebSocket } from 'ws'
 import type { Principal } from '../../src/auth/principal.js'
 import { AppError } from '../../src/errors.js'
 import type { AlertContext } from '../../src/resolvers/alertResolver.js'
+import { until } from '../support/process.js'
 import { principalOf } from './support/gatewaySchema.js'
 import { type SocketServer, startSockets } from './support/socketServer.js'
 
@@ -159,6 +163,29 @@ describe('a subscription that fails', () => {
 })
 
 describe('a socket', () => {
+  it('keeps nothing of what its client was admitted with', async () => {
+    // Small when it comes, large when it is parsed.
+    const hello = JSON.stringify({ type: 'connection_init', payload: { junk: Array(16_000).fill([]) } })
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void
+    const heap = () => {
+      collect()
+      return process.memoryUsage().heapUsed
+    }
+    const before = heap()
+    const sockets = await Promise.all(
+      Array.from({ length: 100 }, async () => {
+        const socket = new WebSocket(server.address, 'graphql-transport-ws')
+        await once(socket, 'open')
+        socket.send(hello)
+        await once(socket, 'message')
+        return socket
+      }),
+    )
+    expect((heap() - before) / 100).toBeLessThan(100_000)
+    for (const socket of sockets) socket.terminate()
+  })
+
   it('that its client destroys under a flood is no unexpected error', async () => {
     const socket = await admitted()
     const flood = once(socket, 'message')
@@ -219,6 +246,31 @@ describe('a socket with many subscriptions', () => {
     expect(await answer()).toEqual({ id: 'taken', type: 'next', payload: { data: { counts: 1 } } })
     socket.terminate()
     await server.observation(({ operation, code }) => operation === 'counts' && code === 'OK')
+  })
+
+  it('has one message looked at in each turn of the event loop, however many come at once', async () => {
+    const socket = await admitted()
+    let [inThisTurn, most, seen] = [0, 0, 0]
+    contextOf = () => {
+      inThisTurn++
+      seen++
+      most = Math.max(most, inThisTurn)
+      return { principal } as AlertContext
+    }
+    const nextTurn = () => {
+      inThisTurn = 0
+      if (seen < 30) setImmediate(nextTurn)
+    }
+    nextTurn()
+    const frames = Array.from({ length: 30 }, (_, i) => subscribeMessage(`waits-${i}`, 'subscription { waits }'))
+    const { _socket: tcp } = socket as unknown as { _socket: Socket }
+    tcp.cork()
+    for (const frame of frames) socket.send(frame)
+    tcp.uncork()
+    await until(() => seen === 30)
+    // Its immediate and that of the server may take turns within one.
+    expect(most).toBeLessThanOrEqual(2)
+    socket.terminate()
   })
 
   it('is closed with 4413 when it asks without reading the answers', async () => {

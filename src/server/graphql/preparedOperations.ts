@@ -31,8 +31,10 @@ export class PreparedOperations {
 
   /** What runs a request body; nothing where Apollo must look at it. */
   find(body: unknown): { prepared: PreparedOperation; variables: Record<string, unknown> } | undefined {
-    const { query, operationName, variables = {}, extensions } = (body ?? {}) as Record<string, unknown>
-    const prepared = typeof query === 'string' && extensions === undefined ? this.#byText.get(query) : undefined
+    const { query, operationName, variables = {}, extensions, documentId } = (body ?? {}) as Record<string, unknown>
+    // What names a document otherwise may name another one.
+    const isPlain = typeof query === 'string' && extensions === undefined && documentId === undefined
+    const prepared = isPlain ? this.#byText.get(query) : undefined
     if (!prepared || (operationName != null && operationName !== prepared.operation.name?.value)) return undefined
     return prepared.isPlain(variables) ? { prepared, variables } : undefined
   }

@@ -4,7 +4,7 @@ import type { Principal } from '../../auth/principal.js'
 import { AppError } from '../../errors.js'
 import type { AlertContext } from '../../resolvers/alertResolver.js'
 import { errorBody, JSON_TYPE, publicErrors, type ReportUnexpected } from '../formatError.js'
-import type { OperationGate } from '../limits/operationGate.js'
+import { type OperationGate, POINTS_OF_A_LOOK } from '../limits/operationGate.js'
 import type { GatewayContext, OperationReport } from './apollo.js'
 import { withPlainErrors } from './executor.js'
 import { failureStatus, outcomeCode, rootField } from './outcome.js'
@@ -36,9 +36,6 @@ declare module 'fastify' {
     operationContext: GatewayContext | undefined
   }
 }
-
-// What a request pays that is not known yet, be it valid or not.
-const POINTS_OF_A_LOOK = 1
 
 /** Answers an operation that is known already; everything else is Apollo's, once its request has paid for being looked at. */
 export function runPrepared(options: RunPreparedOptions, otherwise: (request: FastifyRequest, reply: FastifyReply) => unknown) {

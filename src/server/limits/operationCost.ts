@@ -109,7 +109,7 @@ export function operationCost(schema: GraphQLSchema, document: DocumentNode, ope
   function countField(type: GraphQLNamedType | undefined, node: FieldNode): Count {
     const field = fieldOf(type, node.name.value)
     if (!field) return nothing
-    const { size, rows, weight = 0 } = costOfField(type, field)
+    const { size, rows, leastOfRow = 1, weight = 0 } = costOfField(type, field)
     const of = getNamedType(field.type)
     if (!isCompositeType(of)) return weight === 0 ? nothing : () => ({ once: weight, perRow: 0 })
     const within = node.selectionSet ? countSet(of, node.selectionSet) : nothing
@@ -127,7 +127,7 @@ export function operationCost(schema: GraphQLSchema, document: DocumentNode, ope
       const { once, perRow } = within(given)
       const asked = rowsOf(given.variables)
       // Rows are read even where nothing of them is asked for.
-      return { once: weight + (isList ? asked * (1 + once) : 1 + once + asked * Math.max(1, perRow)), perRow: 0 }
+      return { once: weight + (isList ? asked * (1 + once) : 1 + once + asked * Math.max(leastOfRow, perRow)), perRow: 0 }
     }
   }
 

@@ -11,6 +11,8 @@ type Variables = Readonly<Record<string, unknown>>
 type SetHeaders = (headers: Readonly<Record<string, string>>) => void
 
 const MAX_COST = 10_000
+/** What a request pays that is not known yet, be it valid or not. */
+export const POINTS_OF_A_LOOK = 1
 /** One point for so many objects of a query's answer. */
 const OBJECTS_A_POINT = 100
 
@@ -68,8 +70,10 @@ export class OperationGate {
       )
     }
     const cost = this.refuseCostly(measured, variables)
-    const queryPoints = kind === OperationTypeNode.QUERY ? shape.rootFields + Math.floor(cost / OBJECTS_A_POINT) : 1
-    const points = kind === OperationTypeNode.MUTATION ? measured.rowsOf(variables) : queryPoints
+    const answerPoints = Math.floor(cost / OBJECTS_A_POINT)
+    // Of a mutation whatever is more: the history of an applicant may hang on a single score.
+    const points =
+      kind === OperationTypeNode.MUTATION ? Math.max(measured.rowsOf(variables), answerPoints) : shape.rootFields + answerPoints
     const due = points - (entrant.paidPoints ?? 0)
     if (due > 0) return this.charge(entrant, due)
   }

@@ -4,6 +4,8 @@ import { keyOf, type ObserveLimited } from './operationLimits.js'
 
 // Nobody knows when a stream ends; a client that asks again this often costs nothing.
 const RETRY_SECONDS = 5
+// What was asked is kept as long as its stream: thousands of requests of 64 KiB would fill the memory.
+const CHARACTERS_A_STREAM = 2_048
 
 /** How many subscriptions each principal has open on this replica, whatever their transport. */
 export class StreamLimit {
@@ -16,11 +18,15 @@ export class StreamLimit {
     this.#limited = limited
   }
 
-  /** Counts one more; answers how to end it, which may be called twice. @throws RateLimitedError */
-  open(principal: Principal): () => void {
+  /**
+   * Counts one more, or several where it was asked for with so many characters; answers how to end it, which may be called twice.
+   * @throws RateLimitedError
+   */
+  open(principal: Principal, characters: number): () => void {
     const key = keyOf(principal)
     const open = this.#open.get(key) ?? 0
-    if (open >= this.#limit) {
+    const weight = Math.min(this.#limit, Math.ceil(characters / CHARACTERS_A_STREAM))
+    if (open + weight > this.#limit) {
       this.#limited('streams')
       throw new RateLimitedError(`This client has as many subscriptions open as it may (${this.#limit}): complete one first.`, {
         limit: this.#limit,
@@ -28,16 +34,16 @@ export class StreamLimit {
         resetSeconds: RETRY_SECONDS,
       })
     }
-    this.#open.set(key, open + 1)
+    this.#open.set(key, open + weight)
     let isOpen = true
     return () => {
-      if (isOpen) this.#close(key)
+      if (isOpen) this.#close(key, weight)
       isOpen = false
     }
   }
 
-  #close(key: string): void {
-    const left = (this.#open.get(key) ?? 0) - 1
+  #close(key: string, weight: number): void {
+    const left = (this.#open.get(key) ?? 0) - weight
     if (left > 0) this.#open.set(key, left)
     else this.#open.delete(key)
   }

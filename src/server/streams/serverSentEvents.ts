@@ -7,6 +7,7 @@ import { errorBody, publicErrors, statusOf } from '../formatError.js'
 import { isJsonObject } from '../graphql/jsonObject.js'
 import { outcomeCode, rootField } from '../graphql/outcome.js'
 import { RateLimitedError, refusalHeaders } from '../limits/admission.js'
+import { chargeUnread } from '../requests.js'
 import { Delivery } from './delivery.js'
 import { EventStream } from './eventStream.js'
 import { SLOW_SUBSCRIBER, type StreamOptions } from './streamOptions.js'
@@ -68,6 +69,7 @@ export function serveServerSentEvents(server: FastifyInstance, options: StreamOp
     onRequest: async request => {
       request.principal = await addresses.identify(auth, request)
     },
+    errorHandler: chargeUnread(options.gate),
     handler: async (request, reply) => {
       const { principal, id } = request
       const startedAt = performance.now()
@@ -77,7 +79,7 @@ export function serveServerSentEvents(server: FastifyInstance, options: StreamOp
       let endStream: () => void
       try {
         await subscriptions.charge({ principal, setHeaders: headers => reply.headers(headers) })
-        endStream = streams.open(principal)
+        endStream = streams.open(principal, JSON.stringify(request.body ?? request.query).length)
       } catch (error) {
         if (!(error instanceof AppError)) throw error
         // While it can still be said by the status.

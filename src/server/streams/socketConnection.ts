@@ -44,6 +44,8 @@ export class SocketConnection {
   principal: Principal | undefined
   /** The Authorization header that it was asked for with. */
   readonly authorization: string | undefined
+  /** Of the message in hand. */
+  receivedCharacters = 0
   /** How many subscriptions it carries, those included that have not begun. */
   subscriptions = 0
   /** What runs on it, by the message that asked for it. */
@@ -151,8 +153,10 @@ export class SocketConnection {
   async #receive(handle: (text: string) => Promise<void>, message: RawData, isBinary: boolean): Promise<void> {
     if (this.#socket.readyState !== this.#socket.OPEN) return
     if (isBinary) return this.close(CloseCode.BadRequest, INVALID_MESSAGE)
+    const text = String(message)
+    this.receivedCharacters = text.length
     try {
-      await handle(String(message))
+      await handle(text)
     } catch (error) {
       if (error instanceof Error && WRONG_MESSAGE.test(error.message)) return this.close(CloseCode.BadRequest, INVALID_MESSAGE)
       this.#failed(error)

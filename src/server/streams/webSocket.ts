@@ -55,6 +55,8 @@ export function serveSubscriptions(options: WebSocketOptions): () => Promise<voi
     maxPayload: MAX_FRAME_BYTES,
     // Frames are written past ws, which would have to write the compressed ones.
     perMessageDeflate: false,
+    // One message a turn of the event loop: small ones come in megabytes, and all of them at once held everybody up for seconds.
+    allowSynchronousEvents: false,
     handleProtocols: protocols => protocols.has(PROTOCOL) && PROTOCOL,
   })
   const protocol = createProtocol(options)
@@ -113,18 +115,21 @@ function createProtocol(options: WebSocketOptions): Protocol<SocketConnection> {
     observe({ ...endOf(connection, startedAt), operation, code })
   }
 
-  function openStream(connection: SocketConnection, principal: Principal): Opened {
+  function openStream(connection: SocketConnection, principal: Principal, characters: number): Opened {
     if (connection.subscriptions >= MAX_SUBSCRIPTIONS) return { errors: [failure(TOO_MANY, 'BAD_REQUEST')] }
     try {
-      return { endStream: connection.count(streams.open(principal)) }
+      return { endStream: connection.count(streams.open(principal, characters)) }
     } catch (error) {
       return { errors: [asGraphQLError(error)] }
     }
   }
 
   return makeServer<Record<string, unknown>, SocketConnection>({
-    async onConnect({ connectionParams, extra: connection }: SocketContext) {
+    async onConnect(context: SocketContext) {
+      const { connectionParams, extra: connection } = context
       const { authorization, Authorization } = connectionParams ?? {}
+      // 64 KiB of a client's choice, which would be kept as long as its socket.
+      Object.assign(context, { connectionParams: undefined })
       const given = authorization ?? Authorization ?? connection.authorization
       try {
         connection.admit(await auth.authenticate(typeof given === 'string' ? given : undefined), auth)
@@ -139,7 +144,7 @@ function createProtocol(options: WebSocketOptions): Protocol<SocketConnection> {
       return true
     },
     async onSubscribe({ extra: connection }: SocketContext, id, payload) {
-      const { principal } = connection
+      const { principal, receivedCharacters: characters } = connection
       if (!principal) return [failure('The connection is not authenticated.', 'UNAUTHENTICATED')]
       const startedAt = performance.now()
       const head = `{"id":${JSON.stringify(id)},"type":"next","payload":`
@@ -153,7 +158,7 @@ function createProtocol(options: WebSocketOptions): Protocol<SocketConnection> {
         if (subscription && code !== 'OK') subscription.code ??= code
         return connection.push(`${head}${text}}`)
       })
-      const opened = 'errors' in prepared ? prepared : openStream(connection, principal)
+      const opened = 'errors' in prepared ? prepared : openStream(connection, principal, characters)
       const endStream = 'endStream' in opened ? opened.endStream : undefined
       running.set(payload, { operation: rootField(prepared.operation), startedAt, isRefused: 'errors' in opened, endStream })
       if ('errors' in opened) return opened.errors
