@@ -8,7 +8,8 @@ import { unauthenticated } from './unauthenticated.js'
 
 /** Of the shared secret; every other algorithm is for keys of the issuer. */
 const SHARED_ALGORITHM = 'HS256'
-const SHARED_CREDENTIAL = 'jwt:shared'
+// No key of the issuer can have this name: theirs begin with jwt:.
+const SHARED_CREDENTIAL = 'secret'
 /** A token is taken for so long before it begins and after it has expired, since clocks differ. */
 const CLOCK_SKEW_SECONDS = 30
 // Verifying costs about 100 us a call and front-ends send the same token for minutes: the last verified ones are remembered.

@@ -147,7 +147,7 @@ describe('a revocation', () => {
   it('ends a stream too that began only after the key was forgotten', async () => {
     const { id } = newApiKeyText()
     const ended = vi.fn()
-    withdrawals.watch('jwt:shared', ended)
+    withdrawals.watch('secret', ended)
     withdrawals.watch(`key:${id}`, ended)
     await done(apiKeys.check())
     expect(source.checked).toEqual([[id]])

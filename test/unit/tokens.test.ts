@@ -153,8 +153,8 @@ describe('an access token', () => {
     const after = new Tokens({ ...SETTINGS, secret: OTHER_SECRET })
     const request = { subject: 'web-shop', roles: ['SCORER'], ttlSeconds: 60 } as const
     const [before, since] = [await old.sign(request), await both.sign(request)]
-    expect(await both.authenticate(before)).toMatchObject({ id: 'web-shop', credential: 'jwt:shared' })
-    expect(await both.authenticate(since)).toMatchObject({ id: 'web-shop', credential: 'jwt:shared' })
+    expect(await both.authenticate(before)).toMatchObject({ id: 'web-shop', credential: 'secret' })
+    expect(await both.authenticate(since)).toMatchObject({ id: 'web-shop', credential: 'secret' })
     expect(await after.authenticate(since)).toMatchObject({ id: 'web-shop' })
     await expect(after.authenticate(before)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' })
     await expect(old.authenticate(since)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' })

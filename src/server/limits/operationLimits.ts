@@ -1,4 +1,5 @@
 import type { Principal } from '../../auth/principal.js'
+import { AppError } from '../../errors.js'
 import { type Admit, type Quota, RateLimitedError } from './admission.js'
 
 /** Whether points were taken, and how the caller stands after that. */
@@ -34,8 +35,14 @@ export function limitOperations({ principal: ofPrincipal, tenant: ofTenant, limi
 
   function admitted(kind: 'principal' | 'tenant', taken: Taken, points: number): Quota {
     if (!taken.isRefused) return taken
+    const { limit, resetSeconds } = taken
+    const whose = kind === 'principal' ? 'this client' : 'the tenant of this client'
+    if (points > limit) {
+      const sentence = `The request has more operations and rows than ${whose} may send at any time (${limit}): send it in parts.`
+      throw new AppError('QUERY_TOO_COMPLEX', sentence)
+    }
     limited(kind)
-    throw new RateLimitedError(sentence(kind, taken, points), taken)
+    throw new RateLimitedError(`The limit of ${whose} for operations and rows is reached: try again in ${resetSeconds} s.`, taken)
   }
 
   function chargeBoth(principal: Principal, points: number, own: Taken | undefined): Quota | Promise<Quota> | undefined {
@@ -67,12 +74,4 @@ export function keyOf({ tenant, id }: Principal): string {
 
 function nearer(own: Quota | undefined, shared: Quota): Quota {
   return own && own.remaining <= shared.remaining ? own : shared
-}
-
-function sentence(kind: 'principal' | 'tenant', { limit, resetSeconds }: Quota, points: number): string {
-  const whose = kind === 'principal' ? 'this client' : 'the tenant of this client'
-  if (points > limit) {
-    return `The request has more operations and rows than the limit of ${whose} allows at any time (${limit}): send it in parts.`
-  }
-  return `The limit of ${whose} for operations and rows is reached: try again in ${resetSeconds} s.`
 }
