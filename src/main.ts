@@ -15,6 +15,7 @@ import { buildApiSchema } from './schema/build.js'
 import { emitSchema } from './schema/emit.js'
 import { prepareDatabase } from './start/database.js'
 import { signingTokens } from './start/tokens.js'
+import { isLostTypeFetch } from './storage/postgresErrors.js'
 
 const SECONDS = { s: 1, m: 60, h: 3600, d: 86_400 }
 
@@ -87,13 +88,13 @@ program
 
 async function serve(): Promise<void> {
   const app = createApp(loadConfig())
-  for (const event of ['unhandledRejection', 'uncaughtException'] as const) {
-    // Node would print the message, which may hold inputs.
-    process.on(event, (error: unknown) => {
-      app.crashed(error)
-      process.exit(1)
-    })
+  // Node would print the message, which may hold inputs.
+  const crash = (error: unknown) => {
+    app.crashed(error)
+    process.exit(1)
   }
+  process.on('uncaughtException', crash)
+  process.on('unhandledRejection', error => isLostTypeFetch(error) || crash(error))
   let signals = 0
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {

@@ -58,6 +58,8 @@ export class Batcher<Item, Answer> {
 
   async #runGroup(): Promise<void> {
     const group = this.#waiting.splice(0, this.#options.maxItems)
+    // All were given up.
+    if (group.length === 0) return
     this.#running++
     this.#schedule()
     try {

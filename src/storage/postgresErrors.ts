@@ -70,3 +70,12 @@ export function isDataError(error: unknown): boolean {
 export function isUnstorableText(error: unknown): boolean {
   return postgresErrorCode(error) === UNSTORABLE_TEXT
 }
+
+/**
+ * postgres.js asks each new connection for the types of arrays, in a promise that nobody handles. Where the server goes away just then
+ * nothing is lost: the connection is opened anew by itself, and no caller waits for that promise.
+ */
+export function isLostTypeFetch(error: unknown): boolean {
+  const { query } = (error ?? {}) as { query?: unknown }
+  return typeof query === 'string' && query.includes('typarray')
+}
