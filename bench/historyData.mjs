@@ -1,5 +1,5 @@
 import { migrateDatabase } from '../dist/storage/migrate.js'
-import { ensurePartitions } from '../dist/storage/partitions.js'
+import { ensurePartitions } from '../dist/storage/postgres/partitions.js'
 
 const MONTHS = 13
 const ROWS_AN_APPLICANT = 200

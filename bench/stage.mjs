@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import postgres from 'postgres'
 import { Tokens } from '../dist/auth/tokens.js'
-import { startEmbeddedPostgres } from '../dist/storage/embedded.js'
+import { startEmbeddedPostgres } from '../dist/storage/embedded/embeddedPostgres.js'
 import { CREATE_TABLE } from './bareScoring.mjs'
 import { Child } from './child.mjs'
 

@@ -15,7 +15,7 @@ import { buildApiSchema } from './schema/build.js'
 import { emitSchema } from './schema/emit.js'
 import { prepareDatabase } from './start/database.js'
 import { signingTokens } from './start/tokens.js'
-import { isLostTypeFetch } from './storage/postgresErrors.js'
+import { isLostTypeFetch } from './storage/postgres/postgresErrors.js'
 
 const SECONDS = { s: 1, m: 60, h: 3600, d: 86_400 }
 

@@ -44,6 +44,8 @@ const GOOD: Sources = {
   'src/resolvers/resolver.ts': "import type { Store } from '../storage/store.js'\nexport class Resolver {}\n",
   'src/storage/store.ts':
     "import postgres from 'postgres'\nimport type { Port } from '../scoring/port.js'\nexport class Store {}\n",
+  'src/storage/alerts/alertStore.ts': "import { Entries } from '../audit/auditEntries.js'\nexport class AlertStore {}\n",
+  'src/storage/audit/auditEntries.ts': 'export class Entries {}\n',
   'src/monitoring/outcomes.ts': 'export interface OutcomeRecorder {}\n',
   'src/storage/outcomeStore.ts': "import type { OutcomeRecorder } from '../monitoring/outcomes.js'\n",
   'src/scoring/port.ts': "import { CODES } from '../errors.js'\nexport interface Port {}\n",
@@ -116,6 +118,19 @@ describe('the check of the architecture', () => {
     ['the environment elsewhere', 'src/server/env.ts', 'const { HOME } = process.env', 'reads process.env'],
     ['the environment by its name', 'src/server/env.ts', "const home = process['env'].HOME", 'reads process.env'],
     ['the environment taken apart', 'src/server/env.ts', 'const { env } = process', 'reads process.env'],
+    [
+      'a subject of the storage that imports one above it',
+      'src/storage/audit/up.ts',
+      "import { AlertStore } from '../alerts/alertStore.js'",
+      'src/storage/alerts/alertStore.ts, which is not below',
+    ],
+    [
+      'a subject of the storage that imports what stands beside the subjects',
+      'src/storage/audit/up.ts',
+      "import { Store } from '../store.js'",
+      'src/storage/store.ts, which is not below',
+    ],
+    ['a folder that is no subject of the storage', 'src/storage/utils/text.ts', 'export const a = 1', 'utils is no subject'],
     ['a barrel', 'src/scoring/index.ts', 'export const a = 1', 'is a barrel'],
     ['a folder that is no floor', 'src/utils/text.ts', 'export const a = 1', 'utils is no floor'],
     ['a long file', 'src/scoring/long.ts', '\n'.repeat(300), 'more than 300 lines'],

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import { loadConfig } from '../config.js'
-import { type AuditReport, verifyAudit } from '../storage/auditVerification.js'
+import { type AuditReport, verifyAudit } from '../storage/audit/auditVerification.js'
 import { withDatabase } from './database.js'
 
 const EXIT_NOT_WHOLE = 1

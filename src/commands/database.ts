@@ -2,10 +2,10 @@ import { existsSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { type Config, ConfigError } from '../config.js'
 import { AppError } from '../errors.js'
-import { Database } from '../storage/database.js'
-import { startEmbeddedPostgres } from '../storage/embedded.js'
-import { isMissingTable, postgresErrorCode } from '../storage/postgresErrors.js'
-import { DatabaseUnusableError, waitForDatabase } from '../storage/waitForDatabase.js'
+import { startEmbeddedPostgres } from '../storage/embedded/embeddedPostgres.js'
+import { Database } from '../storage/postgres/database.js'
+import { isMissingTable, postgresErrorCode } from '../storage/postgres/postgresErrors.js'
+import { DatabaseUnusableError, waitForDatabase } from '../storage/postgres/waitForDatabase.js'
 
 const CONNECTIONS = 4
 

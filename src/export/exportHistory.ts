@@ -1,7 +1,7 @@
 import { operator, withDatabase } from '../commands/database.js'
 import type { Config } from '../config.js'
 import { loadContracts } from '../releases/modelFolder.js'
-import { type ExportQuery, ExportReader } from '../storage/exportReader.js'
+import { type ExportQuery, ExportReader } from '../storage/predictions/exportReader.js'
 import { Interruption } from './interruption.js'
 import { fileOutput, type Output, ReaderGoneError, standardOutput } from './output.js'
 import { type Progress, showProgress } from './progress.js'

@@ -1,5 +1,5 @@
 import { stringify } from 'csv-stringify/sync'
-import type { ExportedPrediction } from '../storage/exportReader.js'
+import type { ExportedPrediction } from '../storage/predictions/exportReader.js'
 
 export const EXPORT_FORMATS = ['csv', 'ndjson'] as const
 export type ExportFormat = (typeof EXPORT_FORMATS)[number]

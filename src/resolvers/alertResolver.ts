@@ -10,8 +10,8 @@ import {
   HighRiskAlertConnection,
 } from '../schema/alert.js'
 import { Cost } from '../schema/cost.js'
-import type { AlertStore } from '../storage/alertStore.js'
-import { asUuid } from '../storage/uuid.js'
+import type { AlertStore } from '../storage/alerts/alertStore.js'
+import { asUuid } from '../storage/postgres/uuid.js'
 import type { RequestContext } from './context.js'
 import { pageInfo, pageRequest, rowsOfPage } from './paging.js'
 import { asksFor, notedBefore } from './subscriptionAudit.js'

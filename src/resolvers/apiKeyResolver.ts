@@ -13,8 +13,8 @@ import {
   RevokeApiKeyPayload,
 } from '../schema/apiKey.js'
 import { Cost } from '../schema/cost.js'
-import type { ApiKeyStore } from '../storage/apiKeyStore.js'
-import { asUuid } from '../storage/uuid.js'
+import type { ApiKeyStore } from '../storage/apiKeys/apiKeyStore.js'
+import { asUuid } from '../storage/postgres/uuid.js'
 import type { RequestContext } from './context.js'
 import { pageInfo, pageRequest, rowsOfPage } from './paging.js'
 

@@ -1,8 +1,8 @@
 import { Arg, Ctx, Int, Query, Resolver } from 'type-graphql'
 import { AuditEntryConnection, AuditFilter } from '../schema/audit.js'
 import { Cost } from '../schema/cost.js'
-import type { AuditDigest } from '../storage/auditDigest.js'
-import type { AuditReader } from '../storage/auditReader.js'
+import type { AuditDigest } from '../storage/audit/auditDigest.js'
+import type { AuditReader } from '../storage/audit/auditReader.js'
 import type { RequestContext } from './context.js'
 import { pageInfo, pageRequest, rowsOfPage } from './paging.js'
 

@@ -1,6 +1,6 @@
 import type { Principal } from '../auth/principal.js'
-import type { NewAuditEntry } from '../storage/audit.js'
-import type { AuditDigest } from '../storage/auditDigest.js'
+import type { AuditDigest } from '../storage/audit/auditDigest.js'
+import type { NewAuditEntry } from '../storage/audit/auditEntries.js'
 
 // However many rows one load of a large query brings. A thousand entries are read at once to be sealed: were they much larger than
 // those of a page, that could take longer than a statement may, again and again, and nothing would be sealed any more.

@@ -1,6 +1,6 @@
 import { Arg, Ctx, Mutation, Resolver } from 'type-graphql'
 import { EraseApplicantInput, EraseApplicantPayload } from '../schema/erasure.js'
-import type { ErasureStore } from '../storage/erasureStore.js'
+import type { ErasureStore } from '../storage/predictions/erasureStore.js'
 import type { RequestContext } from './context.js'
 
 @Resolver()

@@ -9,7 +9,7 @@ import {
   RecordOutcomesPayload,
 } from '../schema/outcome.js'
 import { Prediction } from '../schema/prediction.js'
-import { asUuid } from '../storage/uuid.js'
+import { asUuid } from '../storage/postgres/uuid.js'
 import type { RequestContext } from './context.js'
 import type { Loaders } from './loaders.js'
 

@@ -2,7 +2,7 @@ import { AppError } from '../errors.js'
 import type { PageInfo } from '../schema/paging.js'
 import type { PredictionConnection } from '../schema/prediction.js'
 import type { Prediction } from '../scoring/prediction.js'
-import type { HistoryPage, HistoryQuery, HistoryTotal } from '../storage/historyQuery.js'
+import type { HistoryPage, HistoryQuery, HistoryTotal } from '../storage/history/historyQuery.js'
 
 const DEFAULT_PAGE = 20
 const LARGEST_PAGE = 100

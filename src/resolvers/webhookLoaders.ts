@@ -1,6 +1,6 @@
 import DataLoader from 'dataloader'
 import { AppError } from '../errors.js'
-import type { Delivery, DeliveryQuery, WebhookStatus, WebhookStore } from '../storage/webhookStore.js'
+import type { Delivery, DeliveryQuery, WebhookStatus, WebhookStore } from '../storage/webhooks/webhookStore.js'
 
 interface DeliveriesKey extends DeliveryQuery {
   readonly webhookId: string

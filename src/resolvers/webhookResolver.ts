@@ -17,8 +17,8 @@ import {
   WebhookSecretPayload,
   WebhookStatus,
 } from '../schema/webhook.js'
-import { asUuid } from '../storage/uuid.js'
-import type { NewWebhook, WebhookStore } from '../storage/webhookStore.js'
+import { asUuid } from '../storage/postgres/uuid.js'
+import type { NewWebhook, WebhookStore } from '../storage/webhooks/webhookStore.js'
 import type { RequestContext } from './context.js'
 import { pageRequest, rowsOfPage } from './paging.js'
 

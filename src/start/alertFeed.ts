@@ -2,7 +2,7 @@ import { AlertFeed } from '../alerts/feed.js'
 import type { AlertHints } from '../alerts/hints.js'
 import { type Logger, unexpected } from '../observability/logger.js'
 import type { Metrics } from '../observability/metrics.js'
-import type { AlertStore } from '../storage/alertStore.js'
+import type { AlertStore } from '../storage/alerts/alertStore.js'
 
 /** The feed of alerts with what it tells of itself, not started yet. */
 export function createAlertFeed(log: AlertStore, hints: AlertHints, metrics: Metrics, logger: Logger): AlertFeed {

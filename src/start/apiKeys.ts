@@ -1,9 +1,9 @@
 import { ApiKeys } from '../auth/apiKeys.js'
 import type { Withdrawals } from '../auth/withdrawals.js'
 import { AppError } from '../errors.js'
-import { ApiKeyStore } from '../storage/apiKeyStore.js'
-import type { Database } from '../storage/database.js'
-import type { UpkeepTask } from '../storage/upkeep.js'
+import { ApiKeyStore } from '../storage/apiKeys/apiKeyStore.js'
+import type { Database } from '../storage/postgres/database.js'
+import type { UpkeepTask } from '../storage/postgres/upkeep.js'
 
 // Of the second within which a revocation holds everywhere; the rest is for a slow answer.
 const CHECK_EVERY_MS = 300

@@ -1,11 +1,11 @@
 import { type Logger, unexpected } from '../observability/logger.js'
 import type { Metrics } from '../observability/metrics.js'
-import { type AuditDigest, readAuditDigest } from '../storage/auditDigest.js'
-import { AuditReader } from '../storage/auditReader.js'
-import { AuditSealer } from '../storage/auditSealer.js'
-import { AuditWriter } from '../storage/auditWriter.js'
-import type { Database } from '../storage/database.js'
-import type { UpkeepTask } from '../storage/upkeep.js'
+import { type AuditDigest, readAuditDigest } from '../storage/audit/auditDigest.js'
+import { AuditReader } from '../storage/audit/auditReader.js'
+import { AuditSealer } from '../storage/audit/auditSealer.js'
+import { AuditWriter } from '../storage/audit/auditWriter.js'
+import type { Database } from '../storage/postgres/database.js'
+import type { UpkeepTask } from '../storage/postgres/upkeep.js'
 
 const SEAL_EVERY_MS = 1_500
 

@@ -1,8 +1,8 @@
 import { type Config, ConfigError } from '../config.js'
 import type { Logger } from '../observability/logger.js'
-import { startEmbeddedPostgres } from '../storage/embedded.js'
+import { startEmbeddedPostgres } from '../storage/embedded/embeddedPostgres.js'
 import { type MigrateOptions, migrateDatabase } from '../storage/migrate.js'
-import { DatabaseUnusableError, waitForDatabase } from '../storage/waitForDatabase.js'
+import { DatabaseUnusableError, waitForDatabase } from '../storage/postgres/waitForDatabase.js'
 
 /**
  * Answers the address of the database, brought up to date: that of the configuration, or an embedded one, which `onStop` is told how

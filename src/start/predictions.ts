@@ -2,9 +2,9 @@ import type { AlertHints } from '../alerts/hints.js'
 import type { Metrics } from '../observability/metrics.js'
 import type { LatestPredictions } from '../resolvers/loaders.js'
 import type { Prediction } from '../scoring/prediction.js'
-import type { AuditWriter } from '../storage/auditWriter.js'
-import type { Database } from '../storage/database.js'
-import { PredictionStore } from '../storage/predictionStore.js'
+import type { AuditWriter } from '../storage/audit/auditWriter.js'
+import type { Database } from '../storage/postgres/database.js'
+import { PredictionStore } from '../storage/predictions/predictionStore.js'
 
 interface PredictionParts {
   readonly database: Database

@@ -1,11 +1,11 @@
 import type { Config } from '../config.js'
 import type { Logger } from '../observability/logger.js'
-import { removeOldAlerts } from '../storage/alertRetention.js'
-import type { Database } from '../storage/database.js'
-import { ensurePartitions } from '../storage/partitions.js'
-import { PredictionRetention } from '../storage/predictionRetention.js'
-import type { RollupStore } from '../storage/rollupStore.js'
-import type { UpkeepTask } from '../storage/upkeep.js'
+import { removeOldAlerts } from '../storage/alerts/alertRetention.js'
+import type { Database } from '../storage/postgres/database.js'
+import { ensurePartitions } from '../storage/postgres/partitions.js'
+import type { UpkeepTask } from '../storage/postgres/upkeep.js'
+import { PredictionRetention } from '../storage/predictions/predictionRetention.js'
+import type { RollupStore } from '../storage/statistics/rollupStore.js'
 
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS

@@ -3,10 +3,10 @@ import { WebhookDispatcher } from '../alerts/webhookDispatcher.js'
 import type { Config } from '../config.js'
 import { type Logger, unexpected } from '../observability/logger.js'
 import type { Metrics } from '../observability/metrics.js'
-import type { Database } from '../storage/database.js'
-import type { JobQueue } from '../storage/jobQueue.js'
-import { WebhookOutbox } from '../storage/webhookOutbox.js'
-import { WebhookUpkeep } from '../storage/webhookUpkeep.js'
+import type { JobQueue } from '../storage/jobs/jobQueue.js'
+import type { Database } from '../storage/postgres/database.js'
+import { WebhookOutbox } from '../storage/webhooks/postgresWebhookOutbox.js'
+import { WebhookUpkeep } from '../storage/webhooks/webhookUpkeep.js'
 
 /** Alerts to endpoints: what follows the feed and calls, and what tidies up. */
 export function startWebhooks(

@@ -3,11 +3,11 @@ import { fileURLToPath } from 'node:url'
 import { drizzle } from 'drizzle-orm/postgres-js'
 import { migrate } from 'drizzle-orm/postgres-js/migrator'
 import postgres, { type Sql } from 'postgres'
-import { openFeedEpoch } from './feedEpoch.js'
-import { installJobQueue } from './jobQueue.js'
-import { ensurePartitions } from './partitions.js'
-import { postgresErrorCode } from './postgresErrors.js'
-import { DatabaseUnusableError } from './waitForDatabase.js'
+import { installJobQueue } from './jobs/jobQueue.js'
+import { openFeedEpoch } from './postgres/feedEpoch.js'
+import { ensurePartitions } from './postgres/partitions.js'
+import { postgresErrorCode } from './postgres/postgresErrors.js'
+import { DatabaseUnusableError } from './postgres/waitForDatabase.js'
 
 const MIGRATIONS = fileURLToPath(new URL('../../drizzle', import.meta.url))
 // Any number, the same in every gateway: whoever holds it migrates, the others wait.

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { AlertStore } from '../../src/storage/alertStore.js'
+import { AlertStore } from '../../src/storage/alerts/alertStore.js'
 import { HIGH_RISK } from '../support/applicants.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
 import { present } from '../support/process.js'

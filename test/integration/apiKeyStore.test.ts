@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { ApiKeyStore } from '../../src/storage/apiKeyStore.js'
+import { ApiKeyStore } from '../../src/storage/apiKeys/apiKeyStore.js'
 import { migrateDatabase } from '../../src/storage/migrate.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { present } from '../support/process.js'

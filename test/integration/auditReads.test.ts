@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { AuditFilter } from '../../src/storage/auditQuery.js'
-import { AuditReader } from '../../src/storage/auditReader.js'
+import type { AuditFilter } from '../../src/storage/audit/auditQuery.js'
+import { AuditReader } from '../../src/storage/audit/auditReader.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { present } from '../support/process.js'
 import { RecordedDatabase } from '../support/recordedDatabase.js'

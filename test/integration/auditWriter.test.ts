@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { NewAuditEntry } from '../../src/storage/audit.js'
-import { readAuditDigest } from '../../src/storage/auditDigest.js'
-import { AuditWriter } from '../../src/storage/auditWriter.js'
-import { Database } from '../../src/storage/database.js'
+import { readAuditDigest } from '../../src/storage/audit/auditDigest.js'
+import type { NewAuditEntry } from '../../src/storage/audit/auditEntries.js'
+import { AuditWriter } from '../../src/storage/audit/auditWriter.js'
+import { Database } from '../../src/storage/postgres/database.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { openStores, type TestStores } from '../support/stores.js'
 

@@ -1,7 +1,7 @@
 import { uuidv7 } from 'uuidv7'
 import { describe, expect, it, vi } from 'vitest'
 import type { HighRiskAlert } from '../../src/scoring/prediction.js'
-import { removeOldAlerts } from '../../src/storage/alertRetention.js'
+import { removeOldAlerts } from '../../src/storage/alerts/alertRetention.js'
 import { migrateDatabase } from '../../src/storage/migrate.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { follow, raiseAlert, startFeed, take } from '../support/feed.js'

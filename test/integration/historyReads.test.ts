@@ -1,9 +1,15 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Visibility } from '../../src/auth/principal.js'
 import type { AppError } from '../../src/errors.js'
-import { encodeHistoryCursor } from '../../src/storage/historyCursor.js'
-import type { HistoryFilter, HistoryOrder, HistoryPage, HistoryQuery, HistoryTotal } from '../../src/storage/historyQuery.js'
-import { HistoryStore } from '../../src/storage/historyStore.js'
+import { encodeHistoryCursor } from '../../src/storage/history/historyCursor.js'
+import type {
+  HistoryFilter,
+  HistoryOrder,
+  HistoryPage,
+  HistoryQuery,
+  HistoryTotal,
+} from '../../src/storage/history/historyQuery.js'
+import { HistoryStore } from '../../src/storage/history/historyStore.js'
 import { migrateDatabase } from '../../src/storage/migrate.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { fillHistory } from '../support/historyRows.js'

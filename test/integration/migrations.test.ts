@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { migrateDatabase } from '../../src/storage/migrate.js'
-import { ensurePartitions, firstIdOf } from '../../src/storage/partitions.js'
+import { ensurePartitions, firstIdOf } from '../../src/storage/postgres/partitions.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { migrationLock } from '../support/migrationLock.js'
 import { until } from '../support/process.js'

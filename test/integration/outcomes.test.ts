@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { OutcomeStore } from '../../src/storage/outcomeStore.js'
+import { OutcomeStore } from '../../src/storage/predictions/outcomeStore.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { oneOf, randomPrediction } from '../support/predictions.js'
 import { until } from '../support/process.js'

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { PredictionRetention } from '../../src/storage/predictionRetention.js'
+import { PredictionRetention } from '../../src/storage/predictions/predictionRetention.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { idAt, newPrediction, openStores, type TestStores } from '../support/stores.js'
 

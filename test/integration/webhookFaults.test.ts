@@ -1,6 +1,6 @@
 import postgres from 'postgres'
 import { describe, expect, it } from 'vitest'
-import { startEmbeddedPostgres } from '../../src/storage/embedded.js'
+import { startEmbeddedPostgres } from '../../src/storage/embedded/embeddedPostgres.js'
 import {
   CreateWebhookDocument,
   type CreateWebhookMutation,

@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { newApiKeyText } from '../../src/auth/apiKeyText.js'
-import { ApiKeyStore } from '../../src/storage/apiKeyStore.js'
+import { ApiKeyStore } from '../../src/storage/apiKeys/apiKeyStore.js'
 import { HighRiskScoredDocument, PredictRiskDocument, ViewerDocument } from '../api/generated/operations.js'
 import { createKey, revokeKey } from '../support/apiKeys.js'
 import { application, HIGH_RISK } from '../support/applicants.js'

@@ -1,7 +1,7 @@
 import type { Sql } from 'postgres'
-import type { AuditSeal } from '../../src/storage/auditChain.js'
-import { AuditSealer } from '../../src/storage/auditSealer.js'
-import type { Database } from '../../src/storage/database.js'
+import type { AuditSeal } from '../../src/storage/audit/auditChain.js'
+import { AuditSealer } from '../../src/storage/audit/auditSealer.js'
+import type { Database } from '../../src/storage/postgres/database.js'
 
 /** Writes entries as if something had been done, one transaction each or all in one. */
 export async function addEntries(sql: Sql, count: number, tenant = 'default'): Promise<void> {

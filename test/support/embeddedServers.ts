@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline'
 import postgres from 'postgres'
 import { build } from 'vite'
 import { afterAll, afterEach } from 'vitest'
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/storage/embedded.js'
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/storage/embedded/embeddedPostgres.js'
 import { endProcess, present } from './process.js'
 
 export const isRoot = process.getuid?.() === 0

@@ -2,7 +2,7 @@ import type { ISql } from 'postgres'
 import { AlertFeed } from '../../src/alerts/feed.js'
 import { LocalHints } from '../../src/alerts/hints.js'
 import type { HighRiskAlert } from '../../src/scoring/prediction.js'
-import type { AlertStore } from '../../src/storage/alertStore.js'
+import type { AlertStore } from '../../src/storage/alerts/alertStore.js'
 import { newPrediction } from './stores.js'
 
 export interface TestFeed extends AsyncDisposable {

@@ -1,5 +1,5 @@
 import type { Sql } from 'postgres'
-import { ensurePartitions } from '../../src/storage/partitions.js'
+import { ensurePartitions } from '../../src/storage/postgres/partitions.js'
 
 export interface HistoryRows {
   readonly rows: number

@@ -1,7 +1,7 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startEmbeddedPostgres } from '../../src/storage/embedded.js'
+import { startEmbeddedPostgres } from '../../src/storage/embedded/embeddedPostgres.js'
 
 /** A real PostgreSQL server: the one of TEST_DATABASE_URL, else an embedded one that is gone afterwards. */
 export async function startPostgresServer(): Promise<{ url: string; stop(): Promise<void> }> {

@@ -1,7 +1,7 @@
 import { drizzle } from 'drizzle-orm/postgres-js'
 import postgres, { type Sql } from 'postgres'
-import type { Connections } from '../../src/storage/connectionPool.js'
-import { Database } from '../../src/storage/database.js'
+import type { Connections } from '../../src/storage/postgres/connectionPool.js'
+import { Database } from '../../src/storage/postgres/database.js'
 
 export interface RecordedStatement {
   readonly query: string

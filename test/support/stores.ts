@@ -1,11 +1,11 @@
 import { uuidv7obj } from 'uuidv7'
 import type { NewPrediction, Prediction } from '../../src/scoring/prediction.js'
-import { AlertStore } from '../../src/storage/alertStore.js'
-import { AuditWriter } from '../../src/storage/auditWriter.js'
-import { Database } from '../../src/storage/database.js'
-import { HistoryStore } from '../../src/storage/historyStore.js'
+import { AlertStore } from '../../src/storage/alerts/alertStore.js'
+import { AuditWriter } from '../../src/storage/audit/auditWriter.js'
+import { HistoryStore } from '../../src/storage/history/historyStore.js'
 import { migrateDatabase } from '../../src/storage/migrate.js'
-import { type Committed, PredictionStore } from '../../src/storage/predictionStore.js'
+import { Database } from '../../src/storage/postgres/database.js'
+import { type Committed, PredictionStore } from '../../src/storage/predictions/predictionStore.js'
 
 export interface TestStores extends AsyncDisposable {
   readonly database: Database

@@ -1,8 +1,8 @@
 import { newWebhookSecret } from '../../src/alerts/webhookSignature.js'
-import { JobQueue } from '../../src/storage/jobQueue.js'
-import { WebhookOutbox } from '../../src/storage/webhookOutbox.js'
-import { type NewWebhook, type Webhook, WebhookStore } from '../../src/storage/webhookStore.js'
-import { WebhookUpkeep } from '../../src/storage/webhookUpkeep.js'
+import { JobQueue } from '../../src/storage/jobs/jobQueue.js'
+import { WebhookOutbox } from '../../src/storage/webhooks/postgresWebhookOutbox.js'
+import { type NewWebhook, type Webhook, WebhookStore } from '../../src/storage/webhooks/webhookStore.js'
+import { WebhookUpkeep } from '../../src/storage/webhooks/webhookUpkeep.js'
 import type { TestDatabase } from './database.js'
 import { openStores, type TestStores } from './stores.js'
 

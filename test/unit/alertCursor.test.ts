@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { decodeAlertCursor, encodeAlertCursor, type FeedPosition } from '../../src/storage/alertCursor.js'
+import { decodeAlertCursor, encodeAlertCursor, type FeedPosition } from '../../src/storage/alerts/alertCursor.js'
 import { randomFrom } from './support/domain.js'
 
 const EPOCHS = [

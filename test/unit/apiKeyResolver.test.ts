@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import type { Permission } from '../../src/auth/principal.js'
 import { ApiKeyResolver } from '../../src/resolvers/apiKeyResolver.js'
 import type { RequestContext } from '../../src/resolvers/context.js'
-import type { ApiKeyStore } from '../../src/storage/apiKeyStore.js'
+import type { ApiKeyStore } from '../../src/storage/apiKeys/apiKeyStore.js'
 import { principalOf } from './support/gatewaySchema.js'
 
 it('makes no key that may do more than whoever asks for it', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { decodeAuditCursor, encodeAuditCursor } from '../../src/storage/auditCursor.js'
+import { decodeAuditCursor, encodeAuditCursor } from '../../src/storage/audit/auditCursor.js'
 
 const PLACE = { at: 1_795_293_884_906, id: '9223372036854775807' }
 const FILTER = { action: 'history.read', principal: undefined, subjects: ['s'], from: new Date(0), to: undefined }

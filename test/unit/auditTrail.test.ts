@@ -3,7 +3,7 @@ import { permissionsOf } from '../../src/auth/permissions.js'
 import type { Principal } from '../../src/auth/principal.js'
 import { AuditTrail } from '../../src/resolvers/auditTrail.js'
 import { notedBefore } from '../../src/resolvers/subscriptionAudit.js'
-import type { NewAuditEntry } from '../../src/storage/audit.js'
+import type { NewAuditEntry } from '../../src/storage/audit/auditEntries.js'
 
 const PRINCIPAL: Principal = {
   id: 'analyst',

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { inChunks } from '../../src/storage/chunks.js'
+import { inChunks } from '../../src/storage/postgres/chunks.js'
 
 /** A statement that finds so many rows, one number a call. */
 function finding(...rows: number[]): () => Promise<number> {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { decodeHistoryCursor, encodeHistoryCursor } from '../../src/storage/historyCursor.js'
-import type { HistoryFilter } from '../../src/storage/historyQuery.js'
+import { decodeHistoryCursor, encodeHistoryCursor } from '../../src/storage/history/historyCursor.js'
+import type { HistoryFilter } from '../../src/storage/history/historyQuery.js'
 import { randomFrom } from './support/domain.js'
 
 const ID = '01900000-0000-7000-8000-000000000001'

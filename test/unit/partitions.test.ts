@@ -1,6 +1,6 @@
 import { UUID, uuidv7obj } from 'uuidv7'
 import { describe, expect, it } from 'vitest'
-import { firstIdOf } from '../../src/storage/partitions.js'
+import { firstIdOf } from '../../src/storage/postgres/partitions.js'
 
 const NEW_YEAR = new Date('2027-01-01T00:00:00.000Z')
 

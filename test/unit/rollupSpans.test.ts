@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { spansOf } from '../../src/storage/rollupSpans.js'
+import { spansOf } from '../../src/storage/statistics/rollupSpans.js'
 
 const spans = (from: string, to: string) =>
   [...spansOf(Date.parse(from), Date.parse(to))].map(span => [

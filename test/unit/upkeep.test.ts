@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { AppError } from '../../src/errors.js'
-import { keepUp } from '../../src/storage/upkeep.js'
+import { keepUp } from '../../src/storage/postgres/upkeep.js'
 
 const unavailable = new AppError('SERVICE_UNAVAILABLE', 'The store is not available.')
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { webhookLoaders } from '../../src/resolvers/webhookLoaders.js'
-import type { Delivery, DeliveryQuery, WebhookStatus, WebhookStore } from '../../src/storage/webhookStore.js'
+import type { Delivery, DeliveryQuery, WebhookStatus, WebhookStore } from '../../src/storage/webhooks/webhookStore.js'
 
 const STATUS: WebhookStatus = { pending: 0, dead: 0, lastDeliveredAt: null, lastFailedAt: null, lastFailure: null, lagSeconds: 0 }
 

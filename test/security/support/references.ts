@@ -1,5 +1,5 @@
-import { encodeAuditCursor } from '../../../src/storage/auditCursor.js'
-import { encodeHistoryCursor } from '../../../src/storage/historyCursor.js'
+import { encodeAuditCursor } from '../../../src/storage/audit/auditCursor.js'
+import { encodeHistoryCursor } from '../../../src/storage/history/historyCursor.js'
 import { application, HIGH_RISK } from '../../support/applicants.js'
 
 /** What another tenant, or another principal of the tenant, has. */

@@ -1,0 +1,199 @@
+import { and, asc, desc, eq, getTableColumns, inArray, isNotNull, isNull, or, type SQL, sql } from 'drizzle-orm'
+import { bandNumber, type RiskBand } from '../../scoring/bands.js'
+import type { HighRiskAlert } from '../../scoring/prediction.js'
+import { auditInsert } from '../audit/auditEntries.js'
+import type { Connections } from '../postgres/database.js'
+import { EPOCH_HERE, SETTLED_BEFORE } from '../postgres/feedEpoch.js'
+import { type PredictionRow, predictionColumns, toPrediction } from '../predictions/predictionRow.js'
+import { alerts, OWNER_WHILE_OPEN } from '../tables/alerts.js'
+import { predictions } from '../tables/predictions.js'
+import { encodeAlertCursor, type FeedPosition, type GivenPosition } from './alertCursor.js'
+
+export interface AlertFilter {
+  readonly bands?: readonly RiskBand[] | undefined
+  readonly model?: string | undefined
+  readonly acknowledged?: boolean | undefined
+}
+
+interface AlertSelection {
+  /** Which alerts to look at, by their own columns, and how many at most. */
+  readonly where: SQL | undefined
+  readonly rows: number
+  readonly backward?: boolean
+  /** What to take of them, by their predictions, and how many at most. The last that may be looked at is taken in any case. */
+  readonly matching?: SQL | undefined
+  readonly limit: number
+  /** A code when what was asked for must be refused, seen by the same snapshot as the rows. */
+  readonly refusal: SQL<string | null>
+}
+
+export const SETTLED = sql.raw(`("alerts"."epoch", "alerts"."xid") < ${SETTLED_BEFORE}`)
+
+const PLACE = sql`(${alerts.epoch}, ${alerts.xid}, ${alerts.seq})`
+
+export function behind(position: FeedPosition): SQL {
+  return sql`${PLACE} > ${unforeseen(position)}`
+}
+
+export function before(position: FeedPosition): SQL {
+  return sql`${PLACE} < ${unforeseen(position)}`
+}
+
+/**
+ * A place that the planner does not know. It goes by the epoch alone, which is nearly always the same, would believe that nothing
+ * lies beyond the place, and read what does in any index: of a quiet tenant the alerts of all others.
+ */
+function unforeseen({ epoch, xid, seq }: FeedPosition): SQL {
+  return sql`((select ${epoch}::int), (select ${xid}::xid8), (select ${seq}::bigint))`
+}
+
+/**
+ * The alerts of a tenant, by the part of a filter that an index serves. Those that are open have an index of their own by a column
+ * that no other index has. Where the planner believes that nearly all alerts are of this list, it would still take that of all
+ * tenants, which is narrower, and pass by all that are not: a second condition on the same column, of whose value it knows nothing,
+ * makes the right index the cheaper one. It excludes nothing.
+ */
+export function ofTenant(tenant: string, { bands, acknowledged }: AlertFilter = {}): SQL | undefined {
+  const isOpen = acknowledged === false
+  const owner = isOpen ? sql.raw(`(${OWNER_WHILE_OPEN})`) : alerts.tenant
+  return and(
+    sql`${owner} = ${tenant} and ${owner} >= (select ${tenant}::text)`,
+    isOpen ? isNull(alerts.acknowledgedAt) : undefined,
+    bands?.length === 0 ? sql`false` : undefined,
+  )
+}
+
+/** The part of a filter for which alerts are read and passed by; undefined when there is none. */
+export function unindexed({ bands, model, acknowledged }: AlertFilter): SQL | undefined {
+  return and(
+    // Each once: a caller may repeat a band as often as the body allows.
+    bands && inArray(predictions.band, [...new Set(bands)].map(bandNumber)),
+    model === undefined ? undefined : eq(predictions.model, model),
+    acknowledged === true ? isNotNull(alerts.acknowledgedAt) : undefined,
+  )
+}
+
+function orderOf(backward: boolean): SQL[] {
+  return [alerts.epoch, alerts.xid, alerts.seq].map(backward ? desc : asc)
+}
+
+/** Why a position of the reader's own cannot be read from: another database's, or before the last alert that was removed. */
+export function refusalOf({ epoch, tag, xid, seq }: GivenPosition): SQL<string | null> {
+  return sql<string | null>`(select case
+    when not exists (select from feed_epochs where ordinal = ${epoch}::int and tag = ${tag}) then 'BAD_CURSOR'
+    when exists (select from feed_epochs where expired_xid is not null
+      and (ordinal, expired_xid, expired_seq) > (${epoch}::int, ${xid}::xid8, ${seq}::bigint)) then 'CURSOR_EXPIRED'
+    end)`
+}
+
+/**
+ * Why a cursor that a client brings is refused. Besides the above: it is ahead of this feed, as after a restore of an older backup.
+ * In an earlier epoch that is an alert which did not come along. `now` names no alert (sequence 0): whatever came along from behind
+ * it, and every later epoch, still follows.
+ */
+export function refusalOfGiven(position: GivenPosition): SQL<string | null> {
+  const { epoch, xid, seq } = position
+  return sql<string | null>`coalesce(${refusalOf(position)}, case when ${epoch}::int = ${sql.raw(EPOCH_HERE)}
+    then case when ${xid}::xid8 > pg_snapshot_xmax(pg_current_snapshot()) then 'BAD_CURSOR' end
+    when ${seq}::bigint > 0
+      and not exists (select from alerts where epoch = ${epoch}::int and (xid, seq) >= (${xid}::xid8, ${seq}::bigint))
+      and not exists (select from feed_epochs
+        where ordinal = ${epoch}::int and expired_xid = ${xid}::xid8 and expired_seq = ${seq}::bigint)
+    then 'BAD_CURSOR' end)`
+}
+
+const alertColumns = {
+  epoch: alerts.epoch,
+  xid: sql<string>`${alerts.xid}::text`,
+  seq: sql<string>`${alerts.seq}::text`,
+  // Not joined: the alerts would lose their order, and all that were looked at would be sorted for a page.
+  tag: sql<string>`(select tag from feed_epochs where ordinal = ${alerts.epoch})`,
+  raisedAt: alerts.raisedAt,
+  acknowledgedAt: alerts.acknowledgedAt,
+  acknowledgedBy: alerts.acknowledgedBy,
+  prediction: predictionColumns,
+}
+
+/**
+ * Alerts with their predictions, in the order of the feed or backwards; without one where the prediction is no longer kept. First the
+ * alerts, then each prediction by its key: joined freely, a planner without statistics reads all alerts, and all predictions.
+ */
+export function selectAlerts(db: Connections['db'], { where, rows, backward = false, matching, limit, refusal }: AlertSelection) {
+  const order = orderOf(backward)
+  // Under the names of the tables, so that the same columns are meant.
+  const looked = db
+    .select({
+      ...getTableColumns(alerts),
+      isLast: sql<boolean>`row_number() over (order by ${sql.join(order, sql`, `)}) = ${rows}`.as('is_last'),
+    })
+    .from(alerts)
+    .where(where)
+    .orderBy(...order)
+    .limit(rows)
+    .as('alerts')
+  const prediction = db
+    .select()
+    .from(predictions)
+    .where(and(eq(predictions.tenant, alerts.tenant), eq(predictions.id, alerts.predictionId)))
+    .limit(1)
+    .as('predictions')
+  return db
+    .select({ ...alertColumns, refusal, isLast: looked.isLast, matches: sql<boolean>`(${matching ?? sql`true`}) is true` })
+    .from(looked)
+    .leftJoinLateral(prediction, sql`true`)
+    .where(matching && or(matching, looked.isLast))
+    .orderBy(...order)
+    .limit(limit)
+}
+
+/**
+ * Acknowledges an alert, if nobody has, and audits that; where somebody has, that it is shown. Twice at once, the second waits and finds
+ * the first's: the earlier one stays.
+ */
+export function acknowledgeStatement(sql: Connections['sql'], { tenant, id, principal, at }: Acknowledgement) {
+  const entry = { subject: sql`prediction_id`, details: sql`'{"operation": "acknowledgeAlert"}'::jsonb` }
+  const actor = { tenant, principal }
+  return sql`
+    with locked as (
+      select prediction_id, acknowledged_at from alerts where tenant = ${tenant} and prediction_id = ${id} for no key update
+    ), acknowledged as (
+      update alerts set acknowledged_at = ${at.toISOString()}::timestamptz, acknowledged_by = ${principal}
+      from locked where alerts.prediction_id = locked.prediction_id and locked.acknowledged_at is null
+      returning alerts.prediction_id
+    ), audited as (
+      ${auditInsert(sql, 'alert.acknowledged', actor, { ...entry, rows: sql`acknowledged` })}
+    ), shown as (
+      ${auditInsert(sql, 'alerts.read', actor, { ...entry, rows: sql`(select * from locked where acknowledged_at is not null) again` })}
+    )
+    select from locked`
+}
+
+export interface Acknowledgement {
+  readonly tenant: string
+  readonly id: string
+  readonly principal: string
+  readonly at: Date
+}
+
+type AlertRow = Omit<HighRiskAlert, 'id' | 'cursor' | 'prediction'> &
+  GivenPosition & { readonly prediction: PredictionRow | null }
+
+export function cursorOf({ epoch, tag, xid, seq }: GivenPosition): string {
+  return encodeAlertCursor({ epoch, xid, seq }, [{ ordinal: epoch, tag }])
+}
+
+/** Without those whose predictions are no longer kept. */
+export function toAlerts(rows: readonly AlertRow[]): HighRiskAlert[] {
+  return rows.flatMap(row => {
+    const { prediction, raisedAt, acknowledgedAt, acknowledgedBy } = row
+    if (!prediction) return []
+    return {
+      id: prediction.id,
+      cursor: cursorOf(row),
+      prediction: toPrediction(prediction),
+      raisedAt,
+      acknowledgedAt,
+      acknowledgedBy,
+    }
+  })
+}

@@ -1,0 +1,166 @@
+import { and, eq, isNotNull, type SQL, sql } from 'drizzle-orm'
+import type { HighRiskAlert } from '../../scoring/prediction.js'
+import type { Database } from '../postgres/database.js'
+import { PLACE_OF_NOW } from '../postgres/feedEpoch.js'
+import { alerts } from '../tables/alerts.js'
+import { predictions } from '../tables/predictions.js'
+import { badAlertCursor, encodeAlertCursor, expiredAlertCursor, type FeedPosition, parseAlertCursor } from './alertCursor.js'
+import {
+  type Acknowledgement,
+  type AlertFilter,
+  acknowledgeStatement,
+  before as beforePosition,
+  behind,
+  cursorOf,
+  ofTenant,
+  refusalOf,
+  refusalOfGiven,
+  SETTLED,
+  selectAlerts,
+  toAlerts,
+  unindexed,
+} from './alertQuery.js'
+
+// Rows read for each row of a page: where a filter passes more of them by, the page ends there.
+const READ_FACTOR = 50
+const NOT_REFUSED = sql<string | null>`null`
+
+export interface FeedQuery {
+  /** Exclusive. */
+  readonly after: string
+  /** Only of this tenant; of all without it. */
+  readonly tenant?: string
+  readonly limit: number
+}
+
+export interface AlertPageQuery {
+  readonly tenant: string
+  readonly filter: AlertFilter
+  /** Rows of the page, from its beginning, or from its end when `backward`. */
+  readonly size: number
+  readonly backward: boolean
+  /** Both exclusive. */
+  readonly after?: string | undefined
+  readonly before?: string | undefined
+}
+
+export interface AlertPage {
+  /** Oldest first. */
+  readonly entries: readonly HighRiskAlert[]
+  /** Whether alerts follow in the direction of reading, or may follow: those that match can be too far off to look for. */
+  readonly hasMore: boolean
+  /** The last alert that was looked at, whether it matches or not, where the page ends before what follows was looked for. */
+  readonly reached?: string
+}
+
+/** The durable feed of high-risk scores, in its order. */
+export class AlertStore {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  /** The cursor of now: whatever commits from here on comes after it. */
+  async now(): Promise<string> {
+    const rows = await this.#database.read(
+      ({ sql }) => sql<(FeedPosition & { tag: string })[]>`
+        select epoch, tag, xid::text, seq::text from ${sql.unsafe(PLACE_OF_NOW)} now`,
+    )
+    const [now] = rows
+    if (!now) throw new Error('The alert feed has no epoch: the database has not been migrated.')
+    return encodeAlertCursor(now, [{ ordinal: now.epoch, tag: now.tag }])
+  }
+
+  /**
+   * The alerts that follow a cursor, oldest first.
+   * @throws AppError BAD_CURSOR for one that is not of this feed, CURSOR_EXPIRED when alerts behind it have been removed
+   */
+  async read({ after, tenant, limit }: FeedQuery): Promise<HighRiskAlert[]> {
+    const position = parseAlertCursor(after)
+    const where = and(tenant === undefined ? undefined : ofTenant(tenant), behind(position), SETTLED)
+    const refusal = refusalOf(position)
+    const rows = await this.#database.read(({ db }) => selectAlerts(db, { where, rows: limit, limit, refusal }))
+    await this.#refuse(rows, refusal)
+    const found = toAlerts(rows)
+    const last = rows.at(-1)
+    // Fewer than asked for means the end of the feed to a reader, which alerts without predictions must not feign.
+    if (!last || rows.length < limit || found.length === limit) return found
+    return [...found, ...(await this.read({ after: cursorOf(last), limit: limit - found.length, ...(tenant && { tenant }) }))]
+  }
+
+  /**
+   * One page of the feed. Where a filter passes many alerts by, it is short or empty, and goes on from the last that was looked at.
+   * @throws AppError BAD_CURSOR, CURSOR_EXPIRED
+   */
+  async page({ tenant, filter, size, backward, after, before }: AlertPageQuery): Promise<AlertPage> {
+    const [from, to] = [after, before].map(cursor => (cursor === undefined ? undefined : parseAlertCursor(cursor)))
+    const where = and(ofTenant(tenant, filter), from && behind(from), to && beforePosition(to), SETTLED)
+    const matching = and(isNotNull(predictions.id), unindexed(filter))
+    const refusal = [from, to].reduce(
+      (sum, given) => (given ? sql`coalesce(${sum}, ${refusalOfGiven(given)})` : sum),
+      NOT_REFUSED,
+    )
+    const rows = READ_FACTOR * size
+    const found = await this.#database.read(({ db }) =>
+      selectAlerts(db, { where, rows, backward, matching, limit: size + 1, refusal }),
+    )
+    await this.#refuse(found, refusal)
+    const matches = found.filter(row => row.matches)
+    const last = matches.length > size ? undefined : found.find(row => row.isLast)
+    const page = toAlerts(matches.slice(0, size))
+    return {
+      entries: backward ? page.reverse() : page,
+      hasMore: last !== undefined || matches.length > size,
+      ...(last && { reached: cursorOf(last) }),
+    }
+  }
+
+  /** The alert as it is acknowledged now: the first acknowledgement stays. Undefined where the tenant has none with this id. */
+  async acknowledge(acknowledgement: Acknowledgement): Promise<HighRiskAlert | undefined> {
+    const { tenant, id } = acknowledgement
+    const locked = await this.#database.write(({ sql }) => acknowledgeStatement(sql, acknowledgement))
+    if (locked.length === 0) return undefined
+    const where = and(ofTenant(tenant), eq(alerts.predictionId, id))
+    const rows = await this.#database.read(({ db }) => selectAlerts(db, { where, rows: 1, limit: 1, refusal: NOT_REFUSED }))
+    return toAlerts(rows)[0]
+  }
+
+  /** Whether something follows the cursor that cannot be delivered yet, because an older transaction is still open. */
+  async isHeldBack(after: string): Promise<boolean> {
+    const { epoch, xid, seq } = parseAlertCursor(after)
+    const rows = await this.#database.read(
+      ({ sql }) => sql<{ waiting: boolean }[]>`
+        select exists (select from alerts where (epoch, xid, seq) > (${epoch}::int, ${xid}::xid8, ${seq}::bigint)) as waiting`,
+    )
+    return rows[0]?.waiting ?? false
+  }
+
+  /** The session with the oldest open writing transaction on this server: the one that the feed waits for. */
+  async holder(): Promise<string> {
+    const rows = await this.#database.read(
+      ({ sql }) => sql<{ pid: number; application: string; database: string }[]>`
+        select pid, application_name as application, datname as database from pg_stat_activity
+        where backend_xid is not null order by age(backend_xid) desc limit 1`,
+    )
+    const [session] = rows
+    if (!session) return 'a prepared transaction, or a session that this user may not see'
+    return `pid ${session.pid} (${session.application || 'without a name'}) in database ${session.database}`
+  }
+
+  /**
+   * Whether a client may go on from this cursor.
+   * @throws AppError BAD_CURSOR when it is not of this feed, or ahead of it, as after a restore of an older backup; CURSOR_EXPIRED
+   */
+  async check(cursor: string): Promise<void> {
+    await this.#refuse([], refusalOfGiven(parseAlertCursor(cursor)))
+  }
+
+  /** Asked with the rows, or after they were not there: alerts that are removed meanwhile are never a silent gap. */
+  async #refuse(rows: readonly { refusal: string | null }[], refusal: SQL<string | null>): Promise<void> {
+    const [first = { refusal: null }] =
+      rows.length > 0 ? rows : await this.#database.read(({ db }) => db.select({ refusal }).from(sql`(values (1)) one`))
+    if (first.refusal === 'CURSOR_EXPIRED') throw expiredAlertCursor()
+    if (first.refusal === 'BAD_CURSOR') throw badAlertCursor()
+  }
+}

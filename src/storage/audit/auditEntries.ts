@@ -1,0 +1,56 @@
+import type { ISql, PendingQuery, Row } from 'postgres'
+import type { Actor } from '../../auth/principal.js'
+import { EPOCH_HERE } from '../postgres/feedEpoch.js'
+
+/** What is audited: who may be asked for it later looks for these. */
+export type AuditAction =
+  | 'outcome.recorded'
+  | 'applicant.erased'
+  | 'history.export-begun'
+  | 'history.exported'
+  | 'webhook.created'
+  | 'webhook.secret-rotated'
+  | 'webhook.deleted'
+  | 'webhook.redelivered'
+  | 'alert.acknowledged'
+  | 'api-key.created'
+  | 'api-key.revoked'
+  | 'history.read'
+  | 'features.read'
+  | 'alerts.read'
+  | 'alerts.subscribed'
+  | 'audit.read'
+
+type Fragment = PendingQuery<Row[]>
+
+/**
+ * The insert of one audit entry for each of `rows`, to stand beside the change that it tells of in one statement. `subject` and
+ * `details` (JSON) are expressions over a row.
+ */
+export function auditInsert(
+  sql: ISql,
+  action: AuditAction,
+  { tenant, principal }: Actor,
+  { rows, subject, details }: { readonly rows: Fragment; readonly subject: Fragment; readonly details: Fragment },
+): Fragment {
+  return sql`
+    insert into audit_entries (tenant, at, principal, action, subject, details, epoch, xid)
+    select ${tenant}, clock_timestamp(), ${principal}, ${action}, ${subject}, ${details}, ${sql.unsafe(EPOCH_HERE)}, pg_current_xact_id()
+    from ${rows}`
+}
+
+/** An entry that stands for itself: of a read, which changes nothing. */
+export interface NewAuditEntry extends Actor {
+  readonly action: AuditAction
+  readonly subject: string
+  readonly details: Readonly<Record<string, unknown>>
+}
+
+/** The insert of several entries, whoever acted. */
+export function auditInsertOf(sql: ISql, entries: readonly NewAuditEntry[]): Fragment {
+  return sql`
+    insert into audit_entries (tenant, at, principal, action, subject, details, epoch, xid)
+    select tenant, clock_timestamp(), principal, action, subject, details, ${sql.unsafe(EPOCH_HERE)}, pg_current_xact_id()
+    from json_to_recordset(${JSON.stringify(entries)}::text::json)
+      as entry (tenant text, principal text, action text, subject text, details jsonb)`
+}

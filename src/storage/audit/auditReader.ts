@@ -1,0 +1,111 @@
+import { type SQL, sql } from 'drizzle-orm'
+import type { Database } from '../postgres/database.js'
+import { milliseconds } from '../postgres/instants.js'
+import { type AuditCursorPlace, decodeAuditCursor, encodeAuditCursor } from './auditCursor.js'
+import type { AuditEntry, AuditPage, AuditQuery } from './auditQuery.js'
+
+// Entries read for each of a page: where a filter passes more of them by, the page ends there.
+const READ_FACTOR = 50
+// Text of a year with more than four digits is none that PostgreSQL reads.
+const LAST_DAY = Date.UTC(9999, 11, 31)
+
+type EntryRow = Omit<AuditEntry, 'at'> & {
+  readonly at: number
+  readonly matches: boolean
+  readonly isLast: boolean
+}
+
+/** Reads the audit of a tenant, newest first. */
+export class AuditReader {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  /**
+   * One page. Where a filter passes many entries by, it is short or empty, and goes on from the last that was looked at.
+   * @throws AppError BAD_CURSOR for a cursor of another filter
+   */
+  async page(query: AuditQuery): Promise<AuditPage> {
+    const { filter, size, backward } = query
+    const [after, before] = [query.after, query.before].map(cursor =>
+      cursor === undefined ? undefined : decodeAuditCursor(cursor, filter),
+    )
+    const limit = READ_FACTOR * size
+    const rows = await this.#database.read(({ db }) =>
+      db.execute<EntryRow>(pageStatement(query, limit, { older: after, newer: before })),
+    )
+    const matches = rows.filter(row => row.matches)
+    const last = matches.length > size ? undefined : rows.find(row => row.isLast)
+    const page = matches.slice(0, size)
+    if (backward) page.reverse()
+    const cursorOf = ({ at, id }: EntryRow) => encodeAuditCursor({ at, id }, filter)
+    return {
+      entries: page.map(row => {
+        const { matches: _matches, isLast: _isLast, at, ...entry } = row
+        return { ...entry, at: new Date(at), cursor: cursorOf(row) }
+      }),
+      hasMore: last !== undefined || matches.length > size,
+      ...(last && { reached: cursorOf(last) }),
+    }
+  }
+}
+
+interface Bounds {
+  readonly older: AuditCursorPlace | undefined
+  readonly newer: AuditCursorPlace | undefined
+}
+
+/**
+ * First entries along one index, by the filter that leaves the fewest, then what matches the rest. Where the planner believes that
+ * nearly all entries match a text it would take an index without it, and pass by all that do not: a second condition on the same
+ * column, of whose value it knows nothing, makes the right index the cheaper one. It excludes nothing.
+ */
+function pageStatement({ tenant, filter, size, backward }: AuditQuery, limit: number, { older, newer }: Bounds): SQL {
+  const { action, principal, subjects, from, to } = filter
+  const [subject, ...others] = subjects
+  // Under the name of the table, also outside: a bare `id` would be the text that is answered, which sorts otherwise.
+  const order = sql.raw(backward ? 'audit_entries.at, audit_entries.id' : 'audit_entries.at desc, audit_entries.id desc')
+  const along = [
+    ['subject', subject],
+    ['principal', principal],
+    ['action', action],
+    ['tenant', tenant],
+  ].find(([, value]) => value !== undefined) as [string, string]
+  const conditions: SQL[] = [
+    sql`tenant = ${tenant} and ${sql.identifier(along[0])} = ${along[1]} and ${sql.identifier(along[0])} >= (select ${along[1]}::text)`,
+    ...(from ? [sql`at >= ${storable(from)}::timestamptz`] : []),
+    ...(to ? [sql`at < ${storable(to)}::timestamptz`] : []),
+    ...(older ? [sql`(at, id) < ${placeOf(older)}`] : []),
+    ...(newer ? [sql`(at, id) > ${placeOf(newer)}`] : []),
+  ]
+  const rest: SQL[] = [
+    ...others.map(other => sql`subject = ${other}`),
+    ...(principal === undefined ? [] : [sql`principal = ${principal}`]),
+    ...(action === undefined ? [] : [sql`action = ${action}`]),
+  ]
+  return sql`
+    select id::text, ${sql.raw(milliseconds('at'))} as at, principal, action, subject, details, matches, "isLast",
+      coalesce((epoch, xid, audit_entries.id) <= (select last_epoch, last_xid, last_id from audit_seals order by number desc limit 1), false)
+        as sealed
+    from (
+      select *, ${rest.length === 0 ? sql`true` : allOf(rest)} as matches, row_number() over (order by ${order}) = ${limit} as "isLast"
+      from audit_entries where ${allOf(conditions)}
+      order by ${order} limit ${limit}
+    ) audit_entries
+    where matches or "isLast"
+    order by ${order} limit ${size + 1}`
+}
+
+function storable(instant: Date): string {
+  return new Date(Math.min(Math.max(instant.getTime(), 0), LAST_DAY)).toISOString()
+}
+
+function placeOf({ at, id }: AuditCursorPlace): SQL {
+  return sql`(${new Date(at).toISOString()}::timestamptz, ${id}::bigint)`
+}
+
+function allOf(conditions: SQL[]): SQL {
+  return sql.join(conditions, sql` and `)
+}

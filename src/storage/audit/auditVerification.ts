@@ -1,0 +1,165 @@
+import type { ISql } from 'postgres'
+import type { Database } from '../postgres/database.js'
+import {
+  type AuditPlace,
+  type AuditSeal,
+  BEFORE_ALL,
+  type ChainedEntry,
+  ENTRY_COLUMNS,
+  NO_HASH,
+  SEAL_COLUMNS,
+  SealHash,
+} from './auditChain.js'
+
+// What is in memory at a time, and read by one statement of some milliseconds.
+const PAGE_ROWS = 2_000
+
+export interface AuditReport {
+  /** Entries under a seal that fits them. */
+  readonly entries: number
+  readonly seals: number
+  /** The last seal that fits; undefined where there is none. */
+  readonly head: Pick<AuditSeal, 'number' | 'hash'> | undefined
+  /** The first place that does not fit; undefined for an audit that is whole. */
+  readonly problem: string | undefined
+  /** Entries behind the last seal; not counted where there is a problem. */
+  readonly unsealed: number
+  readonly oldestUnsealedAt: Date | undefined
+  /** Whether one of the seals has the hash that was looked for. */
+  readonly isHeadFound: boolean
+}
+
+/**
+ * Computes the whole chain of seals again, from the entries as they are now, up to the first place that does not fit. Seals that are
+ * made meanwhile are left out: the entries under them may not have been there when their page was read.
+ */
+export async function verifyAudit(database: Database, expectedHead?: string): Promise<AuditReport> {
+  const newest = await newestSeal(database)
+  const rest = new Reader(entriesOf(database))
+  let [entries, seals, isHeadFound] = [0, 0, false]
+  let [head, from]: [AuditSeal | undefined, AuditPlace] = [undefined, BEFORE_ALL]
+  const report = async (problem?: string): Promise<AuditReport> => {
+    const oldest = problem === undefined ? await rest.peek() : undefined
+    return {
+      entries,
+      seals,
+      head: head && { number: head.number, hash: head.hash },
+      problem,
+      unsealed: problem === undefined ? await rest.count() : 0,
+      oldestUnsealedAt: oldest && new Date(Number(oldest.at)),
+      isHeadFound,
+    }
+  }
+  for await (const seal of sealsUpTo(database, newest)) {
+    if (seal.number !== seals + 1) return report(`Seal ${seals + 1} is not there: seal ${seal.number} follows instead.`)
+    const hash = new SealHash(head?.hash ?? NO_HASH, seal)
+    let found = 0
+    let last = from
+    for (let next = await rest.peek(); next && !isBehind(next, seal.last); next = await rest.peek()) {
+      hash.add(next)
+      last = next
+      found++
+      rest.skip()
+    }
+    if (found !== seal.entries) {
+      return report(
+        `Seal ${seal.number} was made for ${seal.entries} entries, and ${found} are there: ${between(from, seal.last)}.`,
+      )
+    }
+    if (isBehind(seal.last, last) || hash.digest() !== seal.hash) {
+      return report(`Seal ${seal.number} does not fit its ${found} entries, or was changed itself: ${between(from, seal.last)}.`)
+    }
+    entries += found
+    seals++
+    head = seal
+    from = seal.last
+    isHeadFound ||= seal.hash === expectedHead
+  }
+  return report()
+}
+
+/** Zero where there is none. */
+async function newestSeal(database: Database): Promise<number> {
+  const [row] = await database.read(
+    ({ sql }) => sql<{ newest: number }[]>`select coalesce(max(number), 0) as newest from audit_seals`,
+  )
+  return row?.newest ?? 0
+}
+
+async function* sealsUpTo(database: Database, newest: number): AsyncGenerator<AuditSeal> {
+  let last: AuditSeal | undefined
+  do {
+    const page: AuditSeal[] = await database.read(
+      ({ sql }) => sql<AuditSeal[]>`
+        select ${sql.unsafe(SEAL_COLUMNS)} from audit_seals
+        where number <= ${newest} ${last ? sql`and number > ${last.number}` : sql``} order by number limit ${PAGE_ROWS}`,
+    )
+    yield* page
+    last = page.length < PAGE_ROWS ? undefined : page.at(-1)
+  } while (last)
+}
+
+/** Page by page, in order, from the very first: no gateway makes an entry before BEFORE_ALL. The next one is read while this one is hashed. */
+async function* entriesOf(database: Database): AsyncGenerator<ChainedEntry[]> {
+  const after = (place?: AuditPlace) =>
+    database.read(
+      ({ sql }) => sql<ChainedEntry[]>`
+        select ${sql.unsafe(ENTRY_COLUMNS)} from audit_entries ${place ? sql`where ${isAfter(sql, place)}` : sql``}
+        order by audit_entries.epoch, audit_entries.xid, audit_entries.id limit ${PAGE_ROWS}`,
+    )
+  for (let next: Promise<ChainedEntry[]> | undefined = after(); next; ) {
+    const page: ChainedEntry[] = await next
+    const last = page.at(-1)
+    next = last && page.length === PAGE_ROWS ? after(last) : undefined
+    // Told of when it is waited for.
+    next?.catch(() => {})
+    yield page
+  }
+}
+
+function isAfter(sql: ISql, { epoch, xid, id }: AuditPlace) {
+  return sql`(audit_entries.epoch, audit_entries.xid, audit_entries.id) > (${epoch}::int, ${xid}::xid8, ${id}::bigint)`
+}
+
+/** Takes single entries from pages. */
+class Reader {
+  readonly #pages: AsyncGenerator<ChainedEntry[]>
+  #page: readonly ChainedEntry[] = []
+  #at = 0
+
+  constructor(pages: AsyncGenerator<ChainedEntry[]>) {
+    this.#pages = pages
+  }
+
+  async peek(): Promise<ChainedEntry | undefined> {
+    if (this.#at === this.#page.length) {
+      const { value, done } = await this.#pages.next()
+      this.#page = done ? [] : value
+      this.#at = 0
+    }
+    return this.#page[this.#at]
+  }
+
+  skip(): void {
+    this.#at++
+  }
+
+  /** How many are left; reads them all. */
+  async count(): Promise<number> {
+    let count = this.#page.length - this.#at
+    for await (const page of this.#pages) count += page.length
+    return count
+  }
+}
+
+function isBehind(place: AuditPlace, other: AuditPlace): boolean {
+  for (const key of ['epoch', 'xid', 'id'] as const) {
+    if (place[key] !== other[key]) return BigInt(place[key]) > BigInt(other[key])
+  }
+  return false
+}
+
+function between(from: AuditPlace, to: AuditPlace): string {
+  const place = ({ epoch, xid, id }: AuditPlace) => `${id} (epoch ${epoch}, transaction ${xid})`
+  return from === BEFORE_ALL ? `from the first one up to ${place(to)}` : `after ${place(from)}, up to ${place(to)}`
+}

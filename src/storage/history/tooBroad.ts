@@ -1,0 +1,37 @@
+import { AppError } from '../../errors.js'
+import type { HistoryFilter, HistoryOrder } from './historyQuery.js'
+
+// Each has an index: of several, all but one are looked up row by row.
+const CONDITIONS = ['bands', 'channel', 'hasOutcome', 'highRisk', 'model', 'modelVersion', 'probability'] as const
+
+/** QUERY_TOO_BROAD, with what would help this filter. Names fields of the filter, and no values. */
+export function tooBroad(filter: HistoryFilter, order: HistoryOrder): AppError {
+  const given = CONDITIONS.filter(name => filter[name] !== undefined)
+  const byProbability = order.startsWith('PROBABILITY')
+  const ways = [
+    filter.createdAt === undefined ? 'add a range of createdAt' : 'choose a shorter range of createdAt',
+    ...(filter.applicantId === undefined ? ['add applicantId'] : []),
+    ...(byProbability ? [filter.probability === undefined ? rangeOf(filter) : 'order by CREATED_AT'] : []),
+    ...(!byProbability && filter.probability !== undefined ? ['order by PROBABILITY'] : []),
+    ...(filter.model !== undefined && filter.modelVersion === undefined ? ['add modelVersion'] : []),
+    ...(filter.modelVersion !== undefined && filter.model === undefined ? ['add model'] : []),
+    ...(given.length > 1 ? [`leave out some of ${given.join(', ')}`] : []),
+  ]
+  const list = [ways.slice(0, -1).join(', '), ways.at(-1)].filter(Boolean).join(' or ')
+  return new AppError('QUERY_TOO_BROAD', `Too few of the rows that this filter would read belong to it. Narrow it: ${list}.`)
+}
+
+/** Bands are intervals of probability: with theirs the order begins where they do. */
+function rangeOf({ bands }: HistoryFilter): string {
+  return bands === undefined
+    ? 'add a range of probability'
+    : 'add the range of probability of these bands, as modelVersion.bands has it'
+}
+
+/** For the list below an applicant, which takes no filter. */
+export function applicantTooBroad(): AppError {
+  return new AppError(
+    'QUERY_TOO_BROAD',
+    'Too few of the rows that this list would read belong to it. Ask predictions for this applicantId, with a range of createdAt.',
+  )
+}

@@ -1,0 +1,165 @@
+import { AppError } from '../../errors.js'
+import { Turns } from '../../scoring/turns.js'
+import { ConnectionPool, type Connections } from './connectionPool.js'
+import { openFeedEpoch } from './feedEpoch.js'
+import {
+  isDeadlock,
+  isMissingEpoch,
+  isNotSent,
+  isOutcomeUnknown,
+  isTooSlow,
+  isUnstorableText,
+  postgresErrorCode,
+} from './postgresErrors.js'
+
+export type { Connections }
+
+// As many as statements that the prediction store runs at once.
+const WRITE_CONNECTIONS = 2
+const BULK_CONNECTIONS = 1
+// Statements of up to 100 ms each: as long as a caller that sends a thousand rows may be kept waiting for its turn.
+const LONGEST_WAIT_MS = 5_000
+const RETRIES = 3
+// An outage fails thousands of calls a second, and each for the same reason.
+const WARN_EVERY_MS = 1_000
+
+export interface DatabaseSettings {
+  readonly url: string
+  /** Connections in all, at least 4. */
+  readonly poolSize: number
+  readonly warn: (message: string, fields: Record<string, unknown>) => void
+}
+
+/**
+ * Postgres as the stores use it. Reads and writes have connections of their own: postgres.js sends a query behind those that a busy
+ * connection already runs, and slow history pages would make predictions miss their deadline. So would bulk work, which has one
+ * connection, and waits for its turn where no deadline runs.
+ */
+export class Database {
+  readonly #settings: DatabaseSettings
+  #warnedAt = Number.NEGATIVE_INFINITY
+  readonly #reads: ConnectionPool
+  readonly #writes: ConnectionPool
+  readonly #bulk: ConnectionPool
+  readonly #turns = new Turns(BULK_CONNECTIONS)
+
+  constructor(settings: DatabaseSettings) {
+    this.#settings = settings
+    this.#reads = new ConnectionPool({ ...settings, size: settings.poolSize - WRITE_CONNECTIONS - BULK_CONNECTIONS })
+    this.#writes = new ConnectionPool({ ...settings, size: WRITE_CONNECTIONS })
+    this.#bulk = new ConnectionPool({ ...settings, size: BULK_CONNECTIONS })
+  }
+
+  /** Runs a read. SERVICE_UNAVAILABLE when Postgres does not answer. */
+  async read<T>(work: (connections: Connections) => Promise<T>): Promise<T> {
+    try {
+      return await this.#reads.run(work)
+    } catch (error) {
+      throw this.#translated(error, false)
+    }
+  }
+
+  /**
+   * Runs a read of a few milliseconds that scoring depends on: beside the writes, where no slow history page is before it.
+   * @throws AppError SERVICE_UNAVAILABLE
+   */
+  async readAhead<T>(work: (connections: Connections) => Promise<T>): Promise<T> {
+    try {
+      return await this.#writes.run(work)
+    } catch (error) {
+      throw this.#translated(error, false)
+    }
+  }
+
+  /**
+   * Runs one writing statement, and again after a deadlock or where the epoch of the server was not open.
+   * @throws AppError SERVICE_UNAVAILABLE when it certainly did not happen, OUTCOME_UNKNOWN when it may have
+   */
+  async write<T>(work: (connections: Connections) => Promise<T>): Promise<T> {
+    try {
+      return await write(this.#writes, work)
+    } catch (error) {
+      throw this.#translated(error, true)
+    }
+  }
+
+  /**
+   * Runs one writing statement that scoring must not wait for; one at a time.
+   * @throws AppError as `write` does; SERVICE_UNAVAILABLE too when its turn did not come
+   */
+  async writeBulk<T>(work: (connections: Connections) => Promise<T>): Promise<T> {
+    return this.#turns.run(
+      async () => {
+        try {
+          return await write(this.#bulk, work)
+        } catch (error) {
+          // Those behind it were not sent, and would wait for the same deadline one after the other.
+          if (isNotSent(error) || isOutcomeUnknown(error)) this.#turns.giveUp(unavailable(postgresErrorCode(error)))
+          throw this.#translated(error, true)
+        }
+      },
+      { longestWaitMs: LONGEST_WAIT_MS, tooLong: () => unavailable() },
+    )
+  }
+
+  /** What keeps this store from being trusted with a prediction; nothing when all is well. */
+  async problems(): Promise<string[]> {
+    try {
+      // Asked as a write would be: slow history pages of one analyst must not take a replica out of service.
+      const unsafe = await this.#writes.run(
+        ({ sql }) => sql<{ name: string }[]>`
+          select name from pg_settings where name in ('fsync', 'synchronous_commit', 'full_page_writes') and setting = 'off'`,
+      )
+      return unsafe.map(({ name }) => `Postgres runs with ${name} = off: acknowledged predictions could be lost`)
+    } catch {
+      return ['Postgres does not answer']
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#reads.close(), this.#writes.close(), this.#bulk.close()])
+  }
+
+  #translated(error: unknown, isWrite: boolean): unknown {
+    if (error instanceof AppError) return error
+    const code = postgresErrorCode(error)
+    if (isWrite && isOutcomeUnknown(error)) {
+      this.#warn('the outcome of a write is unknown', code)
+      return new AppError(
+        'OUTCOME_UNKNOWN',
+        'The connection to the store broke before it confirmed. Send the same again: a score with its idempotency key, or ask predictionByKey.',
+      )
+    }
+    if (isNotSent(error) || isOutcomeUnknown(error) || isTooSlow(error) || isDeadlock(error)) {
+      this.#warn('Postgres is not available', code)
+      return unavailable(code)
+    }
+    if (isUnstorableText(error)) return new AppError('BAD_USER_INPUT', 'A text holds a NUL character, which cannot be stored.')
+    return error
+  }
+
+  #warn(message: string, code: string): void {
+    const now = performance.now()
+    if (now - this.#warnedAt < WARN_EVERY_MS) return
+    this.#warnedAt = now
+    this.#settings.warn(message, { code })
+  }
+}
+
+/** Of those that wait for each other Postgres ends one; alerts and audit entries need an epoch. Either way nothing happened. */
+async function write<T>(pool: ConnectionPool, work: (connections: Connections) => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await pool.run(work)
+    } catch (error) {
+      const isMissing = isMissingEpoch(error)
+      if (!(isMissing || isDeadlock(error)) || attempt > RETRIES) throw error
+      if (isMissing) await pool.run(({ sql }) => openFeedEpoch(sql))
+    }
+  }
+}
+
+/** Keeps the code of the cause, and not its message, which may hold parameters. */
+function unavailable(code?: string): AppError {
+  return new AppError('SERVICE_UNAVAILABLE', 'The store is not available at the moment. Try again shortly.', { cause: { code } })
+}

@@ -1,0 +1,101 @@
+import type { Database } from '../postgres/database.js'
+import { startOfMonth } from '../postgres/partitions.js'
+import { isLockTimeout } from '../postgres/postgresErrors.js'
+
+const DAY_MS = 86_400_000
+const KEYS_A_STATEMENT = 2_000
+// Whoever waits for this lock keeps all writers waiting behind it.
+const LOCK_TIMEOUT_MS = 50
+
+/** A partition of predictions, of one month of UTC. */
+interface Month {
+  readonly partition: string
+  readonly from: Date
+}
+
+/** Removes predictions by whole months, once the last of a month is older than the retention. The statistics stay. */
+export class PredictionRetention {
+  readonly #database: Database
+  readonly #days: number
+
+  constructor(database: Database, days: number) {
+    this.#database = database
+    this.#days = days
+  }
+
+  /**
+   * Answers the partitions it dropped, the oldest first. One that is in use at the moment is left to the next run, with all after it.
+   * Keys go after their predictions: a call that is repeated would else be scored twice. Until then `PredictionStore` frees them.
+   */
+  async run(now = new Date(), signal?: AbortSignal): Promise<string[]> {
+    const oldest = now.getTime() - this.#days * DAY_MS
+    const months = await this.#months()
+    const dropped: string[] = []
+    for (const { partition, from } of months) {
+      if (signal?.aborted || startOfMonth(from, 1).getTime() > oldest || !(await this.#drop(partition))) break
+      dropped.push(partition)
+    }
+    const kept = months[dropped.length]
+    if (kept) await this.#removeKeys(kept.from, signal)
+    return dropped
+  }
+
+  /** The oldest first. */
+  async #months(): Promise<Month[]> {
+    const partitions = await this.#database.read(
+      ({ sql }) => sql<{ name: string; year: number; month: number }[]>`
+        select relname as name, split_part(relname, '_', 2)::int as year, split_part(relname, '_', 3)::int as month
+        from pg_inherits join pg_class on pg_class.oid = inhrelid
+        where inhparent = 'predictions'::regclass and relname ~ '^predictions_\\d{4}_\\d{2}$' order by relname`,
+    )
+    return partitions.map(({ name, year, month }) => ({ partition: name, from: new Date(Date.UTC(year, month - 1, 1)) }))
+  }
+
+  /**
+   * By stretches of time, each half as long while there are more keys in it than one statement removes, then longer again: a
+   * statement for all that is old would read what those before it removed.
+   */
+  async #removeKeys(before: Date, signal?: AbortSignal): Promise<void> {
+    let width = before.getTime()
+    for (let start = 0; start < before.getTime() && !signal?.aborted; ) {
+      const end = Math.min(start + width, before.getTime())
+      if ((await this.#removeKeysBetween(new Date(start), new Date(end))) === KEYS_A_STATEMENT) {
+        width = Math.max(1, Math.floor(width / 2))
+      } else {
+        start = end
+        width *= 2
+      }
+    }
+  }
+
+  /** Answers how many it found, whether it removed them or another replica did. */
+  async #removeKeysBetween(from: Date, to: Date): Promise<number> {
+    const rows = await this.#database.writeBulk(
+      ({ sql }) => sql<{ count: number }[]>`
+        with found as (
+          select ctid from idempotency_keys where created_at >= ${from.toISOString()} and created_at < ${to.toISOString()}
+          limit ${KEYS_A_STATEMENT}
+        ), removed as (
+          delete from idempotency_keys where ctid = any(array(select ctid from found))
+        )
+        select count(*)::int as count from found`,
+    )
+    return rows[0]?.count ?? 0
+  }
+
+  async #drop(partition: string): Promise<boolean> {
+    try {
+      // The files of a large month take a while to remove, after the locks are given back: predictions would wait behind it.
+      await this.#database.writeBulk(({ sql }) =>
+        sql.unsafe(`do $$ begin
+          perform set_config('lock_timeout', '${LOCK_TIMEOUT_MS}ms', true);
+          drop table if exists ${partition};
+        end $$`),
+      )
+      return true
+    } catch (error) {
+      if (isLockTimeout(error)) return false
+      throw error
+    }
+  }
+}

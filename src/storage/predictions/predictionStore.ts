@@ -1,0 +1,224 @@
+import { and, eq, inArray, notExists, or, type SQL } from 'drizzle-orm'
+import { AppError } from '../../errors.js'
+import { bandNumber } from '../../scoring/bands.js'
+import { Batcher } from '../../scoring/batcher.js'
+import type { NewPrediction, Prediction, PredictionRecorder, Recorded } from '../../scoring/prediction.js'
+import type { NewAuditEntry } from '../audit/auditEntries.js'
+import type { AuditWriter } from '../audit/auditWriter.js'
+import type { Connections, Database } from '../postgres/database.js'
+import { EPOCH_HERE } from '../postgres/feedEpoch.js'
+import { ensurePartitions } from '../postgres/partitions.js'
+import { isDataError, isMissingPartition } from '../postgres/postgresErrors.js'
+import { QUARTER } from '../statistics/rollupSpans.js'
+import { idempotencyKeys, predictions } from '../tables/predictions.js'
+import { predictionColumns, toPrediction } from './predictionRow.js'
+
+// A statement stays far below 100 ms: the alert feed cannot pass a transaction that is still open.
+const MAX_ROWS_A_STATEMENT = 256
+// While one group waits for its commit the next may run; more only makes groups smaller.
+const STATEMENTS_AT_ONCE = 2
+const RETRIES = 3
+
+/** Called once a group with what was newly stored, after its commit and before its callers are answered. Must not reject. */
+export type Committed = (stored: readonly Prediction[]) => Promise<void>
+
+export interface PredictionStoreOptions {
+  readonly database: Database
+  /** Told of the earlier predictions that repeated calls are answered with. */
+  readonly audit: Pick<AuditWriter, 'write'>
+  readonly committed: Committed
+  /** Told the seconds from the start of each statement to its commit, and its rows. */
+  readonly observeCommit: (seconds: number, rows: number) => void
+}
+
+/** Writes predictions with their keys and alerts, joining concurrent calls into one statement. */
+export class PredictionStore implements PredictionRecorder {
+  readonly #options: PredictionStoreOptions
+  readonly #batcher = new Batcher<NewPrediction, Recorded>(group => this.#recordGroup(group), {
+    maxItems: MAX_ROWS_A_STATEMENT,
+    maxRunning: STATEMENTS_AT_ONCE,
+  })
+
+  constructor(options: PredictionStoreOptions) {
+    this.#options = options
+  }
+
+  /** Rows that wait for a statement. */
+  get queued(): number {
+    return this.#batcher.queued
+  }
+
+  record(prediction: NewPrediction): Promise<Recorded> {
+    return this.#batcher.submit(prediction)
+  }
+
+  async #recordGroup(group: readonly NewPrediction[]): Promise<(Recorded | Error)[]> {
+    let stored: ReadonlySet<string>
+    try {
+      stored = await this.#insert(group)
+    } catch (error) {
+      if (!isDataError(error) || group.length === 1) throw error
+      // One bad row never fails its neighbours: each alone.
+      return (await Promise.all(group.map(row => this.#recordGroup([row]).catch((error: Error) => [error])))).flat()
+    }
+    const fresh = group.filter(({ prediction }) => stored.has(prediction.id)).map(({ prediction }) => prediction)
+    if (fresh.length > 0) await this.#options.committed(fresh)
+    if (fresh.length === group.length) return fresh.map(prediction => ({ prediction, replayed: false }))
+    // What is committed is answered as such, also when the first answers of its neighbours cannot be read.
+    const repeated = group.filter(({ prediction }) => !stored.has(prediction.id))
+    const replays = await this.#replay(repeated).catch((error: Error) => error)
+    return group.map(row => {
+      if (stored.has(row.prediction.id)) return { prediction: row.prediction, replayed: false }
+      return replays instanceof Error ? replays : (replays.get(row) as Recorded | Error)
+    })
+  }
+
+  /** What is stored already is read, and so is in the audit before it is answered. */
+  async #replay(rows: readonly NewPrediction[]): Promise<ReadonlyMap<NewPrediction, Recorded | Error>> {
+    const earlier = await this.#findByKeys(rows)
+    await this.#releaseKeys(rows.filter(row => !earlier.has(keyOf(row))))
+    const answers = new Map(rows.map(row => [row, replay(row, earlier)]))
+    const shown = [...answers.values()].flatMap(answer => (answer instanceof Error ? [] : entryOf(answer.prediction)))
+    await this.#options.audit.write(shown)
+    return answers
+  }
+
+  async #insert(group: readonly NewPrediction[]): Promise<ReadonlySet<string>> {
+    const rows = JSON.stringify(group.map(toInput))
+    for (let attempt = 1; ; attempt++) {
+      const startedAt = performance.now()
+      try {
+        const ids = await this.#options.database.write(({ sql }) => insertStatement(sql, rows))
+        this.#options.observeCommit((performance.now() - startedAt) / 1_000, group.length)
+        return new Set(ids.map(({ id }) => id))
+      } catch (error) {
+        if (attempt > RETRIES || !isMissingPartition(error)) throw error
+        await this.#options.database.write(({ sql }) => ensurePartitions(sql, group[0]?.prediction.createdAt ?? new Date()))
+      }
+    }
+  }
+
+  async #findByKeys(rows: readonly NewPrediction[]): Promise<Map<string, { prediction: Prediction; digest: string }>> {
+    const found = await this.#options.database.read(({ db }) =>
+      db
+        .select({ key: idempotencyKeys.key, digest: idempotencyKeys.digest, prediction: predictionColumns })
+        .from(idempotencyKeys)
+        .innerJoin(
+          predictions,
+          and(eq(predictions.tenant, idempotencyKeys.tenant), eq(predictions.id, idempotencyKeys.predictionId)),
+        )
+        .where(keysOf(rows)),
+    )
+    return new Map(
+      found.map(({ key, digest, prediction }) => [
+        scopedKey(prediction.tenant, prediction.requestedBy, key),
+        { digest, prediction: toPrediction(prediction) },
+      ]),
+    )
+  }
+
+  /** Frees the keys whose prediction was removed from the store, as by an operator: a retry is then a new call. Never rejects. */
+  async #releaseKeys(rows: readonly NewPrediction[]): Promise<void> {
+    if (rows.length === 0) return
+    const predictionOfKey = and(eq(predictions.tenant, idempotencyKeys.tenant), eq(predictions.id, idempotencyKeys.predictionId))
+    await this.#options.database
+      .write(({ db }) => {
+        const stored = db.select({ id: predictions.id }).from(predictions).where(predictionOfKey)
+        return db.delete(idempotencyKeys).where(and(keysOf(rows), notExists(stored)))
+      })
+      .catch(() => {})
+  }
+}
+
+function keysOf(rows: readonly NewPrediction[]): SQL | undefined {
+  return or(
+    ...byOwner(rows).map(([{ tenant, requestedBy }, keys]) =>
+      and(eq(idempotencyKeys.tenant, tenant), eq(idempotencyKeys.principal, requestedBy), inArray(idempotencyKeys.key, keys)),
+    ),
+  )
+}
+
+/** One statement, not a transaction of several: a callback whose connection breaks half way would go on and commit on the next. */
+function insertStatement(sql: Connections['sql'], rows: string): Promise<{ id: string }[]> {
+  return sql<{ id: string }[]>`
+    with input as (
+      select * from json_to_recordset(${rows}::text::json) as row (
+        id uuid, tenant text, applicant_id text, model text, model_version text, probability double precision, band smallint,
+        high_risk boolean, features jsonb, channel text, created_at timestamptz, requested_by text, key text, digest text)
+    ), keyed as (
+      insert into idempotency_keys (tenant, principal, key, prediction_id, digest, created_at)
+      select tenant, requested_by, key, id, digest, created_at from input where key is not null
+      order by tenant, requested_by, key, id
+      on conflict do nothing
+      returning prediction_id
+    ), stored as (
+      insert into predictions (id, tenant, applicant_id, model, model_version, probability, band, high_risk, features, channel,
+        created_at, requested_by)
+      select id, tenant, applicant_id, model, model_version, probability, band, high_risk, features, channel, created_at, requested_by
+      from input where key is null or id in (select prediction_id from keyed)
+      returning id, tenant, model, model_version, probability, band, high_risk, created_at
+    ), raised as (
+      insert into alerts (prediction_id, tenant, epoch, xid, raised_at)
+      select id, tenant, ${sql.unsafe(EPOCH_HERE)}, pg_current_xact_id(), created_at from stored where high_risk
+    ), counted as (
+      insert into risk_deltas (tenant, model, model_version, quarter, band, predictions, probability_sum, high_risk, outcomes, defaults)
+      select tenant, model, model_version, ${sql.unsafe(QUARTER)}, band, count(*), sum(probability), count(*) filter (where high_risk), 0, 0
+      from stored group by 1, 2, 3, 4, 5
+    )
+    select id from stored`
+}
+
+function toInput({ prediction, features, idempotency }: NewPrediction) {
+  return {
+    id: prediction.id,
+    tenant: prediction.tenant,
+    applicant_id: prediction.applicantId,
+    model: prediction.model,
+    model_version: prediction.modelVersion,
+    probability: prediction.probability,
+    band: bandNumber(prediction.band),
+    high_risk: prediction.highRisk,
+    features,
+    channel: prediction.channel,
+    created_at: prediction.createdAt,
+    requested_by: prediction.requestedBy,
+    key: idempotency?.key,
+    digest: idempotency?.digest,
+  }
+}
+
+function replay(
+  { prediction, idempotency }: NewPrediction,
+  earlier: ReadonlyMap<string, { prediction: Prediction; digest: string }>,
+): Recorded | AppError {
+  const first = earlier.get(keyOf({ prediction, idempotency }))
+  if (!first) return new AppError('SERVICE_UNAVAILABLE', 'The first answer for this idempotency key is not there. Try again.')
+  if (first.digest === idempotency?.digest) return { prediction: first.prediction, replayed: true }
+  const message = 'This idempotency key was used for another input. Use a new key for each application.'
+  return new AppError('IDEMPOTENCY_KEY_REUSED', message, {
+    problems: [{ code: 'IDEMPOTENCY_KEY_REUSED', message, path: ['idempotencyKey'] }],
+  })
+}
+
+function entryOf({ tenant, requestedBy: principal, id }: Prediction): NewAuditEntry {
+  return { tenant, principal, action: 'history.read', subject: id, details: { operation: 'predictRisk', ids: [id] } }
+}
+
+function keyOf({ prediction, idempotency }: Pick<NewPrediction, 'prediction' | 'idempotency'>): string {
+  return scopedKey(prediction.tenant, prediction.requestedBy, idempotency?.key ?? '')
+}
+
+function byOwner(rows: readonly NewPrediction[]): [Prediction, string[]][] {
+  const owners = new Map<string, [Prediction, string[]]>()
+  for (const { prediction, idempotency } of rows) {
+    const owner = scopedKey(prediction.tenant, prediction.requestedBy, '')
+    const entry = owners.get(owner) ?? [prediction, []]
+    entry[1].push(idempotency?.key ?? '')
+    owners.set(owner, entry)
+  }
+  return [...owners.values()]
+}
+
+function scopedKey(tenant: string, principal: string, key: string): string {
+  return JSON.stringify([tenant, principal, key])
+}

@@ -1,0 +1,54 @@
+import { sql } from 'drizzle-orm'
+import { bigint, index, integer, pgTable, smallint, text, uniqueIndex, uuid } from 'drizzle-orm/pg-core'
+import { instant, optionalInstant, xid8 } from './columns.js'
+
+/** A subscriber that is called by HTTP. Its place in the feed is `epoch`, `xid`, `seq`. */
+export const webhooks = pgTable(
+  'webhooks',
+  {
+    id: uuid().primaryKey(),
+    tenant: text().notNull(),
+    url: text().notNull(),
+    description: text(),
+    secret: text().notNull(),
+    /** After a rotation the earlier secret signs too, for a while. */
+    previousSecret: text(),
+    previousSecretUntil: optionalInstant(),
+    bands: smallint().array(),
+    model: text(),
+    createdAt: instant(),
+    createdBy: text().notNull(),
+    epoch: integer().notNull(),
+    xid: xid8().notNull(),
+    seq: bigint({ mode: 'bigint' }).notNull(),
+  },
+  table => [index('webhooks_of_tenant').on(table.tenant, table.id)],
+)
+
+/** One alert on its way to one webhook. */
+export const webhookDeliveries = pgTable(
+  'webhook_deliveries',
+  {
+    id: uuid().primaryKey(),
+    webhookId: uuid().notNull(),
+    tenant: text().notNull(),
+    alertId: uuid().notNull(),
+    state: text({ enum: ['PENDING', 'DELIVERED', 'DEAD'] }).notNull(),
+    attempts: integer().notNull().default(0),
+    /** HTTP status of the last answer; null when there was none. */
+    lastStatus: integer(),
+    /** Why the last attempt failed, in a sentence. */
+    lastError: text(),
+    createdAt: instant(),
+    lastAttemptAt: optionalInstant(),
+    /** Null until a job for it is in the queue. */
+    queuedAt: optionalInstant(),
+  },
+  table => [
+    uniqueIndex('webhook_deliveries_once').on(table.webhookId, table.alertId),
+    index('webhook_deliveries_newest').on(table.webhookId, table.id),
+    index('webhook_deliveries_by_state').on(table.webhookId, table.state, table.id),
+    index('webhook_deliveries_last').on(table.webhookId, table.state, table.lastAttemptAt),
+    index('webhook_deliveries_unqueued').on(table.id).where(sql`queued_at is null`),
+  ],
+)

@@ -1,0 +1,216 @@
+import type { ISql } from 'postgres'
+import { uuidv7 } from 'uuidv7'
+import type { Actor } from '../../auth/principal.js'
+import { RISK_BANDS, type RiskBand } from '../../scoring/bands.js'
+import { auditInsert } from '../audit/auditEntries.js'
+import type { Database } from '../postgres/database.js'
+import { PLACE_OF_NOW } from '../postgres/feedEpoch.js'
+import { type InMilliseconds, milliseconds, toInstant } from '../postgres/instants.js'
+
+// Within a statement's deadline however many deliveries there are.
+export const MAX_COUNT = 10_000
+
+export interface NewWebhook {
+  readonly url: string
+  readonly description: string | null
+  readonly secret: string
+  /** Null: all. */
+  readonly bands: readonly RiskBand[] | null
+  /** Null: all. */
+  readonly model: string | null
+}
+
+export interface Webhook extends Omit<NewWebhook, 'secret'> {
+  readonly id: string
+  readonly createdAt: Date
+  readonly createdBy: string
+  /** Until when the secret before the last rotation signs too. */
+  readonly previousSecretUntil: Date | null
+}
+
+export type DeliveryState = 'PENDING' | 'DELIVERED' | 'DEAD'
+
+export interface Delivery {
+  readonly id: string
+  readonly webhookId: string
+  readonly alertId: string
+  readonly state: DeliveryState
+  readonly attempts: number
+  readonly lastStatus: number | null
+  readonly lastError: string | null
+  readonly createdAt: Date
+  readonly lastAttemptAt: Date | null
+}
+
+export interface WebhookStatus {
+  /** Up to 10,000, as the next. */
+  readonly pending: number
+  readonly dead: number
+  readonly lastDeliveredAt: Date | null
+  readonly lastFailedAt: Date | null
+  readonly lastFailure: string | null
+  /** Age of the oldest alert that it has not taken from the feed. */
+  readonly lagSeconds: number
+}
+
+export interface DeliveryQuery {
+  readonly limit: number
+  readonly state: DeliveryState | undefined
+}
+
+type WebhookRow = InMilliseconds<Omit<Webhook, 'bands'>> & { readonly bands: readonly number[] | null }
+
+const WEBHOOK_COLUMNS = `id, url, description, bands, model, ${milliseconds('created_at')} as "createdAt", created_by as "createdBy",
+  case when previous_secret_until > now() then ${milliseconds('previous_secret_until')} end as "previousSecretUntil"`
+const DELIVERY_COLUMNS = `id, webhook_id as "webhookId", alert_id as "alertId", state, attempts, last_status as "lastStatus",
+  last_error as "lastError", ${milliseconds('created_at')} as "createdAt", ${milliseconds('last_attempt_at')} as "lastAttemptAt"`
+
+/** What tenants do with their webhooks. Each change is one statement with its entry in the audit. */
+export class WebhookStore {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  /**
+   * Stores a webhook whose place in the feed is now. Undefined when the tenant has as many as it may have; two that are created at
+   * the same moment may go one beyond that.
+   */
+  async create({ tenant, principal }: Actor, webhook: NewWebhook, limit: number): Promise<Webhook | undefined> {
+    const bands = webhook.bands?.map(band => RISK_BANDS.indexOf(band) + 1) ?? null
+    const details = { bands: webhook.bands, model: webhook.model }
+    const rows = await this.#database.write(
+      ({ sql }) => sql<WebhookRow[]>`
+        with created as (
+          insert into webhooks (id, tenant, url, description, secret, bands, model, created_at, created_by, epoch, xid, seq)
+          select ${uuidv7()}::uuid, ${tenant}, ${webhook.url}, ${webhook.description}, ${webhook.secret}, ${bands}::smallint[],
+            ${webhook.model}, now(), ${principal}, epoch, xid, seq
+          from ${sql.unsafe(PLACE_OF_NOW)} place
+          where (select count(*) from webhooks where tenant = ${tenant}) < ${limit}
+          returning *
+        ), audited as (${auditInsert(sql, 'webhook.created', { tenant, principal }, { rows: sql`created`, subject: sql`id`, details: sql`${JSON.stringify(details)}::text::jsonb` })})
+        select ${sql.unsafe(WEBHOOK_COLUMNS)} from created`,
+    )
+    return rows.map(toWebhook)[0]
+  }
+
+  /** Gives a webhook a new secret; the one before signs too for some time. Undefined when the tenant has no such webhook. */
+  async rotateSecret(actor: Actor, id: string, secret: string, overlapSeconds: number): Promise<Webhook | undefined> {
+    const rows = await this.#database.write(
+      ({ sql }) => sql<WebhookRow[]>`
+        with rotated as (
+          update webhooks set secret = ${secret}, previous_secret = secret,
+            previous_secret_until = now() + make_interval(secs => ${overlapSeconds})
+          where tenant = ${actor.tenant} and id = ${id} returning *
+        ), audited as (${auditInsert(sql, 'webhook.secret-rotated', actor, { rows: sql`rotated`, subject: sql`id`, details: sql`'{}'::jsonb` })})
+        select ${sql.unsafe(WEBHOOK_COLUMNS)} from rotated`,
+    )
+    return rows.map(toWebhook)[0]
+  }
+
+  /** Answers whether there was one. Its deliveries end at once, and are removed later. */
+  async remove(actor: Actor, id: string): Promise<boolean> {
+    const rows = await this.#database.write(
+      ({ sql }) => sql`
+        with removed as (delete from webhooks where tenant = ${actor.tenant} and id = ${id} returning *),
+          audited as (${auditInsert(sql, 'webhook.deleted', actor, { rows: sql`removed`, subject: sql`id`, details: sql`'{}'::jsonb` })})
+        select id from removed`,
+    )
+    return rows.length > 0
+  }
+
+  /** Begins a delivery anew, whatever its state. Undefined when the tenant has no such delivery. */
+  async redeliver(actor: Actor, id: string): Promise<Delivery | undefined> {
+    const rows = await this.#database.write(
+      ({ sql }) => sql<InMilliseconds<Delivery>[]>`
+        with again as (
+          update webhook_deliveries set state = 'PENDING', attempts = 0, last_status = null, last_error = null,
+            last_attempt_at = null, queued_at = null
+          where tenant = ${actor.tenant} and id = ${id}
+            and webhook_id in (select id from webhooks where tenant = ${actor.tenant})
+          returning *
+        ), audited as (${auditInsert(sql, 'webhook.redelivered', actor, { rows: sql`again`, subject: sql`id`, details: sql`jsonb_build_object('webhookId', webhook_id, 'alertId', alert_id)` })})
+        select ${sql.unsafe(DELIVERY_COLUMNS)} from again`,
+    )
+    return rows.map(toDelivery)[0]
+  }
+
+  /** All webhooks of a tenant, the oldest first. */
+  async list(tenant: string): Promise<Webhook[]> {
+    const rows = await this.#database.read(
+      ({ sql }) => sql<WebhookRow[]>`
+        select ${sql.unsafe(WEBHOOK_COLUMNS)} from webhooks where tenant = ${tenant} order by id`,
+    )
+    return rows.map(toWebhook)
+  }
+
+  /** How the deliveries of each webhook stand. */
+  async statusOf(tenant: string, ids: readonly string[]): Promise<ReadonlyMap<string, WebhookStatus>> {
+    const rows = await this.#database.read(
+      ({ sql }) => sql<(InMilliseconds<WebhookStatus> & { id: string })[]>`
+        select w.id, counts.*, ${sql.unsafe(milliseconds('delivered.at'))} as "lastDeliveredAt",
+          ${sql.unsafe(milliseconds('failed.at'))} as "lastFailedAt", failed.reason as "lastFailure",
+          coalesce(greatest(0, extract(epoch from now() - ahead.raised_at)), 0)::float8 as "lagSeconds"
+        from webhooks w
+        cross join lateral (
+          select ${countOf(sql, 'PENDING')} as pending, ${countOf(sql, 'DEAD')} as dead
+        ) counts
+        cross join lateral (
+          select max(last_attempt_at) as at from webhook_deliveries where webhook_id = w.id and state = 'DELIVERED'
+        ) delivered
+        left join lateral (${lastFailure(sql)}) failed on true
+        left join lateral (
+          select raised_at from alerts a
+          where a.tenant = w.tenant and (a.epoch, a.xid, a.seq) > (w.epoch, w.xid, w.seq) order by epoch, xid, seq limit 1
+        ) ahead on true
+        where w.tenant = ${tenant} and w.id = any(${[...ids]}::uuid[])`,
+    )
+    return new Map(rows.map(({ id, ...status }) => [id, toStatus(status)]))
+  }
+
+  /** The newest deliveries of each webhook. */
+  async deliveriesOf(tenant: string, ids: readonly string[], { limit, state }: DeliveryQuery): Promise<Delivery[]> {
+    const rows = await this.#database.read(
+      ({ sql }) => sql<InMilliseconds<Delivery>[]>`
+        select d.* from webhooks w cross join lateral (
+          select ${sql.unsafe(DELIVERY_COLUMNS)} from webhook_deliveries
+          where webhook_id = w.id ${state === undefined ? sql`` : sql`and state = ${state}`} order by id desc limit ${limit}
+        ) d
+        where w.tenant = ${tenant} and w.id = any(${[...ids]}::uuid[]) order by d.id desc`,
+    )
+    return rows.map(toDelivery)
+  }
+}
+
+function countOf(sql: ISql, state: DeliveryState) {
+  return sql`(
+    select count(*)::int from (
+      select from webhook_deliveries where webhook_id = w.id and state = ${state} limit ${MAX_COUNT}
+    ) counted)`
+}
+
+/** The newest failed attempt of deliveries that have not succeeded since. */
+function lastFailure(sql: ISql) {
+  const of = (state: DeliveryState) => sql`
+    (select last_attempt_at as at, last_error as reason from webhook_deliveries
+      where webhook_id = w.id and state = ${state} and last_attempt_at is not null order by last_attempt_at desc limit 1)`
+  return sql`select * from (${of('PENDING')} union all ${of('DEAD')}) failures where reason is not null order by at desc limit 1`
+}
+
+function toWebhook({ bands, createdAt, previousSecretUntil, ...row }: WebhookRow): Webhook {
+  return {
+    ...row,
+    bands: bands?.map(band => RISK_BANDS[band - 1] as RiskBand) ?? null,
+    createdAt: new Date(createdAt),
+    previousSecretUntil: toInstant(previousSecretUntil),
+  }
+}
+
+function toDelivery({ createdAt, lastAttemptAt, ...row }: InMilliseconds<Delivery>): Delivery {
+  return { ...row, createdAt: new Date(createdAt), lastAttemptAt: toInstant(lastAttemptAt) }
+}
+
+function toStatus({ lastDeliveredAt, lastFailedAt, ...row }: InMilliseconds<WebhookStatus>): WebhookStatus {
+  return { ...row, lastDeliveredAt: toInstant(lastDeliveredAt), lastFailedAt: toInstant(lastFailedAt) }
+}
