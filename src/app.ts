@@ -5,8 +5,9 @@ import { Authenticator } from './auth/authenticator.js'
 import type { Principal } from './auth/principal.js'
 import { applyPermissions } from './auth/shield.js'
 import { Withdrawals } from './auth/withdrawals.js'
-import { type Config, ConfigError } from './config.js'
-import { writeDevelopmentFile } from './development.js'
+import type { Config } from './config/config.js'
+import { writeDevelopmentFile } from './config/development.js'
+import { ConfigError } from './errors.js'
 import { RecordOutcomes } from './monitoring/outcomes.js'
 import { RiskSummaries } from './monitoring/riskSummary.js'
 import { createLogger, type Logger, unexpected } from './observability/logger.js'
@@ -123,7 +124,7 @@ async function startParts(config: Config, logger: Logger, onStop: OnStop, signal
   const alertLog = new AlertStore(database)
   const alertFeed = createAlertFeed(alertLog, hints, metrics, logger)
   const audit = await startAudit(database, metrics, logger)
-  const predictionStore = createPredictionStore({ database, audit: audit.sink, latest, hints, metrics })
+  const predictionStore = createPredictionStore({ database, audit: audit.writer, latest, hints, metrics })
   metrics.queueLengths(() => ({
     scoring: models.models.reduce((sum, { champion }) => sum + champion.queued, 0),
     commit: predictionStore.queued,

@@ -43,3 +43,20 @@ export class AppError extends Error {
     this.problems = options.problems ?? []
   }
 }
+
+/**
+ * The settings, or what they name (models, certificate, documents, database), cannot be used: every problem at once, each naming its
+ * setting or file. The process ends with EXIT_CONFIG.
+ */
+export class ConfigError extends Error {
+  readonly problems: readonly string[]
+
+  constructor(problems: readonly string[]) {
+    super(problems.join('\n'))
+    this.name = 'ConfigError'
+    this.problems = problems
+  }
+}
+
+/** EX_CONFIG of sysexits.h. */
+export const EXIT_CONFIG = 78

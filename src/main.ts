@@ -1,45 +1,30 @@
 #!/usr/bin/env node
-import { readFile } from 'node:fs/promises'
-import { Command, InvalidArgumentError, Option } from 'commander'
-import { createApp } from './app.js'
-import { DEFAULT_TENANT, ROLES, type Role } from './auth/principal.js'
-import { collectRole, parseInstant } from './commands/arguments.js'
-import { addAuditCommand } from './commands/audit.js'
-import { addKeyCommand } from './commands/key.js'
-import { ConfigError, EXIT_CONFIG, loadConfig, shownSettings } from './config.js'
-import { type ExportOptions, exportHistory } from './export/exportHistory.js'
-import { EXPORT_FORMATS } from './export/rowFormat.js'
-import { loadContracts, ModelFolderError } from './releases/modelFolder.js'
-import { RESOLVERS } from './resolvers/resolvers.js'
-import { buildApiSchema } from './schema/build.js'
-import { emitSchema } from './schema/emit.js'
-import { prepareDatabase } from './start/database.js'
-import { signingTokens } from './start/tokens.js'
-import { isLostTypeFetch } from './storage/postgres/postgresErrors.js'
+import { type Command, Option, program } from 'commander'
+import { DEFAULT_TENANT, ROLES } from './auth/principal.js'
+import { collectRole, EXPORT_FORMATS, parseHash, parseInstant, parseSeconds, SECONDS } from './commands/arguments.js'
+import { ConfigError, EXIT_CONFIG } from './errors.js'
 
-const SECONDS = { s: 1, m: 60, h: 3600, d: 86_400 }
+// The command line: names, options and help. Each command is imported when it is called, so that none waits for the code of another.
 
-const program = new Command('riskgate').description('A GraphQL gateway for credit-risk scoring.')
+program.name('riskgate').description('A GraphQL gateway for credit-risk scoring.')
 
 program
   .command('serve', { isDefault: true })
   .description('start the gateway (default)')
-  // Whatever is no command comes here, and would be told of as an argument too many for `serve`.
+  // A word that is no command comes here; commander would call it an argument too many for `serve`.
   .allowExcessArguments()
-  .action((_options, { args: [unknown] }: Command) => {
+  .action(async (_options, { args: [unknown] }: Command) => {
     if (unknown !== undefined) program.error('error: there is no such command; `riskgate --help` lists all')
-    return serve()
+    const { serve } = await import('./commands/serve.js')
+    await serve()
   })
 
 program
   .command('migrate')
   .description('bring the database of DATABASE_URL up to date')
   .action(async () => {
-    const databaseUrl = required(loadConfig().databaseUrl, 'DATABASE_URL must be set.')
-    const tell = (what: string) => process.stderr.write(`riskgate: ${what}\n`)
-    await prepareDatabase(databaseUrl, code => tell(`waiting for the database (${code})`), {
-      waiting: () => tell('another gateway migrates; waiting'),
-    })
+    const { migrate } = await import('./commands/migrate.js')
+    await migrate()
   })
 
 program
@@ -49,11 +34,42 @@ program
   .option('--subject <id>', 'stable id of the client', 'cli')
   .option('--tenant <name>', 'tenant of the client', DEFAULT_TENANT)
   .option('--ttl <time>', 'how long it is valid, such as 30m, 12h or 7d', parseSeconds, 12 * SECONDS.h)
-  .action(async ({ role, subject, tenant, ttl }: { role: Role[]; subject: string; tenant: string; ttl: number }) => {
-    print(await (await signingTokens(loadConfig())).sign({ subject, tenant, roles: role, ttlSeconds: ttl }))
+  .action(async options => {
+    const { printToken } = await import('./commands/token.js')
+    await printToken(options)
   })
 
-addKeyCommand(program)
+const key = program.command('key').description('create, list and revoke API keys')
+key
+  .command('create')
+  .description('print a new API key, which is shown this once')
+  .requiredOption('--principal <id>', 'stable id of the client; a new key of the same id takes the place of the old one')
+  .requiredOption('--role <role...>', `one or more of ${ROLES.join(', ')}`, collectRole)
+  .option('--tenant <name>', 'tenant of the client', DEFAULT_TENANT)
+  .option('--description <text>', 'what it is for')
+  .option('--expires <time>', 'its end, such as 2027-06-30, within two years; a year from now unless set', parseInstant)
+  .action(async options => {
+    const { createKey } = await import('./commands/key.js')
+    await createKey(options)
+  })
+key
+  .command('list')
+  .description('print the active API keys of a tenant, newest first')
+  .option('--tenant <name>', 'whose keys', DEFAULT_TENANT)
+  .option('--all', 'those too that have expired or were revoked', false)
+  .action(async options => {
+    const { listKeys } = await import('./commands/key.js')
+    await listKeys(options)
+  })
+key
+  .command('revoke')
+  .description('revoke an API key, on every replica within a second')
+  .argument('<id>', 'the id of the key, as `riskgate key list` prints it')
+  .option('--tenant <name>', 'whose key', DEFAULT_TENANT)
+  .action(async (id: string, options) => {
+    const { revokeKey } = await import('./commands/key.js')
+    await revokeKey(id, options)
+  })
 
 program
   .command('export')
@@ -65,82 +81,41 @@ program
   .option('--tenant <name>', 'whose predictions', DEFAULT_TENANT)
   .option('--features', 'the inputs too', false)
   .option('--quiet', 'tell nothing of the progress', false)
-  .action(async (options: ExportOptions) => {
+  .action(async options => {
     if (options.from >= options.to) throw new Error('--to must be after --from.')
-    process.exit(await exportHistory(loadConfig(), options))
+    const { exportHistory } = await import('./commands/export/exportHistory.js')
+    process.exit(await exportHistory(options))
   })
 
-addAuditCommand(program)
+program
+  .command('audit')
+  .description('work with the audit')
+  .command('verify')
+  .description('compute all seals of the audit again, and say whether they fit the entries')
+  .option('--head <hash>', 'the hash of a seal as a log noted it: it must be one of the chain', parseHash)
+  .action(async ({ head }) => {
+    const { verify } = await import('./commands/audit.js')
+    await verify(head)
+  })
 
 program
   .command('config')
   .description('print every setting as it holds, without secrets')
-  .action(() => {
-    for (const [key, value] of Object.entries(shownSettings())) print(`${key}=${value}`)
+  .action(async () => {
+    const { printSettings } = await import('./commands/config.js')
+    printSettings()
   })
 
 program
   .command('schema')
   .description('print the GraphQL schema')
   .action(async () => {
-    print(emitSchema(buildApiSchema(RESOLVERS, () => undefined, await loadContracts(loadConfig().modelsDirectory))).trimEnd())
+    const { printSchema } = await import('./commands/schema.js')
+    await printSchema()
   })
-
-async function serve(): Promise<void> {
-  const app = createApp(loadConfig())
-  // Node would print the message, which may hold inputs.
-  const crash = (error: unknown) => {
-    app.crashed(error)
-    process.exit(1)
-  }
-  process.on('uncaughtException', crash)
-  process.on('unhandledRejection', error => isLostTypeFetch(error) || crash(error))
-  let signals = 0
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(signal, () => {
-      // The second one is from somebody who does not want to wait.
-      if (++signals > 1) process.exit(1)
-      void app.stop().then(() => process.exit(0))
-    })
-  }
-  const started = await app.start().catch((error: unknown) => {
-    // Given up for the signal, whose handler ends the process.
-    if (signals > 0) return undefined
-    throw error
-  })
-  if (!started) return
-  const { url, developmentFile } = started
-  if (developmentFile !== undefined && process.stdout.isTTY) print(await welcome(url, developmentFile))
-}
-
-async function welcome(url: string, developmentFile: string): Promise<string> {
-  const { tokens } = JSON.parse(await readFile(developmentFile, 'utf8')) as { tokens: Record<Role, string> }
-  return [
-    '',
-    `  riskgate      ${url}/graphql`,
-    `  playground    ${url}/playground#token=${tokens.ADMIN}`,
-    `  tokens        ${developmentFile}`,
-    '',
-  ].join('\n')
-}
-
-function parseSeconds(value: string): number {
-  const [, amount, unit] = /^([1-9]\d{0,3})([smhd])$/.exec(value) ?? []
-  if (amount === undefined) throw new InvalidArgumentError('It must be a number with a unit, such as 30m, 12h or 7d.')
-  return Number(amount) * SECONDS[unit as keyof typeof SECONDS]
-}
-
-function required<T>(value: T | undefined, problem: string): T {
-  if (value === undefined) throw new ConfigError([problem])
-  return value
-}
-
-function print(text: string): void {
-  process.stdout.write(`${text}\n`)
-}
 
 program.parseAsync().catch((error: unknown) => {
-  const isConfiguration = error instanceof ConfigError || error instanceof ModelFolderError
+  const isConfiguration = error instanceof ConfigError
   const problems = isConfiguration ? error.problems : [(error as Error).message]
   for (const problem of problems) process.stderr.write(`riskgate: ${problem}\n`)
   process.exit(isConfiguration ? EXIT_CONFIG : 1)

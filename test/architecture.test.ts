@@ -35,10 +35,11 @@ describe('the architecture', () => {
 
 /** A small house that breaks no rule. */
 const GOOD: Sources = {
-  'src/main.ts': "import { createApp } from './app.js'\n",
+  'src/main.ts': "const { serve } = await import('./commands/serve.js')\n",
+  'src/commands/serve.ts': "import { createApp } from '../app.js'\n",
   'src/app.ts':
     "import 'reflect-metadata'\nimport { Store } from './storage/store.js'\nimport { serve } from './server/http.js'\n",
-  'src/config.ts': 'export const { HOME } = process.env\n',
+  'src/config/config.ts': 'export const { HOME } = process.env\n',
   'src/errors.ts': 'export const CODES = {}\n',
   'src/server/http.ts': "import { Resolver } from '../resolvers/resolver.js'\nexport function serve() {}\n",
   'src/resolvers/resolver.ts': "import type { Store } from '../storage/store.js'\nexport class Resolver {}\n",
@@ -50,7 +51,8 @@ const GOOD: Sources = {
   'src/storage/outcomeStore.ts': "import type { OutcomeRecorder } from '../monitoring/outcomes.js'\n",
   'src/scoring/port.ts': "import { CODES } from '../errors.js'\nexport interface Port {}\n",
   'src/scoring/model.ts': "import { Tensor } from 'onnxruntime-node'\n",
-  'src/cache/cache.ts': "import { Redis } from 'ioredis'\n",
+  'src/cache/cache.ts': "import { Redis } from 'ioredis'\nimport type { PointLimiter } from '../server/limits/pointLimiter.js'\n",
+  'src/server/limits/pointLimiter.ts': 'export interface PointLimiter {}\n',
 }
 
 describe('the check of the architecture', () => {
@@ -89,8 +91,15 @@ describe('the check of the architecture', () => {
       'which is not below',
     ],
     ['an import of the app', 'src/scoring/up.ts', "import '../app.js'", 'which is not below'],
-    ['an import of the configuration', 'src/server/up.ts', "import { HOME } from '../config.js'", 'which is not below'],
+    ['an import of a command by the app', 'src/start/up.ts', "import '../commands/serve.js'", 'which is not below'],
+    ['an import of the configuration', 'src/server/up.ts', "import { HOME } from '../config/config.js'", 'which is not below'],
     ['an import beside', 'src/cache/beside.ts', "import { Store } from '../storage/store.js'", 'which is not below'],
+    [
+      'a port in a floor that does not implement it',
+      'src/storage/limiter.ts',
+      "import type { PointLimiter } from '../server/limits/pointLimiter.js'",
+      'which is not below',
+    ],
     [
       'code of a port in the storage',
       'src/storage/outcomes.ts',

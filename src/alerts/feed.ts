@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Turns } from '../concurrency/turns.js'
 import { AppError } from '../errors.js'
 import type { HighRiskAlert } from '../scoring/prediction.js'
-import { Turns } from '../scoring/turns.js'
+import type { AlertLog } from './alertLog.js'
 import { HeldBackWatch } from './heldBackWatch.js'
 import type { AlertHints } from './hints.js'
 import { Mailbox } from './mailbox.js'
@@ -18,16 +19,6 @@ const MAILBOX_SIZE = 1_000
 // Hundreds of subscribers that resume at once leave connections to the history, and none of their own readings waits past its deadline.
 const CATCH_UPS_AT_ONCE = 4
 const PLACE_IS_GONE: ReadonlySet<string> = new Set(['BAD_CURSOR', 'CURSOR_EXPIRED'])
-
-/** The durable log behind the feed. Cursors compare as texts in the order of the log. */
-export interface AlertLog {
-  now(): Promise<string>
-  read(query: { after: string; tenant?: string; limit: number }): Promise<HighRiskAlert[]>
-  isHeldBack(after: string): Promise<boolean>
-  /** Who holds the log back, for the operator: the database session, by pid and name. */
-  holder(): Promise<string>
-  check(cursor: string): Promise<void>
-}
 
 export interface AlertFeedOptions {
   readonly log: AlertLog

@@ -1,9 +1,10 @@
+import { Batcher } from '../concurrency/batcher.js'
 import { AppError } from '../errors.js'
 import type { ApiKeySource, StoredApiKey } from './apiKeySource.js'
 
 // A statement of some milliseconds, which a flood of invented keys may repeat as long as it lasts.
 const IDS_A_STATEMENT = 500
-// Twenty statements: whoever comes later would wait too long.
+// Twenty statements: a caller behind more of them would wait too long.
 const MOST_WAITING = 10_000
 
 export interface FoundApiKey {
@@ -13,17 +14,12 @@ export interface FoundApiKey {
   readonly askedAt: number
 }
 
-interface Waiting {
-  readonly answer: Promise<FoundApiKey>
-  readonly resolve: (found: FoundApiKey) => void
-  readonly reject: (error: unknown) => void
-}
-
-/** Looks keys up by their ids, one statement at a time: who comes meanwhile is gathered into the next. Remembers nothing. */
+/** Looks keys up by their ids, one statement at a time: calls that come meanwhile share the next one. Remembers nothing. */
 export class ApiKeyLookup {
   readonly #source: Pick<ApiKeySource, 'find'>
-  readonly #waiting = new Map<string, Waiting>()
-  #isAsking = false
+  readonly #batcher = new Batcher<string, FoundApiKey>(ids => this.#ask(ids), { maxItems: IDS_A_STATEMENT, maxRunning: 1 })
+  /** Answers that the source has not been asked for yet, by id. */
+  readonly #waiting = new Map<string, Promise<FoundApiKey>>()
 
   constructor(source: Pick<ApiKeySource, 'find'>) {
     this.#source = source
@@ -32,36 +28,26 @@ export class ApiKeyLookup {
   /** What the source says, asked after this call. @throws AppError SERVICE_UNAVAILABLE */
   find(id: string): Promise<FoundApiKey> {
     const waiting = this.#waiting.get(id)
-    if (waiting) return waiting.answer
+    if (waiting) return waiting
     if (this.#waiting.size >= MOST_WAITING) {
       return Promise.reject(new AppError('SERVICE_UNAVAILABLE', 'Too many API keys are looked up. Try again shortly.'))
     }
-    let resolve!: Waiting['resolve']
-    let reject!: Waiting['reject']
-    const answer = new Promise<FoundApiKey>((...settle) => {
-      ;[resolve, reject] = settle
-    })
-    this.#waiting.set(id, { answer, resolve, reject })
-    if (!this.#isAsking) void this.#ask()
+    const answer = this.#batcher.submit(id)
+    this.#waiting.set(id, answer)
     return answer
   }
 
-  async #ask(): Promise<void> {
-    this.#isAsking = true
-    while (this.#waiting.size > 0) {
-      const asked = [...this.#waiting].slice(0, IDS_A_STATEMENT)
-      for (const [id] of asked) this.#waiting.delete(id)
-      try {
-        const askedAt = performance.now()
-        const found = new Map((await this.#source.find(asked.map(([id]) => id))).map(key => [key.id, key]))
-        for (const [id, { resolve }] of asked) resolve({ key: found.get(id), askedAt })
-      } catch (error) {
-        for (const [, { reject }] of asked) reject(error)
-        // They would wait for the same deadline one after the other.
-        for (const { reject } of this.#waiting.values()) reject(error)
-        this.#waiting.clear()
-      }
+  async #ask(ids: readonly string[]): Promise<FoundApiKey[]> {
+    for (const id of ids) this.#waiting.delete(id)
+    const askedAt = performance.now()
+    try {
+      const found = new Map((await this.#source.find(ids)).map(key => [key.id, key]))
+      return ids.map(id => ({ key: found.get(id), askedAt }))
+    } catch (error) {
+      // The calls that wait would meet the same deadline one after the other.
+      this.#waiting.clear()
+      this.#batcher.giveUp(error)
+      throw error
     }
-    this.#isAsking = false
   }
 }

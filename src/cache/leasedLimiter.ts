@@ -1,23 +1,11 @@
-import { type Counted, digestOf } from './redisPoints.js'
+import type { PointLimiter, Taken } from '../server/limits/pointLimiter.js'
+import { digestOf } from './redisPoints.js'
+import type { SharedPoints } from './sharedPoints.js'
 
 // A share of the limit that a replica may hold back, or be ahead by, at any time. Limits below a hundred are leased point by point.
 const BLOCKS_A_LIMIT = 100
 // Far more callers than one replica serves in a window. Twice as many are remembered at most.
 const MAX_RECENT = 25_000
-
-/** Whether points were taken, and how its key stands after that. */
-export interface Taken {
-  readonly isRefused: boolean
-  readonly limit: number
-  readonly remaining: number
-  readonly resetSeconds: number
-}
-
-/** The count of all replicas together. */
-export interface SharedPoints {
-  readonly answers: boolean
-  add(digest: string, points: number): Promise<Counted | undefined>
-}
 
 export interface LeasedLimiterOptions {
   readonly limit: number
@@ -49,7 +37,7 @@ interface Account {
  * Redis is away or slow, each process counts for itself, and Redis is told of it when it is back. RateLimiterMemory would answer
  * through promises only, and keeps a timer for every key, without bound.
  */
-export class LeasedLimiter {
+export class LeasedLimiter implements PointLimiter {
   readonly limit: number
   readonly #windowMs: number
   readonly #block: number

@@ -1,3 +1,4 @@
+import type { LatestPredictions } from '../scoring/latestPredictions.js'
 import type { Prediction } from '../scoring/prediction.js'
 import { keyOf, type LatestEntry, replaces } from './latestEntry.js'
 
@@ -6,7 +7,7 @@ const MAX_APPLICANTS = 10_000
 const TTL_MS = 60_000
 
 /** The newest prediction of recent applicants, within this process: right for one replica. */
-export class MemoryLatestPredictions {
+export class MemoryLatestPredictions implements LatestPredictions {
   readonly #latest = new Map<string, LatestEntry & { readonly until: number }>()
 
   async find(tenant: string, applicantIds: readonly string[]): Promise<ReadonlyMap<string, Prediction>> {

@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis'
+import type { LatestPredictions } from '../scoring/latestPredictions.js'
 import type { Prediction } from '../scoring/prediction.js'
 import { decodePrediction, encodeEntry, keyOf, type LatestEntry, PUT_UNLESS_NEWER, replaces } from './latestEntry.js'
 import { RedisTrust } from './redisTrust.js'
@@ -13,7 +14,7 @@ const PIPELINE = 500
  * The newest prediction of each applicant, shared by all replicas. Keys are digests and values hold no applicant's reference. What
  * Redis does not take is kept and written when it answers again; until then, and a little longer, nothing in it is believed.
  */
-export class RedisLatestPredictions {
+export class RedisLatestPredictions implements LatestPredictions {
   readonly #redis: Redis
   readonly #trust: RedisTrust
   readonly #missed = new Map<string, LatestEntry>()

@@ -2,12 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Redis } from 'ioredis'
 import { RateLimiterRedis } from 'rate-limiter-flexible'
 import type { RedisTrust } from './redisTrust.js'
-
-/** What all replicas have taken together in the window that is open, and when it ends. */
-export interface Counted {
-  readonly total: number
-  readonly endsInMs: number
-}
+import type { Counted, SharedPoints } from './sharedPoints.js'
 
 export interface PointsOptions {
   /** What is counted: part of the keys. */
@@ -17,7 +12,7 @@ export interface PointsOptions {
 }
 
 /** Points that all replicas count together. A window begins with its first point. No key holds a name or an address. */
-export class RedisPoints {
+export class RedisPoints implements SharedPoints {
   readonly #limiter: RateLimiterRedis
   readonly #trust: RedisTrust
 

@@ -1,21 +1,13 @@
-import { type Command, InvalidArgumentError } from 'commander'
-import { loadConfig } from '../config.js'
+import { loadConfig } from '../config/config.js'
 import { type AuditReport, verifyAudit } from '../storage/audit/auditVerification.js'
-import { withDatabase } from './database.js'
+import { withDatabase } from './commandDatabase.js'
 
 const EXIT_NOT_WHOLE = 1
 
-/** For auditors and operators. */
-export function addAuditCommand(program: Command): void {
-  const audit = program.command('audit').description('work with the audit')
-  audit
-    .command('verify')
-    .description('compute all seals of the audit again, and say whether they fit the entries')
-    .option('--head <hash>', 'the hash of a seal as a log noted it: it must be one of the chain', parseHash)
-    .action(async ({ head }: { head?: string }) => {
-      const report = await withDatabase(loadConfig(), false, database => verifyAudit(database, head))
-      process.exitCode = tell(report, head)
-    })
+/** Computes all seals of the audit again, and says whether they fit the entries. `head`: the hash of a seal that must be there. */
+export async function verify(head: string | undefined): Promise<void> {
+  const report = await withDatabase(loadConfig(), false, database => verifyAudit(database, head))
+  process.exitCode = tell(report, head)
 }
 
 /** Answers the exit code. */
@@ -36,9 +28,4 @@ function tell(report: AuditReport, expectedHead: string | undefined): number {
   if (problem !== undefined) process.stderr.write(`riskgate: The audit is not whole. ${problem}\n`)
   if (isCut) process.stderr.write('riskgate: No seal has the hash of --head: the chain was made anew, or cut off before it.\n')
   return isWhole ? 0 : EXIT_NOT_WHOLE
-}
-
-function parseHash(value: string): string {
-  if (!/^[0-9a-f]{64}$/.test(value)) throw new InvalidArgumentError('It must be 64 hexadecimal digits, as a log line has them.')
-  return value
 }

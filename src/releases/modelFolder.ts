@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { z } from 'zod'
+import { ConfigError } from '../errors.js'
 import { contractSchema, type ModelContract } from '../scoring/contract.js'
 import { contractViolations, type ModelManifest, manifestSchema } from '../scoring/manifest.js'
 import { OnnxModel } from '../scoring/onnxModel.js'
@@ -9,17 +10,6 @@ import { Release, type Scorer } from '../scoring/release.js'
 import { type ModelEntry, ModelRegistry, type VersionEntry } from './modelRegistry.js'
 
 const CHAMPION_FILE = 'champion'
-
-/** A models folder that cannot be served; each problem names its file. */
-export class ModelFolderError extends Error {
-  readonly problems: readonly string[]
-
-  constructor(problems: readonly string[]) {
-    super(problems.join('\n'))
-    this.name = 'ModelFolderError'
-    this.problems = problems
-  }
-}
 
 export interface ModelFolderOptions {
   readonly directory: string
@@ -31,7 +21,7 @@ export interface ModelFolderOptions {
 /**
  * Loads every model of a folder: <name>/contract.json, <name>/champion (the version that serves) and <name>/<version>/.
  * A version that is not what its manifest says is REJECTED; where that is the champion, the folder cannot be served.
- * @throws ModelFolderError
+ * @throws ConfigError
  */
 export async function loadModelFolder(options: ModelFolderOptions): Promise<ModelRegistry> {
   const names = await modelNames(options.directory)
@@ -41,7 +31,7 @@ export async function loadModelFolder(options: ModelFolderOptions): Promise<Mode
   const fields = entries.map(({ contract }) => contract.inputField)
   const twice = fields.find((field, i) => fields.indexOf(field) !== i)
   if (twice !== undefined) problems.push(`${options.directory}: two models have the inputField ${twice}.`)
-  if (problems.length > 0) throw new ModelFolderError(problems)
+  if (problems.length > 0) throw new ConfigError(problems)
   return new ModelRegistry(entries)
 }
 
@@ -53,16 +43,16 @@ export async function loadContracts(directory: string): Promise<ModelContract[]>
 
 async function modelNames(directory: string): Promise<string[]> {
   const names = await subfolders(directory).catch(() => {
-    throw new ModelFolderError([`RISKGATE_MODELS_DIR: ${directory} is not a folder that can be read.`])
+    throw new ConfigError([`RISKGATE_MODELS_DIR: ${directory} is not a folder that can be read.`])
   })
-  if (names.length === 0) throw new ModelFolderError([`RISKGATE_MODELS_DIR: ${directory} holds no model.`])
+  if (names.length === 0) throw new ConfigError([`RISKGATE_MODELS_DIR: ${directory} holds no model.`])
   return names
 }
 
 async function loadModel(directory: string, options: ModelFolderOptions): Promise<ModelEntry> {
   const contract = await readJson(join(directory, 'contract.json'), contractSchema)
   if (contract.name !== basename(directory)) {
-    throw new ModelFolderError([`${join(directory, 'contract.json')}: name must be that of its folder.`])
+    throw new ConfigError([`${join(directory, 'contract.json')}: name must be that of its folder.`])
   }
   const championVersion = (await readFile(join(directory, CHAMPION_FILE), 'utf8')).trim()
   const versions: VersionEntry[] = []
@@ -70,18 +60,18 @@ async function loadModel(directory: string, options: ModelFolderOptions): Promis
   for (const folder of (await subfolders(directory)).sort()) {
     const manifest = await readJson(join(directory, folder, 'manifest.json'), manifestSchema)
     if (manifest.version !== folder) {
-      throw new ModelFolderError([`${join(directory, folder, 'manifest.json')}: version must be that of its folder.`])
+      throw new ConfigError([`${join(directory, folder, 'manifest.json')}: version must be that of its folder.`])
     }
     const isChampion = manifest.version === championVersion
     const { model, problem } = await loadVersion(join(directory, folder), contract, manifest)
-    if (isChampion && problem !== undefined) throw new ModelFolderError([problem])
+    if (isChampion && problem !== undefined) throw new ConfigError([problem])
     if (problem !== undefined) options.warn('a model version is rejected', { model: contract.name, problem })
     if (isChampion && model) champion = new Release(contract, manifest, watched(model, manifest, options))
     // The others were loaded to see that they can be: only the champion answers.
     else await model?.release()
     versions.push({ manifest, stage: problem !== undefined ? 'REJECTED' : isChampion ? 'CHAMPION' : 'CANDIDATE' })
   }
-  if (!champion) throw new ModelFolderError([`${join(directory, CHAMPION_FILE)} names a version that is not there.`])
+  if (!champion) throw new ConfigError([`${join(directory, CHAMPION_FILE)} names a version that is not there.`])
   return { contract, champion, versions }
 }
 
@@ -138,13 +128,13 @@ async function readJson<Schema extends z.ZodType>(file: string, schema: Schema):
   try {
     json = JSON.parse(await readFile(file, 'utf8'))
   } catch {
-    throw new ModelFolderError([`${file} is missing or is not JSON.`])
+    throw new ConfigError([`${file} is missing or is not JSON.`])
   }
   const parsed = schema.safeParse(json)
   if (parsed.success) return parsed.data
-  throw new ModelFolderError(parsed.error.issues.map(({ path, message }) => `${file}: ${path.join('.')} ${message}.`))
+  throw new ConfigError(parsed.error.issues.map(({ path, message }) => `${file}: ${path.join('.')} ${message}.`))
 }
 
 function problemsOf(error: unknown): readonly string[] {
-  return error instanceof ModelFolderError ? error.problems : [(error as Error).message]
+  return error instanceof ConfigError ? error.problems : [(error as Error).message]
 }

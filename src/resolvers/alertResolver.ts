@@ -1,6 +1,5 @@
 import type { GraphQLResolveInfo } from 'graphql'
 import { Arg, Ctx, Int, Mutation, Query, Resolver, Root, Subscription } from 'type-graphql'
-import type { AlertFeed } from '../alerts/feed.js'
 import { AppError } from '../errors.js'
 import {
   AcknowledgeAlertInput,
@@ -18,11 +17,6 @@ import { asksFor, notedBefore } from './subscriptionAudit.js'
 
 // Of ours; what a store that is away could not check may be longer.
 const LONGEST_CURSOR = 100
-
-/** What the subscription needs in its context: TypeGraphQL calls `subscribe` without the resolver's instance. */
-export interface AlertContext extends RequestContext {
-  readonly alertFeed: AlertFeed
-}
 
 interface SubscribeArguments {
   readonly after?: string | null
@@ -86,7 +80,7 @@ export class AlertResolver {
   @Subscription(() => HighRiskAlert, {
     description:
       "Every high-risk score of the caller's tenant, at least once and in order. With `after`, first what came since that cursor, then live: nothing is missed over a disconnect.",
-    subscribe: ({ args, context, info }) => subscribe(args as SubscribeArguments, context as AlertContext, info),
+    subscribe: ({ args, context, info }) => subscribe(args as SubscribeArguments, context as RequestContext, info),
   })
   highRiskScored(
     @Root() alert: HighRiskAlert,
@@ -99,7 +93,7 @@ export class AlertResolver {
 
 async function subscribe(
   { after, filter }: SubscribeArguments,
-  { alertFeed, audit, principal }: AlertContext,
+  { alertFeed, audit, principal }: RequestContext,
   info: GraphQLResolveInfo,
 ) {
   const wanted = toFilter(filter)

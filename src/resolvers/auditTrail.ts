@@ -1,6 +1,7 @@
 import type { Principal } from '../auth/principal.js'
 import type { AuditDigest } from '../storage/audit/auditDigest.js'
 import type { NewAuditEntry } from '../storage/audit/auditEntries.js'
+import type { AuditWriter } from '../storage/audit/auditWriter.js'
 
 // However many rows one load of a large query brings. A thousand entries are read at once to be sealed: were they much larger than
 // those of a page, that could take longer than a statement may, again and again, and nothing would be sealed any more.
@@ -8,14 +9,9 @@ const MAX_IDS_AN_ENTRY = 100
 // By their references, in one operation: it has at most 15 aliases. More are those of the rows of a list, which has its entry.
 const MOST_APPLICANTS_ASKED_FOR = 16
 
-/** Where entries of reads go. */
-export interface AuditSink {
-  /** @throws AppError SERVICE_UNAVAILABLE: then nothing may be shown */
-  write(entries: readonly NewAuditEntry[]): Promise<void>
-}
-
 export interface AuditParts {
-  readonly sink: AuditSink
+  /** Takes the entries. Where it fails, nothing may be shown. */
+  readonly writer: Pick<AuditWriter, 'write'>
   readonly digest: AuditDigest
 }
 
@@ -114,7 +110,7 @@ export class AuditTrail {
   }
 
   async #write(entries: readonly NewAuditEntry[]): Promise<void> {
-    if (entries.length > 0) await this.#parts.sink.write(entries)
+    if (entries.length > 0) await this.#parts.writer.write(entries)
   }
 
   #entry(action: NewAuditEntry['action'], subject: string, details: NewAuditEntry['details']): NewAuditEntry {

@@ -1,3 +1,4 @@
+import type { AlertFeed } from '../alerts/feed.js'
 import type { Principal } from '../auth/principal.js'
 import type { AuditTrail } from './auditTrail.js'
 import type { Loaders } from './loaders.js'
@@ -5,7 +6,9 @@ import type { Loaders } from './loaders.js'
 /** What every resolver of one operation shares. */
 export interface RequestContext {
   readonly principal: Principal
-  /** Told of every read of personal data before it is answered. Of a stream's events it is not: their record is the subscription. */
+  /** Hears of every read of personal data before it is answered. Events of a stream are left out: their record is the subscription. */
   readonly audit: AuditTrail
   readonly loaders: Loaders
+  /** In the context and not in a resolver: TypeGraphQL calls `subscribe` without the resolver's instance. */
+  readonly alertFeed: AlertFeed
 }

@@ -1,6 +1,7 @@
 import DataLoader from 'dataloader'
 import { type Principal, visibilityOf } from '../auth/principal.js'
 import type { FeatureValues } from '../scoring/features.js'
+import type { LatestPredictions } from '../scoring/latestPredictions.js'
 import type { Outcome, Prediction } from '../scoring/prediction.js'
 import type { ApplicantQuery, HistoryPage, HistoryTotal } from '../storage/history/historyQuery.js'
 import type { HistoryStore } from '../storage/history/historyStore.js'
@@ -9,15 +10,6 @@ import type { WebhookStore } from '../storage/webhooks/webhookStore.js'
 import type { AuditTrail } from './auditTrail.js'
 import { predictionsOf } from './paging.js'
 import { type WebhookLoaders, webhookLoaders } from './webhookLoaders.js'
-
-/** Remembers the newest prediction of an applicant within a tenant. Never the only copy; may forget at any time. */
-export interface LatestPredictions {
-  find(tenant: string, applicantIds: readonly string[]): Promise<ReadonlyMap<string, Prediction>>
-  /** Keeps each prediction unless a newer one of its applicant is known. Never rejects. */
-  remember(predictions: readonly Prediction[]): Promise<void>
-  /** Never again finds a prediction of this applicant with an id up to `lastId`: it was erased. Never rejects. */
-  forget(tenant: string, applicantId: string, lastId: string): Promise<void>
-}
 
 export interface LoaderSources {
   readonly history: HistoryStore

@@ -1,6 +1,4 @@
 import { Arg, Ctx, FieldResolver, Int, Mutation, Query, Resolver, Root } from 'type-graphql'
-import { newWebhookSecret } from '../alerts/webhookSignature.js'
-import { type TargetRules, targetProblem } from '../alerts/webhookTarget.js'
 import { actorOf } from '../auth/principal.js'
 import { AppError, type Problem } from '../errors.js'
 import { Cost } from '../schema/cost.js'
@@ -19,6 +17,8 @@ import {
 } from '../schema/webhook.js'
 import { asUuid } from '../storage/postgres/uuid.js'
 import type { NewWebhook, WebhookStore } from '../storage/webhooks/webhookStore.js'
+import { newWebhookSecret } from '../webhooks/webhookSignature.js'
+import { type TargetRules, targetProblem } from '../webhooks/webhookTarget.js'
 import type { RequestContext } from './context.js'
 import { pageRequest, rowsOfPage } from './paging.js'
 

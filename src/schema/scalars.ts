@@ -1,6 +1,7 @@
 import { registerEnumType } from 'type-graphql'
 import { ROLES } from '../auth/principal.js'
 import { RISK_BANDS } from '../scoring/bands.js'
+import { DELIVERY_STATES } from '../webhooks/webhookOutbox.js'
 
 export { GraphQLDateTime as DateTime, GraphQLJSON as Json } from 'graphql-scalars'
 
@@ -45,7 +46,7 @@ export const PredictionOrderEnum = enumOf(
   'Order of a list of predictions.',
 )
 export const WebhookDeliveryStateEnum = enumOf(
-  ['PENDING', 'DELIVERED', 'DEAD'],
+  DELIVERY_STATES,
   'WebhookDeliveryState',
   'How a delivery stands: PENDING is still tried, DEAD was given up.',
 )

@@ -1,5 +1,5 @@
+import { Batcher } from '../concurrency/batcher.js'
 import { type BandScale, bandOf, isHighRisk, type RiskBand } from './bands.js'
-import { Batcher } from './batcher.js'
 import type { ModelContract } from './contract.js'
 import type { FeatureValues } from './features.js'
 import type { ModelManifest } from './manifest.js'

@@ -3,19 +3,19 @@ import { fastifyApolloHandler } from '@as-integrations/fastify'
 import Fastify, { type FastifyRequest } from 'fastify'
 import type { GraphQLSchema } from 'graphql'
 import type { Principal } from '../auth/principal.js'
-import type { AlertContext } from '../resolvers/alertResolver.js'
+import type { RequestContext } from '../resolvers/context.js'
 import { type Identify, requirePermission, requirePermissionOfPage } from './access.js'
 import type { ReportUnexpected } from './formatError.js'
 import { createApollo, type GatewayContext, type OperationReport } from './graphql/apollo.js'
 import { PreparedOperations } from './graphql/preparedOperations.js'
 import { runPrepared } from './graphql/runPrepared.js'
-import type { TrustedDocuments } from './graphql/trustedDocuments.js'
 import { askedSeldom, type HealthOptions, serveHealth } from './health.js'
 import type { AddressLimit } from './limits/addressLimit.js'
-import type { Admit } from './limits/admission.js'
 import { clientAddress } from './limits/clientAddress.js'
-import { OperationGate } from './limits/operationGate.js'
+import type { ChargePoints } from './limits/quota.js'
 import type { StreamLimit } from './limits/streamLimit.js'
+import { OperationGate } from './operations/operationGate.js'
+import type { TrustedDocuments } from './operations/trustedDocuments.js'
 import { servePlayground } from './playground.js'
 import { answerBadAddress, answerErrors, chargeUnread, requestId } from './requests.js'
 import { serveServerSentEvents } from './streams/serverSentEvents.js'
@@ -40,8 +40,8 @@ export interface HttpServerOptions extends TransportOptions {
   readonly trustedProxies: readonly string[]
   readonly addresses: AddressLimit
   readonly streams: StreamLimit
-  readonly contextOf: (principal: Principal, options: { isStream: boolean }) => AlertContext
-  readonly admit: Admit
+  readonly contextOf: (principal: Principal, options: { isStream: boolean }) => RequestContext
+  readonly chargePoints: ChargePoints
   /** Metrics and playground are open to everyone, the schema to everyone who is signed in. */
   readonly development: boolean
   /** Absent: any document within the limits. */

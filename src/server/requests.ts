@@ -4,8 +4,8 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Principal } from '../auth/principal.js'
 import { AppError, type ErrorCode } from '../errors.js'
 import { errorBody, publicError, type ReportUnexpected, statusOf } from './formatError.js'
-import { RateLimitedError, refusalHeaders } from './limits/admission.js'
-import { type OperationGate, POINTS_OF_A_LOOK } from './limits/operationGate.js'
+import { RateLimitedError, refusalHeaders } from './limits/quota.js'
+import { type OperationGate, POINTS_OF_A_LOOK } from './operations/operationGate.js'
 
 const REQUEST_ID = /^[\w.-]{1,64}$/
 

@@ -11,7 +11,7 @@ const SEAL_EVERY_MS = 1_500
 
 export interface AuditPieces {
   readonly digest: AuditDigest
-  readonly sink: AuditWriter
+  readonly writer: AuditWriter
   readonly reader: AuditReader
   readonly upkeep: UpkeepTask
 }
@@ -37,7 +37,7 @@ export async function startAudit(database: Database, metrics: Metrics, logger: L
   )
   return {
     digest: await readAuditDigest(database),
-    sink: new AuditWriter(database, error => logger.error(unexpected(error), 'the audit cannot be written; nothing is shown')),
+    writer: new AuditWriter(database, error => logger.error(unexpected(error), 'the audit cannot be written; nothing is shown')),
     reader: new AuditReader(database),
     upkeep: { name: 'seals of the audit', everyMs: SEAL_EVERY_MS, run: signal => sealer.run(signal) },
   }

@@ -1,4 +1,5 @@
-import { type Config, ConfigError } from '../config.js'
+import type { Config } from '../config/config.js'
+import { ConfigError } from '../errors.js'
 import type { Logger } from '../observability/logger.js'
 import { startEmbeddedPostgres } from '../storage/embedded/embeddedPostgres.js'
 import { type MigrateOptions, migrateDatabase } from '../storage/migrate.js'

@@ -1,6 +1,6 @@
 import type { AlertHints } from '../alerts/hints.js'
 import type { Metrics } from '../observability/metrics.js'
-import type { LatestPredictions } from '../resolvers/loaders.js'
+import type { LatestPredictions } from '../scoring/latestPredictions.js'
 import type { Prediction } from '../scoring/prediction.js'
 import type { AuditWriter } from '../storage/audit/auditWriter.js'
 import type { Database } from '../storage/postgres/database.js'

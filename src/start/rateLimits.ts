@@ -1,16 +1,16 @@
 import type { CreateLimiter } from '../cache/limiters.js'
-import type { Config } from '../config.js'
+import type { Config } from '../config/config.js'
 import type { Metrics } from '../observability/metrics.js'
 import { AddressLimit } from '../server/limits/addressLimit.js'
-import type { Admit } from '../server/limits/admission.js'
 import { limitOperations, type ObserveLimited } from '../server/limits/operationLimits.js'
+import type { ChargePoints } from '../server/limits/quota.js'
 import { StreamLimit } from '../server/limits/streamLimit.js'
 
 const OPERATIONS_WINDOW_SECONDS = 10
 const ADDRESS_WINDOW_SECONDS = 60
 
 export interface RateLimits {
-  readonly admit: Admit
+  readonly chargePoints: ChargePoints
   readonly addresses: AddressLimit
   readonly streams: StreamLimit
 }
@@ -21,7 +21,7 @@ export function createRateLimits(config: Config, createLimiter: CreateLimiter, m
   const limited: ObserveLimited = kind => metrics.rateLimited.inc({ kind })
   const ofAddress = createLimiter({ name: 'address', limit: address, windowSeconds: ADDRESS_WINDOW_SECONDS })
   return {
-    admit: limitOperations({
+    chargePoints: limitOperations({
       principal: createLimiter({ name: 'principal', limit: principal, windowSeconds: OPERATIONS_WINDOW_SECONDS }),
       tenant: createLimiter({ name: 'tenant', limit: tenant, windowSeconds: OPERATIONS_WINDOW_SECONDS }),
       limited,

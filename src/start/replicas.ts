@@ -4,8 +4,8 @@ import { type CreateLimiter, limitersOver } from '../cache/limiters.js'
 import { MemoryLatestPredictions } from '../cache/memoryLatestPredictions.js'
 import { connectRedis } from '../cache/redisConnection.js'
 import { RedisLatestPredictions } from '../cache/redisLatestPredictions.js'
-import type { Config } from '../config.js'
-import type { LatestPredictions } from '../resolvers/loaders.js'
+import type { Config } from '../config/config.js'
+import type { LatestPredictions } from '../scoring/latestPredictions.js'
 
 /** What replicas share: over Redis where there is one, else within this process. */
 export function connectReplicas(

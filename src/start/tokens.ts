@@ -1,8 +1,9 @@
 import { KeySet } from '../auth/keySet.js'
 import { Tokens } from '../auth/tokens.js'
 import type { Withdrawals } from '../auth/withdrawals.js'
-import { type Config, ConfigError } from '../config.js'
-import { developmentKey } from '../development.js'
+import type { Config } from '../config/config.js'
+import { developmentKey } from '../config/development.js'
+import { ConfigError } from '../errors.js'
 import type { Logger } from '../observability/logger.js'
 import type { Metrics } from '../observability/metrics.js'
 

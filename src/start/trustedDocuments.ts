@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import type { GraphQLSchema } from 'graphql'
-import { type Config, ConfigError } from '../config.js'
-import { ManifestError, TrustedDocuments } from '../server/graphql/trustedDocuments.js'
+import type { Config } from '../config/config.js'
+import { ConfigError } from '../errors.js'
+import { ManifestError, TrustedDocuments } from '../server/operations/trustedDocuments.js'
 
 type Warn = (message: string, fields: Record<string, unknown>) => void
 

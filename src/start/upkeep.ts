@@ -1,4 +1,4 @@
-import type { Config } from '../config.js'
+import type { Config } from '../config/config.js'
 import type { Logger } from '../observability/logger.js'
 import { removeOldAlerts } from '../storage/alerts/alertRetention.js'
 import type { Database } from '../storage/postgres/database.js'

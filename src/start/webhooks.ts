@@ -1,12 +1,12 @@
 import type { AlertHints } from '../alerts/hints.js'
-import { WebhookDispatcher } from '../alerts/webhookDispatcher.js'
-import type { Config } from '../config.js'
+import type { Config } from '../config/config.js'
 import { type Logger, unexpected } from '../observability/logger.js'
 import type { Metrics } from '../observability/metrics.js'
 import type { JobQueue } from '../storage/jobs/jobQueue.js'
 import type { Database } from '../storage/postgres/database.js'
-import { WebhookOutbox } from '../storage/webhooks/postgresWebhookOutbox.js'
+import { PostgresWebhookOutbox } from '../storage/webhooks/postgresWebhookOutbox.js'
 import { WebhookUpkeep } from '../storage/webhooks/webhookUpkeep.js'
+import { WebhookDispatcher } from '../webhooks/webhookDispatcher.js'
 
 /** Alerts to endpoints: what follows the feed and calls, and what tidies up. */
 export function startWebhooks(
@@ -18,7 +18,7 @@ export function startWebhooks(
   logger: Logger,
 ) {
   const dispatcher = new WebhookDispatcher({
-    outbox: new WebhookOutbox(database, queue),
+    outbox: new PostgresWebhookOutbox(database, queue),
     hints,
     mayBePrivate: config.webhooksMayBePrivate,
     maxAttempts: config.webhookAttempts,

@@ -1,8 +1,9 @@
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { LeasedLimiter, Taken } from '../../src/cache/leasedLimiter.js'
+import type { LeasedLimiter } from '../../src/cache/leasedLimiter.js'
 import { type CreateLimiter, limitersOver } from '../../src/cache/limiters.js'
 import { connectRedis } from '../../src/cache/redisConnection.js'
+import type { Taken } from '../../src/server/limits/pointLimiter.js'
 import { until } from '../support/process.js'
 import { freePort, REDIS_SERVER, startRedis, type TestRedis } from '../support/redis.js'
 
@@ -69,8 +70,8 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
 
   it.each([2, 3])('are passed or missed by no more than the blocks of %i replicas', async count => {
     const limiters = await startLimiters(count)
-    const admitted = await takeAll(limiters, 'a', 3 * LIMIT)
-    expect(Math.abs(admitted - LIMIT)).toBeLessThanOrEqual(count * BLOCK)
+    const letThrough = await takeAll(limiters, 'a', 3 * LIMIT)
+    expect(Math.abs(letThrough - LIMIT)).toBeLessThanOrEqual(count * BLOCK)
   })
 
   it('are exact on three replicas where a block is less than a point', async () => {
@@ -126,15 +127,15 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
   describe('while Redis', () => {
     /** Calls at a steady pace; answers the longest wait and how many of them were let through. */
     async function paced(limiter: LeasedLimiter, calls: number, key = 'a') {
-      let [longestMs, admitted] = [0, 0]
+      let [longestMs, letThrough] = [0, 0]
       for (let i = 0; i < calls; i++) {
         const startedAt = performance.now()
         const { isRefused } = await limiter.take(key, 1)
         longestMs = Math.max(longestMs, performance.now() - startedAt)
-        if (!isRefused) admitted++
+        if (!isRefused) letThrough++
         if (i % 20 === 0) await new Promise(resolve => setTimeout(resolve, 1))
       }
-      return { longestMs, admitted }
+      return { longestMs, letThrough }
     }
     const freeze = () => process.kill(redis.pid, 'SIGSTOP')
     const thaw = () => process.kill(redis.pid, 'SIGCONT')
@@ -144,10 +145,10 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
       const before = await takeAll(limiters, 'a', 200)
       freeze()
       const during = await Promise.all(limiters.map(limiter => paced(limiter, 2 * LIMIT))).finally(thaw)
-      for (const { longestMs, admitted } of during) {
+      for (const { longestMs, letThrough } of during) {
         expect(longestMs).toBeLessThan(200)
-        expect(admitted).toBeLessThanOrEqual(LIMIT - before / 2 + BLOCK)
-        expect(admitted).toBeGreaterThanOrEqual(LIMIT - before)
+        expect(letThrough).toBeLessThanOrEqual(LIMIT - before / 2 + BLOCK)
+        expect(letThrough).toBeGreaterThanOrEqual(LIMIT - before)
       }
     })
 
@@ -177,7 +178,7 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
       await redis.kill()
       await until(() => connections.every(({ status }) => status !== 'ready'))
       const during = await Promise.all(limiters.map(limiter => paced(limiter, 2 * LIMIT)))
-      expect(during.map(({ admitted }) => admitted)).toEqual([LIMIT, LIMIT])
+      expect(during.map(({ letThrough }) => letThrough)).toEqual([LIMIT, LIMIT])
       expect(Math.max(...during.map(({ longestMs }) => longestMs))).toBeLessThan(100)
       redis = await startRedis(port)
       const startedAt = performance.now()
@@ -202,7 +203,7 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
       const during = await Promise.all(limiters.map(limiter => paced(limiter, 3 * LIMIT)))
       isOver = true
       await flushing
-      for (const { admitted } of during) expect(admitted).toBeLessThanOrEqual(LIMIT)
+      for (const { letThrough } of during) expect(letThrough).toBeLessThanOrEqual(LIMIT)
     })
 
     it('is full hold for each process, without a wait, and for all again when there is room', async () => {
@@ -210,7 +211,7 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
       await client.config('SET', 'maxmemory', '1')
       try {
         const during = await Promise.all(limiters.map(limiter => paced(limiter, 2 * LIMIT)))
-        expect(during.map(({ admitted }) => admitted)).toEqual([LIMIT, LIMIT])
+        expect(during.map(({ letThrough }) => letThrough)).toEqual([LIMIT, LIMIT])
         expect(Math.max(...during.map(({ longestMs }) => longestMs))).toBeLessThan(100)
       } finally {
         await client.config('SET', 'maxmemory', '0')
@@ -227,7 +228,7 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
       const [key] = (await client.keys('*')) as [string]
       await client.del(key)
       await client.lpush(key, 'not a number')
-      expect((await paced(limiter, 2 * LIMIT)).admitted).toBe(LIMIT - 100)
+      expect((await paced(limiter, 2 * LIMIT)).letThrough).toBe(LIMIT - 100)
     })
   })
 })

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { TakenDelivery } from '../../src/alerts/webhook.js'
+import type { TakenDelivery } from '../../src/webhooks/webhookOutbox.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { raiseAlert } from '../support/feed.js'
 import { present, until } from '../support/process.js'

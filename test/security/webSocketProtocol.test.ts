@@ -46,7 +46,7 @@ const json = (message: object): Frame => text(JSON.stringify(message))
 const subscribeMessage = (id: string) => json({ id, type: 'subscribe', payload: { query: WATCH } })
 const received = async (socket: RawSocket) => JSON.parse(String(await socket.next(OPCODE.text))) as Record<string, unknown>
 
-async function admitted(headers: Record<string, string> = {}): Promise<RawSocket> {
+async function signedIn(headers: Record<string, string> = {}): Promise<RawSocket> {
   const socket = await openRaw(gateway.url, headers)
   socket.send(json({ type: 'connection_init', payload: { authorization } }))
   expect(await received(socket)).toEqual({ type: 'connection_ack' })
@@ -75,7 +75,7 @@ describe('a socket of graphql-transport-ws', () => {
 
   it('is closed with 4400 for a binary frame, whatever is in it', async () => {
     for (const payload of ['{"type":"ping"}', Buffer.from([0, 255, 254])]) {
-      using socket = await admitted()
+      using socket = await signedIn()
       socket.send({ opcode: OPCODE.binary, payload })
       expect(await socket.closed).toBe(4400)
     }
@@ -96,13 +96,13 @@ describe('a socket of graphql-transport-ws', () => {
     ['JSON in JSON', JSON.stringify(JSON.stringify({ type: 'ping' }))],
     ['variables that are a list', JSON.stringify({ id: '1', type: 'subscribe', payload: { query: WATCH, variables: [CANARY] } })],
   ])('is closed with 4400 for %s', async (_what, message) => {
-    using socket = await admitted()
+    using socket = await signedIn()
     socket.send(text(message))
     expect(await socket.closed).toBe(4400)
   })
 
   it('serves on after JSON 10,000 levels deep as variables, and is closed with 4400 for it as payload of a ping', async () => {
-    using socket = await admitted()
+    using socket = await signedIn()
     const deep = `${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`
     const query = 'subscription($after: String) { highRiskScored(after: $after) { id } }'
     socket.send(text(`{"id":"1","type":"subscribe","payload":{"query":"${query}","variables":{"after":${deep}}}}`))
@@ -116,7 +116,7 @@ describe('a socket of graphql-transport-ws', () => {
   })
 
   it('takes names of Object.prototype for ids, and ends what has them', async () => {
-    using socket = await admitted()
+    using socket = await signedIn()
     for (const id of ['__proto__', 'constructor', 'toString', 'x'.repeat(10_000)]) {
       socket.send(json({ id, type: 'subscribe', payload: { query: '{ viewer { id } }' } }))
       expect(await received(socket)).toMatchObject({ id, type: 'error', payload: [{ extensions: { code: 'BAD_REQUEST' } }] })
@@ -138,7 +138,7 @@ describe('a socket of graphql-transport-ws', () => {
 
   it('does nothing of what comes behind a mistake, and nothing after the close', async () => {
     const before = await storedRows(gateway)
-    using socket = await admitted()
+    using socket = await signedIn()
     socket.send(text('{'), subscribeMessage('1'), json({ type: 'ping' }))
     expect(await socket.closed).toBe(4400)
     socket.send(subscribeMessage('2'), { opcode: OPCODE.binary, payload: 'x' }, json({ type: 'connection_init' }))
@@ -195,13 +195,13 @@ describe('frames that no client of the protocol sends', () => {
       ],
     ],
   ])('close the socket: %s, with %i', async (_what, code, frames) => {
-    using socket = await admitted()
+    using socket = await signedIn()
     socket.send(...frames)
     expect(await socket.closed).toBe(code)
   })
 
   it('close the socket by their length alone, before what they announce has come', async () => {
-    using socket = await admitted()
+    using socket = await signedIn()
     // A text of 2^62 bytes.
     socket.tcp.write(Buffer.from([0x81, 0xff, 0x40, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4]))
     expect(await socket.closed).toBe(1009)
@@ -217,7 +217,7 @@ describe('frames that no client of the protocol sends', () => {
   }
 
   it('are put together where they are one message in some hundred parts, with pings between them', async () => {
-    using socket = await admitted()
+    using socket = await signedIn()
     const parts = inParts(`{"type":"ping","payload":{"x":"${'x'.repeat(60_000)}"}}`, 200)
     for (const part of parts) {
       socket.send(part)
@@ -229,13 +229,13 @@ describe('frames that no client of the protocol sends', () => {
   })
 
   it('close the socket where one message is in sixty thousand parts, which would each take memory, with 1008', async () => {
-    using socket = await admitted()
+    using socket = await signedIn()
     socket.send(...inParts(`{"type":"ping","payload":{"x":"${'x'.repeat(60_000)}"}}`, 1))
     expect(await socket.closed).toBe(1008)
   })
 
   it('are never compressed: the extension is not agreed to, so no small frame can grow', async () => {
-    using socket = await admitted({ 'Sec-WebSocket-Extensions': 'permessage-deflate; client_max_window_bits' })
+    using socket = await signedIn({ 'Sec-WebSocket-Extensions': 'permessage-deflate; client_max_window_bits' })
     expect(socket.answer).toMatch(/^HTTP\/1\.1 101 /)
     expect(socket.answer).not.toMatch(/^sec-websocket-extensions/im)
   })
@@ -257,7 +257,7 @@ describe('a handshake that is none', () => {
 
 describe('a flood', () => {
   it('of a hundred thousand messages is answered, and others are served meanwhile', async () => {
-    using socket = await admitted()
+    using socket = await signedIn()
     const pings = Array.from({ length: 1_000 }, () => json({ type: 'ping' }))
     for (let sent = 0; sent < 100; sent++) {
       socket.send(...pings)
@@ -269,7 +269,7 @@ describe('a flood', () => {
   })
 
   it('of messages whose answers nobody reads is closed with 4413', async () => {
-    using socket = await admitted()
+    using socket = await signedIn()
     socket.tcp.pause()
     const pings = Array.from({ length: 1_000 }, () => json({ type: 'ping', payload: { x: 'x'.repeat(1_000) } }))
     const refused = () => metric(gateway, 'riskgate_subscriptions_total', { operation: 'none', code: 'SLOW_SUBSCRIBER' })
@@ -281,7 +281,7 @@ describe('a flood', () => {
   })
 
   it('of pings whose pongs nobody reads ends the connection: no memory is held for them', async () => {
-    using socket = await admitted()
+    using socket = await signedIn()
     socket.tcp.pause()
     const pings = Array.from({ length: 100 }, (): Frame => ({ opcode: OPCODE.ping, payload: 'x'.repeat(125) }))
     let isOpen = true

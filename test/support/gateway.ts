@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { type App, createApp } from '../../src/app.js'
 import type { Role } from '../../src/auth/principal.js'
 import { Tokens } from '../../src/auth/tokens.js'
-import { loadConfig } from '../../src/config.js'
+import { loadConfig } from '../../src/config/config.js'
 import { GraphqlClient } from './client.js'
 import { createTestDatabase, type TestDatabase } from './database.js'
 

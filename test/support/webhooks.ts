@@ -1,8 +1,8 @@
-import { newWebhookSecret } from '../../src/alerts/webhookSignature.js'
 import { JobQueue } from '../../src/storage/jobs/jobQueue.js'
-import { WebhookOutbox } from '../../src/storage/webhooks/postgresWebhookOutbox.js'
+import { PostgresWebhookOutbox } from '../../src/storage/webhooks/postgresWebhookOutbox.js'
 import { type NewWebhook, type Webhook, WebhookStore } from '../../src/storage/webhooks/webhookStore.js'
 import { WebhookUpkeep } from '../../src/storage/webhooks/webhookUpkeep.js'
+import { newWebhookSecret } from '../../src/webhooks/webhookSignature.js'
 import type { TestDatabase } from './database.js'
 import { openStores, type TestStores } from './stores.js'
 
@@ -12,7 +12,7 @@ export interface TestWebhooks extends AsyncDisposable {
   readonly stores: TestStores
   readonly store: WebhookStore
   readonly queue: JobQueue
-  readonly outbox: WebhookOutbox
+  readonly outbox: PostgresWebhookOutbox
   readonly upkeep: WebhookUpkeep
 }
 
@@ -24,7 +24,7 @@ export async function openWebhooks(url: string): Promise<TestWebhooks> {
     stores,
     store: new WebhookStore(stores.database),
     queue,
-    outbox: new WebhookOutbox(stores.database, queue),
+    outbox: new PostgresWebhookOutbox(stores.database, queue),
     upkeep: new WebhookUpkeep(stores.database, queue),
     async [Symbol.asyncDispose]() {
       await queue.end()

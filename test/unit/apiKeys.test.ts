@@ -166,6 +166,9 @@ describe('a revocation', () => {
     const { id, text } = source.add()
     source.delayMs = 400
     const slow = apiKeys.authenticate(text)
+    slow.catch(() => {})
+    // Asked, and not answered yet.
+    await vi.advanceTimersByTimeAsync(0)
     source.keys.delete(id)
     source.delayMs = 0
     await vi.advanceTimersByTimeAsync(100)
@@ -222,7 +225,7 @@ describe('a flood of keys that nobody has', () => {
     await vi.runAllTimersAsync()
     expect(new Set(await Promise.all(flood))).toEqual(new Set(['UNAUTHENTICATED']))
     expect(source.mostAsking).toBe(1)
-    expect(source.found).toHaveLength(21)
+    expect(source.found).toEqual(Array.from({ length: 20 }, () => 500))
     await done(apiKeys.check())
     expect(source.checked).toEqual([])
     expect(withdrawn).not.toHaveBeenCalled()
@@ -230,7 +233,7 @@ describe('a flood of keys that nobody has', () => {
 
   it('waits with 10,000 others at most', async () => {
     source.delayMs = 2
-    const flood = Array.from({ length: 10_002 }, () => apiKeys.authenticate(newApiKeyText().text).catch(({ code }) => code))
+    const flood = Array.from({ length: 10_001 }, () => apiKeys.authenticate(newApiKeyText().text).catch(({ code }) => code))
     await vi.runAllTimersAsync()
     const answers = await Promise.all(flood)
     expect(answers.filter(code => code === 'SERVICE_UNAVAILABLE')).toEqual(['SERVICE_UNAVAILABLE'])
@@ -245,14 +248,15 @@ describe('a flood of keys that nobody has', () => {
     expect((await apiKeys.authenticate(text)).id).toBe('web-shop')
     await vi.advanceTimersByTimeAsync(700)
     expect(new Set(await Promise.all(flood))).toEqual(new Set(['SERVICE_UNAVAILABLE']))
-    expect(source.found).toEqual([1, 1])
+    expect(source.found).toEqual([1, 500])
   })
 })
 
 describe('what is remembered', () => {
   it('are 10,000 keys, the last ones', async () => {
     const keys = Array.from({ length: 10_001 }, () => source.add())
-    await done(Promise.all(keys.map(({ text }) => apiKeys.authenticate(text))))
+    for (const some of [keys.slice(0, 1), keys.slice(1)])
+      await done(Promise.all(some.map(({ text }) => apiKeys.authenticate(text))))
     await done(apiKeys.check())
     expect(source.checked.map(ids => ids.length)).toEqual(Array.from({ length: 10 }, () => 1_000))
     expect(source.checked.flat()).not.toContain(keys[0]?.id)
@@ -288,8 +292,8 @@ describe('the last use of keys', () => {
   it('that could not be noted is noted later, the newest', async () => {
     const [one, two] = [source.add(), source.add()]
     await outcome(one.text)
-    await outcome(two.text)
     const first = new Date()
+    await outcome(two.text)
     source.isAway = true
     const failing = apiKeys.noteUses()
     failing.catch(() => {})

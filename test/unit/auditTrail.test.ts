@@ -16,8 +16,8 @@ const PRINCIPAL: Principal = {
 
 function newTrail() {
   const written: NewAuditEntry[] = []
-  const sink = { write: async (entries: readonly NewAuditEntry[]) => void written.push(...entries) }
-  const trail = new AuditTrail({ sink, digest: (tenant, text) => `digest of ${tenant} ${text}` }, PRINCIPAL)
+  const writer = { write: async (entries: readonly NewAuditEntry[]) => void written.push(...entries) }
+  const trail = new AuditTrail({ writer, digest: (tenant, text) => `digest of ${tenant} ${text}` }, PRINCIPAL)
   return { trail, written }
 }
 

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { Batcher } from '../../src/scoring/batcher.js'
+import { Batcher } from '../../src/concurrency/batcher.js'
 
 type Answers = readonly (string | Error)[]
 

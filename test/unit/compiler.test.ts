@@ -12,8 +12,8 @@ import {
 } from 'graphql'
 import { describe, expect, it } from 'vitest'
 import { createExecutor } from '../../src/server/graphql/executor.js'
-import { OperationGate } from '../../src/server/limits/operationGate.js'
-import { shapesOf } from '../../src/server/limits/operationShape.js'
+import { OperationGate } from '../../src/server/operations/operationGate.js'
+import { shapesOf } from '../../src/server/operations/operationShape.js'
 
 /** Says of itself whether the compiler calls it. */
 const isCompiled = {
@@ -29,7 +29,7 @@ const TINY = new GraphQLSchema({
   query: new GraphQLObjectType({ name: 'Query', fields: { isCompiled, node: { type: Node, resolve: () => ({}) } } }),
 })
 
-const openGate = (schema: GraphQLSchema) => new OperationGate({ schema, admit: () => undefined, development: true })
+const openGate = (schema: GraphQLSchema) => new OperationGate({ schema, chargePoints: () => undefined, development: true })
 
 const requiredCount = { type: new GraphQLNonNull(GraphQLInt), defaultValue: 7 }
 const count = { type: GraphQLInt, defaultValue: 8 }

@@ -2,8 +2,9 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { ConfigError, loadConfig, shownSettings } from '../../src/config.js'
-import { SECRETS, settings } from '../../src/settings.js'
+import { loadConfig, shownSettings } from '../../src/config/config.js'
+import { SECRETS, settings } from '../../src/config/settings.js'
+import { ConfigError } from '../../src/errors.js'
 
 const SECRET = 's'.repeat(32)
 const CANARY = 'canary-7391'

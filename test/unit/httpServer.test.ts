@@ -32,7 +32,7 @@ it('a server that fails after it listens leaves its port free', async () => {
     addresses: new AddressLimit(undefined, never),
     streams: new StreamLimit(1, never),
     contextOf: never,
-    admit: never,
+    chargePoints: never,
     health: { metrics: new Registry(), notReady: async () => [] },
     report: never,
     observe: never,

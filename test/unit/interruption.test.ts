@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
-import { Interruption } from '../../src/export/interruption.js'
+import { Interruption } from '../../src/commands/export/interruption.js'
 
 describe('Interruption', () => {
   it('keeps nothing of the work that it has waited for', async () => {

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { loadContracts, loadModelFolder, ModelFolderError } from '../../src/releases/modelFolder.js'
+import { ConfigError } from '../../src/errors.js'
+import { loadContracts, loadModelFolder } from '../../src/releases/modelFolder.js'
 import type { ModelManifest } from '../../src/scoring/manifest.js'
 import { goldenRows } from '../support/applicants.js'
 
@@ -28,8 +29,8 @@ describe('a models folder', () => {
       () => undefined,
       (reason: unknown) => reason,
     )
-    expect(error).toBeInstanceOf(ModelFolderError)
-    return (error as ModelFolderError).problems
+    expect(error).toBeInstanceOf(ConfigError)
+    return (error as ConfigError).problems
   }
 
   async function stages(): Promise<Record<string, string>> {

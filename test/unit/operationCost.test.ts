@@ -11,7 +11,7 @@ import {
 } from 'graphql'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { declaredCost } from '../../src/schema/cost.js'
-import { operationCost } from '../../src/server/limits/operationCost.js'
+import { operationCost } from '../../src/server/operations/operationCost.js'
 import { createGatewaySchema, type GatewaySchema } from './support/gatewaySchema.js'
 
 const LIMIT = 10_000

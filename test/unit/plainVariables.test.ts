@@ -1,6 +1,6 @@
 import { getVariableValues, type OperationDefinitionNode, parse } from 'graphql'
 import { describe, expect, it } from 'vitest'
-import { plainVariables } from '../../src/server/graphql/plainVariables.js'
+import { plainVariables } from '../../src/server/operations/plainVariables.js'
 import { LOW_RISK } from '../support/applicants.js'
 import { createGatewaySchema } from './support/gatewaySchema.js'
 

@@ -1,6 +1,6 @@
 import pino from 'pino'
 import { expect, it } from 'vitest'
-import { loadConfig } from '../../src/config.js'
+import { loadConfig } from '../../src/config/config.js'
 import { Metrics } from '../../src/observability/metrics.js'
 import { startCertificate } from '../../src/start/certificate.js'
 import { makePair, mountSecret } from '../support/certificates.js'

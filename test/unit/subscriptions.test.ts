@@ -2,8 +2,8 @@ import { buildSchema, type GraphQLObjectType, type GraphQLSchema } from 'graphql
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { Principal } from '../../src/auth/principal.js'
 import { AppError } from '../../src/errors.js'
-import type { AlertContext } from '../../src/resolvers/alertResolver.js'
-import { OperationGate } from '../../src/server/limits/operationGate.js'
+import type { RequestContext } from '../../src/resolvers/context.js'
+import { OperationGate } from '../../src/server/operations/operationGate.js'
 import { Delivery } from '../../src/server/streams/delivery.js'
 import type { SubscribeRequest } from '../../src/server/streams/subscriptionDocument.js'
 import { Subscriptions } from '../../src/server/streams/subscriptions.js'
@@ -22,8 +22,8 @@ beforeEach(() => {
   const schema = schemaOfEvents()
   subscriptions = new Subscriptions({
     schema,
-    gate: new OperationGate({ schema, admit: () => undefined, development: false }),
-    contextOf: principal => ({ principal }) as AlertContext,
+    gate: new OperationGate({ schema, chargePoints: () => undefined, development: false }),
+    contextOf: principal => ({ principal }) as RequestContext,
     report: (_id, error) => reports.push(error),
   })
 })

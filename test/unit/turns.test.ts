@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { Turns } from '../../src/scoring/turns.js'
+import { Turns } from '../../src/concurrency/turns.js'
 
 const LIMIT = { longestWaitMs: 20, tooLong: () => new Error('too long') }
 

@@ -1,6 +1,6 @@
 import { buildSchema, getVariableValues, type OperationDefinitionNode, parse } from 'graphql'
 import { describe, expect, it } from 'vitest'
-import { coercedVariables } from '../../src/server/graphql/variableValues.js'
+import { coercedVariables } from '../../src/server/operations/variableValues.js'
 
 const schema = buildSchema(`
   type Query { a(id: ID, is: Boolean): Int }

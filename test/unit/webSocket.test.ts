@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import type { Principal } from '../../src/auth/principal.js'
 import { AppError } from '../../src/errors.js'
-import type { AlertContext } from '../../src/resolvers/alertResolver.js'
+import type { RequestContext } from '../../src/resolvers/context.js'
 import { until } from '../support/process.js'
 import { principalOf } from './support/gatewaySchema.js'
 import { type SocketServer, startSockets } from './support/socketServer.js'
@@ -77,12 +77,12 @@ const schema = new GraphQLSchema({
 const printed = vi.spyOn(console, 'error')
 let principal: Principal
 let authenticate: () => Promise<Principal>
-let contextOf: () => AlertContext
+let contextOf: () => RequestContext
 let server: SocketServer
 beforeEach(async () => {
   principal = { ...principalOf('MONITOR'), id: 'watcher', tenant: 'north' }
   authenticate = async () => principal
-  contextOf = () => ({ principal }) as AlertContext
+  contextOf = () => ({ principal }) as RequestContext
   server = await startSockets({ schema, authenticate: () => authenticate(), contextOf: () => contextOf() })
 })
 afterEach(async () => {
@@ -107,8 +107,8 @@ async function all(client: ReturnType<SocketServer['client']>, query: string) {
   return { values, errors, codes: errors.map(({ extensions }) => extensions.code) }
 }
 
-/** A socket that has been admitted, without any client around it. */
-async function admitted(): Promise<WebSocket> {
+/** A socket that has signed in, without any client around it. */
+async function signedIn(): Promise<WebSocket> {
   const socket = new WebSocket(server.address, 'graphql-transport-ws')
   await once(socket, 'open')
   socket.send('{"type":"connection_init"}')
@@ -144,7 +144,7 @@ describe('a subscription that fails', () => {
     const { codes } = await all(client, 'subscription { counts }')
     expect(codes).toEqual(['INTERNAL_SERVER_ERROR'])
     expect(server.reports).toMatchObject([{ message: SECRET }])
-    contextOf = () => ({ principal }) as AlertContext
+    contextOf = () => ({ principal }) as RequestContext
     expect((await all(client, 'subscription { counts }')).values).toEqual([1, 2, 3])
   })
 
@@ -163,7 +163,7 @@ describe('a subscription that fails', () => {
 })
 
 describe('a socket', () => {
-  it('keeps nothing of what its client was admitted with', async () => {
+  it('keeps nothing of what its client signed in with', async () => {
     // Small when it comes, large when it is parsed.
     const hello = JSON.stringify({ type: 'connection_init', payload: { junk: Array(16_000).fill([]) } })
     setFlagsFromString('--expose-gc')
@@ -187,7 +187,7 @@ describe('a socket', () => {
   })
 
   it('that its client destroys under a flood is no unexpected error', async () => {
-    const socket = await admitted()
+    const socket = await signedIn()
     const flood = once(socket, 'message')
     socket.send(subscribeMessage('1', 'subscription { floods }'))
     await flood
@@ -208,7 +208,7 @@ describe('a socket', () => {
   })
 
   it.each(['connection_ack', 'next', 'error'])('is closed with 4400 for a message that only servers send: %s', async type => {
-    const socket = await admitted()
+    const socket = await signedIn()
     const payload = type === 'error' ? [new GraphQLError('x')] : {}
     socket.send(JSON.stringify(type === 'connection_ack' ? { type } : { type, id: '1', payload }))
     const [code] = await once(socket, 'close')
@@ -218,7 +218,7 @@ describe('a socket', () => {
 
   it('is closed with 4401 when its token has expired', async () => {
     principal = { ...principal, expiresAt: new Date(Date.now() + 100) }
-    const socket = await admitted()
+    const socket = await signedIn()
     socket.send(subscribeMessage('1', 'subscription { waits }'))
     const [code, reason] = await once(socket, 'close')
     expect({ code, reason: String(reason) }).toEqual({ code: 4401, reason: 'The access token has expired; ask for a new one.' })
@@ -233,7 +233,7 @@ describe('a socket', () => {
 
 describe('a socket with many subscriptions', () => {
   it('carries 32, refuses one more alone, and takes another when one has ended', async () => {
-    const socket = await admitted()
+    const socket = await signedIn()
     const answer = async () => JSON.parse(String((await once(socket, 'message'))[0]))
     for (let i = 0; i < 32; i++) socket.send(subscribeMessage(`waits-${i}`, 'subscription { waits }'))
     socket.send(subscribeMessage('refused', 'subscription { counts }'))
@@ -249,13 +249,13 @@ describe('a socket with many subscriptions', () => {
   })
 
   it('has one message looked at in each turn of the event loop, however many come at once', async () => {
-    const socket = await admitted()
+    const socket = await signedIn()
     let [inThisTurn, most, seen] = [0, 0, 0]
     contextOf = () => {
       inThisTurn++
       seen++
       most = Math.max(most, inThisTurn)
-      return { principal } as AlertContext
+      return { principal } as RequestContext
     }
     const nextTurn = () => {
       inThisTurn = 0
@@ -274,7 +274,7 @@ describe('a socket with many subscriptions', () => {
   })
 
   it('is closed with 4413 when it asks without reading the answers', async () => {
-    const socket = await admitted()
+    const socket = await signedIn()
     socket.pause()
     const query = `{ ${'x '.repeat(500)}}`
     const given = server.observation(({ code }) => code === 'SLOW_SUBSCRIBER')
@@ -342,7 +342,7 @@ describe('what is observed', () => {
     ['closes the socket', socket => socket.close()],
     ['is gone', socket => socket.terminate()],
   ])('is the end of a subscription whose client %s', async (_how, end) => {
-    const socket = await admitted()
+    const socket = await signedIn()
     const flood = once(socket, 'message')
     socket.send(subscribeMessage('1', 'subscription { floods }'))
     await flood
@@ -352,7 +352,7 @@ describe('what is observed', () => {
   })
 
   it('is the end of a subscription whose id was used again, at the latest when its socket is closed', async () => {
-    const socket = await admitted()
+    const socket = await signedIn()
     socket.send(subscribeMessage('1', 'subscription { waits }'))
     socket.send('{"id":"1","type":"complete"}')
     socket.send(subscribeMessage('1', 'subscription { counts }'))

@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import type { DeliveryOutcome, TakenDelivery, WebhookOutbox } from '../../src/alerts/webhook.js'
-import { type CourierOptions, WebhookCourier } from '../../src/alerts/webhookCourier.js'
-import { newWebhookSecret } from '../../src/alerts/webhookSignature.js'
+import { type CourierOptions, WebhookCourier } from '../../src/webhooks/webhookCourier.js'
+import type { AttemptResult, TakenDelivery, WebhookOutbox } from '../../src/webhooks/webhookOutbox.js'
+import { newWebhookSecret } from '../../src/webhooks/webhookSignature.js'
 import { until } from '../support/process.js'
 import { startReceiver } from '../support/receiver.js'
 import { newPrediction } from '../support/stores.js'
 
 /** Has as many deliveries of every webhook as anybody takes, and keeps what becomes of them. */
 function endlessOutbox(url: string, attempts = 0) {
-  const settled: DeliveryOutcome[] = []
+  const settled: AttemptResult[] = []
   const givenBack: TakenDelivery[] = []
   const newDelivery = (webhookId: string): TakenDelivery => {
     const { prediction } = newPrediction()

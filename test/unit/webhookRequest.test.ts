@@ -1,7 +1,7 @@
 import { getEventListeners, once } from 'node:events'
 import { createServer } from 'node:net'
 import { describe, expect, it } from 'vitest'
-import { NoAnswerError, postWebhook, type WebhookRequestOptions } from '../../src/alerts/webhookRequest.js'
+import { NoAnswerError, postWebhook, type WebhookRequestOptions } from '../../src/webhooks/webhookRequest.js'
 import { startReceiver } from '../support/receiver.js'
 import { freePort } from '../support/redis.js'
 

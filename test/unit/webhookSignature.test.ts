@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Webhook } from 'standardwebhooks'
 import { describe, expect, it } from 'vitest'
-import { newWebhookSecret, signWebhook } from '../../src/alerts/webhookSignature.js'
+import { newWebhookSecret, signWebhook } from '../../src/webhooks/webhookSignature.js'
 
 const BODY = '{"type":"highRisk.scored","name":"Zoë"}'
 

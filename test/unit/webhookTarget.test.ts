@@ -1,6 +1,6 @@
 import type { LookupAddress } from 'node:dns'
 import { describe, expect, it } from 'vitest'
-import { guardedLookup, isPublicAddress, PrivateAddressError, targetProblem } from '../../src/alerts/webhookTarget.js'
+import { guardedLookup, isPublicAddress, PrivateAddressError, targetProblem } from '../../src/webhooks/webhookTarget.js'
 
 const PUBLIC_ONLY = { mayBePrivate: false }
 

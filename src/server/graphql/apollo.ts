@@ -2,12 +2,12 @@ import { ApolloServer, type ApolloServerPlugin } from '@apollo/server'
 import { ApolloServerPluginCacheControlDisabled, ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled'
 import type { GraphQLSchema } from 'graphql'
 import { AppError } from '../../errors.js'
-import type { AlertContext } from '../../resolvers/alertResolver.js'
+import type { RequestContext } from '../../resolvers/context.js'
 import { publicError, type ReportUnexpected } from '../formatError.js'
-import type { Entrant, OperationGate } from '../limits/operationGate.js'
-import { ADDED_RULES, MAX_TOKENS, VALIDATION_OPTIONS } from './documentRules.js'
+import { ADDED_RULES, MAX_TOKENS, VALIDATION_OPTIONS } from '../operations/documentRules.js'
+import type { Entrant, OperationGate } from '../operations/operationGate.js'
+import { failureStatus, isRequestError, outcomeCode, rootField } from '../operations/responseStatus.js'
 import { asGateway } from './executor.js'
-import { failureStatus, isRequestError, outcomeCode, rootField } from './outcome.js'
 import type { PreparedOperations } from './preparedOperations.js'
 
 // GraphQL over HTTP, on status codes for application/json: a client that takes nothing else learns with 200 that its document or
@@ -20,7 +20,7 @@ export interface OperationReport {
   /** `OK`, or the code of the first error. */
   readonly code: string
   readonly seconds: number
-  readonly context: AlertContext & Entrant & { readonly requestId: string }
+  readonly context: RequestContext & Entrant & { readonly requestId: string }
 }
 
 export interface ApolloOptions {

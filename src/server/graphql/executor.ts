@@ -13,10 +13,10 @@ import {
   visitWithTypeInfo,
 } from 'graphql'
 import { type CompiledQuery, compileQuery, isCompiledQuery } from 'graphql-jit'
-import type { Entrant, MeasuredOperation, OperationGate } from '../limits/operationGate.js'
-import { NO_SUCH_OPERATION } from './documentRules.js'
+import { NO_SUCH_OPERATION } from '../operations/documentRules.js'
+import type { Entrant, MeasuredOperation, OperationGate } from '../operations/operationGate.js'
+import { coercedVariables } from '../operations/variableValues.js'
 import type { PreparedOperations } from './preparedOperations.js'
-import { coercedVariables } from './variableValues.js'
 
 type Gateway = ApolloServerOptionsWithGateway<BaseContext>['gateway']
 type Result = ExecutionResult<Record<string, unknown>, Record<string, unknown>>

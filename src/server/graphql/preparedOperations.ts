@@ -1,7 +1,7 @@
 import type { GraphQLSchema, OperationDefinitionNode } from 'graphql'
 import type { CompiledQuery } from 'graphql-jit'
-import type { MeasuredOperation } from '../limits/operationGate.js'
-import { type IsPlain, plainVariables } from './plainVariables.js'
+import type { MeasuredOperation } from '../operations/operationGate.js'
+import { type IsPlain, plainVariables } from '../operations/plainVariables.js'
 
 const MAX_PREPARED = 200
 

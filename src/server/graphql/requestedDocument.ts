@@ -1,8 +1,8 @@
 import type { FastifyRequest } from 'fastify'
 import { AppError } from '../../errors.js'
-import { refuseLongText } from '../limits/documentLimits.js'
-import { isJsonObject } from './jsonObject.js'
-import type { AskedDocument, TrustedDocuments } from './trustedDocuments.js'
+import { refuseLongText } from '../operations/documentLimits.js'
+import { isJsonObject } from '../operations/jsonObject.js'
+import type { AskedDocument, TrustedDocuments } from '../operations/trustedDocuments.js'
 
 /**
  * Looks at what a request wants to run before anything is parsed: its text must not be too long, and where only registered

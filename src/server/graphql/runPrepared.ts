@@ -2,15 +2,15 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { GraphQLFormattedError, OperationDefinitionNode } from 'graphql'
 import type { Principal } from '../../auth/principal.js'
 import { AppError } from '../../errors.js'
-import type { AlertContext } from '../../resolvers/alertResolver.js'
+import type { RequestContext } from '../../resolvers/context.js'
 import { errorBody, JSON_TYPE, publicErrors, type ReportUnexpected } from '../formatError.js'
-import { type OperationGate, POINTS_OF_A_LOOK } from '../limits/operationGate.js'
+import { type OperationGate, POINTS_OF_A_LOOK } from '../operations/operationGate.js'
+import { failureStatus, outcomeCode, rootField } from '../operations/responseStatus.js'
+import type { TrustedDocuments } from '../operations/trustedDocuments.js'
 import type { GatewayContext, OperationReport } from './apollo.js'
 import { withPlainErrors } from './executor.js'
-import { failureStatus, outcomeCode, rootField } from './outcome.js'
 import type { PreparedOperations } from './preparedOperations.js'
 import { checkRequestedDocument } from './requestedDocument.js'
-import type { TrustedDocuments } from './trustedDocuments.js'
 
 // What most clients send; any other wish is Apollo's to weigh.
 const PLAIN_ACCEPT = new Set([undefined, '*/*', 'application/json', 'application/json, */*'])
@@ -22,7 +22,7 @@ export interface RunPreparedOptions {
   readonly trustedDocuments?: TrustedDocuments | undefined
   readonly report: ReportUnexpected
   readonly observe: (report: OperationReport) => void
-  readonly contextOf: (principal: Principal, options: { isStream: boolean }) => AlertContext
+  readonly contextOf: (principal: Principal, options: { isStream: boolean }) => RequestContext
 }
 
 interface Result {

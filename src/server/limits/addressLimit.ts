@@ -2,9 +2,10 @@ import type { FastifyRequest } from 'fastify'
 import type { Authenticator } from '../../auth/authenticator.js'
 import type { Principal } from '../../auth/principal.js'
 import { AppError } from '../../errors.js'
-import { RateLimitedError } from './admission.js'
 import { networkOf } from './clientAddress.js'
-import type { ObserveLimited, PointLimiter } from './operationLimits.js'
+import type { ObserveLimited } from './operationLimits.js'
+import type { PointLimiter } from './pointLimiter.js'
+import { RateLimitedError } from './quota.js'
 
 /**
  * Counts the calls of an address that are anonymous or whose authentication fails. Whoever has a good credential always passes: it

@@ -1,18 +1,7 @@
 import type { Principal } from '../../auth/principal.js'
 import { AppError } from '../../errors.js'
-import { type Admit, type Quota, RateLimitedError } from './admission.js'
-
-/** Whether points were taken, and how the caller stands after that. */
-export interface Taken extends Quota {
-  readonly isRefused: boolean
-}
-
-/** Counts points for each key. Answers at once wherever it can. */
-export interface PointLimiter {
-  readonly limit: number
-  take(key: string, points: number): Taken | Promise<Taken>
-  giveBack(key: string, points: number): void
-}
+import type { PointLimiter, Taken } from './pointLimiter.js'
+import { type ChargePoints, type Quota, RateLimitedError } from './quota.js'
 
 /** What was limited; `address` and `streams` are counted elsewhere. */
 export type LimitKind = 'principal' | 'tenant' | 'address' | 'streams'
@@ -26,14 +15,14 @@ export interface OperationLimits {
 }
 
 /** The limits of operations and rows, of a principal and of its tenant. What one of them refuses is not counted by the other. */
-export function limitOperations({ principal: ofPrincipal, tenant: ofTenant, limited }: OperationLimits): Admit {
+export function limitOperations({ principal: ofPrincipal, tenant: ofTenant, limited }: OperationLimits): ChargePoints {
   function chargeTenant({ tenant }: Principal, points: number): Quota | Promise<Quota> | undefined {
     const taken = ofTenant?.take(tenant, points)
-    if (taken instanceof Promise) return taken.then(answer => admitted('tenant', answer, points))
-    return taken && admitted('tenant', taken, points)
+    if (taken instanceof Promise) return taken.then(answer => charged('tenant', answer, points))
+    return taken && charged('tenant', taken, points)
   }
 
-  function admitted(kind: 'principal' | 'tenant', taken: Taken, points: number): Quota {
+  function charged(kind: 'principal' | 'tenant', taken: Taken, points: number): Quota {
     if (!taken.isRefused) return taken
     const { limit, resetSeconds } = taken
     const whose = kind === 'principal' ? 'this client' : 'the tenant of this client'
@@ -50,7 +39,7 @@ export function limitOperations({ principal: ofPrincipal, tenant: ofTenant, limi
       ofPrincipal?.giveBack(keyOf(principal), points)
       throw error
     }
-    if (own) admitted('principal', own, points)
+    if (own) charged('principal', own, points)
     try {
       const shared = chargeTenant(principal, points)
       if (shared instanceof Promise) return shared.then(quota => nearer(own, quota), giveBack)

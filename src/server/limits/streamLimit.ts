@@ -1,6 +1,6 @@
 import type { Principal } from '../../auth/principal.js'
-import { RateLimitedError } from './admission.js'
 import { keyOf, type ObserveLimited } from './operationLimits.js'
+import { RateLimitedError } from './quota.js'
 
 // Nobody knows when a stream ends; a client that asks again this often costs nothing.
 const RETRY_SECONDS = 5

@@ -1,7 +1,7 @@
 import { type ExecutionArgs, type ExecutionResult, execute } from 'graphql'
 import { AppError, ERROR_CODES } from '../../errors.js'
 import { publicErrors, type ReportUnexpected } from '../formatError.js'
-import { outcomeCode } from '../graphql/outcome.js'
+import { outcomeCode } from '../operations/responseStatus.js'
 
 /** An event as clients get it. */
 export interface Payload {

@@ -31,7 +31,7 @@ export interface SocketConnectionOptions {
   /** Where its client is. */
   readonly address: string
   /** Told once its client has said who it is. */
-  readonly admitted: () => void
+  readonly signedIn: () => void
   readonly refused: ObserveRefusedConnection
   /** Told of what nobody expected. */
   readonly failed: (error: unknown) => void
@@ -58,7 +58,7 @@ export class SocketConnection {
   readonly #streams = new Set<() => void>()
   readonly #socket: WebSocket
   readonly #outbox: Outbox
-  readonly #admitted: () => void
+  readonly #signedIn: () => void
   readonly #refused: ObserveRefusedConnection
   readonly #failed: (error: unknown) => void
 
@@ -66,7 +66,7 @@ export class SocketConnection {
     this.#socket = socket
     this.authorization = headers.authorization
     this.address = options.address
-    this.#admitted = options.admitted
+    this.#signedIn = options.signedIn
     this.#refused = options.refused
     this.#failed = options.failed
     this.#outbox = new Outbox({ wire: wireOf(socket, tcp), rounds: options.rounds, stalled: () => this.#giveUp() })
@@ -78,10 +78,10 @@ export class SocketConnection {
   }
 
   /** The client is who it says, until its credential ends. */
-  admit(principal: Principal, auth: Pick<Auth, 'watch'>): void {
+  signIn(principal: Principal, auth: Pick<Auth, 'watch'>): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return
     this.principal = principal
-    this.#admitted()
+    this.#signedIn()
     const callOff = auth.watch(principal, why => this.close(CloseCode.Unauthorized, why))
     this.#socket.once('close', callOff)
   }

@@ -15,11 +15,11 @@ import {
   validate,
 } from 'graphql'
 import type { ErrorCode } from '../../errors.js'
-import { ADDED_RULES, MAX_TOKENS, NO_SUCH_OPERATION, VALIDATION_OPTIONS } from '../graphql/documentRules.js'
-import { coercedVariables } from '../graphql/variableValues.js'
-import { refuseLongText } from '../limits/documentLimits.js'
-import { fragmentsOf } from '../limits/fragments.js'
-import type { OperationGate } from '../limits/operationGate.js'
+import { refuseLongText } from '../operations/documentLimits.js'
+import { ADDED_RULES, MAX_TOKENS, NO_SUCH_OPERATION, VALIDATION_OPTIONS } from '../operations/documentRules.js'
+import { fragmentsOf } from '../operations/fragments.js'
+import type { OperationGate } from '../operations/operationGate.js'
+import { coercedVariables } from '../operations/variableValues.js'
 
 type Variables = Readonly<Record<string, unknown>>
 

@@ -10,10 +10,10 @@ import {
   visitWithTypeInfo,
 } from 'graphql'
 import { type Principal, viewOf } from '../../auth/principal.js'
-import type { AlertContext } from '../../resolvers/alertResolver.js'
+import type { RequestContext } from '../../resolvers/context.js'
 import type { ReportUnexpected } from '../formatError.js'
-import type { TrustedDocuments } from '../graphql/trustedDocuments.js'
-import type { Entrant, OperationGate } from '../limits/operationGate.js'
+import type { Entrant, OperationGate } from '../operations/operationGate.js'
+import type { TrustedDocuments } from '../operations/trustedDocuments.js'
 import { Delivery, type Send } from './delivery.js'
 import { type KeyedArgs, SharedOperations } from './sharedOperations.js'
 import { prepareSubscription, type SubscribeRequest } from './subscriptionDocument.js'
@@ -25,7 +25,7 @@ export interface SubscriptionsOptions {
   readonly gate: OperationGate
   /** Absent: any document within the limits. */
   readonly trustedDocuments?: TrustedDocuments | undefined
-  readonly contextOf: (principal: Principal) => AlertContext
+  readonly contextOf: (principal: Principal) => RequestContext
   readonly report: ReportUnexpected
 }
 

@@ -7,9 +7,9 @@ import type { Principal } from '../../auth/principal.js'
 import { unauthenticated } from '../../auth/unauthenticated.js'
 import { AppError } from '../../errors.js'
 import { publicErrors } from '../formatError.js'
-import { outcomeCode, rootField } from '../graphql/outcome.js'
 import { networkOf } from '../limits/clientAddress.js'
 import { PendingSockets } from '../limits/pendingSockets.js'
+import { outcomeCode, rootField } from '../operations/responseStatus.js'
 import { openWebSockets, type UpgradeRules } from '../transport/upgrades.js'
 import { Delivery } from './delivery.js'
 import { type ObserveRefusedConnection, SocketConnection } from './socketConnection.js'
@@ -69,12 +69,12 @@ export function serveSubscriptions(options: WebSocketOptions): () => Promise<voi
   const closeDoor = openWebSockets(http, path, sockets, options.upgrades)
   sockets.on('connection', (socket, request) => {
     const address = addressOf(request)
-    const admitted = pending.add(networkOf(address), () => socket.terminate())
-    const connection = new SocketConnection(socket, request, { rounds, address, admitted, refused, failed })
+    const signedIn = pending.add(networkOf(address), () => socket.terminate())
+    const connection = new SocketConnection(socket, request, { rounds, address, signedIn, refused, failed })
     connections.add(connection)
     socket.once('close', () => {
       connections.delete(connection)
-      admitted()
+      signedIn()
       if (!connection.principal && !connection.isCounted) void addresses.failed(address, unauthenticated('It said nothing.'))
     })
     connection.speak(protocol)
@@ -132,7 +132,7 @@ function createProtocol(options: WebSocketOptions): Protocol<SocketConnection> {
       Object.assign(context, { connectionParams: undefined })
       const given = authorization ?? Authorization ?? connection.authorization
       try {
-        connection.admit(await auth.authenticate(typeof given === 'string' ? given : undefined), auth)
+        connection.signIn(await auth.authenticate(typeof given === 'string' ? given : undefined), auth)
       } catch (error) {
         if (!(error instanceof AppError)) throw error
         connection.isCounted = true

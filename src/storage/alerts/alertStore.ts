@@ -1,4 +1,5 @@
 import { and, eq, isNotNull, type SQL, sql } from 'drizzle-orm'
+import type { AlertLog, FeedQuery } from '../../alerts/alertLog.js'
 import type { HighRiskAlert } from '../../scoring/prediction.js'
 import type { Database } from '../postgres/database.js'
 import { PLACE_OF_NOW } from '../postgres/feedEpoch.js'
@@ -25,14 +26,6 @@ import {
 const READ_FACTOR = 50
 const NOT_REFUSED = sql<string | null>`null`
 
-export interface FeedQuery {
-  /** Exclusive. */
-  readonly after: string
-  /** Only of this tenant; of all without it. */
-  readonly tenant?: string
-  readonly limit: number
-}
-
 export interface AlertPageQuery {
   readonly tenant: string
   readonly filter: AlertFilter
@@ -54,7 +47,7 @@ export interface AlertPage {
 }
 
 /** The durable feed of high-risk scores, in its order. */
-export class AlertStore {
+export class AlertStore implements AlertLog {
   readonly #database: Database
 
   constructor(database: Database) {

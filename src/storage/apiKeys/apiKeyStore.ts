@@ -1,6 +1,6 @@
 import { and, desc, eq, getTableColumns, isNull, lt, sql } from 'drizzle-orm'
 import type { ApiKeySource, ApiKeyUse, StoredApiKey } from '../../auth/apiKeySource.js'
-import type { NewApiKey } from '../../auth/issueApiKey.js'
+import type { ApiKeyShelf, NewApiKey } from '../../auth/issueApiKey.js'
 import type { Actor } from '../../auth/principal.js'
 import { auditInsert } from '../audit/auditEntries.js'
 import type { Database } from '../postgres/database.js'
@@ -33,7 +33,7 @@ const COLUMNS = `id, principal, description, roles, ${milliseconds('created_at')
 const ACTIVE = 'revoked_at is null and expires_at > now()'
 
 /** API keys: making and ending them, each change in one statement with its entry in the audit, and what verifying them asks. */
-export class ApiKeyStore implements ApiKeySource {
+export class ApiKeyStore implements ApiKeySource, ApiKeyShelf<ApiKey> {
   readonly #database: Database
   readonly #revoked: (id: string) => void
 

@@ -1,5 +1,5 @@
+import { Batcher } from '../../concurrency/batcher.js'
 import { AppError } from '../../errors.js'
-import { Batcher } from '../../scoring/batcher.js'
 import type { Database } from '../postgres/database.js'
 import { auditInsertOf, type NewAuditEntry } from './auditEntries.js'
 

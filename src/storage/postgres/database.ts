@@ -1,5 +1,5 @@
+import { Turns } from '../../concurrency/turns.js'
 import { AppError } from '../../errors.js'
-import { Turns } from '../../scoring/turns.js'
 import { ConnectionPool, type Connections } from './connectionPool.js'
 import { openFeedEpoch } from './feedEpoch.js'
 import {

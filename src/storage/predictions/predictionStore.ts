@@ -1,7 +1,7 @@
 import { and, eq, inArray, notExists, or, type SQL } from 'drizzle-orm'
+import { Batcher } from '../../concurrency/batcher.js'
 import { AppError } from '../../errors.js'
 import { bandNumber } from '../../scoring/bands.js'
-import { Batcher } from '../../scoring/batcher.js'
 import type { NewPrediction, Prediction, PredictionRecorder, Recorded } from '../../scoring/prediction.js'
 import type { NewAuditEntry } from '../audit/auditEntries.js'
 import type { AuditWriter } from '../audit/auditWriter.js'

@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm'
 import { bigint, index, integer, pgTable, smallint, text, uniqueIndex, uuid } from 'drizzle-orm/pg-core'
+import type { DeliveryState } from '../../webhooks/webhookOutbox.js'
 import { instant, optionalInstant, xid8 } from './columns.js'
 
 /** A subscriber that is called by HTTP. Its place in the feed is `epoch`, `xid`, `seq`. */
@@ -33,7 +34,7 @@ export const webhookDeliveries = pgTable(
     webhookId: uuid().notNull(),
     tenant: text().notNull(),
     alertId: uuid().notNull(),
-    state: text({ enum: ['PENDING', 'DELIVERED', 'DEAD'] }).notNull(),
+    state: text().$type<DeliveryState>().notNull(),
     attempts: integer().notNull().default(0),
     /** HTTP status of the last answer; null when there was none. */
     lastStatus: integer(),

@@ -2,8 +2,8 @@ import { and, eq, inArray, sql } from 'drizzle-orm'
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js'
 import type { ISql } from 'postgres'
 import { uuidv7 } from 'uuidv7'
-import type { DeliveryOutcome, WebhookOutbox as Outbox, TakenDelivery, WebhookWork } from '../../alerts/webhook.js'
-import { Batcher } from '../../scoring/batcher.js'
+import { Batcher } from '../../concurrency/batcher.js'
+import type { AttemptResult, TakenDelivery, WebhookOutbox, WebhookWork } from '../../webhooks/webhookOutbox.js'
 import { encodeAlertCursor } from '../alerts/alertCursor.js'
 import type { Job, JobQueue } from '../jobs/jobQueue.js'
 import type { Database } from '../postgres/database.js'
@@ -27,7 +27,7 @@ interface JobData {
  * Carries alerts from the feed to the queue and back with their outcomes, each step one statement: whoever dies between two of them
  * leaves what the next round of any gateway takes up.
  */
-export class WebhookOutbox implements Outbox {
+export class PostgresWebhookOutbox implements WebhookOutbox {
   readonly #database: Database
   readonly #queue: JobQueue
   readonly #outcomes = new Batcher<object, true>(group => this.#write(group), { maxItems: PAGE, maxRunning: 1 })
@@ -124,7 +124,7 @@ export class WebhookOutbox implements Outbox {
   }
 
   /** Writes an outcome down, unless the delivery has begun anew meanwhile. */
-  async settle(delivery: TakenDelivery, { state, status, error }: DeliveryOutcome): Promise<void> {
+  async settle(delivery: TakenDelivery, { state, status, error }: AttemptResult): Promise<void> {
     const { id, queuedAt, webhookId, jobId } = delivery
     await this.#outcomes.submit({ id, queued_at: queuedAt, state, status, error, at: new Date() })
     if (state === 'PENDING') await this.#queue.retry(queueOf(webhookId), jobId)

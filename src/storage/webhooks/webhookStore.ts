@@ -1,7 +1,8 @@
 import type { ISql } from 'postgres'
 import { uuidv7 } from 'uuidv7'
 import type { Actor } from '../../auth/principal.js'
-import { RISK_BANDS, type RiskBand } from '../../scoring/bands.js'
+import { bandNumber, bandOfNumber, type RiskBand } from '../../scoring/bands.js'
+import type { DeliveryState } from '../../webhooks/webhookOutbox.js'
 import { auditInsert } from '../audit/auditEntries.js'
 import type { Database } from '../postgres/database.js'
 import { PLACE_OF_NOW } from '../postgres/feedEpoch.js'
@@ -27,8 +28,6 @@ export interface Webhook extends Omit<NewWebhook, 'secret'> {
   /** Until when the secret before the last rotation signs too. */
   readonly previousSecretUntil: Date | null
 }
-
-export type DeliveryState = 'PENDING' | 'DELIVERED' | 'DEAD'
 
 export interface Delivery {
   readonly id: string
@@ -78,7 +77,7 @@ export class WebhookStore {
    * the same moment may go one beyond that.
    */
   async create({ tenant, principal }: Actor, webhook: NewWebhook, limit: number): Promise<Webhook | undefined> {
-    const bands = webhook.bands?.map(band => RISK_BANDS.indexOf(band) + 1) ?? null
+    const bands = webhook.bands?.map(bandNumber) ?? null
     const details = { bands: webhook.bands, model: webhook.model }
     const rows = await this.#database.write(
       ({ sql }) => sql<WebhookRow[]>`
@@ -201,7 +200,7 @@ function lastFailure(sql: ISql) {
 function toWebhook({ bands, createdAt, previousSecretUntil, ...row }: WebhookRow): Webhook {
   return {
     ...row,
-    bands: bands?.map(band => RISK_BANDS[band - 1] as RiskBand) ?? null,
+    bands: bands?.map(bandOfNumber) ?? null,
     createdAt: new Date(createdAt),
     previousSecretUntil: toInstant(previousSecretUntil),
   }

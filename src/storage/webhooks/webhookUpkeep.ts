@@ -1,9 +1,10 @@
 import type { ISql } from 'postgres'
+import type { DeliveryState } from '../../webhooks/webhookOutbox.js'
 import type { JobQueue } from '../jobs/jobQueue.js'
 import type { Database } from '../postgres/database.js'
 import type { UpkeepTask } from '../postgres/upkeep.js'
 import { queueOf, webhookOf } from './webhookQueues.js'
-import { type DeliveryState, MAX_COUNT } from './webhookStore.js'
+import { MAX_COUNT } from './webhookStore.js'
 
 // A statement stays far below 100 ms: the alert feed cannot pass a transaction that is still open.
 const CHUNK = 1_000

@@ -9,7 +9,7 @@ import { Authenticator } from '../../../src/auth/authenticator.js'
 import type { Principal, Role } from '../../../src/auth/principal.js'
 import { Tokens } from '../../../src/auth/tokens.js'
 import { Withdrawals } from '../../../src/auth/withdrawals.js'
-import type { AlertContext } from '../../../src/resolvers/alertResolver.js'
+import type { RequestContext } from '../../../src/resolvers/context.js'
 import { startHttpServer } from '../../../src/server/httpServer.js'
 import { AddressLimit } from '../../../src/server/limits/addressLimit.js'
 import { StreamLimit } from '../../../src/server/limits/streamLimit.js'
@@ -106,8 +106,8 @@ export async function startTransport(settings: TransportSettings = {}): Promise<
     ...(settings.limits && { limits: { checkEveryMs: 20, ...settings.limits } }),
     schema,
     auth: new Authenticator({ tokens, apiKeys: tokens, withdrawals: new Withdrawals() }),
-    contextOf: principal => ({ principal }) as AlertContext,
-    admit: () => undefined,
+    contextOf: principal => ({ principal }) as RequestContext,
+    chargePoints: () => undefined,
     addresses: new AddressLimit(undefined, () => {}),
     streams: new StreamLimit(1_000, () => {}),
     health: { metrics: new Registry(), notReady: async () => [] },

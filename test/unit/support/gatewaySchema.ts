@@ -9,8 +9,8 @@ import { type NewOutcome, RecordOutcomes } from '../../../src/monitoring/outcome
 import { RiskSummaries } from '../../../src/monitoring/riskSummary.js'
 import { loadModelFolder } from '../../../src/releases/modelFolder.js'
 import type { ModelRegistry } from '../../../src/releases/modelRegistry.js'
-import type { AlertContext } from '../../../src/resolvers/alertResolver.js'
 import { AuditTrail } from '../../../src/resolvers/auditTrail.js'
+import type { RequestContext } from '../../../src/resolvers/context.js'
 import { createLoaders } from '../../../src/resolvers/loaders.js'
 import { createResolvers, RESOLVERS } from '../../../src/resolvers/resolvers.js'
 import { buildApiSchema } from '../../../src/schema/build.js'
@@ -192,7 +192,7 @@ export interface GatewaySchema {
   readonly recorder: MemoryRecorder
   /** Every question that reached the history, in order. */
   readonly asked: unknown[]
-  contextOf(...roles: Role[]): AlertContext & { requestId: string }
+  contextOf(...roles: Role[]): RequestContext & { requestId: string }
 }
 
 /** The real schema, resolvers, rules and models over stores in memory. */
@@ -239,7 +239,7 @@ export async function createGatewaySchema(): Promise<GatewaySchema> {
     asked: memory.asked,
     contextOf: (...roles) => {
       const principal = principalOf(...roles)
-      const trail = new AuditTrail({ sink: audit, digest: audit.digest }, principal)
+      const trail = new AuditTrail({ writer: audit, digest: audit.digest }, principal)
       return {
         principal,
         alertFeed,

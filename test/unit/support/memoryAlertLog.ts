@@ -1,4 +1,4 @@
-import type { AlertLog } from '../../../src/alerts/feed.js'
+import type { AlertLog } from '../../../src/alerts/alertLog.js'
 import { AppError } from '../../../src/errors.js'
 import type { HighRiskAlert, Prediction } from '../../../src/scoring/prediction.js'
 

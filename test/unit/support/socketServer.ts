@@ -7,11 +7,11 @@ import { WebSocket } from 'ws'
 import { Authenticator } from '../../../src/auth/authenticator.js'
 import type { Principal } from '../../../src/auth/principal.js'
 import { Withdrawals } from '../../../src/auth/withdrawals.js'
-import type { AlertContext } from '../../../src/resolvers/alertResolver.js'
+import type { RequestContext } from '../../../src/resolvers/context.js'
 import { AddressLimit } from '../../../src/server/limits/addressLimit.js'
 import { clientAddress } from '../../../src/server/limits/clientAddress.js'
-import { OperationGate } from '../../../src/server/limits/operationGate.js'
 import { StreamLimit } from '../../../src/server/limits/streamLimit.js'
+import { OperationGate } from '../../../src/server/operations/operationGate.js'
 import type { StreamReport } from '../../../src/server/streams/streamOptions.js'
 import { serveSubscriptions } from '../../../src/server/streams/webSocket.js'
 
@@ -29,7 +29,7 @@ export interface SocketServer extends AsyncDisposable {
 export interface SocketServerOptions {
   readonly schema: GraphQLSchema
   readonly authenticate: () => Promise<Principal>
-  readonly contextOf: () => AlertContext
+  readonly contextOf: () => RequestContext
 }
 
 /** The real subscriptions over any schema, on a real port. */
@@ -40,7 +40,7 @@ export async function startSockets(options: SocketServerOptions): Promise<Socket
   const waiting = new Set<() => void>()
   const close = serveSubscriptions({
     ...options,
-    gate: new OperationGate({ schema: options.schema, admit: () => undefined, development: false }),
+    gate: new OperationGate({ schema: options.schema, chargePoints: () => undefined, development: false }),
     auth: { authenticate: options.authenticate, watch: (...watched) => authenticator.watch(...watched) },
     addresses: new AddressLimit(undefined, () => {}),
     streams: new StreamLimit(1_000, () => {}),

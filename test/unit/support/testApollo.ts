@@ -1,7 +1,7 @@
 import type { Role } from '../../../src/auth/principal.js'
 import { createApollo } from '../../../src/server/graphql/apollo.js'
 import { PreparedOperations } from '../../../src/server/graphql/preparedOperations.js'
-import { OperationGate } from '../../../src/server/limits/operationGate.js'
+import { OperationGate } from '../../../src/server/operations/operationGate.js'
 import type { GatewaySchema } from './gatewaySchema.js'
 
 export interface Answer {
@@ -25,7 +25,7 @@ export async function startApollo({ schema, contextOf }: GatewaySchema, ...roles
   const reports: unknown[] = []
   const apollo = createApollo({
     schema,
-    gate: new OperationGate({ schema, admit: () => undefined, development: false }),
+    gate: new OperationGate({ schema, chargePoints: () => undefined, development: false }),
     prepared: new PreparedOperations(schema),
     report: (_id, error) => reports.push(error),
     observe: () => {},

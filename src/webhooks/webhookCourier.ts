@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { DeliveryOutcome, TakenDelivery, WebhookOutbox } from './webhook.js'
 import { webhookMessage } from './webhookMessage.js'
+import type { AttemptResult, TakenDelivery, WebhookOutbox } from './webhookOutbox.js'
 import { NoAnswerError, postWebhook, type WebhookRequestOptions } from './webhookRequest.js'
 import { signWebhook } from './webhookSignature.js'
 
@@ -13,14 +13,14 @@ const STOP_GRACE_MS = 1_000
 const GONE = 410
 
 /** How an attempt ended, for the counters. `failed`: it is tried again. */
-export type AttemptResult = 'delivered' | 'failed' | 'dead'
+export type AttemptKind = 'delivered' | 'failed' | 'dead'
 
 export interface CourierOptions extends WebhookRequestOptions {
   readonly outbox: WebhookOutbox
   readonly maxAttempts: number
   /** Told when a place is free again. */
   readonly freed: () => void
-  readonly ended: (result: AttemptResult, delivery: TakenDelivery, status: number | null) => void
+  readonly ended: (kind: AttemptKind, delivery: TakenDelivery, status: number | null) => void
   /** The store did not take what was to be written; the queue will bring the delivery again. */
   readonly failed: (error: unknown) => void
 }
@@ -87,18 +87,18 @@ export class WebhookCourier {
   async #deliver(delivery: TakenDelivery): Promise<void> {
     const { outbox, ended } = this.#options
     if (this.#isStopping) return outbox.giveBack(delivery)
-    let outcome: DeliveryOutcome
+    let result: AttemptResult
     try {
-      outcome = await this.#attempt(delivery)
+      result = await this.#attempt(delivery)
     } catch (error) {
       if (this.#stopped.signal.aborted) return outbox.giveBack(delivery)
       throw error
     }
-    await outbox.settle(delivery, outcome)
-    ended(RESULTS[outcome.state], delivery, outcome.status)
+    await outbox.settle(delivery, result)
+    ended(KINDS[result.state], delivery, result.status)
   }
 
-  async #attempt(delivery: TakenDelivery): Promise<DeliveryOutcome> {
+  async #attempt(delivery: TakenDelivery): Promise<AttemptResult> {
     const { alert, url, secrets } = delivery
     if (!alert) return { state: 'DEAD', status: null, error: 'The alert is no longer kept.' }
     const body = webhookMessage(alert)
@@ -118,7 +118,7 @@ export class WebhookCourier {
     }
   }
 
-  #failure({ attempts }: TakenDelivery, status: number | null, error: string): DeliveryOutcome {
+  #failure({ attempts }: TakenDelivery, status: number | null, error: string): AttemptResult {
     if (status === GONE) return { state: 'DEAD', status, error }
     const attempt = attempts + 1
     if (attempt < this.#options.maxAttempts) return { state: 'PENDING', status, error }
@@ -126,7 +126,7 @@ export class WebhookCourier {
   }
 }
 
-const RESULTS: Readonly<Record<DeliveryOutcome['state'], AttemptResult>> = {
+const KINDS: Readonly<Record<AttemptResult['state'], AttemptKind>> = {
   PENDING: 'failed',
   DELIVERED: 'delivered',
   DEAD: 'dead',

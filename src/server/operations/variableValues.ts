@@ -10,7 +10,7 @@ import {
   type VariableDefinitionNode,
   valueFromAST,
 } from 'graphql'
-import { tooComplex } from '../limits/documentLimits.js'
+import { tooComplex } from './documentLimits.js'
 
 type Variables = Readonly<Record<string, unknown>>
 type Coerced = { readonly coerced: Record<string, unknown> } | { readonly errors: readonly GraphQLError[] }

@@ -14,7 +14,7 @@ export interface Quota {
  * left, or nothing where there is no limit.
  * @throws RateLimitedError
  */
-export type Admit = (principal: Principal, points: number) => Quota | undefined | Promise<Quota | undefined>
+export type ChargePoints = (principal: Principal, points: number) => Quota | undefined | Promise<Quota | undefined>
 
 export class RateLimitedError extends AppError {
   readonly quota: Quota

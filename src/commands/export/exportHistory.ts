@@ -1,11 +1,12 @@
-import { operator, withDatabase } from '../commands/database.js'
-import type { Config } from '../config.js'
-import { loadContracts } from '../releases/modelFolder.js'
-import { type ExportQuery, ExportReader } from '../storage/predictions/exportReader.js'
+import { type Config, loadConfig } from '../../config/config.js'
+import { loadContracts } from '../../releases/modelFolder.js'
+import { type ExportQuery, ExportReader } from '../../storage/predictions/exportReader.js'
+import type { ExportFormat } from '../arguments.js'
+import { operator, withDatabase } from '../commandDatabase.js'
 import { Interruption } from './interruption.js'
 import { fileOutput, type Output, ReaderGoneError, standardOutput } from './output.js'
 import { type Progress, showProgress } from './progress.js'
-import { type ExportFormat, type RowFormat, rowFormat } from './rowFormat.js'
+import { type RowFormat, rowFormat } from './rowFormat.js'
 
 export interface ExportOptions {
   readonly tenant: string
@@ -22,7 +23,8 @@ export interface ExportOptions {
  * Writes the history of a tenant, oldest first, in constant memory. Answers the exit code: 0, or that of the signal it ended for.
  * @throws ConfigError when there is no database to read; Error with a sentence for anything else
  */
-export async function exportHistory(config: Config, options: ExportOptions): Promise<number> {
+export async function exportHistory(options: ExportOptions): Promise<number> {
+  const config = loadConfig()
   const { tenant, from, to, features: withFeatures, format, quiet } = options
   const interruption = new Interruption()
   const names = withFeatures ? await featureNames(config) : undefined

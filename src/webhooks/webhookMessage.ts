@@ -1,4 +1,4 @@
-import type { WebhookAlert } from './webhook.js'
+import type { WebhookAlert } from './webhookOutbox.js'
 
 const TYPE = 'highRisk.scored'
 

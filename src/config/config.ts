@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
-import type { Role } from './auth/principal.js'
-import type { SignatureAlgorithm } from './auth/verificationKey.js'
+import type { Role } from '../auth/principal.js'
+import type { SignatureAlgorithm } from '../auth/verificationKey.js'
+import { ConfigError } from '../errors.js'
 import { type Environment, isSecret, readEnvironment } from './environment.js'
 
 /** Everything that can be set from outside, checked and typed. */
@@ -70,20 +71,6 @@ export interface RateLimitConfig {
   /** Calls in a minute that are anonymous or whose authentication fails. */
   readonly address: number
 }
-
-/** The environment cannot be used: every problem at once, each naming its key. The process ends with EXIT_CONFIG. */
-export class ConfigError extends Error {
-  readonly problems: readonly string[]
-
-  constructor(problems: readonly string[]) {
-    super(problems.join('\n'))
-    this.name = 'ConfigError'
-    this.problems = problems
-  }
-}
-
-/** EX_CONFIG of sysexits.h. */
-export const EXIT_CONFIG = 78
 
 /** Reads the configuration from environment variables; an empty one counts as not set. Throws ConfigError. */
 export function loadConfig(variables: NodeJS.ProcessEnv = process.env): Config {

@@ -2,7 +2,7 @@ import type { DocumentNode, GraphQLSchema, OperationDefinitionNode } from 'graph
 import { OperationTypeNode } from 'graphql'
 import type { Principal } from '../../auth/principal.js'
 import { AppError } from '../../errors.js'
-import { type Admit, type Quota, quotaHeaders, RateLimitedError, refusalHeaders } from './admission.js'
+import { type ChargePoints, type Quota, quotaHeaders, RateLimitedError, refusalHeaders } from '../limits/quota.js'
 import { tooComplex } from './documentLimits.js'
 import { type OperationCost, operationCost } from './operationCost.js'
 import { type OperationShape, shapesOf } from './operationShape.js'
@@ -18,7 +18,7 @@ const OBJECTS_A_POINT = 100
 
 export interface GateOptions {
   readonly schema: GraphQLSchema
-  readonly admit: Admit
+  readonly chargePoints: ChargePoints
   /** The schema is open to everyone who is signed in. */
   readonly development: boolean
 }
@@ -88,7 +88,7 @@ export class OperationGate {
   /** @throws RateLimitedError */
   charge({ principal, setHeaders }: Entrant, points: number): void | Promise<void> {
     try {
-      const quota = this.#options.admit(principal, points)
+      const quota = this.#options.chargePoints(principal, points)
       if (quota instanceof Promise)
         return quota.then(
           left => tell(left, setHeaders),

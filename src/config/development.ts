@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { link, mkdir, readFile, rename, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { ROLES } from './auth/principal.js'
-import type { Tokens } from './auth/tokens.js'
+import { ROLES } from '../auth/principal.js'
+import type { Tokens } from '../auth/tokens.js'
 
 const KEY_BYTES = 32
 const TOKEN_TTL_SECONDS = 30 * 24 * 3600

@@ -1,5 +1,5 @@
 import type { ValidationRule } from 'graphql'
-import { documentLimits } from '../limits/documentLimits.js'
+import { documentLimits } from './documentLimits.js'
 import { oneOfVariables } from './oneOfVariables.js'
 
 // What holds for every document, whether it comes by HTTP or over WebSocket.

@@ -1,8 +1,6 @@
 import { stringify } from 'csv-stringify/sync'
-import type { ExportedPrediction } from '../storage/predictions/exportReader.js'
-
-export const EXPORT_FORMATS = ['csv', 'ndjson'] as const
-export type ExportFormat = (typeof EXPORT_FORMATS)[number]
+import type { ExportedPrediction } from '../../storage/predictions/exportReader.js'
+import type { ExportFormat } from '../arguments.js'
 
 /** How rows become text: whole lines. */
 export interface RowFormat {

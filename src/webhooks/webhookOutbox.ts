@@ -8,7 +8,7 @@ export interface TakenDelivery {
   readonly id: string
   readonly webhookId: string
   readonly jobId: string
-  /** When it was put into the queue: an outcome counts only while it is there since then. */
+  /** When it was put into the queue: a result counts only while it is there since then. */
   readonly queuedAt: Date
   /** Attempts that have ended before. */
   readonly attempts: number
@@ -19,9 +19,13 @@ export interface TakenDelivery {
   readonly alert: WebhookAlert | undefined
 }
 
-/** How an attempt ended. `PENDING`: it is tried again after a pause. */
-export interface DeliveryOutcome {
-  readonly state: 'PENDING' | 'DELIVERED' | 'DEAD'
+/** How a delivery stands. `PENDING`: it is still tried. `DEAD`: it was given up. */
+export const DELIVERY_STATES = ['PENDING', 'DELIVERED', 'DEAD'] as const
+export type DeliveryState = (typeof DELIVERY_STATES)[number]
+
+/** How an attempt ended. `PENDING`: the delivery is tried again after a pause. */
+export interface AttemptResult {
+  readonly state: DeliveryState
   /** HTTP status of the answer; null when there was none. */
   readonly status: number | null
   /** Why it failed, in a sentence without the address; null when it did not. */
@@ -47,7 +51,7 @@ export interface WebhookOutbox {
   /** Takes deliveries of a webhook whose turn has come. */
   take(webhookId: string, limit: number): Promise<readonly TakenDelivery[]>
   /** Writes down how an attempt ended, and has the queue bring a pending one again after a pause. */
-  settle(delivery: TakenDelivery, outcome: DeliveryOutcome): Promise<void>
+  settle(delivery: TakenDelivery, result: AttemptResult): Promise<void>
   /** Has the queue bring it again at once, as if it had not been taken. */
   giveBack(delivery: TakenDelivery): Promise<void>
 }

@@ -1,4 +1,4 @@
-import type { AlertHints } from './hints.js'
+import type { AlertHints } from '../alerts/hints.js'
 import { type CourierOptions, WebhookCourier } from './webhookCourier.js'
 
 // Without any hint an alert is on its way after this long at the latest, and a retry that is due.

@@ -2,7 +2,7 @@ import { Registry } from 'prom-client'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type HttpServer, startHttpServer } from '../../src/server/httpServer.js'
 import { AddressLimit } from '../../src/server/limits/addressLimit.js'
-import { type Admit, RateLimitedError } from '../../src/server/limits/admission.js'
+import { type ChargePoints, RateLimitedError } from '../../src/server/limits/quota.js'
 import { StreamLimit } from '../../src/server/limits/streamLimit.js'
 import { LOW_RISK } from '../support/applicants.js'
 import { GraphqlClient } from '../support/client.js'
@@ -19,11 +19,11 @@ const SCORE_WITH_HISTORY = `mutation($input: PredictRiskInput!) { predictRisk(in
   predictions(first: 100) { nodes { applicant { id } outcome { defaulted } } } } } } }`
 const PAGE = 'query($n: Int) { predictions(first: $n) { nodes { applicant { predictions(first: 3) { nodes { id } } } } } }'
 
-describe('an operation is admitted', () => {
+describe('an operation is let in', () => {
   let gateway: GatewaySchema
   let server: HttpServer
   let client: GraphqlClient
-  let admit: Admit
+  let chargePoints: ChargePoints
   /** Points that were asked for, in order. */
   let asked: number[]
   const observed: unknown[][] = []
@@ -39,9 +39,9 @@ describe('an operation is admitted', () => {
       schema: gateway.schema,
       auth: { authenticate: async () => principalOf('ADMIN'), watch: () => () => {} },
       contextOf: () => gateway.contextOf('ADMIN'),
-      admit: (principal, points) => {
+      chargePoints: (principal, points) => {
         asked.push(points)
-        return admit(principal, points)
+        return chargePoints(principal, points)
       },
       development: false,
       trustedProxies: [],
@@ -62,7 +62,7 @@ describe('an operation is admitted', () => {
     asked = []
     observed.length = 0
     refused.length = 0
-    admit = () => undefined
+    chargePoints = () => undefined
     gateway.recorder.recorded.length = 0
     gateway.asked.length = 0
   })
@@ -122,16 +122,16 @@ describe('an operation is admitted', () => {
       fetch(server.url + path, { method: 'POST', ...init, headers: { authorization: 'Bearer x', 'content-type': type } })
     expect((await send()).status).toBeOneOf([400, 413])
     expect(asked).toEqual([1])
-    admit = () => refuseOver(0)
+    chargePoints = () => refuseOver(0)
     const { status, headers } = await send()
     expect([status, headers.get('retry-after')]).toEqual([429, '9'])
   })
 
   it.each([
-    ['at once', (value: () => ReturnType<Admit>) => value()],
-    ['after a while', async (value: () => ReturnType<Admit>) => value()],
+    ['at once', (value: () => ReturnType<ChargePoints>) => value()],
+    ['after a while', async (value: () => ReturnType<ChargePoints>) => value()],
   ])('%s, with its quota in the headers of the answer, plain and compiled', async (_when, answer) => {
-    admit = () => answer(() => LEFT) as ReturnType<Admit>
+    chargePoints = () => answer(() => LEFT) as ReturnType<ChargePoints>
     for (let use = 1; use <= 4; use++) {
       const { headers } = await client.send({ query: SCORE, variables: { input: application } })
       expect([headers.get('ratelimit-limit'), headers.get('ratelimit-remaining'), headers.get('ratelimit-reset')]).toEqual([
@@ -149,7 +149,7 @@ describe('an operation is admitted', () => {
     for (let use = 1; use <= 4; use++) await client.send({ query: SCORE, variables: { input: application } })
     for (let use = 1; use <= 4; use++) await client.send({ query: BATCH, variables: { i: [application, application] } })
     gateway.recorder.recorded.length = 0
-    admit = (_principal, points) => limit(points)
+    chargePoints = (_principal, points) => limit(points)
     const fresh = `${SCORE} # ${Math.random()}`
     for (const [query, variables] of [
       [SCORE, { input: application }],
@@ -168,7 +168,7 @@ describe('an operation is admitted', () => {
   })
 
   it('or refused late, when its rows are known, with 429', async () => {
-    admit = (_principal, points) => (points > 1 ? refuseOver(0) : LEFT)
+    chargePoints = (_principal, points) => (points > 1 ? refuseOver(0) : LEFT)
     const { status, headers } = await client.send({
       query: `${BATCH} # new`,
       variables: { i: [application, application, application] },
@@ -181,7 +181,7 @@ describe('an operation is admitted', () => {
     const query = 'subscription { highRiskScored { id } }'
     expect(await client.openStream({ query })).toEqual([])
     expect(asked).toEqual([1])
-    admit = () => refuseOver(0)
+    chargePoints = () => refuseOver(0)
     const [told] = await client.openStream({ query })
     expect(told).toContain('RATE_LIMITED')
     const response = await fetch(`${server.url}/graphql/stream`, {

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
-import { isName, ROLES } from './auth/principal.js'
-import { SIGNATURE_ALGORITHMS, type SignatureAlgorithm } from './auth/verificationKey.js'
+import { isName, ROLES } from '../auth/principal.js'
+import { SIGNATURE_ALGORITHMS, type SignatureAlgorithm } from '../auth/verificationKey.js'
 
 const MIN_SECRET_BYTES = 32
 

@@ -1,0 +1,45 @@
+import { readFile } from 'node:fs/promises'
+import { createApp } from '../app.js'
+import type { Role } from '../auth/principal.js'
+import { loadConfig } from '../config/config.js'
+import { isLostTypeFetch } from '../storage/postgres/postgresErrors.js'
+
+/** Starts the gateway, and stops it at SIGINT or SIGTERM; a second signal ends the process at once. */
+export async function serve(): Promise<void> {
+  const app = createApp(loadConfig())
+  // Node would print the message, which may hold inputs.
+  const crash = (error: unknown) => {
+    app.crashed(error)
+    process.exit(1)
+  }
+  process.on('uncaughtException', crash)
+  process.on('unhandledRejection', error => isLostTypeFetch(error) || crash(error))
+  let signals = 0
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      // The second one is from somebody who does not want to wait.
+      if (++signals > 1) process.exit(1)
+      void app.stop().then(() => process.exit(0))
+    })
+  }
+  const started = await app.start().catch((error: unknown) => {
+    // Given up for the signal, whose handler ends the process.
+    if (signals > 0) return undefined
+    throw error
+  })
+  if (!started) return
+  const { url, developmentFile } = started
+  if (developmentFile !== undefined && process.stdout.isTTY) process.stdout.write(await welcome(url, developmentFile))
+}
+
+async function welcome(url: string, developmentFile: string): Promise<string> {
+  const { tokens } = JSON.parse(await readFile(developmentFile, 'utf8')) as { tokens: Record<Role, string> }
+  return [
+    '',
+    `  riskgate      ${url}/graphql`,
+    `  playground    ${url}/playground#token=${tokens.ADMIN}`,
+    `  tokens        ${developmentFile}`,
+    '',
+    '',
+  ].join('\n')
+}

@@ -1,0 +1,17 @@
+import type { Role } from '../auth/principal.js'
+import { loadConfig } from '../config/config.js'
+import { signingTokens } from '../start/tokens.js'
+
+interface TokenOptions {
+  readonly role: readonly Role[]
+  readonly subject: string
+  readonly tenant: string
+  /** Seconds. */
+  readonly ttl: number
+}
+
+/** Prints an access token that the shared secret signs. @throws ConfigError where there is none */
+export async function printToken({ role, subject, tenant, ttl }: TokenOptions): Promise<void> {
+  const tokens = await signingTokens(loadConfig())
+  process.stdout.write(`${await tokens.sign({ subject, tenant, roles: role, ttlSeconds: ttl })}\n`)
+}
