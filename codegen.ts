@@ -12,8 +12,8 @@ export default {
   schema: 'schema.graphql',
   emitLegacyCommonJSImports: false,
   generates: {
-    'test/api/generated/operations.ts': {
-      documents: 'test/api/**/*.graphql',
+    'test/support/generated/operations.ts': {
+      documents: 'test/support/*.graphql',
       plugins: ['typescript-operations', 'typed-document-node'],
       config,
     },

@@ -1,12 +1,17 @@
 import { uuidv7 } from 'uuidv7'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { refusedWith, settled } from '../support/alertPages.js'
 import { application, HIGH_RISK, LOW_RISK } from '../support/applicants.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
+import {
+  AcknowledgeAlertDocument,
+  AlertCursorDocument,
+  AlertsDocument,
+  AlertsRaisedDocument,
+} from '../support/generated/operations.js'
 import { present } from '../support/process.js'
+import { score, scoreBatch } from '../support/stored.js'
 import { subscribe } from '../support/subscription.js'
-import { refusedWith, settled } from './alertPages.js'
-import { AcknowledgeAlertDocument, AlertCursorDocument, AlertsDocument, AlertsRaisedDocument } from './generated/operations.js'
-import { score, scoreBatch } from './stored.js'
 
 let gateway: TestGateway
 beforeAll(async () => {

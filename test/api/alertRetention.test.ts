@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { AlertStore } from '../../src/storage/alerts/alertStore.js'
+import { refusedWith, settled } from '../support/alertPages.js'
 import { HIGH_RISK } from '../support/applicants.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
+import { AlertCursorDocument, AlertsDocument, AlertsRaisedDocument } from '../support/generated/operations.js'
 import { present } from '../support/process.js'
+import { score } from '../support/stored.js'
 import { subscribe } from '../support/subscription.js'
-import { refusedWith, settled } from './alertPages.js'
-import { AlertCursorDocument, AlertsDocument, AlertsRaisedDocument } from './generated/operations.js'
-import { score } from './stored.js'
 
 const EXPIRED = { code: 'CURSOR_EXPIRED', status: 410 }
 

@@ -1,19 +1,19 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { refusedWith, settled } from '../support/alertPages.js'
 import { application, goldenRows, HIGH_RISK, LOW_RISK } from '../support/applicants.js'
 import type { GraphqlClient } from '../support/client.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
-import { present } from '../support/process.js'
-import { startStatementProxy } from '../support/statementProxy.js'
-import { subscribe } from '../support/subscription.js'
-import { refusedWith, settled } from './alertPages.js'
 import {
   AlertCursorDocument,
   AlertsDocument,
   AlertsInFullDocument,
   type AlertsQueryVariables,
   AlertsRaisedDocument,
-} from './generated/operations.js'
-import { score, scoreBatch } from './stored.js'
+} from '../support/generated/operations.js'
+import { present } from '../support/process.js'
+import { startStatementProxy } from '../support/statementProxy.js'
+import { score, scoreBatch } from '../support/stored.js'
+import { subscribe } from '../support/subscription.js'
 
 const T7 = present(goldenRows('2').find(({ probability }) => probability > 0.4 && probability < 0.5)).features
 

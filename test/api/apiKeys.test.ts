@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createKey, revokeKey } from '../support/apiKeys.js'
 import type { GraphqlClient } from '../support/client.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
+import { ApiKeysDocument, CreateApiKeyDocument, ViewerDocument } from '../support/generated/operations.js'
 import { present, until } from '../support/process.js'
-import { ApiKeysDocument, CreateApiKeyDocument, ViewerDocument } from './generated/operations.js'
 
 const DAY_MS = 86_400_000
 const NEVER = '01900000-0000-7000-8000-000000000000'

@@ -2,7 +2,6 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { application, HIGH_RISK } from '../support/applicants.js'
 import { nextEvent, subscribeTo } from '../support/client.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
-import { present, until } from '../support/process.js'
 import {
   AcknowledgeAlertDocument,
   AlertCursorDocument,
@@ -22,9 +21,10 @@ import {
   RecordOutcomeDocument,
   RiskSummaryDocument,
   ViewerDocument,
-} from './generated/operations.js'
-import { metric } from './metrics.js'
-import { score, scoreBatch } from './stored.js'
+} from '../support/generated/operations.js'
+import { metric } from '../support/metrics.js'
+import { present, until } from '../support/process.js'
+import { score, scoreBatch } from '../support/stored.js'
 
 let gateway: TestGateway
 let tenants = 0

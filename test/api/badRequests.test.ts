@@ -4,8 +4,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { application } from '../support/applicants.js'
 import { GraphqlClient } from '../support/client.js'
 import { signToken, startGateway, TEST_SECRET, type TestGateway } from '../support/gateway.js'
-import { CANARY, expectRefusal } from './refused.js'
-import { score, storedRows } from './stored.js'
+import { CANARY, expectRefusal } from '../support/refused.js'
+import { score, storedRows } from '../support/stored.js'
 
 const BODY_LIMIT = 16 * 1024
 const JSON_TYPE = { 'content-type': 'application/json' }

@@ -10,8 +10,8 @@ import {
   PredictionByKeyDocument,
   PredictionWithFeaturesDocument,
   PredictRiskDocument,
-} from './generated/operations.js'
-import { score, scoreBatch } from './stored.js'
+} from '../support/generated/operations.js'
+import { score, scoreBatch } from '../support/stored.js'
 
 const SCORER = { roles: ['SCORER'], subject: 'web-shop' } as const
 

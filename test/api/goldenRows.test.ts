@@ -7,8 +7,8 @@ import championManifest from '../../models/consumer-credit/2/manifest.json' with
 import type { ModelManifest } from '../../src/scoring/manifest.js'
 import { application, goldenRows, inParts } from '../support/applicants.js'
 import { startGateway } from '../support/gateway.js'
-import { ModelsDocument, PredictRiskInFullDocument, type RiskBand } from './generated/operations.js'
-import { scoreBatch } from './stored.js'
+import { ModelsDocument, PredictRiskInFullDocument, type RiskBand } from '../support/generated/operations.js'
+import { scoreBatch } from '../support/stored.js'
 
 const MODELS = new URL('../../models', import.meta.url).pathname
 const CUTOFFS: Record<string, ModelManifest['bands']> = {

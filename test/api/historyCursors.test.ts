@@ -8,8 +8,8 @@ import {
   ApplicantPagesDocument,
   HistoryDocument,
   type HistoryQueryVariables,
-} from './generated/operations.js'
-import { scoreBatch } from './stored.js'
+} from '../support/generated/operations.js'
+import { scoreBatch } from '../support/stored.js'
 
 describe('what history refuses', () => {
   let gateway: TestGateway

@@ -2,8 +2,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { application, goldenRows, LOW_RISK } from '../support/applicants.js'
 import type { GraphqlClient } from '../support/client.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
-import { HistoryDocument, type PredictionFilter, PredictRiskDocument, type ScoredFragment } from './generated/operations.js'
-import { scoreBatch } from './stored.js'
+import {
+  HistoryDocument,
+  type PredictionFilter,
+  PredictRiskDocument,
+  type ScoredFragment,
+} from '../support/generated/operations.js'
+import { scoreBatch } from '../support/stored.js'
 
 describe('filters of history', () => {
   let gateway: TestGateway

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
+import { ApplicantAliasesDocument, HistoryInFullDocument, HistoryWithOutcomesDocument } from '../support/generated/operations.js'
 import { fillHistory } from '../support/historyRows.js'
 import { present } from '../support/process.js'
 import { type StatementProxy, startStatementProxy } from '../support/statementProxy.js'
-import { ApplicantAliasesDocument, HistoryInFullDocument, HistoryWithOutcomesDocument } from './generated/operations.js'
 
 let database: TestDatabase
 let proxy: StatementProxy

@@ -8,8 +8,8 @@ import {
   type HistoryQueryVariables,
   type PredictionOrder,
   type ScoredFragment,
-} from './generated/operations.js'
-import { score, scoreBatch } from './stored.js'
+} from '../support/generated/operations.js'
+import { score, scoreBatch } from '../support/stored.js'
 
 const ROWS = 57
 const ORDERS: readonly PredictionOrder[] = ['CREATED_AT_DESC', 'CREATED_AT_ASC', 'PROBABILITY_DESC', 'PROBABILITY_ASC']

@@ -1,15 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { GraphqlClient } from '../support/client.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
-import { fillHistory } from '../support/historyRows.js'
-import { present } from '../support/process.js'
 import {
   ApplicantTotalDocument,
   HistoryDocument,
   HistoryTotalDocument,
   type HistoryTotalQueryVariables,
   type PredictionFilter,
-} from './generated/operations.js'
+} from '../support/generated/operations.js'
+import { fillHistory } from '../support/historyRows.js'
+import { present } from '../support/process.js'
 
 let gateway: TestGateway
 let analyst: GraphqlClient

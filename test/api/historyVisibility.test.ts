@@ -10,8 +10,8 @@ import {
   HistoryDocument,
   PredictionByIdDocument,
   PredictionByKeyDocument,
-} from './generated/operations.js'
-import { score, scoreBatch } from './stored.js'
+} from '../support/generated/operations.js'
+import { score, scoreBatch } from '../support/stored.js'
 
 let gateway: TestGateway
 let shop: GraphqlClient

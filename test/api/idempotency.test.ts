@@ -5,8 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { application, HIGH_RISK, LOW_RISK } from '../support/applicants.js'
 import type { GraphqlClient } from '../support/client.js'
 import { type Caller, startGateway, type TestGateway } from '../support/gateway.js'
-import { PredictionByKeyDocument, PredictRiskBatchDocument, PredictRiskDocument } from './generated/operations.js'
-import { storedRows } from './stored.js'
+import { PredictionByKeyDocument, PredictRiskBatchDocument, PredictRiskDocument } from '../support/generated/operations.js'
+import { storedRows } from '../support/stored.js'
 
 const SHOP: Caller = { roles: ['SCORER'], subject: 'shop' }
 

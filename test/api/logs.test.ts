@@ -9,8 +9,8 @@ import { application, HIGH_RISK, LOW_RISK } from '../support/applicants.js'
 import { GraphqlClient } from '../support/client.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { signToken, TEST_SECRET } from '../support/gateway.js'
-import { HistoryDocument, PredictionByKeyDocument, PredictRiskDocument } from './generated/operations.js'
-import { CANARY } from './refused.js'
+import { HistoryDocument, PredictionByKeyDocument, PredictRiskDocument } from '../support/generated/operations.js'
+import { CANARY } from '../support/refused.js'
 
 // As `npm run build` makes it, which `npm test` runs first.
 const PROGRAM = fileURLToPath(new URL('../../dist/main.js', import.meta.url))

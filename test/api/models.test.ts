@@ -3,7 +3,7 @@ import manifest from '../../models/consumer-credit/2/manifest.json' with { type:
 import contract from '../../models/consumer-credit/contract.json' with { type: 'json' }
 import { ROLES, type Role } from '../../src/auth/principal.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
-import { ModelByNameDocument, ModelMetricsDocument, ModelsDocument, ViewerDocument } from './generated/operations.js'
+import { ModelByNameDocument, ModelMetricsDocument, ModelsDocument, ViewerDocument } from '../support/generated/operations.js'
 
 let gateway: TestGateway
 beforeAll(async () => {

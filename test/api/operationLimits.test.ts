@@ -2,11 +2,16 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { application } from '../support/applicants.js'
 import { type GraphqlClient, type GraphqlError, subscribeTo } from '../support/client.js'
 import { type Caller, startGateway, type TestGateway } from '../support/gateway.js'
+import {
+  HighRiskScoredDocument,
+  PredictRiskBatchDocument,
+  PredictRiskDocument,
+  ViewerDocument,
+} from '../support/generated/operations.js'
+import { metric } from '../support/metrics.js'
 import { until } from '../support/process.js'
 import { REDIS_SERVER, startRedis, type TestRedis } from '../support/redis.js'
-import { HighRiskScoredDocument, PredictRiskBatchDocument, PredictRiskDocument, ViewerDocument } from './generated/operations.js'
-import { metric } from './metrics.js'
-import { storedRows } from './stored.js'
+import { storedRows } from '../support/stored.js'
 
 const LIMITS = { RISKGATE_RATE_LIMIT_PRINCIPAL: '200', RISKGATE_RATE_LIMIT_TENANT: '300' }
 

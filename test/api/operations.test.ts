@@ -2,9 +2,9 @@ import { existsSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { application, HIGH_RISK, LOW_RISK } from '../support/applicants.js'
 import { signToken, startGateway, type TestGateway } from '../support/gateway.js'
-import { HistoryDocument, PredictRiskBatchDocument, PredictRiskDocument } from './generated/operations.js'
-import { metric, metricsOf } from './metrics.js'
-import { score } from './stored.js'
+import { HistoryDocument, PredictRiskBatchDocument, PredictRiskDocument } from '../support/generated/operations.js'
+import { metric, metricsOf } from '../support/metrics.js'
+import { score } from '../support/stored.js'
 
 let gateway: TestGateway
 beforeAll(async () => {

@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { application, HIGH_RISK } from '../support/applicants.js'
 import type { GraphqlClient } from '../support/client.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
-import { OutcomeDocument, RecordOutcomeDocument, RecordOutcomesDocument } from './generated/operations.js'
-import { score, scoreBatch } from './stored.js'
+import { OutcomeDocument, RecordOutcomeDocument, RecordOutcomesDocument } from '../support/generated/operations.js'
+import { score, scoreBatch } from '../support/stored.js'
 
 let gateway: TestGateway
 let shop: GraphqlClient

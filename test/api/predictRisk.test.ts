@@ -8,8 +8,8 @@ import {
   PredictRiskBatchDocument,
   PredictRiskDocument,
   PredictRiskInFullDocument,
-} from './generated/operations.js'
-import { score, storedRows } from './stored.js'
+} from '../support/generated/operations.js'
+import { score, storedRows } from '../support/stored.js'
 
 describe('predictRisk', () => {
   let gateway: TestGateway

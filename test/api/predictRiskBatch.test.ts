@@ -2,8 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { application, goldenRows, HIGH_RISK, LOW_RISK } from '../support/applicants.js'
 import type { GraphqlClient } from '../support/client.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
-import { PredictRiskBatchDocument } from './generated/operations.js'
-import { storedRows } from './stored.js'
+import { PredictRiskBatchDocument } from '../support/generated/operations.js'
+import { storedRows } from '../support/stored.js'
 
 describe('predictRiskBatch', () => {
   let gateway: TestGateway

@@ -2,15 +2,15 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { application, goldenRows } from '../support/applicants.js'
 import type { GraphqlClient } from '../support/client.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
-import { until } from '../support/process.js'
 import {
   RecordOutcomesDocument,
   RiskSummaryDocument,
   type RiskSummaryQueryVariables,
   type ScoredFragment,
-} from './generated/operations.js'
-import { CANARY, expectRefusal } from './refused.js'
-import { score, scoreBatch } from './stored.js'
+} from '../support/generated/operations.js'
+import { until } from '../support/process.js'
+import { CANARY, expectRefusal } from '../support/refused.js'
+import { score, scoreBatch } from '../support/stored.js'
 
 const HOUR_MS = 3_600_000
 

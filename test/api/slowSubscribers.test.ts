@@ -6,9 +6,9 @@ import { WebSocket } from 'ws'
 import { application, HIGH_RISK } from '../support/applicants.js'
 import type { GraphqlClient } from '../support/client.js'
 import { signToken, startGateway, type TestGateway } from '../support/gateway.js'
-import { AlertCursorDocument } from './generated/operations.js'
-import { metric } from './metrics.js'
-import { score, scoreBatch } from './stored.js'
+import { AlertCursorDocument } from '../support/generated/operations.js'
+import { metric } from '../support/metrics.js'
+import { score, scoreBatch } from '../support/stored.js'
 
 const ALERTS = 2_000
 // Some 20 KiB an alert, with as many aliases as there may be: together far more than the operating system buffers.

@@ -8,9 +8,9 @@ import {
   HighRiskScoredDocument,
   HighRiskScoredInFullDocument,
   type HighRiskScoredSubscriptionVariables,
-} from './generated/operations.js'
-import { metric } from './metrics.js'
-import { score } from './stored.js'
+} from '../support/generated/operations.js'
+import { metric } from '../support/metrics.js'
+import { score } from '../support/stored.js'
 
 const T7 = goldenRows('2').find(({ probability }) => probability > 0.4 && probability < 0.5)?.features
 

@@ -5,10 +5,10 @@ import type { Role } from '../../src/auth/principal.js'
 import { HIGH_RISK } from '../support/applicants.js'
 import { GraphqlClient, type GraphqlError, nextEvent, subscribeTo } from '../support/client.js'
 import { signToken, startGateway, type TestGateway } from '../support/gateway.js'
-import { AlertCursorDocument, HighRiskScoredDocument } from './generated/operations.js'
-import { metric } from './metrics.js'
-import { CANARY } from './refused.js'
-import { score, storedRows } from './stored.js'
+import { AlertCursorDocument, HighRiskScoredDocument } from '../support/generated/operations.js'
+import { metric } from '../support/metrics.js'
+import { CANARY } from '../support/refused.js'
+import { score, storedRows } from '../support/stored.js'
 
 let gateway: TestGateway
 const opened: Client[] = []

@@ -3,9 +3,6 @@ import { HIGH_RISK } from '../support/applicants.js'
 import type { GraphqlClient } from '../support/client.js'
 import { createTestDatabase } from '../support/database.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
-import { present, until } from '../support/process.js'
-import { startReceiver, verified } from '../support/receiver.js'
-import { subscribe } from '../support/subscription.js'
 import {
   AlertCursorDocument,
   CreateWebhookDocument,
@@ -15,9 +12,12 @@ import {
   RotateWebhookSecretDocument,
   WebhooksDocument,
   type WebhooksQuery,
-} from './generated/operations.js'
-import { metric } from './metrics.js'
-import { score } from './stored.js'
+} from '../support/generated/operations.js'
+import { metric } from '../support/metrics.js'
+import { present, until } from '../support/process.js'
+import { startReceiver, verified } from '../support/receiver.js'
+import { score } from '../support/stored.js'
+import { subscribe } from '../support/subscription.js'
 
 const SETTINGS = {
   RISKGATE_WEBHOOK_ALLOW_PRIVATE: 'true',

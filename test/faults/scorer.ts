@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { PredictRiskBatchDocument, type PredictRiskInput } from '../api/generated/operations.js'
 import { application, HIGH_RISK, LOW_RISK } from '../support/applicants.js'
 import type { GraphqlClient } from '../support/client.js'
+import { PredictRiskBatchDocument, type PredictRiskInput } from '../support/generated/operations.js'
 import { between, oneOf, type Random } from './random.js'
 
 // At once: their statements overlap, and commit in another order than they took their sequence numbers.

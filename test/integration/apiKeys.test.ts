@@ -5,6 +5,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { print } from 'graphql'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { ApiKeys } from '../../src/auth/apiKeys.js'
+import { createKey, revokeKey, type TestKey } from '../support/apiKeys.js'
+import { application, HIGH_RISK } from '../support/applicants.js'
+import type { GraphqlClient } from '../support/client.js'
+import { startGateway, type TestGateway } from '../support/gateway.js'
+import { type GatewayProcess, spawnGateway, TEST_KEY } from '../support/gatewayProcess.js'
 import {
   AlertCursorDocument,
   ApiKeysDocument,
@@ -13,13 +18,8 @@ import {
   PredictionByKeyDocument,
   PredictRiskDocument,
   ViewerDocument,
-} from '../api/generated/operations.js'
-import { metric } from '../api/metrics.js'
-import { createKey, revokeKey, type TestKey } from '../support/apiKeys.js'
-import { application, HIGH_RISK } from '../support/applicants.js'
-import type { GraphqlClient } from '../support/client.js'
-import { startGateway, type TestGateway } from '../support/gateway.js'
-import { type GatewayProcess, spawnGateway, TEST_KEY } from '../support/gatewayProcess.js'
+} from '../support/generated/operations.js'
+import { metric } from '../support/metrics.js'
 import { present, until } from '../support/process.js'
 import { newStateDirectory, type StateDirectory } from '../support/stateDirectory.js'
 import { subscribe } from '../support/subscription.js'

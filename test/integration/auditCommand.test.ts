@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { EraseApplicantDocument, PredictionByIdDocument } from '../api/generated/operations.js'
-import { score } from '../api/stored.js'
 import { type GatewayProcess, runCommand, spawnGateway, TEST_KEY } from '../support/gatewayProcess.js'
+import { EraseApplicantDocument, PredictionByIdDocument } from '../support/generated/operations.js'
 import { present, until } from '../support/process.js'
 import { newStateDirectory, type StateDirectory } from '../support/stateDirectory.js'
+import { score } from '../support/stored.js'
 
 interface SealLine {
   readonly msg: string

@@ -2,11 +2,11 @@ import { appendFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSyn
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { ViewerDocument } from '../api/generated/operations.js'
 import { GraphqlClient } from '../support/client.js'
 import { createTestDatabase } from '../support/database.js'
 import { startGateway, TEST_SECRET } from '../support/gateway.js'
 import { runCommand, spawnGateway, TEST_KEY } from '../support/gatewayProcess.js'
+import { ViewerDocument } from '../support/generated/operations.js'
 
 const ROOT = join(import.meta.dirname, '../..')
 const directory = mkdtempSync(join(tmpdir(), 'riskgate-cli-'))

@@ -3,17 +3,17 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { HIGH_RISK } from '../support/applicants.js'
+import { GraphqlClient } from '../support/client.js'
+import { createTestDatabase } from '../support/database.js'
+import { launchGateway, readDevelopmentFile, runCommand, spawnGateway, TEST_KEY } from '../support/gatewayProcess.js'
 import {
   AlertCursorDocument,
   HighRiskScoredDocument,
   PredictionByIdDocument,
   PredictRiskDocument,
   ViewerDocument,
-} from '../api/generated/operations.js'
-import { HIGH_RISK } from '../support/applicants.js'
-import { GraphqlClient } from '../support/client.js'
-import { createTestDatabase } from '../support/database.js'
-import { launchGateway, readDevelopmentFile, runCommand, spawnGateway, TEST_KEY } from '../support/gatewayProcess.js'
+} from '../support/generated/operations.js'
 import { newCall, type Outcomes, send } from '../support/load.js'
 import { lives, present } from '../support/process.js'
 import { newStateDirectory } from '../support/stateDirectory.js'

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { PredictionByKeyDocument } from '../api/generated/operations.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { type GatewayProcess, spawnGateway, TEST_KEY } from '../support/gatewayProcess.js'
+import { PredictionByKeyDocument } from '../support/generated/operations.js'
 import { missing, type Outcomes, runLoad, send } from '../support/load.js'
 import { until } from '../support/process.js'
 

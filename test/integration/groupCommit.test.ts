@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import type { NewPrediction } from '../../src/scoring/prediction.js'
-import { PredictRiskBatchDocument, PredictRiskDocument } from '../api/generated/operations.js'
 import { HIGH_RISK, LOW_RISK } from '../support/applicants.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { startGateway } from '../support/gateway.js'
+import { PredictRiskBatchDocument, PredictRiskDocument } from '../support/generated/operations.js'
 import { present } from '../support/process.js'
 import { newPrediction, openStores } from '../support/stores.js'
 

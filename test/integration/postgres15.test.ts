@@ -1,16 +1,16 @@
 import { existsSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/storage/embedded/embeddedPostgres.js'
+import { HIGH_RISK, LOW_RISK } from '../support/applicants.js'
+import { createTestDatabase, type TestDatabase } from '../support/database.js'
+import { startGateway, type TestGateway } from '../support/gateway.js'
 import {
   AlertCursorDocument,
   HighRiskScoredDocument,
   HistoryDocument,
   PredictRiskBatchDocument,
   PredictRiskDocument,
-} from '../api/generated/operations.js'
-import { HIGH_RISK, LOW_RISK } from '../support/applicants.js'
-import { createTestDatabase, type TestDatabase } from '../support/database.js'
-import { startGateway, type TestGateway } from '../support/gateway.js'
+} from '../support/generated/operations.js'
 import { present } from '../support/process.js'
 import { newStateDirectory, type StateDirectory } from '../support/stateDirectory.js'
 import { subscribe } from '../support/subscription.js'

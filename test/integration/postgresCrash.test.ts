@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { AlertCursorDocument, HighRiskScoredDocument } from '../api/generated/operations.js'
 import { type GatewayProcess, spawnGateway, TEST_KEY } from '../support/gatewayProcess.js'
+import { AlertCursorDocument, HighRiskScoredDocument } from '../support/generated/operations.js'
 import { CLIENTS, type Failure, missing, newCall, type Outcomes, runLoad, send } from '../support/load.js'
 import { present, until } from '../support/process.js'
 import { newStateDirectory, type StateDirectory } from '../support/stateDirectory.js'

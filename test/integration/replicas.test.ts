@@ -1,17 +1,17 @@
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { RedisHints } from '../../src/alerts/redisHints.js'
+import { HIGH_RISK, LOW_RISK } from '../support/applicants.js'
+import type { GraphqlClient } from '../support/client.js'
+import { startGateway, type TestGateway } from '../support/gateway.js'
 import {
   AlertCursorDocument,
   ApplicantHistoryDocument,
   EraseApplicantDocument,
   HighRiskScoredDocument,
   PredictRiskDocument,
-} from '../api/generated/operations.js'
-import { metric } from '../api/metrics.js'
-import { HIGH_RISK, LOW_RISK } from '../support/applicants.js'
-import type { GraphqlClient } from '../support/client.js'
-import { startGateway, type TestGateway } from '../support/gateway.js'
+} from '../support/generated/operations.js'
+import { metric } from '../support/metrics.js'
 import { present, until } from '../support/process.js'
 import { freePort, REDIS_SERVER, startRedis, type TestRedis } from '../support/redis.js'
 import { subscribe } from '../support/subscription.js'

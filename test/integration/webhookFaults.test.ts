@@ -1,17 +1,17 @@
 import postgres from 'postgres'
 import { describe, expect, it } from 'vitest'
 import { startEmbeddedPostgres } from '../../src/storage/embedded/embeddedPostgres.js'
-import {
-  CreateWebhookDocument,
-  type CreateWebhookMutation,
-  PredictRiskDocument,
-  WebhooksDocument,
-} from '../api/generated/operations.js'
 import { application, HIGH_RISK } from '../support/applicants.js'
 import type { GraphqlClient } from '../support/client.js'
 import { createTestDatabase } from '../support/database.js'
 import { startGateway } from '../support/gateway.js'
 import { spawnGateway, TEST_KEY } from '../support/gatewayProcess.js'
+import {
+  CreateWebhookDocument,
+  type CreateWebhookMutation,
+  PredictRiskDocument,
+  WebhooksDocument,
+} from '../support/generated/operations.js'
 import { present, until } from '../support/process.js'
 import { startReceiver, verified } from '../support/receiver.js'
 import { newStateDirectory } from '../support/stateDirectory.js'

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import contract from '../../models/consumer-credit/contract.json' with { type: 'json' }
-import { CANARY, expectRefusal } from '../api/refused.js'
-import { score, storedRows } from '../api/stored.js'
 import { application, HIGH_RISK, inParts, LOW_RISK } from '../support/applicants.js'
 import type { GraphqlClient, RawAnswer } from '../support/client.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
+import { CANARY, expectRefusal } from '../support/refused.js'
+import { score, storedRows } from '../support/stored.js'
 import { type HostileInput, hostileApplications, hostileOutcomes, printableTexts } from './support/hostileInputs.js'
 
 const SCORE = 'mutation($input: PredictRiskInput!) { predictRisk(input: $input) { replayed prediction { id } } }'

@@ -1,11 +1,11 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Tokens } from '../../src/auth/tokens.js'
-import { ViewerDocument } from '../api/generated/operations.js'
-import { CANARY, expectRefusal } from '../api/refused.js'
 import { GraphqlClient, type RawAnswer } from '../support/client.js'
 import { startGateway, TEST_SECRET, type TestGateway } from '../support/gateway.js'
+import { ViewerDocument } from '../support/generated/operations.js'
 import { AUDIENCE, claimsOf, ISSUER, startIssuer, type TestIssuer, tokenOf } from '../support/issuer.js'
+import { CANARY, expectRefusal } from '../support/refused.js'
 import { KEYS, malleated, PUBLISHED } from './support/forging.js'
 import { HOSTILE } from './support/hostileTokens.js'
 

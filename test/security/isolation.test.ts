@@ -8,12 +8,12 @@ import {
   isObjectType,
 } from 'graphql'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { scoreBatch } from '../api/stored.js'
 import { application, HIGH_RISK } from '../support/applicants.js'
 import type { GraphqlClient } from '../support/client.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
 import { present, until } from '../support/process.js'
 import { REDIS_SERVER, startRedis, type TestRedis } from '../support/redis.js'
+import { scoreBatch } from '../support/stored.js'
 import { type Belongings, NAMES_NOTHING, type Reference, referencesTo } from './support/references.js'
 import { rowsOf } from './support/rowsOf.js'
 

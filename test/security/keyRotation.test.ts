@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { Tokens } from '../../src/auth/tokens.js'
-import { AlertCursorDocument, HighRiskScoredDocument, ViewerDocument } from '../api/generated/operations.js'
-import { metric } from '../api/metrics.js'
 import { GraphqlClient } from '../support/client.js'
 import { startGateway, TEST_SECRET, type TestGateway } from '../support/gateway.js'
+import { AlertCursorDocument, HighRiskScoredDocument, ViewerDocument } from '../support/generated/operations.js'
 import { AUDIENCE, claimsOf, ISSUER, type IssuerKey, makeKey, startIssuer, type TestIssuer, tokenOf } from '../support/issuer.js'
+import { metric } from '../support/metrics.js'
 import { until } from '../support/process.js'
 import { subscribe } from '../support/subscription.js'
 

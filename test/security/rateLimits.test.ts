@@ -3,15 +3,15 @@ import { print } from 'graphql'
 import type { Client } from 'graphql-ws'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
-import { HighRiskScoredDocument, ViewerDocument } from '../api/generated/operations.js'
-import { metric } from '../api/metrics.js'
-import { score } from '../api/stored.js'
 import { HIGH_RISK } from '../support/applicants.js'
 import { type GraphqlError, nextEvent, subscribeTo } from '../support/client.js'
 import { type Caller, signToken, startGateway, type TestGateway } from '../support/gateway.js'
 import { spawnGateway } from '../support/gatewayProcess.js'
+import { HighRiskScoredDocument, ViewerDocument } from '../support/generated/operations.js'
+import { metric } from '../support/metrics.js'
 import { until } from '../support/process.js'
 import { REDIS_SERVER, startRedis, type TestRedis } from '../support/redis.js'
+import { score } from '../support/stored.js'
 
 const LIMIT = 20
 const WATCH = { query: print(HighRiskScoredDocument), variables: {} }

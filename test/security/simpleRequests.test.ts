@@ -1,9 +1,9 @@
 import { request as httpRequest } from 'node:http'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { storedRows } from '../api/stored.js'
 import { HIGH_RISK } from '../support/applicants.js'
 import type { GraphqlClient } from '../support/client.js'
 import { signToken, startGateway, type TestGateway } from '../support/gateway.js'
+import { storedRows } from '../support/stored.js'
 
 const SCORE = 'mutation($input: PredictRiskInput!) { predictRisk(input: $input) { replayed } }'
 const body = JSON.stringify({ query: SCORE, variables: { input: { applicantId: 'a', features: { consumerCredit: HIGH_RISK } } } })

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { metric } from '../api/metrics.js'
-import { score } from '../api/stored.js'
 import { HIGH_RISK, LOW_RISK } from '../support/applicants.js'
 import type { GraphqlClient } from '../support/client.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
 import { fillHistory } from '../support/historyRows.js'
+import { metric } from '../support/metrics.js'
 import { present, until } from '../support/process.js'
 import { REDIS_SERVER, startRedis, type TestRedis } from '../support/redis.js'
+import { score } from '../support/stored.js'
 
 const ALERTS = 20
 

@@ -1,18 +1,18 @@
 import { once } from 'node:events'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { WebSocket } from 'ws'
-import { AlertCursorDocument, CreateApiKeyDocument, HighRiskScoredDocument } from '../api/generated/operations.js'
-import { metric } from '../api/metrics.js'
-import { CANARY } from '../api/refused.js'
-import { score, storedRows } from '../api/stored.js'
 import { HIGH_RISK } from '../support/applicants.js'
 import type { GraphqlClient } from '../support/client.js'
 import { signToken, startGateway, type TestGateway } from '../support/gateway.js'
+import { AlertCursorDocument, CreateApiKeyDocument, HighRiskScoredDocument } from '../support/generated/operations.js'
+import { metric } from '../support/metrics.js'
+import { CANARY } from '../support/refused.js'
+import { score, storedRows } from '../support/stored.js'
 import { subscribe, type TestSubscription } from '../support/subscription.js'
 import { type Frame, OPCODE, openRaw, type RawSocket } from './support/rawSocket.js'
 
 // test/api/subscriptionsRefused.test.ts has what clients send by mistake: tokens (4401), frames over 64 KiB (1009), messages that are
-// none (4400), names in use (4409), queries and mutations; test/unit/webSocket.test.ts has two introductions (4429) and messages of
+// none (4400), names in use (4409), queries and mutations; test/unit/server/streams/webSocket.test.ts has two introductions (4429) and messages of
 // servers (4400); test/api/slowSubscribers.test.ts readers that are too slow (4413); test/api/subscriptions.test.ts the
 // goodbye of a gateway that stops (1001). Here is what only a hostile client does.
 const WATCH = 'subscription { highRiskScored { id } }'

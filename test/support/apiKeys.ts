@@ -1,6 +1,6 @@
 import type { Role } from '../../src/auth/principal.js'
-import { CreateApiKeyDocument, type CreateApiKeyMutation, RevokeApiKeyDocument } from '../api/generated/operations.js'
 import { GraphqlClient } from './client.js'
+import { CreateApiKeyDocument, type CreateApiKeyMutation, RevokeApiKeyDocument } from './generated/operations.js'
 
 export interface TestKey {
   readonly id: string

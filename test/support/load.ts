@@ -1,6 +1,6 @@
-import { PredictionByIdDocument, PredictRiskDocument } from '../api/generated/operations.js'
 import { HIGH_RISK, LOW_RISK } from './applicants.js'
 import type { GraphqlClient } from './client.js'
+import { PredictionByIdDocument, PredictRiskDocument } from './generated/operations.js'
 import { until } from './process.js'
 
 export interface Call {

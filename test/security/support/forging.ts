@@ -1,8 +1,8 @@
 import { constants, createHash, createHmac, createPublicKey, type KeyExportOptions, sign } from 'node:crypto'
 import type { SignatureAlgorithm } from '../../../src/auth/verificationKey.js'
-import { CANARY } from '../../api/refused.js'
 import { TEST_SECRET } from '../../support/gateway.js'
 import { claimsOf, encoded, type IssuerKey, makeKey, tokenOf } from '../../support/issuer.js'
+import { CANARY } from '../../support/refused.js'
 
 /** What the issuer publishes: good keys, and some that it should not. */
 export const KEYS = {

@@ -1,7 +1,7 @@
 import { sign } from 'node:crypto'
-import { CANARY } from '../../api/refused.js'
 import { TEST_SECRET } from '../../support/gateway.js'
 import { encoded, nowSeconds, signatureOf, tokenOf } from '../../support/issuer.js'
+import { CANARY } from '../../support/refused.js'
 import {
   ATTACKER,
   bytes,

@@ -1,0 +1,30 @@
+import { SignJWT } from 'jose'
+import type { TestGateway } from './gateway.js'
+
+/** What Prometheus reads, with a credential of its own. */
+export async function metricsOf({ url, environment }: Pick<TestGateway, 'url' | 'environment'>): Promise<Response> {
+  const token = await new SignJWT({ roles: ['MONITOR'] })
+    .setProtectedHeader({ alg: 'HS256' })
+    .setSubject('prometheus')
+    .setIssuer(environment.RISKGATE_JWT_ISSUER ?? 'riskgate')
+    .setAudience(environment.RISKGATE_JWT_AUDIENCE ?? 'riskgate')
+    .setExpirationTime('1m')
+    .sign(Buffer.from(environment.RISKGATE_JWT_SECRET ?? ''))
+  return fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${token}` } })
+}
+
+/** Sum of the samples of a metric whose labels include these; undefined where there is none. */
+export async function metric(
+  gateway: TestGateway,
+  name: string,
+  labels: Record<string, string> = {},
+): Promise<number | undefined> {
+  const text = await (await metricsOf(gateway)).text()
+  const wanted = Object.entries(labels).map(([label, value]) => `${label}="${value}"`)
+  const values = text
+    .split('\n')
+    .map(line => /^(\w+)(?:\{(.*)\})? (\S+)$/.exec(line))
+    .filter(sample => sample?.[1] === name && wanted.every(label => sample[2]?.split(',').includes(label)))
+    .map(sample => Number(sample?.[3]))
+  return values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0)
+}

@@ -1,0 +1,243 @@
+import { once } from 'node:events'
+import type { ServerResponse } from 'node:http'
+import { gzipSync } from 'node:zlib'
+import { describe, expect, it } from 'vitest'
+import type { KeySetError } from '../../../src/auth/fetchKeySet.js'
+import { KeySet, type KeySetOptions } from '../../../src/auth/keySet.js'
+import type { VerificationKey } from '../../../src/auth/verificationKey.js'
+import { makeKey, startIssuer, type TestIssuer } from '../../support/issuer.js'
+import { until } from '../../support/process.js'
+
+const FIRST = makeKey('ES256', 'first')
+const SECOND = makeKey('ES256', 'second')
+const FAST = { refreshMs: 60_000, retryMs: 60_000, minPauseMs: 20, timeoutMs: 300 }
+const es256 = (id?: string) => ({ id, algorithm: 'ES256' })
+
+interface Followed extends AsyncDisposable {
+  readonly keySet: KeySet
+  /** The outcome of each fetch: `ok`, or why it failed. */
+  readonly outcomes: string[]
+  readonly added: string[]
+  readonly gone: string[]
+}
+
+function follow({ url }: Pick<TestIssuer, 'url'>, options: Partial<KeySetOptions> = {}): Followed {
+  const outcomes: string[] = []
+  const [added, gone]: [string[], string[]] = [[], []]
+  const credentials = (keys: readonly VerificationKey[]) => keys.map(({ credential }) => credential)
+  const keySet = new KeySet({
+    url: new URL(url),
+    algorithms: ['RS256', 'PS256', 'ES256', 'EdDSA'],
+    changed: (come, left) => {
+      added.push(...credentials(come))
+      gone.push(...credentials(left))
+    },
+    fetched: (failure: KeySetError | undefined) => outcomes.push(failure?.message ?? 'ok'),
+    ...FAST,
+    ...options,
+  })
+  keySet.start()
+  return { keySet, outcomes, added, gone, [Symbol.asyncDispose]: () => keySet.stop() }
+}
+
+describe('the key set of an issuer', () => {
+  it('is fetched at the start, and a token that comes before it is there waits for it', async () => {
+    await using issuer = await startIssuer([FIRST])
+    await using followed = follow(issuer)
+    expect(await followed.keySet.find(es256('first'))).toMatchObject({ id: 'first', credential: 'jwt:first' })
+    expect(issuer.requests).toHaveLength(1)
+    expect(followed.outcomes).toEqual(['ok'])
+  })
+
+  it('is fetched again and again: what is new comes in and what has left goes, and only that is told', async () => {
+    await using issuer = await startIssuer([FIRST])
+    await using followed = follow(issuer, { refreshMs: 30 })
+    await followed.keySet.find(es256('first'))
+    issuer.keys = [FIRST, SECOND]
+    await until(() => followed.added.length === 2)
+    issuer.keys = [SECOND]
+    await until(() => followed.gone.length === 1)
+    await issuer.asked(issuer.requests.length + 2)
+    expect(followed.added).toEqual(['jwt:first', 'jwt:second'])
+    expect(followed.gone).toEqual(['jwt:first'])
+    expect(await followed.keySet.find(es256('first'))).toBeUndefined()
+  })
+
+  it('takes another key of the same name for another key', async () => {
+    await using issuer = await startIssuer([FIRST])
+    await using followed = follow(issuer, { refreshMs: 30 })
+    const before = await followed.keySet.find(es256('first'))
+    issuer.keys = [makeKey('ES256', 'first')]
+    await until(() => followed.gone.length === 1)
+    expect(followed.added).toEqual(['jwt:first', 'jwt:first'])
+    expect(before && followed.keySet.holds(before)).toBe(false)
+  })
+
+  it('is asked for a key that it did not hold: one that was published meanwhile is found', async () => {
+    await using issuer = await startIssuer([FIRST])
+    await using followed = follow(issuer)
+    await followed.keySet.find(es256('first'))
+    issuer.keys = [FIRST, SECOND]
+    expect(await followed.keySet.find(es256('second'))).toMatchObject({ id: 'second' })
+  })
+
+  it('finds a key that was published while an older set was on its way', async () => {
+    await using issuer = await startIssuer([FIRST])
+    let old: ServerResponse | undefined
+    issuer.answer = (_request, response) => {
+      old = response
+    }
+    await using followed = follow(issuer)
+    await issuer.asked(1)
+    const found = followed.keySet.find(es256('second'))
+    issuer.answer = undefined
+    issuer.keys = [FIRST, SECOND]
+    old?.end(JSON.stringify({ keys: [FIRST.jwk] }))
+    expect(await found).toMatchObject({ id: 'second' })
+    expect(issuer.requests).toHaveLength(2)
+  })
+
+  it('is asked at most once in each pause, however many unknown keys come', async () => {
+    await using issuer = await startIssuer([FIRST])
+    await using followed = follow(issuer, { minPauseMs: 150 })
+    await followed.keySet.find(es256('first'))
+    const startedAt = performance.now()
+    for (let round = 0; round < 4; round++) {
+      const answers = await Promise.all(
+        Array.from({ length: 200 }, (_, i) => followed.keySet.find(es256(`made-up-${round}-${i}`))),
+      )
+      expect(answers.every(answer => answer === undefined)).toBe(true)
+    }
+    expect(issuer.requests.length).toBeLessThanOrEqual(1 + Math.ceil((performance.now() - startedAt) / 150))
+  })
+
+  it('lets a thousand wait for it and no more, and known keys do not wait at all', async () => {
+    await using issuer = await startIssuer([FIRST])
+    await using followed = follow(issuer, { minPauseMs: 1_000 })
+    await followed.keySet.find(es256('first'))
+    const waiting = Array.from({ length: 1_000 }, (_, i) => followed.keySet.find(es256(`made-up-${i}`)))
+    await expect(followed.keySet.find(es256('one-more'))).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' })
+    expect(await followed.keySet.find(es256('first'))).toBeDefined()
+    expect(issuer.requests).toHaveLength(1)
+    expect((await Promise.all(waiting)).every(answer => answer === undefined)).toBe(true)
+    expect(await followed.keySet.find(es256('one-more'))).toBeUndefined()
+  })
+
+  it('is not asked for an algorithm that is not allowed, nor for a known key with another algorithm', async () => {
+    await using issuer = await startIssuer([FIRST])
+    await using followed = follow(issuer)
+    await followed.keySet.find(es256('first'))
+    expect(await followed.keySet.find({ id: 'second', algorithm: 'ES384' })).toBeUndefined()
+    expect(await followed.keySet.find({ id: 'second', algorithm: 'HS256' })).toBeUndefined()
+    expect(await followed.keySet.find({ id: 'second', algorithm: 'none' })).toBeUndefined()
+    expect(await followed.keySet.find({ id: 'first', algorithm: 'RS256' })).toBeUndefined()
+    expect(issuer.requests).toHaveLength(1)
+  })
+
+  it('finds the key of a token that names none where exactly one fits', async () => {
+    await using issuer = await startIssuer([FIRST, makeKey('RS256', 'rsa'), makeKey('EdDSA', undefined)])
+    await using followed = follow(issuer)
+    expect(await followed.keySet.find({ id: undefined, algorithm: 'RS256' })).toMatchObject({ id: 'rsa' })
+    expect(await followed.keySet.find({ id: undefined, algorithm: 'EdDSA' })).toMatchObject({ id: undefined })
+    issuer.keys = [FIRST, SECOND]
+    await followed.keySet.find(es256('second'))
+    expect(await followed.keySet.find(es256())).toBeUndefined()
+  })
+
+  it('tells keys of one name apart by their algorithm, and takes none of two that it cannot tell apart', async () => {
+    const [rsa, namesake] = [makeKey('RS256', 'first'), makeKey('ES256', 'twice')]
+    await using issuer = await startIssuer([FIRST, rsa, makeKey('ES256', 'twice'), namesake, SECOND, SECOND])
+    await using followed = follow(issuer)
+    expect(await followed.keySet.find(es256('first'))).toMatchObject({ algorithm: 'ES256' })
+    expect(await followed.keySet.find({ id: 'first', algorithm: 'RS256' })).toMatchObject({ algorithm: 'RS256' })
+    expect(await followed.keySet.find(es256('twice'))).toBeUndefined()
+    expect(await followed.keySet.find(es256('second'))).toBeDefined()
+  })
+
+  it('stops at once, even while the issuer does not answer, and whoever waits is told', async () => {
+    await using issuer = await startIssuer([FIRST])
+    issuer.answer = () => {}
+    const { keySet } = follow(issuer, { timeoutMs: 60_000 })
+    const found = keySet.find(es256('first'))
+    await issuer.asked(1)
+    await Promise.all([keySet.stop(), expect(found).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' })])
+    await expect(keySet.find(es256('first'))).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' })
+    expect(issuer.requests).toHaveLength(1)
+  })
+})
+
+describe('an issuer that', () => {
+  const set = (keys: object[]) => JSON.stringify({ keys })
+  const answering = (body: string | Buffer, headers: Record<string, string> = {}) => {
+    return (_request: unknown, response: ServerResponse) => void response.writeHead(200, headers).end(body)
+  }
+  it.each<[string, TestIssuer['answer'], RegExp]>([
+    ['breaks the connection off', (_request, response) => void response.destroy(), /could not be fetched/],
+    ['never answers', () => {}, /not answered within/],
+    ['never ends its answer', (_request, response) => void response.writeHead(200).write('{"keys": ['), /not answered within/],
+    ['answers drop by drop', dropByDrop, /not answered within/],
+    ['answers with an error', (_request, response) => void response.writeHead(503).end(set([SECOND.jwk])), /status 503/],
+    ['has moved', (_request, response) => void response.writeHead(302, { location: '/elsewhere' }).end(), /status 302/],
+    ['answers with far too much', answering(`${' '.repeat(300_000)}${set([SECOND.jwk])}`), /longer than/],
+    [
+      'answers with far too much, packed',
+      answering(gzipSync(`${' '.repeat(50_000_000)}${set([])}`), { 'content-encoding': 'gzip' }),
+      /longer than/,
+    ],
+    ['answers with something else', answering('<html>Please log in</html>'), /not JSON/],
+    ['answers with nothing', answering(''), /not JSON/],
+    ['answers with null', answering('null'), /no JSON Web Key Set/],
+    ['answers with a list', answering('[]'), /no JSON Web Key Set/],
+    ['answers with keys that are no list', answering('{"keys": {"0": {}}}'), /no JSON Web Key Set/],
+    ['answers with 101 keys', answering(set(Array(101).fill(SECOND.jwk))), /no JSON Web Key Set/],
+    ['answers with half a set', answering(set([SECOND.jwk]).slice(0, -20)), /not JSON/],
+    ['answers with no key', answering(set([])), /no key that may be used/],
+    ['answers with keys that are none', answering('{"keys": [null, 5, "x", [], {}]}'), /no key that may be used/],
+    ['answers with deep nonsense', answering(`{"keys": ${'['.repeat(60_000)}${']'.repeat(60_000)}}`), /no key that may be used/],
+  ])(
+    '%s takes no key away: the last good ones are kept, and what is not known is not refused for good',
+    async (_what, answer, why) => {
+      await using issuer = await startIssuer([FIRST])
+      await using followed = follow(issuer)
+      const { keySet, outcomes, gone } = followed
+      const known = await keySet.find(es256('first'))
+      issuer.answer = answer
+      await expect(keySet.find(es256('second'))).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' })
+      expect(outcomes).toEqual(['ok', expect.stringMatching(why)])
+      expect(await keySet.find(es256('first'))).toBe(known)
+      expect(gone).toEqual([])
+      issuer.answer = undefined
+      issuer.keys = [FIRST, SECOND]
+      expect(await keySet.find(es256('second'))).toBeDefined()
+    },
+  )
+
+  it('is down at the start is asked until it is there', async () => {
+    const { url, ...gone } = await startIssuer([FIRST])
+    await gone[Symbol.asyncDispose]()
+    await using followed = follow({ url }, { retryMs: 30 })
+    await expect(followed.keySet.find(es256('first'))).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' })
+    await until(() => followed.outcomes.length >= 3)
+    expect(new Set(followed.outcomes)).toEqual(new Set(['It could not be fetched (ECONNREFUSED).']))
+    await using _issuer = await startIssuer([FIRST], Number(new URL(url).port))
+    await until(() => followed.outcomes.includes('ok'))
+    expect(await followed.keySet.find(es256('first'))).toBeDefined()
+  })
+
+  it('stays away for too long loses its keys', async () => {
+    await using issuer = await startIssuer([FIRST])
+    await using followed = follow(issuer, { keepMs: 200, refreshMs: 20, retryMs: 20 })
+    await followed.keySet.find(es256('first'))
+    issuer.answer = (_request, response) => void response.destroy()
+    const downAt = performance.now()
+    await until(() => followed.gone.length === 1)
+    expect(performance.now() - downAt).toBeGreaterThan(50)
+    await expect(followed.keySet.find(es256('first'))).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' })
+  })
+})
+
+function dropByDrop(_request: unknown, response: ServerResponse): void {
+  response.writeHead(200)
+  const drops = setInterval(() => response.write(' '), 20)
+  void once(response, 'close').then(() => clearInterval(drops))
+}

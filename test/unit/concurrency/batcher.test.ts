@@ -1,0 +1,120 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { describe, expect, it } from 'vitest'
+import { Batcher } from '../../../src/concurrency/batcher.js'
+
+type Answers = readonly (string | Error)[]
+
+/** A run whose groups answer when the test says so. */
+function heldRun() {
+  const groups: { items: readonly number[]; answer: (answers?: Answers) => void; fail: (error: unknown) => void }[] = []
+  const run = (items: readonly number[]) =>
+    new Promise<Answers>((resolve, reject) => {
+      groups.push({ items, answer: (answers = items.map(item => `done ${item}`)) => resolve(answers), fail: reject })
+    })
+  return { groups, run, itemsOfGroups: () => groups.map(({ items }) => items) }
+}
+
+describe('the batcher', () => {
+  it('joins what arrives together into one run, in order', async () => {
+    const { groups, run, itemsOfGroups } = heldRun()
+    const batcher = new Batcher(run, { maxItems: 10, maxRunning: 1 })
+    const answers = Promise.all([1, 2, 3].map(item => batcher.submit(item)))
+    expect(batcher.queued).toBe(3)
+    await nextTurn()
+    expect(itemsOfGroups()).toEqual([[1, 2, 3]])
+    expect(batcher.queued).toBe(0)
+    groups[0]?.answer()
+    expect(await answers).toEqual(['done 1', 'done 2', 'done 3'])
+  })
+
+  it('gathers what comes while a run is on, and runs it next', async () => {
+    const { groups, run, itemsOfGroups } = heldRun()
+    const batcher = new Batcher(run, { maxItems: 10, maxRunning: 1 })
+    const first = batcher.submit(1)
+    await nextTurn()
+    const later = [batcher.submit(2), batcher.submit(3)]
+    await nextTurn()
+    expect(itemsOfGroups()).toEqual([[1]])
+    expect(batcher.queued).toBe(2)
+    groups[0]?.answer()
+    await first
+    await nextTurn()
+    expect(itemsOfGroups()).toEqual([[1], [2, 3]])
+    groups[1]?.answer()
+    expect(await Promise.all(later)).toEqual(['done 2', 'done 3'])
+  })
+
+  it('runs with what it has at maxItems, and no more groups at a time than maxRunning', async () => {
+    const { groups, run, itemsOfGroups } = heldRun()
+    const batcher = new Batcher(run, { maxItems: 2, maxRunning: 2 })
+    const answers = [1, 2, 3, 4, 5, 6, 7].map(item => batcher.submit(item))
+    for (let turn = 0; turn < 5; turn++) await nextTurn()
+    expect(itemsOfGroups()).toEqual([
+      [1, 2],
+      [3, 4],
+    ])
+    groups[1]?.answer()
+    await answers[3]
+    for (let turn = 0; turn < 5; turn++) await nextTurn()
+    expect(itemsOfGroups()).toEqual([
+      [1, 2],
+      [3, 4],
+      [5, 6],
+    ])
+    groups[0]?.answer()
+    groups[2]?.answer()
+    await answers[5]
+    for (let turn = 0; turn < 5; turn++) await nextTurn()
+    groups[3]?.answer()
+    expect(await Promise.all(answers)).toEqual([1, 2, 3, 4, 5, 6, 7].map(item => `done ${item}`))
+  })
+
+  it('fails the one item whose answer is an Error', async () => {
+    const batcher = new Batcher<number, string>(
+      async items => items.map(item => (item === 2 ? new Error('bad row') : `done ${item}`)),
+      { maxItems: 10, maxRunning: 1 },
+    )
+    const settled = await Promise.allSettled([1, 2, 3].map(item => batcher.submit(item)))
+    expect(settled.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+    expect(settled[1]).toMatchObject({ reason: { message: 'bad row' } })
+  })
+
+  it('fails all of a group whose run throws, at once or later, and nothing of the next', async () => {
+    const { groups, run } = heldRun()
+    let isFirst = true
+    const batcher = new Batcher<number, string>(
+      items => {
+        if (!isFirst) return run(items)
+        isFirst = false
+        throw new Error('no run at all')
+      },
+      { maxItems: 2, maxRunning: 1 },
+    )
+    const outcome = Promise.allSettled([1, 2, 3, 4, 5, 6].map(item => batcher.submit(item)))
+    while (groups.length < 1) await nextTurn()
+    groups[0]?.fail(new Error('the run failed'))
+    while (groups.length < 2) await nextTurn()
+    groups[1]?.answer()
+    const settled = await outcome
+    expect(settled.map(result => (result.status === 'fulfilled' ? result.value : (result.reason as Error).message))).toEqual([
+      'no run at all',
+      'no run at all',
+      'the run failed',
+      'the run failed',
+      'done 5',
+      'done 6',
+    ])
+  })
+
+  it('fails an item that a run left unanswered', async () => {
+    const batcher = new Batcher<number, string>(async items => [`done ${items[0]}`], { maxItems: 10, maxRunning: 1 })
+    const settled = await Promise.allSettled([batcher.submit(1), batcher.submit(2)])
+    expect(settled[0]).toEqual({ status: 'fulfilled', value: 'done 1' })
+    expect(settled[1]).toMatchObject({ status: 'rejected', reason: { message: expect.stringContaining('unanswered') } })
+  })
+
+  it('takes an answer of 0, false or null for an answer', async () => {
+    const batcher = new Batcher<unknown, unknown>(async items => items as (0 | false | null)[], { maxItems: 10, maxRunning: 1 })
+    expect(await Promise.all([batcher.submit(0), batcher.submit(false), batcher.submit(null)])).toEqual([0, false, null])
+  })
+})

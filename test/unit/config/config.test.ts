@@ -1,0 +1,448 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { loadConfig, shownSettings } from '../../../src/config/config.js'
+import { SECRETS, settings } from '../../../src/config/settings.js'
+import { ConfigError } from '../../../src/errors.js'
+
+const SECRET = 's'.repeat(32)
+const CANARY = 'canary-7391'
+
+function problemsOf(variables: Record<string, string>): readonly string[] {
+  try {
+    loadConfig(variables)
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems
+    throw error
+  }
+  return []
+}
+
+describe('the configuration', () => {
+  it('needs nothing', () => {
+    expect(loadConfig({})).toEqual({
+      development: true,
+      host: '127.0.0.1',
+      port: 4000,
+      stateDirectory: resolve('.riskgate'),
+      modelsDirectory: resolve('models'),
+      databaseUrl: undefined,
+      databasePoolSize: 10,
+      redisUrl: undefined,
+      jwt: {
+        secret: undefined,
+        previousSecret: undefined,
+        jwksUrl: undefined,
+        algorithms: ['RS256', 'PS256', 'ES256', 'EdDSA'],
+        issuer: 'riskgate',
+        audience: 'riskgate',
+        rolesClaim: 'roles',
+        roleMap: undefined,
+        tenantClaim: 'tenant',
+        tenantMap: undefined,
+      },
+      tls: undefined,
+      trustedProxies: [],
+      corsOrigins: [],
+      trustedDocumentsFile: undefined,
+      rateLimits: { principal: 0, tenant: 0, address: 600 },
+      maxStreams: 2_000,
+      logLevel: 'info',
+      bodyLimitBytes: 1_048_576,
+      drainMs: 700,
+      alertRetentionDays: 30,
+      predictionRetentionDays: undefined,
+      webhooksMayBePrivate: false,
+      webhookAttempts: 12,
+      webhookRetrySeconds: 5,
+    })
+  })
+
+  it('takes every setting', () => {
+    const config = loadConfig({
+      NODE_ENV: 'production',
+      DATABASE_URL: 'postgres://db/riskgate',
+      REDIS_URL: 'rediss://cache:6380',
+      RISKGATE_HOST: '0.0.0.0',
+      RISKGATE_PORT: '0',
+      RISKGATE_STATE_DIR: '/var/lib/riskgate',
+      RISKGATE_MODELS_DIR: '/models',
+      RISKGATE_DATABASE_POOL_SIZE: '4',
+      RISKGATE_JWT_SECRET: SECRET,
+      RISKGATE_JWT_ISSUER: 'https://login.example',
+      RISKGATE_JWT_AUDIENCE: 'gateway',
+      RISKGATE_LOG_LEVEL: 'silent',
+      RISKGATE_BODY_LIMIT_BYTES: '2048',
+      RISKGATE_DRAIN_MS: '0',
+      RISKGATE_ALERT_RETENTION_DAYS: '7',
+      RISKGATE_PREDICTION_RETENTION_DAYS: '7',
+      RISKGATE_WEBHOOK_ALLOW_PRIVATE: 'true',
+      RISKGATE_WEBHOOK_ATTEMPTS: '3',
+      RISKGATE_WEBHOOK_RETRY_SECONDS: '1',
+    })
+    expect(config).toMatchObject({ alertRetentionDays: 7, predictionRetentionDays: 7, webhooksMayBePrivate: true })
+    expect(config).toMatchObject({ webhookAttempts: 3, webhookRetrySeconds: 1 })
+    expect(config).toMatchObject({
+      development: false,
+      port: 0,
+      databasePoolSize: 4,
+      drainMs: 0,
+      redisUrl: 'rediss://cache:6380',
+    })
+    expect(config.jwt.secret).toEqual(Buffer.from(SECRET))
+  })
+
+  it('refuses to forget predictions before their alerts', () => {
+    expect(problemsOf({ RISKGATE_PREDICTION_RETENTION_DAYS: '29' })).toEqual([
+      'RISKGATE_PREDICTION_RETENTION_DAYS must not be less than RISKGATE_ALERT_RETENTION_DAYS.',
+    ])
+    expect(problemsOf({ RISKGATE_PREDICTION_RETENTION_DAYS: '30' })).toEqual([])
+  })
+
+  it('takes an empty value for one that is not set', () => {
+    expect(loadConfig({ RISKGATE_PORT: '', DATABASE_URL: '', RISKGATE_JWT_SECRET: '' })).toEqual(loadConfig({}))
+  })
+
+  it('leaves alone what belongs to others', () => {
+    expect(problemsOf({ PORT: 'x', PGHOST: 'x', RISKGATEX: 'x', NODE_ENV: 'anything' })).toEqual([])
+  })
+
+  it.each([
+    ['RISKGATE_PORT', '65536', 'between 0 and 65535'],
+    ['RISKGATE_PORT', '-1', 'whole number'],
+    ['RISKGATE_PORT', '80.5', 'whole number'],
+    ['RISKGATE_PORT', '0x50', 'whole number'],
+    ['RISKGATE_PORT', ' 80', 'whole number'],
+    ['RISKGATE_DATABASE_POOL_SIZE', '3', 'between 4 and 100'],
+    ['RISKGATE_BODY_LIMIT_BYTES', '1023', 'between 1024'],
+    ['RISKGATE_DRAIN_MS', '60001', 'between 0 and 60000'],
+    ['RISKGATE_LOG_LEVEL', 'verbose', 'info'],
+    ['DATABASE_URL', 'mysql://db', 'postgres://'],
+    ['DATABASE_URL', 'localhost', 'postgres://'],
+    ['DATABASE_URL', `postgres://user:${CANARY}%@db/x`, 'in which % is written as %25'],
+    ['REDIS_URL', `redis://:${CANARY}%zz@cache`, 'in which % is written as %25'],
+    ['REDIS_URL', 'http://cache', 'redis://'],
+    ['RISKGATE_JWT_SECRET', 's'.repeat(31), 'at least 32 bytes'],
+    ['RISKGATE_JWT_ROLE_MAP', 'desk=ANALYST,shop=SCORER,desk=ADMIN', 'only once'],
+    ['RISKGATE_JWT_TENANT_MAP', 'a=north,b=the south', 'without spaces'],
+    ['RISKGATE_JWT_SECERT', SECRET, 'is not a setting of riskgate'],
+    ['RISKGATE_JWT_ISSUER_FILE', '/run/issuer', 'is not a setting of riskgate'],
+    ['RISKGATE_', 'x', 'is not a setting of riskgate'],
+    ['RISKGATE_DEVELOPMENT', 'yes', 'must be true or false'],
+    ['RISKGATE_DEVELOPMENT', 'TRUE', 'must be true or false'],
+    ['RISKGATE_JWKS_URL', 'login.example/keys', 'https:// or http://'],
+    ['RISKGATE_JWKS_URL', 'file:///etc/keys.json', 'https:// or http://'],
+    ['RISKGATE_JWKS_URL', 'http://login.example/keys', 'https:// unless it is on this machine'],
+    ['RISKGATE_JWKS_URL', 'HTTP://login.example/keys', 'https:// unless it is on this machine'],
+    ['RISKGATE_JWKS_URL', 'http://127.0.0.1.login.example/keys', 'https:// unless it is on this machine'],
+    ['RISKGATE_JWKS_URL', 'https://user:password@login.example/keys', 'no user name or password'],
+    ['RISKGATE_JWT_ALGORITHMS', 'RS256,HS256', 'must be one or more of RS256'],
+    ['RISKGATE_JWT_ALGORITHMS', 'none', 'must be one or more of RS256'],
+    ['RISKGATE_JWT_ALGORITHMS', 'RS256,', 'must be one or more of RS256'],
+    ['RISKGATE_JWT_ROLE_MAP', 'risk=ROOT', 'must be pairs'],
+    ['RISKGATE_JWT_ROLE_MAP', 'risk', 'must be pairs'],
+    ['RISKGATE_JWT_ROLE_MAP', '=ADMIN', 'must be pairs'],
+    ['RISKGATE_JWT_ROLE_MAP', 'a=ADMIN=ADMIN', 'must be pairs'],
+    ['RISKGATE_JWT_ROLE_MAP', 'risk=ADMIN,risk=SCORER', 'only once'],
+    ['RISKGATE_JWT_TENANT_MAP', 'north=', 'must be pairs'],
+    ['RISKGATE_JWT_TENANT_MAP', 'north=a,north=b', 'only once'],
+    ['RISKGATE_JWT_PREVIOUS_SECRET', SECRET, 'must not be set without RISKGATE_JWT_SECRET'],
+    ['RISKGATE_TRUSTED_PROXIES', '10.0.0.0/33', 'must be IP addresses or ranges'],
+    ['RISKGATE_TRUSTED_PROXIES', '10.0.0.0/8/8', 'must be IP addresses or ranges'],
+    ['RISKGATE_TRUSTED_PROXIES', 'proxy.example', 'must be IP addresses or ranges'],
+    ['RISKGATE_TRUSTED_PROXIES', '10.0.0.1,,10.0.0.2', 'must be IP addresses or ranges'],
+    ['RISKGATE_CORS_ORIGINS', '*', 'must be origins'],
+    ['RISKGATE_CORS_ORIGINS', 'null', 'must be origins'],
+    ['RISKGATE_CORS_ORIGINS', 'https://desk.example/', 'must be origins'],
+    ['RISKGATE_CORS_ORIGINS', 'https://desk.example,desk.example', 'must be origins'],
+    ['RISKGATE_TLS_CERT_FILE', 'cert.pem', 'RISKGATE_TLS_KEY_FILE must be set together'],
+    ['RISKGATE_RATE_LIMIT_PRINCIPAL', '-1', 'whole number'],
+    ['RISKGATE_RATE_LIMIT_TENANT', '100000001', 'between 0 and 100000000'],
+    ['RISKGATE_RATE_LIMIT_ADDRESS', '1e3', 'whole number'],
+    ['RISKGATE_MAX_STREAMS', '0', 'between 1 and 100000'],
+    ['RISKGATE_ALERT_RETENTION_DAYS', '6', 'between 7 and 3650'],
+    ['RISKGATE_PREDICTION_RETENTION_DAYS', '36501', 'between 7 and 36500'],
+    ['RISKGATE_WEBHOOK_ALLOW_PRIVATE', '1', 'must be true or false'],
+    ['RISKGATE_WEBHOOK_ATTEMPTS', '0', 'between 1 and 20'],
+    ['RISKGATE_WEBHOOK_RETRY_SECONDS', '3601', 'between 1 and 3600'],
+  ])('refuses %s=%j and says why', (key, value, why) => {
+    const problems = problemsOf({ [key]: value })
+    expect(problems).toHaveLength(1)
+    expect(problems[0]).toMatch(/\.$/)
+    expect(problems[0]).toMatch(new RegExp(`^${key} `))
+    expect(problems[0]).toContain(why)
+  })
+
+  it('counts the bytes of a secret, not its characters', () => {
+    expect(problemsOf({ RISKGATE_JWT_SECRET: 'é'.repeat(16) })).toEqual([])
+    expect(problemsOf({ RISKGATE_JWT_SECRET: 'é'.repeat(15) })).toHaveLength(1)
+  })
+
+  it('asks for keys and database in production', () => {
+    expect(problemsOf({ NODE_ENV: 'production' })).toEqual([
+      'DATABASE_URL must be set when NODE_ENV is production.',
+      'RISKGATE_JWT_SECRET or RISKGATE_JWKS_URL must be set when NODE_ENV is production.',
+    ])
+    expect(problemsOf({ NODE_ENV: 'production', DATABASE_URL: 'postgresql://db', RISKGATE_JWT_SECRET: SECRET })).toEqual([])
+  })
+
+  it('reports every problem at once and repeats no value', () => {
+    const problems = problemsOf({
+      NODE_ENV: 'production',
+      DATABASE_URL: CANARY,
+      REDIS_URL: CANARY,
+      RISKGATE_PORT: CANARY,
+      RISKGATE_LOG_LEVEL: CANARY,
+      RISKGATE_JWT_SECRET: CANARY,
+      RISKGATE_UNKNOWN: CANARY,
+    })
+    expect(problems.map(problem => problem.split(' ')[0]).sort()).toEqual([
+      'DATABASE_URL',
+      'REDIS_URL',
+      'RISKGATE_JWT_SECRET',
+      'RISKGATE_LOG_LEVEL',
+      'RISKGATE_PORT',
+      'RISKGATE_UNKNOWN',
+    ])
+    expect(problems.join()).not.toContain(CANARY)
+  })
+
+  it('repeats the value of no setting', () => {
+    for (const key of Object.keys(settings.shape)) {
+      for (const value of [CANARY, `https://${CANARY}`, `${CANARY}=${CANARY}`, `http://${CANARY}:${CANARY}@${CANARY}/`])
+        expect(problemsOf({ [key]: value }).join()).not.toContain(CANARY)
+    }
+  })
+
+  it('tells what settings contradict beside one that is wrong', () => {
+    const wrong = {
+      NODE_ENV: 'production',
+      DATABASE_URL: 'postgres://db/riskgate',
+      RISKGATE_DEVELOPMENT: 'true',
+      RISKGATE_PORT: 'x',
+      RISKGATE_JWT_PREVIOUS_SECRET: SECRET,
+      RISKGATE_JWKS_URL: 'http://login.example/keys',
+      RISKGATE_TLS_KEY_FILE: 'key.pem',
+      RISKGATE_PREDICTION_RETENTION_DAYS: '8',
+      RISKGATE_ALERT_RETENTION_DAYS: '9',
+    }
+    expect(problemsOf(wrong)).toEqual([
+      'RISKGATE_PORT must be a whole number.',
+      'RISKGATE_PREDICTION_RETENTION_DAYS must not be less than RISKGATE_ALERT_RETENTION_DAYS.',
+      'RISKGATE_DEVELOPMENT must not be true when NODE_ENV is production.',
+      'RISKGATE_JWT_PREVIOUS_SECRET must not be set without RISKGATE_JWT_SECRET.',
+      'RISKGATE_JWKS_URL must begin with https:// unless it is on this machine.',
+      'RISKGATE_TLS_CERT_FILE and RISKGATE_TLS_KEY_FILE must be set together.',
+    ])
+  })
+
+  it('finds no contradiction in a setting that is only wrong itself', () => {
+    const problems = problemsOf({
+      RISKGATE_JWT_SECRET: 'short',
+      RISKGATE_JWT_PREVIOUS_SECRET: SECRET,
+      RISKGATE_ALERT_RETENTION_DAYS: 'x',
+      RISKGATE_PREDICTION_RETENTION_DAYS: '7',
+    })
+    expect(problems.map(problem => problem.split(' ')[0])).toEqual(['RISKGATE_JWT_SECRET', 'RISKGATE_ALERT_RETENTION_DAYS'])
+  })
+
+  it('takes lists and maps apart at their commas, whatever spaces are around', () => {
+    const { jwt, trustedProxies, corsOrigins } = loadConfig({
+      RISKGATE_JWKS_URL: 'http://[::1]:8080/keys',
+      RISKGATE_JWT_ALGORITHMS: 'ES256, EdDSA',
+      RISKGATE_JWT_ROLE_MAP: 'risk-desk = ANALYST , admins=ADMIN',
+      RISKGATE_JWT_TENANT_MAP: 'org-1=north',
+      RISKGATE_TRUSTED_PROXIES: '10.0.0.0/8, ::1, 192.168.0.7',
+      RISKGATE_CORS_ORIGINS: 'https://desk.example,http://localhost:5173',
+    })
+    expect(jwt.jwksUrl?.href).toBe('http://[::1]:8080/keys')
+    expect(jwt.algorithms).toEqual(['ES256', 'EdDSA'])
+    expect([...(jwt.roleMap ?? [])]).toEqual([
+      ['risk-desk', 'ANALYST'],
+      ['admins', 'ADMIN'],
+    ])
+    expect([...(jwt.tenantMap ?? [])]).toEqual([['org-1', 'north']])
+    expect(trustedProxies).toEqual(['10.0.0.0/8', '::1', '192.168.0.7'])
+    expect(corsOrigins).toEqual(['https://desk.example', 'http://localhost:5173'])
+  })
+})
+
+describe('development', () => {
+  const KEYS = { none: {}, secret: { RISKGATE_JWT_SECRET: SECRET }, issuer: { RISKGATE_JWKS_URL: 'https://login.example/keys' } }
+  const HOSTS = {
+    unset: {},
+    loopback: { RISKGATE_HOST: '127.0.0.1' },
+    'another loopback': { RISKGATE_HOST: '127.8.8.8' },
+    'loopback of IPv6': { RISKGATE_HOST: '::1' },
+    localhost: { RISKGATE_HOST: 'localhost' },
+    everywhere: { RISKGATE_HOST: '0.0.0.0' },
+    'everywhere of IPv6': { RISKGATE_HOST: '::' },
+    'a network': { RISKGATE_HOST: '10.0.0.5' },
+    'a name like loopback': { RISKGATE_HOST: '127.0.0.1.example' },
+  }
+  const SWITCHES = { unset: {}, on: { RISKGATE_DEVELOPMENT: 'true' }, off: { RISKGATE_DEVELOPMENT: 'false' } }
+  const NODE = { unset: {}, development: { NODE_ENV: 'development' }, production: { NODE_ENV: 'production' } }
+  const isLoopback = (host: keyof typeof HOSTS) => !/everywhere|network|name/.test(host)
+
+  const keysOf = <T extends object>(of: T) => Object.keys(of) as (keyof T)[]
+  const combinations = keysOf(KEYS).flatMap(key =>
+    keysOf(SWITCHES).flatMap(on => keysOf(NODE).map(node => [key, on, node] as const)),
+  )
+
+  it.each(combinations)(
+    'holds or is refused by one rule on every host, with key %s, switch %s and NODE_ENV %s',
+    (key, on, node) => {
+      for (const host of keysOf(HOSTS)) {
+        const variables = { DATABASE_URL: 'postgres://db/x', ...KEYS[key], ...HOSTS[host], ...SWITCHES[on], ...NODE[node] }
+        const isProduction = node === 'production'
+        // The switch decides; without it only a start that has no key, on loopback, outside of production.
+        const isDevelopment = on === 'unset' ? !isProduction && key === 'none' && isLoopback(host) : on === 'on'
+        const problems = problemsOf(variables)
+        if (isProduction && on === 'on') {
+          expect({ host, problems }).toEqual({
+            host,
+            problems: ['RISKGATE_DEVELOPMENT must not be true when NODE_ENV is production.'],
+          })
+        } else if (key === 'none' && !isDevelopment) {
+          const wanted = /^RISKGATE_JWT_SECRET or RISKGATE_JWKS_URL must be set .+\.$/
+          expect({ host, problems }).toEqual({ host, problems: [expect.stringMatching(wanted)] })
+        } else {
+          expect({ host, problems }).toEqual({ host, problems: [] })
+          const { development, rateLimits } = loadConfig(variables)
+          expect({ host, development }).toEqual({ host, development: isDevelopment })
+          const limits = isDevelopment ? { principal: 0, tenant: 0 } : { principal: 100_000, tenant: 200_000 }
+          expect(rateLimits).toEqual({ ...limits, address: 600 })
+        }
+      }
+    },
+  )
+
+  it('says what a key is wanted for', () => {
+    const why = (variables: Record<string, string>) => problemsOf(variables).join()
+    expect(why({ RISKGATE_HOST: '0.0.0.0' })).toContain(
+      'unless riskgate serves this machine alone or RISKGATE_DEVELOPMENT is true',
+    )
+    expect(why({ RISKGATE_DEVELOPMENT: 'false' })).toContain('unless RISKGATE_DEVELOPMENT is true')
+    expect(why({ NODE_ENV: 'production', DATABASE_URL: 'postgres://x' })).toContain('when NODE_ENV is production')
+  })
+
+  it('changes no limit that is set', () => {
+    const set = { RISKGATE_RATE_LIMIT_PRINCIPAL: '5', RISKGATE_RATE_LIMIT_TENANT: '6', RISKGATE_RATE_LIMIT_ADDRESS: '7' }
+    for (const variables of [set, { ...set, RISKGATE_JWT_SECRET: SECRET }])
+      expect(loadConfig(variables).rateLimits).toEqual({ principal: 5, tenant: 6, address: 7 })
+  })
+})
+
+describe('a secret from a file', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'riskgate-secrets-'))
+  afterAll(() => rmSync(directory, { recursive: true }))
+  let files = 0
+  function fileOf(text: string | Buffer): string {
+    const file = join(directory, `secret-${files++}`)
+    writeFileSync(file, text)
+    return file
+  }
+
+  it.each(['', '\n', '\r\n'])('is its text without the end of its line: %j', end => {
+    const { jwt, databaseUrl, redisUrl } = loadConfig({
+      RISKGATE_JWT_SECRET_FILE: fileOf(`${SECRET}${end}`),
+      RISKGATE_JWT_PREVIOUS_SECRET_FILE: fileOf(`${SECRET}2${end}`),
+      DATABASE_URL_FILE: fileOf(`postgres://user:password@db/riskgate${end}`),
+      REDIS_URL_FILE: fileOf(`redis://:password@cache${end}`),
+    })
+    expect(jwt.secret).toEqual(Buffer.from(SECRET))
+    expect(jwt.previousSecret).toEqual(Buffer.from(`${SECRET}2`))
+    expect({ databaseUrl, redisUrl }).toEqual({
+      databaseUrl: 'postgres://user:password@db/riskgate',
+      redisUrl: 'redis://:password@cache',
+    })
+  })
+
+  it('keeps spaces, and line ends within', () => {
+    const text = ` ${SECRET} \n\n`
+    expect(loadConfig({ RISKGATE_JWT_SECRET_FILE: fileOf(text) }).jwt.secret).toEqual(Buffer.from(` ${SECRET} \n`))
+  })
+
+  it('counts as a key in production', () => {
+    const variables = {
+      NODE_ENV: 'production',
+      DATABASE_URL_FILE: fileOf('postgres://db/x'),
+      RISKGATE_JWT_SECRET_FILE: fileOf(SECRET),
+    }
+    expect(problemsOf(variables)).toEqual([])
+    expect(loadConfig(variables).development).toBe(false)
+  })
+
+  it.each(SECRETS)('is refused beside the setting itself: %s', key => {
+    const value = { DATABASE_URL: 'postgres://db/x', REDIS_URL: 'redis://cache' }[key as string] ?? SECRET
+    const all = { RISKGATE_JWT_SECRET: SECRET, [key]: value, [`${key}_FILE`]: fileOf(value) }
+    expect(problemsOf(all)).toEqual([`${key} and ${key}_FILE must not both be set.`])
+  })
+
+  it('is checked as the setting is, by the setting name', () => {
+    expect(problemsOf({ RISKGATE_JWT_SECRET_FILE: fileOf(CANARY) })).toEqual([
+      'RISKGATE_JWT_SECRET must be at least 32 bytes long.',
+    ])
+    expect(problemsOf({ DATABASE_URL_FILE: fileOf(CANARY) })).toEqual([
+      'DATABASE_URL must be a URL that begins with postgres:// or postgresql://.',
+    ])
+  })
+
+  const loop = join(directory, 'loop')
+  symlinkSync(loop, loop)
+  mkdirSync(join(directory, 'folder'))
+  it.each<[string, () => string, string]>([
+    ['is not there', () => join(directory, CANARY), 'names a file that cannot be read (ENOENT).'],
+    ['is a folder', () => join(directory, 'folder'), 'names a file that cannot be read (EISDIR).'],
+    ['lies below a file', () => join(fileOf('x'), CANARY), 'names a file that cannot be read (ENOTDIR).'],
+    ['is a link to itself', () => loop, 'names a file that cannot be read (ELOOP).'],
+    ['is empty', () => fileOf(''), 'names an empty file.'],
+    ['holds bytes that are no text', () => fileOf(Buffer.alloc(40, 0xff)), 'names a file that is not UTF-8 text.'],
+    ['holds the end of a line alone', () => fileOf('\r\n'), 'names an empty file.'],
+  ])('is one problem, also in production and beside a setting that needs it, where the file %s', (_what, file, problem) => {
+    const production = { NODE_ENV: 'production', DATABASE_URL: 'postgres://db/x', RISKGATE_JWT_PREVIOUS_SECRET: SECRET }
+    for (const variables of [{}, production]) {
+      const problems = problemsOf({ ...variables, RISKGATE_JWT_SECRET_FILE: file() })
+      expect(problems).toEqual([`RISKGATE_JWT_SECRET_FILE ${problem}`])
+      expect(problems.join()).not.toContain(CANARY)
+    }
+  })
+})
+
+describe('what is shown of the configuration', () => {
+  it('is every setting as it holds, defaults included', () => {
+    const shown = shownSettings({})
+    expect(Object.keys(shown).sort()).toEqual(Object.keys(settings.shape).sort())
+    expect(shown).toMatchObject({
+      DATABASE_URL: '',
+      RISKGATE_DEVELOPMENT: 'true',
+      RISKGATE_PORT: '4000',
+      RISKGATE_JWT_ALGORITHMS: 'RS256,PS256,ES256,EdDSA',
+      RISKGATE_RATE_LIMIT_PRINCIPAL: '0',
+      RISKGATE_WEBHOOK_ALLOW_PRIVATE: 'false',
+    })
+    expect(shownSettings({ RISKGATE_JWT_SECRET: SECRET, RISKGATE_JWT_ROLE_MAP: 'a=ADMIN, b=SCORER' })).toMatchObject({
+      RISKGATE_DEVELOPMENT: 'false',
+      RISKGATE_RATE_LIMIT_PRINCIPAL: '100000',
+      RISKGATE_JWT_ROLE_MAP: 'a=ADMIN,b=SCORER',
+    })
+  })
+
+  it('holds no secret, nor a part of a URL that may be one', () => {
+    const shown = shownSettings({
+      DATABASE_URL: `postgres://${CANARY}:${CANARY}@db/${CANARY}?password=${CANARY}`,
+      REDIS_URL: `rediss://:${CANARY}@cache`,
+      RISKGATE_JWT_SECRET: `${CANARY}${SECRET}`,
+      RISKGATE_JWT_PREVIOUS_SECRET: `${SECRET}${CANARY}`,
+      RISKGATE_JWKS_URL: `https://login.example/keys?code=${CANARY}#${CANARY}`,
+    })
+    expect(Object.values(shown).join()).not.toContain(CANARY)
+    for (const key of SECRETS) expect(shown[key]).toBe('(secret)')
+    expect(shown.RISKGATE_JWKS_URL).toBe('https://login.example/keys?(hidden)')
+  })
+
+  it('is nothing but the problems where there are some', () => {
+    expect(() => shownSettings({ RISKGATE_PORT: 'x', RISKGATE_X: 'y' })).toThrow(ConfigError)
+  })
+})

@@ -1,0 +1,159 @@
+import { appendFile, cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { ConfigError } from '../../../src/errors.js'
+import { loadContracts, loadModelFolder } from '../../../src/releases/modelFolder.js'
+import type { ModelManifest } from '../../../src/scoring/manifest.js'
+import { goldenRows } from '../../support/applicants.js'
+
+const BUNDLED = fileURLToPath(new URL('../../../models', import.meta.url))
+const MODEL = 'consumer-credit'
+
+describe('a models folder', () => {
+  let directory: string
+  let warnings: Record<string, unknown>[]
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'riskgate-models-'))
+    await cp(BUNDLED, directory, { recursive: true })
+    warnings = []
+  })
+  afterEach(() => rm(directory, { recursive: true }))
+
+  const file = (...path: string[]) => join(directory, MODEL, ...path)
+  const load = () => loadModelFolder({ directory, observeScoring: () => {}, warn: (_message, fields) => warnings.push(fields) })
+
+  async function problems(): Promise<readonly string[]> {
+    const error = await load().then(
+      () => undefined,
+      (reason: unknown) => reason,
+    )
+    expect(error).toBeInstanceOf(ConfigError)
+    return (error as ConfigError).problems
+  }
+
+  async function stages(): Promise<Record<string, string>> {
+    const [model] = (await load()).models
+    return Object.fromEntries(model?.versions.map(({ manifest, stage }) => [manifest.version, stage]) ?? [])
+  }
+
+  async function changeManifest(version: string, change: (manifest: ModelManifest) => unknown): Promise<void> {
+    const manifest = JSON.parse(await readFile(file(version, 'manifest.json'), 'utf8')) as ModelManifest
+    change(manifest)
+    await writeFile(file(version, 'manifest.json'), JSON.stringify(manifest))
+  }
+
+  it('serves the version that the champion file names, with or without an end of line', async () => {
+    expect(await stages()).toEqual({ 1: 'CANDIDATE', 2: 'CHAMPION' })
+    await writeFile(file('champion'), '1\r\n')
+    expect(await stages()).toEqual({ 1: 'CHAMPION', 2: 'CANDIDATE' })
+    expect(warnings).toEqual([])
+  })
+
+  it.each(['1', '2'])('scores the golden rows of version %s within 1e-5 of the native library', async version => {
+    await writeFile(file('champion'), version)
+    const release = (await load()).champion(MODEL)
+    const rows = goldenRows(version)
+    expect(rows.length).toBeGreaterThanOrEqual(200)
+    const scores = await Promise.all(rows.map(({ features }) => release.score(features)))
+    const worst = Math.max(...rows.map(({ probability }, i) => Math.abs(probability - (scores[i]?.probability ?? Number.NaN))))
+    expect(worst).toBeLessThan(1e-5)
+  })
+
+  it('is refused when the champion is not the file that its manifest names, and says which file', async () => {
+    await appendFile(file('2', 'model.onnx'), 'x')
+    expect(await problems()).toEqual([`${file('2', 'model.onnx')} has not the SHA-256 that its manifest names.`])
+  })
+
+  it('rejects another version with the wrong digest, warns and serves on', async () => {
+    await appendFile(file('1', 'model.onnx'), 'x')
+    expect(await stages()).toEqual({ 1: 'REJECTED', 2: 'CHAMPION' })
+    expect(warnings).toEqual([{ model: MODEL, problem: expect.stringContaining(file('1', 'model.onnx')) }])
+  })
+
+  it('rejects another version whose file is missing, and serves on', async () => {
+    await rm(file('1', 'model.onnx'))
+    expect(await stages()).toEqual({ 1: 'REJECTED', 2: 'CHAMPION' })
+    expect(warnings).toHaveLength(1)
+  })
+
+  it('rejects another version that does not fit the contract', async () => {
+    await changeManifest('1', ({ onnx }) => Object.assign(onnx.inputs[0]?.columns[0] ?? {}, { feature: 'age' }))
+    expect(await stages()).toEqual({ 1: 'REJECTED', 2: 'CHAMPION' })
+    expect(warnings[0]).toMatchObject({ problem: expect.stringContaining('column age: the contract has no such feature') })
+  })
+
+  it('rejects another version that is of another model', async () => {
+    await changeManifest('1', manifest => Object.assign(manifest, { model: 'mortgage' }))
+    expect(await stages()).toEqual({ 1: 'REJECTED', 2: 'CHAMPION' })
+  })
+
+  it('rejects another version whose graph has other outputs than its manifest says', async () => {
+    await changeManifest('1', ({ onnx }) => Object.assign(onnx.output, { name: 'score' }))
+    expect(await stages()).toEqual({ 1: 'REJECTED', 2: 'CHAMPION' })
+    expect(warnings[0]).toMatchObject({ problem: expect.stringContaining('it has no output score') })
+  })
+
+  it('is refused when a version or a model has not the name of its folder', async () => {
+    await changeManifest('1', manifest => Object.assign(manifest, { version: '2' }))
+    expect(await problems()).toEqual([expect.stringMatching(/1\/manifest\.json: version must be that of its folder/)])
+  })
+
+  it('is refused when the champion does not fit the contract', async () => {
+    await changeManifest('2', ({ onnx }) => Object.assign(onnx.inputs[0]?.columns[0] ?? {}, { feature: 'age' }))
+    expect(await problems()).toEqual([expect.stringMatching(/2\/manifest\.json does not fit the contract: .*column age/)])
+  })
+
+  it.each(['3', '', '../2'])('is refused when the champion file names no version: "%s"', async version => {
+    await writeFile(file('champion'), version)
+    expect(await problems()).toEqual([`${file('champion')} names a version that is not there.`])
+  })
+
+  it('is refused without a champion file', async () => {
+    await rm(file('champion'))
+    expect(await problems()).toEqual([expect.stringContaining(file('champion'))])
+  })
+
+  it.each(['contract.json', '2/manifest.json'])(
+    'is refused when %s is no JSON or is missing, and says which file',
+    async name => {
+      await writeFile(file(name), '{"name": ')
+      expect(await problems()).toEqual([`${file(name)} is missing or is not JSON.`])
+      await rm(file(name))
+      expect(await problems()).toEqual([`${file(name)} is missing or is not JSON.`])
+    },
+  )
+
+  it('is refused with every problem of a contract that is wrong', async () => {
+    await writeFile(file('contract.json'), JSON.stringify({ name: 'X', inputField: 'X', description: {}, features: [] }))
+    const told = await problems()
+    expect(told.length).toBeGreaterThanOrEqual(4)
+    for (const problem of told) expect(problem.startsWith(`${file('contract.json')}: `)).toBe(true)
+  })
+
+  it('is refused when it is empty, and when it is not there', async () => {
+    await rm(file(), { recursive: true })
+    expect(await problems()).toEqual([`RISKGATE_MODELS_DIR: ${directory} holds no model.`])
+    directory = join(directory, 'nowhere')
+    expect(await problems()).toEqual([`RISKGATE_MODELS_DIR: ${directory} is not a folder that can be read.`])
+    directory = join(directory, '..')
+  })
+
+  it('names the problems of all its models at once', async () => {
+    await cp(file(), join(directory, 'other'), { recursive: true })
+    await writeFile(file('contract.json'), 'x')
+    await writeFile(join(directory, 'other', 'contract.json'), 'x')
+    expect(await problems()).toHaveLength(2)
+  })
+
+  it('gives its contracts alone, for the schema', async () => {
+    expect((await loadContracts(directory)).map(({ name }) => name)).toEqual([MODEL])
+  })
+
+  it('answers MODEL_NOT_FOUND for a model that it does not hold', async () => {
+    const registry = await load()
+    expect(() => registry.champion('mortgage')).toThrow(expect.objectContaining({ code: 'MODEL_NOT_FOUND' }))
+    expect(registry.version(MODEL, '3')).toBeUndefined()
+  })
+})

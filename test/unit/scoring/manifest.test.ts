@@ -1,0 +1,110 @@
+import { describe, expect, it } from 'vitest'
+import { contractViolations, type ModelManifest, manifestSchema } from '../../../src/scoring/manifest.js'
+import { contract, manifest, manifestJson } from '../support/domain.js'
+
+type Json = ReturnType<typeof manifestJson>
+
+function problemsAfter(change: (json: Json) => void): string[] {
+  const json = manifestJson()
+  change(json)
+  const { error } = manifestSchema.safeParse(json)
+  return error?.issues.map(({ path, message }) => `${path.join('.')} ${message}`) ?? []
+}
+
+describe('a manifest', () => {
+  it('is accepted, with more in it than the gateway reads', () => {
+    expect(problemsAfter(json => Object.assign(json, { trainingData: { rows: 4_454 } }))).toEqual([])
+  })
+
+  it.each<[string, (json: Json) => unknown, RegExp]>([
+    ['a digest in upper case', ({ onnx }) => Object.assign(onnx, { sha256: 'A'.repeat(64) }), /^onnx\.sha256 must be 64/],
+    ['a digest that is short', ({ onnx }) => Object.assign(onnx, { sha256: '0'.repeat(63) }), /^onnx\.sha256 must be 64/],
+    [
+      'a file outside its folder',
+      ({ onnx }) => Object.assign(onnx, { file: '../other/model.onnx' }),
+      /^onnx\.file must be a file beside/,
+    ],
+    ['a version that is a path', json => Object.assign(json, { version: '../1' }), /^version must be a short name/],
+    ['six cut-offs', ({ bands }) => bands.cutoffs.pop(), /^bands\.cutoffs /],
+    ['equal cut-offs', ({ bands }) => bands.cutoffs.splice(1, 1, 0.03), /^bands\.cutoffs must rise from T1 to T8$/],
+    ['falling cut-offs', ({ bands }) => bands.cutoffs.reverse(), /^bands\.cutoffs must rise/],
+    ['a cut-off of 0', ({ bands }) => bands.cutoffs.splice(0, 1, 0), /^bands\.cutoffs\.0 /],
+    ['a cut-off of 1', ({ bands }) => bands.cutoffs.splice(6, 1, 1), /^bands\.cutoffs\.6 /],
+    ['high risk from T1', ({ bands }) => Object.assign(bands, { highRiskFrom: 'T1' }), /^bands\.highRiskFrom /],
+    [
+      'an input of an unknown type',
+      ({ onnx }) => Object.assign(onnx.inputs[0] ?? {}, { type: 'float16' }),
+      /^onnx\.inputs\.0\.type /,
+    ],
+    ['a column of -1', ({ onnx }) => Object.assign(onnx.output, { column: -1 }), /^onnx\.output\.column /],
+    ['a time that is none', json => Object.assign(json, { createdAt: 'yesterday' }), /^createdAt /],
+  ])('with %s names its problem', (_what, change, problem) => {
+    const problems = problemsAfter(change)
+    expect(problems).toHaveLength(1)
+    expect(problems[0]).toMatch(problem)
+  })
+})
+
+type Input = ModelManifest['onnx']['inputs'][number]
+
+function violationsOf(type: Input['type'], column: Input['columns'][number], model = manifest.model): string[] {
+  const inputs = [{ name: 'x', type, columns: [column] }]
+  return contractViolations({ ...manifest, model, onnx: { ...manifest.onnx, inputs } }, contract)
+}
+
+describe('a version that does not fit its contract', () => {
+  it.each<[string, Input['type'], Input['columns'][number], RegExp]>([
+    ['takes a feature that is not there', 'float32', { feature: 'age' }, /column age: the contract has no such feature/],
+    ['takes an unknown category', 'float32', { feature: 'grade', equals: 'D' }, /D is no category of it/],
+    ['takes a category of a number', 'float32', { feature: 'amount', equals: 'A' }, /A is no category of it/],
+    ['takes a category as a number', 'float32', { feature: 'grade' }, /a CATEGORY does not fit an input of type float32/],
+    ['takes a number as a text', 'string', { feature: 'amount' }, /a NUMBER does not fit an input of type string/],
+    ['takes a one-hot column as a text', 'string', { feature: 'grade', equals: 'A' }, /does not fit an input of type string/],
+    ['takes a fraction as a whole number', 'int64', { feature: 'amount' }, /an int64 takes a BOOLEAN, or an INTEGER/],
+    ['has no text for a missing category', 'string', { feature: 'grade' }, /say what stands for a missing value/],
+    ['has no whole number for a missing one', 'int64', { feature: 'count' }, /say what stands for a missing value/],
+    ['has half a unit for a missing whole number', 'int64', { feature: 'count', missing: 0.5 }, /is no whole number/],
+    ['has a text for a missing number', 'float32', { feature: 'count', missing: 'none' }, /not of the type of the input/],
+    ['has a number for a missing category', 'string', { feature: 'grade', missing: 0 }, /not of the type of the input/],
+  ])('%s', (_what, type, column, violation) => {
+    const violations = violationsOf(type, column)
+    expect(violations).toHaveLength(1)
+    expect(violations[0]).toMatch(violation)
+  })
+
+  it('takes a whole number of any size as a 64-bit one, where it would wrap around', () => {
+    const unbounded = contract.features.map(feature => (feature.name === 'count' ? { ...feature, maximum: undefined } : feature))
+    const inputs: Input[] = [{ name: 'x', type: 'int64', columns: [{ feature: 'count', missing: 0 }] }]
+    const { features, ...rest } = contract
+    expect(contractViolations({ ...manifest, onnx: { ...manifest.onnx, inputs } }, contract)).toEqual([])
+    expect(
+      contractViolations(
+        { ...manifest, onnx: { ...manifest.onnx, inputs } },
+        { ...rest, features: unbounded as typeof features },
+      ),
+    ).toEqual([expect.stringContaining('an INTEGER with minimum and maximum')])
+  })
+
+  it('belongs to another model', () => {
+    expect(violationsOf('float32', { feature: 'amount' }, 'other')).toEqual(['it is a version of other, not of test-model'])
+  })
+
+  it('is told with every violation', () => {
+    const columns = [{ feature: 'age' }, { feature: 'grade' }, { feature: 'amount' }]
+    const inputs: Input[] = [{ name: 'x', type: 'float32', columns }]
+    expect(contractViolations({ ...manifest, model: 'other', onnx: { ...manifest.onnx, inputs } }, contract)).toHaveLength(3)
+  })
+})
+
+it.each<[Input['type'], Input['columns'][number]]>([
+  ['float32', { feature: 'amount' }],
+  ['float32', { feature: 'flag' }],
+  ['float64', { feature: 'count', missing: -1 }],
+  ['float32', { feature: 'grade', equals: 'A' }],
+  ['int64', { feature: 'flag' }],
+  ['int64', { feature: 'count', missing: -1 }],
+  ['int64', { feature: 'grade', equals: 'B' }],
+  ['string', { feature: 'grade', missing: '?' }],
+])('a version fits its contract with an input of %s from %j', (type, column) => {
+  expect(violationsOf(type, column)).toEqual([])
+})

@@ -1,0 +1,19 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect, it } from 'vitest'
+import { askedSeldom } from '../../../src/server/health.js'
+
+it('a flood of questions is asked once, and again a little later, whatever came of it', async () => {
+  let asked = 0
+  const ask = askedSeldom(async () => {
+    asked++
+    await sleep(5)
+    if (asked === 1) throw new Error('away')
+    return asked
+  })
+  const answers = await Promise.allSettled(Array.from({ length: 100 }, ask))
+  expect(asked).toBe(1)
+  expect(answers.every(({ status }) => status === 'rejected')).toBe(true)
+  await sleep(150)
+  expect(await Promise.all([ask(), ask(), ask()])).toEqual([2, 2, 2])
+  expect(await ask()).toBe(2)
+})

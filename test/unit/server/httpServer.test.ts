@@ -1,0 +1,47 @@
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { buildSchema } from 'graphql'
+import { Registry } from 'prom-client'
+import { expect, it, vi } from 'vitest'
+import { startHttpServer } from '../../../src/server/httpServer.js'
+import { AddressLimit } from '../../../src/server/limits/addressLimit.js'
+import { StreamLimit } from '../../../src/server/limits/streamLimit.js'
+import { freePort } from '../../support/redis.js'
+
+vi.mock('../../../src/server/streams/webSocket.js', () => ({
+  serveSubscriptions: () => {
+    throw new Error('no subscriptions')
+  },
+}))
+
+it('a server that fails after it listens leaves its port free', async () => {
+  const port = await freePort()
+  const never = () => {
+    throw new Error('nobody asks')
+  }
+  const started = startHttpServer({
+    host: '127.0.0.1',
+    port,
+    bodyLimitBytes: 1_024,
+    drainMs: 0,
+    development: false,
+    corsOrigins: [],
+    schema: buildSchema('type Query { nothing: Int }'),
+    auth: { authenticate: never, watch: never },
+    trustedProxies: [],
+    addresses: new AddressLimit(undefined, never),
+    streams: new StreamLimit(1, never),
+    contextOf: never,
+    chargePoints: never,
+    health: { metrics: new Registry(), notReady: async () => [] },
+    report: never,
+    observe: never,
+    refused: never,
+    malformed: never,
+    observeStream: never,
+  })
+  await expect(started).rejects.toThrow('no subscriptions')
+  const other = createServer().listen(port, '127.0.0.1')
+  await once(other, 'listening')
+  other.close()
+})

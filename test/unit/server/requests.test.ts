@@ -1,0 +1,32 @@
+import Fastify from 'fastify'
+import { expect, it } from 'vitest'
+import { AppError } from '../../../src/errors.js'
+import { answerBadAddress, answerErrors, type ObserveRefusal } from '../../../src/server/requests.js'
+
+it.each([
+  ['/refused', 403, 'FORBIDDEN'],
+  ['/broken', 500, 'INTERNAL_SERVER_ERROR'],
+  ['/nowhere', 404, 'NOT_FOUND'],
+  ['/%zz', 400, 'BAD_REQUEST'],
+])('whatever is answered outside of GraphQL is observed once: %s', async (url, status, code) => {
+  const seen: Parameters<ObserveRefusal>[0][] = []
+  const reports: unknown[] = []
+  const refused: ObserveRefusal = refusal => seen.push(refusal)
+  const server = Fastify({ frameworkErrors: answerBadAddress(refused, {}) })
+  answerErrors(server, (_id, error) => reports.push(error), refused)
+  server.get('/refused', async () => {
+    throw new AppError('FORBIDDEN', 'No.')
+  })
+  server.get('/broken', async () => {
+    throw new Error('broken')
+  })
+  const answer = await server.inject(url)
+  await server.close()
+  expect(answer.statusCode).toBe(status)
+  expect(answer.json()).toMatchObject({ errors: [{ extensions: { code } }] })
+  expect(seen).toMatchObject([{ code, requestId: expect.any(String) }])
+  expect(reports).toHaveLength(status === 500 ? 1 : 0)
+  // An address that cannot be decoded is refused before there is anything to measure.
+  if (status === 400) expect(seen[0]?.seconds).toBe(0)
+  else expect(seen[0]?.seconds).toBeGreaterThan(0)
+})

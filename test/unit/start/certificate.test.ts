@@ -1,0 +1,31 @@
+import pino from 'pino'
+import { expect, it } from 'vitest'
+import { loadConfig } from '../../../src/config/config.js'
+import { Metrics } from '../../../src/observability/metrics.js'
+import { startCertificate } from '../../../src/start/certificate.js'
+import { makePair, mountSecret } from '../../support/certificates.js'
+
+function collectingLogger() {
+  const lines: Record<string, unknown>[] = []
+  return { lines, logger: pino({ base: null }, { write: line => lines.push(JSON.parse(line)) }) }
+}
+
+it('the day on which the certificate expires is in the log and in the metrics', async () => {
+  await using secret = await mountSecret(await makePair())
+  const { lines, logger } = collectingLogger()
+  const metrics = new Metrics()
+  const config = loadConfig({ RISKGATE_TLS_CERT_FILE: secret.certFile, RISKGATE_TLS_KEY_FILE: secret.keyFile })
+  const certificate = startCertificate(config, metrics, logger)
+  certificate?.stop()
+  const expiresAt = certificate?.current.expiresAt
+  expect(lines).toMatchObject([{ level: 30, expiresAt: expiresAt?.toISOString(), msg: 'TLS certificate loaded' }])
+  expect(await metrics.registry.metrics()).toContain(
+    `\nriskgate_tls_certificate_expiry_seconds ${(expiresAt?.getTime() ?? 0) / 1_000}\n`,
+  )
+})
+
+it('without a certificate there is no metric of one', async () => {
+  const metrics = new Metrics()
+  expect(startCertificate(loadConfig({}), metrics, collectingLogger().logger)).toBeUndefined()
+  expect(await metrics.registry.metrics()).not.toContain('tls_certificate')
+})

@@ -1,0 +1,118 @@
+import { randomUUID } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import { type CourierOptions, WebhookCourier } from '../../../src/webhooks/webhookCourier.js'
+import type { AttemptResult, TakenDelivery, WebhookOutbox } from '../../../src/webhooks/webhookOutbox.js'
+import { newWebhookSecret } from '../../../src/webhooks/webhookSignature.js'
+import { until } from '../../support/process.js'
+import { startReceiver } from '../../support/receiver.js'
+import { newPrediction } from '../../support/stores.js'
+
+/** Has as many deliveries of every webhook as anybody takes, and keeps what becomes of them. */
+function endlessOutbox(url: string, attempts = 0) {
+  const settled: AttemptResult[] = []
+  const givenBack: TakenDelivery[] = []
+  const newDelivery = (webhookId: string): TakenDelivery => {
+    const { prediction } = newPrediction()
+    const alert = { id: prediction.id, cursor: 'c', raisedAt: prediction.createdAt, prediction }
+    const ids = { id: randomUUID(), jobId: randomUUID(), webhookId }
+    return { ...ids, queuedAt: new Date(), attempts, url, secrets: [newWebhookSecret()], alert }
+  }
+  const outbox: Pick<WebhookOutbox, 'take' | 'settle' | 'giveBack'> = {
+    take: async (webhookId, limit) => Array.from({ length: limit }, () => newDelivery(webhookId)),
+    settle: async (_delivery, outcome) => void settled.push(outcome),
+    giveBack: async delivery => void givenBack.push(delivery),
+  }
+  return { settled, givenBack, outbox: outbox as WebhookOutbox }
+}
+
+function newCourier(outbox: WebhookOutbox, options: Partial<CourierOptions> = {}) {
+  const failures: unknown[] = []
+  const defaults = { mayBePrivate: true, maxAttempts: 12, freed: () => {}, ended: () => {} }
+  return { failures, courier: new WebhookCourier({ outbox, failed: error => failures.push(error), ...defaults, ...options }) }
+}
+
+describe('the courier', () => {
+  it('calls a webhook 16 times at once, and all of them 256 times', async () => {
+    await using silent = await startReceiver(() => undefined)
+    const { outbox, givenBack, settled } = endlessOutbox(silent.url)
+    const { courier, failures } = newCourier(outbox)
+    await courier.collect(['a', 'a'])
+    await courier.collect(['a'])
+    await silent.received(16)
+    await courier.collect(Array.from({ length: 40 }, (_, i) => String(i)))
+    await silent.received(256)
+    const stopped = courier.stop()
+    await courier.collect(['late'])
+    await stopped
+    expect(silent.calls).toHaveLength(256)
+    expect(givenBack).toHaveLength(256)
+    expect([settled, failures]).toEqual([[], []])
+  })
+
+  it('takes nothing more and makes no call as soon as it is to stop, though calls are still in hand', async () => {
+    await using silent = await startReceiver(() => undefined)
+    const { outbox, givenBack } = endlessOutbox(silent.url)
+    const asked: string[] = []
+    let goOn = () => {}
+    const slow = new Promise<void>(resolve => {
+      goOn = resolve
+    })
+    const { courier } = newCourier({
+      ...outbox,
+      take: async (webhookId, limit) => {
+        asked.push(webhookId)
+        if (webhookId === 'b') await slow
+        return outbox.take(webhookId, limit)
+      },
+    } as WebhookOutbox)
+    const collected = courier.collect(['a', 'b', 'c'])
+    await silent.received(16)
+    const stopped = courier.stop()
+    goOn()
+    await collected
+    expect(asked).toEqual(['a', 'b'])
+    expect(givenBack.map(({ webhookId }) => webhookId)).toEqual(Array(16).fill('b'))
+    await stopped
+    expect(silent.calls).toHaveLength(16)
+  })
+
+  it('gives a place that is free first to whoever has the fewest', async () => {
+    await using silent = await startReceiver(() => undefined)
+    const { outbox, givenBack } = endlessOutbox(silent.url)
+    const takeTen: WebhookOutbox['take'] = (webhookId, limit) => outbox.take(webhookId, Math.min(limit, 10))
+    const { courier } = newCourier({ ...outbox, take: takeTen })
+    const slow = Array.from({ length: 25 }, (_, i) => `slow-${i}`)
+    await courier.collect(slow)
+    await courier.collect([...slow, 'late'])
+    await silent.received(256)
+    await courier.stop()
+    expect(givenBack.filter(({ webhookId }) => webhookId === 'late')).toHaveLength(6)
+  })
+
+  it.each([
+    [204, 0, { state: 'DELIVERED', status: 204, error: null }],
+    [500, 0, { state: 'PENDING', status: 500, error: 'The endpoint answered with status 500.' }],
+    [500, 11, { state: 'DEAD', status: 500, error: 'The endpoint answered with status 500. That was the last of 12 attempts.' }],
+    [302, 0, { state: 'PENDING', status: 302, error: 'The endpoint answered with a redirect (302), which is not followed.' }],
+    [410, 0, { state: 'DEAD', status: 410, error: 'The endpoint answered 410: it does not want this alert.' }],
+  ] as const)('takes an answer of %i after %i attempts for what it is', async (status, attempts, outcome) => {
+    await using receiver = await startReceiver(status)
+    const { outbox, settled } = endlessOutbox(receiver.url, attempts)
+    const { courier } = newCourier(outbox)
+    await courier.collect(['a'])
+    await until(() => settled.length === 16)
+    expect(settled[0]).toEqual(outcome)
+    await courier.stop()
+  })
+
+  it('tells that a store did not take an outcome, and goes on', async () => {
+    await using receiver = await startReceiver()
+    const { outbox } = endlessOutbox(receiver.url)
+    const { courier, failures } = newCourier({ ...outbox, settle: () => Promise.reject(new Error('away')) })
+    await courier.collect(['a'])
+    await until(() => failures.length === 16)
+    await courier.collect(['a'])
+    await receiver.received(32)
+    await courier.stop()
+  })
+})

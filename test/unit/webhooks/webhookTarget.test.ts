@@ -1,0 +1,144 @@
+import type { LookupAddress } from 'node:dns'
+import { describe, expect, it } from 'vitest'
+import { guardedLookup, isPublicAddress, PrivateAddressError, targetProblem } from '../../../src/webhooks/webhookTarget.js'
+
+const PUBLIC_ONLY = { mayBePrivate: false }
+
+const REFUSED = [
+  'https://127.0.0.1/',
+  'https://127.1/',
+  'https://0x7f.0.0.1/',
+  'https://0x7f000001/',
+  'https://2130706433/',
+  'https://017700000001/',
+  'https://0177.0.0.1/',
+  'https://①②⑦.⓪.⓪.①/',
+  'https://127.0.0.1./',
+  'https://0.0.0.0/',
+  'https://0/',
+  'https://10.1.2.3/',
+  'https://172.16.0.1/',
+  'https://192.168.1.1/',
+  'https://169.254.169.254/latest/meta-data',
+  'https://100.64.0.1/',
+  'https://192.0.2.1/',
+  'https://198.18.0.1/',
+  'https://224.0.0.1/',
+  'https://240.0.0.1/',
+  'https://255.255.255.255/',
+  'https://[::1]/',
+  'https://[::]/',
+  'https://[::ffff:127.0.0.1]/',
+  'https://[::ffff:7f00:1]/',
+  'https://[::ffff:10.0.0.1]/',
+  'https://[::127.0.0.1]/',
+  'https://[fe80::1]/',
+  'https://[fc00::1]/',
+  'https://[fd12:3456::1]/',
+  'https://[fec0::1]/',
+  'https://[ff02::1]/',
+  'https://[64:ff9b::7f00:1]/',
+  'https://[64:ff9b:1::1]/',
+  'https://[2002:7f00:1::]/',
+  'https://[2001:0:1::1]/',
+  'https://[2001:db8::1]/',
+  'https://[4000::1]/',
+  'https://localhost/',
+  'https://LOCALHOST./',
+  'https://inner.localhost/',
+  'https://localhost:8443/',
+]
+
+const ACCEPTED = [
+  'https://example.com/alerts?token=1',
+  'https://example.com:8443/',
+  'https://8.8.8.8/',
+  'https://[2606:4700::1111]/',
+  'https://[::ffff:8.8.8.8]/',
+  'https://localhost.example.com/',
+  'HTTPS://EXAMPLE.COM',
+]
+
+const NEVER = [
+  'https://user@example.com/',
+  'https://user:word@example.com/',
+  'https://:word@example.com/',
+  'ftp://example.com/',
+  'file:///etc/passwd',
+  'data:text/plain,x',
+  'javascript:alert(1)',
+  '/alerts',
+  '//example.com/',
+  'example.com',
+  'https://',
+  'https://1.2.3.4.5/',
+  'https://[::1',
+  '',
+  `https://example.com/${'a'.repeat(2_048)}`,
+]
+
+describe('the address of a webhook', () => {
+  it.each(REFUSED)('is refused when it is not public: %s', url => {
+    expect(targetProblem(url, PUBLIC_ONLY)).toBe('The URL must lead to a public address.')
+    expect(targetProblem(url, { mayBePrivate: true })).toBeUndefined()
+  })
+
+  it.each(ACCEPTED)('is accepted when it is public: %s', url => {
+    expect(targetProblem(url, PUBLIC_ONLY)).toBeUndefined()
+  })
+
+  it.each(NEVER)('is refused in any case: %s', url => {
+    for (const mayBePrivate of [true, false]) {
+      const problem = targetProblem(url, { mayBePrivate })
+      expect(problem).toMatch(/^The URL .*\.$/)
+      if (url.length > 8) expect(problem).not.toContain(url)
+    }
+  })
+
+  it('may be plain HTTP only where private addresses are allowed', () => {
+    expect(targetProblem('http://example.com/', PUBLIC_ONLY)).toMatch(/https/)
+    expect(targetProblem('http://example.com/', { mayBePrivate: true })).toBeUndefined()
+  })
+})
+
+function lookUp(addresses: LookupAddress[], { mayBePrivate = false, all = true } = {}) {
+  const lookup = guardedLookup({ mayBePrivate, resolve: async () => addresses })
+  return new Promise((resolve, reject) => {
+    lookup('endpoint.example', { all }, (error, address, family) =>
+      error ? reject(error) : resolve(all ? address : [address, family]),
+    )
+  })
+}
+
+const PUBLIC: LookupAddress = { address: '93.184.216.34', family: 4 }
+const LOOPBACK: LookupAddress = { address: '127.0.0.1', family: 4 }
+
+describe('the lookup for calls', () => {
+  it('gives out public addresses, in the form that was asked for', async () => {
+    expect(await lookUp([PUBLIC])).toEqual([PUBLIC])
+    expect(await lookUp([PUBLIC], { all: false })).toEqual([PUBLIC.address, 4])
+  })
+
+  it.each([
+    ['a loopback address', [LOOPBACK]],
+    ['a loopback address behind a public one', [PUBLIC, LOOPBACK]],
+    ['an inner address in the clothes of IPv6', [{ address: '::ffff:10.0.0.1', family: 6 }]],
+    ['no address', []],
+  ])('refuses a name that leads to %s', async (_what, addresses) => {
+    for (const all of [true, false]) await expect(lookUp(addresses, { all })).rejects.toBeInstanceOf(PrivateAddressError)
+  })
+
+  it('gives out all of them where private addresses are allowed', async () => {
+    expect(await lookUp([PUBLIC, LOOPBACK], { mayBePrivate: true })).toEqual([PUBLIC, LOOPBACK])
+  })
+
+  it('hands on that a name is not known', async () => {
+    const error = Object.assign(new Error('no such name'), { code: 'ENOTFOUND' })
+    const lookup = guardedLookup({ mayBePrivate: false, resolve: () => Promise.reject(error) })
+    expect(await new Promise(resolve => lookup('gone.example', {}, resolve))).toBe(error)
+  })
+
+  it('knows the address of the cloud from a public one', () => {
+    expect([isPublicAddress('169.254.169.254'), isPublicAddress('8.8.8.8')]).toEqual([false, true])
+  })
+})
