@@ -1,4 +1,4 @@
-import '../dist/scoring/telemetryOff.js'
+import '../dist/scoring/onnx/telemetryOff.js'
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -1,19 +1,11 @@
 import { AppError } from '../errors.js'
 import type { ModelContract } from '../scoring/contract.js'
-import type { ModelManifest } from '../scoring/manifest.js'
-import type { Release, Releases } from '../scoring/release.js'
-
-export type ModelStage = 'CANDIDATE' | 'CHAMPION' | 'REJECTED'
-
-export interface VersionEntry {
-  readonly manifest: ModelManifest
-  readonly stage: ModelStage
-}
+import type { ModelVersion, Release, Releases } from '../scoring/release.js'
 
 export interface ModelEntry {
   readonly contract: ModelContract
   readonly champion: Release
-  readonly versions: readonly VersionEntry[]
+  readonly versions: readonly ModelVersion[]
 }
 
 /** The models in service with all their versions. */
@@ -32,11 +24,12 @@ export class ModelRegistry implements Releases {
     return this.#entries.get(name)
   }
 
-  version(model: string, version: string): VersionEntry | undefined {
+  version(model: string, version: string): ModelVersion | undefined {
     return this.model(model)?.versions.find(({ manifest }) => manifest.version === version)
   }
 
-  champion(model: string): Release {
+  /** The champion answers every applicant. */
+  serving(model: string, _applicantId: string): Release {
     const entry = this.model(model)
     if (!entry) throw new AppError('MODEL_NOT_FOUND', 'No model of this name serves here. The models query lists those that do.')
     return entry.champion

@@ -1,7 +1,8 @@
-import type { ModelEntry, VersionEntry } from '../releases/modelRegistry.js'
+import type { ModelEntry } from '../releases/modelRegistry.js'
 import type { FeatureContract, Model, ModelVersion } from '../schema/model.js'
 import { bandIntervals } from '../scoring/bands.js'
 import type { FeatureContract as ContractedFeature } from '../scoring/contract.js'
+import type { ModelVersion as StoredVersion } from '../scoring/release.js'
 
 /** A feature with its descriptions, from which the description in the caller's language is taken. */
 export type FeatureView = FeatureContract & { readonly descriptions: ContractedFeature['description'] }
@@ -17,7 +18,7 @@ export function toModel({ contract, versions, champion }: ModelEntry): Model {
   }
 }
 
-export function toModelVersion({ manifest, stage }: VersionEntry): ModelVersion {
+export function toModelVersion({ manifest, stage }: StoredVersion): ModelVersion {
   return {
     name: manifest.model,
     version: manifest.version,

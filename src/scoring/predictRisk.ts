@@ -22,10 +22,10 @@ const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/
 
 /** Scores applications and stores them: the main job. */
 export class PredictRisk {
-  readonly #releases: Releases
+  readonly #releases: Pick<Releases, 'serving'>
   readonly #recorder: PredictionRecorder
 
-  constructor(releases: Releases, recorder: PredictionRecorder) {
+  constructor(releases: Pick<Releases, 'serving'>, recorder: PredictionRecorder) {
     this.#releases = releases
     this.#recorder = recorder
   }
@@ -36,7 +36,7 @@ export class PredictRisk {
    *   SERVICE_UNAVAILABLE (nothing stored) or OUTCOME_UNKNOWN
    */
   async run(application: Application, principal: Principal): Promise<Recorded> {
-    const release = this.#releases.champion(application.model)
+    const release = this.#releases.serving(application.model, application.applicantId)
     const features = checkedFeatures(application, release)
     const score = await release.score(features)
     const { createdAt, id } = newId()

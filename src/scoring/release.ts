@@ -46,10 +46,20 @@ export class Release {
   }
 }
 
-/** The releases in service, by model. */
+export type ModelStage = 'CANDIDATE' | 'CHAMPION' | 'REJECTED'
+
+/** A version of a model, whether it serves or not. */
+export interface ModelVersion {
+  readonly manifest: ModelManifest
+  readonly stage: ModelStage
+}
+
+/** The versions of all models; consumed by the predictRisk use case and by whatever shows a stored prediction. */
 export interface Releases {
-  /** The release that scores for this model; MODEL_NOT_FOUND when none does. */
-  champion(model: string): Release
+  /** The release that scores this applicant. Traffic may be divided by applicant. @throws AppError MODEL_NOT_FOUND */
+  serving(model: string, applicantId: string): Release
+  /** The version that made a stored prediction; undefined where it is not installed. */
+  version(model: string, version: string): ModelVersion | undefined
 }
 
 async function scoreTogether(scorer: Scorer, rows: readonly FeatureValues[]): Promise<readonly (number | Error)[]> {

@@ -1,5 +1,5 @@
 import { type Config, loadConfig } from '../../config/config.js'
-import { loadContracts } from '../../releases/modelFolder.js'
+import { loadContracts } from '../../releases/modelFiles.js'
 import { type ExportQuery, ExportReader } from '../../storage/predictions/exportReader.js'
 import type { ExportFormat } from '../arguments.js'
 import { operator, withDatabase } from '../commandDatabase.js'

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { GraphQLFormattedError } from 'graphql'
-import { Outbox, type Wire } from './outbox.js'
+import { SendQueue, type Wire } from './sendQueue.js'
 import type { WriteRounds } from './writeRounds.js'
 
 // Proxies close what is silent for a minute, some for half of one.
@@ -30,7 +30,7 @@ export class EventStream {
   /** Resolves when it is over, whoever has ended it. */
   readonly closed: Promise<void>
   readonly #response: ServerResponse
-  readonly #outbox: Outbox
+  readonly #sendQueue: SendQueue
 
   constructor({ response, headers, rounds }: EventStreamOptions) {
     this.#response = response
@@ -38,32 +38,32 @@ export class EventStream {
       this.isStalled = true
       response.destroy()
     }
-    this.#outbox = new Outbox({ wire: wireOf(response), rounds, stalled })
+    this.#sendQueue = new SendQueue({ wire: wireOf(response), rounds, stalled })
     response.writeHead(200, { ...headers, ...HEADERS })
     // Some browsers take a response for open when its first byte is there.
-    this.#outbox.push(COMMENT)
-    const timer = setInterval(() => this.#outbox.push(COMMENT), KEEP_ALIVE_MS).unref()
+    this.#sendQueue.push(COMMENT)
+    const timer = setInterval(() => this.#sendQueue.push(COMMENT), KEEP_ALIVE_MS).unref()
     // A client that has gone is no failure of ours: `close` follows.
     response.on('error', () => {})
     // Of one that is closed already, no event tells it again.
     this.closed = response.closed ? Promise.resolve() : new Promise(resolve => response.once('close', resolve))
     this.closed.then(() => {
       clearInterval(timer)
-      this.#outbox.close()
+      this.#sendQueue.close()
     })
   }
 
   /** Sends the JSON of a result. What it answers, where it does, resolves when the next may come. */
   push(json: string): Promise<void> | undefined {
-    return this.#outbox.push(`event: next\ndata: ${json}\n\n`)
+    return this.#sendQueue.push(`event: next\ndata: ${json}\n\n`)
   }
 
   /** Nothing follows, and the client knows it. */
   complete(errors?: readonly GraphQLFormattedError[]): void {
     if (this.#response.writableEnded || this.#response.destroyed) return
     if (errors) this.push(JSON.stringify({ errors }))
-    this.#outbox.push(COMPLETE)
-    this.#outbox.end()
+    this.#sendQueue.push(COMPLETE)
+    this.#sendQueue.end()
     this.#response.end()
     const timer = setTimeout(() => this.#response.destroy(), END_GRACE_MS).unref()
     this.closed.then(() => clearTimeout(timer))
@@ -71,7 +71,7 @@ export class EventStream {
 
   /** Ends in the middle: clients connect again. A response that ends well without `complete` would leave some of them waiting. */
   cut(): void {
-    this.#outbox.end()
+    this.#sendQueue.end()
     this.#response.socket?.destroySoon()
   }
 }

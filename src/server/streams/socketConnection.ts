@@ -6,7 +6,7 @@ import type { RawData, WebSocket } from 'ws'
 import type { Principal } from '../../auth/principal.js'
 import type { AppError, ErrorCode } from '../../errors.js'
 import type { Delivery } from './delivery.js'
-import { Outbox, type Wire } from './outbox.js'
+import { SendQueue, type Wire } from './sendQueue.js'
 import { type Auth, type CloseCause, SLOW_SUBSCRIBER } from './streamOptions.js'
 import { textFrames } from './textFrames.js'
 import type { WriteRounds } from './writeRounds.js'
@@ -57,7 +57,7 @@ export class SocketConnection {
   refusedWith: CloseCause | undefined
   readonly #streams = new Set<() => void>()
   readonly #socket: WebSocket
-  readonly #outbox: Outbox
+  readonly #sendQueue: SendQueue
   readonly #signedIn: () => void
   readonly #refused: ObserveRefusedConnection
   readonly #failed: (error: unknown) => void
@@ -69,9 +69,9 @@ export class SocketConnection {
     this.#signedIn = options.signedIn
     this.#refused = options.refused
     this.#failed = options.failed
-    this.#outbox = new Outbox({ wire: wireOf(socket, tcp), rounds: options.rounds, stalled: () => this.#giveUp() })
+    this.#sendQueue = new SendQueue({ wire: wireOf(socket, tcp), rounds: options.rounds, stalled: () => this.#giveUp() })
     socket.once('close', () => {
-      this.#outbox.close()
+      this.#sendQueue.close()
       // Not left to the end of each subscription: one that never came would count against its principal for ever.
       for (const endStream of this.#streams) endStream()
     })
@@ -118,7 +118,7 @@ export class SocketConnection {
 
   /** Takes an event on its way. What it answers, where it does, resolves when the next may come. */
   push(text: string): Promise<void> | undefined {
-    return this.#outbox.push(text)
+    return this.#sendQueue.push(text)
   }
 
   /**
@@ -131,8 +131,8 @@ export class SocketConnection {
       {
         protocol: socket.protocol,
         send: async text => {
-          this.#outbox.push(text)
-          await this.#outbox.left()
+          this.#sendQueue.push(text)
+          await this.#sendQueue.left()
         },
         close: (code, reason) => this.close(code, reason),
         onMessage: handle => socket.on('message', (message, isBinary) => this.#receive(handle, message, isBinary)),
@@ -165,7 +165,7 @@ export class SocketConnection {
   }
 
   #end(code: number | undefined, reason: string | undefined): void {
-    this.#outbox.end()
+    this.#sendQueue.end()
     this.#socket.close(code, reason)
   }
 

@@ -4,7 +4,7 @@ const MAX_REST_MS = 50
 const REST_FACTOR = 4
 
 /**
- * Writes what many outboxes hold, in rounds. The next round comes at once where the last took no time; the longer it took, the
+ * Writes what many send queues hold, in rounds. The next round comes at once where the last took no time; the longer it took, the
  * longer the rest after it, in which more is gathered for each socket. So nothing waits where there is little to do.
  */
 export class WriteRounds {
@@ -12,8 +12,8 @@ export class WriteRounds {
   #isDue = false
   #restsUntil = 0
 
-  add(outbox: { flush(): void }): void {
-    this.#waiting.add(outbox)
+  add(queue: { flush(): void }): void {
+    this.#waiting.add(queue)
     if (this.#isDue) return
     this.#isDue = true
     const rest = this.#restsUntil - performance.now()
@@ -24,10 +24,10 @@ export class WriteRounds {
 
   #run(): void {
     const startedAt = performance.now()
-    const outboxes = this.#waiting
+    const queues = this.#waiting
     this.#waiting = new Set()
     this.#isDue = false
-    for (const outbox of outboxes) outbox.flush()
+    for (const queue of queues) queue.flush()
     const endedAt = performance.now()
     this.#restsUntil = endedAt + Math.min((endedAt - startedAt) * REST_FACTOR, MAX_REST_MS)
   }

@@ -14,8 +14,8 @@ const half: Scorer = { score: async rows => rows.map(() => 0.5) }
 
 function createUseCase(scorer: Scorer = half, recorder: PredictionRecorder = new MemoryRecorder()) {
   const release = new Release(contract, manifest, scorer)
-  const releases: Releases = {
-    champion(model) {
+  const releases: Pick<Releases, 'serving'> = {
+    serving(model) {
       if (model !== contract.name) throw new AppError('MODEL_NOT_FOUND', 'No model of this name serves here.')
       return release
     },

@@ -1,5 +1,5 @@
-import type { FeatureValues } from './features.js'
-import type { GraphInput } from './manifest.js'
+import type { FeatureValues } from '../features.js'
+import type { GraphInput } from '../manifest.js'
 
 type Column = GraphInput['columns'][number]
 

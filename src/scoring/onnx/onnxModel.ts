@@ -1,9 +1,9 @@
 import './telemetryOff.js'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
-import { AppError } from '../errors.js'
+import { AppError } from '../../errors.js'
+import type { FeatureValues } from '../features.js'
+import type { ModelManifest } from '../manifest.js'
 import { encode } from './encoder.js'
-import type { FeatureValues } from './features.js'
-import type { ModelManifest } from './manifest.js'
 import { dropZipMap } from './zipmap.js'
 
 // A float32 softmax may end a rounding error above 1: that much is taken for 1.

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { encode } from '../../../src/scoring/encoder.js'
-import type { FeatureValues } from '../../../src/scoring/features.js'
-import type { GraphInput } from '../../../src/scoring/manifest.js'
+import type { FeatureValues } from '../../../../src/scoring/features.js'
+import type { GraphInput } from '../../../../src/scoring/manifest.js'
+import { encode } from '../../../../src/scoring/onnx/encoder.js'
 
 const FULL: FeatureValues = { amount: 2.5, count: 3, flag: true, grade: 'B' }
 const EMPTY: FeatureValues = {}

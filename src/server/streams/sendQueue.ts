@@ -7,7 +7,7 @@ const MAX_CHARACTERS = 1024 * 1024
 // What waits here waits behind megabytes in the buffers of both operating systems: a client that merely pauses is not meant.
 const STALL_MS = 5_000
 
-/** What an outbox writes to. */
+/** What a send queue writes to. */
 export interface Wire {
   /** Hands the texts over in one write; calls back when the last has left the process, unless the wire closes before. */
   write(texts: readonly string[], left: () => void): void
@@ -15,7 +15,7 @@ export interface Wire {
   readonly isBacklogged: boolean
 }
 
-export interface OutboxOptions {
+export interface SendQueueOptions {
   readonly wire: Wire
   readonly rounds: WriteRounds
   /** Called once, when the client does not read: it is to be given up. */
@@ -29,14 +29,14 @@ class Batch {
 }
 
 /** What is on its way to one client: in order, bounded, and several texts in one write where they come fast. */
-export class Outbox {
-  readonly #options: OutboxOptions
+export class SendQueue {
+  readonly #options: SendQueueOptions
   #gathered = new Batch()
   #underWay: Batch | undefined
   #state: 'open' | 'ended' | 'closed' = 'open'
   #stallTimer: NodeJS.Timeout | undefined
 
-  constructor(options: OutboxOptions) {
+  constructor(options: SendQueueOptions) {
     this.#options = options
   }
 

@@ -1,12 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import type { FeatureValues } from '../../../src/scoring/features.js'
-import type { GraphInput, ModelManifest } from '../../../src/scoring/manifest.js'
-import { OnnxModel } from '../../../src/scoring/onnxModel.js'
-import { dropZipMap } from '../../../src/scoring/zipmap.js'
-import { manifestOf, randomFrom } from '../support/domain.js'
+import type { FeatureValues } from '../../../../src/scoring/features.js'
+import type { GraphInput, ModelManifest } from '../../../../src/scoring/manifest.js'
+import { OnnxModel } from '../../../../src/scoring/onnx/onnxModel.js'
+import { dropZipMap } from '../../../../src/scoring/onnx/zipmap.js'
+import { manifestOf, randomFrom } from '../../support/domain.js'
 
-const FIXTURES = new URL('../../fixtures/onnx/', import.meta.url)
+const FIXTURES = new URL('../../../fixtures/onnx/', import.meta.url)
 const sigmoid = (z: number) => 1 / (1 + Math.exp(-z))
 const ruleOf = ({ amount, count }: FeatureValues) => sigmoid(0.5 * Number(amount) - 0.25 * Number(count) + 0.125)
 

@@ -1,25 +1,25 @@
 import { describe, expect, it } from 'vitest'
-import { Outbox } from '../../../../src/server/streams/outbox.js'
+import { SendQueue } from '../../../../src/server/streams/sendQueue.js'
 import { WriteRounds } from '../../../../src/server/streams/writeRounds.js'
 
 const turn = () => new Promise(setImmediate)
 
-/** An outbox whose texts leave when the test says so. */
-function outboxOf(rounds = new WriteRounds()) {
+/** An sendQueue whose texts leave when the test says so. */
+function sendQueueOf(rounds = new WriteRounds()) {
   const writes: { texts: readonly string[]; left: () => void }[] = []
   let stalls = 0
   const wire = {
     write: (texts: readonly string[], left: () => void) => writes.push({ texts, left }),
     isBacklogged: false,
   }
-  const outbox = new Outbox({
+  const sendQueue = new SendQueue({
     wire,
     rounds,
     stalled: () => {
       stalls++
     },
   })
-  return { outbox, writes, stalls: () => stalls, written: () => writes.map(({ texts }) => texts.join('')) }
+  return { sendQueue, writes, stalls: () => stalls, written: () => writes.map(({ texts }) => texts.join('')) }
 }
 
 async function isSettled(promise: Promise<unknown>): Promise<boolean> {
@@ -28,16 +28,16 @@ async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   return (await Promise.race([promise, Promise.resolve(pending)])) !== pending
 }
 
-describe('an outbox', () => {
+describe('an sendQueue', () => {
   it('writes at once what one turn brings, together, and what comes meanwhile when that has left', async () => {
-    const { outbox, writes, written } = outboxOf()
-    outbox.push('a')
-    outbox.push('b')
+    const { sendQueue, writes, written } = sendQueueOf()
+    sendQueue.push('a')
+    sendQueue.push('b')
     expect(written()).toEqual([])
     await turn()
     expect(written()).toEqual(['ab'])
-    outbox.push('c')
-    outbox.push('d')
+    sendQueue.push('c')
+    sendQueue.push('d')
     await turn()
     expect(written()).toEqual(['ab'])
     writes[0]?.left()
@@ -46,50 +46,50 @@ describe('an outbox', () => {
   })
 
   it('lets nobody go on past 64 KiB until that has left', async () => {
-    const { outbox, writes } = outboxOf()
-    expect(outbox.push('x'.repeat(60_000))).toBeUndefined()
-    const wait = outbox.push('y'.repeat(10_000)) as Promise<void>
+    const { sendQueue, writes } = sendQueueOf()
+    expect(sendQueue.push('x'.repeat(60_000))).toBeUndefined()
+    const wait = sendQueue.push('y'.repeat(10_000)) as Promise<void>
     expect(await isSettled(wait)).toBe(false)
     writes[0]?.left()
     expect(await isSettled(wait)).toBe(true)
-    expect(outbox.push('z')).toBeUndefined()
+    expect(sendQueue.push('z')).toBeUndefined()
   })
 
   it('says when all that was pushed has left, whatever was pushed behind it', async () => {
-    const { outbox, writes } = outboxOf()
-    outbox.push('a')
-    const left = outbox.left()
+    const { sendQueue, writes } = sendQueueOf()
+    sendQueue.push('a')
+    const left = sendQueue.left()
     await turn()
-    outbox.push('b')
+    sendQueue.push('b')
     expect(await isSettled(left)).toBe(false)
     writes[0]?.left()
     expect(await isSettled(left)).toBe(true)
-    expect(await isSettled(outbox.left())).toBe(false)
+    expect(await isSettled(sendQueue.left())).toBe(false)
   })
 
   it('gives a client up once that lets more than 1 MiB wait, and lets go whoever waits', async () => {
-    const { outbox, stalls, written } = outboxOf()
-    const waits = [outbox.push('x'.repeat(600_000)), outbox.push('x'.repeat(600_000))] as Promise<void>[]
+    const { sendQueue, stalls, written } = sendQueueOf()
+    const waits = [sendQueue.push('x'.repeat(600_000)), sendQueue.push('x'.repeat(600_000))] as Promise<void>[]
     expect(stalls()).toBe(0)
-    const refused = outbox.push('more') as Promise<void>
-    outbox.push('and more')
+    const refused = sendQueue.push('more') as Promise<void>
+    sendQueue.push('and more')
     expect(stalls()).toBe(1)
     expect(await isSettled(Promise.all(waits))).toBe(true)
     // Else whoever pushes on would spin until the socket is closed.
     expect(await isSettled(refused)).toBe(false)
-    outbox.close()
+    sendQueue.close()
     expect(await isSettled(refused)).toBe(true)
     expect(written()).toEqual([])
   })
 
   it('that has ended hands over what it holds, and takes no more', async () => {
-    const { outbox, written } = outboxOf()
-    outbox.push('a')
-    outbox.end()
+    const { sendQueue, written } = sendQueueOf()
+    sendQueue.push('a')
+    sendQueue.end()
     expect(written()).toEqual(['a'])
-    const after = outbox.push('b') as Promise<void>
+    const after = sendQueue.push('b') as Promise<void>
     expect(await isSettled(after)).toBe(false)
-    outbox.close()
+    sendQueue.close()
     expect(await isSettled(after)).toBe(true)
     expect(written()).toEqual(['a'])
   })
@@ -98,15 +98,15 @@ describe('an outbox', () => {
 describe('rounds of writing', () => {
   it('rest after a round that took long, and write all that came meanwhile together', async () => {
     const rounds = new WriteRounds()
-    const { outbox, writes, written } = outboxOf(rounds)
+    const { sendQueue, writes, written } = sendQueueOf(rounds)
     const busy = (until: number) => {
       while (performance.now() < until);
     }
     rounds.add({ flush: () => busy(performance.now() + 10) })
     await turn()
-    outbox.push('a')
+    sendQueue.push('a')
     await turn()
-    outbox.push('b')
+    sendQueue.push('b')
     expect(written()).toEqual([])
     await expect.poll(written).toEqual(['ab'])
     writes[0]?.left()

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ConfigError } from '../../../src/errors.js'
-import { loadContracts, loadModelFolder } from '../../../src/releases/modelFolder.js'
+import { loadModelFolder } from '../../../src/releases/folderSource.js'
+import { loadContracts } from '../../../src/releases/modelFiles.js'
 import type { ModelManifest } from '../../../src/scoring/manifest.js'
 import { goldenRows } from '../../support/applicants.js'
 
@@ -53,7 +54,7 @@ describe('a models folder', () => {
 
   it.each(['1', '2'])('scores the golden rows of version %s within 1e-5 of the native library', async version => {
     await writeFile(file('champion'), version)
-    const release = (await load()).champion(MODEL)
+    const release = (await load()).serving(MODEL, 'a')
     const rows = goldenRows(version)
     expect(rows.length).toBeGreaterThanOrEqual(200)
     const scores = await Promise.all(rows.map(({ features }) => release.score(features)))
@@ -153,7 +154,7 @@ describe('a models folder', () => {
 
   it('answers MODEL_NOT_FOUND for a model that it does not hold', async () => {
     const registry = await load()
-    expect(() => registry.champion('mortgage')).toThrow(expect.objectContaining({ code: 'MODEL_NOT_FOUND' }))
+    expect(() => registry.serving('mortgage', 'a')).toThrow(expect.objectContaining({ code: 'MODEL_NOT_FOUND' }))
     expect(registry.version(MODEL, '3')).toBeUndefined()
   })
 })
