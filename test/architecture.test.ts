@@ -37,8 +37,9 @@ describe('the architecture', () => {
 const GOOD: Sources = {
   'src/main.ts': "const { serve } = await import('./commands/serve.js')\n",
   'src/commands/serve.ts': "import { createApp } from '../app.js'\n",
-  'src/app.ts':
-    "import 'reflect-metadata'\nimport { Store } from './storage/store.js'\nimport { serve } from './server/http.js'\n",
+  'src/app.ts': "import 'reflect-metadata'\nimport { startServer } from './start/server.js'\n",
+  'src/start/server.ts':
+    "import { Store } from '../storage/store.js'\nimport { serve } from '../server/http.js'\nexport function startServer() {}\n",
   'src/config/config.ts': 'export const { HOME } = process.env\n',
   'src/errors.ts': 'export const CODES = {}\n',
   'src/server/http.ts': "import { Resolver } from '../resolvers/resolver.js'\nexport function serve() {}\n",

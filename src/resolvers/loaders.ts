@@ -28,16 +28,18 @@ export interface Loaders extends WebhookLoaders {
 }
 
 /**
- * One set for each operation, seen with the eyes of its principal. A subscription outlives its rows: its set batches, but keeps
- * nothing (`cache: false`), and `audit` is not told: the subscription is in the audit. Of anything else it is, before a load is answered.
+ * One set for each operation, which loads only rows that its principal may see. A stream outlives its rows: its set batches and
+ * caches nothing. Its loads are not audited, since the subscription itself is in the audit. All other loads are audited before they
+ * are answered.
  */
 export function createLoaders(
   { history, latest, outcomes, webhooks }: LoaderSources,
   principal: Principal,
-  { cache = true, audit }: { readonly cache?: boolean; readonly audit: AuditTrail },
+  { isStream, audit }: { readonly isStream: boolean; readonly audit: AuditTrail },
 ): Loaders {
   const visibility = visibilityOf(principal)
-  const trail = cache ? audit : undefined
+  const cache = !isStream
+  const trail = isStream ? undefined : audit
 
   async function latestOf(applicantIds: readonly string[]): Promise<ReadonlyMap<string, Prediction>> {
     // What is remembered is the tenant's newest, which a principal that sees only its own may not see. And it may be older than a

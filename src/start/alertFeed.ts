@@ -1,13 +1,14 @@
 import { AlertFeed } from '../alerts/feed.js'
 import type { AlertHints } from '../alerts/hints.js'
-import { type Logger, unexpected } from '../observability/logger.js'
-import type { Metrics } from '../observability/metrics.js'
-import type { AlertStore } from '../storage/alerts/alertStore.js'
+import { unexpected } from '../observability/logger.js'
+import { AlertStore } from '../storage/alerts/alertStore.js'
+import type { Kit } from './kit.js'
 
-/** The feed of alerts with what it tells of itself, not started yet. */
-export function createAlertFeed(log: AlertStore, hints: AlertHints, metrics: Metrics, logger: Logger): AlertFeed {
+/** The feed of alerts with its metrics and log lines. */
+export async function startAlertFeed({ database, metrics, logger, onStop }: Kit, { hints }: { hints: AlertHints }) {
+  const store = new AlertStore(database)
   const feed = new AlertFeed({
-    log,
+    log: store,
     hints,
     failed: error => logger.warn(unexpected(error), 'the alert feed could not be read; trying again'),
     heldBack: holder => logger.warn({ holder }, 'an open transaction holds the alert feed back'),
@@ -19,5 +20,7 @@ export function createAlertFeed(log: AlertStore, hints: AlertHints, metrics: Met
     'Time that alerts have waited behind an open transaction of any session on the server.',
     () => feed.heldBackSeconds,
   )
-  return feed
+  await feed.start()
+  onStop(() => feed.stop())
+  return { store, feed }
 }

@@ -1,26 +1,34 @@
-import { type Logger, unexpected } from '../observability/logger.js'
+import { unexpected } from '../observability/logger.js'
 import type { Metrics } from '../observability/metrics.js'
 import { type AuditDigest, readAuditDigest } from '../storage/audit/auditDigest.js'
 import { AuditReader } from '../storage/audit/auditReader.js'
 import { AuditSealer } from '../storage/audit/auditSealer.js'
 import { AuditWriter } from '../storage/audit/auditWriter.js'
-import type { Database } from '../storage/postgres/database.js'
-import type { UpkeepTask } from '../storage/postgres/upkeep.js'
+import type { Kit } from './kit.js'
 
 const SEAL_EVERY_MS = 1_500
 
-export interface AuditPieces {
+export interface Audit {
   readonly digest: AuditDigest
   readonly writer: AuditWriter
   readonly reader: AuditReader
-  readonly upkeep: UpkeepTask
 }
 
-/** The audit: who writes and reads it, and what puts it under seals. Each seal is logged: whoever can rewrite the database cannot that. */
-export async function startAudit(database: Database, metrics: Metrics, logger: Logger): Promise<AuditPieces> {
+/** Writes, reads and seals the audit. Each seal is logged: a person who can rewrite the database cannot rewrite the log. */
+export async function startAudit({ database, metrics, logger, upkeep }: Kit): Promise<Audit> {
   const sealer = new AuditSealer(database, ({ number, entries, hash }) =>
     logger.info({ seal: number, entries, hash }, 'audit sealed'),
   )
+  measure(sealer, metrics)
+  upkeep({ name: 'seals of the audit', everyMs: SEAL_EVERY_MS, run: signal => sealer.run(signal) })
+  return {
+    digest: await readAuditDigest(database),
+    writer: new AuditWriter(database, error => logger.error(unexpected(error), 'the audit cannot be written; nothing is shown')),
+    reader: new AuditReader(database),
+  }
+}
+
+function measure(sealer: AuditSealer, metrics: Metrics): void {
   metrics.gauge(
     'audit_unsealed_entries',
     'Entries of the audit that no seal holds yet; the count stops at 10,000.',
@@ -35,10 +43,4 @@ export async function startAudit(database: Database, metrics: Metrics, logger: L
     'When the audit was last sealed, in seconds since 1970; 0 where it never was.',
     () => (sealer.backlog.lastSealAt?.getTime() ?? 0) / 1_000,
   )
-  return {
-    digest: await readAuditDigest(database),
-    writer: new AuditWriter(database, error => logger.error(unexpected(error), 'the audit cannot be written; nothing is shown')),
-    reader: new AuditReader(database),
-    upkeep: { name: 'seals of the audit', everyMs: SEAL_EVERY_MS, run: signal => sealer.run(signal) },
-  }
 }

@@ -1,13 +1,14 @@
 import type { Config } from '../config/config.js'
 import { ConfigError } from '../errors.js'
 import type { Logger } from '../observability/logger.js'
-import type { Metrics } from '../observability/metrics.js'
 import { CertificateError, LiveCertificate } from '../server/transport/liveCertificate.js'
+import type { EarlyKit } from './kit.js'
 
 /** The certificate of the configured files, followed as they change; none without them. @throws ConfigError */
-export function startCertificate({ tls }: Config, metrics: Metrics, logger: Logger): LiveCertificate | undefined {
+export function startCertificate({ config: { tls }, metrics, logger, onStop }: EarlyKit): LiveCertificate | undefined {
   if (!tls) return undefined
   const certificate = createCertificate(tls, logger)
+  onStop(() => certificate.stop())
   metrics.gauge(
     'tls_certificate_expiry_seconds',
     'When the certificate that new connections get expires, in seconds since 1970.',

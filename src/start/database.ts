@@ -1,19 +1,26 @@
-import type { Config } from '../config/config.js'
 import { ConfigError } from '../errors.js'
-import type { Logger } from '../observability/logger.js'
 import { startEmbeddedPostgres } from '../storage/embedded/embeddedPostgres.js'
 import { type MigrateOptions, migrateDatabase } from '../storage/migrate.js'
+import { Database } from '../storage/postgres/database.js'
 import { DatabaseUnusableError, waitForDatabase } from '../storage/postgres/waitForDatabase.js'
+import { type EarlyKit, warnTo } from './kit.js'
 
 /**
- * Answers the address of the database, brought up to date: that of the configuration, or an embedded one, which `onStop` is told how
- * to end.
+ * Connects to the database of the configuration, or to an embedded one, and brings it up to date. `signal` ends a wait for it.
  * @throws ConfigError when the one of the configuration cannot be used
  */
 export async function startDatabase(
-  { databaseUrl, stateDirectory }: Config,
-  logger: Logger,
-  onStop: (closer: () => Promise<void>) => void,
+  kit: EarlyKit,
+  { signal }: { signal: AbortSignal },
+): Promise<{ database: Database; databaseUrl: string }> {
+  const databaseUrl = await findDatabase(kit, signal)
+  const database = new Database({ url: databaseUrl, poolSize: kit.config.databasePoolSize, warn: warnTo(kit) })
+  kit.onStop(() => database.close())
+  return { database, databaseUrl }
+}
+
+async function findDatabase(
+  { config: { databaseUrl, stateDirectory }, logger, onStop }: EarlyKit,
   signal: AbortSignal,
 ): Promise<string> {
   const migration = { waiting: () => logger.info('another gateway migrates; waiting'), signal }
@@ -29,7 +36,7 @@ export async function startDatabase(
 }
 
 /**
- * Brings the database of DATABASE_URL up to date; `waiting` is told when it has to be waited for.
+ * Brings the database of DATABASE_URL up to date; calls `waiting` while it does not answer.
  * @throws ConfigError when it cannot be used
  */
 export async function prepareDatabase(

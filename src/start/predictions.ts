@@ -1,24 +1,25 @@
 import type { AlertHints } from '../alerts/hints.js'
 import type { Metrics } from '../observability/metrics.js'
+import type { ModelRegistry } from '../releases/modelRegistry.js'
 import type { LatestPredictions } from '../scoring/latestPredictions.js'
 import type { Prediction } from '../scoring/prediction.js'
+import { PredictRisk } from '../scoring/predictRisk.js'
 import type { AuditWriter } from '../storage/audit/auditWriter.js'
-import type { Database } from '../storage/postgres/database.js'
 import { PredictionStore } from '../storage/predictions/predictionStore.js'
+import type { Kit } from './kit.js'
 
-interface PredictionParts {
-  readonly database: Database
-  readonly audit: AuditWriter
+interface Needs {
+  readonly models: ModelRegistry
+  readonly audit: { readonly writer: AuditWriter }
   readonly latest: LatestPredictions
   readonly hints: AlertHints
-  readonly metrics: Metrics
 }
 
-/** The store of predictions, and whom it tells of those that it has committed. */
-export function createPredictionStore({ database, audit, latest, hints, metrics }: PredictionParts): PredictionStore {
-  return new PredictionStore({
+/** The predictRisk use case over the store. Committed predictions are counted, remembered, and hinted to the readers of the feed. */
+export function startPredictions({ database, metrics }: Kit, { models, audit, latest, hints }: Needs): PredictRisk {
+  const store = new PredictionStore({
     database,
-    audit,
+    audit: audit.writer,
     committed: async stored => {
       count(metrics, stored)
       if (stored.some(({ highRisk }) => highRisk)) hints.publish()
@@ -29,6 +30,11 @@ export function createPredictionStore({ database, audit, latest, hints, metrics 
       metrics.commitRows.observe(rows)
     },
   })
+  metrics.queueLengths(() => ({
+    scoring: models.models.reduce((sum, { champion }) => sum + champion.queued, 0),
+    commit: store.queued,
+  }))
+  return new PredictRisk(models, store)
 }
 
 function count(metrics: Metrics, stored: readonly Prediction[]): void {

@@ -1,10 +1,9 @@
 import type { CreateLimiter } from '../cache/limiters.js'
-import type { Config } from '../config/config.js'
-import type { Metrics } from '../observability/metrics.js'
 import { AddressLimit } from '../server/limits/addressLimit.js'
 import { limitOperations, type ObserveLimited } from '../server/limits/operationLimits.js'
 import type { ChargePoints } from '../server/limits/quota.js'
 import { StreamLimit } from '../server/limits/streamLimit.js'
+import type { Kit } from './kit.js'
 
 const OPERATIONS_WINDOW_SECONDS = 10
 const ADDRESS_WINDOW_SECONDS = 60
@@ -16,7 +15,7 @@ export interface RateLimits {
 }
 
 /** Every limit of how much callers may ask. */
-export function createRateLimits(config: Config, createLimiter: CreateLimiter, metrics: Metrics): RateLimits {
+export function startRateLimits({ config, metrics }: Kit, { createLimiter }: { createLimiter: CreateLimiter }): RateLimits {
   const { principal, tenant, address } = config.rateLimits
   const limited: ObserveLimited = kind => metrics.rateLimited.inc({ kind })
   const ofAddress = createLimiter({ name: 'address', limit: address, windowSeconds: ADDRESS_WINDOW_SECONDS })

@@ -4,20 +4,24 @@ import { type CreateLimiter, limitersOver } from '../cache/limiters.js'
 import { MemoryLatestPredictions } from '../cache/memoryLatestPredictions.js'
 import { connectRedis } from '../cache/redisConnection.js'
 import { RedisLatestPredictions } from '../cache/redisLatestPredictions.js'
-import type { Config } from '../config/config.js'
 import type { LatestPredictions } from '../scoring/latestPredictions.js'
+import { type Kit, warnTo } from './kit.js'
+
+export interface Shared {
+  readonly hints: AlertHints
+  readonly latest: LatestPredictions
+  readonly createLimiter: CreateLimiter
+}
 
 /** What replicas share: over Redis where there is one, else within this process. */
-export function connectReplicas(
-  { redisUrl }: Config,
-  warn: (message: string, fields: Record<string, unknown>) => void,
-  onStop: (closer: () => void) => void,
-): { hints: AlertHints; latest: LatestPredictions; createLimiter: CreateLimiter } {
+export function startReplicas(kit: Kit): Shared {
+  const { redisUrl } = kit.config
   if (redisUrl === undefined) {
     return { hints: new LocalHints(), latest: new MemoryLatestPredictions(), createLimiter: limitersOver(undefined) }
   }
+  const warn = warnTo(kit)
   const [commands, subscriber] = [connectRedis(redisUrl, warn), connectRedis(redisUrl, warn)]
-  onStop(() => {
+  kit.onStop(() => {
     commands.disconnect()
     subscriber.disconnect()
   })

@@ -3,14 +3,15 @@ import type { Metrics } from '../observability/metrics.js'
 import { RefusalLog } from '../observability/refusalLog.js'
 import type { HttpServerOptions } from '../server/httpServer.js'
 import type { Malformed, ObserveMalformed } from '../server/transport/malformedRequests.js'
+import type { Kit } from './kit.js'
 
-// Thousands may come in a second: the counter has them all.
+// Thousands may come in a second; the counter has them all.
 const LOG_EVERY_MS = 60_000
 
 type Reports = Pick<HttpServerOptions, 'report' | 'observe' | 'malformed' | 'refused' | 'observeStream'>
 
-/** What the server tells of its work, as metrics and lines of the log. */
-export function reportsTo(metrics: Metrics, logger: Logger): Reports {
+/** Reports of the server's work, as metrics and log lines. */
+export function startReports({ metrics, logger }: Pick<Kit, 'metrics' | 'logger'>): Reports {
   const refusals = new RefusalLog(logger)
   return {
     report: (errorId, error) => logger.error({ errorId, ...unexpected(error) }, 'unexpected error'),
@@ -34,17 +35,17 @@ export function reportsTo(metrics: Metrics, logger: Logger): Reports {
   }
 }
 
-/** Counts what never became a request; tells of each kind once a minute. */
+/** Counts connections that never became a request, and logs each kind once a minute. */
 export function observeMalformed(metrics: Metrics, logger: Pick<Logger, 'warn'>, now: () => number = Date.now): ObserveMalformed {
-  const told = new Map<Malformed, { at: number; untold: number }>()
+  const logged = new Map<Malformed, { at: number; unlogged: number }>()
   return why => {
     metrics.malformedRequests.inc({ why })
-    const last = told.get(why) ?? { at: Number.NEGATIVE_INFINITY, untold: 0 }
-    last.untold++
-    told.set(why, last)
+    const last = logged.get(why) ?? { at: Number.NEGATIVE_INFINITY, unlogged: 0 }
+    last.unlogged++
+    logged.set(why, last)
     if (now() - last.at < LOG_EVERY_MS) return
-    logger.warn({ why, count: last.untold }, 'connections were given up that sent no proper request')
+    logger.warn({ why, count: last.unlogged }, 'connections were given up that sent no proper request')
     last.at = now()
-    last.untold = 0
+    last.unlogged = 0
   }
 }

@@ -2,18 +2,20 @@ import { KeySet } from '../auth/keySet.js'
 import { Tokens } from '../auth/tokens.js'
 import type { Withdrawals } from '../auth/withdrawals.js'
 import type { Config } from '../config/config.js'
-import { developmentKey } from '../config/development.js'
+import { developmentKey, writeDevelopmentFile } from '../config/development.js'
 import { ConfigError } from '../errors.js'
-import type { Logger } from '../observability/logger.js'
-import type { Metrics } from '../observability/metrics.js'
+import type { EarlyKit } from './kit.js'
 
-/** Whether tokens are signed with a key of riskgate's own making: in development, where none is configured. */
-export function signsWithDevelopmentKey({ development, jwt: { secret, jwksUrl } }: Config): boolean {
+/** Whether riskgate made the signing key itself: in development, where no key is configured. */
+function signsWithDevelopmentKey({ development, jwt: { secret, jwksUrl } }: Config): boolean {
   return development && !secret && !jwksUrl
 }
 
-/** What verifies tokens, and keeps the issuer's keys fresh until `stop`. */
-export async function startTokens(config: Config, withdrawals: Withdrawals, metrics: Metrics, logger: Logger) {
+/** Verifies tokens, and keeps the issuer's keys fresh. */
+export async function startTokens(
+  { config, metrics, logger, onStop }: EarlyKit,
+  { withdrawals }: { withdrawals: Withdrawals },
+): Promise<Tokens> {
   const { jwksUrl: url, algorithms } = config.jwt
   let isDown = false
   const keySet =
@@ -32,17 +34,29 @@ export async function startTokens(config: Config, withdrawals: Withdrawals, metr
       fetched: failure => {
         metrics.keySetFetches.inc({ result: failure ? 'failed' : 'ok' })
         if (failure && !isDown)
-          logger.warn({ reason: failure.message }, 'the keys of the token issuer cannot be had; trying again')
-        if (!failure && isDown) logger.info('the keys of the token issuer can be had again')
+          logger.warn({ reason: failure.message }, 'the keys of the token issuer cannot be fetched; trying again')
+        if (!failure && isDown) logger.info('the keys of the token issuer can be fetched again')
         isDown = failure !== undefined
       },
     })
   const tokens = new Tokens({ ...config.jwt, secret: await secretOf(config), keySet })
   keySet?.start()
-  return { tokens, stop: () => keySet?.stop() }
+  onStop(() => keySet?.stop())
+  return tokens
 }
 
-/** What signs tokens on the command line. @throws ConfigError where only the issuer can */
+/**
+ * Writes dev.json in development, and answers its path. Never tokens of a key that somebody has chosen: they would stay on the disk
+ * where NODE_ENV was forgotten.
+ */
+export async function writeTokens(
+  { config }: EarlyKit,
+  { url, tokens }: { url: string; tokens: Tokens },
+): Promise<string | undefined> {
+  return signsWithDevelopmentKey(config) ? writeDevelopmentFile(config.stateDirectory, url, tokens) : undefined
+}
+
+/** Signs tokens on the command line. @throws ConfigError where only the issuer can */
 export async function signingTokens(config: Config): Promise<Tokens> {
   const secret = await secretOf(config)
   if (secret) return new Tokens({ ...config.jwt, secret })

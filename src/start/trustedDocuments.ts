@@ -2,19 +2,22 @@ import { readFile } from 'node:fs/promises'
 import type { GraphQLSchema } from 'graphql'
 import type { Config } from '../config/config.js'
 import { ConfigError } from '../errors.js'
+import type { Logger } from '../observability/logger.js'
 import { ManifestError, TrustedDocuments } from '../server/operations/trustedDocuments.js'
 
-type Warn = (message: string, fields: Record<string, unknown>) => void
+interface Needs {
+  readonly config: Pick<Config, 'trustedDocumentsFile'>
+  readonly logger: Pick<Logger, 'warn'>
+}
 
-/** The registered documents, where there is a manifest of them. Those that this release cannot answer are told of. @throws ConfigError */
-export async function loadTrustedDocuments(
-  { trustedDocumentsFile }: Pick<Config, 'trustedDocumentsFile'>,
-  schema: GraphQLSchema,
-  warn: Warn,
+/** The registered documents, where there is a manifest of them. Logs those that the schema cannot answer. @throws ConfigError */
+export async function startTrustedDocuments(
+  { config: { trustedDocumentsFile }, logger }: Needs,
+  { schema }: { schema: GraphQLSchema },
 ): Promise<TrustedDocuments | undefined> {
   if (trustedDocumentsFile === undefined) return undefined
   const documents = await read(trustedDocumentsFile)
-  for (const id of documents.notFitting(schema)) warn('a registered document does not fit the schema', { id })
+  for (const id of documents.notFitting(schema)) logger.warn({ id }, 'a registered document does not fit the schema')
   return documents
 }
 

@@ -1,19 +1,25 @@
-import type { Config } from '../config/config.js'
-import type { Logger } from '../observability/logger.js'
+import { unexpected } from '../observability/logger.js'
 import { removeOldAlerts } from '../storage/alerts/alertRetention.js'
-import type { Database } from '../storage/postgres/database.js'
 import { ensurePartitions } from '../storage/postgres/partitions.js'
-import type { UpkeepTask } from '../storage/postgres/upkeep.js'
+import { keepUp, type UpkeepTask } from '../storage/postgres/upkeep.js'
 import { PredictionRetention } from '../storage/predictions/predictionRetention.js'
-import type { RollupStore } from '../storage/statistics/rollupStore.js'
+import { RollupStore } from '../storage/statistics/rollupStore.js'
+import type { Kit } from './kit.js'
 
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 const FOLD_EVERY_MS = 2_000
 
-/** What keeps predictions, alerts and statistics in shape. */
-export function upkeepOf(config: Config, database: Database, rollups: RollupStore, logger: Logger): UpkeepTask[] {
-  const tasks: UpkeepTask[] = [
+/** The statistics behind summaries, folded from time to time. */
+export function startStatistics({ database, upkeep }: Kit): RollupStore {
+  const rollups = new RollupStore(database)
+  upkeep({ name: 'statistics', everyMs: FOLD_EVERY_MS, run: signal => rollups.fold(signal) })
+  return rollups
+}
+
+/** Makes the partitions of the months to come, and removes alerts and predictions past their retention. */
+export function startRetention({ config, database, logger, upkeep }: Kit): void {
+  upkeep(
     {
       name: 'partitions ahead',
       everyMs: 12 * HOUR_MS,
@@ -24,13 +30,17 @@ export function upkeepOf(config: Config, database: Database, rollups: RollupStor
       everyMs: 5_000,
       run: signal => removeOldAlerts(database, new Date(Date.now() - config.alertRetentionDays * DAY_MS), signal),
     },
-    { name: 'statistics', everyMs: FOLD_EVERY_MS, run: signal => rollups.fold(signal) },
-  ]
-  if (config.predictionRetentionDays === undefined) return tasks
+  )
+  if (config.predictionRetentionDays === undefined) return
   const retention = new PredictionRetention(database, config.predictionRetentionDays)
   const run = async (signal: AbortSignal) => {
     for (const partition of await retention.run(new Date(), signal))
       logger.info({ partition }, 'predictions past their retention were removed')
   }
-  return [...tasks, { name: 'prediction retention', everyMs: HOUR_MS, run }]
+  upkeep({ name: 'prediction retention', everyMs: HOUR_MS, run })
+}
+
+/** Begins the periodic work of all parts. */
+export function startUpkeep({ logger, onStop }: Kit, { tasks }: { tasks: readonly UpkeepTask[] }): void {
+  onStop(keepUp(tasks, (task, error) => logger.error({ task, ...unexpected(error) }, 'upkeep failed; trying again')))
 }

@@ -1,24 +1,19 @@
 import type { AlertHints } from '../alerts/hints.js'
-import type { Config } from '../config/config.js'
-import { type Logger, unexpected } from '../observability/logger.js'
-import type { Metrics } from '../observability/metrics.js'
-import type { JobQueue } from '../storage/jobs/jobQueue.js'
-import type { Database } from '../storage/postgres/database.js'
+import { unexpected } from '../observability/logger.js'
+import { JobQueue } from '../storage/jobs/jobQueue.js'
 import { PostgresWebhookOutbox } from '../storage/webhooks/postgresWebhookOutbox.js'
+import { WebhookStore } from '../storage/webhooks/webhookStore.js'
 import { WebhookUpkeep } from '../storage/webhooks/webhookUpkeep.js'
 import { WebhookDispatcher } from '../webhooks/webhookDispatcher.js'
+import { type Kit, warnTo } from './kit.js'
 
-/** Alerts to endpoints: what follows the feed and calls, and what tidies up. */
-export function startWebhooks(
-  config: Config,
-  database: Database,
-  queue: JobQueue,
-  hints: AlertHints,
-  metrics: Metrics,
-  logger: Logger,
-) {
+/** Delivers alerts to webhooks. Answers the store of webhooks. */
+export function startWebhooks(kit: Kit, { databaseUrl, hints }: { databaseUrl: string; hints: AlertHints }): WebhookStore {
+  const { config, database, metrics, logger, onStop } = kit
+  const queue = new JobQueue({ url: databaseUrl, warn: warnTo(kit) })
+  onStop(() => queue.end())
   const dispatcher = new WebhookDispatcher({
-    outbox: new PostgresWebhookOutbox(database, queue),
+    outbox: new PostgresWebhookOutbox(database, queue, config.webhookRetrySeconds),
     hints,
     mayBePrivate: config.webhooksMayBePrivate,
     maxAttempts: config.webhookAttempts,
@@ -29,7 +24,9 @@ export function startWebhooks(
     failed: error => logger.warn(unexpected(error), 'webhooks could not be served; trying again'),
   })
   dispatcher.start()
+  onStop(() => dispatcher.stop())
   const upkeep = new WebhookUpkeep(database, queue)
+  kit.upkeep(...upkeep.tasks())
   metrics.gauge(
     'webhook_deliveries_pending',
     'Deliveries to webhooks that are still tried; the count stops at 10,000.',
@@ -40,5 +37,5 @@ export function startWebhooks(
     'Deliveries to webhooks that were given up; the count stops at 10,000.',
     () => upkeep.open.dead,
   )
-  return { stop: () => dispatcher.stop(), upkeep: upkeep.tasks() }
+  return new WebhookStore(database)
 }

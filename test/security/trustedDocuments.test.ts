@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ConfigError } from '../../src/errors.js'
-import { loadTrustedDocuments } from '../../src/start/trustedDocuments.js'
+import { startTrustedDocuments } from '../../src/start/trustedDocuments.js'
 import { HIGH_RISK } from '../support/applicants.js'
 import type { GraphqlClient } from '../support/client.js'
 import { createTestDatabase } from '../support/database.js'
@@ -146,7 +146,8 @@ describe('a manifest', () => {
   }
   const problemsOf = async (file: string) => {
     const { schema } = await createGatewaySchema()
-    const error = await loadTrustedDocuments({ trustedDocumentsFile: file }, schema, () => {}).catch((thrown: unknown) => thrown)
+    const kit = { config: { trustedDocumentsFile: file }, logger: { warn: () => {} } }
+    const error = await startTrustedDocuments(kit, { schema }).catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(ConfigError)
     return (error as ConfigError).problems
   }
@@ -177,9 +178,8 @@ describe('a manifest', () => {
     const [fits, other, deep] = ['{ viewer { id } }', '{ viewer { name } }', `{ ${'a: __typename '.repeat(16)} }`]
     const warned: unknown[] = []
     const file = write({ [hash(fits)]: fits, [hash(other)]: other, [hash(deep)]: deep })
-    const documents = await loadTrustedDocuments({ trustedDocumentsFile: file }, schema, (message, fields) =>
-      warned.push([message, fields]),
-    )
+    const logger = { warn: (fields: unknown, message?: string) => warned.push([message, fields]) }
+    const documents = await startTrustedDocuments({ config: { trustedDocumentsFile: file }, logger }, { schema })
     expect(warned).toEqual([other, deep].map(text => ['a registered document does not fit the schema', { id: hash(text) }]))
     expect(documents?.textOf({ documentId: hash(fits) })).toBe(fits)
   })

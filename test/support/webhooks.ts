@@ -19,12 +19,12 @@ export interface TestWebhooks extends AsyncDisposable {
 /** What one gateway has of webhooks, over a database which is brought up to date first. Retries begin after one second. */
 export async function openWebhooks(url: string): Promise<TestWebhooks> {
   const stores = await openStores(url)
-  const queue = new JobQueue({ url, retrySeconds: 1, warn: message => stores.warnings.push(message) })
+  const queue = new JobQueue({ url, warn: message => stores.warnings.push(message) })
   return {
     stores,
     store: new WebhookStore(stores.database),
     queue,
-    outbox: new PostgresWebhookOutbox(stores.database, queue),
+    outbox: new PostgresWebhookOutbox(stores.database, queue, 1),
     upkeep: new WebhookUpkeep(stores.database, queue),
     async [Symbol.asyncDispose]() {
       await queue.end()

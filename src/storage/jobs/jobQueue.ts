@@ -3,21 +3,25 @@ import type { ISql, Row } from 'postgres'
 import { ConnectionPool, type ConnectionPoolSettings } from '../postgres/connectionPool.js'
 
 const SCHEMA = 'pgboss'
-// The owner of a job counts its attempts and ends them. A gateway that was killed over a job must not use them up.
-const RETRIES = 1_000
-// Longer than any job of ours runs: whoever took it is gone, and it is given to another.
-const EXPIRY_SECONDS = 30
-// pg-boss would put a job away that has waited for two weeks, and its owner would wait for it for ever.
+// pg-boss would remove a job that has waited for two weeks, and its owner would wait for it for ever.
 const KEEP_UNTIL = '9999-01-01T00:00:00Z'
 // pg-boss numbers the parameters of its insert so far.
 const INSERT_PARAMETERS = 6
-// Any number, the same in every gateway. Several that made a queue at once would wait for each other in a circle.
+// Any number, the same in every gateway. Gateways that made a queue at the same time would wait for each other in a circle.
 const CREATION_LOCK = 7_475_002_418
 // A statement stays far below 100 ms: the alert feed cannot pass a transaction that is still open.
 const CHUNK = 1_000
 
-export interface JobQueueSettings extends Omit<ConnectionPoolSettings, 'size'> {
-  /** The pause before the first retry is between one and two times as long, each further one between two and four times the last, by chance. */
+/** How the jobs of a queue are given out. */
+export interface JobPolicy {
+  /** Longer than any job of the queue runs: after it the gateway that took the job counts as gone, and another gets the job. */
+  readonly expirySeconds: number
+  /** How often a job comes again, after a failure or from a gateway that is gone. */
+  readonly retries: number
+  /**
+   * The pause before the first retry is by chance between one and two times as long; each further pause is between two and four times
+   * the last one.
+   */
   readonly retrySeconds: number
 }
 
@@ -31,26 +35,24 @@ export interface Job<Data> {
   readonly data: Data
 }
 
-/** A statement that goes with another one, whose parameters come before its own. */
+/** A statement that runs together with another one, whose parameters come first. */
 export interface Companion {
   readonly text: (firstParameter: number) => string
   readonly parameters: readonly unknown[]
 }
 
 /**
- * Jobs on pg-boss, over a connection of their own. Of pg-boss its statements only: its worker leaves promises without a handler, so
- * that a Postgres that goes away would end the process, and keeps done jobs to remove them later all at once.
+ * Jobs on pg-boss, over a connection of their own. Only the statements of pg-boss are used, not its worker. The worker leaves promises
+ * without a handler, so that a Postgres that goes away would end the process; and it keeps done jobs and removes them all at once.
  */
 export class JobQueue {
   readonly #pool: ConnectionPool
   readonly #boss: PgBoss
   readonly #creator: PgBoss
-  readonly #retrySeconds: number
   readonly #opened = new Set<string>()
 
-  constructor({ retrySeconds, ...settings }: JobQueueSettings) {
+  constructor(settings: Omit<ConnectionPoolSettings, 'size'>) {
     this.#pool = new ConnectionPool({ ...settings, size: 1 })
-    this.#retrySeconds = retrySeconds
     this.#boss = bossOver((text, parameters) => this.#run(text, parameters))
     this.#creator = bossOver((text, parameters) =>
       this.#run(`${text} from (select pg_advisory_xact_lock(${CREATION_LOCK}) offset 0) as alone`, parameters),
@@ -62,7 +64,7 @@ export class JobQueue {
     if (!this.#opened.has(queue)) await this.reopen(queue)
   }
 
-  /** Makes a queue, unless it is there, though it was there before: a database that was restored may have lost it. */
+  /** Makes a queue, unless it is there. Asks again for one that was there before: a restored database may have lost it. */
   async reopen(queue: string): Promise<void> {
     this.#opened.delete(queue)
     await this.#creator.createQueue(queue)
@@ -85,14 +87,14 @@ export class JobQueue {
   }
 
   /** Adds jobs and runs another statement with it: both happen, or neither. Jobs of a queue that is not there are left out. */
-  async add(jobs: readonly NewJob[], companion: Companion): Promise<void> {
+  async add(jobs: readonly NewJob[], policy: JobPolicy, companion: Companion): Promise<void> {
     const rows = jobs.map(({ queue, data }) => ({
       name: queue,
       data,
-      retryLimit: RETRIES,
-      retryDelay: this.#retrySeconds,
+      retryLimit: policy.retries,
+      retryDelay: policy.retrySeconds,
       retryBackoff: true,
-      expireInSeconds: EXPIRY_SECONDS,
+      expireInSeconds: policy.expirySeconds,
       keepUntil: KEEP_UNTIL,
     }))
     const executeSql = (insert: string, values: unknown[]) => {
@@ -103,7 +105,7 @@ export class JobQueue {
     await this.#boss.insert(rows, { db: { executeSql } })
   }
 
-  /** Takes jobs whose time has come; they are ours until they are removed or retried, or for half a minute. */
+  /** Takes jobs whose time has come. They are this gateway's until they are removed, retried or expired. */
   async take<Data extends object>(queue: string, limit: number): Promise<Job<Data>[]> {
     return this.#boss.fetch<Data>(queue, { batchSize: limit })
   }
@@ -112,7 +114,7 @@ export class JobQueue {
     if (ids.length > 0) await this.#boss.deleteJob(queue, [...ids])
   }
 
-  /** Which of these values the jobs have, in a field of their data, that wait or run. */
+  /** Those of the values that a waiting or running job has in this field of its data. */
   async held(queues: readonly string[], field: string, values: readonly string[]): Promise<Set<string>> {
     const { rows } = await this.#run(
       `select data ->> $1 as value from ${SCHEMA}.job
@@ -122,9 +124,9 @@ export class JobQueue {
     return new Set(rows.map(({ value }) => String(value)))
   }
 
-  /** Has a job that was taken come again at once, as if it had not been. */
+  /** Puts a job that was taken back: it comes again at once, as if nobody had taken it. */
   async giveBack(queue: string, id: string): Promise<void> {
-    // pg-boss's own way is a retry, which doubles the next pause: it counts whatever is taken that had started before.
+    // Not by a retry of pg-boss, which doubles the next pause.
     await this.#run(
       `update ${SCHEMA}.job set state = 'created', started_on = null, start_after = now()
         where name = $1 and id = $2 and state = 'active'`,
@@ -132,12 +134,12 @@ export class JobQueue {
     )
   }
 
-  /** Has a job that was taken come again after a pause, which grows with each time. */
+  /** Puts a job that was taken back: it comes again after a pause, which grows with each retry. */
   async retry(queue: string, id: string): Promise<void> {
     await this.#boss.fail(queue, id)
   }
 
-  /** Has jobs come again whose taker is gone. */
+  /** Puts the jobs of gateways that are gone back. */
   async expire(): Promise<void> {
     await this.#boss.expire()
   }
@@ -157,7 +159,7 @@ export async function installJobQueue(sql: ISql): Promise<void> {
 }
 
 function bossOver(executeSql: (text: string, parameters: unknown[]) => Promise<{ rows: Row[] }>, migrate = false): PgBoss {
-  // Without its timers: nothing of it runs by itself.
+  // Without its timers: no part of it runs by itself.
   return new PgBoss({ db: { executeSql }, schema: SCHEMA, migrate, supervise: false, schedule: false })
 }
 
@@ -166,13 +168,13 @@ async function execute(sql: ISql, text: string, parameters: readonly unknown[] =
     const rows = await sql.unsafe(text, parameters.map(asParameter) as never[])
     return { rows: [...rows] }
   } catch (error) {
-    // Several statements in a transaction: one that failed leaves it open.
+    // A transaction of several statements: a failed one leaves it open.
     if (/^\s*BEGIN\b/.test(text)) await sql.unsafe('rollback')
     throw error
   }
 }
 
-/** As `pg` would send it: undefined as null, and an object as JSON, which Drizzle has taken out of the driver's hands. */
+/** As `pg` would send it: undefined as null, and an object as JSON, since Drizzle has switched the driver's own JSON off. */
 function asParameter(value: unknown): unknown {
   if (value === undefined) return null
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? JSON.stringify(value) : value

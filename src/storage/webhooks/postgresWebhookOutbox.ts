@@ -5,7 +5,7 @@ import { uuidv7 } from 'uuidv7'
 import { Batcher } from '../../concurrency/batcher.js'
 import type { AttemptResult, TakenDelivery, WebhookOutbox, WebhookWork } from '../../webhooks/webhookOutbox.js'
 import { encodeAlertCursor } from '../alerts/alertCursor.js'
-import type { Job, JobQueue } from '../jobs/jobQueue.js'
+import type { Job, JobPolicy, JobQueue } from '../jobs/jobQueue.js'
 import type { Database } from '../postgres/database.js'
 import { SETTLED_BEFORE } from '../postgres/feedEpoch.js'
 import { predictionColumns, toPrediction } from '../predictions/predictionRow.js'
@@ -16,6 +16,12 @@ import { queueOf } from './webhookQueues.js'
 
 // A statement stays far below 100 ms: the alert feed cannot pass a transaction that is still open.
 const PAGE = 500
+const WEBHOOK_JOBS = {
+  // An endpoint has ten seconds to answer.
+  expirySeconds: 30,
+  // The delivery counts its own attempts and ends them. A gateway that was killed during an attempt must not use one up.
+  retries: 1_000,
+}
 
 /** `queuedAt` tells the job of a delivery from those of an earlier time in the queue. */
 interface JobData {
@@ -30,11 +36,14 @@ interface JobData {
 export class PostgresWebhookOutbox implements WebhookOutbox {
   readonly #database: Database
   readonly #queue: JobQueue
-  readonly #outcomes = new Batcher<object, true>(group => this.#write(group), { maxItems: PAGE, maxRunning: 1 })
+  readonly #policy: JobPolicy
+  readonly #results = new Batcher<object, true>(group => this.#write(group), { maxItems: PAGE, maxRunning: 1 })
 
-  constructor(database: Database, queue: JobQueue) {
+  /** `retrySeconds`: the pause before the first retry of a delivery (JobPolicy). */
+  constructor(database: Database, queue: JobQueue, retrySeconds: number) {
     this.#database = database
     this.#queue = queue
+    this.#policy = { ...WEBHOOK_JOBS, retrySeconds }
   }
 
   /** All webhooks, and what there is to do for each. */
@@ -94,6 +103,7 @@ export class PostgresWebhookOutbox implements WebhookOutbox {
         queue: queueOf(webhookId),
         data: { deliveryId: id, queuedAt } satisfies JobData,
       })),
+      this.#policy,
       {
         // Another gateway may be at the same: the job of whoever comes second has another `queuedAt`, and is dropped when taken.
         text: first => `
@@ -123,10 +133,10 @@ export class PostgresWebhookOutbox implements WebhookOutbox {
     return taken.filter(delivery => delivery !== undefined)
   }
 
-  /** Writes an outcome down, unless the delivery has begun anew meanwhile. */
+  /** Stores the result of an attempt, unless the delivery has begun anew meanwhile. */
   async settle(delivery: TakenDelivery, { state, status, error }: AttemptResult): Promise<void> {
     const { id, queuedAt, webhookId, jobId } = delivery
-    await this.#outcomes.submit({ id, queued_at: queuedAt, state, status, error, at: new Date() })
+    await this.#results.submit({ id, queued_at: queuedAt, state, status, error, at: new Date() })
     if (state === 'PENDING') await this.#queue.retry(queueOf(webhookId), jobId)
     else await this.#queue.remove(queueOf(webhookId), [jobId])
   }
@@ -140,16 +150,16 @@ export class PostgresWebhookOutbox implements WebhookOutbox {
     return new Map(rows.map(row => [row.id, row]))
   }
 
-  async #write(outcomes: readonly object[]): Promise<true[]> {
+  async #write(results: readonly object[]): Promise<true[]> {
     await this.#database.write(
       ({ sql }) => sql`
         update webhook_deliveries d set state = ended.state, attempts = attempts + 1, last_status = ended.status,
           last_error = ended.error, last_attempt_at = ended.at
-        from json_to_recordset(${JSON.stringify(outcomes)}::text::json)
+        from json_to_recordset(${JSON.stringify(results)}::text::json)
           as ended (id uuid, queued_at timestamptz, state text, status int, error text, at timestamptz)
         where d.id = ended.id and d.queued_at = ended.queued_at and d.state = 'PENDING'`,
     )
-    return outcomes.map(() => true)
+    return results.map(() => true)
   }
 }
 

@@ -15,8 +15,10 @@ it('the day on which the certificate expires is in the log and in the metrics', 
   const { lines, logger } = collectingLogger()
   const metrics = new Metrics()
   const config = loadConfig({ RISKGATE_TLS_CERT_FILE: secret.certFile, RISKGATE_TLS_KEY_FILE: secret.keyFile })
-  const certificate = startCertificate(config, metrics, logger)
-  certificate?.stop()
+  const ends: (() => unknown)[] = []
+  const onStop = (end: () => unknown) => ends.push(end)
+  const certificate = startCertificate({ config, metrics, logger, onStop, upkeep: () => {} })
+  for (const end of ends) end()
   const expiresAt = certificate?.current.expiresAt
   expect(lines).toMatchObject([{ level: 30, expiresAt: expiresAt?.toISOString(), msg: 'TLS certificate loaded' }])
   expect(await metrics.registry.metrics()).toContain(
@@ -26,6 +28,8 @@ it('the day on which the certificate expires is in the log and in the metrics', 
 
 it('without a certificate there is no metric of one', async () => {
   const metrics = new Metrics()
-  expect(startCertificate(loadConfig({}), metrics, collectingLogger().logger)).toBeUndefined()
+  const { logger } = collectingLogger()
+  const kit = { config: loadConfig({}), metrics, logger, onStop: () => {}, upkeep: () => {} }
+  expect(startCertificate(kit)).toBeUndefined()
   expect(await metrics.registry.metrics()).not.toContain('tls_certificate')
 })

@@ -245,6 +245,7 @@ export async function createGatewaySchema(): Promise<GatewaySchema> {
         alertFeed,
         audit: trail,
         loaders: createLoaders({ history, latest, outcomes: outcomes as unknown as OutcomeStore, webhooks }, principal, {
+          isStream: false,
           audit: trail,
         }),
         requestId: 'r-1',

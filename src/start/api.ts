@@ -1,0 +1,76 @@
+import type { GraphQLSchema } from 'graphql'
+import type { AlertFeed } from '../alerts/feed.js'
+import type { Principal } from '../auth/principal.js'
+import { applyPermissions } from '../auth/shield.js'
+import { RecordOutcomes } from '../monitoring/outcomes.js'
+import { RiskSummaries } from '../monitoring/riskSummary.js'
+import type { ModelRegistry } from '../releases/modelRegistry.js'
+import { AuditTrail } from '../resolvers/auditTrail.js'
+import type { RequestContext } from '../resolvers/context.js'
+import { createLoaders } from '../resolvers/loaders.js'
+import { createResolvers, RESOLVERS } from '../resolvers/resolvers.js'
+import { buildApiSchema } from '../schema/build.js'
+import type { LatestPredictions } from '../scoring/latestPredictions.js'
+import type { PredictRisk } from '../scoring/predictRisk.js'
+import type { AlertStore } from '../storage/alerts/alertStore.js'
+import type { ApiKeyStore } from '../storage/apiKeys/apiKeyStore.js'
+import { HistoryStore } from '../storage/history/historyStore.js'
+import { ErasureStore } from '../storage/predictions/erasureStore.js'
+import { OutcomeStore } from '../storage/predictions/outcomeStore.js'
+import type { RollupStore } from '../storage/statistics/rollupStore.js'
+import type { WebhookStore } from '../storage/webhooks/webhookStore.js'
+import type { Audit } from './audit.js'
+import type { Kit } from './kit.js'
+
+interface Needs {
+  readonly models: ModelRegistry
+  readonly predictRisk: PredictRisk
+  readonly alerts: { readonly store: AlertStore; readonly feed: AlertFeed }
+  readonly audit: Audit
+  readonly latest: LatestPredictions
+  readonly rollups: RollupStore
+  readonly webhooks: WebhookStore
+  readonly apiKeys: ApiKeyStore
+}
+
+export interface Api {
+  readonly schema: GraphQLSchema
+  /** The context of one operation. */
+  readonly contextOf: (principal: Principal, options: { isStream: boolean }) => RequestContext
+}
+
+/** The schema with its resolvers and permissions, and the context that its operations run in. */
+export function startApi({ config, database }: Kit, needs: Needs): Api {
+  const { models, predictRisk, alerts, audit, latest, rollups, webhooks, apiKeys } = needs
+  const history = new HistoryStore(database)
+  const outcomes = new OutcomeStore(database)
+  const instances = createResolvers({
+    predictRisk,
+    history,
+    alertLog: alerts.store,
+    audit,
+    recordOutcomes: new RecordOutcomes(outcomes),
+    riskSummaries: new RiskSummaries(rollups),
+    erasures: new ErasureStore(database, (...erased) => latest.forget(...erased), audit.digest),
+    models,
+    webhooks,
+    apiKeys,
+    webhookRules: { mayBePrivate: config.webhooksMayBePrivate },
+  })
+  const contracts = models.models.map(({ contract }) => contract)
+  const schema = buildApiSchema(RESOLVERS, resolver => instances.get(resolver), contracts)
+  applyPermissions(schema)
+  const sources = { history, latest, outcomes, webhooks }
+  return {
+    schema,
+    contextOf: (principal, { isStream }) => {
+      const trail = new AuditTrail(audit, principal)
+      return {
+        principal,
+        alertFeed: alerts.feed,
+        audit: trail,
+        loaders: createLoaders(sources, principal, { isStream, audit: trail }),
+      }
+    },
+  }
+}

@@ -1,0 +1,25 @@
+import type { Config } from '../config/config.js'
+import type { Logger } from '../observability/logger.js'
+import type { Metrics } from '../observability/metrics.js'
+import type { Database } from '../storage/postgres/database.js'
+import type { UpkeepTask } from '../storage/postgres/upkeep.js'
+
+/** What every part is started with, besides its own needs: `startX(kit, needs)`. */
+export interface Kit {
+  readonly config: Config
+  readonly database: Database
+  readonly metrics: Metrics
+  readonly logger: Logger
+  /** Registers how the part ends. Parts end in the reverse order of their start. */
+  readonly onStop: (end: () => Promise<void> | void) => unknown
+  /** Registers periodic work. It begins before callers are let in, and ends after the last of them. */
+  readonly upkeep: (...tasks: readonly UpkeepTask[]) => unknown
+}
+
+/** For the parts that start before the database. */
+export type EarlyKit = Omit<Kit, 'database'>
+
+/** How the lower floors log a warning. */
+export function warnTo({ logger }: Pick<Kit, 'logger'>) {
+  return (message: string, fields: Record<string, unknown> = {}): void => logger.warn(fields, message)
+}

@@ -1,0 +1,13 @@
+import { loadModelFolder } from '../releases/folderSource.js'
+import type { ModelRegistry } from '../releases/modelRegistry.js'
+import { type EarlyKit, warnTo } from './kit.js'
+
+/** The models of the folder, with their runs measured. @throws ConfigError where the folder cannot be served */
+export function startModels(kit: EarlyKit): Promise<ModelRegistry> {
+  const { config, metrics } = kit
+  return loadModelFolder({
+    directory: config.modelsDirectory,
+    observeScoring: ({ model, version }, seconds) => metrics.scoringSeconds.observe({ model, version }, seconds),
+    warn: warnTo(kit),
+  })
+}

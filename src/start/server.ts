@@ -1,0 +1,55 @@
+import type { Authenticator } from '../auth/authenticator.js'
+import type { CreateLimiter } from '../cache/limiters.js'
+import type { Config } from '../config/config.js'
+import { ConfigError } from '../errors.js'
+import { startHttpServer } from '../server/httpServer.js'
+import type { LiveCertificate } from '../server/transport/liveCertificate.js'
+import type { Api } from './api.js'
+import type { Kit } from './kit.js'
+import { startRateLimits } from './rateLimits.js'
+import { startReports } from './reports.js'
+import { startTrustedDocuments } from './trustedDocuments.js'
+
+interface Needs {
+  readonly api: Api
+  readonly auth: Authenticator
+  readonly certificate: LiveCertificate | undefined
+  readonly createLimiter: CreateLimiter
+}
+
+/** Listens for callers. Answers the URL. @throws ConfigError where it cannot listen as configured */
+export async function startServer(kit: Kit, { api, auth, certificate, createLimiter }: Needs): Promise<string> {
+  const { config, database, metrics, onStop } = kit
+  const trustedDocuments = await startTrustedDocuments(kit, api)
+  // Not the whole configuration: the server has no use for secrets.
+  const { host, port, bodyLimitBytes, drainMs, trustedProxies, corsOrigins, development } = config
+  const http = await startHttpServer({
+    host,
+    port,
+    bodyLimitBytes,
+    drainMs,
+    trustedProxies,
+    corsOrigins,
+    development,
+    ...startRateLimits(kit, { createLimiter }),
+    ...api,
+    auth,
+    trustedDocuments,
+    health: { metrics: metrics.registry, notReady: () => database.problems() },
+    certificate,
+    ...startReports(kit),
+  }).catch((error: unknown) => {
+    throw listenProblem(error, config)
+  })
+  onStop(() => http.stop())
+  return http.url
+}
+
+function listenProblem(error: unknown, { host, port }: Config): unknown {
+  const { code } = error as NodeJS.ErrnoException
+  if (code === 'EADDRINUSE') return new ConfigError([`RISKGATE_PORT: another program listens on ${host}:${port}.`])
+  if (code === 'EACCES') return new ConfigError([`RISKGATE_PORT: this user may not listen on port ${port}.`])
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
+    return new ConfigError([`RISKGATE_HOST: ${host} is no address of this machine.`])
+  return error
+}
