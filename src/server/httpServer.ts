@@ -1,14 +1,12 @@
 import type { Server } from 'node:http'
-import { fastifyApolloHandler } from '@as-integrations/fastify'
-import Fastify, { type FastifyRequest } from 'fastify'
+import Fastify, { type FastifyInstance } from 'fastify'
 import type { GraphQLSchema } from 'graphql'
 import type { Principal } from '../auth/principal.js'
 import type { RequestContext } from '../resolvers/context.js'
 import { type Identify, requirePermission, requirePermissionOfPage } from './access.js'
 import type { ReportUnexpected } from './formatError.js'
-import { createApollo, type GatewayContext, type OperationReport } from './graphql/apollo.js'
-import { PreparedOperations } from './graphql/preparedOperations.js'
-import { runPrepared } from './graphql/runPrepared.js'
+import type { OperationReport } from './graphql/apollo.js'
+import { serveGraphql } from './graphql/graphqlRoute.js'
 import { askedSeldom, type HealthOptions, serveHealth } from './health.js'
 import type { AddressLimit } from './limits/addressLimit.js'
 import { clientAddress } from './limits/clientAddress.js'
@@ -17,16 +15,14 @@ import type { StreamLimit } from './limits/streamLimit.js'
 import { OperationGate } from './operations/operationGate.js'
 import type { TrustedDocuments } from './operations/trustedDocuments.js'
 import { servePlayground } from './playground.js'
-import { answerBadAddress, answerErrors, chargeUnread, requestId } from './requests.js'
+import { answerBadAddress, answerErrors, requestId } from './requests.js'
 import { serveServerSentEvents } from './streams/serverSentEvents.js'
-import type { Auth, ObserveStream } from './streams/streamOptions.js'
+import type { Auth, ObserveStream, StreamOptions } from './streams/streamOptions.js'
 import { serveSubscriptions } from './streams/webSocket.js'
-import { createTransport, type TransportOptions } from './transport/transport.js'
+import { createTransport, type Transport, type TransportOptions } from './transport/transport.js'
 
 const GRAPHQL_PATH = '/graphql'
 const EVENT_STREAM_PATH = '/graphql/stream'
-// Longer than bodies take that nobody holds back.
-const QUICK_BODY_MS = 100
 
 export interface HttpServerOptions extends TransportOptions {
   readonly host: string
@@ -36,7 +32,7 @@ export interface HttpServerOptions extends TransportOptions {
   readonly drainMs: number
   readonly schema: GraphQLSchema
   readonly auth: Auth
-  /** Whose word of a caller's address is believed. */
+  /** Proxies whose X-Forwarded-* headers are believed. */
   readonly trustedProxies: readonly string[]
   readonly addresses: AddressLimit
   readonly streams: StreamLimit
@@ -59,98 +55,34 @@ export interface HttpServer {
   stop(): Promise<void>
 }
 
-declare module 'fastify' {
-  interface FastifyRequest {
-    principal: Principal | undefined
-  }
+/** Whether the server is going away: it is not ready then, and asks its clients to connect elsewhere. */
+interface Draining {
+  isDraining: boolean
 }
 
 /** Starts listening: GraphQL over HTTP, WebSocket and server-sent events, playground, health and metrics. */
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
-  const { auth, addresses, streams, contextOf, health, report, schema, trustedDocuments } = options
-  let isDraining = false
   const transport = createTransport(options)
-  const server = Fastify({
-    bodyLimit: options.bodyLimitBytes,
-    ...transport.serverOptions,
-    genReqId: requestId,
-    forceCloseConnections: 'idle',
-    // What still comes on an open connection is answered: the store is closed after this server.
-    return503OnClosing: false,
-    frameworkErrors: answerBadAddress(options.refused, transport.headers),
-  })
-  answerErrors(server, report, options.refused)
-  server.addHook('onRequest', (request, reply, done) => {
-    reply.header('x-request-id', request.id)
-    if (isDraining) reply.header('connection', 'close')
-    done()
-  })
+  const draining: Draining = { isDraining: false }
+  const server = createServer(options, transport, draining)
   const connections = await transport.attach(server, GRAPHQL_PATH)
-  const identify: Identify = (request, authorization) => addresses.identify(auth, request, authorization)
-  const notReady = askedSeldom(health.notReady)
-  await serveHealth(server, {
-    ...health,
-    notReady: async () => (isDraining ? ['shutting down'] : notReady()),
-    mayReadMetrics: options.development ? undefined : requirePermission(identify, 'telemetry:read'),
-  })
-  await servePlayground(server, {
-    mayOpen: options.development ? undefined : requirePermissionOfPage(identify, 'schema:introspect'),
-    apiHeaders: transport.headers,
-  })
-
-  const prepared = new PreparedOperations(schema)
+  await servePages(server, options, transport, draining)
   const gate = new OperationGate(options)
-  const apollo = createApollo({ schema, gate, prepared, report, observe: options.observe })
-  await apollo.start()
-  server.decorateRequest('principal', undefined)
-  server.decorateRequest('operationContext', undefined)
-  server.route({
-    method: ['GET', 'POST'],
-    url: GRAPHQL_PATH,
-    // Before the body is read: an anonymous caller costs nothing and learns nothing.
-    onRequest: async request => {
-      request.principal = await addresses.identify(auth, request)
-    },
-    errorHandler: chargeUnread(gate),
-    // A body that is held back must not outlive the credential that it was let in with.
-    preHandler: (request, _reply, done) => {
-      if (performance.now() - (request.receivedAt ?? 0) < QUICK_BODY_MS) return done()
-      auth.authenticate(request.headers.authorization).then(principal => {
-        request.principal = principal
-        done()
-      }, done)
-    },
-    handler: runPrepared(
-      { prepared, gate, trustedDocuments, report, observe: options.observe, contextOf },
-      fastifyApolloHandler(apollo, {
-        context: async ({ operationContext }: FastifyRequest) => operationContext as GatewayContext,
-      }),
-    ),
-  })
-  const subscriptions = {
-    schema,
-    gate,
-    trustedDocuments,
-    auth,
-    addresses,
-    streams,
-    contextOf: (principal: Principal) => contextOf(principal, { isStream: true }),
-    report,
-    observe: options.observeStream,
-  }
-  const cutEventStreams = serveServerSentEvents(server, { ...subscriptions, path: EVENT_STREAM_PATH })
+  const stopGraphql = await serveGraphql(server, { ...options, gate, path: GRAPHQL_PATH })
+  const streams = streamOptions(options, gate)
+  const cutEventStreams = serveServerSentEvents(server, { ...streams, path: EVENT_STREAM_PATH })
   const close = async () => {
     const callOff = connections.end()
     await server.close().finally(callOff)
-    await apollo.stop()
+    await stopGraphql()
   }
   try {
-    // For `localhost` Fastify opens two servers, and what is set up here reaches one of them.
+    // For `localhost` Fastify opens two servers, and this one would reach one of them only.
     const host = options.host === 'localhost' ? '127.0.0.1' : options.host
     const url = await server.listen({ host, port: options.port })
     // Only now: it would report a failure to listen as an internal error of its own.
     const closeSockets = serveSubscriptions({
-      ...subscriptions,
+      ...streams,
       http: server.server as Server,
       path: GRAPHQL_PATH,
       upgrades: transport.upgrades,
@@ -159,7 +91,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     return {
       url,
       async stop() {
-        isDraining = true
+        draining.isDraining = true
         await new Promise(resolve => setTimeout(resolve, options.drainMs))
         cutEventStreams()
         await closeSockets()
@@ -169,5 +101,61 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   } catch (error) {
     await close()
     throw error
+  }
+}
+
+/** The server with what holds for every request: its limits, its id, its errors. */
+function createServer(options: HttpServerOptions, transport: Transport, draining: Draining): FastifyInstance {
+  const server = Fastify({
+    bodyLimit: options.bodyLimitBytes,
+    ...transport.serverOptions,
+    genReqId: requestId,
+    forceCloseConnections: 'idle',
+    // A request that still comes on an open connection is answered: the store is closed after this server.
+    return503OnClosing: false,
+    frameworkErrors: answerBadAddress(options.refused, transport.headers),
+  })
+  answerErrors(server, options.report, options.refused)
+  server.addHook('onRequest', (request, reply, done) => {
+    reply.header('x-request-id', request.id)
+    if (draining.isDraining) reply.header('connection', 'close')
+    done()
+  })
+  return server
+}
+
+/** Health, metrics and the playground. */
+async function servePages(
+  server: FastifyInstance,
+  { auth, addresses, health, development }: HttpServerOptions,
+  transport: Transport,
+  draining: Draining,
+): Promise<void> {
+  const identify: Identify = (request, authorization) => addresses.identify(auth, request, authorization)
+  const notReady = askedSeldom(health.notReady)
+  await serveHealth(server, {
+    ...health,
+    notReady: async () => (draining.isDraining ? ['shutting down'] : notReady()),
+    mayReadMetrics: development ? undefined : requirePermission(identify, 'telemetry:read'),
+  })
+  await servePlayground(server, {
+    mayOpen: development ? undefined : requirePermissionOfPage(identify, 'schema:introspect'),
+    apiHeaders: transport.headers,
+  })
+}
+
+/** What every way of subscribing is given. */
+function streamOptions(options: HttpServerOptions, gate: OperationGate): Omit<StreamOptions, 'path'> {
+  const { schema, trustedDocuments, auth, addresses, streams, report, observeStream, contextOf } = options
+  return {
+    schema,
+    gate,
+    trustedDocuments,
+    auth,
+    addresses,
+    streams,
+    contextOf: (principal: Principal) => contextOf(principal, { isStream: true }),
+    report,
+    observe: observeStream,
   }
 }

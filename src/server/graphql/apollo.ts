@@ -6,7 +6,7 @@ import type { RequestContext } from '../../resolvers/context.js'
 import { publicError, type ReportUnexpected } from '../formatError.js'
 import { ADDED_RULES, MAX_TOKENS, VALIDATION_OPTIONS } from '../operations/documentRules.js'
 import type { Entrant, OperationGate } from '../operations/operationGate.js'
-import { failureStatus, isRequestError, outcomeCode, rootField } from '../operations/responseStatus.js'
+import { failureStatus, isRequestError, responseCode, rootField } from '../operations/responseStatus.js'
 import { asGateway } from './executor.js'
 import type { PreparedOperations } from './preparedOperations.js'
 
@@ -102,7 +102,7 @@ function observed(observe: ApolloOptions['observe']): ApolloServerPlugin<Gateway
         async willSendResponse({ operation, response }) {
           const errors = response.body.kind === 'single' ? response.body.singleResult.errors : undefined
           const seconds = (performance.now() - startedAt) / 1_000
-          observe({ operation: rootField(operation), code: outcomeCode(errors), seconds, context })
+          observe({ operation: rootField(operation), code: responseCode(errors), seconds, context })
         },
       }
     },

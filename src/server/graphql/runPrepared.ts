@@ -5,7 +5,7 @@ import { AppError } from '../../errors.js'
 import type { RequestContext } from '../../resolvers/context.js'
 import { errorBody, JSON_TYPE, publicErrors, type ReportUnexpected } from '../formatError.js'
 import { type OperationGate, POINTS_OF_A_LOOK } from '../operations/operationGate.js'
-import { failureStatus, outcomeCode, rootField } from '../operations/responseStatus.js'
+import { failureStatus, responseCode, rootField } from '../operations/responseStatus.js'
 import type { TrustedDocuments } from '../operations/trustedDocuments.js'
 import type { GatewayContext, OperationReport } from './apollo.js'
 import { withPlainErrors } from './executor.js'
@@ -61,7 +61,7 @@ export function runPrepared(options: RunPreparedOptions, otherwise: (request: Fa
 
     function answer({ data, errors }: Result): FastifyReply {
       const seconds = (performance.now() - startedAt) / 1_000
-      observe({ operation: rootField(operation), code: outcomeCode(errors), seconds, context })
+      observe({ operation: rootField(operation), code: responseCode(errors), seconds, context })
       reply.header('content-type', JSON_TYPE).header('cache-control', 'no-store')
       reply.code(failureStatus(data, errors) ?? 200)
       // To the byte what Apollo answers, line feed included.

@@ -1,6 +1,7 @@
 import {
   type DocumentNode,
   type FieldNode,
+  type FragmentDefinitionNode,
   type GraphQLField,
   type GraphQLNamedType,
   type GraphQLSchema,
@@ -38,6 +39,7 @@ interface Given {
   readonly fragments: Map<string, Extent>
 }
 type Count = (given: Given) => Extent
+type RowsOf = (variables: Variables) => number
 
 export interface OperationCost {
   /** How many objects the answer may hold with these variables, coerced, and what else it takes, in objects. */
@@ -49,7 +51,7 @@ export interface OperationCost {
 const NOTHING: Extent = { once: 0, perRow: 0 }
 const nothing: Count = () => NOTHING
 
-/** Of graphql-js's own types, about as they are in our schema: in all, not of each. */
+/** The costs of graphql-js's own types, about as large as they are in our schema: in all, not for each type. */
 const INTROSPECTION: Readonly<Record<string, FieldCost>> = {
   '__Schema.types': { size: 100 },
   '__Schema.directives': { size: 10 },
@@ -64,14 +66,42 @@ const INTROSPECTION: Readonly<Record<string, FieldCost>> = {
   '__Directive.args': { size: 2 },
 }
 
-/** Weighs a valid operation by what its fields declare (schema/cost.ts). */
+/** Weighs a valid operation by the costs that its fields declare (schema/cost.ts). */
 export function operationCost(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode): OperationCost {
-  const fragments = fragmentsOf(document)
-  const counts = new Map<string, Count>()
-  let isFixed = true
+  const counter = new Counter(schema, document)
+  const root = schema.getRootType(operation.operation) ?? undefined
+  const count = counter.countSet(root, operation.selectionSet)
+  const evaluate = (variables: Variables) => {
+    const { once, perRow } = count({ variables, fragments: new Map() })
+    return once + perRow
+  }
+  const fixedCost = counter.isFixed ? evaluate({}) : undefined
+  const rows = operation.operation === OperationTypeNode.MUTATION ? counter.rootRows(root, operation.selectionSet) : []
+  return {
+    costOf: variables => fixedCost ?? evaluate(variables),
+    rowsOf: variables => rows.reduce((sum, rowsOf) => sum + rowsOf(variables), 0),
+  }
+}
 
-  function countSet(type: GraphQLNamedType | undefined, { selections }: SelectionSetNode): Count {
-    const parts = selections.map(selection => countSelection(type, selection)).filter(count => count !== nothing)
+/** Makes a function of the variables from each selection, once for an operation: only rows depend on variables. */
+class Counter {
+  readonly #schema: GraphQLSchema
+  readonly #fragments: ReadonlyMap<string, FragmentDefinitionNode>
+  readonly #counts = new Map<string, Count>()
+  #isFixed = true
+
+  constructor(schema: GraphQLSchema, document: DocumentNode) {
+    this.#schema = schema
+    this.#fragments = fragmentsOf(document)
+  }
+
+  /** Whether the counts so far are the same for all variables. */
+  get isFixed(): boolean {
+    return this.#isFixed
+  }
+
+  countSet(type: GraphQLNamedType | undefined, { selections }: SelectionSetNode): Count {
+    const parts = selections.map(selection => this.#countSelection(type, selection)).filter(count => count !== nothing)
     if (parts.length === 0) return nothing
     return given => {
       let [once, perRow] = [0, 0]
@@ -84,35 +114,52 @@ export function operationCost(schema: GraphQLSchema, document: DocumentNode, ope
     }
   }
 
-  function countSelection(type: GraphQLNamedType | undefined, selection: SelectionNode): Count {
-    if (selection.kind === Kind.FIELD) return countField(type, selection)
-    if (selection.kind === Kind.FRAGMENT_SPREAD) return countFragment(selection.name.value)
-    const condition = selection.typeCondition
-    return countSet(condition ? schema.getType(condition.name.value) : type, selection.selectionSet)
+  /** The rows that each root field of a mutation asks for. They are few: the limits of documents hold for them already. */
+  rootRows(root: GraphQLNamedType | undefined, { selections }: SelectionSetNode): RowsOf[] {
+    return selections.flatMap(selection => {
+      if (selection.kind === Kind.INLINE_FRAGMENT) return this.rootRows(root, selection.selectionSet)
+      if (selection.kind === Kind.FRAGMENT_SPREAD) {
+        const fragment = this.#fragments.get(selection.name.value)
+        return fragment ? this.rootRows(root, fragment.selectionSet) : []
+      }
+      const field = fieldOf(root, selection.name.value)
+      const { rows } = field ? declaredCost(field) : {}
+      if (!field || !rows) return [() => 1]
+      const rowsOf = this.#rowsAskedFor(field, selection, rows)
+      return [(variables: Variables) => Math.max(1, rowsOf(variables))]
+    })
   }
 
-  function countFragment(name: string): Count {
-    const known = counts.get(name)
+  #countSelection(type: GraphQLNamedType | undefined, selection: SelectionNode): Count {
+    if (selection.kind === Kind.FIELD) return this.#countField(type, selection)
+    if (selection.kind === Kind.FRAGMENT_SPREAD) return this.#countFragment(selection.name.value)
+    const condition = selection.typeCondition
+    return this.countSet(condition ? this.#schema.getType(condition.name.value) : type, selection.selectionSet)
+  }
+
+  #countFragment(name: string): Count {
+    const known = this.#counts.get(name)
     if (known) return known
-    const fragment = fragments.get(name)
+    const fragment = this.#fragments.get(name)
     if (!fragment) return nothing
-    const count = countSet(schema.getType(fragment.typeCondition.name.value), fragment.selectionSet)
+    const count = this.countSet(this.#schema.getType(fragment.typeCondition.name.value), fragment.selectionSet)
     const once: Count = given => {
       const extent = given.fragments.get(name) ?? count(given)
       given.fragments.set(name, extent)
       return extent
     }
-    counts.set(name, count === nothing ? nothing : once)
-    return counts.get(name) ?? nothing
+    const kept = count === nothing ? nothing : once
+    this.#counts.set(name, kept)
+    return kept
   }
 
-  function countField(type: GraphQLNamedType | undefined, node: FieldNode): Count {
+  #countField(type: GraphQLNamedType | undefined, node: FieldNode): Count {
     const field = fieldOf(type, node.name.value)
     if (!field) return nothing
     const { size, rows, leastOfRow = 1, weight = 0 } = costOfField(type, field)
     const of = getNamedType(field.type)
     if (!isCompositeType(of)) return weight === 0 ? nothing : () => ({ once: weight, perRow: 0 })
-    const within = node.selectionSet ? countSet(of, node.selectionSet) : nothing
+    const within = node.selectionSet ? this.countSet(of, node.selectionSet) : nothing
     const isList = isListType(getNullableType(field.type))
     if (!rows) {
       const times = isList && typeof size === 'number' ? size : 1
@@ -122,56 +169,26 @@ export function operationCost(schema: GraphQLSchema, document: DocumentNode, ope
         return { once: weight + times * (1 + once + perRow), perRow: 0 }
       }
     }
-    const rowsOf = rowsAskedFor(field, node, rows)
+    const rowsOf = this.#rowsAskedFor(field, node, rows)
     return given => {
       const { once, perRow } = within(given)
       const asked = rowsOf(given.variables)
-      // Rows are read even where nothing of them is asked for.
+      // Rows are read even where none of their fields is selected.
       return { once: weight + (isList ? asked * (1 + once) : 1 + once + asked * Math.max(leastOfRow, perRow)), perRow: 0 }
     }
   }
 
-  function rowsAskedFor(field: Field, node: FieldNode, rows: NonNullable<FieldCost['rows']>): (variables: Variables) => number {
+  #rowsAskedFor(field: Field, node: FieldNode, rows: NonNullable<FieldCost['rows']>): RowsOf {
     if (node.arguments?.some(({ value }) => hasVariable(value))) {
-      isFixed = false
+      this.#isFixed = false
       return variables => rows(argumentsOf(field, node, variables))
     }
     const asked = rows(argumentsOf(field, node, {}))
     return () => asked
   }
-
-  const root = schema.getRootType(operation.operation) ?? undefined
-  const count = countSet(root, operation.selectionSet)
-  const evaluate = (variables: Variables) => {
-    const { once, perRow } = count({ variables, fragments: new Map() })
-    return once + perRow
-  }
-  const fixedCost = isFixed ? evaluate({}) : undefined
-  const rows = operation.operation === OperationTypeNode.MUTATION ? rootRows(operation.selectionSet) : []
-
-  /** Few: the limits of documents hold for them already. */
-  function rootRows({ selections }: SelectionSetNode): ((variables: Variables) => number)[] {
-    return selections.flatMap(selection => {
-      if (selection.kind === Kind.INLINE_FRAGMENT) return rootRows(selection.selectionSet)
-      if (selection.kind === Kind.FRAGMENT_SPREAD) {
-        const fragment = fragments.get(selection.name.value)
-        return fragment ? rootRows(fragment.selectionSet) : []
-      }
-      const field = fieldOf(root, selection.name.value)
-      const { rows } = field ? declaredCost(field) : {}
-      if (!field || !rows) return [() => 1]
-      const rowsOf = rowsAskedFor(field, selection, rows)
-      return [(variables: Variables) => Math.max(1, rowsOf(variables))]
-    })
-  }
-
-  return {
-    costOf: variables => fixedCost ?? evaluate(variables),
-    rowsOf: variables => rows.reduce((sum, rowsOf) => sum + rowsOf(variables), 0),
-  }
 }
 
-/** What an argument that cannot be right would ask for is the executor's matter. */
+/** An argument that cannot be right asks for nothing here: the executor refuses it. */
 function argumentsOf(field: Field, node: FieldNode, variables: Variables): Readonly<Record<string, unknown>> {
   try {
     return getArgumentValues(field, node, variables)

@@ -19,7 +19,7 @@ export function rootField(operation: OperationDefinitionNode | undefined): strin
 }
 
 /** `OK`, or the code of the first error. */
-export function outcomeCode(errors: Errors): string {
+export function responseCode(errors: Errors): string {
   return errors?.[0] ? String(errors[0].extensions?.code) : 'OK'
 }
 
@@ -31,5 +31,5 @@ export function failureStatus(data: Data, errors: Errors): number | undefined {
 
 /** Whether nothing was executed, since the document or its variables are wrong. */
 export function isRequestError(data: Data, errors: Errors): boolean {
-  return data === undefined && WRONG_REQUEST.has(outcomeCode(errors))
+  return data === undefined && WRONG_REQUEST.has(responseCode(errors))
 }

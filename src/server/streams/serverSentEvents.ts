@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { GraphQLError } from 'graphql'
 import type { Principal } from '../../auth/principal.js'
 import { AppError } from '../../errors.js'
 import { errorBody, publicErrors, statusOf } from '../formatError.js'
 import { RateLimitedError, refusalHeaders } from '../limits/quota.js'
 import { isJsonObject } from '../operations/jsonObject.js'
-import { outcomeCode, rootField } from '../operations/responseStatus.js'
+import { responseCode, rootField } from '../operations/responseStatus.js'
 import { chargeUnread } from '../requests.js'
 import { Delivery } from './delivery.js'
 import { EventStream } from './eventStream.js'
@@ -15,50 +15,17 @@ import { failure, type SubscribeRequest } from './subscriptionDocument.js'
 import { asGraphQLError, Subscriptions } from './subscriptions.js'
 import { WriteRounds } from './writeRounds.js'
 
-// As of a message over WebSocket.
+// As for a message over WebSocket.
 const MAX_BODY_BYTES = 64 * 1024
 const TAKES_EVENT_STREAM = /text\/event-stream|text\/\*|\*\/\*/i
 
 /**
- * Subscriptions for clients that cannot use WebSocket, one a request: graphql-sse's protocol of distinct connections. Answers how to
- * cut them all, so that clients connect again elsewhere.
+ * Serves subscriptions to clients that cannot use WebSocket, one a request: graphql-sse's protocol of distinct connections. Answers
+ * how to cut them all, so that clients connect again elsewhere.
  */
 export function serveServerSentEvents(server: FastifyInstance, options: StreamOptions): () => void {
-  const { path, auth, addresses, streams, report, observe } = options
-  const subscriptions = new Subscriptions(options)
-  const rounds = new WriteRounds()
-  const open = new Set<EventStream>()
-  let isClosed = false
-
-  async function serve(asked: SubscribeRequest, stream: EventStream, connectionId: string, principal: Principal): Promise<void> {
-    const startedAt = performance.now()
-    let code: string | undefined
-    const prepared = subscriptions.prepare(asked, principal, payload => {
-      if (payload.code !== 'OK') code ??= payload.code
-      return stream.push(payload.text)
-    })
-    const fail = (errors: readonly GraphQLError[]) => {
-      const shown = publicErrors(errors, report)
-      code ??= outcomeCode(shown)
-      stream.complete(shown)
-    }
-    const callOff = auth.watch(principal, why => fail([failure(why, 'UNAUTHENTICATED')]))
-    try {
-      const opened = 'errors' in prepared ? prepared : await subscriptions.open(prepared.args)
-      if (opened instanceof Delivery) {
-        stream.closed.then(() => opened.return()).catch(error => report(randomUUID(), error))
-        await opened.next()
-        stream.complete()
-      } else fail(opened.errors ?? [])
-    } catch (error) {
-      fail([asGraphQLError(error)])
-    }
-    callOff()
-    if (stream.isStalled) code ??= SLOW_SUBSCRIBER
-    const seconds = (performance.now() - startedAt) / 1_000
-    observe({ connectionId, operation: rootField(prepared.operation), code: code ?? 'OK', seconds, principal })
-  }
-
+  const { path, auth, addresses } = options
+  const eventStreams = new EventStreams(options)
   server.route({
     method: ['GET', 'POST'],
     url: path,
@@ -70,44 +37,101 @@ export function serveServerSentEvents(server: FastifyInstance, options: StreamOp
       request.principal = await addresses.identify(auth, request)
     },
     errorHandler: chargeUnread(options.gate),
-    handler: async (request, reply) => {
-      const { principal, id } = request
-      const startedAt = performance.now()
-      if (!principal) throw new Error('The route let an anonymous request through.')
-      if (isClosed) throw new AppError('SERVICE_UNAVAILABLE', 'The server is going away; connect again and resume.')
-      const asked = subscribeRequestOf(request)
-      let endStream: () => void
-      try {
-        await subscriptions.charge({ principal, setHeaders: headers => reply.headers(headers) })
-        endStream = streams.open(principal, JSON.stringify(request.body ?? request.query).length)
-      } catch (error) {
-        if (!(error instanceof AppError)) throw error
-        // While it can still be said by the status.
-        const seconds = (performance.now() - startedAt) / 1_000
-        observe({ connectionId: id, operation: 'none', code: error.code, seconds, principal })
-        if (error instanceof RateLimitedError) reply.headers(refusalHeaders(error))
-        return reply.code(statusOf(error.code)).send(errorBody(error))
-      }
-      reply.hijack()
-      // The client may have gone meanwhile.
-      if (reply.raw.closed) return endStream()
-      const stream = new EventStream({ response: reply.raw, headers: reply.getHeaders(), rounds })
-      open.add(stream)
-      stream.closed.then(() => {
-        open.delete(stream)
-        endStream()
-      })
-      void serve(asked, stream, id, principal)
-    },
+    handler: (request, reply) => eventStreams.answer(request, reply),
   })
+  return () => eventStreams.cut()
+}
 
-  return () => {
-    isClosed = true
-    for (const stream of open) stream.cut()
+/** The event streams that are open. */
+class EventStreams {
+  readonly #options: StreamOptions
+  readonly #subscriptions: Subscriptions
+  readonly #rounds = new WriteRounds()
+  readonly #open = new Set<EventStream>()
+  #isClosed = false
+
+  constructor(options: StreamOptions) {
+    this.#options = options
+    this.#subscriptions = new Subscriptions(options)
+  }
+
+  /** Ends every stream, and refuses those to come. */
+  cut(): void {
+    this.#isClosed = true
+    for (const stream of this.#open) stream.cut()
+  }
+
+  async answer(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    const { principal, id } = request
+    if (!principal) throw new Error('The route let an anonymous request through.')
+    if (this.#isClosed) throw new AppError('SERVICE_UNAVAILABLE', 'The server is going away; connect again and resume.')
+    const asked = subscribeRequestOf(request)
+    const endStream = await this.#enter(principal, request, reply)
+    if (!endStream) return
+    reply.hijack()
+    // The client may have gone meanwhile.
+    if (reply.raw.closed) return endStream()
+    const stream = new EventStream({ response: reply.raw, headers: reply.getHeaders(), rounds: this.#rounds })
+    this.#open.add(stream)
+    stream.closed.then(() => {
+      this.#open.delete(stream)
+      endStream()
+    })
+    void this.#serve(asked, stream, id, principal)
+  }
+
+  /** Takes a point and counts the stream; answers how to end that count. Undefined where a refusal was sent instead. */
+  async #enter(principal: Principal, request: FastifyRequest, reply: FastifyReply): Promise<(() => void) | undefined> {
+    const startedAt = performance.now()
+    try {
+      await this.#subscriptions.charge({ principal, setHeaders: headers => reply.headers(headers) })
+      return this.#options.streams.open(principal, JSON.stringify(request.body ?? request.query).length)
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error
+      // While the status can still say it.
+      this.#observe(request.id, principal, startedAt, 'none', error.code)
+      if (error instanceof RateLimitedError) reply.headers(refusalHeaders(error))
+      reply.code(statusOf(error.code)).send(errorBody(error))
+      return undefined
+    }
+  }
+
+  async #serve(asked: SubscribeRequest, stream: EventStream, connectionId: string, principal: Principal): Promise<void> {
+    const { auth, report } = this.#options
+    const startedAt = performance.now()
+    let code: string | undefined
+    const prepared = this.#subscriptions.prepare(asked, principal, payload => {
+      if (payload.code !== 'OK') code ??= payload.code
+      return stream.push(payload.text)
+    })
+    const fail = (errors: readonly GraphQLError[]) => {
+      const shown = publicErrors(errors, report)
+      code ??= responseCode(shown)
+      stream.complete(shown)
+    }
+    const callOff = auth.watch(principal, why => fail([failure(why, 'UNAUTHENTICATED')]))
+    try {
+      const opened = 'errors' in prepared ? prepared : await this.#subscriptions.open(prepared.args)
+      if (opened instanceof Delivery) {
+        stream.closed.then(() => opened.return()).catch(error => report(randomUUID(), error))
+        await opened.next()
+        stream.complete()
+      } else fail(opened.errors ?? [])
+    } catch (error) {
+      fail([asGraphQLError(error)])
+    }
+    callOff()
+    if (stream.isStalled) code ??= SLOW_SUBSCRIBER
+    this.#observe(connectionId, principal, startedAt, rootField(prepared.operation), code ?? 'OK')
+  }
+
+  #observe(connectionId: string, principal: Principal, startedAt: number, operation: string, code: string): void {
+    const seconds = (performance.now() - startedAt) / 1_000
+    this.#options.observe({ connectionId, operation, code, seconds, principal })
   }
 }
 
-/** @throws AppError BAD_REQUEST for what is no GraphQL request; mistakes in its document are told in the stream */
+/** @throws AppError BAD_REQUEST where it is no GraphQL request. Mistakes in its document are errors in the stream. */
 function subscribeRequestOf({ method, headers, query: search, body }: FastifyRequest): SubscribeRequest {
   if (!TAKES_EVENT_STREAM.test(headers.accept ?? '*/*')) throw badRequest('Send the request as Accept: text/event-stream.')
   const given = (method === 'GET' ? search : body) as Readonly<Record<string, unknown>> | null | undefined

@@ -1,7 +1,7 @@
 import { type ExecutionArgs, type ExecutionResult, execute } from 'graphql'
 import { AppError, ERROR_CODES } from '../../errors.js'
 import { publicErrors, type ReportUnexpected } from '../formatError.js'
-import { outcomeCode } from '../operations/responseStatus.js'
+import { responseCode } from '../operations/responseStatus.js'
 
 /** An event as clients get it. */
 export interface Payload {
@@ -71,7 +71,7 @@ export class SharedOperation {
     const passing = result.data ? undefined : result.errors.map(({ originalError }) => originalError).find(isPassing)
     if (passing) throw passing
     const errors = publicErrors(result.errors, this.#report)
-    return { text: JSON.stringify({ ...result, errors }), code: outcomeCode(errors) }
+    return { text: JSON.stringify({ ...result, errors }), code: responseCode(errors) }
   }
 }
 

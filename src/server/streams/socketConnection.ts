@@ -7,7 +7,7 @@ import type { Principal } from '../../auth/principal.js'
 import type { AppError, ErrorCode } from '../../errors.js'
 import type { Delivery } from './delivery.js'
 import { SendQueue, type Wire } from './sendQueue.js'
-import { type Auth, type CloseCause, SLOW_SUBSCRIBER } from './streamOptions.js'
+import { type Auth, type CloseCause, SLOW_SUBSCRIBER, type StreamReport } from './streamOptions.js'
 import { textFrames } from './textFrames.js'
 import type { WriteRounds } from './writeRounds.js'
 
@@ -114,6 +114,11 @@ export class SocketConnection {
       this.#streams.delete(endStream)
       endStream()
     }
+  }
+
+  /** What is reported of it, or of one of its subscriptions, at the end. `startedAt`: on the clock of `performance`. */
+  endOf(startedAt: number): Pick<StreamReport, 'connectionId' | 'seconds' | 'principal'> {
+    return { connectionId: this.id, seconds: (performance.now() - startedAt) / 1_000, principal: this.principal }
   }
 
   /** Takes an event on its way. What it answers, where it does, resolves when the next may come. */

@@ -1,0 +1,60 @@
+import { fastifyApolloHandler } from '@as-integrations/fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { GraphQLSchema } from 'graphql'
+import type { Principal } from '../../auth/principal.js'
+import type { AddressLimit } from '../limits/addressLimit.js'
+import { chargeUnread } from '../requests.js'
+import type { Auth } from '../streams/streamOptions.js'
+import { createApollo, type GatewayContext } from './apollo.js'
+import { PreparedOperations } from './preparedOperations.js'
+import { type RunPreparedOptions, runPrepared } from './runPrepared.js'
+
+// Longer than a body takes that no client holds back.
+const QUICK_BODY_MS = 100
+
+export interface GraphqlRouteOptions extends Omit<RunPreparedOptions, 'prepared'> {
+  readonly path: string
+  readonly schema: GraphQLSchema
+  readonly auth: Auth
+  readonly addresses: AddressLimit
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    principal: Principal | undefined
+  }
+}
+
+/** Serves queries and mutations over HTTP. Answers how to stop, once the server takes no more requests. */
+export async function serveGraphql(server: FastifyInstance, options: GraphqlRouteOptions): Promise<() => Promise<void>> {
+  const { path, schema, gate, auth, addresses, report, observe } = options
+  const prepared = new PreparedOperations(schema)
+  const apollo = createApollo({ schema, gate, prepared, report, observe })
+  await apollo.start()
+  server.decorateRequest('principal', undefined)
+  server.decorateRequest('operationContext', undefined)
+  server.route({
+    method: ['GET', 'POST'],
+    url: path,
+    // Before the body is read: an anonymous caller costs nothing and learns nothing.
+    onRequest: async request => {
+      request.principal = await addresses.identify(auth, request)
+    },
+    errorHandler: chargeUnread(gate),
+    // A body that is held back must not outlive the credential that it was let in with.
+    preHandler: (request, _reply, done) => {
+      if (performance.now() - (request.receivedAt ?? 0) < QUICK_BODY_MS) return done()
+      auth.authenticate(request.headers.authorization).then(principal => {
+        request.principal = principal
+        done()
+      }, done)
+    },
+    handler: runPrepared(
+      { ...options, prepared },
+      fastifyApolloHandler(apollo, {
+        context: async ({ operationContext }: FastifyRequest) => operationContext as GatewayContext,
+      }),
+    ),
+  })
+  return () => apollo.stop()
+}
