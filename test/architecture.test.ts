@@ -54,6 +54,9 @@ const GOOD: Sources = {
   'src/scoring/model.ts': "import { Tensor } from 'onnxruntime-node'\n",
   'src/cache/cache.ts': "import { Redis } from 'ioredis'\nimport type { PointLimiter } from '../server/limits/pointLimiter.js'\n",
   'src/server/limits/pointLimiter.ts': 'export interface PointLimiter {}\n',
+  'src/server/operations/gate.ts':
+    "import type { PointLimiter } from '../limits/pointLimiter.js'\nimport { statusOf } from '../formatError.js'\nexport class Gate {}\n",
+  'src/server/formatError.ts': 'export function statusOf() {}\n',
 }
 
 describe('the check of the architecture', () => {
@@ -129,18 +132,24 @@ describe('the check of the architecture', () => {
     ['the environment by its name', 'src/server/env.ts', "const home = process['env'].HOME", 'reads process.env'],
     ['the environment taken apart', 'src/server/env.ts', 'const { env } = process', 'reads process.env'],
     [
-      'a subject of the storage that imports one above it',
+      'a room of the storage that imports one above it',
       'src/storage/audit/up.ts',
       "import { AlertStore } from '../alerts/alertStore.js'",
       'src/storage/alerts/alertStore.ts, which is not below',
     ],
     [
-      'a subject of the storage that imports what stands beside the subjects',
+      'a room of the storage that imports a file beside the rooms',
       'src/storage/audit/up.ts',
       "import { Store } from '../store.js'",
       'src/storage/store.ts, which is not below',
     ],
-    ['a folder that is no subject of the storage', 'src/storage/utils/text.ts', 'export const a = 1', 'utils is no subject'],
+    ['a folder that is no room of the storage', 'src/storage/utils/text.ts', 'export const a = 1', 'utils is no room of storage'],
+    [
+      'a room of the server that imports one above it',
+      'src/server/limits/up.ts',
+      "import { Gate } from '../operations/gate.js'",
+      'src/server/operations/gate.ts, which is not below',
+    ],
     ['a barrel', 'src/scoring/index.ts', 'export const a = 1', 'is a barrel'],
     ['a folder that is no floor', 'src/utils/text.ts', 'export const a = 1', 'utils is no floor'],
     ['a long file', 'src/scoring/long.ts', '\n'.repeat(300), 'more than 300 lines'],

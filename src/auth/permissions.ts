@@ -1,4 +1,5 @@
-import { PERMISSIONS, type Permission, type Role } from './principal.js'
+import { AppError } from '../errors.js'
+import { PERMISSIONS, type Permission, type Principal, type Role } from './principal.js'
 
 /** What each role may do: the table at the end of the API contract. */
 const PERMISSIONS_BY_ROLE: Readonly<Record<Role, readonly Permission[]>> = {
@@ -19,4 +20,16 @@ const PERMISSIONS_BY_ROLE: Readonly<Record<Role, readonly Permission[]>> = {
 
 export function permissionsOf(roles: readonly Role[]): ReadonlySet<Permission> {
   return new Set(roles.flatMap(role => PERMISSIONS_BY_ROLE[role]))
+}
+
+/**
+ * The check of a door that the policy of the schema does not guard: an address, a job. A job carries the principal that asked for it.
+ * @throws AppError FORBIDDEN
+ */
+export function requirePermission(
+  { permissions }: Pick<Principal, 'permissions'>,
+  permission: Permission,
+  message: string,
+): void {
+  if (!permissions.has(permission)) throw new AppError('FORBIDDEN', message)
 }

@@ -35,15 +35,15 @@ export class PredictionResolver {
     @Arg('input', () => PredictRiskBatchInput) { items }: PredictRiskBatchInput,
     @Ctx() { principal }: RequestContext,
   ): Promise<PredictRiskBatchPayload> {
-    const outcomes = await this.#predictRisk.runBatch(
+    const results = await this.#predictRisk.runBatch(
       items.map(item => this.#toApplication(item)),
       principal,
     )
     return {
-      results: outcomes.map((outcome, index) =>
-        'problems' in outcome
-          ? { index, prediction: null, errors: outcome.problems, replayed: false }
-          : { index, prediction: outcome.prediction, errors: [], replayed: outcome.replayed },
+      results: results.map((result, index) =>
+        'problems' in result
+          ? { index, prediction: null, errors: result.problems, replayed: false }
+          : { index, prediction: result.prediction, errors: [], replayed: result.replayed },
       ),
     }
   }

@@ -1,6 +1,6 @@
 import { Arg, Ctx, FieldResolver, Int, Mutation, Query, Resolver, Root } from 'type-graphql'
 import { actorOf } from '../auth/principal.js'
-import { AppError, type Problem } from '../errors.js'
+import { AppError } from '../errors.js'
 import { Cost } from '../schema/cost.js'
 import { WebhookDeliveryStateEnum } from '../schema/scalars.js'
 import {
@@ -16,15 +16,13 @@ import {
   WebhookStatus,
 } from '../schema/webhook.js'
 import { asUuid } from '../storage/postgres/uuid.js'
-import type { NewWebhook, WebhookStore } from '../storage/webhooks/webhookStore.js'
+import type { WebhookStore } from '../storage/webhooks/webhookStore.js'
+import { createWebhook, MAX_WEBHOOKS } from '../webhooks/createWebhook.js'
 import { newWebhookSecret } from '../webhooks/webhookSignature.js'
-import { type TargetRules, targetProblem } from '../webhooks/webhookTarget.js'
+import type { TargetRules } from '../webhooks/webhookTarget.js'
 import type { RequestContext } from './context.js'
 import { pageRequest, rowsOfPage } from './paging.js'
 
-const MAX_WEBHOOKS = 20
-const LONGEST_DESCRIPTION = 200
-const LONGEST_MODEL = 128
 /** How long the secret before a rotation signs too: time to bring the new one to the receivers. */
 const OVERLAP_SECONDS = 24 * 3_600
 
@@ -47,14 +45,11 @@ export class WebhookResolver {
   @Mutation(() => WebhookSecretPayload, {
     description: `Has high-risk scores from now on sent to a URL, at least once each. At most ${MAX_WEBHOOKS} webhooks a tenant.`,
   })
-  async createWebhook(
+  createWebhook(
     @Arg('input', () => CreateWebhookInput) input: CreateWebhookInput,
     @Ctx() { principal }: RequestContext,
   ): Promise<WebhookSecretPayload> {
-    const secret = newWebhookSecret()
-    const webhook = await this.#store.create(actorOf(principal), toNewWebhook(input, secret, this.#rules), MAX_WEBHOOKS)
-    if (!webhook) throw new AppError('BAD_USER_INPUT', `A tenant has at most ${MAX_WEBHOOKS} webhooks. Delete one first.`)
-    return { webhook, secret }
+    return createWebhook(this.#store, actorOf(principal), input, this.#rules)
   }
 
   @Mutation(() => WebhookSecretPayload, { description: 'Gives a webhook a new secret. The one before signs too for 24 hours.' })
@@ -111,23 +106,4 @@ export class WebhookResolver {
 
 function noWebhook(): AppError {
   return new AppError('NOT_FOUND', 'There is no webhook with this id.')
-}
-
-/** Null means the same as absent. BAD_USER_INPUT with every problem at once. */
-function toNewWebhook({ url, description, filter }: CreateWebhookInput, secret: string, rules: TargetRules): NewWebhook {
-  const { bands = null, model = null } = filter ?? {}
-  const problems: Problem[] = []
-  const refuse = (message: string, ...path: string[]) => problems.push({ code: 'BAD_USER_INPUT', message, path })
-  const wrongTarget = targetProblem(url, rules)
-  if (wrongTarget !== undefined) refuse(wrongTarget, 'url')
-  if (description && description.length > LONGEST_DESCRIPTION) {
-    refuse(`The description must have at most ${LONGEST_DESCRIPTION} characters.`, 'description')
-  }
-  if (bands?.length === 0) refuse('Name at least one band, or leave bands out.', 'filter', 'bands')
-  if (model !== null && (model === '' || model.length > LONGEST_MODEL)) {
-    refuse(`The name of a model has 1 to ${LONGEST_MODEL} characters.`, 'filter', 'model')
-  }
-  const [first] = problems
-  if (first) throw new AppError('BAD_USER_INPUT', first.message, { problems })
-  return { url, description: description ?? null, secret, bands: bands && [...new Set(bands)], model }
 }

@@ -9,7 +9,7 @@ import {
   type IdempotencyKey,
   type PredictionRecorder,
   type Recorded,
-  type RowOutcome,
+  type RowResult,
 } from './prediction.js'
 import type { Release, Releases } from './release.js'
 
@@ -61,7 +61,7 @@ export class PredictRisk {
    * Scores 1..100 applications in order; one that fails answers with its own problems and stops no other.
    * @throws AppError BAD_USER_INPUT for an empty or larger batch
    */
-  async runBatch(applications: readonly Application[], principal: Principal): Promise<RowOutcome[]> {
+  async runBatch(applications: readonly Application[], principal: Principal): Promise<RowResult[]> {
     if (applications.length === 0 || applications.length > MAX_BATCH_ROWS) {
       const message = `A batch takes 1 to ${MAX_BATCH_ROWS} items.`
       throw new AppError('BAD_USER_INPUT', message, { problems: [{ code: 'BAD_USER_INPUT', message, path: ['items'] }] })
@@ -107,7 +107,7 @@ function idempotencyOf({ applicantId, model, channel, idempotencyKey }: Applicat
   return { key: idempotencyKey, digest: createHash('sha256').update(text).digest('hex') } satisfies IdempotencyKey
 }
 
-function problemsOf(error: unknown): RowOutcome {
+function problemsOf(error: unknown): RowResult {
   if (!(error instanceof AppError)) throw error
   return { problems: error.problems.length > 0 ? error.problems : [{ code: error.code, message: error.message, path: [] }] }
 }

@@ -52,8 +52,8 @@ export interface Recorded {
   readonly replayed: boolean
 }
 
-/** The outcome of one row of a batch: recorded, or refused for these reasons. */
-export type RowOutcome = Recorded | { readonly problems: readonly Problem[] }
+/** The result of one row of a batch: recorded, or refused for these reasons. */
+export type RowResult = Recorded | { readonly problems: readonly Problem[] }
 
 /** Stores predictions durably; consumed by the predictRisk use case. */
 export interface PredictionRecorder {

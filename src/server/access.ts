@@ -1,4 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Authenticator } from '../auth/authenticator.js'
+import { requirePermission } from '../auth/permissions.js'
 import type { Permission, Principal } from '../auth/principal.js'
 import { unauthenticated } from '../auth/unauthenticated.js'
 import { AppError } from '../errors.js'
@@ -6,6 +8,9 @@ import { AppError } from '../errors.js'
 // What a browser shows to whoever closes its question.
 const HOW_TO_OPEN_A_PAGE = 'Open this page with an access token or an API key as the password; any user name will do.'
 const BASIC = /^basic ([\w+/-]+={0,2})$/i
+
+/** Says who calls, and when that credential ends. */
+export type Auth = Pick<Authenticator, 'authenticate' | 'watch'>
 
 /** Who sent a request with this Authorization header. */
 export type Identify = (request: FastifyRequest, authorization: string | undefined) => Promise<Principal>
@@ -17,11 +22,11 @@ export function onlyAfter(onRequest: OnRequest | undefined): { onRequest?: OnReq
   return onRequest ? { onRequest } : {}
 }
 
-/** Lets in callers with the permission alone, before anything else is looked at. */
-export function requirePermission(identify: Identify, permission: Permission): OnRequest {
+/** Lets in only callers with the permission, before anything else is looked at. */
+export function callersWith(identify: Identify, permission: Permission): OnRequest {
   return async request => {
-    const { permissions } = await identify(request, request.headers.authorization)
-    if (!permissions.has(permission)) throw new AppError('FORBIDDEN', `This address needs the permission ${permission}.`)
+    const principal = await identify(request, request.headers.authorization)
+    requirePermission(principal, permission, `This address needs the permission ${permission}.`)
   }
 }
 
@@ -29,7 +34,7 @@ export function requirePermission(identify: Identify, permission: Permission): O
  * The same for pages, to which browsers cannot send a bearer token: the credential may come as the password of HTTP Basic, whose
  * user name means nothing. Nowhere else: browsers add such a password by themselves to what other sites make them send.
  */
-export function requirePermissionOfPage(identify: Identify, permission: Permission): OnRequest {
+export function visitorsWith(identify: Identify, permission: Permission): OnRequest {
   return (request, reply) => {
     const identifyPage: Identify = (_request, authorization) =>
       identify(request, bearerOf(authorization)).catch((error: unknown) => {
@@ -38,7 +43,7 @@ export function requirePermissionOfPage(identify: Identify, permission: Permissi
         const isAsked = !authorization && error instanceof AppError && error.code === 'UNAUTHENTICATED'
         throw isAsked ? unauthenticated(HOW_TO_OPEN_A_PAGE) : error
       })
-    return requirePermission(identifyPage, permission)(request, reply)
+    return callersWith(identifyPage, permission)(request, reply)
   }
 }
 

@@ -3,7 +3,8 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import type { GraphQLSchema } from 'graphql'
 import type { Principal } from '../auth/principal.js'
 import type { RequestContext } from '../resolvers/context.js'
-import { type Identify, requirePermission, requirePermissionOfPage } from './access.js'
+import type { Auth } from './access.js'
+import { callersWith, type Identify, visitorsWith } from './access.js'
 import type { ReportUnexpected } from './formatError.js'
 import type { OperationReport } from './graphql/apollo.js'
 import { serveGraphql } from './graphql/graphqlRoute.js'
@@ -17,7 +18,7 @@ import type { TrustedDocuments } from './operations/trustedDocuments.js'
 import { servePlayground } from './playground.js'
 import { answerBadAddress, answerErrors, requestId } from './requests.js'
 import { serveServerSentEvents } from './streams/serverSentEvents.js'
-import type { Auth, ObserveStream, StreamOptions } from './streams/streamOptions.js'
+import type { ObserveStream, StreamOptions } from './streams/streamOptions.js'
 import { serveSubscriptions } from './streams/webSocket.js'
 import { createTransport, type Transport, type TransportOptions } from './transport/transport.js'
 
@@ -136,10 +137,10 @@ async function servePages(
   await serveHealth(server, {
     ...health,
     notReady: async () => (draining.isDraining ? ['shutting down'] : notReady()),
-    mayReadMetrics: development ? undefined : requirePermission(identify, 'telemetry:read'),
+    mayReadMetrics: development ? undefined : callersWith(identify, 'telemetry:read'),
   })
   await servePlayground(server, {
-    mayOpen: development ? undefined : requirePermissionOfPage(identify, 'schema:introspect'),
+    mayOpen: development ? undefined : visitorsWith(identify, 'schema:introspect'),
     apiHeaders: transport.headers,
   })
 }

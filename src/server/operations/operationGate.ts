@@ -1,7 +1,7 @@
 import type { DocumentNode, GraphQLSchema, OperationDefinitionNode } from 'graphql'
 import { OperationTypeNode } from 'graphql'
+import { requirePermission } from '../../auth/permissions.js'
 import type { Principal } from '../../auth/principal.js'
-import { AppError } from '../../errors.js'
 import { type ChargePoints, type Quota, quotaHeaders, RateLimitedError, refusalHeaders } from '../limits/quota.js'
 import { tooComplex } from './documentLimits.js'
 import { type OperationCost, operationCost } from './operationCost.js'
@@ -11,6 +11,7 @@ type Variables = Readonly<Record<string, unknown>>
 type SetHeaders = (headers: Readonly<Record<string, string>>) => void
 
 const MAX_COST = 10_000
+const MAY_NOT_INTROSPECT = 'Your roles do not let you read the schema. Ask for a token of another role, or for schema.graphql.'
 /** What a request pays that is not known yet, be it valid or not. */
 export const POINTS_OF_A_LOOK = 1
 /** One point for so many objects of a query's answer. */
@@ -63,11 +64,8 @@ export class OperationGate {
    */
   enter(measured: MeasuredOperation, entrant: Entrant, variables: Variables): void | Promise<void> {
     const { kind, shape } = measured
-    if (shape.introspects && !this.#options.development && !entrant.principal.permissions.has('schema:introspect')) {
-      throw new AppError(
-        'FORBIDDEN',
-        'Your roles do not let you read the schema. Ask for a token of another role, or for schema.graphql.',
-      )
+    if (shape.introspects && !this.#options.development) {
+      requirePermission(entrant.principal, 'schema:introspect', MAY_NOT_INTROSPECT)
     }
     const cost = this.refuseCostly(measured, variables)
     const answerPoints = Math.floor(cost / OBJECTS_A_POINT)

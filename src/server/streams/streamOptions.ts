@@ -1,12 +1,9 @@
-import type { Authenticator } from '../../auth/authenticator.js'
 import type { Principal } from '../../auth/principal.js'
 import type { ErrorCode } from '../../errors.js'
+import type { Auth } from '../access.js'
 import type { AddressLimit } from '../limits/addressLimit.js'
 import type { StreamLimit } from '../limits/streamLimit.js'
 import type { SubscriptionsOptions } from './subscriptions.js'
-
-/** Who calls, and how long that holds. */
-export type Auth = Pick<Authenticator, 'authenticate' | 'watch'>
 
 /** What each way of subscribing is given. */
 export interface StreamOptions extends SubscriptionsOptions {

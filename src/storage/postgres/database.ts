@@ -3,10 +3,10 @@ import { AppError } from '../../errors.js'
 import { ConnectionPool, type Connections } from './connectionPool.js'
 import { openFeedEpoch } from './feedEpoch.js'
 import {
+  isCommitUnknown,
   isDeadlock,
   isMissingEpoch,
   isNotSent,
-  isOutcomeUnknown,
   isTooSlow,
   isUnstorableText,
   postgresErrorCode,
@@ -94,7 +94,7 @@ export class Database {
           return await write(this.#bulk, work)
         } catch (error) {
           // Those behind it were not sent, and would wait for the same deadline one after the other.
-          if (isNotSent(error) || isOutcomeUnknown(error)) this.#turns.giveUp(unavailable(postgresErrorCode(error)))
+          if (isNotSent(error) || isCommitUnknown(error)) this.#turns.giveUp(unavailable(postgresErrorCode(error)))
           throw this.#translated(error, true)
         }
       },
@@ -123,14 +123,14 @@ export class Database {
   #translated(error: unknown, isWrite: boolean): unknown {
     if (error instanceof AppError) return error
     const code = postgresErrorCode(error)
-    if (isWrite && isOutcomeUnknown(error)) {
+    if (isWrite && isCommitUnknown(error)) {
       this.#warn('the outcome of a write is unknown', code)
       return new AppError(
         'OUTCOME_UNKNOWN',
         'The connection to the store broke before it confirmed. Send the same again: a score with its idempotency key, or ask predictionByKey.',
       )
     }
-    if (isNotSent(error) || isOutcomeUnknown(error) || isTooSlow(error) || isDeadlock(error)) {
+    if (isNotSent(error) || isCommitUnknown(error) || isTooSlow(error) || isDeadlock(error)) {
       this.#warn('Postgres is not available', code)
       return unavailable(code)
     }

@@ -29,7 +29,7 @@ export function isNotSent(error: unknown): boolean {
   return NOT_SENT.has(code) || REFUSED.test(code)
 }
 
-export function isOutcomeUnknown(error: unknown): boolean {
+export function isCommitUnknown(error: unknown): boolean {
   return BROKEN.has(postgresErrorCode(error)) || error instanceof DeadlineError
 }
 

@@ -1,5 +1,5 @@
 import { AppError } from '../../errors.js'
-import { isNotSent, isOutcomeUnknown } from './postgresErrors.js'
+import { isCommitUnknown, isNotSent } from './postgresErrors.js'
 
 // A store that is away is told of by `Database`; a task that fails again and again may be the only one that does.
 const FAILURES_IN_A_ROW = 3
@@ -51,5 +51,5 @@ export function keepUp(tasks: readonly UpkeepTask[], failed: (task: string, erro
 }
 
 function isStoreAway(error: unknown): boolean {
-  return error instanceof AppError || isNotSent(error) || isOutcomeUnknown(error)
+  return error instanceof AppError || isNotSent(error) || isCommitUnknown(error)
 }

@@ -1,7 +1,8 @@
 import type { ISql } from 'postgres'
 import { uuidv7 } from 'uuidv7'
 import type { Actor } from '../../auth/principal.js'
-import { bandNumber, bandOfNumber, type RiskBand } from '../../scoring/bands.js'
+import { bandNumber, bandOfNumber } from '../../scoring/bands.js'
+import type { NewWebhook, WebhookShelf } from '../../webhooks/createWebhook.js'
 import type { DeliveryState } from '../../webhooks/webhookOutbox.js'
 import { auditInsert } from '../audit/auditEntries.js'
 import type { Database } from '../postgres/database.js'
@@ -10,16 +11,6 @@ import { type InMilliseconds, milliseconds, toInstant } from '../postgres/instan
 
 // Within a statement's deadline however many deliveries there are.
 export const MAX_COUNT = 10_000
-
-export interface NewWebhook {
-  readonly url: string
-  readonly description: string | null
-  readonly secret: string
-  /** Null: all. */
-  readonly bands: readonly RiskBand[] | null
-  /** Null: all. */
-  readonly model: string | null
-}
 
 export interface Webhook extends Omit<NewWebhook, 'secret'> {
   readonly id: string
@@ -65,7 +56,7 @@ const DELIVERY_COLUMNS = `id, webhook_id as "webhookId", alert_id as "alertId", 
   last_error as "lastError", ${milliseconds('created_at')} as "createdAt", ${milliseconds('last_attempt_at')} as "lastAttemptAt"`
 
 /** What tenants do with their webhooks. Each change is one statement with its entry in the audit. */
-export class WebhookStore {
+export class WebhookStore implements WebhookShelf<Webhook> {
   readonly #database: Database
 
   constructor(database: Database) {

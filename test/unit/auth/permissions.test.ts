@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { permissionsOf } from '../../../src/auth/permissions.js'
+import { permissionsOf, requirePermission } from '../../../src/auth/permissions.js'
 import { ROLES, visibilityOf } from '../../../src/auth/principal.js'
 import { principalOf } from '../support/gatewaySchema.js'
 
@@ -24,4 +24,11 @@ describe('permissions', () => {
     expect(visibilityOf(principalOf('SCORER'))).toEqual({ tenant: 'default', requestedBy: 'test-client' })
     expect(visibilityOf(principalOf('SCORER', 'ANALYST'))).toEqual({ tenant: 'default' })
   })
+})
+
+it('a door lets in a principal with its permission, and answers FORBIDDEN with its sentence to any other', () => {
+  expect(() => requirePermission(principalOf('ANALYST'), 'prediction:read', 'No.')).not.toThrow()
+  expect(() => requirePermission(principalOf('SCORER'), 'prediction:read', 'No.')).toThrow(
+    expect.objectContaining({ code: 'FORBIDDEN', message: 'No.' }),
+  )
 })

@@ -46,24 +46,39 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
   errors: [],
 }
 
-/** What the subjects of the storage may import from one another; what stands beside them, as migrate.ts, may import each. */
-const SUBJECTS_OF_STORAGE: Readonly<Record<string, readonly string[]>> = {
-  webhooks: ['alerts', 'predictions', 'jobs', 'audit', 'postgres', 'tables'],
-  alerts: ['predictions', 'audit', 'postgres', 'tables'],
-  history: ['predictions', 'postgres', 'tables'],
-  predictions: ['statistics', 'audit', 'postgres', 'tables'],
-  apiKeys: ['audit', 'postgres', 'tables'],
-  audit: ['postgres', 'tables'],
-  statistics: ['postgres', 'tables'],
-  jobs: ['postgres'],
-  embedded: ['postgres'],
-  postgres: [],
-  tables: [],
+/** The rooms of two floors, and the rooms of the same floor that each may import. */
+const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
+  storage: {
+    webhooks: ['alerts', 'predictions', 'jobs', 'audit', 'postgres', 'tables'],
+    alerts: ['predictions', 'audit', 'postgres', 'tables'],
+    history: ['predictions', 'postgres', 'tables'],
+    predictions: ['statistics', 'audit', 'postgres', 'tables'],
+    apiKeys: ['audit', 'postgres', 'tables'],
+    audit: ['postgres', 'tables'],
+    statistics: ['postgres', 'tables'],
+    jobs: ['postgres'],
+    embedded: ['postgres'],
+    postgres: [],
+    tables: [],
+  },
+  server: {
+    graphql: ['operations', 'limits'],
+    streams: ['operations', 'limits', 'transport'],
+    operations: ['limits'],
+    limits: [],
+    transport: [],
+  },
+}
+
+/** Files beside the rooms of a floor that every room of it may import; the others beside them put the rooms together. */
+const HALLS: Readonly<Record<string, readonly string[]>> = {
+  server: ['src/server/access.ts', 'src/server/formatError.ts', 'src/server/requests.ts'],
 }
 
 /** Ports, and the floor that implements each: it may import the types of that file, though their floor is not below it. */
 const PORTS: Readonly<Record<string, string>> = {
   'src/alerts/alertLog.ts': 'storage',
+  'src/webhooks/createWebhook.ts': 'storage',
   'src/webhooks/webhookOutbox.ts': 'storage',
   'src/monitoring/outcomes.ts': 'storage',
   'src/monitoring/riskSummary.ts': 'storage',
@@ -96,8 +111,8 @@ function* inFile(file: string, text: string, sources: Sources): Generator<string
   const floor = floorOf(file)
   const below = FLOORS[floor]
   if (!below) yield `${file}: ${floor} is no floor of the house`
-  const subject = subjectOf(file)
-  if (subject !== undefined && !SUBJECTS_OF_STORAGE[subject]) yield `${file}: ${subject} is no subject of the storage`
+  const room = roomOf(file)
+  if (room !== undefined && !ROOMS[floor]?.[room]) yield `${file}: ${room} is no room of ${floor}`
   if (/(^|\/)index\.ts$/.test(file)) yield `${file} is a barrel`
   if (text.split('\n').length - 1 > MAX_LINES) yield `${file} has more than ${MAX_LINES} lines`
   if (floor !== 'config' && /\bprocess\s*(\?\.|\.|\[\s*['"])\s*env\b|\benv\b[^=\n]*=\s*process\b/.test(withoutComments(text))) {
@@ -110,7 +125,7 @@ function* inFile(file: string, text: string, sources: Sources): Generator<string
       if (PACKAGES[name]?.includes(floor) === false) yield `${file} imports ${name}`
     } else if (!(target in sources)) yield `${file} imports ${specifier}, which is not there`
     else if (PORTS[target] === floor && importsTypesAlone(text, specifier)) continue
-    else if (floorOf(target) !== floor ? !mayImport(below, floorOf(target)) : isSubjectAbove(file, target)) {
+    else if (floorOf(target) !== floor ? !mayImport(below, floorOf(target)) : isRoomAbove(file, target)) {
       yield `${file} imports ${target}, which is not below it`
     }
   }
@@ -120,10 +135,11 @@ function mayImport(below: readonly string[] | undefined, floor: string): boolean
   return below?.includes(floor) ?? false
 }
 
-/** Whether an import within the storage goes to a subject that the importing one may not know. */
-function isSubjectAbove(file: string, target: string): boolean {
-  const [from, to] = [subjectOf(file), subjectOf(target)]
-  return from !== undefined && from !== to && !SUBJECTS_OF_STORAGE[from]?.includes(to ?? '')
+/** Whether an import within a floor goes to a room that the importing one may not know. */
+function isRoomAbove(file: string, target: string): boolean {
+  const [floor, from, to] = [floorOf(file), roomOf(file), roomOf(target)]
+  if (from === undefined || from === to || HALLS[floor]?.includes(target)) return false
+  return !ROOMS[floor]?.[from]?.includes(to ?? '')
 }
 
 function onnxFiles(sources: Sources): string[] {
@@ -162,10 +178,10 @@ function floorOf(file: string): string {
   return file.split('/')[1]?.replace(/\.ts$/, '') ?? ''
 }
 
-/** `audit` for src/storage/audit/auditReader.ts; undefined for what stands in no subject. */
-function subjectOf(file: string): string | undefined {
-  const [, floor, subject, name] = file.split('/')
-  return floor === 'storage' && name !== undefined ? subject : undefined
+/** `audit` for src/storage/audit/auditReader.ts; undefined on a floor without rooms, and for a file beside them. */
+function roomOf(file: string): string | undefined {
+  const [, floor = '', room, name] = file.split('/')
+  return ROOMS[floor] && name !== undefined ? room : undefined
 }
 
 /** The file that a relative import leads to; undefined for a package. */
