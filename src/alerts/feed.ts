@@ -129,7 +129,7 @@ export class AlertFeed {
           cursor = alert.cursor
           if (matches(alert)) yield alert
         }
-        // Stopped before that was read: alerts of the mailbox would overtake those that are missing.
+        // Stopped before all of those were read: alerts from the mailbox would come before them.
         if (this.#stopped || ending.aborted) return
         // Every alert before the opening has been read: the cursor of a tenant without alerts must not fall behind the retention.
         if (cursor < mailbox.openedAt) cursor = mailbox.openedAt

@@ -28,7 +28,7 @@ export function apiKeyHint(id: string): string {
   return API_KEY_PREFIX + id.replaceAll('-', '')
 }
 
-/** The id within a key; undefined for a text that is no key, or has a typing mistake. Takes no look into the database. */
+/** The id within a key; undefined for a text that is no key, or has a typing mistake. Needs no database. */
 export function apiKeyIdOf(text: string): string | undefined {
   const [, hex, checksum] = FORM.exec(text) ?? []
   if (hex === undefined || checksum !== checksumOf(text.slice(0, -CHECKSUM_LENGTH))) return undefined

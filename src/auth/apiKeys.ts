@@ -9,7 +9,7 @@ import type { Withdrawals } from './withdrawals.js'
 
 /** This prefix and the key's id are the credential of a principal that calls with an API key. */
 const CREDENTIAL_PREFIX = 'key:'
-// A revoked key is refused within a second, even when the database stops answering: its last answer is good for no longer.
+// A revoked key is refused within a second, even when the database stops answering: each confirmation counts for this long.
 const LONGEST_UNCONFIRMED_MS = 900
 const MAX_REMEMBERED = 10_000
 const FORGOTTEN_AFTER_MS = 600_000
@@ -24,7 +24,7 @@ interface Known {
   readonly id: string
   readonly text: string
   readonly principal: Principal
-  /** When the question was sent that the source last confirmed the key for, on the clock of `performance`. */
+  /** When the source was last asked and confirmed the key, on the clock of `performance`. */
   confirmedAt: number
   usedAt: number
 }

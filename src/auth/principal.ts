@@ -1,7 +1,7 @@
 export const ROLES = ['SCORER', 'MONITOR', 'ANALYST', 'MODEL_MANAGER', 'ADMIN'] as const
 export type Role = (typeof ROLES)[number]
 
-/** What a principal may do: rules ask for these, never for roles. */
+/** All permissions. Rules ask for these, never for roles. */
 export const PERMISSIONS = [
   'prediction:create',
   'prediction:read',

@@ -55,7 +55,7 @@ class ChunkedOutput {
   }
 }
 
-/** What may be logged of an unexpected error: its kind and where it came from, not its message, which may hold inputs. */
+/** The loggable parts of an unexpected error: its kind and where it came from, not its message, which may hold inputs. */
 export function unexpected(error: unknown): Record<string, unknown> {
   if (!(error instanceof Error)) return { error: typeof error }
   const { name, cause } = error

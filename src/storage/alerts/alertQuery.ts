@@ -148,8 +148,8 @@ export function selectAlerts(db: Connections['db'], { where, rows, backward = fa
 }
 
 /**
- * Acknowledges an alert that nobody has acknowledged, and audits that; otherwise audits that the alert is shown. Of two calls at
- * once, the second waits and finds the acknowledgement of the first, which stays.
+ * Acknowledges an alert that nobody has acknowledged, and audits that; otherwise audits that the alert is shown. When two calls
+ * come at once, the second waits and finds the acknowledgement of the first, which stays.
  */
 export function acknowledgeStatement(sql: Connections['sql'], { tenant, id, principal, at }: Acknowledgement) {
   const entry = { subject: sql`prediction_id`, details: sql`'{"operation": "acknowledgeAlert"}'::jsonb` }

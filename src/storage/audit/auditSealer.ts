@@ -28,7 +28,7 @@ export interface AuditBacklog {
 
 /**
  * Puts entries of the audit under seals, each of which covers the hash of the one before. It seals only settled entries: no open
- * transaction can add another before them. Any gateway may run it at any time: of several that make the same seal, one wins.
+ * transaction can add another before them. Any gateway may run it at any time: when several make the same seal, one wins.
  */
 export class AuditSealer {
   readonly #database: Database

@@ -19,7 +19,7 @@ const COLUMNS = [...new Set([...Object.values(predictionColumns), predictions.de
 export const SCANNED = Object.fromEntries(
   Object.entries(predictionColumns).map(([name, column]) => [name, sql`${column}`.mapWith(column)]),
 ) as { readonly [Name in keyof typeof predictionColumns]: SQL<PredictionRow[Name]> }
-/** True for the row at which the reading ended before the end of the list; this row does not belong to the list. */
+/** True for a row that marks where the reading ended before the end of the list; this row is not part of the list. */
 export const IS_CUT = sql<boolean>`predictions.is_cut`
 /** Which of several applicants a row belongs to. */
 export const ORDINAL = sql<number>`driven.ordinal::int`

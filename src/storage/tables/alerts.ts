@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm'
 import { bigint, index, integer, pgTable, text, uniqueIndex, uuid } from 'drizzle-orm/pg-core'
 import { instant, optionalInstant, xid8 } from './columns.js'
 
-/** The tenant of an alert that nobody has acknowledged, else null. An index of open alerts alone is by this expression. */
+/** The tenant of an alert that nobody has acknowledged, else null. The index of open alerts is by this expression. */
 export const OWNER_WHILE_OPEN = 'case when acknowledged_at is null then tenant end'
 
 /**

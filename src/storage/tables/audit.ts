@@ -2,7 +2,7 @@ import { bigint, index, integer, jsonb, pgTable, text, uniqueIndex } from 'drizz
 import { instant, xid8 } from './columns.js'
 
 /**
- * Who did what to what. Entries are only ever added; a trigger of the database enforces that. Their order (epoch, xid, id) is
+ * Who did what to what. Append-only: a trigger of the database enforces that. Their order (epoch, xid, id) is
  * that of commits, as for alerts: nothing can be added before a sealed entry.
  */
 export const auditEntries = pgTable(
@@ -29,7 +29,7 @@ export const auditEntries = pgTable(
   ],
 )
 
-/** A run of audit entries, up to and including the last one, under a hash that covers the seal before. Only ever added to. */
+/** A run of audit entries, up to and including the last one, under a hash that covers the seal before. Append-only. */
 export const auditSeals = pgTable('audit_seals', {
   /** 1, 2, 3 and so on, without a gap. */
   number: integer().primaryKey(),

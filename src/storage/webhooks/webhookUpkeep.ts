@@ -75,7 +75,8 @@ export class WebhookUpkeep {
     const ids = queued.map(({ id }) => id)
     const held = ids.length > 0 ? await this.#queue.held([...queues], 'deliveryId', ids) : new Set()
     const lost = queued.filter(({ id }) => !held.has(id))
-    // Before the jobs, which would be dropped again without it. Here, since other gateways believe that the queue exists.
+    // Reopened before the jobs are added, which would be dropped again. Reopened here, since other gateways believe that it
+    // exists.
     for (const webhookId of new Set(lost.map(({ webhookId }) => webhookId))) await this.#queue.reopen(queueOf(webhookId))
     if (lost.length > 0) await this.#unqueue(lost)
     const mayFollow = queued.length === CHUNK
