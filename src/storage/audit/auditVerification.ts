@@ -100,7 +100,7 @@ async function* sealsUpTo(database: Database, newest: number): AsyncGenerator<Au
 }
 
 /**
- * All entries in order, page by page, even those before BEFORE_ALL: no gateway makes such an entry, so that it was inserted. The
+ * All entries in order, page by page, even those before BEFORE_ALL: no gateway makes such an entry, so it was forged. The
  * next page is read while this one is hashed.
  */
 async function* entriesOf(database: Database): AsyncGenerator<ChainedEntry[]> {
