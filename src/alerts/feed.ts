@@ -9,24 +9,24 @@ import { Mailbox } from './mailbox.js'
 
 // Without any hint an alert is found after this long at the latest.
 const POLL_MS = 500
-// An alert behind a transaction that is still open: look again soon, since no further hint may come.
+// An alert waits behind an open transaction: look again soon, since no further hint may come.
 const HELD_BACK_MS = 20
-// Under load every commit hints: one reading for several of them, or the reader would query without a pause.
+// Under load every commit sends a hint: one read serves several of them, or the reader would query without a pause.
 const REST_MS = 10
 const PAGE = 500
 // A subscriber that falls further behind than this is served from the store again, so that memory stays bounded.
 const MAILBOX_SIZE = 1_000
-// Hundreds of subscribers that resume at once leave connections to the history, and none of their own readings waits past its deadline.
+// Hundreds of subscribers may resume at once: the history keeps connections, and none of their reads waits past its deadline.
 const CATCH_UPS_AT_ONCE = 4
-const PLACE_IS_GONE: ReadonlySet<string> = new Set(['BAD_CURSOR', 'CURSOR_EXPIRED'])
+const POSITION_IS_GONE: ReadonlySet<string> = new Set(['BAD_CURSOR', 'CURSOR_EXPIRED'])
 
 export interface AlertFeedOptions {
   readonly log: AlertLog
   readonly hints: AlertHints
   readonly failed: (error: unknown) => void
-  /** Told once each time that alerts have waited for over a second behind an open transaction. */
+  /** Called once each time alerts have waited for over a second behind an open transaction. */
   readonly heldBack: (holder: string) => void
-  /** Told of each alert that somebody listens for, as soon as it is in the mailboxes. */
+  /** Called for each alert of a tenant with subscribers, as soon as it is in their mailboxes. */
   readonly delivered?: (alert: HighRiskAlert) => void
 }
 
@@ -34,7 +34,7 @@ type AlertGenerator = AsyncGenerator<HighRiskAlert, void, undefined>
 
 export interface FeedRequest {
   readonly tenant: string
-  /** Resume behind this cursor; from now on without it. */
+  /** Resume after this cursor; undefined: from now on. */
   readonly after: string | undefined
   readonly matches: (alert: HighRiskAlert) => boolean
 }
@@ -45,7 +45,7 @@ export class AlertFeed {
   readonly #held = new HeldBackWatch(async () => this.#options.heldBack(await this.#options.log.holder()))
   readonly #mailboxes = new Map<string, Set<Mailbox>>()
   readonly #turns = new Turns(CATCH_UPS_AT_ONCE)
-  /** Everything up to here has been handed to the mailboxes that were there. */
+  /** Every alert up to this position has been handed to the mailboxes that were open. */
   #position = ''
   #timer: NodeJS.Timeout | undefined
   #reading: Promise<void> | undefined
@@ -62,7 +62,7 @@ export class AlertFeed {
     return [...this.#mailboxes.values()].reduce((sum, { size }) => sum + size, 0)
   }
 
-  /** For how long the oldest alert that cannot be delivered yet has waited behind an open transaction. */
+  /** How long the oldest alert that cannot be delivered yet has waited behind an open transaction. */
   get heldBackSeconds(): number {
     return this.#held.seconds
   }
@@ -83,11 +83,12 @@ export class AlertFeed {
 
   /**
    * Every alert of a tenant after a cursor, or from now on, in order; first from the log, then live. Ends when the feed stops.
-   * @throws AppError BAD_CURSOR before the first alert; CURSOR_EXPIRED there, or later from a subscriber too slow for the retention
+   * @throws AppError BAD_CURSOR, CURSOR_EXPIRED before the first alert; CURSOR_EXPIRED later when the subscriber is too slow for
+   * the retention
    */
   async subscribe(request: FeedRequest): Promise<AsyncIterableIterator<HighRiskAlert, void>> {
     const ending = new AbortController()
-    // Waits for no store that is away: only the subscription that is answered can be ended by its client.
+    // Does not wait for a store that is away: a client can end its subscription only after this call has returned it.
     const start = await this.#unlessAway(() => this.#startOf(request))
     const alerts = this.#follow(request, start, ending.signal)
     const subscription: AsyncIterableIterator<HighRiskAlert, void> = {
@@ -123,14 +124,14 @@ export class AlertFeed {
       const wake = () => mailbox.close()
       ending.addEventListener('abort', wake)
       try {
-        // What came between the last page and the opening of the mailbox; from there on everything is in the mailbox.
+        // The alerts between the last page and the opening of the mailbox. All later ones are in the mailbox.
         for await (const alert of this.#fromLog(tenant, cursor, ending, mailbox.openedAt)) {
           cursor = alert.cursor
           if (matches(alert)) yield alert
         }
-        // Stopped on the way there: what is in the mailbox would come before what was not read.
+        // Stopped before all of those were read: alerts from the mailbox would come before them.
         if (this.#stopped || ending.aborted) return
-        // Nothing came before that is still to be read: a tenant without alerts must not fall behind the retention.
+        // Every alert before the opening has been read: the cursor of a tenant without alerts must not fall behind the retention.
         if (cursor < mailbox.openedAt) cursor = mailbox.openedAt
         for await (const alert of mailbox) {
           if (alert.cursor <= cursor) continue
@@ -147,8 +148,8 @@ export class AlertFeed {
   async *#fromLog(tenant: string, after: string, ending: AbortSignal, upTo?: string): AlertGenerator {
     let cursor = after
     while ((upTo === undefined || cursor < upTo) && !this.#stopped && !ending.aborted) {
-      const place = cursor
-      const page = await this.#answer(ending, () => this.#options.log.read({ after: place, tenant, limit: PAGE }))
+      const position = cursor
+      const page = await this.#answer(ending, () => this.#options.log.read({ after: position, tenant, limit: PAGE }))
       if (!page) return
       for (const alert of page) {
         if (upTo !== undefined && alert.cursor > upTo) return
@@ -159,7 +160,7 @@ export class AlertFeed {
     }
   }
 
-  /** What the log answers, however long that takes; undefined when the subscription or the feed has ended meanwhile. */
+  /** The log's answer, however long it takes; undefined when the subscription or the feed ends first. */
   async #answer<T>(ending: AbortSignal, ask: () => Promise<T>): Promise<T | undefined> {
     while (!this.#stopped && !ending.aborted) {
       const answer = await this.#unlessAway(async () => (this.#stopped || ending.aborted ? undefined : ask()))
@@ -169,7 +170,7 @@ export class AlertFeed {
     return undefined
   }
 
-  /** Undefined from a log that is away or busy, which ends no subscription: what it holds is read when it is back. */
+  /** Undefined when the log is away or busy. That ends no subscription: the alerts are read when the log is back. */
   async #unlessAway<T>(ask: () => Promise<T>): Promise<T | undefined> {
     try {
       return await this.#turns.run(ask)
@@ -179,9 +180,9 @@ export class AlertFeed {
     }
   }
 
-  /** Nothing is read while nobody listens; the first mailbox begins from the present, not from where the last one ended. */
+  /** Nothing is read while nobody listens. The first mailbox begins from the present, not from where the last one ended. */
   async #skipUnheard(): Promise<void> {
-    // Where the log cannot be asked, the reader goes on from where it ended: a longer way to the same alerts.
+    // When the log does not answer, the reader goes on from its old position: a longer way to the same alerts.
     const now = await this.#turns.run(() => this.#options.log.now()).catch(() => this.#position)
     if (this.#mailboxes.size === 0) this.#position = now
   }
@@ -200,7 +201,7 @@ export class AlertFeed {
     if (mailboxes?.size === 0) this.#mailboxes.delete(tenant)
   }
 
-  /** There may be something new: looks at once when it has rested, else as soon as it has. */
+  /** There may be new alerts: reads at once when the rest is over, else as soon as it is. */
   #wake(): void {
     if (this.#reading) this.#isWoken = true
     else this.#readAfter(Math.max(0, this.#restsUntil - performance.now()))
@@ -208,7 +209,7 @@ export class AlertFeed {
 
   #readAfter(pauseMs: number): void {
     clearTimeout(this.#timer)
-    // Without a subscriber there is nothing to read for; the first one wakes the reader again.
+    // Without a subscriber nobody needs the alerts; the first subscriber wakes the reader again.
     if (this.#stopped || this.#mailboxes.size === 0) {
       this.#held.reset()
       return
@@ -223,7 +224,7 @@ export class AlertFeed {
     }, pauseMs).unref()
   }
 
-  /** Reads to the end of the log and answers how long to pause when nobody calls before. */
+  /** Reads to the end of the log; answers how long to pause unless the reader is woken before. */
   async #readAll(): Promise<number> {
     try {
       let page: HighRiskAlert[]
@@ -236,14 +237,14 @@ export class AlertFeed {
       return isHeldBack ? HELD_BACK_MS : POLL_MS
     } catch (error) {
       this.#options.failed(error)
-      if (error instanceof AppError && PLACE_IS_GONE.has(error.code)) await this.#beginAnew()
+      if (error instanceof AppError && POSITION_IS_GONE.has(error.code)) await this.#beginAnew()
       return POLL_MS
     }
   }
 
   /**
-   * The place of the reader is no longer in the log: it was away for longer than the retention, or the database is another one. Each
-   * subscriber reads on from its own place, or is told that it cannot.
+   * The reader's position is no longer in the log: the reader was away for longer than the retention, or the database is another
+   * one. Each subscriber reads on from its own position, or gets an error when that is gone too.
    */
   async #beginAnew(): Promise<void> {
     const now = await this.#options.log.now().catch(() => undefined)

@@ -4,7 +4,7 @@ import { type AlertHints, LocalHints } from './hints.js'
 const CHANNEL = 'riskgate:alerts'
 const RETRY_MS = 1_000
 
-/** Hints between replicas over Redis publish/subscribe. This process is told at once, whatever Redis does. */
+/** Hints between replicas over Redis publish/subscribe. This process gets its own hints at once, whatever Redis does. */
 export class RedisHints implements AlertHints {
   readonly #local = new LocalHints()
   readonly #publisher: Redis
@@ -19,7 +19,7 @@ export class RedisHints implements AlertHints {
     subscriber.on('ready', () => this.#listen(subscriber))
   }
 
-  /** A Redis that is slow to answer at first would else send no hints until its next start. */
+  /** Retries: otherwise a Redis that is slow to answer at first would send no hints until its next start. */
   #listen(subscriber: Redis): void {
     subscriber.subscribe(CHANNEL).then(
       () => this.#local.publish(),
@@ -33,7 +33,7 @@ export class RedisHints implements AlertHints {
 
   publish(): void {
     this.#local.publish()
-    // One for all that come while one is on its way. Not none: its readers may have looked already, and would find these late.
+    // One more for all calls during a publish. Not none: readers of that one may have looked already, and would find these late.
     this.#isDue = true
     if (!this.#isPublishing) void this.#publishDue()
   }

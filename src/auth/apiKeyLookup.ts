@@ -2,35 +2,35 @@ import { Batcher } from '../concurrency/batcher.js'
 import { AppError } from '../errors.js'
 import type { ApiKeySource, StoredApiKey } from './apiKeySource.js'
 
-// A statement of some milliseconds, which a flood of invented keys may repeat as long as it lasts.
+// A statement of some milliseconds: a flood of invented keys may repeat it for as long as the flood lasts.
 const IDS_A_STATEMENT = 500
 // Twenty statements: a caller behind more of them would wait too long.
 const MOST_WAITING = 10_000
 
 export interface FoundApiKey {
-  /** Undefined: there is none, or it was revoked. */
+  /** Undefined when there is no such key, or it was revoked. */
   readonly key: StoredApiKey | undefined
   /** Just before the source was asked, on the clock of `performance`. */
   readonly askedAt: number
 }
 
-/** Looks keys up by their ids, one statement at a time: calls that come meanwhile share the next one. Remembers nothing. */
+/** Looks keys up by their ids, one statement at a time: calls that arrive during one share the next. Remembers nothing. */
 export class ApiKeyLookup {
   readonly #source: Pick<ApiKeySource, 'find'>
   readonly #batcher = new Batcher<string, FoundApiKey>(ids => this.#ask(ids), { maxItems: IDS_A_STATEMENT, maxRunning: 1 })
-  /** Answers that the source has not been asked for yet, by id. */
+  /** Lookups that wait for the next statement, by id. */
   readonly #waiting = new Map<string, Promise<FoundApiKey>>()
 
   constructor(source: Pick<ApiKeySource, 'find'>) {
     this.#source = source
   }
 
-  /** What the source says, asked after this call. @throws AppError SERVICE_UNAVAILABLE */
+  /** Looks a key up; the source is asked after this call. @throws AppError SERVICE_UNAVAILABLE */
   find(id: string): Promise<FoundApiKey> {
     const waiting = this.#waiting.get(id)
     if (waiting) return waiting
     if (this.#waiting.size >= MOST_WAITING) {
-      return Promise.reject(new AppError('SERVICE_UNAVAILABLE', 'Too many API keys are looked up. Try again shortly.'))
+      return Promise.reject(new AppError('SERVICE_UNAVAILABLE', 'Too many API keys wait to be checked. Try again shortly.'))
     }
     const answer = this.#batcher.submit(id)
     this.#waiting.set(id, answer)
@@ -44,7 +44,7 @@ export class ApiKeyLookup {
       const found = new Map((await this.#source.find(ids)).map(key => [key.id, key]))
       return ids.map(id => ({ key: found.get(id), askedAt }))
     } catch (error) {
-      // The calls that wait would meet the same deadline one after the other.
+      // The waiting calls would miss the same deadline, one after the other.
       this.#waiting.clear()
       this.#batcher.giveUp(error)
       throw error

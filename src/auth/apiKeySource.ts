@@ -16,12 +16,12 @@ export interface ApiKeyUse {
   readonly at: Date
 }
 
-/** Where API keys are kept. Everything fails with an AppError SERVICE_UNAVAILABLE where that cannot be asked. */
+/** The store of API keys. Each method rejects with an AppError SERVICE_UNAVAILABLE when the store does not answer. */
 export interface ApiKeySource {
-  /** Those of these keys that were not revoked. */
+  /** The keys with these ids that were not revoked. */
   find(ids: readonly string[]): Promise<readonly StoredApiKey[]>
-  /** Those of these ids that are of no key, or of one that was revoked. Must not wait behind slow reads. */
+  /** The ids among these that belong to no key, or to a revoked one. Must not wait behind slow reads. */
   withdrawn(ids: readonly string[]): Promise<readonly string[]>
-  /** Notes when keys were last used; an older use than the one that is known is nothing new. */
+  /** Notes when keys were last used. A use that is older than the stored one changes nothing. */
   noteUses(uses: readonly ApiKeyUse[]): Promise<void>
 }

@@ -2,7 +2,7 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { uuidv7 } from 'uuidv7'
 
-/** What every key begins with, so that scanners of secrets find it. No JSON Web Token does: they begin with a coded brace. */
+/** Every key begins with this, so that secret scanners find it. No JSON Web Token does: it begins with an encoded brace. */
 export const API_KEY_PREFIX = 'riskgate_'
 const SECRET_BYTES = 32
 // The id without its dashes, the secret, and the checksum of both.
@@ -11,7 +11,7 @@ const CHECKSUM_LENGTH = 8
 
 export interface NewApiKeyText {
   readonly id: string
-  /** Shown once, and kept by nobody but its client. */
+  /** Shown once; only its client keeps it. */
   readonly text: string
   readonly digest: string
 }
@@ -23,19 +23,19 @@ export function newApiKeyText(): NewApiKeyText {
   return { id, text, digest: sha256(text).toString('hex') }
 }
 
-/** How a key begins: enough to know it by, and no part of its secret. */
+/** The beginning of a key: enough to recognise it, and no part of its secret. */
 export function apiKeyHint(id: string): string {
   return API_KEY_PREFIX + id.replaceAll('-', '')
 }
 
-/** The id within a key; undefined for what is none, or has a typing mistake. Nobody has to be asked for that. */
+/** The id within a key; undefined for a text that is no key, or has a typing mistake. Needs no database. */
 export function apiKeyIdOf(text: string): string | undefined {
   const [, hex, checksum] = FORM.exec(text) ?? []
   if (hex === undefined || checksum !== checksumOf(text.slice(0, -CHECKSUM_LENGTH))) return undefined
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-')
 }
 
-/** Whether the digest (SHA-256, hexadecimal) is that of the key. Takes as long for every other key. */
+/** Whether the digest (SHA-256, hexadecimal) is that of the key. Takes the same time for every key, right or wrong. */
 export function hasDigest(text: string, digest: string): boolean {
   const [given, stored] = [sha256(text), Buffer.from(digest, 'hex')]
   return given.length === stored.length && timingSafeEqual(given, stored)

@@ -7,9 +7,9 @@ import { type Principal, ROLES } from './principal.js'
 import { unauthenticated } from './unauthenticated.js'
 import type { Withdrawals } from './withdrawals.js'
 
-/** With the id of the key behind it, the credential of a principal that came with one. */
+/** This prefix and the key's id are the credential of a principal that calls with an API key. */
 const CREDENTIAL_PREFIX = 'key:'
-// A revoked key is refused within a second, also where the database has stopped answering: what it said last holds no longer.
+// A revoked key is refused within a second, even when the database stops answering: each confirmation counts for this long.
 const LONGEST_UNCONFIRMED_MS = 900
 const MAX_REMEMBERED = 10_000
 const FORGOTTEN_AFTER_MS = 600_000
@@ -24,19 +24,19 @@ interface Known {
   readonly id: string
   readonly text: string
   readonly principal: Principal
-  /** When the source was last asked for it and knew it, on the clock of `performance`. */
+  /** When the source was last asked and confirmed the key, on the clock of `performance`. */
   confirmedAt: number
   usedAt: number
 }
 
-/** Who is behind an API key, which keys hold, and when they were used. Those in use are remembered. */
+/** Finds out who calls with an API key and whether the key is valid, and notes its use. Keys in use are remembered. */
 export class ApiKeys {
   readonly #source: ApiKeySource
   readonly #withdrawals: Withdrawals
   readonly #lookup: ApiKeyLookup
   readonly #byText = new Map<string, Known>()
   readonly #byId = new Map<string, Known>()
-  /** By the key's id, those that were not noted yet. */
+  /** Uses that are not noted yet, by the key's id. */
   #uses = new Map<string, number>()
 
   constructor({ source, withdrawals }: ApiKeysParts) {
@@ -45,7 +45,7 @@ export class ApiKeys {
     this.#lookup = new ApiKeyLookup(source)
   }
 
-  /** The principal of a key. @throws AppError UNAUTHENTICATED for any other text; SERVICE_UNAVAILABLE where nobody can tell */
+  /** The principal of a key. @throws AppError UNAUTHENTICATED for any other text, SERVICE_UNAVAILABLE without an answer */
   async authenticate(text: string): Promise<Principal> {
     const remembered = this.#byText.get(text)
     const known = remembered && isConfirmed(remembered) ? remembered : await this.#find(text)
@@ -59,7 +59,7 @@ export class ApiKeys {
     return known.principal
   }
 
-  /** Asks for all that are in use or have a stream that lives on them. What was revoked is forgotten, and its streams end. */
+  /** Checks all keys that are in use or have open streams. Revoked keys are forgotten, and their streams end. */
   async check(signal?: AbortSignal): Promise<void> {
     const longAgo = Date.now() - FORGOTTEN_AFTER_MS
     for (const known of this.#byId.values()) if (known.usedAt < longAgo) this.#forget(known)
@@ -71,14 +71,14 @@ export class ApiKeys {
     }
   }
 
-  /** The key holds no longer. */
+  /** Forgets a key that is no longer valid, and ends its streams. */
   withdraw(id: string): void {
     const known = this.#byId.get(id)
     if (known) this.#forget(known)
     this.#withdrawals.withdraw(CREDENTIAL_PREFIX + id)
   }
 
-  /** Notes the uses since the last time, and open streams as uses of now. What could not be noted is left for the next time. */
+  /** Notes the uses since the last call, and open streams as used now. Uses that could not be noted stay for the next call. */
   async noteUses(): Promise<void> {
     for (const id of this.#streaming()) this.#uses.set(id, Date.now())
     const uses = this.#uses
@@ -94,7 +94,7 @@ export class ApiKeys {
     }
   }
 
-  /** The ids of the keys that streams live on. */
+  /** The ids of the keys with open streams. */
   #streaming(): string[] {
     const credentials = this.#withdrawals.watched().filter(isOfApiKey)
     return credentials.map(credential => credential.slice(CREDENTIAL_PREFIX.length))
@@ -105,19 +105,19 @@ export class ApiKeys {
     if (id === undefined) throw notValid()
     const { key, askedAt } = await this.#lookup.find(id)
     if (!key) {
-      // Of an id that nobody had nothing is remembered.
+      // Only a remembered key is withdrawn: an invented id must leave no trace in memory.
       if (this.#byId.has(id)) this.withdraw(id)
       throw notValid()
     }
     const known = this.#byText.get(text) ?? this.#remember(text, key)
     confirm(known, askedAt)
-    // The answer was a long time on its way.
+    // The answer took so long that it no longer counts.
     if (!isConfirmed(known))
       throw new AppError('SERVICE_UNAVAILABLE', 'API keys cannot be checked at the moment. Try again shortly.')
     return known
   }
 
-  /** @throws AppError UNAUTHENTICATED where it is not the text of this key */
+  /** @throws AppError UNAUTHENTICATED when the text is not that of this key */
   #remember(text: string, key: StoredApiKey): Known {
     if (!hasDigest(text, key.digest)) throw notValid()
     const [oldest] = this.#byId.values()
@@ -152,7 +152,7 @@ function principalOf({ id, tenant, principal, roles, expiresAt }: StoredApiKey):
 }
 
 function notValid(): AppError {
-  return unauthenticated('The API key is not valid here.')
+  return unauthenticated('The API key is not valid here; ask for a new one.')
 }
 
 function* inPieces<T>(all: readonly T[]): Generator<readonly T[]> {

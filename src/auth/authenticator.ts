@@ -6,10 +6,10 @@ import type { Tokens } from './tokens.js'
 import { unauthenticated } from './unauthenticated.js'
 import type { Withdrawals } from './withdrawals.js'
 
-// A credential longer than this is none of ours; refused before any parsing.
+// A longer credential cannot be ours: it is refused before any parsing.
 const MAX_LENGTH = 8_192
 
-/** Why a stream that was let in must end: a sentence for its client. */
+/** Why an open stream must end: a sentence for its client. */
 export type EndOfCredential =
   | 'The access token has expired; ask for a new one.'
   | 'The API key has expired; ask for a new one.'
@@ -21,7 +21,7 @@ export interface AuthenticatorParts {
   readonly withdrawals: Withdrawals
 }
 
-/** Who calls: what the transports ask. */
+/** Tells the transports who calls. */
 export class Authenticator {
   readonly #parts: AuthenticatorParts
 
@@ -31,19 +31,19 @@ export class Authenticator {
 
   /**
    * The principal behind an Authorization header's value.
-   * @throws AppError UNAUTHENTICATED for any other; SERVICE_UNAVAILABLE where nobody can tell at the moment
+   * @throws AppError UNAUTHENTICATED without a valid credential; SERVICE_UNAVAILABLE when it cannot be checked at the moment
    */
   async authenticate(authorization: string | undefined): Promise<Principal> {
     if (!authorization) throw unauthenticated('Send an access token or an API key: Authorization: Bearer <token>.')
     const credential = /^bearer ([\w.-]+)$/i.exec(authorization)?.[1]
     if (credential === undefined || credential.length > MAX_LENGTH) {
-      throw unauthenticated('The Authorization header is not of the form: Bearer <token>.')
+      throw unauthenticated('The Authorization header must have the form: Bearer <token>.')
     }
     const { apiKeys, tokens } = this.#parts
     return credential.startsWith(API_KEY_PREFIX) ? apiKeys.authenticate(credential) : tokens.authenticate(credential)
   }
 
-  /** Calls back once when the principal's credential expires or is withdrawn; answers how to call that off. */
+  /** Calls back once when the principal's credential expires or is withdrawn. Returns a function that cancels this. */
   watch({ expiresAt, credential }: Principal, ended: (why: EndOfCredential) => void): () => void {
     const end = (why: EndOfCredential) => {
       callOff()

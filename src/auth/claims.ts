@@ -2,7 +2,7 @@ import { AppError } from '../errors.js'
 import { DEFAULT_TENANT, isName, ROLES, type Role } from './principal.js'
 import { unauthenticated } from './unauthenticated.js'
 
-/** Where a token says what its principal is. */
+/** Which claims of a token describe its principal. */
 export interface ClaimSettings {
   /** A claim's name, or the path to it with dots, such as realm_access.roles. */
   readonly rolesClaim: string
@@ -15,14 +15,14 @@ export interface ClaimSettings {
 
 export type Claims = Readonly<Record<string, unknown>>
 
-/** What claims say of a principal. @throws AppError UNAUTHENTICATED for those that name no usable one */
+/** Reads a principal from claims. @throws AppError UNAUTHENTICATED when they name no usable subject or tenant */
 export function principalOf(claims: Claims, settings: ClaimSettings): { id: string; tenant: string; roles: Role[] } {
   const { sub } = claims
-  if (!isName(sub)) throw unauthenticated('The access token names no usable subject.')
+  if (!isName(sub)) throw unauthenticated('The access token names no usable subject; ask for a new one.')
   return { id: sub, tenant: tenantOf(claims, settings), roles: rolesOf(claims, settings) }
 }
 
-/** The claims that say this of a principal. @throws AppError BAD_USER_INPUT for what no claim can say */
+/** The claims that describe this principal. @throws AppError BAD_USER_INPUT when no claim can express it */
 export function claimsFor(
   { subject, tenant, roles }: { subject: string; tenant: string; roles: readonly Role[] },
   { rolesClaim, roleMap, tenantClaim, tenantMap }: ClaimSettings,
@@ -33,10 +33,11 @@ export function claimsFor(
   const claimsFrom = <Value>(values: readonly Value[], map: ReadonlyMap<string, Value> | undefined, setting: string) =>
     values.map(value => {
       const claim = map ? [...map].find(([, mapped]) => mapped === value)?.[0] : value
-      if (claim === undefined) throw new AppError('BAD_USER_INPUT', `${setting} has no value that stands for what is asked for.`)
+      if (claim === undefined)
+        throw new AppError('BAD_USER_INPUT', `${setting} maps no claim value to this role or tenant. Add one.`)
       return claim
     })
-  // A token without a tenant is of the default one, whatever the map holds.
+  // A token without a tenant belongs to the default tenant, whatever the map holds.
   const tenants = tenant === DEFAULT_TENANT && tenantMap ? [] : claimsFrom([tenant], tenantMap, 'RISKGATE_JWT_TENANT_MAP')
   return {
     [rolesClaim]: claimsFrom(roles, roleMap, 'RISKGATE_JWT_ROLE_MAP'),
@@ -46,7 +47,7 @@ export function claimsFor(
 
 function rolesOf(claims: Claims, { rolesClaim, roleMap }: ClaimSettings): Role[] {
   const claim = valueAt(claims, rolesClaim)
-  // OAuth 2.0 writes scopes so.
+  // OAuth 2.0 writes scopes as one text, with spaces between them.
   const given: unknown[] = typeof claim === 'string' ? claim.split(' ') : Array.isArray(claim) ? claim : []
   const held = roleMap ? given.map(value => roleMap.get(value as string)) : given
   return ROLES.filter(role => held.includes(role))
@@ -56,11 +57,11 @@ function tenantOf(claims: Claims, { tenantClaim, tenantMap }: ClaimSettings): st
   const claim = valueAt(claims, tenantClaim)
   if (claim === undefined) return DEFAULT_TENANT
   const tenant = tenantMap ? tenantMap.get(claim as string) : claim
-  if (!isName(tenant)) throw unauthenticated('The access token names no usable tenant.')
+  if (!isName(tenant)) throw unauthenticated('The access token names no usable tenant; ask for a new one.')
   return tenant
 }
 
-/** The claim of this very name, which may hold dots (https://shop.example/roles); else the one at the end of the path. */
+/** The claim with exactly this name, which may hold dots (https://shop.example/roles); else the one at the end of the path. */
 function valueAt(claims: Claims, name: string): unknown {
   return Object.hasOwn(claims, name) ? claims[name] : name.split('.').reduce<unknown>(member, claims)
 }

@@ -7,23 +7,23 @@ const MAX_KEYS = 100
 
 const keySet = z.looseObject({ keys: z.array(z.unknown()).max(MAX_KEYS) })
 
-/** Why there are no new keys: a sentence for the log. It holds nothing of what was answered. */
+/** Why there are no new keys: a sentence for the log. It quotes nothing from the answer. */
 export class KeySetError extends Error {}
 
 export interface KeySetSource {
   readonly url: URL
   readonly algorithms: readonly SignatureAlgorithm[]
-  /** For everything: looking the name up, connecting, reading to the end. */
+  /** For the whole fetch: looking the name up, connecting, reading to the end. */
   readonly timeoutMs: number
 }
 
 /**
- * The keys that an issuer publishes (RFC 7517) and that may be used; at least one. Follows no redirect: it could lead to keys of
- * somebody else's, or into the network behind this server.
+ * The usable keys that an issuer publishes (RFC 7517); at least one. Follows no redirect: it could lead to somebody else's keys,
+ * or into the network behind this server.
  * @throws KeySetError
  */
 export async function fetchKeySet({ url, algorithms, timeoutMs }: KeySetSource, stop: AbortSignal): Promise<VerificationKey[]> {
-  // Not AbortSignal.any: each call would leave something behind on a signal that lives as long as the gateway.
+  // Not AbortSignal.any: each call would leave memory behind on a signal that lives as long as the gateway.
   const end = new AbortController()
   const giveUp = () => end.abort()
   let isLate = false
@@ -37,15 +37,15 @@ export async function fetchKeySet({ url, algorithms, timeoutMs }: KeySetSource, 
     const response = await fetch(url, { redirect: 'manual', signal: end.signal, headers: { accept: 'application/json' } })
     if (response.status !== 200) {
       await response.body?.cancel()
-      throw new KeySetError(`It answered with the status ${response.status}.`)
+      throw new KeySetError(`The issuer answered with status ${response.status}.`)
     }
     const keys = keysIn(await textOf(response), algorithms)
-    if (keys.length === 0) throw new KeySetError('It holds no key that may be used.')
+    if (keys.length === 0) throw new KeySetError('The key set holds no usable key.')
     return keys
   } catch (error) {
     if (error instanceof KeySetError) throw error
-    if (isLate) throw new KeySetError(`It was not answered within ${timeoutMs / 1_000} s.`)
-    throw new KeySetError(`It could not be fetched (${codeOf(error)}).`)
+    if (isLate) throw new KeySetError(`The issuer did not answer within ${timeoutMs / 1_000} s.`)
+    throw new KeySetError(`The key set could not be fetched (${codeOf(error)}).`)
   } finally {
     clearTimeout(timer)
     stop.removeEventListener('abort', giveUp)
@@ -58,7 +58,7 @@ async function textOf({ body }: Response): Promise<string> {
   for await (const chunk of body ?? []) {
     bytes += chunk.length
     // Leaving the loop ends the connection.
-    if (bytes > MAX_BYTES) throw new KeySetError(`It is longer than ${MAX_BYTES} bytes.`)
+    if (bytes > MAX_BYTES) throw new KeySetError(`The key set is longer than ${MAX_BYTES} bytes.`)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString('utf8')
@@ -66,7 +66,7 @@ async function textOf({ body }: Response): Promise<string> {
 
 function keysIn(text: string, algorithms: readonly SignatureAlgorithm[]): VerificationKey[] {
   const { data, success } = keySet.safeParse(jsonOf(text))
-  if (!success) throw new KeySetError(`It is no JSON Web Key Set of at most ${MAX_KEYS} keys.`)
+  if (!success) throw new KeySetError(`The answer is not a JSON Web Key Set of at most ${MAX_KEYS} keys.`)
   const distinct = new Map<string, VerificationKey>()
   for (const entry of data.keys) {
     const key = verificationKeyOf(entry, algorithms)
@@ -79,7 +79,7 @@ function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    throw new KeySetError('It is not JSON.')
+    throw new KeySetError('The answer is not JSON.')
   }
 }
 

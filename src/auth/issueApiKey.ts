@@ -5,12 +5,12 @@ import { type Actor, isName, type Role } from './principal.js'
 const DAY_MS = 86_400_000
 const DEFAULT_DAYS = 365
 const LONGEST_DAYS = 730
-/** Keys of one tenant that neither expired nor were revoked. */
+/** The most keys of one tenant that are neither expired nor revoked. */
 export const MAX_ACTIVE_KEYS = 1_000
-// It is shown on terminals: nothing that moves their cursor or turns their text around.
+// Descriptions are shown on terminals: no characters that move the cursor or reverse the text.
 const DESCRIPTION = /^[\p{L}\p{M}\p{N}\p{P}\p{S}\p{Zs}]{1,200}$/u
 
-/** What is asked for: null means the same as absent. */
+/** Null means the same as absent. */
 export interface ApiKeyRequest {
   readonly principal: string
   readonly description?: string | null | undefined
@@ -29,12 +29,12 @@ export interface NewApiKey {
 }
 
 export interface ApiKeyShelf<ApiKey> {
-  /** Undefined when the tenant has as many as it may have. */
+  /** Undefined when the tenant has reached the limit. */
   create(actor: Actor, key: NewApiKey, limit: number): Promise<ApiKey | undefined>
 }
 
 /**
- * Makes a key of the actor's tenant. Its text is known here and never again.
+ * Makes a key for the actor's tenant. This call returns its text; nothing can show it again.
  * @throws AppError BAD_USER_INPUT with every problem at once
  */
 export async function issueApiKey<ApiKey>(
@@ -65,6 +65,6 @@ function problemsOf({ tenant }: Actor, { principal, description, roles, expiresA
   }
   if (roles.length === 0) refuse('Name at least one role.', 'roles')
   const days = expiresAt ? (expiresAt.getTime() - now) / DAY_MS : DEFAULT_DAYS
-  if (!(days > 0 && days <= LONGEST_DAYS)) refuse(`The key must end in the future, within ${LONGEST_DAYS} days.`, 'expiresAt')
+  if (!(days > 0 && days <= LONGEST_DAYS)) refuse(`The key must expire in the future, within ${LONGEST_DAYS} days.`, 'expiresAt')
   return problems
 }

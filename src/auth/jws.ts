@@ -1,24 +1,24 @@
 import type { Claims } from './claims.js'
 
-// They name or carry a key of the sender's choosing, or change what is signed; ours come from the configuration alone.
+// They name or carry a key of the sender's choice, or change which bytes are signed. Our keys come from the configuration alone.
 const REFUSED_HEADERS = ['jku', 'jwk', 'x5u', 'x5c', 'crit', 'b64', 'zip', 'enc']
-// RFC 9068 has its own type for access tokens; that of a logout token or of a security event is none of ours.
+// RFC 9068 has its own type for access tokens. Other types, such as logout tokens and security events, are refused.
 const TYPES = ['jwt', 'at+jwt', 'application/jwt', 'application/at+jwt']
-// Names and marks of a JSON text; numbers and words do not matter here.
+// Strings and punctuation of a JSON text; numbers and literals do not matter here.
 const JSON_MARKS = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\],:]/gs
-// Neither replacement characters nor an ignored byte order mark: what is read must be what was signed.
+// No replacement characters and no ignored byte order mark: the text that is read must be the text that was signed.
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 export interface Jws {
   readonly algorithm: string
-  /** `kid`: which of its issuer's keys has signed it. */
+  /** `kid`: which of its issuer's keys signed it. */
   readonly keyId: string | undefined
   readonly claims: Claims
 }
 
 /**
- * A compact JWS (RFC 7515) with claims, read strictly and not verified; undefined for anything that is not exactly one. Strictly,
- * since lenient readers differ: what one of them checks is then not what another one uses.
+ * A compact JWS (RFC 7515) with claims, not verified yet; undefined for anything else. It is read strictly, since lenient readers
+ * differ: one of them could check other claims than the next one uses.
  */
 export function readJws(token: string): Jws | undefined {
   const parts = token.split('.')
@@ -31,7 +31,7 @@ export function readJws(token: string): Jws | undefined {
   return { algorithm: alg, keyId: kid, claims }
 }
 
-/** Not empty, and written in the one way that there is: no white space, no padding, no stray bits at its end. */
+/** Not empty, and in the one canonical form: no white space, no padding, no stray bits at its end. */
 function isBase64url(text: string): boolean {
   return text !== '' && Buffer.from(text, 'base64url').toString('base64url') === text
 }
@@ -47,7 +47,7 @@ function objectIn(part: string): Record<string, unknown> | undefined {
   }
 }
 
-/** Of two claims of one name, JSON.parse takes the last and other readers the first. The text must be valid JSON. */
+/** When a name occurs twice, JSON.parse takes the last claim and other readers the first. The text must be valid JSON. */
 function hasUniqueNames(json: string): boolean {
   const open: Set<string>[] = []
   let last = ''

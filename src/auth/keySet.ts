@@ -6,29 +6,29 @@ import type { VerificationKey } from './verificationKey.js'
 const TIMINGS = {
   refreshMs: 5 * 60_000,
   retryMs: 5_000,
-  // Tokens with made-up key ids come as fast as anybody likes; the issuer must not feel it.
+  // Anybody can send tokens with made-up key ids, as fast as they like; the issuer must not notice.
   minPauseMs: 1_000,
   timeoutMs: 3_000,
-  // An issuer that is away for a day is no outage any more, and a key that it has withdrawn meanwhile must end some time.
+  // A day without the issuer is more than an outage, and a key that it withdrew in that time must end at some point.
   keepMs: 24 * 3_600_000,
 }
-// Each holds a request open.
+// Each waiting call holds a request open.
 const MAX_WAITING = 1_000
 
 export interface KeySetOptions extends Omit<KeySetSource, 'timeoutMs'>, Partial<typeof TIMINGS> {
-  /** Told which keys are new and which are gone. */
+  /** Called with the keys that are new and those that are gone. */
   readonly changed: (added: readonly VerificationKey[], gone: readonly VerificationKey[]) => void
-  /** Told of each fetch, and why it failed where it did. */
+  /** Called after each fetch, with the reason when it failed. */
   readonly fetched: (failure: KeySetError | undefined) => void
 }
 
-/** What a token says of its key. */
+/** The key that a token asks for. */
 export interface WantedKey {
   readonly id: string | undefined
   readonly algorithm: string
 }
 
-/** The public keys of an issuer, as it published them last. Keys that were good stay so for a day while the issuer is away. */
+/** The public keys of an issuer, as it last published them. While the issuer is away, they stay valid for a day. */
 export class KeySet {
   readonly #options: KeySetOptions & typeof TIMINGS
   readonly #end = new AbortController()
@@ -44,12 +44,12 @@ export class KeySet {
     this.#options = { ...TIMINGS, ...options }
   }
 
-  /** Fetches the keys, now and again and again. Waits for nothing: the issuer may be down. */
+  /** Fetches the keys at once, and then periodically. Does not wait for them: the issuer may be down. */
   start(): void {
     void this.#fetchAgain()
   }
 
-  /** Fetches no more; returns when nothing runs. */
+  /** Ends the fetching; returns when no fetch runs. */
   async stop(): Promise<void> {
     this.#end.abort()
     clearTimeout(this.#timer)
@@ -57,9 +57,9 @@ export class KeySet {
   }
 
   /**
-   * The key that a token names, or the only one that fits where it names none. A key that is not known may be new: the answer waits
-   * for keys that were asked for after the token came.
-   * @throws AppError SERVICE_UNAVAILABLE while that cannot be found out
+   * The key that a token names, or the only one that fits when it names none. An unknown key may be new: the answer waits for a
+   * fetch that began after the token arrived.
+   * @throws AppError SERVICE_UNAVAILABLE when that fetch fails, or too many calls wait
    */
   async find(wanted: WantedKey): Promise<VerificationKey | undefined> {
     const { algorithms } = this.#options
@@ -68,7 +68,7 @@ export class KeySet {
     if (this.#waiting >= MAX_WAITING) throw unavailable()
     this.#waiting++
     try {
-      // What runs already may bring it, though it may have been answered before the key was published.
+      // A running fetch may bring the key, but may have been answered before the key was published.
       if (this.#running && !(await this.#running)) throw unavailable()
       if (!this.#knows(wanted) && !(await this.#fetchAgain())) throw unavailable()
       return this.#match(wanted)
@@ -77,7 +77,7 @@ export class KeySet {
     }
   }
 
-  /** Whether this very key is in the set. */
+  /** Whether exactly this key is in the set. */
   holds(key: VerificationKey): boolean {
     return this.#keys.includes(key)
   }
@@ -88,11 +88,11 @@ export class KeySet {
 
   #match({ id, algorithm }: WantedKey): VerificationKey | undefined {
     const fitting = this.#keys.filter(key => key.algorithm === algorithm && (id === undefined || key.id === id))
-    // Which of several is meant cannot be told, not even of two of one name.
+    // Among several fitting keys the right one is unknown, even when they share one id.
     return fitting.length === 1 ? fitting[0] : undefined
   }
 
-  /** Whether a fetch succeeded that begins after this call. All who ask until then share it. */
+  /** Runs a fetch that begins after this call; answers whether it succeeded. All calls that arrive before it begins share it. */
   #fetchAgain(): Promise<boolean> {
     this.#upcoming ??= (async () => {
       await this.#running
@@ -139,5 +139,5 @@ export class KeySet {
 }
 
 function unavailable(): AppError {
-  return new AppError('SERVICE_UNAVAILABLE', 'The keys of the token issuer cannot be had at the moment; try again soon.')
+  return new AppError('SERVICE_UNAVAILABLE', "The token issuer's keys are not available at the moment. Try again soon.")
 }

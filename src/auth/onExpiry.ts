@@ -1,7 +1,7 @@
 // A longer timeout would fire at once.
 const MAX_TIMEOUT_MS = 2 ** 31 - 1
 
-/** Calls back once this instant (milliseconds since 1970) has passed; answers how to call it off. Holds no process up. */
+/** Calls back once this instant (ms since 1970) has passed. Returns a function that cancels it. Keeps no process alive. */
 export function onExpiry(instant: number, expired: () => void): () => void {
   let timer: NodeJS.Timeout
   const wait = () => {

@@ -1,7 +1,7 @@
 import { AppError } from '../errors.js'
 import { PERMISSIONS, type Permission, type Principal, type Role } from './principal.js'
 
-/** What each role may do: the table at the end of the API contract. */
+/** The permissions of each role: the table at the end of the API contract. */
 const PERMISSIONS_BY_ROLE: Readonly<Record<Role, readonly Permission[]>> = {
   SCORER: ['prediction:create', 'prediction:read-own', 'outcome:record'],
   MONITOR: ['alert:read', 'alert:acknowledge', 'telemetry:read'],

@@ -1,7 +1,7 @@
 export const ROLES = ['SCORER', 'MONITOR', 'ANALYST', 'MODEL_MANAGER', 'ADMIN'] as const
 export type Role = (typeof ROLES)[number]
 
-/** What a principal may do: rules ask for these, never for roles. */
+/** All permissions. Rules ask for these, never for roles. */
 export const PERMISSIONS = [
   'prediction:create',
   'prediction:read',
@@ -23,7 +23,7 @@ export type Permission = (typeof PERMISSIONS)[number]
 
 const NAME = /^[\x21-\x7e]{1,128}$/
 
-/** Whether a principal or a tenant can be called so: 1 to 128 ASCII characters without spaces. */
+/** Whether this can be the name of a principal or a tenant: 1 to 128 ASCII characters without spaces. */
 export function isName(value: unknown): value is string {
   return typeof value === 'string' && NAME.test(value)
 }
@@ -31,21 +31,21 @@ export function isName(value: unknown): value is string {
 /** The tenant of a token that names none. */
 export const DEFAULT_TENANT = 'default'
 
-/** Who asks. `id` is a stable client id: it stays the same when the client's token or key is renewed. */
+/** Who calls. `id` is a stable client id: it stays the same when the client's token or key is renewed. */
 export interface Principal {
   readonly id: string
   readonly tenant: string
   readonly roles: readonly Role[]
   readonly permissions: ReadonlySet<Permission>
   readonly expiresAt: Date
-  /** What let it in, which may be withdrawn before it expires: the key of its token's signature, or its API key. */
+  /** The key that signed its token, or its API key. Either may be withdrawn before `expiresAt`. */
   readonly credential: string
 }
 
-/** Who does something, and in which tenant: what a store needs to know of a principal to change something, and to note it. */
+/** Who does something, and in which tenant: all that a store needs to make a change and to audit it. */
 export interface Actor {
   readonly tenant: string
-  /** A principal's id; of a command, its operator. */
+  /** A principal's id; for a command, its operator. */
   readonly principal: string
 }
 
@@ -53,7 +53,7 @@ export function actorOf({ id, tenant }: Principal): Actor {
   return { tenant, principal: id }
 }
 
-/** Which predictions a principal may see: those of its tenant, or only those it asked for itself. */
+/** Which predictions a principal may see: all of its tenant, or only those that it requested itself. */
 export interface Visibility {
   readonly tenant: string
   readonly requestedBy?: string
@@ -65,8 +65,8 @@ export function visibilityOf(principal: Principal): Visibility {
 }
 
 /**
- * Principals of one view are shown the same by every query. Whose id it is matters to those alone who see what they asked for
- * themselves.
+ * Every query shows the same data to all principals of one view. The id is part of a view only for principals that see just their
+ * own predictions.
  */
 export function viewOf({ id, tenant, permissions }: Principal): string {
   const seesOwn = permissions.has('prediction:read-own') && !permissions.has('prediction:read')

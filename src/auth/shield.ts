@@ -4,10 +4,10 @@ import type * as Shield from 'graphql-shield'
 import { AppError } from '../errors.js'
 import type { Permission, Principal } from './principal.js'
 
-// Its ES module does not load on Node 23 and later (it imports isUndefined from util); its CommonJS build does.
+// The ES module of graphql-shield does not load on Node 23 and later (it imports isUndefined from util); its CommonJS build does.
 const { allow, deny, rule, shield } = createRequire(import.meta.url)('graphql-shield') as typeof Shield
 
-/** Allowed to whoever has at least one of these permissions. */
+/** Allows principals that have at least one of these permissions. */
 const can = (...permissions: Permission[]) =>
   rule(`can ${permissions.join(' or ')}`)((_parent, _args, { principal }: { principal: Principal }) =>
     permissions.some(permission => principal.permissions.has(permission)),
@@ -19,15 +19,15 @@ const readsAlerts = can('alert:read')
 const recordsOutcomes = can('outcome:record')
 const managesWebhooks = can('webhook:manage')
 const managesKeys = can('api-key:manage')
-/** Of a prediction that the caller may have met another way than by reading the history, as in an alert. */
+/** Allows callers that may read this prediction in the history. They may have reached it another way, as through an alert. */
 const readsItInHistory = rule('reads it in the history')(
   ({ requestedBy }: { requestedBy: string }, _args, { principal: { id, permissions } }: { principal: Principal }) =>
     permissions.has('prediction:read') || (permissions.has('prediction:read-own') && requestedBy === id),
 )
-/** Of a type that holds only what the field which led to it has allowed. */
+/** For a type that only guarded fields lead to: they have allowed all that it holds. */
 const ASKED_ABOVE = { '*': allow } as const
 
-/** The whole policy: each field of each type of the schema, or the gateway does not start. */
+/** The whole policy. Each field of each type needs a rule, or the gateway does not start. */
 const RULES = {
   Query: {
     '*': deny,
@@ -137,9 +137,9 @@ type Resolve = GraphQLFieldResolver<unknown, unknown>
 type Guard = (resolve: Resolve, ...call: Parameters<Resolve>) => unknown
 
 /**
- * Guards the schema with the rules, in place. Not by graphql-middleware's applyMiddleware: that wraps every field of every row,
+ * Guards the schema with the rules, in place. Not with graphql-middleware's applyMiddleware: that wraps every field of every row,
  * which triples the time of a page, and leaves `subscribe` open to anyone.
- * @throws Error where rules and schema do not name the same types and fields
+ * @throws Error when rules and schema do not name the same types and fields
  */
 export function applyPermissions(schema: GraphQLSchema): void {
   refuseGaps(schema)
@@ -160,14 +160,14 @@ export function applyPermissions(schema: GraphQLSchema): void {
   }
 }
 
-/** Deny by default: a field that nobody thought of stops the start, not a caller. */
+/** Deny by default: a field without a rule stops the start of the gateway, rather than its callers later. */
 function refuseGaps(schema: GraphQLSchema): void {
   const types = objectTypes(schema)
   const coordinates = types.flatMap(type => Object.keys(type.getFields()).map(field => [type.name, field] as const))
   const unruled = coordinates.filter(([type, field]) => (ruleOf(type, field) ?? deny) === deny)
-  if (unruled.length > 0) throw new Error(`These have no rule: ${unruled.map(names => names.join('.')).join(', ')}.`)
+  if (unruled.length > 0) throw new Error(`These fields have no rule: ${unruled.map(names => names.join('.')).join(', ')}.`)
   const unknown = Object.keys(RULES).filter(name => !types.some(type => type.name === name))
-  if (unknown.length > 0) throw new Error(`There are rules for ${unknown.join(', ')}, which the schema has not.`)
+  if (unknown.length > 0) throw new Error(`There are rules for ${unknown.join(', ')}, which are not types of the schema.`)
 }
 
 function ruleOf(type: string, field: string): unknown {

@@ -6,15 +6,15 @@ import { permissionsOf } from './permissions.js'
 import { DEFAULT_TENANT, type Principal, type Role } from './principal.js'
 import { unauthenticated } from './unauthenticated.js'
 
-/** Of the shared secret; every other algorithm is for keys of the issuer. */
+/** The algorithm of the shared secret; every other one is for keys of the issuer. */
 const SHARED_ALGORITHM = 'HS256'
 // No key of the issuer can have this name: theirs begin with jwt:.
 const SHARED_CREDENTIAL = 'secret'
-/** A token is taken for so long before it begins and after it has expired, since clocks differ. */
+/** Clocks differ: a token is accepted for this long before it begins and after it has expired. */
 const CLOCK_SKEW_SECONDS = 30
-// Verifying costs about 100 us a call and front-ends send the same token for minutes: the last verified ones are remembered.
+// Verifying costs about 100 us a call and front-ends send the same token for minutes: the last verified tokens are remembered.
 const MAX_REMEMBERED_TOKENS = 10_000
-// A later one is no valid Date.
+// A later second is not a valid Date.
 const LAST_SECOND = 8.64e12 - CLOCK_SKEW_SECONDS
 
 export interface TokenSettings extends Partial<ClaimSettings> {
@@ -50,7 +50,7 @@ export class Tokens {
     this.#secrets = [secret, previousSecret].filter(given => given !== undefined)
   }
 
-  /** @throws AppError BAD_USER_INPUT for a request whose token nobody would accept */
+  /** @throws AppError BAD_USER_INPUT for a request whose token would never be accepted */
   async sign({ subject, tenant = DEFAULT_TENANT, roles, ttlSeconds }: TokenRequest): Promise<string> {
     const { secret, issuer, audience } = this.#settings
     if (!secret) throw new Error('There is no secret to sign with.')
@@ -77,7 +77,7 @@ export class Tokens {
     return verifying
   }
 
-  /** What this credential has let in must be let in anew. */
+  /** Forgets the tokens that this credential has verified: they must be verified anew. */
   forget(credential: string): void {
     for (const [token, principal] of this.#verified) {
       if (principal.credential === credential) this.#verified.delete(token)
@@ -87,7 +87,7 @@ export class Tokens {
   async #verify(token: string): Promise<Principal> {
     const jws = readJws(token)
     if (!jws) throw refused()
-    // Before the signature: a token that is of no use anyway must not make anybody ask the issuer for its key.
+    // Before the signature: a token that is refused anyway must not cause a fetch of the issuer's keys.
     const expiresAt = this.#expiryOf(jws.claims)
     const { id, tenant, roles } = principalOf(jws.claims, this.#claims)
     const credential = await this.#verifySignature(token, jws)
@@ -102,12 +102,13 @@ export class Tokens {
     const isForUs = aud === audience || (Array.isArray(aud) && aud.includes(audience))
     const isTimed = isInstant(exp) && (nbf === undefined || isInstant(nbf)) && (iat === undefined || isInstant(iat))
     if (iss !== issuer || !isForUs || !isTimed) throw refused()
-    if (nbf !== undefined && nbf > now + CLOCK_SKEW_SECONDS) throw unauthenticated('The access token is not valid yet.')
+    if (nbf !== undefined && nbf > now + CLOCK_SKEW_SECONDS)
+      throw unauthenticated('The access token is not valid yet; use it later.')
     if (exp <= now - CLOCK_SKEW_SECONDS) throw unauthenticated('The access token has expired; ask for a new one.')
     return new Date((exp + CLOCK_SKEW_SECONDS) * 1000)
   }
 
-  /** What the token was verified with. Neither way ever tries an algorithm of the other one. */
+  /** The credential that verified the token. A secret never tries an algorithm of the issuer's keys, nor the other way round. */
   async #verifySignature(token: string, { algorithm, keyId }: Jws): Promise<string> {
     if (algorithm === SHARED_ALGORITHM) {
       for (const secret of this.#secrets) {
@@ -117,7 +118,7 @@ export class Tokens {
     }
     const { keySet } = this.#settings
     const found = await keySet?.find({ id: keyId, algorithm })
-    // It may leave the set while it verifies.
+    // The key may leave the set during the verification.
     if (!found || !(await isSigned(token, found.key, found.algorithm)) || !keySet?.holds(found)) throw refused()
     return found.credential
   }
@@ -141,11 +142,11 @@ async function isSigned(token: string, key: Parameters<typeof compactVerify>[1],
   }
 }
 
-/** JSON.parse makes Infinity of 1e999. */
+/** JSON.parse turns 1e999 into Infinity. */
 function isInstant(value: unknown): value is number {
   return typeof value === 'number' && Math.abs(value) <= LAST_SECOND
 }
 
 function refused() {
-  return unauthenticated('The access token is not valid here.')
+  return unauthenticated('The access token is not valid here; ask for a new one.')
 }

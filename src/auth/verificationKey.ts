@@ -1,7 +1,7 @@
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto'
 import { z } from 'zod'
 
-/** The key that each algorithm takes. Asymmetric ones only: a key set that everyone may read can never hold a shared secret. */
+/** The kind of key of each algorithm. Asymmetric ones only: a key set that everyone may read can never hold a shared secret. */
 const KEY_BY_ALGORITHM = {
   RS256: 'rsa',
   RS384: 'rsa',
@@ -18,7 +18,7 @@ export type SignatureAlgorithm = keyof typeof KEY_BY_ALGORITHM
 export const SIGNATURE_ALGORITHMS = Object.keys(KEY_BY_ALGORITHM) as SignatureAlgorithm[]
 
 const MIN_RSA_BITS = 2_048
-// Verifying with a longer one takes so long that each token would be an attack.
+// Verifying with a longer key takes so long that each token would be an attack.
 const MAX_RSA_BITS = 8_192
 const MIN_RSA_EXPONENT = 3n
 const MAX_RSA_EXPONENT = 2n ** 32n
@@ -36,21 +36,21 @@ const publicJwk = z.looseObject({
     .optional(),
 })
 
-/** A public key of an issuer. It verifies by one algorithm alone. */
+/** A public key of an issuer. It verifies with one algorithm only. */
 export interface VerificationKey {
   /** Its `kid`, where it has one. */
   readonly id: string | undefined
   readonly algorithm: SignatureAlgorithm
   readonly key: KeyObject
-  /** Of the key itself, whatever it is called. */
+  /** Computed from the key itself, whatever its id. */
   readonly fingerprint: string
-  /** What principals carry whose tokens it has verified. */
+  /** The credential of the principals whose tokens it has verified. */
   readonly credential: string
 }
 
 /**
- * The key of a JSON Web Key (RFC 7517); undefined for one that is not for signatures, or too weak, or no public one. A key that
- * names no algorithm is for the first of the allowed ones that fits it: never for two, of which one may be broken.
+ * The key in a JSON Web Key (RFC 7517); undefined when it is not for signatures, too weak, or not public. A key that names no
+ * algorithm gets the first allowed one that fits it: never two, since one of them may be broken.
  */
 export function verificationKeyOf(given: unknown, allowed: readonly SignatureAlgorithm[]): VerificationKey | undefined {
   const parsed = publicJwk.safeParse(given)

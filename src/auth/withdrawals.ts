@@ -1,13 +1,13 @@
-// Longer than a request may take from its authentication until its stream is watched.
+// Longer than the time from a request's authentication until its stream is watched.
 const REMEMBERED_MS = 60_000
 
-/** Which streams live on which credential: whoever withdraws one ends them. */
+/** Which open streams use which credential. Withdrawing a credential ends its streams. */
 export class Withdrawals {
   readonly #watchers = new Map<string, Set<() => void>>()
-  /** When each was withdrawn, the oldest first: for streams that were let in just before. */
+  /** When each credential was withdrawn, the oldest first: for streams that were let in just before. */
   readonly #withdrawn = new Map<string, number>()
 
-  /** Calls back once the credential is withdrawn, or soon where it just was; answers how to call that off. */
+  /** Calls back when the credential is withdrawn, or soon if it just was. Returns a function that cancels this. */
   watch(credential: string, withdrawn: () => void): () => void {
     const watchers = this.#watchers.get(credential) ?? new Set()
     this.#watchers.set(credential, watchers)
@@ -23,7 +23,7 @@ export class Withdrawals {
     }
   }
 
-  /** The credentials that streams live on. */
+  /** The credentials of open streams. */
   watched(): string[] {
     return [...this.#watchers.keys()]
   }
@@ -41,7 +41,7 @@ export class Withdrawals {
     for (const withdrawn of watchers ?? []) withdrawn()
   }
 
-  /** It is good again: the issuer has published its key once more. */
+  /** Makes a credential valid again: the issuer has published its key once more. */
   reinstate(credential: string): void {
     this.#withdrawn.delete(credential)
   }

@@ -3,34 +3,34 @@ import type { Prediction } from '../scoring/prediction.js'
 
 const ID_LENGTH = 36
 
-/** What is known of an applicant: its newest prediction, or that all up to this id were erased. */
+/** The cached fact about an applicant: its newest prediction, or that all predictions up to this id were erased. */
 export interface LatestEntry {
   /** UUIDv7, which grows with time. */
   readonly id: string
   readonly prediction: Prediction | undefined
 }
 
-/** Whether an entry takes the place of a known one: the newer does, and an erasure that of the prediction itself. */
+/** Whether an entry replaces a known one: a newer one does, and an erasure of the known prediction. */
 export function replaces(entry: LatestEntry, known: LatestEntry | undefined): boolean {
   if (known === undefined || entry.id > known.id) return true
   return entry.id === known.id && entry.prediction === undefined
 }
 
-/** A digest: no key holds an applicant's reference. */
+/** A digest, so that no key holds an applicant's reference. */
 export function keyOf(tenant: string, applicantId: string): string {
   return createHash('sha256')
     .update(JSON.stringify([tenant, applicantId]))
     .digest('base64url')
 }
 
-/** The id, then the rest without tenant and applicant, which the reader knows; the id alone for what was erased. */
+/** The id, then the rest without tenant and applicant, which the reader knows; the id alone for an erasure. */
 export function encodeEntry({ id, prediction }: LatestEntry): string {
   if (prediction === undefined) return id
   const { id: _id, tenant: _tenant, applicantId: _applicantId, ...rest } = prediction
   return id + JSON.stringify(rest)
 }
 
-/** Undefined where there is none, and for a value that is none of ours. */
+/** Undefined for an empty value, an erasure, and a value that riskgate did not write. */
 export function decodePrediction(value: string, tenant: string, applicantId: string): Prediction | undefined {
   try {
     const rest = JSON.parse(value.slice(ID_LENGTH)) as Omit<Prediction, 'id' | 'tenant' | 'applicantId'>
@@ -43,8 +43,8 @@ export function decodePrediction(value: string, tenant: string, applicantId: str
 }
 
 /**
- * Puts a value where none is known that is as new; a known erasure refuses what it covers. KEYS[1]; ARGV: value, its life in
- * seconds. A value begins with its id, and the ids compare as texts.
+ * Puts a value unless a newer one is stored; a stored erasure refuses the predictions that it covers. KEYS[1]; ARGV: the value,
+ * its lifetime in seconds. A value begins with its id, and the ids compare as texts.
  */
 export const PUT_UNLESS_NEWER = `
 local known = redis.call('GET', KEYS[1])

@@ -2,9 +2,10 @@ import type { PointLimiter, Taken } from '../server/limits/pointLimiter.js'
 import { digestOf } from './redisPoints.js'
 import type { SharedPoints } from './sharedPoints.js'
 
-// A share of the limit that a replica may hold back, or be ahead by, at any time. Limits below a hundred are leased point by point.
+// A block is this fraction of the limit: a replica may hold back, or be ahead by, one block. Limits below 100 are leased by the
+// point.
 const BLOCKS_A_LIMIT = 100
-// Far more callers than one replica serves in a window. Twice as many are remembered at most.
+// Far more callers than one replica serves in a window. At most twice as many are remembered.
 const MAX_RECENT = 25_000
 
 export interface LeasedLimiterOptions {
@@ -14,27 +15,27 @@ export interface LeasedLimiterOptions {
   readonly shared?: SharedPoints
 }
 
-/** One key in one window. Of an account whose window is over nothing is taken any more. */
+/** One key in one window. No points are taken from an account after its window. */
 interface Account {
   readonly digest: string
-  /** On the clock of `performance`: nobody can set it. */
+  /** On the clock of `performance`, which nobody can set. */
   endsAt: number
-  /** Whether `endsAt` is that of Redis. */
+  /** Whether `endsAt` came from Redis. */
   isAgreed: boolean
-  /** What this process has let through. */
+  /** Points that this process has let through. */
   spent: number
-  /** Leased and not spent; below zero a debt, which the next lease pays. */
+  /** Points leased and not spent; below zero it is a debt, which the next lease pays. */
   held: number
-  /** Asked of Redis, and not answered yet. */
+  /** Points asked of Redis and not answered yet. */
   onOrder: number
-  /** What Redis had left when it last answered. */
+  /** Points that Redis had left when it last answered. */
   left: number
   lastLease: Promise<void> | undefined
 }
 
 /**
- * Counts points for each key in windows, and leases them from Redis in blocks ahead of need, so that a call is decided at once. While
- * Redis is away or slow, each process counts for itself, and Redis is told of it when it is back. RateLimiterMemory would answer
+ * Counts points for each key in windows. It leases them from Redis in blocks ahead of need, so that a call is decided at once.
+ * While Redis is away or slow, each process counts for itself, and reports to Redis afterwards. RateLimiterMemory would answer
  * through promises only, and keeps a timer for every key, without bound.
  */
 export class LeasedLimiter implements PointLimiter {
@@ -43,7 +44,7 @@ export class LeasedLimiter implements PointLimiter {
   readonly #block: number
   readonly #shared: SharedPoints | undefined
   #recent = new Map<string, Account>()
-  /** Those that were not asked for since `recent` was begun: forgotten when it is full. */
+  /** Accounts not used since `recent` was begun: forgotten when `recent` is full. */
   #older = new Map<string, Account>()
 
   constructor({ limit, windowSeconds, shared }: LeasedLimiterOptions) {
@@ -53,12 +54,12 @@ export class LeasedLimiter implements PointLimiter {
     this.#shared = shared
   }
 
-  /** How many keys are remembered, at most. */
+  /** How many keys are remembered at most: a key in both maps counts twice. */
   get size(): number {
     return this.#recent.size + this.#older.size
   }
 
-  /** Takes all of the points or none. A promise only where they exceed what is held and a block of debt: for one command of Redis. */
+  /** Takes all of the points or none. A promise only beyond the held points and a block of debt: for one command of Redis. */
   take(key: string, points: number): Taken | Promise<Taken> {
     const now = performance.now()
     const account = this.#accountOf(key, now)
@@ -71,7 +72,7 @@ export class LeasedLimiter implements PointLimiter {
     return this.#stateOf(account, now, false)
   }
 
-  /** For what was taken and then not used. */
+  /** Gives back points that were taken and then not used. */
   giveBack(key: string, points: number): void {
     const account = this.#find(key)
     // The window in which they were taken may be over.
@@ -123,22 +124,22 @@ export class LeasedLimiter implements PointLimiter {
     }
   }
 
-  /** What is worth holding: a block for whoever needs it, little for whoever asks seldom. */
+  /** How many points are worth holding: a block for a busy key, few for one that is seldom used. */
   #target({ spent }: Account): number {
     return Math.min(this.#block, spent)
   }
 
-  /** Decides on points that were taken past what is held. */
+  /** Decides on points that were taken beyond the held ones. */
   async #settle(shared: SharedPoints, account: Account, key: string, points: number): Promise<Taken> {
     await this.#lease(shared, account)
     const now = performance.now()
-    // Without Redis this process decides, and it had let them through.
+    // Without Redis this process decides, and it has let these points through already.
     if (account.held + account.onOrder >= 0 || !shared.answers) return this.#stateOf(account, now, false)
     restore(account, points)
     return now < account.endsAt ? this.#stateOf(account, now, true) : this.take(key, points)
   }
 
-  /** Asks for what is wanting, where it is not on its way. Resolves when all that was asked for until now is answered. */
+  /** Asks for the missing points that are not on order yet. Resolves when all points ordered so far are answered. */
   #lease(shared: SharedPoints, account: Account): Promise<void> | undefined {
     const points = Math.min(this.#target(account) - account.held, account.left) - account.onOrder
     if (points > 0) account.lastLease = this.#order(shared, account, points)
@@ -154,10 +155,10 @@ export class LeasedLimiter implements PointLimiter {
     account.held += Math.min(points, Math.max(0, this.limit - (total - points)))
     account.left = Math.max(0, this.limit - total)
     const endsAt = performance.now() + endsInMs
-    // Later than agreed: Redis has forgotten the window, as after a flush. This process has not.
+    // A later end than agreed: Redis has lost the window, as after a flush. This process keeps it.
     if (!account.isAgreed || endsAt < account.endsAt) account.endsAt = endsAt
     account.isAgreed = true
-    // What was let through meanwhile, should no other call come.
+    // Reports the points let through during the order, in case no other call comes.
     if (account.held < 0) this.#lease(shared, account)
   }
 }

@@ -3,10 +3,10 @@ import type { Prediction } from '../scoring/prediction.js'
 import { keyOf, type LatestEntry, replaces } from './latestEntry.js'
 
 const MAX_APPLICANTS = 10_000
-// What was removed from the history past this cache, as by the retention, is not believed for ever.
+// Rows may leave the history without this cache hearing of it, as by the retention: an entry is not trusted for ever.
 const TTL_MS = 60_000
 
-/** The newest prediction of recent applicants, within this process: right for one replica. */
+/** The newest prediction of recent applicants, within this process: correct for a single replica. */
 export class MemoryLatestPredictions implements LatestPredictions {
   readonly #latest = new Map<string, LatestEntry & { readonly until: number }>()
 

@@ -4,7 +4,7 @@ import { Redis } from 'ioredis'
 const COMMAND_TIMEOUT_MS = 100
 const LONGEST_RECONNECT_PAUSE_MS = 1_000
 
-/** A connection that fails fast and reconnects for ever. `warn` is told of the first failure after each good connection. */
+/** A connection that fails fast and reconnects for ever. `warn` is called for the first failure after each good connection. */
 export function connectRedis(url: string, warn: (message: string, fields: Record<string, unknown>) => void): Redis {
   const redis = new Redis(url, {
     maxRetriesPerRequest: 0,

@@ -5,20 +5,21 @@ import { decodePrediction, encodeEntry, keyOf, type LatestEntry, PUT_UNLESS_NEWE
 import { RedisTrust } from './redisTrust.js'
 
 const PREFIX = 'riskgate:latest:'
-// A replica that ends while Redis is away leaves older values behind: for this long at most.
+// A replica that ends while Redis is away leaves outdated values behind, for this long at most.
 const TTL_SECONDS = 15
 const MAX_MISSED = 10_000
 const PIPELINE = 500
 
 /**
- * The newest prediction of each applicant, shared by all replicas. Keys are digests and values hold no applicant's reference. What
- * Redis does not take is kept and written when it answers again; until then, and a little longer, nothing in it is believed.
+ * The newest prediction of each applicant, shared by all replicas. Keys are digests and values hold no applicant's reference.
+ * Writes that Redis misses are kept and repeated when it answers again; until then, and a little longer, no value in it is
+ * trusted.
  */
 export class RedisLatestPredictions implements LatestPredictions {
   readonly #redis: Redis
   readonly #trust: RedisTrust
   readonly #missed = new Map<string, LatestEntry>()
-  /** More was missed than could be kept. */
+  /** Set when more writes were missed than could be kept. */
   #mustClear = false
 
   constructor(redis: Redis) {
@@ -26,7 +27,7 @@ export class RedisLatestPredictions implements LatestPredictions {
     this.#trust = new RedisTrust(redis, () => this.#catchUp())
   }
 
-  /** Finds nothing while Redis cannot be believed. */
+  /** Finds nothing while Redis is not trusted. */
   async find(tenant: string, applicantIds: readonly string[]): Promise<ReadonlyMap<string, Prediction>> {
     if (!this.#trust.isTrusted) return new Map()
     const values = await this.#redis.mget(applicantIds.map(id => PREFIX + keyOf(tenant, id))).catch(() => this.#trust.lose())
@@ -38,14 +39,14 @@ export class RedisLatestPredictions implements LatestPredictions {
     )
   }
 
-  /** Waits for Redis only while it answers, and then for one command at most. */
+  /** Waits for Redis only while Redis answers, and then for one command at most. */
   async remember(predictions: readonly Prediction[]): Promise<void> {
     await this.#put(
       predictions.map(prediction => [keyOf(prediction.tenant, prediction.applicantId), { id: prediction.id, prediction }]),
     )
   }
 
-  /** Like `remember`; what is remembered up to `lastId` is refused from now on. */
+  /** Like `remember`; from now on predictions up to `lastId` are refused. */
   async forget(tenant: string, applicantId: string, lastId: string): Promise<void> {
     await this.#put([[keyOf(tenant, applicantId), { id: lastId, prediction: undefined }]])
   }
@@ -73,9 +74,9 @@ export class RedisLatestPredictions implements LatestPredictions {
     if (this.#mustClear) await this.#clear()
     while (this.#missed.size > 0) {
       const entries = [...this.#missed].slice(0, PIPELINE)
-      if (!(await this.#write(entries))) throw new Error('Redis does not take what it has missed')
+      if (!(await this.#write(entries))) throw new Error('Redis did not take the missed writes.')
       for (const [key, entry] of entries) {
-        // Not what has come for the same applicant meanwhile.
+        // Not an entry that arrived for the same applicant during the write.
         if (this.#missed.get(key) === entry) this.#missed.delete(key)
       }
     }

@@ -5,7 +5,7 @@ import type { RedisTrust } from './redisTrust.js'
 import type { Counted, SharedPoints } from './sharedPoints.js'
 
 export interface PointsOptions {
-  /** What is counted: part of the keys. */
+  /** Names what is counted; part of the keys. */
   readonly name: string
   readonly limit: number
   readonly windowSeconds: number
@@ -30,10 +30,10 @@ export class RedisPoints implements SharedPoints {
     return this.#trust.answers
   }
 
-  /** Undefined where Redis did not take them. */
+  /** Undefined when Redis did not count them. */
   async add(digest: string, points: number): Promise<Counted | undefined> {
     try {
-      // Not `consume`: whoever leases takes what there is.
+      // Not `consume`, which refuses past the limit: a lease takes the points that are left.
       const { consumedPoints, msBeforeNext } = await this.#limiter.penalty(digest, points)
       return { total: consumedPoints, endsInMs: Math.max(0, msBeforeNext) }
     } catch {

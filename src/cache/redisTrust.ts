@@ -1,16 +1,16 @@
 import type { Redis } from 'ioredis'
 
-// How soon a replica that nobody asks anything notices that Redis was away.
+// How soon an idle replica notices that Redis was away.
 const BEAT_MS = 250
 /**
- * After an outage the other replicas need this long to write what Redis has missed of theirs: the longest pause before they connect
- * again, and a beat. Until then a value may be one from before the outage.
+ * After an outage the other replicas need this long to write the values that Redis missed: the longest pause before they
+ * reconnect, and a beat. Until then a value in Redis may be older than the outage.
  */
 const SETTLE_MS = 1_500
 
 /**
- * Whether what stands in Redis may be believed. Not while it fails to answer, nor once it answers again until this replica has
- * caught up (`catchUp`) and the others have had the time to.
+ * Whether values in Redis may be trusted. Not while Redis fails to answer, and afterwards only once this replica has caught up
+ * (`catchUp`) and the others have had the time to.
  */
 export class RedisTrust {
   readonly #redis: Redis
@@ -23,13 +23,13 @@ export class RedisTrust {
     this.#redis = redis
     this.#catchUp = catchUp
     this.#timer = setInterval(() => void this.#beat(), BEAT_MS).unref()
-    // Also when nothing was asked meanwhile: another replica's write may have failed.
+    // Even when this replica sent no command during the outage: another replica's write may have failed.
     redis.on('close', () => this.lose())
     redis.on('ready', () => void this.#beat())
     redis.once('end', () => clearInterval(this.#timer))
   }
 
-  /** Whether it answered all that it was asked since the last outage. */
+  /** Whether Redis has answered every command since the last outage. */
   get answers(): boolean {
     return this.#trustedFrom !== Number.POSITIVE_INFINITY
   }
@@ -48,7 +48,7 @@ export class RedisTrust {
     this.#isBeating = true
     try {
       await this.#redis.ping()
-      // Every time: something may have been missed between the end of the last catching up and what it led to here.
+      // On every beat: a write may have been missed after the last catch-up ended and before Redis was trusted again.
       await this.#catchUp()
       if (!this.answers) this.#trustedFrom = performance.now() + SETTLE_MS
     } catch {

@@ -1,4 +1,4 @@
-/** What all replicas have taken together in the window that is open, and when it ends. */
+/** The points that all replicas together have taken in the current window, and when it ends. */
 export interface Counted {
   readonly total: number
   readonly endsInMs: number
@@ -6,8 +6,8 @@ export interface Counted {
 
 /** The count of all replicas together. */
 export interface SharedPoints {
-  /** Whether the count can be asked at the moment. */
+  /** Whether the count is available at the moment. */
   readonly answers: boolean
-  /** Undefined where the points were not counted. */
+  /** Undefined when the points were not counted. */
   add(digest: string, points: number): Promise<Counted | undefined>
 }

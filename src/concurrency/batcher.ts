@@ -8,7 +8,7 @@ interface Waiting<Item, Answer> {
 }
 
 export interface BatcherOptions {
-  /** One slow item must not hold the others: past this many items a group runs with what it has. */
+  /** A group has at most this many items: one slow item must not hold up too many others. */
   readonly maxItems: number
   /** Groups that may run at the same time. */
   readonly maxRunning: number
@@ -16,7 +16,7 @@ export interface BatcherOptions {
 
 /**
  * Joins calls that arrive together into one run. An idle batcher starts at the end of the current turn of the event loop, without
- * an artificial wait; a busy one gathers what arrives meanwhile.
+ * an artificial wait; a busy one collects the calls that arrive during its runs.
  */
 export class Batcher<Item, Answer> {
   readonly #run: GroupRun<Item, Answer>
@@ -42,7 +42,7 @@ export class Batcher<Item, Answer> {
     })
   }
 
-  /** Fails all that wait: where the run that they wait for met an outage, they would meet it one after the other. */
+  /** Fails all waiting items. After an outage each group would meet it again, one after the other. */
   giveUp(error: unknown): void {
     for (const { reject } of this.#waiting.splice(0)) reject(error)
   }
@@ -58,7 +58,7 @@ export class Batcher<Item, Answer> {
 
   async #runGroup(): Promise<void> {
     const group = this.#waiting.splice(0, this.#options.maxItems)
-    // All were given up.
+    // All waiting items were given up.
     if (group.length === 0) return
     this.#running++
     this.#schedule()

@@ -3,7 +3,7 @@ interface Waiting {
   readonly giveUp: (reason: unknown) => void
 }
 
-/** Runs so many pieces of work at once; the others wait for their turn, in the order of asking. */
+/** Runs a limited number of pieces of work at once; the others wait for their turn, in the order of their arrival. */
 export class Turns {
   readonly #waiting = new Set<Waiting>()
   #free: number
@@ -12,21 +12,21 @@ export class Turns {
     this.#free = atOnce
   }
 
-  /** What has to wait for longer than `longestWaitMs` is not begun, and rejects with `tooLong()`. */
+  /** Work that waits for longer than `longestWaitMs` is not begun, and rejects with `tooLong()`. */
   async run<T>(work: () => Promise<T>, limit?: { longestWaitMs: number; tooLong: () => Error }): Promise<T> {
     if (this.#free > 0) this.#free--
     else await this.#wait(limit)
     try {
       return await work()
     } finally {
-      // Whoever waits takes over the place: it is never free for somebody who came later.
+      // The first waiting call takes over the turn: a later call never gets it before.
       const [next] = this.#waiting
       if (next) next.start()
       else this.#free++
     }
   }
 
-  /** All that waits is given up for this reason: it would only fail in its turn. */
+  /** Rejects all waiting work with this reason: it would only fail in its turn. */
   giveUp(reason: unknown): void {
     for (const waiting of [...this.#waiting]) waiting.giveUp(reason)
   }

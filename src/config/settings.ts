@@ -60,7 +60,7 @@ export const settings = z.object({
   RISKGATE_DATABASE_POOL_SIZE: wholeNumber(4, 100).default(10),
   RISKGATE_JWT_SECRET: secret.optional(),
   RISKGATE_JWT_PREVIOUS_SECRET: secret.optional(),
-  RISKGATE_JWKS_URL: url('https:', 'http:').refine(hasNoUser, 'must hold no user name or password').optional(),
+  RISKGATE_JWKS_URL: url('https:', 'http:').refine(hasNoUser, 'must not contain a user name or password').optional(),
   RISKGATE_JWT_ALGORITHMS: list(isOneOf(SIGNATURE_ALGORITHMS), `one or more of ${SIGNATURE_ALGORITHMS.join(', ')}`)
     .transform(names => names as SignatureAlgorithm[])
     .default(['RS256', 'PS256', 'ES256', 'EdDSA']),

@@ -4,7 +4,7 @@ const QUARTER_MS = 900_000
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 const LOCAL_OFFSET = /GMT(?:([+-])(\d{2}):(\d{2})(?::(\d{2}))?)?$/
-// Intl also knows offsets such as +05:00, which are no zones.
+// Intl also accepts offsets such as +05:00, which are not zones.
 const ZONE_NAME = /^[A-Za-z][\w+/-]*$/
 
 /** Summaries with more buckets are refused. */
@@ -26,7 +26,7 @@ export function bucketsAtMost({ from, to, interval }: { from?: unknown; to?: unk
 /** The milliseconds that local time is ahead of UTC at an instant. */
 export type OffsetAt = (instant: number) => number
 
-/** The clock of an IANA time zone; undefined for a name that is none. */
+/** The clock of an IANA time zone; undefined for any other name. */
 export function clockOf(timeZone: string): OffsetAt | undefined {
   if (!ZONE_NAME.test(timeZone)) return undefined
   try {
@@ -42,14 +42,14 @@ export function clockOf(timeZone: string): OffsetAt | undefined {
 }
 
 /**
- * Where each hour, day, week (from Monday) or month of the local clock begins: that of `from`, and each after it that begins before
- * `to`. At most `limit` of them and one more, which tells that there are too many.
+ * The instants at which each hour, day, week (from Monday) or month of the local clock begins: the one that `from` lies in, and
+ * each later one that begins before `to`. At most `limit` of them, and one more when there are too many.
  */
 export function bucketStarts(from: Date, to: Date, interval: SummaryInterval, offsetAt: OffsetAt, limit: number): Date[] {
   const starts: number[] = []
   for (const start of startsFrom(from.getTime(), interval, offsetAt)) {
     if (start >= to.getTime() || starts.length > limit) break
-    // A local midnight that comes twice, or a day that the zone left out.
+    // A local midnight may come twice, and a zone may skip a day.
     if (start <= from.getTime()) starts.pop()
     if (start !== starts.at(-1)) starts.push(start)
   }
@@ -63,7 +63,7 @@ function* startsFrom(from: number, interval: SummaryInterval, offsetAt: OffsetAt
   for (let wall = firstWall(from + offsetAt(from), interval); ; wall = nextWall(wall, interval)) yield instantOf(wall, offsetAt)
 }
 
-/** Where the local hour of an instant begins: on the hour, or within it where the clock was changed by less than one. */
+/** When the local hour of an instant begins: on the hour, or within it where the clock changed by less than an hour. */
 function hourOf(instant: number, offsetAt: OffsetAt): number {
   const offset = offsetAt(instant)
   let start = floor(instant + offset, HOUR_MS) - offset
@@ -79,7 +79,7 @@ function nextHour(start: number, offsetAt: OffsetAt): number {
   return end
 }
 
-// Local times are reckoned as if they were UTC.
+// The functions below compute with local times as if they were UTC.
 
 function firstWall(wall: number, interval: SummaryInterval): number {
   const day = new Date(floor(wall, DAY_MS))
@@ -93,7 +93,7 @@ function nextWall(wall: number, interval: SummaryInterval): number {
   return month.setUTCMonth(month.getUTCMonth() + 1)
 }
 
-/** The first instant at which a local clock shows this; where it leaves that out, the instant at which it would have shown it. */
+/** The first instant at which a local clock shows this time; if it skips it, the instant at which it would have shown it. */
 function instantOf(wall: number, offsetAt: OffsetAt): number {
   const [before, after] = [offsetAt(wall - DAY_MS), offsetAt(wall + DAY_MS)]
   if (before !== after && offsetAt(wall - before) !== before && offsetAt(wall - after) === after) return wall - after

@@ -3,14 +3,14 @@ import { AppError, type Problem } from '../errors.js'
 import type { Outcome, Prediction } from '../scoring/prediction.js'
 
 export const MAX_OUTCOMES = 1_000
-// A write lasts at most 100 ms, also where a million rows no longer lie in memory: the alert feed cannot pass one that is still open.
+// A write lasts at most 100 ms, even when a million rows are no longer in memory: the alert feed cannot pass an open one.
 const MAX_ROWS_A_WRITE = 100
 // A reporter's clock may be a little ahead of ours.
 const CLOCK_SKEW_MS = 60_000
 
-/** What really happened with a loan, as a caller reports it. */
+/** What became of a loan, as a caller reports it. */
 export interface OutcomeReport {
-  /** Undefined for a text that is no id of ours, and so belongs to nothing. */
+  /** Undefined for a text that is not one of our ids, and so belongs to no prediction. */
   readonly predictionId: string | undefined
   readonly defaulted: boolean
   readonly observedAt: Date
@@ -24,7 +24,7 @@ export interface RecordedOutcome {
   readonly outcome: Outcome | null
 }
 
-/** Stores outcomes durably, with their audit and their part in the statistics. */
+/** Stores outcomes durably, with their audit entries and their share of the statistics. */
 export interface OutcomeRecorder {
   /**
    * Answers after commit, by prediction id; no entry for one that is not visible. An outcome observed before its prediction was made
@@ -37,7 +37,7 @@ export interface OutcomeRecorder {
   ): Promise<ReadonlyMap<string, RecordedOutcome>>
 }
 
-/** Records what really happened: the last report counts, and each one is audited. */
+/** Records outcomes: the last report for a loan counts, and each report is audited. */
 export class RecordOutcomes {
   readonly #recorder: OutcomeRecorder
 
@@ -45,7 +45,7 @@ export class RecordOutcomes {
     this.#recorder = recorder
   }
 
-  /** @throws AppError BAD_USER_INPUT, NOT_FOUND, SERVICE_UNAVAILABLE (not recorded) or OUTCOME_UNKNOWN (say it again) */
+  /** @throws AppError BAD_USER_INPUT, NOT_FOUND, SERVICE_UNAVAILABLE (not recorded) or OUTCOME_UNKNOWN (send it again) */
   async run(report: OutcomeReport, principal: Principal): Promise<RecordedOutcome> {
     const [answer] = await this.#record([report], principal)
     if (!answer || answer instanceof AppError) throw answer
@@ -53,7 +53,7 @@ export class RecordOutcomes {
   }
 
   /**
-   * Records 1..1,000 outcomes in order; one that is refused answers with its own problems and stops no other.
+   * Records 1..1,000 outcomes in order; a refused one is answered with its own problems and stops no other.
    * @throws AppError BAD_USER_INPUT for an empty or longer list
    */
   async runAll(reports: readonly OutcomeReport[], principal: Principal): Promise<(RecordedOutcome | { problems: Problem[] })[]> {
@@ -77,7 +77,7 @@ export class RecordOutcomes {
     })
   }
 
-  /** Part by part; a failure is that of each row from there on: a store that is away must not be waited for again and again. */
+  /** Stores part by part. A failure is the answer for all later rows too: each part would wait again for a store that is away. */
   async #store(outcomes: readonly NewOutcome[], principal: Principal): Promise<ReadonlyMap<string, RecordedOutcome | AppError>> {
     const answers = new Map<string, RecordedOutcome | AppError>()
     for (let first = 0; first < outcomes.length; first += MAX_ROWS_A_WRITE) {
@@ -107,11 +107,11 @@ function checkAll(reports: readonly OutcomeReport[]): (NewOutcome | AppError)[] 
   return reports.map(({ predictionId, defaulted, observedAt }) => {
     if (predictionId === undefined) return notFound()
     if (seen.has(predictionId)) {
-      return refusal('BAD_USER_INPUT', 'This prediction stands in the list before. Send one outcome for each.', ['predictionId'])
+      return refusal('BAD_USER_INPUT', 'This prediction is in the list already. Send one outcome for each.', ['predictionId'])
     }
     seen.add(predictionId)
     if (observedAt.getTime() > latest) return badTime('observedAt must not be in the future.')
-    // Nor is any prediction older, and the database knows no year 0.
+    // No prediction was made before 1970, and the database has no year 0.
     if (observedAt.getTime() < 0) return tooEarly()
     return { predictionId, defaulted, observedAt }
   })
@@ -126,7 +126,7 @@ function badTime(message: string): AppError {
 }
 
 function notFound(): AppError {
-  return refusal('NOT_FOUND', 'There is no prediction with this id. Give the id that predictRisk answered.', ['predictionId'])
+  return refusal('NOT_FOUND', 'There is no prediction with this id. Send the id that predictRisk returned.', ['predictionId'])
 }
 
 function refusal(code: 'BAD_USER_INPUT' | 'NOT_FOUND', message: string, path: readonly string[]): AppError {

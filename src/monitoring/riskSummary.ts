@@ -18,7 +18,7 @@ export interface SummaryQuery {
 
 /** The predictions of one band in one bucket. */
 export interface BandCount {
-  /** Place among the starts, from 0. */
+  /** Index among the starts, from 0. */
   readonly bucket: number
   readonly band: RiskBand
   readonly predictions: number
@@ -39,7 +39,7 @@ export interface CountQuery {
 
 /** Counts predictions, exactly and at once. */
 export interface Statistics {
-  /** The counts come in any order, and several of one band in one bucket belong together. */
+  /** The counts come in any order. Several counts of one band in one bucket add up. */
   count(tenant: string, query: CountQuery): Promise<BandCount[]>
 }
 
@@ -54,7 +54,7 @@ interface Figures {
   /** Null without predictions. */
   readonly meanProbability: number | null
   readonly highRiskRate: number | null
-  /** Of the predictions with an outcome; null without any. */
+  /** The share of defaults among the predictions with an outcome; null without any. */
   readonly observedDefaultRate: number | null
   readonly bands: BandShare[]
 }
@@ -64,7 +64,7 @@ export interface RiskSummary extends Omit<Figures, 'count'> {
   readonly buckets: (Figures & { readonly start: Date })[]
 }
 
-/** Sums up what was predicted, and what became of it, by time. */
+/** Summarises predictions and their outcomes by time. */
 export class RiskSummaries {
   readonly #statistics: Statistics
 

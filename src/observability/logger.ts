@@ -7,7 +7,7 @@ const CHUNK_CHARACTERS = 16_384
 
 /**
  * JSON lines on stdout. Personal data stays out by construction: callers pass ids, codes, counts and durations, never inputs,
- * error messages of the database, or variables. `close` writes what still waits.
+ * error messages of the database, or variables. `close` writes the lines that still wait.
  */
 export function createLogger(level: string): { logger: Logger; close: () => void } {
   const output = new ChunkedOutput()
@@ -24,8 +24,8 @@ export function createLogger(level: string): { logger: Logger; close: () => void
 }
 
 /**
- * Hands lines on in chunks, off the request path. Not by the destination's own `minLength`: it measures all that waits again with
- * every line.
+ * Hands lines on in chunks, off the request path. Not with the destination's own `minLength`: for each line that measures all
+ * waiting lines again.
  */
 class ChunkedOutput {
   readonly #destination = pino.destination({ fd: 1, sync: false })
@@ -38,13 +38,13 @@ class ChunkedOutput {
     if (this.#length >= CHUNK_CHARACTERS) this.handOn()
   }
 
-  /** The last lines of a process that ends. */
+  /** Writes the last lines when the process ends. */
   flushSync(): void {
     this.handOn()
     try {
       this.#destination.flushSync()
     } catch {
-      // Not even open yet: nobody reads.
+      // The output is not open yet: nobody reads it.
     }
   }
 
@@ -55,7 +55,7 @@ class ChunkedOutput {
   }
 }
 
-/** What may be said of an error that nobody expected: its kind and where it came from, not its message, which may hold inputs. */
+/** The loggable parts of an unexpected error: its kind and where it came from, not its message, which may hold inputs. */
 export function unexpected(error: unknown): Record<string, unknown> {
   if (!(error instanceof Error)) return { error: typeof error }
   const { name, cause } = error
@@ -63,9 +63,9 @@ export function unexpected(error: unknown): Record<string, unknown> {
   return { error: name, code, at: framesOf(error) }
 }
 
-/** The frames behind the message, whose own lines may look like frames; none where it cannot be told from them. */
+/** The frames after the message, whose own lines may look like frames; undefined when the end of the message is not found. */
 function framesOf({ message, stack = '' }: Error): string[] | undefined {
-  // `Name: message`, or `Name` alone. The message may have been changed since the stack was written.
+  // A stack begins with `Name: message`, or `Name` alone. The message may have changed since the stack was written.
   const heading = message === '' ? /^[^\n:]*(?:: )?\n/.exec(stack)?.[0] : headingWith(message, stack)
   if (heading === undefined) return undefined
   return stack

@@ -2,7 +2,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 
 const FAST_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]
 
-/** What Prometheus reads at /metrics. Labels come from short closed lists: never from a caller's input. */
+/** The metrics that Prometheus reads at /metrics. Labels come from short closed lists: never from a caller's input. */
 export class Metrics {
   readonly registry = new Registry()
   readonly #registers = [this.registry]
@@ -65,13 +65,13 @@ export class Metrics {
   })
   readonly malformedRequests = new Counter({
     name: 'riskgate_malformed_requests_total',
-    help: 'Connections given up that sent no proper request in time.',
+    help: 'Connections closed because they sent no proper request in time.',
     labelNames: ['why'],
     registers: this.#registers,
   })
   readonly rateLimited = new Counter({
     name: 'riskgate_rate_limited_total',
-    help: 'Calls refused for a limit: of a principal, a tenant, an address, or the streams of a principal.',
+    help: 'Calls refused by a limit: of a principal, a tenant, an address, or the streams of a principal.',
     labelNames: ['kind'],
     registers: this.#registers,
   })
@@ -92,7 +92,7 @@ export class Metrics {
     })
   }
 
-  /** Queue lengths by the name of what waits. */
+  /** Queue lengths, by the name of the queue. */
   queueLengths(read: () => Readonly<Record<string, number>>): void {
     new Gauge({
       name: 'riskgate_queue_length',

@@ -1,8 +1,8 @@
 import type { Logger } from './logger.js'
 
-/** Lines of one code in a second. Past them callers that nobody knows could fill the disk; /metrics counts them all. */
+/** The most lines of one code in a second. Without it, unknown callers could fill the disk. /metrics counts all refusals. */
 const MAX_LINES = 50
-// By then whoever reads the log knows.
+// A first line tells the reader of the log enough.
 const MAX_LINES_RATE_LIMITED = 1
 const SECOND_MS = 1_000
 
@@ -15,12 +15,12 @@ interface Second {
 interface Refusal {
   readonly requestId: string
   readonly code: string
-  /** Undefined where nobody knows who asked. */
+  /** Undefined for an unknown caller. */
   readonly principal: string | undefined
   readonly [field: string]: unknown
 }
 
-/** Log lines of refusals: every one of a known caller's, a bounded number of those that cost their callers nothing. */
+/** Logs refusals: all those of known callers, and a bounded number of those that cost their callers nothing. */
 export class RefusalLog {
   readonly #logger: Pick<Logger, 'info'>
   readonly #seconds = new Map<string, Second>()
@@ -29,7 +29,7 @@ export class RefusalLog {
     this.#logger = logger
   }
 
-  /** Where lines of a code are left out, the next one that is written says how many. */
+  /** When lines of a code were left out, the next one that is written says how many. */
   note(refusal: Refusal, message: string): void {
     if (refusal.principal !== undefined) {
       this.#logger.info(refusal, message)

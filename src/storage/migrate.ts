@@ -10,19 +10,19 @@ import { postgresErrorCode } from './postgres/postgresErrors.js'
 import { DatabaseUnusableError } from './postgres/waitForDatabase.js'
 
 const MIGRATIONS = fileURLToPath(new URL('../../drizzle', import.meta.url))
-// Any number, the same in every gateway: whoever holds it migrates, the others wait.
+// An arbitrary number, the same in every gateway: the holder of the lock migrates, the others wait.
 const MIGRATION_LOCK = 7_475_002_417
 const LOCK_PAUSE_MS = 250
 const INSUFFICIENT_PRIVILEGE = '42501'
 
 export interface MigrateOptions {
-  /** Told once when another gateway migrates and has to be waited for. */
+  /** Called once when another gateway is migrating and this one has to wait. */
   readonly waiting?: (() => void) | undefined
   /** Ends the wait with an AbortError. */
   readonly signal?: AbortSignal | undefined
 }
 
-/** Brings the database up to date: migrations, partitions, the epoch of the alert feed, the job queue. Safe to run from several gateways at once. */
+/** Updates the database: migrations, partitions, the feed's epoch, the job queue. Several gateways may do so at once. */
 export async function migrateDatabase(url: string, options: MigrateOptions = {}): Promise<void> {
   // One connection: an advisory lock belongs to it.
   const sql = postgres(url, {
@@ -45,13 +45,13 @@ export async function migrateDatabase(url: string, options: MigrateOptions = {})
   }
 }
 
-/** By asking again and again: a statement that waits inside Postgres could not be given up, and its wait would be told to nobody. */
+/** Polls: a statement that waits inside Postgres could not be aborted, and nobody would hear that it waits. */
 async function takeLock(sql: Sql, { waiting, signal }: MigrateOptions): Promise<void> {
-  for (let isTold = false; ; isTold = true) {
+  for (let isReported = false; ; isReported = true) {
     signal?.throwIfAborted()
     const [row] = await sql<{ taken: boolean }[]>`select pg_try_advisory_lock(${MIGRATION_LOCK}) as taken`
     if (row?.taken) return
-    if (!isTold) waiting?.()
+    if (!isReported) waiting?.()
     await sleep(LOCK_PAUSE_MS, undefined, { signal })
   }
 }

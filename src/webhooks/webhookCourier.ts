@@ -5,23 +5,23 @@ import type { AttemptResult, TakenDelivery, WebhookOutbox } from './webhookOutbo
 import { NoAnswerError, postWebhook, type WebhookRequestOptions } from './webhookRequest.js'
 import { signWebhook } from './webhookSignature.js'
 
-// A slow endpoint fills its own places only; those in all are enough for many slow ones.
+// A slow endpoint fills only its own slots. The slots in all are enough for many slow endpoints.
 const CALLS_A_WEBHOOK = 16
 const CALLS_IN_ALL = 256
-// Calls that have not ended by then are broken off, and made again by whoever runs next.
+// Calls that have not ended by then are aborted. The next gateway that runs makes them again.
 const STOP_GRACE_MS = 1_000
 const GONE = 410
 
-/** How an attempt ended, for the counters. `failed`: it is tried again. */
+/** How an attempt ended, for the counters. `failed`: the delivery is tried again. */
 export type AttemptKind = 'delivered' | 'failed' | 'dead'
 
 export interface CourierOptions extends WebhookRequestOptions {
   readonly outbox: WebhookOutbox
   readonly maxAttempts: number
-  /** Told when a place is free again. */
+  /** Called when a slot is free again. */
   readonly freed: () => void
   readonly ended: (kind: AttemptKind, delivery: TakenDelivery, status: number | null) => void
-  /** The store did not take what was to be written; the queue will bring the delivery again. */
+  /** Called when the store did not take a write; the queue brings the delivery again. */
   readonly failed: (error: unknown) => void
 }
 
@@ -29,24 +29,25 @@ export interface CourierOptions extends WebhookRequestOptions {
 export class WebhookCourier {
   readonly #options: CourierOptions
   readonly #calls = new Map<string, Set<Promise<void>>>()
-  /** Breaks the calls off. */
+  /** Aborts the calls. */
   readonly #stopped = new AbortController()
   #isStopping = false
 
   constructor(options: CourierOptions) {
     this.#options = options
-    // Each call listens.
+    // Each call adds a listener.
     setMaxListeners(CALLS_IN_ALL, this.#stopped.signal)
   }
 
-  /** Begins as many calls as have a place and a delivery whose turn has come. One collecting at a time: places would be counted twice. */
+  /** Begins a call for each due delivery that gets a free slot. Never twice at once: slots would be counted twice. */
   async collect(webhookIds: readonly string[]): Promise<void> {
-    // Where places are short, whoever has the fewest comes first: slow endpoints do not take all that become free.
+    // When slots are short, the webhook with the fewest calls comes first: slow endpoints do not take every slot that becomes
+    // free.
     for (const webhookId of webhookIds.toSorted((one, other) => this.#callsTo(one) - this.#callsTo(other))) {
       if (this.#isStopping) return
-      const places = Math.min(CALLS_A_WEBHOOK - this.#callsTo(webhookId), CALLS_IN_ALL - this.#running().length)
-      if (places <= 0) continue
-      const taken = await this.#options.outbox.take(webhookId, places).catch(this.#options.failed)
+      const slots = Math.min(CALLS_A_WEBHOOK - this.#callsTo(webhookId), CALLS_IN_ALL - this.#running().length)
+      if (slots <= 0) continue
+      const taken = await this.#options.outbox.take(webhookId, slots).catch(this.#options.failed)
       for (const delivery of taken ?? []) this.#call(delivery)
     }
   }
@@ -65,7 +66,7 @@ export class WebhookCourier {
     calls.add(call)
   }
 
-  /** Waits for the calls in hand, for a short while. */
+  /** Waits for the running calls, for a short while; then aborts them. */
   async stop(): Promise<void> {
     this.#isStopping = true
     const ended = Promise.all(this.#running())
@@ -111,7 +112,7 @@ export class WebhookCourier {
       const status = await postWebhook({ url, headers, body, signal: this.#stopped.signal }, this.#options)
       return status >= 200 && status < 300
         ? { state: 'DELIVERED', status, error: null }
-        : this.#failure(delivery, status, said(status))
+        : this.#failure(delivery, status, sentenceFor(status))
     } catch (error) {
       if (error instanceof NoAnswerError) return this.#failure(delivery, null, error.message)
       throw error
@@ -132,7 +133,7 @@ const KINDS: Readonly<Record<AttemptResult['state'], AttemptKind>> = {
   DEAD: 'dead',
 }
 
-function said(status: number): string {
+function sentenceFor(status: number): string {
   if (status === GONE) return 'The endpoint answered 410: it does not want this alert.'
   if (status >= 300 && status < 400) return `The endpoint answered with a redirect (${status}), which is not followed.`
   return `The endpoint answered with status ${status}.`

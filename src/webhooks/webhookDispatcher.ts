@@ -1,9 +1,9 @@
 import type { AlertHints } from '../alerts/hints.js'
 import { type CourierOptions, WebhookCourier } from './webhookCourier.js'
 
-// Without any hint an alert is on its way after this long at the latest, and a retry that is due.
+// Without any hint an alert or a due retry is on its way after this long at the latest.
 const POLL_MS = 500
-// Under load every commit hints and every call that ends frees a place: one round for several of them.
+// Under load every commit sends a hint and every ended call frees a slot: one round serves several of them.
 const REST_MS = 20
 
 export interface WebhookDispatcherOptions extends Omit<CourierOptions, 'freed'> {
@@ -39,9 +39,9 @@ export class WebhookDispatcher {
     await this.#courier.stop()
   }
 
-  /** There may be something to do: looks soon. */
+  /** There may be work: begins a round soon. */
   #wake(): void {
-    // Without a webhook nothing is at hand for a hint to speed up, and commits would be paid for with idle queries.
+    // Without webhooks a hint speeds nothing up, and each commit would cost an idle query.
     if (this.#isWoken || !this.#hasWebhooks) return
     this.#isWoken = true
     if (!this.#round) this.#after(REST_MS)
@@ -66,7 +66,7 @@ export class WebhookDispatcher {
     const work = await outbox.work()
     this.#hasWebhooks = work.length > 0
     for (const { webhookId, isBehind } of work) {
-      // A page of each in turn: one that is far behind must not hold up the others, nor one whose statement fails.
+      // A page of each in turn: a webhook that is far behind, or whose statement fails, must not hold up the others.
       if (isBehind && !this.#stopped && (await outbox.gather(webhookId).catch(failed))) this.#wake()
     }
     while (!this.#stopped && (await outbox.handOver())) {}

@@ -2,7 +2,7 @@ import type { WebhookAlert } from './webhookOutbox.js'
 
 const TYPE = 'highRisk.scored'
 
-/** The body of a webhook call: the alert as the subscription tells it, the same for every attempt. Never features. */
+/** The body of a webhook call: the alert as the subscription sends it, the same for every attempt. Never features. */
 export function webhookMessage({ id, cursor, raisedAt, prediction }: WebhookAlert): string {
   const { applicantId, probability, band, model, modelVersion, channel, createdAt } = prediction
   return JSON.stringify({

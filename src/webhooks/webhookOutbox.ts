@@ -1,25 +1,25 @@
 import type { HighRiskAlert } from '../scoring/prediction.js'
 
-/** What of an alert goes to a webhook. */
+/** The parts of an alert that a webhook's message is made from. */
 export type WebhookAlert = Pick<HighRiskAlert, 'id' | 'cursor' | 'raisedAt' | 'prediction'>
 
-/** A delivery whose turn has come, taken from the queue by this gateway alone. */
+/** A due delivery that this gateway alone has taken from the queue. */
 export interface TakenDelivery {
   readonly id: string
   readonly webhookId: string
   readonly jobId: string
-  /** When it was put into the queue: a result counts only while it is there since then. */
+  /** When it was put into the queue: a result counts only if the delivery has not been queued again since. */
   readonly queuedAt: Date
-  /** Attempts that have ended before. */
+  /** The number of earlier attempts. */
   readonly attempts: number
   readonly url: string
-  /** Those that sign, the newest first. */
+  /** The secrets that sign, the newest first. */
   readonly secrets: readonly string[]
   /** Undefined when the alert is no longer kept. */
   readonly alert: WebhookAlert | undefined
 }
 
-/** How a delivery stands. `PENDING`: it is still tried. `DEAD`: it was given up. */
+/** The state of a delivery. `PENDING`: it is still tried. `DEAD`: it was given up. */
 export const DELIVERY_STATES = ['PENDING', 'DELIVERED', 'DEAD'] as const
 export type DeliveryState = (typeof DELIVERY_STATES)[number]
 
@@ -32,26 +32,26 @@ export interface AttemptResult {
   readonly error: string | null
 }
 
-/** A webhook, and what there is to do for it. */
+/** A webhook, and the work that it has. */
 export interface WebhookWork {
   readonly webhookId: string
-  /** Settled alerts follow its place in the feed. */
+  /** Whether settled alerts follow its position in the feed. */
   readonly isBehind: boolean
   readonly hasPending: boolean
 }
 
-/** The way of alerts to webhooks in the store; consumed by the dispatcher and the courier. Any gateway may do any step at any time. */
+/** The store's part in bringing alerts to webhooks, for dispatcher and courier. Any gateway may do any step at any time. */
 export interface WebhookOutbox {
-  /** All webhooks. */
+  /** All webhooks, with the work that each has. */
   work(): Promise<readonly WebhookWork[]>
-  /** Turns the next alerts after the webhook's place into deliveries and advances the place; answers whether more may follow. */
+  /** Turns the next alerts after the webhook's position into deliveries and advances it; answers whether more may follow. */
   gather(webhookId: string): Promise<boolean>
-  /** Puts deliveries that wait for it into the queue; answers whether more may wait. */
+  /** Puts waiting deliveries into the queue; answers whether more may wait. */
   handOver(): Promise<boolean>
-  /** Takes deliveries of a webhook whose turn has come. */
+  /** Takes due deliveries of a webhook. */
   take(webhookId: string, limit: number): Promise<readonly TakenDelivery[]>
-  /** Writes down how an attempt ended, and has the queue bring a pending one again after a pause. */
+  /** Stores how an attempt ended; the queue brings a pending delivery again after a pause. */
   settle(delivery: TakenDelivery, result: AttemptResult): Promise<void>
-  /** Has the queue bring it again at once, as if it had not been taken. */
+  /** Returns a delivery to the queue: it is due at once, as if it had not been taken. */
   giveBack(delivery: TakenDelivery): Promise<void>
 }

@@ -3,19 +3,19 @@ import { request as httpsRequest } from 'node:https'
 import { guardedLookup, PrivateAddressError, type TargetRules, targetProblem } from './webhookTarget.js'
 
 const TIMEOUT_MS = 10_000
-// The status is all that counts; a polite endpoint can finish a short answer.
+// Only the status counts. The endpoint may finish an answer up to this size.
 const MAX_ANSWER_BYTES = 16 * 1024
 
 export interface WebhookRequest {
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
-  /** Gives the request up. */
+  /** Aborts the request. */
   readonly signal: AbortSignal
 }
 
 export interface WebhookRequestOptions extends TargetRules {
-  /** For everything: looking the name up, connecting, sending, reading. */
+  /** For the whole call: looking the name up, connecting, sending, reading. */
   readonly timeoutMs?: number
 }
 
@@ -23,8 +23,8 @@ export interface WebhookRequestOptions extends TargetRules {
 export class NoAnswerError extends Error {}
 
 /**
- * Posts to an endpoint and answers its status. Follows no redirect.
- * @throws NoAnswerError when there was no answer, AbortError when it was given up
+ * Posts to an endpoint and returns the status of its answer. Follows no redirect.
+ * @throws NoAnswerError when there was no answer, AbortError when the signal aborted the request
  */
 export async function postWebhook(call: WebhookRequest, options: WebhookRequestOptions): Promise<number> {
   const { timeoutMs = TIMEOUT_MS } = options
@@ -32,7 +32,7 @@ export async function postWebhook(call: WebhookRequest, options: WebhookRequestO
   const problem = targetProblem(call.url, options)
   if (problem !== undefined) throw new NoAnswerError(problem)
   call.signal.throwIfAborted()
-  // Not AbortSignal.any: each call would leave something behind on a signal that lives as long as the gateway.
+  // Not AbortSignal.any: each call would leave memory behind on a signal that lives as long as the gateway.
   const end = new AbortController()
   const giveUp = () => end.abort()
   let isLate = false
@@ -61,7 +61,7 @@ function send({ url, headers, body }: WebhookRequest, options: TargetRules, sign
       method: 'POST',
       headers: { ...headers, 'content-length': Buffer.byteLength(body) },
       lookup: guardedLookup(options),
-      // No connection is kept: it would stay open to an address that the name has left.
+      // No connection is kept: it would stay open to an address that the name no longer leads to.
       agent: false,
       signal,
     })
@@ -71,7 +71,7 @@ function send({ url, headers, body }: WebhookRequest, options: TargetRules, sign
   })
 }
 
-/** Reads the answer to its end or to the bound. The status has come: what breaks off here does not matter. */
+/** Reads the answer to its end or to the bound. The status is known: a connection that breaks here does not matter. */
 async function drain(response: IncomingMessage): Promise<void> {
   let bytes = 0
   try {
@@ -85,8 +85,8 @@ async function drain(response: IncomingMessage): Promise<void> {
 
 const REASONS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'The endpoint refused the connection.',
-  ECONNRESET: 'The endpoint broke the connection off.',
-  EPIPE: 'The endpoint broke the connection off.',
+  ECONNRESET: 'The endpoint closed the connection before it answered.',
+  EPIPE: 'The endpoint closed the connection before it answered.',
   ENOTFOUND: "The endpoint's name is not known.",
   EAI_AGAIN: "The endpoint's name could not be looked up.",
   EHOSTUNREACH: 'The endpoint cannot be reached.',

@@ -14,7 +14,7 @@ export function newWebhookSecret(): string {
   return PREFIX + randomBytes(SECRET_BYTES).toString('base64')
 }
 
-/** Signs a body with each secret. The id is the same for every attempt, the time is that of this one. */
+/** Signs a body with each secret. The id is the same for every attempt; the time is that of this attempt. */
 export function signWebhook(id: string, at: Date, body: string, secrets: readonly string[]): SignatureHeaders {
   const timestamp = String(Math.floor(at.getTime() / 1_000))
   const signatures = secrets.map(secret => {

@@ -7,26 +7,25 @@ import ipaddr from 'ipaddr.js'
 export type ResolveHost = (hostname: string) => Promise<readonly LookupAddress[]>
 
 export interface TargetRules {
-  /** Private and loopback addresses and plain HTTP too. */
+  /** Allows private and loopback addresses, and plain HTTP. */
   readonly mayBePrivate: boolean
   readonly resolve?: ResolveHost
 }
 
-/** The address that a name has led to is not public. */
+/** A host name has led to an address that is not public. */
 export class PrivateAddressError extends Error {}
 
 const MAX_URL_LENGTH = 2_048
-// All public unicast addresses of IPv6 so far. What lies outside may hold an IPv4 address of an inner network.
+// All public unicast addresses of IPv6 so far. An address outside may hold an IPv4 address of an internal network.
 const PUBLIC_IPV6 = ipaddr.IPv6.parseCIDR('2000::/3')
 
-/** Why a webhook must not go to this URL, in a sentence that does not repeat it; undefined when nothing in its text is against it. */
+/** Why a webhook must not call this URL, in a sentence that does not repeat it; undefined when its text breaks no rule. */
 export function targetProblem(text: string, { mayBePrivate }: TargetRules): string | undefined {
   if (text.length > MAX_URL_LENGTH) return `The URL is longer than ${MAX_URL_LENGTH} characters.`
   // The parser brings every spelling of an IPv4 address (hexadecimal, octal, one number, full-width digits) into the usual one.
   const url = URL.canParse(text) ? new URL(text) : undefined
-  if (!url || !(url.protocol === 'https:' || url.protocol === 'http:'))
-    return 'The URL must be an absolute one and begin with https://.'
-  if (url.username !== '' || url.password !== '') return 'The URL must hold no user name or password.'
+  if (!url || !(url.protocol === 'https:' || url.protocol === 'http:')) return 'The URL must be absolute and begin with https://.'
+  if (url.username !== '' || url.password !== '') return 'The URL must not contain a user name or password.'
   if (mayBePrivate) return undefined
   if (url.protocol !== 'https:') return 'The URL must begin with https://.'
   const hostname = withoutBrackets(url.hostname)
@@ -37,15 +36,15 @@ export function targetProblem(text: string, { mayBePrivate }: TargetRules): stri
 
 /** Whether an IP address is a public unicast one. */
 export function isPublicAddress(address: string): boolean {
-  // An IPv4 address in IPv6's clothes counts as what it is.
+  // An IPv4 address that is written as an IPv6 one counts as IPv4.
   const parsed = ipaddr.process(address)
   if (parsed.range() !== 'unicast') return false
   return parsed instanceof ipaddr.IPv4 || parsed.match(PUBLIC_IPV6)
 }
 
 /**
- * A lookup for sockets that gives out public addresses only. The socket connects to what was checked, so that a name which leads
- * elsewhere a moment later gets nowhere.
+ * A lookup for sockets that returns public addresses only. The socket connects to the address that was checked: it does not
+ * matter when the name leads elsewhere a moment later.
  */
 export function guardedLookup({ mayBePrivate, resolve = resolveBySystem }: TargetRules): LookupFunction {
   return (hostname, { all }, callback) => {

@@ -142,7 +142,7 @@ describe('two gateways on one Postgres', () => {
 
   it.each([
     ['/graphql/stream', 'text/event-stream', print(HighRiskScoredDocument), 'The credential was withdrawn.'],
-    ['/graphql', 'application/json', '{ viewer { id } }', 'The API key is not valid here.'],
+    ['/graphql', 'application/json', '{ viewer { id } }', 'The API key is not valid here; ask for a new one.'],
   ])('do not serve a request at %s whose body was held back until its key was revoked', async (path, accept, query, why) => {
     const key = await createKey(admin, { roles: ['MONITOR'] })
     const authenticate = vi.spyOn(ApiKeys.prototype, 'authenticate')

@@ -51,7 +51,7 @@ it('still counts as a connected gateway after the crash of a backend closed all 
   )
   await second.stop()
   expect(await answers(first)).toBe(true)
-  expect(messages.some(message => message.includes('left to other gateways'))).toBe(true)
+  expect(messages.some(message => message.includes('keeps running for other gateways'))).toBe(true)
 })
 
 it('starts when a stranger has the pid of a postmaster that was killed', async () => {

@@ -35,7 +35,7 @@ describe('a gateway process whose tokens an issuer signs', () => {
     const told = (message: RegExp) => gateway.log().filter(({ msg }) => message.test(String(msg)))
     await until(() => told(/can be had again/).length === 1)
     expect(told(/cannot be had/)).toEqual([
-      expect.objectContaining({ level: 'warn', reason: 'It answered with the status 500.' }),
+      expect.objectContaining({ level: 'warn', reason: 'The issuer answered with status 500.' }),
     ])
 
     for (const file of ['signing.key', 'dev.json']) expect(existsSync(join(state.path, file))).toBe(false)

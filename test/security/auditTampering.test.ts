@@ -98,8 +98,8 @@ describe('an intruder who owns the database', () => {
   })
 
   it.each([
-    ['first', 1, 'Seal 1 is not there: seal 2 follows instead.'],
-    ['middle', 2, 'Seal 2 is not there: seal 3 follows instead.'],
+    ['first', 1, 'Seal 1 is missing: seal 2 follows instead.'],
+    ['middle', 2, 'Seal 2 is missing: seal 3 follows instead.'],
   ])('is found where the %s seal was removed', async (_which, number, expected) => {
     await sql`delete from audit_seals where number = ${number}`
     expect(await problem()).toBe(expected)
@@ -115,7 +115,7 @@ describe('an intruder who owns the database', () => {
     await sql`
       insert into audit_seals (number, last_epoch, last_xid, last_id, entries, hash, sealed_at)
       select ${number}::int, 0, '0', 0, 0, hash, sealed_at from audit_seals where number = 1`
-    expect(await problem()).toBe(`Seal 1 is not there: seal ${number} follows instead.`)
+    expect(await problem()).toBe(`Seal 1 is missing: seal ${number} follows instead.`)
   })
 
   it.each([

@@ -16,14 +16,14 @@ export interface AlertFilter {
 }
 
 interface AlertSelection {
-  /** Which alerts to look at, by their own columns, and how many at most. */
+  /** Which alerts to read, by their own columns, and how many at most. */
   readonly where: SQL | undefined
   readonly rows: number
   readonly backward?: boolean
-  /** What to take of them, by their predictions, and how many at most. The last that may be looked at is taken in any case. */
+  /** Which of them to return, by their predictions, and how many at most. The last one that may be read is always returned. */
   readonly matching?: SQL | undefined
   readonly limit: number
-  /** A code when what was asked for must be refused, seen by the same snapshot as the rows. */
+  /** An error code when the request must be refused, read in the same snapshot as the rows. */
   readonly refusal: SQL<string | null>
 }
 
@@ -40,18 +40,18 @@ export function before(position: FeedPosition): SQL {
 }
 
 /**
- * A place that the planner does not know. It goes by the epoch alone, which is nearly always the same, would believe that nothing
- * lies beyond the place, and read what does in any index: of a quiet tenant the alerts of all others.
+ * A position that the planner does not know. If it knew, it would judge by the epoch alone, which is nearly always the same, and
+ * expect nothing beyond the position. It would take any index then: for a quiet tenant it would read the alerts of all others.
  */
 function unforeseen({ epoch, xid, seq }: FeedPosition): SQL {
   return sql`((select ${epoch}::int), (select ${xid}::xid8), (select ${seq}::bigint))`
 }
 
 /**
- * The alerts of a tenant, by the part of a filter that an index serves. Those that are open have an index of their own by a column
- * that no other index has. Where the planner believes that nearly all alerts are of this list, it would still take that of all
- * tenants, which is narrower, and pass by all that are not: a second condition on the same column, of whose value it knows nothing,
- * makes the right index the cheaper one. It excludes nothing.
+ * The alerts of a tenant, by the part of a filter that an index serves. Open alerts have their own index, by an expression that
+ * no other index has. When the planner believes that nearly all alerts belong to the list, it would still take the index of all
+ * tenants, which is narrower, and skip all other alerts. A second condition on the same column, whose value the planner does not
+ * know, makes the right index the cheaper one. It excludes nothing.
  */
 export function ofTenant(tenant: string, { bands, acknowledged }: AlertFilter = {}): SQL | undefined {
   const isOpen = acknowledged === false
@@ -63,7 +63,7 @@ export function ofTenant(tenant: string, { bands, acknowledged }: AlertFilter = 
   )
 }
 
-/** The part of a filter for which alerts are read and passed by; undefined when there is none. */
+/** The part of a filter that no index serves: alerts that do not match are read and skipped. Undefined when there is none. */
 export function unindexed({ bands, model, acknowledged }: AlertFilter): SQL | undefined {
   return and(
     // Each once: a caller may repeat a band as often as the body allows.
@@ -77,7 +77,7 @@ function orderOf(backward: boolean): SQL[] {
   return [alerts.epoch, alerts.xid, alerts.seq].map(backward ? desc : asc)
 }
 
-/** Why a position of the reader's own cannot be read from: another database's, or before the last alert that was removed. */
+/** Why reading cannot go on from a position: it is from another database, or before the last removed alert. */
 export function refusalOf({ epoch, tag, xid, seq }: GivenPosition): SQL<string | null> {
   return sql<string | null>`(select case
     when not exists (select from feed_epochs where ordinal = ${epoch}::int and tag = ${tag}) then 'BAD_CURSOR'
@@ -87,9 +87,9 @@ export function refusalOf({ epoch, tag, xid, seq }: GivenPosition): SQL<string |
 }
 
 /**
- * Why a cursor that a client brings is refused. Besides the above: it is ahead of this feed, as after a restore of an older backup.
- * In an earlier epoch that is an alert which did not come along. `now` names no alert (sequence 0): whatever came along from behind
- * it, and every later epoch, still follows.
+ * Why a client's cursor is refused. Besides the reasons of `refusalOf`: it is ahead of this feed, as after the restore of an
+ * older backup. A cursor of an earlier epoch is ahead when it names an alert that the backup did not hold. A cursor of `now` may
+ * name no alert (sequence 0): the restored alerts after it, and every later epoch, still follow.
  */
 export function refusalOfGiven(position: GivenPosition): SQL<string | null> {
   const { epoch, xid, seq } = position
@@ -106,7 +106,7 @@ const alertColumns = {
   epoch: alerts.epoch,
   xid: sql<string>`${alerts.xid}::text`,
   seq: sql<string>`${alerts.seq}::text`,
-  // Not joined: the alerts would lose their order, and all that were looked at would be sorted for a page.
+  // Not a join: the alerts would lose their order, and all that were read would be sorted for a page.
   tag: sql<string>`(select tag from feed_epochs where ordinal = ${alerts.epoch})`,
   raisedAt: alerts.raisedAt,
   acknowledgedAt: alerts.acknowledgedAt,
@@ -115,12 +115,13 @@ const alertColumns = {
 }
 
 /**
- * Alerts with their predictions, in the order of the feed or backwards; without one where the prediction is no longer kept. First the
- * alerts, then each prediction by its key: joined freely, a planner without statistics reads all alerts, and all predictions.
+ * Alerts with their predictions, in the order of the feed or backwards; a prediction that is no longer kept is null. Reads the
+ * alerts first, then each prediction by its key: with a free join, a planner without statistics reads all alerts and all
+ * predictions.
  */
 export function selectAlerts(db: Connections['db'], { where, rows, backward = false, matching, limit, refusal }: AlertSelection) {
   const order = orderOf(backward)
-  // Under the names of the tables, so that the same columns are meant.
+  // The subqueries have the names of the tables, so that expressions over the tables' columns fit them too.
   const looked = db
     .select({
       ...getTableColumns(alerts),
@@ -147,8 +148,8 @@ export function selectAlerts(db: Connections['db'], { where, rows, backward = fa
 }
 
 /**
- * Acknowledges an alert, if nobody has, and audits that; where somebody has, that it is shown. Twice at once, the second waits and finds
- * the first's: the earlier one stays.
+ * Acknowledges an alert that nobody has acknowledged, and audits that; otherwise audits that the alert is shown. When two calls
+ * come at once, the second waits and finds the acknowledgement of the first, which stays.
  */
 export function acknowledgeStatement(sql: Connections['sql'], { tenant, id, principal, at }: Acknowledgement) {
   const entry = { subject: sql`prediction_id`, details: sql`'{"operation": "acknowledgeAlert"}'::jsonb` }
@@ -182,7 +183,7 @@ export function cursorOf({ epoch, tag, xid, seq }: GivenPosition): string {
   return encodeAlertCursor({ epoch, xid, seq }, [{ ordinal: epoch, tag }])
 }
 
-/** Without those whose predictions are no longer kept. */
+/** Leaves out alerts whose predictions are no longer kept. */
 export function toAlerts(rows: readonly AlertRow[]): HighRiskAlert[] {
   return rows.flatMap(row => {
     const { prediction, raisedAt, acknowledgedAt, acknowledgedBy } = row

@@ -17,9 +17,9 @@ export async function removeOldAlerts(database: Database, before: Date, signal?:
 }
 
 /**
- * Only a beginning of the feed: an alert that is not old keeps all that follow it, whatever their times. The last one of each epoch is
- * noted in the same statement, so that nobody who has not read it goes on behind it unawares. Locked in one order: two gateways at
- * once would else wait for each other.
+ * Removes only the beginning of the feed: an alert that is not old keeps all later ones, whatever their times. The last removed
+ * alert of each epoch is noted in the same statement, so that a reader who missed it gets an error, not a silent gap. Locks in
+ * one order: otherwise two gateways at once would deadlock.
  */
 async function removeAlerts(sql: Connections['sql'], before: Date): Promise<number> {
   const rows = await sql`

@@ -2,7 +2,7 @@ import { and, eq, isNotNull, type SQL, sql } from 'drizzle-orm'
 import type { AlertLog, FeedQuery } from '../../alerts/alertLog.js'
 import type { HighRiskAlert } from '../../scoring/prediction.js'
 import type { Database } from '../postgres/database.js'
-import { PLACE_OF_NOW } from '../postgres/feedEpoch.js'
+import { POSITION_OF_NOW } from '../postgres/feedEpoch.js'
 import { alerts } from '../tables/alerts.js'
 import { predictions } from '../tables/predictions.js'
 import { badAlertCursor, encodeAlertCursor, expiredAlertCursor, type FeedPosition, parseAlertCursor } from './alertCursor.js'
@@ -22,7 +22,7 @@ import {
   unindexed,
 } from './alertQuery.js'
 
-// Rows read for each row of a page: where a filter passes more of them by, the page ends there.
+// Rows that may be read for each row of a page. When a filter skips more, the page ends there.
 const READ_FACTOR = 50
 const NOT_REFUSED = sql<string | null>`null`
 
@@ -40,9 +40,9 @@ export interface AlertPageQuery {
 export interface AlertPage {
   /** Oldest first. */
   readonly entries: readonly HighRiskAlert[]
-  /** Whether alerts follow in the direction of reading, or may follow: those that match can be too far off to look for. */
+  /** Whether alerts follow in the direction of reading, or may follow: matching alerts can be too far off to look for. */
   readonly hasMore: boolean
-  /** The last alert that was looked at, whether it matches or not, where the page ends before what follows was looked for. */
+  /** The last alert that was read, whether it matches or not, when the page ended there although more may match. */
   readonly reached?: string
 }
 
@@ -54,11 +54,11 @@ export class AlertStore implements AlertLog {
     this.#database = database
   }
 
-  /** The cursor of now: whatever commits from here on comes after it. */
+  /** The cursor of the current position: every alert that commits from now on comes after it. */
   async now(): Promise<string> {
     const rows = await this.#database.read(
       ({ sql }) => sql<(FeedPosition & { tag: string })[]>`
-        select epoch, tag, xid::text, seq::text from ${sql.unsafe(PLACE_OF_NOW)} now`,
+        select epoch, tag, xid::text, seq::text from ${sql.unsafe(POSITION_OF_NOW)} now`,
     )
     const [now] = rows
     if (!now) throw new Error('The alert feed has no epoch: the database has not been migrated.')
@@ -67,7 +67,7 @@ export class AlertStore implements AlertLog {
 
   /**
    * The alerts that follow a cursor, oldest first.
-   * @throws AppError BAD_CURSOR for one that is not of this feed, CURSOR_EXPIRED when alerts behind it have been removed
+   * @throws AppError BAD_CURSOR for a cursor of another feed, CURSOR_EXPIRED when alerts after it have been removed
    */
   async read({ after, tenant, limit }: FeedQuery): Promise<HighRiskAlert[]> {
     const position = parseAlertCursor(after)
@@ -77,13 +77,14 @@ export class AlertStore implements AlertLog {
     await this.#refuse(rows, refusal)
     const found = toAlerts(rows)
     const last = rows.at(-1)
-    // Fewer than asked for means the end of the feed to a reader, which alerts without predictions must not feign.
+    // A reader takes a short page for the end of the feed: alerts without predictions must not shorten it.
     if (!last || rows.length < limit || found.length === limit) return found
     return [...found, ...(await this.read({ after: cursorOf(last), limit: limit - found.length, ...(tenant && { tenant }) }))]
   }
 
   /**
-   * One page of the feed. Where a filter passes many alerts by, it is short or empty, and goes on from the last that was looked at.
+   * One page of the feed. When a filter skips many alerts, the page is short or empty, and the next one goes on from the last
+   * alert that was read.
    * @throws AppError BAD_CURSOR, CURSOR_EXPIRED
    */
   async page({ tenant, filter, size, backward, after, before }: AlertPageQuery): Promise<AlertPage> {
@@ -109,7 +110,7 @@ export class AlertStore implements AlertLog {
     }
   }
 
-  /** The alert as it is acknowledged now: the first acknowledgement stays. Undefined where the tenant has none with this id. */
+  /** Acknowledges and returns an alert; the first acknowledgement stays. Undefined when the tenant has no alert with this id. */
   async acknowledge(acknowledgement: Acknowledgement): Promise<HighRiskAlert | undefined> {
     const { tenant, id } = acknowledgement
     const locked = await this.#database.write(({ sql }) => acknowledgeStatement(sql, acknowledgement))
@@ -119,7 +120,7 @@ export class AlertStore implements AlertLog {
     return toAlerts(rows)[0]
   }
 
-  /** Whether something follows the cursor that cannot be delivered yet, because an older transaction is still open. */
+  /** Whether an alert follows the cursor that cannot be delivered yet, because an older transaction is still open. */
   async isHeldBack(after: string): Promise<boolean> {
     const { epoch, xid, seq } = parseAlertCursor(after)
     const rows = await this.#database.read(
@@ -149,7 +150,7 @@ export class AlertStore implements AlertLog {
     await this.#refuse([], refusalOfGiven(parseAlertCursor(cursor)))
   }
 
-  /** Asked with the rows, or after they were not there: alerts that are removed meanwhile are never a silent gap. */
+  /** The refusal is read with the rows, or after none were found: alerts removed in between are never a silent gap. */
   async #refuse(rows: readonly { refusal: string | null }[], refusal: SQL<string | null>): Promise<void> {
     const [first = { refusal: null }] =
       rows.length > 0 ? rows : await this.#database.read(({ db }) => db.select({ refusal }).from(sql`(values (1)) one`))

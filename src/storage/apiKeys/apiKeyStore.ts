@@ -7,11 +7,11 @@ import type { Database } from '../postgres/database.js'
 import { type InMilliseconds, milliseconds, toInstant } from '../postgres/instants.js'
 import { apiKeys } from '../tables/apiKeys.js'
 
-/** A key as its owners see it. */
+/** A key as the API shows it. */
 export interface ApiKey extends Omit<NewApiKey, 'digest'> {
   readonly createdAt: Date
   readonly createdBy: string
-  /** As of half a minute ago. */
+  /** May be half a minute old. */
   readonly lastUsedAt: Date | null
   readonly revokedAt: Date | null
   readonly revokedBy: string | null
@@ -21,7 +21,7 @@ export interface ApiKeyQuery {
   readonly size: number
   /** The id of the key before the page. */
   readonly after: string | undefined
-  /** Only those that neither expired nor were revoked. */
+  /** Only keys that are neither expired nor revoked. */
   readonly active: boolean
 }
 
@@ -32,20 +32,20 @@ const COLUMNS = `id, principal, description, roles, ${milliseconds('created_at')
   ${milliseconds('revoked_at')} as "revokedAt", revoked_by as "revokedBy"`
 const ACTIVE = 'revoked_at is null and expires_at > now()'
 
-/** API keys: making and ending them, each change in one statement with its entry in the audit, and what verifying them asks. */
+/** Creates and revokes API keys, each change in one statement with its audit entry, and answers what verifying them asks. */
 export class ApiKeyStore implements ApiKeySource, ApiKeyShelf<ApiKey> {
   readonly #database: Database
   readonly #revoked: (id: string) => void
 
-  /** `revoked` is told of each key after it was revoked here. */
+  /** `revoked` is called with the id of each key that was revoked here. */
   constructor(database: Database, revoked: (id: string) => void = () => {}) {
     this.#database = database
     this.#revoked = revoked
   }
 
   /**
-   * Stores a key. Undefined when the tenant has as many active ones as it may have; two that are created at the same moment may go
-   * one beyond that.
+   * Stores a key. Undefined when the tenant has reached the limit of active keys; two calls at the same moment may exceed it by
+   * one.
    */
   async create(actor: Actor, { id, expiresAt, ...key }: NewApiKey, limit: number): Promise<ApiKey | undefined> {
     const { principal, description, digest } = key
@@ -65,7 +65,7 @@ export class ApiKeyStore implements ApiKeySource, ApiKeyShelf<ApiKey> {
     return rows.map(toApiKey)[0]
   }
 
-  /** Revokes a key for ever; one that was revoked before stays as it is. Undefined when the tenant has no such key. */
+  /** Revokes a key for ever; an earlier revocation stays as it is. Undefined when the tenant has no such key. */
   async revoke(actor: Actor, id: string): Promise<ApiKey | undefined> {
     const rows = await this.#database.write(
       ({ sql }) => sql<InMilliseconds<ApiKey>[]>`
@@ -82,7 +82,7 @@ export class ApiKeyStore implements ApiKeySource, ApiKeyShelf<ApiKey> {
     return rows.map(toApiKey)[0]
   }
 
-  /** The newest first; one more than a page holds where more follow. */
+  /** Newest first; one more than the page size when more follow. */
   page(tenant: string, { size, after, active }: ApiKeyQuery): Promise<ApiKey[]> {
     return this.#database.read(({ db }) =>
       db
@@ -119,7 +119,7 @@ export class ApiKeyStore implements ApiKeySource, ApiKeyShelf<ApiKey> {
     return rows.map(({ id }) => id)
   }
 
-  /** Locked in the order of ids, so that replicas do not wait for each other. A clock that is ahead writes no time to come. */
+  /** Locks in the order of ids, so that replicas do not deadlock. A use from a clock that is ahead is stored as of now. */
   async noteUses(uses: readonly ApiKeyUse[]): Promise<void> {
     const ids = uses.map(({ id }) => id)
     const times = uses.map(({ at }) => at.toISOString())

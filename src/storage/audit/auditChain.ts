@@ -1,14 +1,14 @@
 import { createHash, type Hash } from 'node:crypto'
 
-/** A place in the order of commits. Numbers are texts: ids and transaction ids have 64 bits. */
-export interface AuditPlace {
+/** A position in the order of commits. Numbers are texts: ids and transaction ids have 64 bits. */
+export interface AuditPosition {
   readonly epoch: string
   readonly xid: string
   readonly id: string
 }
 
 /** Every column of an entry, as a text. */
-export interface ChainedEntry extends AuditPlace {
+export interface ChainedEntry extends AuditPosition {
   readonly tenant: string
   /** Milliseconds since 1970. */
   readonly at: string
@@ -19,11 +19,11 @@ export interface ChainedEntry extends AuditPlace {
   readonly details: string
 }
 
-/** Everything that a seal says but its hash. */
+/** All that a seal states, except its hash. */
 export interface SealHead {
   readonly number: number
   /** The last entry under it. */
-  readonly last: AuditPlace
+  readonly last: AuditPosition
   readonly entries: number
   /** Milliseconds since 1970. */
   readonly sealedAt: string
@@ -33,8 +33,8 @@ export interface AuditSeal extends SealHead {
   readonly hash: string
 }
 
-export const BEFORE_ALL: AuditPlace = { epoch: '-1', xid: '0', id: '0' }
-/** What the first seal has instead of the hash before it. */
+export const BEFORE_ALL: AuditPosition = { epoch: '-1', xid: '0', id: '0' }
+/** Stands in for the missing hash before the first seal. */
 export const NO_HASH = '0'.repeat(64)
 
 const MILLISECONDS = (column: string) => `(extract(epoch from ${column}) * 1000)::bigint::text`
@@ -44,7 +44,7 @@ export const ENTRY_COLUMNS = `id::text, tenant, ${MILLISECONDS('at')} as at, pri
 export const SEAL_COLUMNS = `number, json_build_object('epoch', last_epoch::text, 'xid', last_xid::text, 'id', last_id::text) as last,
   entries, ${MILLISECONDS('sealed_at')} as "sealedAt", hash`
 
-/** The hash of a seal: SHA-256 over the hash before it, what the seal says, and each entry under it, one JSON array a line. */
+/** The hash of a seal: SHA-256 over the hash before it, the seal's head, and each entry under it, one JSON array a line. */
 export class SealHash {
   readonly #hash: Hash = createHash('sha256')
 

@@ -4,30 +4,31 @@ import type { AuditFilter } from './auditQuery.js'
 
 const VALID = /^[0-9a-f]{8}\.(\d{1,15})\.([1-9]\d{0,18})$/
 
-/** Where an entry stands in the list of a tenant. */
-export interface AuditCursorPlace {
+/** The position of an entry in the list of a tenant. */
+export interface AuditCursorPosition {
   /** Milliseconds since 1970. */
   readonly at: number
   readonly id: string
 }
 
-/** A place in one filtered list: the sort key of the entry, behind a digest of it with the filter. */
-export function encodeAuditCursor(place: AuditCursorPlace, filter: AuditFilter): string {
-  return Buffer.from(`${digestOf(place, filter)}.${place.at}.${place.id}`).toString('base64url')
+/** A position in one filtered list: the sort key of the entry, after a digest of that key with the filter. */
+export function encodeAuditCursor(position: AuditCursorPosition, filter: AuditFilter): string {
+  return Buffer.from(`${digestOf(position, filter)}.${position.at}.${position.id}`).toString('base64url')
 }
 
 /** @throws AppError BAD_CURSOR for anything that this filter did not give out */
-export function decodeAuditCursor(cursor: string, filter: AuditFilter): AuditCursorPlace {
+export function decodeAuditCursor(cursor: string, filter: AuditFilter): AuditCursorPosition {
   const [, at, id] = VALID.exec(Buffer.from(cursor, 'base64url').toString('latin1')) ?? []
   if (at !== undefined && id !== undefined) {
-    const place = { at: Number(at), id }
-    // Made again and compared: one that lost its end on the way would still name a place, and entries would be passed by.
-    if (encodeAuditCursor(place, filter) === cursor) return place
+    const position = { at: Number(at), id }
+    // Encoded again and compared: a cursor that lost its end on the way would still name a position, and entries would be
+    // skipped.
+    if (encodeAuditCursor(position, filter) === cursor) return position
   }
   throw new AppError('BAD_CURSOR', 'This cursor does not belong to this filter. Start again without a cursor.')
 }
 
-function digestOf({ at, id }: AuditCursorPlace, { action, principal, subjects, from, to }: AuditFilter): string {
+function digestOf({ at, id }: AuditCursorPosition, { action, principal, subjects, from, to }: AuditFilter): string {
   const text = JSON.stringify([action ?? null, principal ?? null, subjects, from ?? null, to ?? null, at, id])
   return createHash('sha256').update(text).digest('hex').slice(0, 8)
 }

@@ -2,7 +2,7 @@ import type { ISql, PendingQuery, Row } from 'postgres'
 import type { Actor } from '../../auth/principal.js'
 import { EPOCH_HERE } from '../postgres/feedEpoch.js'
 
-/** What is audited: who may be asked for it later looks for these. */
+/** The audited actions, by the names that auditors filter for. */
 export type AuditAction =
   | 'outcome.recorded'
   | 'applicant.erased'
@@ -24,7 +24,7 @@ export type AuditAction =
 type Fragment = PendingQuery<Row[]>
 
 /**
- * The insert of one audit entry for each of `rows`, to stand beside the change that it tells of in one statement. `subject` and
+ * The insert of one audit entry for each of `rows`, for use in one statement with the change that it records. `subject` and
  * `details` (JSON) are expressions over a row.
  */
 export function auditInsert(
@@ -39,14 +39,14 @@ export function auditInsert(
     from ${rows}`
 }
 
-/** An entry that stands for itself: of a read, which changes nothing. */
+/** An entry without a change beside it: it records a read. */
 export interface NewAuditEntry extends Actor {
   readonly action: AuditAction
   readonly subject: string
   readonly details: Readonly<Record<string, unknown>>
 }
 
-/** The insert of several entries, whoever acted. */
+/** The insert of several entries, each with its own actor. */
 export function auditInsertOf(sql: ISql, entries: readonly NewAuditEntry[]): Fragment {
   return sql`
     insert into audit_entries (tenant, at, principal, action, subject, details, epoch, xid)

@@ -1,7 +1,7 @@
 export interface AuditFilter {
   readonly action?: string | undefined
   readonly principal?: string | undefined
-  /** All of them must be the subject. */
+  /** The subject must equal each of them. */
   readonly subjects: readonly string[]
   /** Inclusive. */
   readonly from?: Date | undefined
@@ -27,15 +27,15 @@ export interface AuditEntry {
   readonly action: string
   readonly subject: string
   readonly details: unknown
-  /** Whether a seal holds it. */
+  /** Whether a seal covers it. */
   readonly sealed: boolean
 }
 
 export interface AuditPage {
   /** Newest first. */
   readonly entries: readonly (AuditEntry & { readonly cursor: string })[]
-  /** Whether entries follow in the direction of reading, or may follow: those that match can be too far off to look for. */
+  /** Whether entries follow in the direction of reading, or may follow: matching entries can be too far off to look for. */
   readonly hasMore: boolean
-  /** The last entry that was looked at, where the page ends before what follows was looked for. */
+  /** The last entry that was read, when the page ended there although more may match. */
   readonly reached?: string
 }

@@ -1,12 +1,12 @@
 import { type SQL, sql } from 'drizzle-orm'
 import type { Database } from '../postgres/database.js'
 import { milliseconds } from '../postgres/instants.js'
-import { type AuditCursorPlace, decodeAuditCursor, encodeAuditCursor } from './auditCursor.js'
+import { type AuditCursorPosition, decodeAuditCursor, encodeAuditCursor } from './auditCursor.js'
 import type { AuditEntry, AuditPage, AuditQuery } from './auditQuery.js'
 
-// Entries read for each of a page: where a filter passes more of them by, the page ends there.
+// Entries that may be read for each entry of a page. When a filter skips more, the page ends there.
 const READ_FACTOR = 50
-// Text of a year with more than four digits is none that PostgreSQL reads.
+// PostgreSQL does not read years with more than four digits.
 const LAST_DAY = Date.UTC(9999, 11, 31)
 
 type EntryRow = Omit<AuditEntry, 'at'> & {
@@ -24,7 +24,8 @@ export class AuditReader {
   }
 
   /**
-   * One page. Where a filter passes many entries by, it is short or empty, and goes on from the last that was looked at.
+   * One page. When a filter skips many entries, the page is short or empty, and the next one goes on from the last entry that was
+   * read.
    * @throws AppError BAD_CURSOR for a cursor of another filter
    */
   async page(query: AuditQuery): Promise<AuditPage> {
@@ -53,19 +54,20 @@ export class AuditReader {
 }
 
 interface Bounds {
-  readonly older: AuditCursorPlace | undefined
-  readonly newer: AuditCursorPlace | undefined
+  readonly older: AuditCursorPosition | undefined
+  readonly newer: AuditCursorPosition | undefined
 }
 
 /**
- * First entries along one index, by the filter that leaves the fewest, then what matches the rest. Where the planner believes that
- * nearly all entries match a text it would take an index without it, and pass by all that do not: a second condition on the same
- * column, of whose value it knows nothing, makes the right index the cheaper one. It excludes nothing.
+ * Reads entries along one index first, by the filter that leaves the fewest, then checks the other filters. When the planner
+ * believes that nearly all entries match a text, it would take an index without that text and skip all entries that do not match.
+ * A second condition on the same column, whose value the planner does not know, makes the right index the cheaper one. It
+ * excludes nothing.
  */
 function pageStatement({ tenant, filter, size, backward }: AuditQuery, limit: number, { older, newer }: Bounds): SQL {
   const { action, principal, subjects, from, to } = filter
   const [subject, ...others] = subjects
-  // Under the name of the table, also outside: a bare `id` would be the text that is answered, which sorts otherwise.
+  // With the name of the table, in the outer query too: a bare `id` would be the selected text, which sorts differently.
   const order = sql.raw(backward ? 'audit_entries.at, audit_entries.id' : 'audit_entries.at desc, audit_entries.id desc')
   const along = [
     ['subject', subject],
@@ -77,8 +79,8 @@ function pageStatement({ tenant, filter, size, backward }: AuditQuery, limit: nu
     sql`tenant = ${tenant} and ${sql.identifier(along[0])} = ${along[1]} and ${sql.identifier(along[0])} >= (select ${along[1]}::text)`,
     ...(from ? [sql`at >= ${storable(from)}::timestamptz`] : []),
     ...(to ? [sql`at < ${storable(to)}::timestamptz`] : []),
-    ...(older ? [sql`(at, id) < ${placeOf(older)}`] : []),
-    ...(newer ? [sql`(at, id) > ${placeOf(newer)}`] : []),
+    ...(older ? [sql`(at, id) < ${positionOf(older)}`] : []),
+    ...(newer ? [sql`(at, id) > ${positionOf(newer)}`] : []),
   ]
   const rest: SQL[] = [
     ...others.map(other => sql`subject = ${other}`),
@@ -102,7 +104,7 @@ function storable(instant: Date): string {
   return new Date(Math.min(Math.max(instant.getTime(), 0), LAST_DAY)).toISOString()
 }
 
-function placeOf({ at, id }: AuditCursorPlace): SQL {
+function positionOf({ at, id }: AuditCursorPosition): SQL {
   return sql`(${new Date(at).toISOString()}::timestamptz, ${id}::bigint)`
 }
 

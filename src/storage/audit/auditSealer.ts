@@ -3,7 +3,7 @@ import type { Database } from '../postgres/database.js'
 import { SETTLED_BEFORE } from '../postgres/feedEpoch.js'
 import { milliseconds, toInstant } from '../postgres/instants.js'
 import {
-  type AuditPlace,
+  type AuditPosition,
   type AuditSeal,
   BEFORE_ALL,
   type ChainedEntry,
@@ -21,21 +21,21 @@ const MAX_COUNT = 10_000
 export interface AuditBacklog {
   /** Entries without a seal, up to 10,000. */
   readonly entries: number
-  /** When the oldest of them was written; null where there is none. */
+  /** When the oldest of them was written; null when there is none. */
   readonly oldestAt: Date | null
   readonly lastSealAt: Date | null
 }
 
 /**
- * Puts entries of the audit under seals, each of which holds the hash of the one before. Only those that no open transaction can add
- * anything before. Any gateway may at any time: of several that make the same seal, one wins.
+ * Puts entries of the audit under seals, each of which covers the hash of the one before. It seals only settled entries: no open
+ * transaction can add another before them. Any gateway may run it at any time: when several make the same seal, one wins.
  */
 export class AuditSealer {
   readonly #database: Database
   readonly #sealed: (seal: AuditSeal) => void
   #backlog: AuditBacklog = { entries: 0, oldestAt: null, lastSealAt: null }
 
-  /** `sealed` is told of each seal that this one has made, after its commit. */
+  /** `sealed` is called for each seal that this gateway made, after its commit. */
   constructor(database: Database, sealed: (seal: AuditSeal) => void) {
     this.#database = database
     this.#sealed = sealed
@@ -46,7 +46,7 @@ export class AuditSealer {
     return this.#backlog
   }
 
-  /** Seals what there is, until the signal ends it. */
+  /** Seals all settled entries, until the signal ends it. */
   async run(signal?: AbortSignal): Promise<void> {
     await inChunks(ENTRIES_A_SEAL, () => this.#sealNext(), signal)
     this.#backlog = await this.#measure()
@@ -79,7 +79,7 @@ export class AuditSealer {
     return seal
   }
 
-  #settledAfter({ epoch, xid, id }: AuditPlace): Promise<(ChainedEntry & { now: string })[]> {
+  #settledAfter({ epoch, xid, id }: AuditPosition): Promise<(ChainedEntry & { now: string })[]> {
     return this.#database.read(
       ({ sql }) => sql<(ChainedEntry & { now: string })[]>`
         select ${sql.unsafe(ENTRY_COLUMNS)}, ${sql.unsafe(NOW)} as now from audit_entries
@@ -89,7 +89,7 @@ export class AuditSealer {
     )
   }
 
-  /** False where another gateway was first. */
+  /** False when another gateway was first. */
   async #insert({ number, last, entries, sealedAt, hash }: AuditSeal): Promise<boolean> {
     const rows = await this.#database.write(
       ({ sql }) => sql`

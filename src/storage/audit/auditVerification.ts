@@ -1,7 +1,7 @@
 import type { ISql } from 'postgres'
 import type { Database } from '../postgres/database.js'
 import {
-  type AuditPlace,
+  type AuditPosition,
   type AuditSeal,
   BEFORE_ALL,
   type ChainedEntry,
@@ -11,33 +11,33 @@ import {
   SealHash,
 } from './auditChain.js'
 
-// What is in memory at a time, and read by one statement of some milliseconds.
+// Rows in memory at a time, which one statement reads in some milliseconds.
 const PAGE_ROWS = 2_000
 
 export interface AuditReport {
   /** Entries under a seal that fits them. */
   readonly entries: number
   readonly seals: number
-  /** The last seal that fits; undefined where there is none. */
+  /** The last seal that fits; undefined when there is none. */
   readonly head: Pick<AuditSeal, 'number' | 'hash'> | undefined
-  /** The first place that does not fit; undefined for an audit that is whole. */
+  /** The first seal that does not fit, as a sentence; undefined for an intact audit. */
   readonly problem: string | undefined
-  /** Entries behind the last seal; not counted where there is a problem. */
+  /** Entries after the last seal; not counted when there is a problem. */
   readonly unsealed: number
   readonly oldestUnsealedAt: Date | undefined
-  /** Whether one of the seals has the hash that was looked for. */
+  /** Whether one of the seals has the expected hash. */
   readonly isHeadFound: boolean
 }
 
 /**
- * Computes the whole chain of seals again, from the entries as they are now, up to the first place that does not fit. Seals that are
- * made meanwhile are left out: the entries under them may not have been there when their page was read.
+ * Computes the whole chain of seals again from the current entries, up to the first seal that does not fit. Seals that are made
+ * during the verification are left out: their entries may have been missing when their page was read.
  */
 export async function verifyAudit(database: Database, expectedHead?: string): Promise<AuditReport> {
   const newest = await newestSeal(database)
   const rest = new Reader(entriesOf(database))
   let [entries, seals, isHeadFound] = [0, 0, false]
-  let [head, from]: [AuditSeal | undefined, AuditPlace] = [undefined, BEFORE_ALL]
+  let [head, from]: [AuditSeal | undefined, AuditPosition] = [undefined, BEFORE_ALL]
   const report = async (problem?: string): Promise<AuditReport> => {
     const oldest = problem === undefined ? await rest.peek() : undefined
     return {
@@ -51,7 +51,7 @@ export async function verifyAudit(database: Database, expectedHead?: string): Pr
     }
   }
   for await (const seal of sealsUpTo(database, newest)) {
-    if (seal.number !== seals + 1) return report(`Seal ${seals + 1} is not there: seal ${seal.number} follows instead.`)
+    if (seal.number !== seals + 1) return report(`Seal ${seals + 1} is missing: seal ${seal.number} follows instead.`)
     const hash = new SealHash(head?.hash ?? NO_HASH, seal)
     let found = 0
     let last = from
@@ -78,7 +78,7 @@ export async function verifyAudit(database: Database, expectedHead?: string): Pr
   return report()
 }
 
-/** Zero where there is none. */
+/** Zero when there is none. */
 async function newestSeal(database: Database): Promise<number> {
   const [row] = await database.read(
     ({ sql }) => sql<{ newest: number }[]>`select coalesce(max(number), 0) as newest from audit_seals`,
@@ -99,25 +99,28 @@ async function* sealsUpTo(database: Database, newest: number): AsyncGenerator<Au
   } while (last)
 }
 
-/** Page by page, in order, from the very first: no gateway makes an entry before BEFORE_ALL. The next one is read while this one is hashed. */
+/**
+ * All entries in order, page by page, even those before BEFORE_ALL: no gateway makes such an entry, so it was forged. The
+ * next page is read while this one is hashed.
+ */
 async function* entriesOf(database: Database): AsyncGenerator<ChainedEntry[]> {
-  const after = (place?: AuditPlace) =>
+  const after = (position?: AuditPosition) =>
     database.read(
       ({ sql }) => sql<ChainedEntry[]>`
-        select ${sql.unsafe(ENTRY_COLUMNS)} from audit_entries ${place ? sql`where ${isAfter(sql, place)}` : sql``}
+        select ${sql.unsafe(ENTRY_COLUMNS)} from audit_entries ${position ? sql`where ${isAfter(sql, position)}` : sql``}
         order by audit_entries.epoch, audit_entries.xid, audit_entries.id limit ${PAGE_ROWS}`,
     )
   for (let next: Promise<ChainedEntry[]> | undefined = after(); next; ) {
     const page: ChainedEntry[] = await next
     const last = page.at(-1)
     next = last && page.length === PAGE_ROWS ? after(last) : undefined
-    // Told of when it is waited for.
+    // A failure is thrown when the page is awaited.
     next?.catch(() => {})
     yield page
   }
 }
 
-function isAfter(sql: ISql, { epoch, xid, id }: AuditPlace) {
+function isAfter(sql: ISql, { epoch, xid, id }: AuditPosition) {
   return sql`(audit_entries.epoch, audit_entries.xid, audit_entries.id) > (${epoch}::int, ${xid}::xid8, ${id}::bigint)`
 }
 
@@ -152,14 +155,14 @@ class Reader {
   }
 }
 
-function isBehind(place: AuditPlace, other: AuditPlace): boolean {
+function isBehind(position: AuditPosition, other: AuditPosition): boolean {
   for (const key of ['epoch', 'xid', 'id'] as const) {
-    if (place[key] !== other[key]) return BigInt(place[key]) > BigInt(other[key])
+    if (position[key] !== other[key]) return BigInt(position[key]) > BigInt(other[key])
   }
   return false
 }
 
-function between(from: AuditPlace, to: AuditPlace): string {
-  const place = ({ epoch, xid, id }: AuditPlace) => `${id} (epoch ${epoch}, transaction ${xid})`
-  return from === BEFORE_ALL ? `from the first one up to ${place(to)}` : `after ${place(from)}, up to ${place(to)}`
+function between(from: AuditPosition, to: AuditPosition): string {
+  const position = ({ epoch, xid, id }: AuditPosition) => `${id} (epoch ${epoch}, transaction ${xid})`
+  return from === BEFORE_ALL ? `from the first one up to ${position(to)}` : `after ${position(from)}, up to ${position(to)}`
 }

@@ -3,10 +3,10 @@ import { AppError } from '../../errors.js'
 import type { Database } from '../postgres/database.js'
 import { auditInsertOf, type NewAuditEntry } from './auditEntries.js'
 
-// Of at most 100 ids each: a statement stays below 100 ms.
+// Each entry has at most 100 ids: a statement stays below 100 ms.
 const MAX_ENTRIES_A_STATEMENT = 128
 
-/** Writes entries of the audit that tell of no change, joining those of concurrent calls into one statement. */
+/** Writes audit entries that record reads, joining those of concurrent calls into one statement. */
 export class AuditWriter {
   readonly #database: Database
   readonly #failed: (error: unknown) => void
@@ -15,15 +15,15 @@ export class AuditWriter {
     maxRunning: 1,
   })
 
-  /** `failed` is told of what nobody expected. */
+  /** `failed` is called with unexpected errors. */
   constructor(database: Database, failed: (error: unknown) => void) {
     this.#database = database
     this.#failed = failed
   }
 
   /**
-   * Answers after commit.
-   * @throws AppError SERVICE_UNAVAILABLE: what the entries tell of must not happen; some of them may be there
+   * Resolves after commit.
+   * @throws AppError SERVICE_UNAVAILABLE: these reads must not be answered; some entries may be stored all the same
    */
   async write(entries: readonly NewAuditEntry[]): Promise<void> {
     await Promise.all(entries.map(entry => this.#batcher.submit(entry)))
@@ -38,7 +38,7 @@ export class AuditWriter {
         this.#batcher.giveUp(unavailable())
         throw unavailable()
       }
-      // One that cannot be stored never fails its neighbours: each alone.
+      // An entry that cannot be stored must not fail its neighbours: each is written alone.
       if (entries.length > 1) {
         return (await Promise.all(entries.map(entry => this.#insert([entry]).catch((failed: Error) => [failed])))).flat()
       }

@@ -61,12 +61,12 @@ async function locateBundle(): Promise<Bundle> {
   }
 }
 
-// npm drops symbolic links, and the package's install script does not run under ignore-scripts: without them libicu is not found.
+// npm drops symbolic links, and the package's install script does not run under ignore-scripts. Without them libicu is not found.
 async function linkLibraries(native: string): Promise<void> {
   const list = await readFile(join(native, 'pg-symlinks.json'), 'utf8').catch(() => '[]')
   const links = JSON.parse(list) as { source: string; target: string }[]
   for (const { source, target } of links) {
-    // Made already, perhaps by a gateway beside us, or not ours to write: whether that matters shows when postgres is run.
+    // The link may exist already, or the folder may not be writable: running postgres shows whether that matters.
     await symlink(relative(dirname(target), source), join(dirname(native), target)).catch(() => undefined)
   }
 }
@@ -78,7 +78,7 @@ async function runnable(directory: string, account: Account | undefined): Promis
   )
 }
 
-// Only a run as the account itself tells of closed directories above, missing libraries and mounts without exec.
+// Only a run as the account itself reveals closed parent directories, missing libraries and mounts without exec.
 async function majorVersion(directory: string, account: Account | undefined): Promise<string> {
   const postgres = executable({ directory, major: '' }, 'postgres')
   try {
@@ -107,7 +107,7 @@ async function copyBundle(bundle: Bundle, target: string, account: Account | und
   return { directory, major: await majorVersion(directory, account) }
 }
 
-// A checkout made under umask 077 holds files that only its owner reads; the copy is ours to open.
+// A checkout made under umask 077 holds files that only its owner can read; the copy may be opened to others.
 async function makeReadable(root: string): Promise<void> {
   await chmod(root, 0o755)
   for (const entry of await readdir(root, { withFileTypes: true })) {
@@ -119,7 +119,7 @@ async function makeReadable(root: string): Promise<void> {
 
 export async function makeDirectory(path: string, mode: number): Promise<void> {
   const made = await mkdir(path, { recursive: true, mode })
-  // The umask may have narrowed it; a directory that was there before keeps its mode.
+  // The umask may have narrowed the mode; a directory that existed before keeps its own.
   if (made) await chmod(path, mode)
 }
 
@@ -128,7 +128,7 @@ export function draftName(target: string): string {
   return `${target}.draft-${process.pid}-${randomBytes(4).toString('hex')}`
 }
 
-// In a container every gateway has the same small pid, so that a dead maker can look alive; no draft takes this long.
+// In a container every gateway has the same small pid, so that a dead maker can look alive. Making a draft never takes this long.
 const DRAFT_LIFETIME_MS = 600_000
 
 /** Removes drafts whose maker is gone. */
@@ -150,7 +150,7 @@ export function processExists(pid: number): boolean {
   }
 }
 
-/** For a rename onto a directory that another gateway completed first. */
+/** Ignores the failure of a rename onto a directory that another gateway completed first. */
 export function ignoreExisting(error: NodeJS.ErrnoException): void {
   if (!['EEXIST', 'ENOTEMPTY', 'EPERM'].includes(error.code ?? '')) throw error
 }

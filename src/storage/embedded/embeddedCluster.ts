@@ -13,7 +13,7 @@ import {
   removeAbandoned,
 } from './embeddedBinaries.js'
 
-/** Where one gateway's PostgreSQL lives, and as whom. */
+/** Where a gateway's PostgreSQL keeps its files, and the account that it runs as. */
 export interface Site {
   /** Holds postgres/, postgres.password and postgres.log. */
   readonly home: string
@@ -39,10 +39,10 @@ export async function chooseSite(stateDirectory: string): Promise<Site> {
   const home = await realpath(stateDirectory)
   const owner = await ownerOf(join(home, 'postgres'))
   if (!root) return siteOfUser(home, owner)
-  // Data made by an ordinary user stays that user's, so that he can start it again without sudo.
+  // Data made by an ordinary user stay that user's, so that a later start needs no sudo.
   if (owner && owner.uid !== 0) return siteOf(home, SYSTEM_DIRECTORY, await mustEnter(home, owner))
   const systemHome = join(SYSTEM_DIRECTORY, createHash('sha256').update(home).digest('hex').slice(0, 16))
-  // Data that were made there once stay in use when the directories above the state are opened later.
+  // Data once made in the system directory stay in use, even when the parent directories of the state are opened later.
   if (!(await ownerOf(join(systemHome, 'postgres'))) && !(await closedAncestor(home, UNPRIVILEGED))) {
     return siteOf(home, SYSTEM_DIRECTORY, UNPRIVILEGED)
   }
@@ -85,7 +85,7 @@ async function closedAncestor(path: string, account: Account): Promise<string | 
   return dirname(path) === path ? undefined : closedAncestor(dirname(path), account)
 }
 
-/** Makes the database cluster unless it is there; whoever comes second uses what the first one made. */
+/** Makes the database cluster unless it exists. When two gateways do so at once, the second uses that of the first. */
 export async function ensureCluster(site: Site, binaries: Binaries, log: (message: string) => void): Promise<void> {
   const version = await readFile(join(site.data, 'PG_VERSION'), 'utf8').catch(() => undefined)
   if (version !== undefined) return checkMajor(site, version.trim(), binaries)
@@ -118,14 +118,14 @@ export async function readPassword(site: Site): Promise<string | undefined> {
   })
 }
 
-/** A lost password file must not lose the data; nobody can be connected, as the server is down. */
+/** A lost password file must not cost the data. The server is down, so that nobody is connected. */
 export async function resetPassword(site: Site, binaries: Binaries): Promise<void> {
   const password = randomBytes(24).toString('hex')
   await singleUser(site.data, site, binaries, [`ALTER ROLE ${USER} PASSWORD '${password}'`])
   await keepPassword(site, password)
 }
 
-// Two gateways may come here at once: link() lets exactly one password win, and a reader never sees half of it.
+// Two gateways may do this at once: link() lets exactly one password win, and a reader never sees half of it.
 async function keepPassword(site: Site, password: string): Promise<void> {
   const draft = draftName(site.passwordFile)
   await writeFile(draft, password, { mode: 0o600, flag: 'wx', flush: true })
@@ -151,7 +151,7 @@ async function singleUser(directory: string, site: Site, binaries: Binaries, sta
   running.child.stdin?.on('error', () => undefined)
   running.child.stdin?.end(`${statements.join('\n')}\n`)
   const { stderr } = await running
-  // It ends with status 0 even when a statement failed.
+  // postgres ends with status 0 even when a statement failed.
   const failure = /(ERROR|FATAL|PANIC): .*/.exec(stderr)
   if (failure) throw new Error(`PostgreSQL could not set up ${directory}: ${failure[0]}`)
 }
@@ -160,7 +160,7 @@ function childOptions(site: Site) {
   return { ...site.account, cwd: site.home, env: POSTGRES_ENVIRONMENT }
 }
 
-// Without it a power cut could forget the rename while what was committed afterwards is on disk.
+// Without it a power cut could lose the rename, while later commits are on disk.
 async function syncDirectory(path: string): Promise<void> {
   if (process.platform === 'win32') return
   const directory = await open(path, 'r')

@@ -3,7 +3,7 @@ import postgres from 'postgres'
 import { APPLICATION_NAME } from '../postgres/connectionPool.js'
 import { DATABASE, USER } from './embeddedCluster.js'
 
-/** An idle connection that shows other gateways that this one uses the server, also while its pool is empty. */
+/** An idle connection that shows other gateways that this one uses the server, even while its pool is empty. */
 export type Presence = postgres.Sql
 
 const PRESENCE_NAME = 'riskgate presence'
@@ -14,7 +14,7 @@ const ANSWER_TIMEOUT_MS = 5_000
 // A backend ends a moment after its client has closed; a pool closed just before stop() must not look like another gateway.
 const LINGER_MS = 500
 const REJOIN_MS = 500
-// A fast shutdown that comes while PostgreSQL recovers from the crash of a backend hangs it (seen with 18.4).
+// PostgreSQL hangs when a fast shutdown arrives while it recovers from the crash of a backend (seen with 18.4).
 const SETTLE_MS = 3_000
 
 export function connectionUrl(port: number, password: string): string {
@@ -24,7 +24,8 @@ export function connectionUrl(port: number, password: string): string {
 /** A lasting connection; undefined while the server does not answer, 'foreign' when it serves other data. */
 export async function joinServer(port: number, password: string, data: string): Promise<Presence | 'foreign' | undefined> {
   const rejoin = () => void sql`select 1`.catch(() => undefined)
-  // When one backend crashes, PostgreSQL closes the connections of all and goes on; ended by leaveServer it does nothing.
+  // When one backend crashes, PostgreSQL closes all connections and goes on: this one reconnects. After leaveServer it does
+  // nothing.
   const sql = connect(port, password, PRESENCE_NAME, () => setTimeout(rejoin, REJOIN_MS).unref())
   try {
     const [row] = await answer(sql`select current_setting('data_directory') as data`)
@@ -42,7 +43,7 @@ export async function leaveServer(presence: Presence): Promise<void> {
   await presence.end({ timeout: 0 }).catch(() => undefined)
 }
 
-/** Whether another gateway is connected; false when the server does not come to answer, as then nobody is served. */
+/** Whether another gateway is connected; false when the server never answers, as then nobody is served. */
 export async function othersConnected(port: number, password: string, lives: () => boolean): Promise<boolean> {
   let deadline = performance.now() + SETTLE_MS
   let others: number | undefined
@@ -59,7 +60,7 @@ export async function othersConnected(port: number, password: string, lives: () 
 async function countGateways(port: number, password: string): Promise<number | undefined> {
   const sql = connect(port, password, QUESTION_NAME)
   try {
-    // A session of our own pool may still be busy with a statement whose caller is gone: it is nobody's any more.
+    // A session of our own pool may still run a statement whose caller is gone: it does not count.
     const others = sql`
       select 1 from pg_stat_activity where application_name like 'riskgate%' and application_name <> ${APPLICATION_NAME}`
     return (await answer(others)).length
@@ -82,7 +83,7 @@ function connect(port: number, password: string, name: string, onclose: () => vo
   })
 }
 
-// postgres.js waits for ever for a server that is frozen.
+// postgres.js waits for ever for a frozen server.
 async function answer<T>(query: Promise<T>): Promise<T> {
   const late = new AbortController()
   const timeout = sleep(ANSWER_TIMEOUT_MS, undefined, { signal: late.signal }).then(() => {

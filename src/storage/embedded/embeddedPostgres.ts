@@ -26,7 +26,7 @@ export interface EmbeddedPostgres {
 }
 
 export interface EmbeddedOptions {
-  /** Where riskgate keeps its state, e.g. /home/me/project/.riskgate; made when missing. */
+  /** Where riskgate keeps its state, e.g. /home/me/project/.riskgate; created when missing. */
   readonly stateDirectory: string
   /** Folder with postgres, initdb, pg_ctl; the bundled PostgreSQL 18 when absent. */
   readonly binDirectory?: string
@@ -42,7 +42,7 @@ interface Server {
 }
 
 interface BringUp {
-  /** Only this port will do, so that a url that was handed out stays valid. */
+  /** The server must have this port, so that a url that was handed out stays valid. */
   readonly fixedPort?: number
   readonly timeoutMs: number
 }
@@ -53,7 +53,7 @@ const FAST_STOP_TIMEOUT_MS = 10_000
 const QUIT_TIMEOUT_MS = 6_000
 const POLL_MS = 25
 const WATCH_MS = 500
-// Without a lock file nothing is left of an earlier server that could still be going away: such a failure lasts.
+// Without a lock file no earlier server can still be shutting down: the failure will not pass by itself.
 const MAX_FAILURES_WITHOUT_LOCK_FILE = 5
 
 /** Starts the PostgreSQL of a state directory, or joins the one that runs there, and keeps it running until stop(). */
@@ -107,7 +107,7 @@ class Supervisor implements EmbeddedPostgres {
     return this.stopping
   }
 
-  /** After a start that failed: the postmaster that it spawned must not stay; that of another gateway must. */
+  /** Cleans up after a failed start: a postmaster that it spawned must not stay; one of another gateway must. */
   async abandon(): Promise<void> {
     this.stopped.abort()
     if (this.unfinishedChild() !== undefined) await this.stop().catch(() => undefined)
@@ -129,7 +129,7 @@ class Supervisor implements EmbeddedPostgres {
     return this.binaries
   }
 
-  /** Joins the server of these data, starting it where none lives; the lock file decides between gateways that do so at once. */
+  /** Joins the server of these data, or starts it when none runs. The lock file decides between gateways that do so at once. */
   private async bringUp({ fixedPort, timeoutMs }: BringUp): Promise<Server> {
     const { data } = this.site
     const deadline = performance.now() + timeoutMs
@@ -143,7 +143,7 @@ class Supervisor implements EmbeddedPostgres {
         else if (port && presence) return this.joined(lock.pid, port, presence)
       } else if ((!this.child || hasEnded(this.child)) && retry.due()) {
         this.report(retry.failures, lock !== undefined || fixedPort !== undefined)
-        // The port of a server that crashed is kept where possible: other gateways wait for it there.
+        // The port of a crashed server is kept when possible: other gateways wait for it there.
         await this.launch(fixedPort ?? (await freePort(retry.failures < 3 ? lock?.port : undefined)))
       }
     }
@@ -152,7 +152,7 @@ class Supervisor implements EmbeddedPostgres {
 
   private async launch(port: number): Promise<void> {
     const binaries = await this.findBinaries()
-    // Read again, as another gateway may have come first meanwhile; from here to the spawn nothing waits.
+    // Read again, as another gateway may have been faster. From here to the spawn nothing is awaited.
     const lock = readLockFile(this.site.data)
     if (this.stopped.signal.aborted || (lock && postmasterLives(lock.pid, this.site.data))) return
     if (lock) disownLockFile(this.site.data, lock)
@@ -172,7 +172,7 @@ class Supervisor implements EmbeddedPostgres {
 
   private joined(pid: number, port: number, presence: Presence): Server {
     const adopted = this.child?.pid !== pid
-    // Its own child's death is noticed at once, that of one which another gateway started by the next poll.
+    // The exit of its own child is noticed at once; that of another gateway's server at the next poll.
     if (!adopted) this.child?.once('exit', () => this.check())
     return { pid, port, presence, adopted }
   }
@@ -214,12 +214,12 @@ class Supervisor implements EmbeddedPostgres {
     if (pid === undefined) return
     const lives = () => postmasterLives(pid, this.site.data)
     if (lock?.port && (await othersConnected(lock.port, this.password, lives))) {
-      return this.options.log('embedded PostgreSQL is left to other gateways', { pid, port: lock.port })
+      return this.options.log('embedded PostgreSQL keeps running for other gateways', { pid, port: lock.port })
     }
     await this.terminate(pid)
   }
 
-  // Started a moment ago, before stop() came, and without a lock file as yet.
+  // A child that was started just before stop() and has no lock file yet.
   private unfinishedChild(): number | undefined {
     return this.child && !hasEnded(this.child) ? this.child.pid : undefined
   }

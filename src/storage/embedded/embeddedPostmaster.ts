@@ -7,7 +7,7 @@ import type { Binaries } from './embeddedBinaries.js'
 import { executable, POSTGRES_ENVIRONMENT, processExists } from './embeddedBinaries.js'
 import type { Site } from './embeddedCluster.js'
 
-/** What postmaster.pid tells. */
+/** The contents of postmaster.pid. */
 export interface LockFile {
   readonly pid: number
   readonly port: number | undefined
@@ -41,7 +41,7 @@ export function readLockFile(data: string): LockFile | undefined {
   try {
     const lines = readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')
     const pid = Number(lines[0])
-    // A server that is just being started has written the first lines only.
+    // A server that is just starting has written only the first lines.
     return pid > 0 ? { pid, port: Number(lines[3]) || undefined, ready: lines[7]?.trim() === 'ready' } : undefined
   } catch {
     return undefined
@@ -54,7 +54,7 @@ export function postmasterLives(pid: number, data: string): boolean {
   if (pid === process.pid || !processExists(pid)) return false
   if (process.platform !== 'linux') return true
   try {
-    // Below a pid 1 that reaps nobody, a dead postmaster stays a zombie for ever.
+    // Below a pid 1 that reaps no children, a dead postmaster stays a zombie for ever.
     if (/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))) return false
     return readlinkSync(`/proc/${pid}/cwd`) === data
   } catch (error) {
@@ -64,14 +64,14 @@ export function postmasterLives(pid: number, data: string): boolean {
 }
 
 /**
- * Makes PostgreSQL ignore a lock file whose pid belongs to a stranger by now: it skips its parent's pid, and still checks the
- * shared memory named in the file, which it would not if the file were removed.
+ * Makes PostgreSQL ignore a lock file whose pid now belongs to a stranger. PostgreSQL skips the pid of its parent, and still
+ * checks the shared memory that the file names. It would not check that if the file were removed.
  */
 export function disownLockFile(data: string, lock: LockFile): void {
   if (!processExists(lock.pid)) return
   const path = join(data, 'postmaster.pid')
   const rest = readFileSync(path, 'utf8').split('\n').slice(1)
-  // No following of links: the directory belongs to the unprivileged account, and we may be root.
+  // Follows no links: the directory belongs to the unprivileged account, and we may be root.
   const file = openSync(path, constants.O_WRONLY | constants.O_TRUNC | (constants.O_NOFOLLOW ?? 0))
   writeSync(file, [process.pid, ...rest].join('\n'))
   closeSync(file)
@@ -89,14 +89,14 @@ export function spawnPostmaster(site: Site, binaries: Binaries, port: number): C
     windowsHide: true,
     stdio: ['ignore', output, output],
   })
-  // A failed spawn shows as an exit; without a listener it would end the gateway.
+  // A failed spawn shows as an exit; without a listener the error would end the gateway.
   child.on('error', () => undefined)
   child.unref()
   closeSync(output)
   return child
 }
 
-/** Node's signals end a Windows process without any shutdown, pg_ctl asks for one. */
+/** On Windows, Node's signals end a process without any shutdown; pg_ctl asks for one. */
 export function stopOnWindows(site: Site, binaries: Binaries, signal: 'SIGINT' | 'SIGQUIT'): void {
   const mode = signal === 'SIGINT' ? 'fast' : 'immediate'
   const asked = spawn(executable(binaries, 'pg_ctl'), ['stop', '-W', '-m', mode, '-D', site.data], { stdio: 'ignore' })
@@ -107,7 +107,7 @@ function openLog({ logFile, account }: Site): number {
   const bytes = statSync(logFile, { throwIfNoEntry: false })?.size ?? 0
   if (bytes > MAX_LOG_BYTES) renameSync(logFile, `${logFile}.old`)
   const file = openSync(logFile, 'a', 0o600)
-  // Left to root, it would stop the user whose data these are from starting it later without sudo.
+  // If root kept the log, the owner of the data could not start PostgreSQL later without sudo.
   if (account) fchownSync(file, account.uid, account.gid)
   return file
 }
@@ -129,7 +129,7 @@ async function tryPort(port: number): Promise<number | undefined> {
   })
 }
 
-/** Spaces attempts to start; the loop goes on looking meanwhile, as another gateway's attempt may succeed first. */
+/** Spaces the attempts to start. In between, the loop keeps looking, as another gateway's attempt may succeed first. */
 export class Backoff {
   failures = -1
   private nextAt = 0

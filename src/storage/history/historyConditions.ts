@@ -5,12 +5,12 @@ import { firstIdOf } from '../postgres/partitions.js'
 import { predictions } from '../tables/predictions.js'
 import type { HistoryFilter } from './historyQuery.js'
 
-/** All conditions of a list but the tenant, which always holds, and the time of creation, which is a range of ids. */
+/** The conditions of a list, except the tenant, which always applies, and the time of creation, which is a range of ids. */
 export type ConditionName = 'requestedBy' | Exclude<keyof HistoryFilter, 'createdAt'>
 type TextName = 'requestedBy' | 'applicantId' | 'channel' | 'modelVersion'
 export type Conditions = ReadonlyMap<ConditionName, SQL>
 
-/** What must hold of each row of a list, by the name of its filter. */
+/** The conditions on each row of a list, by the name of their filter. */
 export function conditionsOf({ requestedBy }: Visibility, filter: HistoryFilter): Conditions {
   const { applicantId, highRisk, model, modelVersion, probability, channel, hasOutcome } = filter
   const bands = bandNumbers(filter.bands)
@@ -18,7 +18,7 @@ export function conditionsOf({ requestedBy }: Visibility, filter: HistoryFilter)
     requestedBy: requestedBy === undefined ? undefined : eq(predictions.requestedBy, requestedBy),
     applicantId: applicantId === undefined ? undefined : eq(predictions.applicantId, applicantId),
     bands: bands === undefined ? undefined : inArray(predictions.band, bands),
-    // In the words of the partial indexes: a comparison with a parameter would not be known to be the same.
+    // Written as in the partial indexes: the planner would not recognise a comparison with a parameter as the same.
     highRisk: highRisk === undefined ? undefined : highRisk ? sql`${predictions.highRisk}` : sql`not ${predictions.highRisk}`,
     hasOutcome:
       hasOutcome === undefined ? undefined : sql`${predictions.defaulted} is ${sql.raw(hasOutcome ? 'not null' : 'null')}`,
@@ -31,9 +31,9 @@ export function conditionsOf({ requestedBy }: Visibility, filter: HistoryFilter)
 }
 
 /**
- * Where the planner believes that nearly every row of a month matches, it takes the primary key, which is narrower than the index of
- * a text, and reads the whole month when the rows lie at its other end. A second condition on the same column, of whose value it
- * knows nothing, makes the right index the cheaper one. It excludes nothing.
+ * When the planner believes that nearly every row of a month matches, it takes the primary key, which is narrower than the index
+ * of a text. It then reads the whole month when the rows lie at the other end. A second condition on the same column, whose value
+ * the planner does not know, makes the right index the cheaper one. It excludes nothing.
  */
 export function hintsOf({ requestedBy }: Visibility, { applicantId, channel, modelVersion }: HistoryFilter): Conditions {
   const given = Object.entries({ requestedBy, applicantId, channel, modelVersion }) as [TextName, string | undefined][]
@@ -42,7 +42,7 @@ export function hintsOf({ requestedBy }: Visibility, { applicantId, channel, mod
   )
 }
 
-/** The numbers of the bands, each once, however often a caller repeats one; undefined where the filter leaves out none. */
+/** The numbers of the bands, each once, however often a caller repeats one; undefined when the filter excludes no band. */
 export function bandNumbers(bands: readonly RiskBand[] | undefined): number[] | undefined {
   const numbers = [...new Set(bands)].map(bandNumber)
   return bands === undefined || numbers.length === RISK_BANDS.length ? undefined : numbers
@@ -55,7 +55,7 @@ export function probabilityBounds({ from, to }: NonNullable<HistoryFilter['proba
   ]
 }
 
-/** Ids begin with the time of creation: bounds on the id say the same, and leave out whole partitions. */
+/** Ids begin with the time of creation: bounds on the id mean the same, and skip whole partitions. */
 export function createdAtBounds({ from, to }: NonNullable<HistoryFilter['createdAt']>): SQL[] {
   return [
     ...(from === undefined ? [] : [gte(predictions.id, firstIdOf(from))]),
@@ -63,7 +63,7 @@ export function createdAtBounds({ from, to }: NonNullable<HistoryFilter['created
   ]
 }
 
-/** All of them; undefined for none. */
+/** All conditions as one; undefined for none. */
 export function joined(conditions: readonly SQL[]): SQL | undefined {
   return conditions.length === 0 ? undefined : sql.join([...conditions], sql` and `)
 }

@@ -9,7 +9,7 @@ export interface Position {
   readonly probability: number
 }
 
-/** A place in one ordered, filtered list: the sort key of the row, behind a digest of it with filter and order. */
+/** A position in one ordered, filtered list: the sort key of the row, after a digest of that key with filter and order. */
 export function encodeHistoryCursor(position: Position, filter: HistoryFilter, order: HistoryOrder): string {
   const { id, probability } = position
   return Buffer.from(`${digestOf(position, filter, order)}.${id}.${probability}`).toString('base64url')
@@ -20,7 +20,7 @@ export function decodeHistoryCursor(cursor: string, filter: HistoryFilter, order
   const [, id, probability] = VALID.exec(Buffer.from(cursor, 'base64url').toString('latin1')) ?? []
   if (id === undefined) throw badCursor()
   const position = { id, probability: Number(probability) }
-  // Made again and compared: one that lost its end on the way would still name a place, and rows would be passed by.
+  // Encoded again and compared: a cursor that lost its end on the way would still name a position, and rows would be skipped.
   if (encodeHistoryCursor(position, filter, order) !== cursor) throw badCursor()
   return position
 }

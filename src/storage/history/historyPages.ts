@@ -10,9 +10,10 @@ import { IS_CUT, ORDINAL, orderOf, SCANNED, scan } from './historyScan.js'
 import { type HistoryList, ofApplicants, type Source, sourcesOf } from './historySources.js'
 import { applicantTooBroad, tooBroad } from './tooBroad.js'
 
-/** A page reads at most so many rows for each of its own; where an index finds exactly what is wanted, only its own. */
+/** A page may read this many rows for each row that it shows; when an index finds exactly the wanted rows, only those. */
 const READ_FACTOR = 50
-// A source in the order of the list ends with the page; any other must be read whole to be sorted, and is short or of no use.
+// Reading a source in the order of the list ends with the page. Any other source is read whole and sorted: it is short or of no
+// use.
 const ORDERED_SHARE = 3
 const ROW = { ...SCANNED, isCut: IS_CUT }
 
@@ -20,7 +21,7 @@ type Row = PredictionRow & { readonly isCut: boolean }
 
 /**
  * One page by keyset.
- * @throws AppError BAD_CURSOR for a cursor of another filter or order, QUERY_TOO_BROAD where no index leads to the page soon enough
+ * @throws AppError BAD_CURSOR for a cursor of another filter or order, QUERY_TOO_BROAD when no index finds the page soon enough
  */
 export async function readPage(database: Database, visibility: Visibility, query: HistoryQuery): Promise<HistoryPage> {
   const list = listOf(visibility, query)
@@ -43,8 +44,9 @@ export async function readPage(database: Database, visibility: Visibility, query
 }
 
 /**
- * A page of each of several applicants, newest first, in one statement for each size that is asked for. One alone is read as any other
- * list: the planner knows from its statistics of an applicant with very many predictions, but not that one of several is such.
+ * A page for each of several applicants, newest first, in one statement for each page size. A single applicant is read like any
+ * other list: the planner knows from its statistics that this applicant has very many predictions, but not that one of several
+ * has.
  */
 export async function readApplicantPages(
   database: Database,
@@ -84,7 +86,7 @@ async function readApplicantPage(
   return readPage(database, visibility, query).catch((error: Error) => error)
 }
 
-/** The rows of each applicant, by its place among the queries, from 1. */
+/** The rows of each applicant, by its number among the queries, from 1. */
 async function readOfApplicants(
   database: Database,
   visibility: Visibility,
@@ -113,8 +115,9 @@ function cursorOf({ applicantId, after }: ApplicantQuery): string | undefined {
 function listOf(visibility: Visibility, query: Omit<HistoryQuery, 'size'>): HistoryList {
   const { filter, order, backward } = query
   const isAscending = order.endsWith('_ASC')
-  const place = (cursor: string | undefined) => (cursor === undefined ? undefined : decodeHistoryCursor(cursor, filter, order))
-  const [after, before] = [place(query.after), place(query.before)]
+  const positionIn = (cursor: string | undefined) =>
+    cursor === undefined ? undefined : decodeHistoryCursor(cursor, filter, order)
+  const [after, before] = [positionIn(query.after), positionIn(query.before)]
   return {
     tenant: visibility.tenant,
     filter,

@@ -45,7 +45,7 @@ export interface ApplicantQuery {
   readonly after?: string | undefined
 }
 
-/** How many rows a filter leaves; where they are too many to count, what the planner of Postgres makes of its statistics. */
+/** How many rows a filter leaves; when they are too many to count, the estimate of the Postgres planner. */
 export interface HistoryTotal {
   readonly count: number
   readonly exact: boolean

@@ -7,19 +7,19 @@ import type { Range } from './historyQuery.js'
 import { type HistoryList, isExact, type ListOrder, type Source } from './historySources.js'
 
 export interface ScanSize {
-  /** Rows that are wanted, of each key where the source has keys. */
+  /** Rows that are wanted; when the source has keys, for each key. */
   readonly limit: number
-  /** Rows of the index that may be read, at least 2. Does not matter where the index finds exactly what is wanted. */
+  /** Rows of the index that may be read, at least 2. Ignored when the index finds exactly the wanted rows. */
   readonly readAtMost: number
 }
 
-/** What a prediction is made of, and what conditions need besides. */
+/** The columns of a prediction, and those that conditions need besides. */
 const COLUMNS = [...new Set([...Object.values(predictionColumns), predictions.defaulted])]
-/** The columns of a prediction, as what they are after a scan: Drizzle takes a column as such only from its own table. */
+/** The columns of a prediction after a scan: Drizzle maps a column by itself only when it comes from its own table. */
 export const SCANNED = Object.fromEntries(
   Object.entries(predictionColumns).map(([name, column]) => [name, sql`${column}`.mapWith(column)]),
 ) as { readonly [Name in keyof typeof predictionColumns]: SQL<PredictionRow[Name]> }
-/** True for a row that is none of the list, but says that the reading ended there, before the end of the list. */
+/** True for a row that marks where the reading ended before the end of the list; this row is not part of the list. */
 export const IS_CUT = sql<boolean>`predictions.is_cut`
 /** Which of several applicants a row belongs to. */
 export const ORDINAL = sql<number>`driven.ordinal::int`
@@ -28,9 +28,9 @@ export const ORDINAL = sql<number>`driven.ordinal::int`
  * An item for FROM, under the name of the table: the first rows of the list, as far as this source finds them without reading too
  * much. To be sorted by `orderOf`.
  *
- * Conditions that the index does not answer stand outside of the query that reads it, so that the limit of that query counts what is
- * read. Where the index has the order of the list, the reading ends as soon as there are enough rows; else all that may be read is
- * sorted.
+ * Conditions that the index does not answer are outside the query that reads it, so that the limit of that query counts the rows
+ * that are read. When the index has the order of the list, the reading ends as soon as there are enough rows; else all rows that
+ * may be read are sorted.
  */
 export function scan(list: HistoryList, source: Source, size: ScanSize): SQL {
   const { keys } = source
@@ -39,7 +39,7 @@ export function scan(list: HistoryList, source: Source, size: ScanSize): SQL {
   return sql`${keys.list} cross join lateral (${rowsOf(list, source, { ...size, readAtMost })}) as predictions`
 }
 
-/** The order of the list; a row that ended the reading comes first where the rows before it may be the wrong ones. */
+/** The order of the list; the row that ended the reading comes first when the rows before it may be the wrong ones. */
 export function orderOf({ order }: HistoryList, source: Source, isCut: SQL = IS_CUT): SQL[] {
   return source.order === order.by ? sorted(order) : [sql`${isCut} desc`, ...sorted(order)]
 }
@@ -57,7 +57,7 @@ function rowsOf(list: HistoryList, source: Source, { limit, readAtMost }: ScanSi
     order by ${sql.join(orderOf(list, source, isCut), sql`, `)} limit ${limit}`
 }
 
-/** What the index answers. */
+/** The conditions that the index answers. */
 function indexed(list: HistoryList, source: Source): SQL[] {
   const { tenant, filter, conditions, hints, order } = list
   const ofTenant = eq(predictions.tenant, tenant)
@@ -67,19 +67,20 @@ function indexed(list: HistoryList, source: Source): SQL[] {
     const covered = source.keys ? [source.keys.condition] : known
     return [ofTenant, ...covered, ...createdAtBounds(filter.createdAt ?? {}), ...idBounds(cursors)]
   }
-  // A cursor lies within the range, and takes the place of its bound: PostgreSQL 18 would start at the bound and read up to the cursor.
+  // A cursor lies within the range and replaces its bound: with both, PostgreSQL 18 would start at the bound and read up to the
+  // cursor.
   const { from, to } = filter.probability ?? {}
   const range = probabilityBounds({ ...(!cursors.above && { from }), ...(!cursors.below && { to }) })
-  return [ofTenant, ...range, ...placeBounds(cursors), ...createdAtBounds(wholeMonths(filter.createdAt ?? {}))]
+  return [ofTenant, ...range, ...positionBounds(cursors), ...createdAtBounds(wholeMonths(filter.createdAt ?? {}))]
 }
 
-/** What is left to be asked of each row that the index gives. */
+/** The conditions that are left to check on each row of the index. */
 function residual(list: HistoryList, source: Source): SQL[] {
   const { filter, conditions, order } = list
   const others = [...conditions].filter(([name]) => !source.covers.includes(name)).map(([, condition]) => condition)
   const times = source.order === 'id' ? [] : createdAtBounds(filter.createdAt ?? {})
   const cursors: Cursors = source.order === order.by ? {} : list
-  return [...others, ...times, ...(order.by === 'id' ? idBounds(cursors) : placeBounds(cursors))]
+  return [...others, ...times, ...(order.by === 'id' ? idBounds(cursors) : positionBounds(cursors))]
 }
 
 type Cursors = Pick<HistoryList, 'above' | 'below'>
@@ -91,7 +92,7 @@ function idBounds({ above, below }: Cursors): SQL[] {
   ]
 }
 
-function placeBounds({ above, below }: Cursors): SQL[] {
+function positionBounds({ above, below }: Cursors): SQL[] {
   const place = sql`(${predictions.probability}, ${predictions.id})`
   return [
     ...(above ? [sql`${place} > (${above.probability}::float8, ${above.id}::uuid)`] : []),
@@ -99,7 +100,7 @@ function placeBounds({ above, below }: Cursors): SQL[] {
   ]
 }
 
-/** Leaves out partitions and nothing else: within a partition the index by probability would read every row to look at its id. */
+/** Skips whole partitions, nothing else: within a partition the index by probability would read every row to look at its id. */
 function wholeMonths({ from, to }: Range<Date>): Range<Date> {
   return { from: from && startOfMonth(from, 0), to: to && startOfMonth(new Date(to.getTime() - 1), 1) }
 }

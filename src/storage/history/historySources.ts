@@ -9,34 +9,34 @@ export interface ListOrder {
   readonly ascending: boolean
 }
 
-/** A list of predictions: what belongs to it, its order, and between which places of it is read. */
+/** A list of predictions: its conditions, its order, and the positions between which it is read. */
 export interface HistoryList {
   readonly tenant: string
   readonly filter: HistoryFilter
-  /** Those of the filter and of what the caller may see. */
+  /** The conditions of the filter and of the caller's visibility. */
   readonly conditions: Conditions
-  /** What the planner is told besides where an index answers a condition. */
+  /** Extra conditions for the planner, used when an index answers the condition of the same name. */
   readonly hints: Conditions
   readonly order: ListOrder
   readonly above?: Position | undefined
   readonly below?: Position | undefined
 }
 
-/** An index as a source of rows: it finds those for which its conditions hold without looking at any other, in its order. */
+/** An index as a source of rows: it finds the rows that meet its conditions without reading any other, in its order. */
 export interface Source {
   readonly covers: readonly ConditionName[]
   readonly order: ListOrder['by']
-  /** Where the index gives several lists: their keys, and what makes a row belong to one of them. */
+  /** When the index gives several lists: their keys, and the condition by which a row belongs to one of them. */
   readonly keys?: {
-    /** Among how many of them what may be read is shared. */
+    /** The number of lists that share the rows that may be read. */
     readonly count: number
     readonly list: SQL
     readonly condition: SQL
   }
 }
 
-// By what they usually leave: the first has the best chance to fill a page soon. What a principal asked for itself comes before what
-// others did too.
+// Ordered by how few rows they usually leave: the first has the best chance to fill a page soon. The predictions that a principal
+// requested itself come before conditions that others' predictions meet too.
 const BY_ID: readonly (readonly ConditionName[])[] = [
   ['applicantId'],
   ['requestedBy'],
@@ -49,29 +49,29 @@ const BY_ID: readonly (readonly ConditionName[])[] = [
 const EVERYTHING: Source = { covers: [], order: 'id' }
 const BY_PROBABILITY: Source = { covers: ['probability'], order: 'probability' }
 const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
-// What may be read is shared among the sources that are tried: more of them would each come to too little.
+// The sources that are tried share the rows that may be read: with more of them, each could read too few.
 const MOST_TRIED = 3
 
-/** Where to look for a list: the one index that finds exactly it; else those that may, best first. */
+/** The sources to try for a list: the one index that finds exactly its rows; else those that may find them, best first. */
 export function sourcesOf(list: HistoryList): Source[] {
   const sources = list.order.by === 'id' ? sourcesToCount(list) : sourcesByProbability(list)
   const exact = sources.find(source => isExact(list, source))
   return exact ? [exact] : sources.slice(0, MOST_TRIED)
 }
 
-/** Whether each row that the source gives is one of the list, and in its order. */
+/** Whether every row of the source belongs to the list, and comes in the list's order. */
 export function isExact({ conditions, filter, order }: HistoryList, source: Source): boolean {
   if (source.order !== order.by || (source.order === 'probability' && filter.createdAt)) return false
   return [...conditions.keys()].every(name => source.covers.includes(name))
 }
 
-/** Where to look for the rows of a list in any order. */
+/** The sources to try when the order of the rows does not matter. */
 export function sourcesToCount(list: HistoryList): Source[] {
   const byId = sourcesById(list)
   return [...(byId.length > 0 ? byId : [EVERYTHING]), ...(list.conditions.has('probability') ? [BY_PROBABILITY] : [])]
 }
 
-/** Several applicants at once, each with a list of its own: `readAtMost` is for each. Rows say whose they are by `ORDINAL`, from 1. */
+/** Several applicants at once, each with a list of its own: `readAtMost` is for each. `ORDINAL` numbers them, from 1. */
 export function ofApplicants(applicants: readonly { readonly id: string; readonly below?: string | undefined }[]): Source {
   const ids = sql.param(applicants.map(({ id }) => id))
   const below = sql.param(applicants.map(({ below = LAST_ID }) => below))
@@ -82,14 +82,14 @@ export function ofApplicants(applicants: readonly { readonly id: string; readonl
 
 function sourcesByProbability(list: HistoryList): Source[] {
   const byId = sourcesById(list)
-  // Without a condition or a range of time the list of everything never ends soon enough to be sorted.
+  // Without a condition or a range of time, the list of everything is too long to be sorted.
   return [BY_PROBABILITY, ...(byId.length === 0 && list.filter.createdAt ? [EVERYTHING] : byId)]
 }
 
 function sourcesById({ conditions, filter }: HistoryList): Source[] {
   return (
     BY_ID.filter(covers => covers.every(name => conditions.has(name)))
-      // Most rows are of no high risk: there is no index of them.
+      // Most rows are not high risk: there is no index of them.
       .filter(([name]) => name !== 'highRisk' || filter.highRisk)
       .map(covers => ({ covers, order: 'id', ...(covers[0] === 'bands' && { keys: bandKeys(filter) }) }))
   )
@@ -105,7 +105,7 @@ function bandKeys({ bands }: HistoryFilter): NonNullable<Source['keys']> {
   }
 }
 
-/** With the hint of `hintsOf`. */
+/** The condition on a key, with the hint that `hintsOf` explains. */
 function keyed(column: Column): SQL {
   return sql`${column} = driven.key and ${column} >= driven.key`
 }

@@ -10,7 +10,7 @@ import type { ApplicantQuery, HistoryFilter, HistoryPage, HistoryQuery, HistoryT
 import { SCANNED } from './historyScan.js'
 import { countApplicants, countHistory } from './historyTotals.js'
 
-/** Reads predictions. Whatever the caller may not see is as if it were not there. */
+/** Reads predictions. Data that the caller may not see looks like missing data. */
 export class HistoryStore {
   readonly #database: Database
 
@@ -47,7 +47,7 @@ export class HistoryStore {
 
   /** The newest visible prediction of each applicant that has one. */
   async latestOf(visibility: Visibility, applicantIds: readonly string[]): Promise<Prediction[]> {
-    // One row of each from the index: whoever asks for the newest must not wait for a thousand older ones.
+    // One row of each applicant from the index: a read of the newest must not wait for a thousand older ones.
     const rows = await this.#database.read(({ db }) => {
       const newest = db
         .select(predictionColumns)
@@ -61,7 +61,7 @@ export class HistoryStore {
     return rows.map(toPrediction)
   }
 
-  /** The inputs of each prediction as they were scored; no entry where there are none, as after erasure. */
+  /** The inputs of each prediction as they were scored; no entry when there are none, as after erasure. */
   async featuresOf(tenant: string, ids: readonly string[]): Promise<ReadonlyMap<string, FeatureValues>> {
     const rows = await this.#database.read(({ db }) =>
       db
@@ -74,13 +74,13 @@ export class HistoryStore {
 
   /**
    * One page by keyset.
-   * @throws AppError BAD_CURSOR for a cursor of another filter or order, QUERY_TOO_BROAD where no index leads to the page soon enough
+   * @throws AppError BAD_CURSOR for a cursor of another filter or order, QUERY_TOO_BROAD when no index finds the page soon enough
    */
   page(visibility: Visibility, query: HistoryQuery): Promise<HistoryPage> {
     return readPage(this.#database, visibility, query)
   }
 
-  /** A page of each applicant, in their order; a page that cannot be given is an AppError. */
+  /** A page for each applicant, in their order; an AppError instead of a page that cannot be given. */
   pagesOfApplicants(visibility: Visibility, queries: readonly ApplicantQuery[]): Promise<(HistoryPage | Error)[]> {
     return readApplicantPages(this.#database, visibility, queries)
   }

@@ -8,13 +8,13 @@ import type { HistoryFilter, HistoryTotal } from './historyQuery.js'
 import { IS_CUT, ORDINAL, scan } from './historyScan.js'
 import { type HistoryList, isExact, ofApplicants, type Source, sourcesToCount } from './historySources.js'
 
-// The contract: exact up to here.
+// The API promises exact totals up to here.
 const COUNTED_EXACTLY = 10_000
-// Takes some tens of milliseconds. Rows that are read and do not belong to the list count too.
+// Reading this many takes some tens of milliseconds. Rows that are read and do not belong to the list count too.
 const READ_AT_MOST = 50_000
 const LARGEST_INT = 2 ** 31 - 1
 
-/** How many predictions a filter leaves to whoever may see them: counted, as long as that does not read too much. */
+/** How many visible predictions a filter leaves: counted, or estimated when counting would read too much. */
 export async function countHistory(database: Database, visibility: Visibility, filter: HistoryFilter): Promise<HistoryTotal> {
   const list = listToCount(visibility, filter)
   const attempts = sourcesToCount(list).map(source => ({
@@ -27,7 +27,7 @@ export async function countHistory(database: Database, visibility: Visibility, f
   for (const { source, list } of tried) {
     const readAtMost = Math.floor(READ_AT_MOST / tried.length)
     const answer = await countIn(database, list, source, readAtMost).catch(uncounted)
-    // The next one would take as long.
+    // The next source would take as long.
     if (!answer) break
     const { count, isCut } = answer
     if (!isCut && count <= COUNTED_EXACTLY) return { count, exact: true }
@@ -48,7 +48,7 @@ export async function countApplicants(
   const list = listToCount(visibility, {})
   const totals = new Map<string, HistoryTotal>()
   for (let left = [...applicantIds]; left.length > 0; ) {
-    // Each has an equal part of what may be read. Those for which that was too little share it again, as long as others are done.
+    // Each gets an equal part of the rows that may be read. Those that need more share them again, as long as others are done.
     const part = Math.min(COUNTED_EXACTLY + 1, Math.floor(READ_AT_MOST / left.length))
     const counts = await countEach(database, list, left, Math.max(2, part)).catch(uncounted)
     const open = left.filter((_, i) => counts?.[i]?.isCut ?? true)
@@ -95,7 +95,7 @@ async function countIn(database: Database, list: HistoryList, source: Source, re
   return row as Count
 }
 
-/** Counts fewer than `part` rows of each applicant. */
+/** Counts the rows of each applicant; the count is cut at `part` rows. */
 async function countEach(database: Database, list: HistoryList, ids: readonly string[], part: number): Promise<Count[]> {
   const source = ofApplicants(ids.map(id => ({ id })))
   const rows = await database.read(({ db }) =>
@@ -111,12 +111,12 @@ async function countEach(database: Database, list: HistoryList, ids: readonly st
   })
 }
 
-/** What is known after the time of a statement was over, as on a disk that is slow to give rows nobody has read for long. */
+/** Undefined for a statement that ran out of time, as on a slow disk with rows that nobody has read for long. */
 function uncounted(error: unknown): undefined {
   if (!isTooSlow(error)) throw error
 }
 
-/** What the planner expects, from its statistics; never less than what was seen. */
+/** The planner's estimate, from its statistics; never less than the rows that were counted. */
 async function estimate(database: Database, { tenant, filter, conditions }: HistoryList, counted: number): Promise<HistoryTotal> {
   const all = [eq(predictions.tenant, tenant), ...conditions.values(), ...createdAtBounds(filter.createdAt ?? {})]
   const [row] = await database.read(({ db }) =>

@@ -1,10 +1,10 @@
 import { AppError } from '../../errors.js'
 import type { HistoryFilter, HistoryOrder } from './historyQuery.js'
 
-// Each has an index: of several, all but one are looked up row by row.
+// Each has an index. With several conditions, all but one are checked row by row.
 const CONDITIONS = ['bands', 'channel', 'hasOutcome', 'highRisk', 'model', 'modelVersion', 'probability'] as const
 
-/** QUERY_TOO_BROAD, with what would help this filter. Names fields of the filter, and no values. */
+/** QUERY_TOO_BROAD, with the changes that would help this filter. Names fields of the filter, and no values. */
 export function tooBroad(filter: HistoryFilter, order: HistoryOrder): AppError {
   const given = CONDITIONS.filter(name => filter[name] !== undefined)
   const byProbability = order.startsWith('PROBABILITY')
@@ -18,20 +18,18 @@ export function tooBroad(filter: HistoryFilter, order: HistoryOrder): AppError {
     ...(given.length > 1 ? [`leave out some of ${given.join(', ')}`] : []),
   ]
   const list = [ways.slice(0, -1).join(', '), ways.at(-1)].filter(Boolean).join(' or ')
-  return new AppError('QUERY_TOO_BROAD', `Too few of the rows that this filter would read belong to it. Narrow it: ${list}.`)
+  return new AppError('QUERY_TOO_BROAD', `This filter would read too many rows for the few that match. Narrow it: ${list}.`)
 }
 
-/** Bands are intervals of probability: with theirs the order begins where they do. */
+/** Bands are intervals of probability: with their range, the order begins where the bands begin. */
 function rangeOf({ bands }: HistoryFilter): string {
-  return bands === undefined
-    ? 'add a range of probability'
-    : 'add the range of probability of these bands, as modelVersion.bands has it'
+  return bands === undefined ? 'add a range of probability' : 'add the probability range of these bands, from modelVersion.bands'
 }
 
-/** For the list below an applicant, which takes no filter. */
+/** For the list of predictions below an applicant, which takes no filter. */
 export function applicantTooBroad(): AppError {
   return new AppError(
     'QUERY_TOO_BROAD',
-    'Too few of the rows that this list would read belong to it. Ask predictions for this applicantId, with a range of createdAt.',
+    'This list would read too many rows for the few that match. Query predictions with this applicantId and a range of createdAt.',
   )
 }

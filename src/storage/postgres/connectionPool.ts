@@ -2,15 +2,15 @@ import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js'
 import postgres, { type Sql } from 'postgres'
 import { DeadlineError } from './postgresErrors.js'
 
-// Postgres ends a statement of ours at the first; a Postgres that does not even do that by the second is frozen or gone.
+// Postgres ends a statement after the first time. A Postgres that has not even done that after the second is frozen or gone.
 const STATEMENT_TIMEOUT_MS = 1_000
 const DEADLINE_MS = 1_300
 const CONNECT_TIMEOUT_SECONDS = 1
 const LONGEST_RECONNECT_PAUSE_SECONDS = 0.5
-// For the server: a network that vanishes in the middle of a statement leaves its session waiting with an open transaction, which
-// holds the alert feed of everybody back. Postgres gives it up after 5 + 3 * 2 seconds, not after the two hours of most systems.
+// For the server: when the network vanishes in the middle of a statement, its session waits with an open transaction, which holds
+// back everybody's alert feed. Postgres gives the session up after 5 + 3 * 2 seconds, not after the two hours of most systems.
 const KEEPALIVES = { tcp_keepalives_idle: 5, tcp_keepalives_interval: 2, tcp_keepalives_count: 3 }
-// Instants that come as text are parsed by their form, which a database may have set otherwise.
+// Instants that arrive as text are parsed in this form; a database may be set to another one.
 const FORMS = { DateStyle: 'ISO', TimeZone: 'UTC' }
 
 /** The name of this gateway's sessions in Postgres. */
@@ -29,8 +29,8 @@ export interface Connections {
 }
 
 /**
- * Connections with a deadline on every call: postgres.js has none, and a frozen server would hang its callers for ever. When nothing
- * was answered for as long as that, the whole pool is replaced.
+ * Connections with a deadline on every call: postgres.js has none, and a frozen server would hang its callers for ever. When no
+ * call was answered for that long, the whole pool is replaced.
  */
 export class ConnectionPool {
   readonly #settings: ConnectionPoolSettings
@@ -47,7 +47,7 @@ export class ConnectionPool {
     let timer: NodeJS.Timeout | undefined
     const deadline = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
-        // Busy, not frozen, where others were answered meanwhile: their work must not be thrown away.
+        // A pool that answered other calls in that time is busy, not frozen: their work must not be thrown away.
         if (performance.now() - this.#answeredAt >= DEADLINE_MS) this.#replace(connections)
         reject(new DeadlineError())
       }, DEADLINE_MS)

@@ -14,13 +14,13 @@ import {
 
 export type { Connections }
 
-// As many as statements that the prediction store runs at once.
+// As many as the statements that the prediction store runs at once.
 const WRITE_CONNECTIONS = 2
 const BULK_CONNECTIONS = 1
-// Statements of up to 100 ms each: as long as a caller that sends a thousand rows may be kept waiting for its turn.
+// Bulk statements take up to 100 ms each. A caller that sends a thousand rows may wait this long for its turn.
 const LONGEST_WAIT_MS = 5_000
 const RETRIES = 3
-// An outage fails thousands of calls a second, and each for the same reason.
+// An outage fails thousands of calls a second, all for the same reason.
 const WARN_EVERY_MS = 1_000
 
 export interface DatabaseSettings {
@@ -31,9 +31,9 @@ export interface DatabaseSettings {
 }
 
 /**
- * Postgres as the stores use it. Reads and writes have connections of their own: postgres.js sends a query behind those that a busy
- * connection already runs, and slow history pages would make predictions miss their deadline. So would bulk work, which has one
- * connection, and waits for its turn where no deadline runs.
+ * Postgres as the stores use it. Reads and writes have connections of their own: postgres.js sends a query behind those that a
+ * busy connection already runs, and slow history pages would make predictions miss their deadline. So would bulk work: it has its
+ * own connection, and its deadline begins only with its turn.
  */
 export class Database {
   readonly #settings: DatabaseSettings
@@ -60,7 +60,8 @@ export class Database {
   }
 
   /**
-   * Runs a read of a few milliseconds that scoring depends on: beside the writes, where no slow history page is before it.
+   * Runs a read of a few milliseconds that scoring depends on, on the connections for writes: no slow history page is ahead of
+   * it.
    * @throws AppError SERVICE_UNAVAILABLE
    */
   async readAhead<T>(work: (connections: Connections) => Promise<T>): Promise<T> {
@@ -72,8 +73,8 @@ export class Database {
   }
 
   /**
-   * Runs one writing statement, and again after a deadlock or where the epoch of the server was not open.
-   * @throws AppError SERVICE_UNAVAILABLE when it certainly did not happen, OUTCOME_UNKNOWN when it may have
+   * Runs one writing statement, and repeats it after a deadlock, or when the epoch of the server was not open.
+   * @throws AppError SERVICE_UNAVAILABLE when nothing was written, OUTCOME_UNKNOWN when something may have been written
    */
   async write<T>(work: (connections: Connections) => Promise<T>): Promise<T> {
     try {
@@ -85,7 +86,7 @@ export class Database {
 
   /**
    * Runs one writing statement that scoring must not wait for; one at a time.
-   * @throws AppError as `write` does; SERVICE_UNAVAILABLE too when its turn did not come
+   * @throws AppError as `write` does; SERVICE_UNAVAILABLE also when its turn did not come in time
    */
   async writeBulk<T>(work: (connections: Connections) => Promise<T>): Promise<T> {
     return this.#turns.run(
@@ -93,7 +94,7 @@ export class Database {
         try {
           return await write(this.#bulk, work)
         } catch (error) {
-          // Those behind it were not sent, and would wait for the same deadline one after the other.
+          // The statements behind it were not sent, and would wait for the same deadline, one after the other.
           if (isNotSent(error) || isCommitUnknown(error)) this.#turns.giveUp(unavailable(postgresErrorCode(error)))
           throw this.#translated(error, true)
         }
@@ -102,10 +103,10 @@ export class Database {
     )
   }
 
-  /** What keeps this store from being trusted with a prediction; nothing when all is well. */
+  /** The reasons why this store cannot be trusted with a prediction; none when all is well. */
   async problems(): Promise<string[]> {
     try {
-      // Asked as a write would be: slow history pages of one analyst must not take a replica out of service.
+      // Asked on a connection for writes: slow history pages of one analyst must not take a replica out of service.
       const unsafe = await this.#writes.run(
         ({ sql }) => sql<{ name: string }[]>`
           select name from pg_settings where name in ('fsync', 'synchronous_commit', 'full_page_writes') and setting = 'off'`,
@@ -124,7 +125,7 @@ export class Database {
     if (error instanceof AppError) return error
     const code = postgresErrorCode(error)
     if (isWrite && isCommitUnknown(error)) {
-      this.#warn('the outcome of a write is unknown', code)
+      this.#warn('it is unknown whether a write was committed', code)
       return new AppError(
         'OUTCOME_UNKNOWN',
         'The connection to the store broke before it confirmed. Send the same again: a score with its idempotency key, or ask predictionByKey.',
@@ -134,7 +135,8 @@ export class Database {
       this.#warn('Postgres is not available', code)
       return unavailable(code)
     }
-    if (isUnstorableText(error)) return new AppError('BAD_USER_INPUT', 'A text holds a NUL character, which cannot be stored.')
+    if (isUnstorableText(error))
+      return new AppError('BAD_USER_INPUT', 'A text contains a NUL character, which cannot be stored. Remove it.')
     return error
   }
 
@@ -146,7 +148,7 @@ export class Database {
   }
 }
 
-/** Of those that wait for each other Postgres ends one; alerts and audit entries need an epoch. Either way nothing happened. */
+/** Repeats a write that Postgres ended to resolve a deadlock, or that lacked its epoch: either way nothing was written. */
 async function write<T>(pool: ConnectionPool, work: (connections: Connections) => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -159,7 +161,7 @@ async function write<T>(pool: ConnectionPool, work: (connections: Connections) =
   }
 }
 
-/** Keeps the code of the cause, and not its message, which may hold parameters. */
+/** Keeps the code of the cause, not its message, which may hold parameters. */
 function unavailable(code?: string): AppError {
   return new AppError('SERVICE_UNAVAILABLE', 'The store is not available at the moment. Try again shortly.', { cause: { code } })
 }

@@ -1,4 +1,4 @@
-// Drizzle leaves the instants of plain statements on its connections as texts: these statements answer milliseconds since 1970.
+// On Drizzle's connections, plain statements get instants as texts. They select milliseconds since 1970 instead.
 
 /** A row with its instants as milliseconds. */
 export type InMilliseconds<T> = {

@@ -1,11 +1,11 @@
 import type { Sql } from 'postgres'
 
-// The month that runs and the next two: a clock that is off, or a job that did not run, must not stop the writing.
+// The current month and the next two: a wrong clock, or a task that did not run, must not stop the writes.
 const MONTHS_AHEAD = 2
 // A UUIDv7 has 48 bits for its time.
 const LAST_MILLISECOND = 2 ** 48 - 1
 
-/** Creates the monthly partitions of predictions around `now`, the month before included. Safe to repeat, and from several gateways. */
+/** Creates the monthly partitions of predictions around `now`, with the month before. Several gateways may run and repeat it. */
 export async function ensurePartitions(sql: Sql, now: Date): Promise<void> {
   for (let offset = -1; offset <= MONTHS_AHEAD; offset++) {
     const from = startOfMonth(now, offset)
@@ -13,8 +13,8 @@ export async function ensurePartitions(sql: Sql, now: Date): Promise<void> {
     const name = `predictions_${from.toISOString().slice(0, 7).replace('-', '_')}`
     const [{ present }] = (await sql`select to_regclass(${name}) is not null as present`) as unknown as [{ present: boolean }]
     if (present) continue
-    // Under the lock, as two gateways may create the same table at once. Attached, as `partition of` would wait for every reader of
-    // the history and keep all writers waiting behind it.
+    // Under a lock, as two gateways may create the same table at once. Attached, because `partition of` would wait for every
+    // reader of the history, and keep all writers waiting behind it.
     await sql.unsafe(
       `do $$ begin
         lock table predictions in share update exclusive mode;
@@ -27,14 +27,14 @@ export async function ensurePartitions(sql: Sql, now: Date): Promise<void> {
   }
 }
 
-/** The smallest UUIDv7 (RFC 9562, section 5.7) of a millisecond: every id made before it sorts lower. Times it cannot hold are cut. */
+/** The smallest UUIDv7 (RFC 9562, section 5.7) of a millisecond: earlier ids sort lower. Times out of its range are clamped. */
 export function firstIdOf(instant: Date): string {
   const milliseconds = Math.min(Math.max(instant.getTime(), 0), LAST_MILLISECOND)
   const hex = milliseconds.toString(16).padStart(12, '0')
   return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`
 }
 
-/** Of UTC; `offset` months later. */
+/** The start of the month in UTC, `offset` months later. */
 export function startOfMonth(now: Date, offset: number): Date {
   return new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + offset, 1))
 }

@@ -1,8 +1,8 @@
 // Codes of PostgreSQL (appendix A of its manual), of postgres.js and of Node's sockets.
 const NOT_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'CONNECT_TIMEOUT'])
 /**
- * The server said that it ended the statement, or would not take it: nothing was committed. Classes 28 and 3D: its login or database
- * is gone. 53 and 58: no disk, memory or connections left, or a failing disk. 57P0: it stops or starts. 25006 and 55000: a standby.
+ * The server ended the statement or refused it: nothing was committed. Classes 28 and 3D: the login or database is gone. 53 and
+ * 58: no disk, memory or connections left, or a failing disk. 57P0: the server stops or starts. 25006 and 55000: a standby.
  */
 const REFUSED = /^(28|3D|53|58|57P0|25006|55000|40001)/
 const BROKEN = new Set(['CONNECTION_CLOSED', 'CONNECTION_ENDED', 'CONNECTION_DESTROYED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT'])
@@ -41,12 +41,12 @@ export function isDeadlock(error: unknown): boolean {
   return postgresErrorCode(error) === DEADLOCK
 }
 
-/** The tables are those of another version, or none. */
+/** The tables are missing, or those of another version. */
 export function isMissingTable(error: unknown): boolean {
   return MISSING_TABLE_OR_COLUMN.test(postgresErrorCode(error))
 }
 
-/** A lock was not to be had within `lock_timeout`. */
+/** A lock was not available within `lock_timeout`. */
 export function isLockTimeout(error: unknown): boolean {
   return postgresErrorCode(error) === LOCK_NOT_AVAILABLE
 }
@@ -55,13 +55,13 @@ export function isMissingPartition(error: unknown): boolean {
   return postgresErrorCode(error) === NO_PARTITION
 }
 
-/** An alert without its epoch: this is not where the last one was written. */
+/** An alert or audit entry without its epoch: this server has not opened one yet. */
 export function isMissingEpoch(error: unknown): boolean {
   const { cause = error } = error as { cause?: unknown }
   return postgresErrorCode(error) === NULL_VALUE && (cause as { column_name?: unknown }).column_name === 'epoch'
 }
 
-/** Classes 22 and 23: the data of a row, not the state of the server. */
+/** Classes 22 and 23: the data of a row are wrong, not the state of the server. */
 export function isDataError(error: unknown): boolean {
   return /^2[23]/.test(postgresErrorCode(error))
 }
@@ -72,8 +72,8 @@ export function isUnstorableText(error: unknown): boolean {
 }
 
 /**
- * postgres.js asks each new connection for the types of arrays, in a promise that nobody handles. Where the server goes away just then
- * nothing is lost: the connection is opened anew by itself, and no caller waits for that promise.
+ * postgres.js asks each new connection for the types of arrays, in a promise that nobody handles. When the server goes away just
+ * then, nothing is lost: postgres.js opens the connection anew, and no caller waits for that promise.
  */
 export function isLostTypeFetch(error: unknown): boolean {
   const { query } = (error ?? {}) as { query?: unknown }

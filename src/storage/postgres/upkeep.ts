@@ -1,25 +1,25 @@
 import { AppError } from '../../errors.js'
 import { isCommitUnknown, isNotSent } from './postgresErrors.js'
 
-// A store that is away is told of by `Database`; a task that fails again and again may be the only one that does.
+// `Database` already logs a store that is away. A task that keeps failing may be the only call that fails, and must be logged.
 const FAILURES_IN_A_ROW = 3
 
-/** Something that keeps the store in shape. Any gateway may do it at any time, several at once too; once more does no harm. */
+/** Periodic work that keeps the store in shape. Any gateway may run it at any time, several at once; a repeat does no harm. */
 export interface UpkeepTask {
   readonly name: string
   readonly everyMs: number
-  /** Ends soon, with the rest undone, once the signal is aborted. */
+  /** Ends soon after the signal is aborted, and leaves the rest undone. */
   run(signal: AbortSignal): Promise<unknown>
 }
 
 /**
- * Repeats each task, beginning one pause from now; answers how to end that, which ends what is running and waits for it. `failed` is
- * told, once until the task works again, of what nobody expects, and of anything that happens three times in a row.
+ * Repeats each task, beginning one pause from now. Returns a function that ends this: it aborts the running tasks and waits for
+ * them. `failed` is called for an unexpected error, and for any error three times in a row; once until the task works again.
  */
 export function keepUp(tasks: readonly UpkeepTask[], failed: (task: string, error: unknown) => void): () => Promise<void> {
   const running = new Map<UpkeepTask, Promise<void>>()
   const failures = new Map<UpkeepTask, number>()
-  const told = new Set<UpkeepTask>()
+  const reported = new Set<UpkeepTask>()
   const ended = new AbortController()
   const timers = tasks.map(task =>
     setInterval(() => {
@@ -29,13 +29,13 @@ export function keepUp(tasks: readonly UpkeepTask[], failed: (task: string, erro
         .then(
           () => {
             failures.delete(task)
-            told.delete(task)
+            reported.delete(task)
           },
           error => {
             const inARow = (failures.get(task) ?? 0) + 1
             failures.set(task, inARow)
-            if (told.has(task) || (isStoreAway(error) && inARow < FAILURES_IN_A_ROW)) return
-            told.add(task)
+            if (reported.has(task) || (isStoreAway(error) && inARow < FAILURES_IN_A_ROW)) return
+            reported.add(task)
             failed(task.name, error)
           },
         )

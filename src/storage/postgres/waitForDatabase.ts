@@ -18,22 +18,22 @@ const NOTHING_ANSWERS = new Set([
   'CONNECT_TIMEOUT',
   'CONNECTION_CLOSED',
 ])
-/** It starts, recovers or stops, or has no connection left. */
+/** The server starts, recovers or stops, or has no connection left. */
 const NOT_YET = new Set(['57P01', '57P03', '53300'])
 const LOGIN_REFUSED = new Set(['28000', '28P01'])
 const NO_SUCH_DATABASE = '3D000'
 
-/** A database that cannot be used. The message is a sentence that goes on from the name of the setting; it holds no password. */
+/** A database that cannot be used. The message follows the name of the setting in a sentence; it holds no password. */
 export class DatabaseUnusableError extends Error {}
 
 /**
- * Answers once the database takes a connection. `waiting` is told once when it does not do so at first.
- * @throws DatabaseUnusableError at once when it refuses the login or is not there, else after 10 s
- * @throws AbortError once the signal is given
+ * Returns once the database accepts a connection. `waiting` is called once if it does not at first.
+ * @throws DatabaseUnusableError at once when it refuses the login or does not exist, else after 10 s
+ * @throws AbortError when the signal is aborted
  */
 export async function waitForDatabase(url: string, waiting: (code: string) => void, signal?: AbortSignal): Promise<void> {
   const deadline = performance.now() + PATIENCE_MS
-  let isTold = false
+  let isReported = false
   for (;;) {
     signal?.throwIfAborted()
     const code = await connectionProblem(url, signal)
@@ -41,8 +41,8 @@ export async function waitForDatabase(url: string, waiting: (code: string) => vo
     if (code === undefined) return
     const mayPass = NOTHING_ANSWERS.has(code) || NOT_YET.has(code)
     if (!mayPass || performance.now() + PAUSE_MS > deadline) throw new DatabaseUnusableError(sentence(new URL(url), code))
-    if (!isTold) waiting(code)
-    isTold = true
+    if (!isReported) waiting(code)
+    isReported = true
     await sleep(PAUSE_MS, undefined, { signal })
   }
 }

@@ -3,15 +3,15 @@ import type { AuditDigest } from '../audit/auditDigest.js'
 import { auditInsert } from '../audit/auditEntries.js'
 import type { Database } from '../postgres/database.js'
 
-// Each row is moved in every index, and its key is looked for in a stretch of the keys: a statement stays below 100 ms.
+// Each row moves in every index, and its key is searched for in a range of keys: a statement stays below 100 ms.
 const ROWS_A_STATEMENT = 20
-// A caller waits for some seconds at most; what is left is for its next call.
+// A caller waits for some seconds at most; its next call erases the rest.
 const ROWS_A_CALL = 1_000
 
 export interface Erasure {
   readonly tenant: string
   readonly applicantId: string
-  /** Who asked for it. */
+  /** The principal that requested it. */
   readonly principal: string
 }
 
@@ -27,10 +27,10 @@ interface Found {
   readonly createdAt: string
 }
 
-/** Told after each commit: everything of the applicant up to this id is erased. Must not reject. */
+/** Called after each commit: all predictions of the applicant up to this id are erased. Must not reject. */
 export type Forget = (tenant: string, applicantId: string, lastId: string) => Promise<void>
 
-/** Takes an applicant out of the history, and leaves what the statistics need. */
+/** Removes an applicant's data from the history, and leaves the columns that the statistics need. */
 export class ErasureStore {
   readonly #database: Database
   readonly #forget: Forget
@@ -43,12 +43,12 @@ export class ErasureStore {
   }
 
   /**
-   * Erases features, reference and idempotency keys of an applicant's predictions, oldest first, and audits it. What was done stays
-   * done when it fails half way: the next call goes on.
+   * Erases features, reference and idempotency keys of an applicant's predictions, oldest first, and audits it. When it fails
+   * half way, the erased rows stay erased and the next call goes on.
    * @throws AppError SERVICE_UNAVAILABLE or OUTCOME_UNKNOWN
    */
   async erase(erasure: Erasure): Promise<Erased> {
-    // What an erased prediction has instead of a reference is none.
+    // The placeholder of an erased prediction is nobody's reference.
     if (erasure.applicantId.startsWith(ERASED_PREFIX)) return { count: 0, complete: true }
     for (let count = 0; ; ) {
       const found = await this.#find(erasure)
@@ -69,13 +69,13 @@ export class ErasureStore {
   }
 
   /**
-   * Answers how many it erased: fewer than were found where another call came first. Locked in the order of ids, as outcomes are, so
-   * that neither waits for the other.
+   * Answers how many rows it erased: fewer than were found when another call was first. Locks in the order of ids, as recording
+   * outcomes does, so that the two do not deadlock.
    */
   async #eraseRows({ tenant, applicantId, principal }: Erasure, found: readonly Found[]): Promise<number> {
     const ids = found.map(({ id }) => id)
-    // A key has the time of its prediction: the index by time leads to it. Made an array once: with a join, or a cast of the whole
-    // array, all keys would be read, or the array again for each.
+    // A key has the time of its prediction: the index by time leads to it. The array is built once: a join would read all keys,
+    // and a cast of the whole array would be repeated for each key.
     const times = found.map(({ createdAt }) => createdAt)
     const subject = this.#digest(tenant, applicantId)
     const rows = await this.#database.writeBulk(

@@ -9,7 +9,7 @@ import { firstIdOf } from '../postgres/partitions.js'
 import { predictions } from '../tables/predictions.js'
 import { predictionColumns, toPrediction } from './predictionRow.js'
 
-// One page is one statement of some milliseconds, and what is in memory at a time.
+// One page is one statement of some milliseconds, and all that is in memory at a time.
 const PAGE_ROWS = 2_000
 const ATTEMPTS = 20
 const PAUSE_MS = 500
@@ -83,7 +83,7 @@ export class ExportReader {
     }
   }
 
-  /** Notes an export in the audit: once as it begins, and once with the rows that it has given out. */
+  /** Audits an export: once as it begins, and once with the number of rows that it gave out. */
   async audit({ tenant, ...query }: ExportQuery, principal: string, format: string, rows?: number): Promise<void> {
     const details = { from: query.from, to: query.to, format, features: query.withFeatures, ...(rows !== undefined && { rows }) }
     const action = rows === undefined ? 'history.export-begun' : 'history.exported'

@@ -10,7 +10,7 @@ import { type PredictionRow, toPrediction } from './predictionRow.js'
 
 const ISO_8601 = `'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'`
 
-/** Instants come as text: Drizzle has taken their parsing over. */
+/** Instants arrive as text, since Drizzle has replaced their parsers. */
 type RecordedRow = Omit<PredictionRow, 'createdAt'> & {
   readonly createdAt: string
   readonly defaulted: boolean | null
@@ -18,7 +18,7 @@ type RecordedRow = Omit<PredictionRow, 'createdAt'> & {
   readonly recordedBy: string | null
 }
 
-/** Keeps what really happened with each loan, in the prediction's row. */
+/** Stores the outcome of each loan in its prediction's row. */
 export class OutcomeStore implements OutcomeRecorder {
   readonly #database: Database
 
@@ -60,9 +60,9 @@ export class OutcomeStore implements OutcomeRecorder {
 }
 
 /**
- * What stood there before is read from the locked rows: the change to the statistics is exact also when corrections of the same
- * prediction meet. Locked in the order of ids, so that two calls do not wait for each other. What changes nothing is a read: the
- * prediction is answered.
+ * Earlier values are read from the locked rows: the change to the statistics is exact even when corrections of the same
+ * prediction meet. Locks in the order of ids, so that two calls do not deadlock. A report that changes nothing is audited as a
+ * read, since it shows the prediction.
  */
 function recordStatement(sql: Connections['sql'], { tenant, requestedBy }: Visibility, recordedBy: string, rows: string) {
   const iso8601 = sql.unsafe(ISO_8601)

@@ -4,7 +4,7 @@ import { isLockTimeout } from '../postgres/postgresErrors.js'
 
 const DAY_MS = 86_400_000
 const KEYS_A_STATEMENT = 2_000
-// Whoever waits for this lock keeps all writers waiting behind it.
+// A statement that waits for this lock keeps all writers waiting behind it.
 const LOCK_TIMEOUT_MS = 50
 
 /** A partition of predictions, of one month of UTC. */
@@ -24,8 +24,9 @@ export class PredictionRetention {
   }
 
   /**
-   * Answers the partitions it dropped, the oldest first. One that is in use at the moment is left to the next run, with all after it.
-   * Keys go after their predictions: a call that is repeated would else be scored twice. Until then `PredictionStore` frees them.
+   * Answers the partitions that it dropped, the oldest first. A partition in use is left to the next run, with all later ones.
+   * Keys are removed after their predictions: otherwise a repeated call would be scored twice. In between, `PredictionStore`
+   * frees them.
    */
   async run(now = new Date(), signal?: AbortSignal): Promise<string[]> {
     const oldest = now.getTime() - this.#days * DAY_MS
@@ -52,8 +53,8 @@ export class PredictionRetention {
   }
 
   /**
-   * By stretches of time, each half as long while there are more keys in it than one statement removes, then longer again: a
-   * statement for all that is old would read what those before it removed.
+   * Removes keys by ranges of time. A range is halved while it holds more keys than one statement removes, and then doubled
+   * again: a statement over all old keys would read the rows that earlier ones removed.
    */
   async #removeKeys(before: Date, signal?: AbortSignal): Promise<void> {
     let width = before.getTime()
@@ -85,7 +86,8 @@ export class PredictionRetention {
 
   async #drop(partition: string): Promise<boolean> {
     try {
-      // The files of a large month take a while to remove, after the locks are given back: predictions would wait behind it.
+      // In bulk: the files of a large month take a while to remove, even after the locks are released, and predictions would
+      // wait.
       await this.#database.writeBulk(({ sql }) =>
         sql.unsafe(`do $$ begin
           perform set_config('lock_timeout', '${LOCK_TIMEOUT_MS}ms', true);

@@ -2,7 +2,7 @@ import { bandOfNumber } from '../../scoring/bands.js'
 import type { Prediction } from '../../scoring/prediction.js'
 import { predictions } from '../tables/predictions.js'
 
-/** What a Prediction is made of: all columns but the features, which are read only where they are asked for. */
+/** The columns of a Prediction: all but the features, which are read only when they are asked for. */
 export const predictionColumns = {
   id: predictions.id,
   tenant: predictions.tenant,

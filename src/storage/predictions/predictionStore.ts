@@ -15,19 +15,19 @@ import { predictionColumns, toPrediction } from './predictionRow.js'
 
 // A statement stays far below 100 ms: the alert feed cannot pass a transaction that is still open.
 const MAX_ROWS_A_STATEMENT = 256
-// While one group waits for its commit the next may run; more only makes groups smaller.
+// While one group waits for its commit the next may run; more at once would only make groups smaller.
 const STATEMENTS_AT_ONCE = 2
 const RETRIES = 3
 
-/** Called once a group with what was newly stored, after its commit and before its callers are answered. Must not reject. */
+/** Called once for each group with its new predictions, after its commit and before its callers are answered. Must not reject. */
 export type Committed = (stored: readonly Prediction[]) => Promise<void>
 
 export interface PredictionStoreOptions {
   readonly database: Database
-  /** Told of the earlier predictions that repeated calls are answered with. */
+  /** Records the earlier predictions that repeated calls are answered with. */
   readonly audit: Pick<AuditWriter, 'write'>
   readonly committed: Committed
-  /** Told the seconds from the start of each statement to its commit, and its rows. */
+  /** Called with the seconds from the start of each statement to its commit, and its number of rows. */
   readonly observeCommit: (seconds: number, rows: number) => void
 }
 
@@ -58,13 +58,13 @@ export class PredictionStore implements PredictionRecorder {
       stored = await this.#insert(group)
     } catch (error) {
       if (!isDataError(error) || group.length === 1) throw error
-      // One bad row never fails its neighbours: each alone.
+      // One bad row must not fail its neighbours: each is written alone.
       return (await Promise.all(group.map(row => this.#recordGroup([row]).catch((error: Error) => [error])))).flat()
     }
     const fresh = group.filter(({ prediction }) => stored.has(prediction.id)).map(({ prediction }) => prediction)
     if (fresh.length > 0) await this.#options.committed(fresh)
     if (fresh.length === group.length) return fresh.map(prediction => ({ prediction, replayed: false }))
-    // What is committed is answered as such, also when the first answers of its neighbours cannot be read.
+    // Committed rows are answered as such, even when the first answers of their neighbours cannot be read.
     const repeated = group.filter(({ prediction }) => !stored.has(prediction.id))
     const replays = await this.#replay(repeated).catch((error: Error) => error)
     return group.map(row => {
@@ -73,7 +73,7 @@ export class PredictionStore implements PredictionRecorder {
     })
   }
 
-  /** What is stored already is read, and so is in the audit before it is answered. */
+  /** Answering with a stored prediction is a read: it is audited before the answer. */
   async #replay(rows: readonly NewPrediction[]): Promise<ReadonlyMap<NewPrediction, Recorded | Error>> {
     const earlier = await this.#findByKeys(rows)
     await this.#releaseKeys(rows.filter(row => !earlier.has(keyOf(row))))
@@ -138,7 +138,7 @@ function keysOf(rows: readonly NewPrediction[]): SQL | undefined {
   )
 }
 
-/** One statement, not a transaction of several: a callback whose connection breaks half way would go on and commit on the next. */
+/** One statement, not a transaction of several: a callback whose connection breaks half way would commit the rest on the next. */
 function insertStatement(sql: Connections['sql'], rows: string): Promise<{ id: string }[]> {
   return sql<{ id: string }[]>`
     with input as (
@@ -192,7 +192,7 @@ function replay(
   earlier: ReadonlyMap<string, { prediction: Prediction; digest: string }>,
 ): Recorded | AppError {
   const first = earlier.get(keyOf({ prediction, idempotency }))
-  if (!first) return new AppError('SERVICE_UNAVAILABLE', 'The first answer for this idempotency key is not there. Try again.')
+  if (!first) return new AppError('SERVICE_UNAVAILABLE', 'The first answer for this idempotency key is not available. Try again.')
   if (first.digest === idempotency?.digest) return { prediction: first.prediction, replayed: true }
   const message = 'This idempotency key was used for another input. Use a new key for each application.'
   return new AppError('IDEMPOTENCY_KEY_REUSED', message, {

@@ -6,10 +6,10 @@ import { firstIdOf } from '../postgres/partitions.js'
 import { GRAINS, spansOf } from './rollupSpans.js'
 
 const QUARTER_MS = 900_000
-// Ids begin with a time since 1970; text of a year with more than four digits is none that PostgreSQL reads.
+// Ids begin with a time since 1970, and PostgreSQL does not read years with more than four digits.
 const LAST_DAY = Date.UTC(9999, 11, 31)
-// A statement is ended after a second. The worst days, of zones whose clock stands between two hours of UTC, take 0.08 ms for each
-// model version that is busy all day.
+// A statement is ended after a second. The slowest days are those of zones whose hours begin between two hours of UTC: they take
+// 0.08 ms for each model version that is busy all day.
 const BUCKETS_A_STATEMENT = 250
 // A statement lasts at most 100 ms: the alert feed cannot pass a transaction that is still open.
 const MAX_DELTAS_A_STATEMENT = 2_000
@@ -22,7 +22,7 @@ export class RollupStore implements Statistics {
     this.#database = database
   }
 
-  /** What was predicted from <= t < to, by bucket and band. Each bucket in one statement, and so of one moment: exact at once. */
+  /** Counts predictions with from <= t < to, by bucket and band. One statement reads a bucket, as of one moment: it is exact. */
   async count(tenant: string, { starts, ...query }: CountQuery): Promise<BandCount[]> {
     const counts: BandCount[] = []
     for (let first = 0; first < starts.length; first += BUCKETS_A_STATEMENT) {
@@ -37,13 +37,13 @@ export class RollupStore implements Statistics {
     return counts
   }
 
-  /** Folds the deltas into the rollups, until the signal ends it. Several may at once. */
+  /** Folds the deltas into the rollups, until the signal ends it. Several gateways may do so at once. */
   async fold(signal?: AbortSignal): Promise<void> {
     await inChunks(MAX_DELTAS_A_STATEMENT, () => this.#database.writeBulk(({ sql }) => foldStatement(sql)), signal)
   }
 }
 
-/** Deltas that another gateway folds at the moment are passed over; rollups are written in the order of their keys. */
+/** Skips deltas that another gateway is folding; writes rollups in the order of their keys, so that no two gateways deadlock. */
 async function foldStatement(sql: Connections['sql']): Promise<number> {
   const [folded] = await sql<{ deltas: number }[]>`
     with taken as (
@@ -72,9 +72,9 @@ async function foldStatement(sql: Connections['sql']): Promise<number> {
 type CountRow = Omit<BandCount, 'band'> & { readonly band: number }
 
 /**
- * Whole quarters from the rollups, span by span: so Postgres walks along the key, whatever it thinks of how many there are. The rest
- * by one look at the few deltas, and at the predictions themselves for the parts of a quarter at both ends: those that belong to the
- * range are added, those in a whole quarter from its end on are taken away.
+ * Whole quarters come from the rollups, span by span: this makes Postgres walk along the key, however many rows it expects. The
+ * few deltas are read all at once. The parts of a quarter at both ends come from the predictions themselves: those in the range
+ * are added; when the last quarter was counted whole, those after the range are subtracted.
  */
 function countStatement(sql: Connections['sql'], tenant: string, { from, to, starts, model }: CountQuery): Promise<CountRow[]> {
   const wholeFrom = storable(Math.ceil(from.getTime() / QUARTER_MS) * QUARTER_MS)
@@ -82,7 +82,7 @@ function countStatement(sql: Connections['sql'], tenant: string, { from, to, sta
   const isLastWhole = wholeFrom <= quarter && (starts.at(-1) ?? from) <= quarter && isMostlyBefore(to)
   const wholeTo = isLastWhole ? storable(Math.ceil(to.getTime() / QUARTER_MS) * QUARTER_MS) : quarter
   const last = isLastWhole ? [to, wholeTo] : [wholeTo, to]
-  // Within one quarter there is no whole one: all of it comes from the predictions.
+  // A range within one quarter holds no whole one: all of it comes from the predictions.
   const edges = wholeFrom <= wholeTo ? [from, wholeFrom, ...last] : [from, to, to, to]
   const [firstFrom, firstTo, lastFrom, lastTo] = edges.map(firstIdOf) as [string, string, string, string]
   const sign = sql`case when id < ${firstIdOf(to)} then 1 else -1 end`
@@ -115,9 +115,9 @@ function countStatement(sql: Connections['sql'], tenant: string, { from, to, sta
 }
 
 /**
- * Whether fewer predictions of the quarter in which a range ends lie behind its end than before it. Up to now there are hardly any, the
- * most usual end. The clock decides by which of two ways to count, both exact: one that is off, or ahead of a replica's, costs time only.
- * In a quarter long over, the predictions that would be taken away may no longer be kept.
+ * Whether, in the quarter in which a range ends, fewer predictions lie after the end than before it. After the usual end, which
+ * is now, there are hardly any. The clock only chooses between two exact ways to count: a clock that is wrong, or ahead of a
+ * replica's, costs time only. For a quarter long past the answer is no: the predictions to subtract may no longer be kept.
  */
 function isMostlyBefore(to: Date): boolean {
   const [now, end] = [Date.now(), to.getTime()]

@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm'
 import { bigint, index, integer, pgTable, text, uniqueIndex, uuid } from 'drizzle-orm/pg-core'
 import { instant, optionalInstant, xid8 } from './columns.js'
 
-/** The tenant of an alert that nobody has acknowledged: of these alone there is an index by it. */
+/** The tenant of an alert that nobody has acknowledged, else null. The index of open alerts is by this expression. */
 export const OWNER_WHILE_OPEN = 'case when acknowledged_at is null then tenant end'
 
 /**
@@ -33,11 +33,11 @@ export const alerts = pgTable(
 /** Transaction ids start again in another database cluster: each cluster that held this feed is an epoch of its own. */
 export const feedEpochs = pgTable('feed_epochs', {
   ordinal: integer().primaryKey(),
-  /** Random: a cursor of another database's first epoch is none of ours. */
+  /** Random, so that a cursor of another database's first epoch is known to be foreign. */
   tag: text().notNull(),
   cluster: text().notNull(),
   startedAt: instant(),
-  /** The last alert of this epoch that the retention has removed: a cursor before it is expired. */
+  /** The last alert of this epoch that the retention has removed: a cursor before it has expired. */
   expiredXid: xid8(),
   expiredSeq: bigint({ mode: 'bigint' }),
 })

@@ -3,7 +3,7 @@ import { index, pgTable, text, uuid } from 'drizzle-orm/pg-core'
 import type { Role } from '../../auth/principal.js'
 import { instant, optionalInstant } from './columns.js'
 
-/** Keys that clients call with. Of the key itself only its digest is here. */
+/** Keys that clients call with. Only the digest of a key is stored, never its text. */
 export const apiKeys = pgTable(
   'api_keys',
   {

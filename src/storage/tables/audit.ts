@@ -2,8 +2,8 @@ import { bigint, index, integer, jsonb, pgTable, text, uniqueIndex } from 'drizz
 import { instant, xid8 } from './columns.js'
 
 /**
- * Who did what to what. Only ever added to, which a trigger of the database holds. In the order (epoch, xid, id), that of commits, as
- * the alerts are: what has been sealed can have nothing added before it.
+ * Who did what to what. Append-only: a trigger of the database enforces that. Their order (epoch, xid, id) is
+ * that of commits, as for alerts: nothing can be added before a sealed entry.
  */
 export const auditEntries = pgTable(
   'audit_entries',
@@ -14,7 +14,7 @@ export const auditEntries = pgTable(
     principal: text().notNull(),
     /** Such as `outcome.recorded` or `applicant.erased`. */
     action: text().notNull(),
-    /** The id of what it was done to; for an applicant a keyed digest of its reference. */
+    /** The id of the object that was acted on; for an applicant, a keyed digest of its reference. */
     subject: text().notNull(),
     details: jsonb().notNull(),
     epoch: integer().notNull(),
@@ -29,7 +29,7 @@ export const auditEntries = pgTable(
   ],
 )
 
-/** A batch of audit entries, up to and with the last one, under one hash that holds the hash of the batch before. Only ever added to. */
+/** A run of audit entries, up to and including the last one, under a hash that covers the seal before. Append-only. */
 export const auditSeals = pgTable('audit_seals', {
   /** 1, 2, 3 and so on, without a gap. */
   number: integer().primaryKey(),

@@ -22,7 +22,7 @@ export const predictions = pgTable(
     channel: text(),
     createdAt: instant(),
     requestedBy: text().notNull(),
-    /** What really happened with the loan, as last recorded; null while nobody has said. Earlier records are in the audit. */
+    /** Whether the loan defaulted, as last recorded; null while nothing is recorded. Earlier records are in the audit. */
     defaulted: boolean(),
     outcomeObservedAt: optionalInstant(),
     outcomeRecordedBy: text(),
@@ -41,7 +41,7 @@ export const predictions = pgTable(
   ],
 )
 
-/** Not partitioned: a key must be unique for ever, whenever it comes again. */
+/** Not partitioned: a key must be unique for ever, whenever it is sent again. */
 export const idempotencyKeys = pgTable(
   'idempotency_keys',
   {
@@ -55,8 +55,9 @@ export const idempotencyKeys = pgTable(
   },
   table => [
     primaryKey({ columns: [table.tenant, table.principal, table.key] }),
-    // For retention and erasure, which go by time: rows come in its order, and writing costs next to nothing. Several ranges for each
-    // block range, as new rows fill the room of removed ones; summarised at once, as what is not would be read in full.
+    // For retention and erasure, which search by time. Rows arrive in that order, so that writing costs next to nothing. Several
+    // ranges for each block range, as new rows fill the room of removed ones. Summarised at once: blocks without a summary are
+    // read in full.
     index('idempotency_keys_by_time')
       .using('brin', table.createdAt.op('timestamptz_minmax_multi_ops'))
       .with({ autosummarize: 'on' }),

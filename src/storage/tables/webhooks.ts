@@ -3,7 +3,7 @@ import { bigint, index, integer, pgTable, smallint, text, uniqueIndex, uuid } fr
 import type { DeliveryState } from '../../webhooks/webhookOutbox.js'
 import { instant, optionalInstant, xid8 } from './columns.js'
 
-/** A subscriber that is called by HTTP. Its place in the feed is `epoch`, `xid`, `seq`. */
+/** A subscriber that is called by HTTP. Its position in the feed is `epoch`, `xid`, `seq`. */
 export const webhooks = pgTable(
   'webhooks',
   {

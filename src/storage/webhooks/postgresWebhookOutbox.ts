@@ -23,15 +23,15 @@ const WEBHOOK_JOBS = {
   retries: 1_000,
 }
 
-/** `queuedAt` tells the job of a delivery from those of an earlier time in the queue. */
+/** `queuedAt` distinguishes the current job of a delivery from earlier ones. */
 interface JobData {
   readonly deliveryId: string
   readonly queuedAt: string
 }
 
 /**
- * Carries alerts from the feed to the queue and back with their outcomes, each step one statement: whoever dies between two of them
- * leaves what the next round of any gateway takes up.
+ * Moves alerts from the feed to the queue, and stores the results of attempts. Each step is one statement: when a gateway dies
+ * between two steps, the next round of any gateway goes on from there.
  */
 export class PostgresWebhookOutbox implements WebhookOutbox {
   readonly #database: Database
@@ -46,7 +46,7 @@ export class PostgresWebhookOutbox implements WebhookOutbox {
     this.#policy = { ...WEBHOOK_JOBS, retrySeconds }
   }
 
-  /** All webhooks, and what there is to do for each. */
+  /** All webhooks, with the work that each has. */
   async work(): Promise<WebhookWork[]> {
     return this.#database.read(
       ({ sql }) => sql<WebhookWork[]>`
@@ -57,13 +57,13 @@ export class PostgresWebhookOutbox implements WebhookOutbox {
   }
 
   /**
-   * Turns the next alerts after a webhook's place into deliveries and advances the place. The lock reads the newest place, the rest
-   * an older state of the feed: what that does not hold yet is left for the next time, and a place never goes back. A gateway that
-   * finds the webhook locked leaves it to the other. `offset 0` has each prediction looked up by its key: joined freely, all those of
-   * the tenant may be read.
+   * Turns the next alerts after a webhook's position into deliveries and advances the position. The lock reads the newest
+   * position, the rest of the statement an older state of the feed: alerts missing there wait for the next time, and a position
+   * never goes back. A gateway that finds the webhook locked leaves it to the other. `offset 0` makes Postgres look each
+   * prediction up by its key: a free join may read all predictions of the tenant.
    */
   async gather(webhookId: string): Promise<boolean> {
-    // Before its first delivery: a queue without its webhook tells that deliveries are to be removed.
+    // Opened before the first delivery: later, a queue without its webhook shows that deliveries are to be removed.
     await this.#queue.open(queueOf(webhookId))
     const ids = Array.from({ length: PAGE }, () => uuidv7())
     const rows = await this.#database.write(
@@ -90,7 +90,7 @@ export class PostgresWebhookOutbox implements WebhookOutbox {
     return rows[0]?.alerts === PAGE
   }
 
-  /** Puts the deliveries that wait for it into the queue, and says so in the same statement. */
+  /** Puts waiting deliveries into the queue, and marks them as queued in the same statement. */
   async handOver(): Promise<boolean> {
     const waiting = await this.#database.read(
       ({ sql }) => sql<{ id: string; webhookId: string }[]>`
@@ -105,7 +105,8 @@ export class PostgresWebhookOutbox implements WebhookOutbox {
       })),
       this.#policy,
       {
-        // Another gateway may be at the same: the job of whoever comes second has another `queuedAt`, and is dropped when taken.
+        // Another gateway may queue the same deliveries: the job of the second one has another `queuedAt`, and is dropped when
+        // taken.
         text: first => `
           update webhook_deliveries set queued_at = $${first}::timestamptz where id in (
             select id from webhook_deliveries where id = any($${first + 1}::uuid[]) and queued_at is null
@@ -116,7 +117,7 @@ export class PostgresWebhookOutbox implements WebhookOutbox {
     return waiting.length === PAGE
   }
 
-  /** Takes deliveries of a webhook whose turn has come. */
+  /** Takes due deliveries of a webhook. */
   async take(webhookId: string, limit: number): Promise<TakenDelivery[]> {
     const jobs = await this.#queue.take<JobData>(queueOf(webhookId), limit)
     if (jobs.length === 0) return []
@@ -133,7 +134,7 @@ export class PostgresWebhookOutbox implements WebhookOutbox {
     return taken.filter(delivery => delivery !== undefined)
   }
 
-  /** Stores the result of an attempt, unless the delivery has begun anew meanwhile. */
+  /** Stores the result of an attempt, unless the delivery was begun anew during it. */
   async settle(delivery: TakenDelivery, { state, status, error }: AttemptResult): Promise<void> {
     const { id, queuedAt, webhookId, jobId } = delivery
     await this.#results.submit({ id, queued_at: queuedAt, state, status, error, at: new Date() })
@@ -163,7 +164,7 @@ export class PostgresWebhookOutbox implements WebhookOutbox {
   }
 }
 
-/** The alerts of the tenant of webhook `w` that come after its place, and that nothing can come before any more. */
+/** The settled alerts of webhook `w`'s tenant after its position: no other alert can still come before one of them. */
 function followingAlerts(sql: ISql) {
   return sql`
     select a.prediction_id, a.epoch, a.xid, a.seq from alerts a
@@ -199,7 +200,7 @@ function selectDeliveries(db: PostgresJsDatabase, webhookId: string, ids: readon
 
 type DeliveryRow = Awaited<ReturnType<typeof selectDeliveries>>[number]
 
-/** Undefined for a job that no longer counts: its delivery has ended, begun anew, or gone with its webhook. */
+/** Undefined for a job that no longer counts: its delivery has ended, was begun anew, or was removed with its webhook. */
 function toTaken({ id: jobId, data }: Job<JobData>, webhookId: string, row: DeliveryRow | undefined): TakenDelivery | undefined {
   if (row?.state !== 'PENDING' || row.queuedAt?.toISOString() !== data.queuedAt) return undefined
   const { id, queuedAt, attempts, url, secret, previousSecret } = row

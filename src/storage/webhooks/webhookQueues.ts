@@ -1,6 +1,6 @@
 const PREFIX = 'webhook-'
 
-/** The queue of a webhook's deliveries: one each, so that those of a slow endpoint stand before nobody else's. */
+/** The queue of a webhook's deliveries. Each webhook has its own, so that deliveries to a slow endpoint hold up no others. */
 export function queueOf(webhookId: string): string {
   return PREFIX + webhookId
 }

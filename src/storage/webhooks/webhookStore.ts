@@ -6,17 +6,17 @@ import type { NewWebhook, WebhookShelf } from '../../webhooks/createWebhook.js'
 import type { DeliveryState } from '../../webhooks/webhookOutbox.js'
 import { auditInsert } from '../audit/auditEntries.js'
 import type { Database } from '../postgres/database.js'
-import { PLACE_OF_NOW } from '../postgres/feedEpoch.js'
+import { POSITION_OF_NOW } from '../postgres/feedEpoch.js'
 import { type InMilliseconds, milliseconds, toInstant } from '../postgres/instants.js'
 
-// Within a statement's deadline however many deliveries there are.
+// Counts stop here, to stay within a statement's deadline however many deliveries there are.
 export const MAX_COUNT = 10_000
 
 export interface Webhook extends Omit<NewWebhook, 'secret'> {
   readonly id: string
   readonly createdAt: Date
   readonly createdBy: string
-  /** Until when the secret before the last rotation signs too. */
+  /** Until then the secret before the last rotation signs too. */
   readonly previousSecretUntil: Date | null
 }
 
@@ -33,13 +33,13 @@ export interface Delivery {
 }
 
 export interface WebhookStatus {
-  /** Up to 10,000, as the next. */
+  /** Counted up to 10,000, and so is `dead`. */
   readonly pending: number
   readonly dead: number
   readonly lastDeliveredAt: Date | null
   readonly lastFailedAt: Date | null
   readonly lastFailure: string | null
-  /** Age of the oldest alert that it has not taken from the feed. */
+  /** Age of the oldest alert that the webhook has not taken from the feed. */
   readonly lagSeconds: number
 }
 
@@ -55,7 +55,7 @@ const WEBHOOK_COLUMNS = `id, url, description, bands, model, ${milliseconds('cre
 const DELIVERY_COLUMNS = `id, webhook_id as "webhookId", alert_id as "alertId", state, attempts, last_status as "lastStatus",
   last_error as "lastError", ${milliseconds('created_at')} as "createdAt", ${milliseconds('last_attempt_at')} as "lastAttemptAt"`
 
-/** What tenants do with their webhooks. Each change is one statement with its entry in the audit. */
+/** Stores and changes the webhooks of tenants. Each change is one statement with its audit entry. */
 export class WebhookStore implements WebhookShelf<Webhook> {
   readonly #database: Database
 
@@ -64,8 +64,8 @@ export class WebhookStore implements WebhookShelf<Webhook> {
   }
 
   /**
-   * Stores a webhook whose place in the feed is now. Undefined when the tenant has as many as it may have; two that are created at
-   * the same moment may go one beyond that.
+   * Stores a webhook that begins at the current position of the feed. Undefined when the tenant has reached the limit; two calls
+   * at the same moment may exceed it by one.
    */
   async create({ tenant, principal }: Actor, webhook: NewWebhook, limit: number): Promise<Webhook | undefined> {
     const bands = webhook.bands?.map(bandNumber) ?? null
@@ -76,7 +76,7 @@ export class WebhookStore implements WebhookShelf<Webhook> {
           insert into webhooks (id, tenant, url, description, secret, bands, model, created_at, created_by, epoch, xid, seq)
           select ${uuidv7()}::uuid, ${tenant}, ${webhook.url}, ${webhook.description}, ${webhook.secret}, ${bands}::smallint[],
             ${webhook.model}, now(), ${principal}, epoch, xid, seq
-          from ${sql.unsafe(PLACE_OF_NOW)} place
+          from ${sql.unsafe(POSITION_OF_NOW)} place
           where (select count(*) from webhooks where tenant = ${tenant}) < ${limit}
           returning *
         ), audited as (${auditInsert(sql, 'webhook.created', { tenant, principal }, { rows: sql`created`, subject: sql`id`, details: sql`${JSON.stringify(details)}::text::jsonb` })})
@@ -85,7 +85,7 @@ export class WebhookStore implements WebhookShelf<Webhook> {
     return rows.map(toWebhook)[0]
   }
 
-  /** Gives a webhook a new secret; the one before signs too for some time. Undefined when the tenant has no such webhook. */
+  /** Gives a webhook a new secret; for some time the old one signs too. Undefined when the tenant has no such webhook. */
   async rotateSecret(actor: Actor, id: string, secret: string, overlapSeconds: number): Promise<Webhook | undefined> {
     const rows = await this.#database.write(
       ({ sql }) => sql<WebhookRow[]>`
@@ -99,7 +99,7 @@ export class WebhookStore implements WebhookShelf<Webhook> {
     return rows.map(toWebhook)[0]
   }
 
-  /** Answers whether there was one. Its deliveries end at once, and are removed later. */
+  /** Removes a webhook; answers whether there was one. Its deliveries end at once, and are removed later. */
   async remove(actor: Actor, id: string): Promise<boolean> {
     const rows = await this.#database.write(
       ({ sql }) => sql`
@@ -135,7 +135,7 @@ export class WebhookStore implements WebhookShelf<Webhook> {
     return rows.map(toWebhook)
   }
 
-  /** How the deliveries of each webhook stand. */
+  /** The state of each webhook's deliveries. */
   async statusOf(tenant: string, ids: readonly string[]): Promise<ReadonlyMap<string, WebhookStatus>> {
     const rows = await this.#database.read(
       ({ sql }) => sql<(InMilliseconds<WebhookStatus> & { id: string })[]>`

@@ -18,13 +18,13 @@ interface QueuedDelivery {
   readonly queuedAt: string
 }
 
-/** Counts deliveries, brings those back that the queue has lost, and removes in chunks what webhooks leave behind. */
+/** Counts deliveries, queues lost ones again, and removes in chunks the deliveries, queues and secrets that are of no use. */
 export class WebhookUpkeep {
   readonly #database: Database
   readonly #queue: JobQueue
   /** Deliveries of all webhooks that are still tried, and those that were given up, as last counted; each up to 10,000. */
   open = { pending: 0, dead: 0 }
-  /** The last one looked at of those that may be lost. */
+  /** The last delivery that was checked for a lost job. */
   #lookedAt = FIRST
 
   constructor(database: Database, queue: JobQueue) {
@@ -44,7 +44,7 @@ export class WebhookUpkeep {
 
   /** Removes deliveries and queues of webhooks that were deleted. */
   async removeDeleted(): Promise<void> {
-    // The queues first: one that has no webhook afterwards had one before.
+    // The queues are read first: a queue whose webhook is missing from the later list belongs to a deleted one, not to a new one.
     const queued = (await this.#queue.queues()).flatMap(queue => webhookOf(queue) ?? [])
     const living = new Set(await this.#webhooks())
     for (const id of queued.filter(id => !living.has(id))) {
@@ -54,8 +54,8 @@ export class WebhookUpkeep {
   }
 
   /**
-   * Has deliveries handed over again that are to be tried but have no job: pg-boss drops jobs of a queue that is not there, and a
-   * failover or a restored database may have lost the queue or its jobs. Looks at some each time, and goes on there the next time.
+   * Queues pending deliveries again that have no job: pg-boss drops jobs for a missing queue, and a failover or a restored
+   * database may have lost the queue or its jobs. Checks some deliveries each time, and goes on from there the next time.
    */
   async requeueLost(): Promise<void> {
     for (let chunk = 0; chunk < CHUNKS_A_TIME && (await this.#requeueNext()); chunk++) {}
@@ -75,7 +75,8 @@ export class WebhookUpkeep {
     const ids = queued.map(({ id }) => id)
     const held = ids.length > 0 ? await this.#queue.held([...queues], 'deliveryId', ids) : new Set()
     const lost = queued.filter(({ id }) => !held.has(id))
-    // First, for jobs that were added before it would be dropped again. Here, for other gateways believe that it is there.
+    // Reopened before the jobs are added, which would be dropped again. Reopened here, since other gateways believe that it
+    // exists.
     for (const webhookId of new Set(lost.map(({ webhookId }) => webhookId))) await this.#queue.reopen(queueOf(webhookId))
     if (lost.length > 0) await this.#unqueue(lost)
     const mayFollow = queued.length === CHUNK
@@ -83,7 +84,7 @@ export class WebhookUpkeep {
     return mayFollow
   }
 
-  /** Clears the secrets before a rotation that sign nothing any more. */
+  /** Clears replaced secrets that no longer sign. */
   async forgetSecrets(): Promise<void> {
     await this.#database.write(
       ({ sql }) => sql`
@@ -129,7 +130,7 @@ export class WebhookUpkeep {
   }
 }
 
-/** Of webhooks that are there. The lateral stops each of them at the bound, too. */
+/** Counts deliveries of existing webhooks. The lateral stops at the bound for each webhook, too. */
 function countOf(sql: ISql, state: DeliveryState) {
   return sql`(
     select count(*)::int from (

@@ -173,9 +173,9 @@ describe('an issuer that', () => {
   }
   it.each<[string, TestIssuer['answer'], RegExp]>([
     ['breaks the connection off', (_request, response) => void response.destroy(), /could not be fetched/],
-    ['never answers', () => {}, /not answered within/],
-    ['never ends its answer', (_request, response) => void response.writeHead(200).write('{"keys": ['), /not answered within/],
-    ['answers drop by drop', dropByDrop, /not answered within/],
+    ['never answers', () => {}, /did not answer within/],
+    ['never ends its answer', (_request, response) => void response.writeHead(200).write('{"keys": ['), /did not answer within/],
+    ['answers drop by drop', dropByDrop, /did not answer within/],
     ['answers with an error', (_request, response) => void response.writeHead(503).end(set([SECOND.jwk])), /status 503/],
     ['has moved', (_request, response) => void response.writeHead(302, { location: '/elsewhere' }).end(), /status 302/],
     ['answers with far too much', answering(`${' '.repeat(300_000)}${set([SECOND.jwk])}`), /longer than/],
@@ -186,14 +186,14 @@ describe('an issuer that', () => {
     ],
     ['answers with something else', answering('<html>Please log in</html>'), /not JSON/],
     ['answers with nothing', answering(''), /not JSON/],
-    ['answers with null', answering('null'), /no JSON Web Key Set/],
-    ['answers with a list', answering('[]'), /no JSON Web Key Set/],
-    ['answers with keys that are no list', answering('{"keys": {"0": {}}}'), /no JSON Web Key Set/],
-    ['answers with 101 keys', answering(set(Array(101).fill(SECOND.jwk))), /no JSON Web Key Set/],
+    ['answers with null', answering('null'), /not a JSON Web Key Set/],
+    ['answers with a list', answering('[]'), /not a JSON Web Key Set/],
+    ['answers with keys that are no list', answering('{"keys": {"0": {}}}'), /not a JSON Web Key Set/],
+    ['answers with 101 keys', answering(set(Array(101).fill(SECOND.jwk))), /not a JSON Web Key Set/],
     ['answers with half a set', answering(set([SECOND.jwk]).slice(0, -20)), /not JSON/],
-    ['answers with no key', answering(set([])), /no key that may be used/],
-    ['answers with keys that are none', answering('{"keys": [null, 5, "x", [], {}]}'), /no key that may be used/],
-    ['answers with deep nonsense', answering(`{"keys": ${'['.repeat(60_000)}${']'.repeat(60_000)}}`), /no key that may be used/],
+    ['answers with no key', answering(set([])), /no usable key/],
+    ['answers with keys that are none', answering('{"keys": [null, 5, "x", [], {}]}'), /no usable key/],
+    ['answers with deep nonsense', answering(`{"keys": ${'['.repeat(60_000)}${']'.repeat(60_000)}}`), /no usable key/],
   ])(
     '%s takes no key away: the last good ones are kept, and what is not known is not refused for good',
     async (_what, answer, why) => {
@@ -218,7 +218,7 @@ describe('an issuer that', () => {
     await using followed = follow({ url }, { retryMs: 30 })
     await expect(followed.keySet.find(es256('first'))).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' })
     await until(() => followed.outcomes.length >= 3)
-    expect(new Set(followed.outcomes)).toEqual(new Set(['It could not be fetched (ECONNREFUSED).']))
+    expect(new Set(followed.outcomes)).toEqual(new Set(['The key set could not be fetched (ECONNREFUSED).']))
     await using _issuer = await startIssuer([FIRST], Number(new URL(url).port))
     await until(() => followed.outcomes.includes('ok'))
     expect(await followed.keySet.find(es256('first'))).toBeDefined()

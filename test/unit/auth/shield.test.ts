@@ -28,7 +28,7 @@ function guarded(text = SCHEMA): GraphQLSchema {
 describe('the policy', () => {
   it('stops the start for a field without a rule, and names it', () => {
     expect(() => guarded(`${SCHEMA} extend type Query { everything: String } extend type Prediction { score: Float }`)).toThrow(
-      'These have no rule: Prediction.score, Query.everything.',
+      'These fields have no rule: Prediction.score, Query.everything.',
     )
   })
 

@@ -250,7 +250,9 @@ describe('an access token', () => {
   it('says that it has expired, and nothing of what is in it', async () => {
     const expired = forge({ ...claims(), sub: 'canary', exp: now() - 60 })
     await expect(authenticate(expired)).rejects.toThrow('The access token has expired; ask for a new one.')
-    await expect(authenticate(forge({ ...claims(), iss: 'canary' }))).rejects.toThrow(/^The access token is not valid here\.$/)
+    await expect(authenticate(forge({ ...claims(), iss: 'canary' }))).rejects.toThrow(
+      /^The access token is not valid here; ask for a new one\.$/,
+    )
   })
 
   it('is remembered while it lasts, and not a moment longer than its end and the skew of clocks', async () => {

@@ -74,7 +74,7 @@ export class MemoryAlertLog implements AlertLog {
   }
 
   async check(cursor: string): Promise<void> {
-    if (!/^\d{8}$/.test(cursor)) throw new AppError('BAD_CURSOR', 'This cursor is not one of this alert feed.')
+    if (!/^\d{8}$/.test(cursor)) throw new AppError('BAD_CURSOR', 'This cursor does not belong to this alert feed.')
     this.#refuseExpired(cursor)
   }
 

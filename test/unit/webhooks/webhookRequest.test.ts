@@ -79,7 +79,7 @@ describe('a call to an endpoint', () => {
     const server = createServer(socket => socket.once('data', () => socket.resetAndDestroy())).listen(0, '127.0.0.1')
     await once(server, 'listening')
     const { port } = server.address() as { port: number }
-    expect(await refusal(`http://127.0.0.1:${port}/${CANARY}`)).toBe('The endpoint broke the connection off.')
+    expect(await refusal(`http://127.0.0.1:${port}/${CANARY}`)).toBe('The endpoint closed the connection before it answered.')
     server.close()
   })
 

@@ -386,13 +386,13 @@ describe('what is observed', () => {
   })
 
   it('is a connection refused for its token, once', async () => {
-    authenticate = () => Promise.reject(new AppError('UNAUTHENTICATED', 'The access token is not valid here.'))
+    authenticate = () => Promise.reject(new AppError('UNAUTHENTICATED', 'The access token is not valid here; ask for a new one.'))
     const { code, reason } = (await server
       .client()
       .iterate({ query: 'subscription { counts }' })
       .next()
       .catch((event: unknown) => event)) as { code: number; reason: string }
-    expect({ code, reason }).toEqual({ code: 4401, reason: 'The access token is not valid here.' })
+    expect({ code, reason }).toEqual({ code: 4401, reason: 'The access token is not valid here; ask for a new one.' })
     expect(server.observed).toMatchObject([{ code: 'UNAUTHENTICATED', principal: undefined }])
   })
 })
