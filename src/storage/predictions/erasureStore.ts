@@ -63,7 +63,7 @@ export class ErasureStore {
   #find({ tenant, applicantId }: Erasure): Promise<Found[]> {
     return this.#database.read(
       ({ sql }) => sql<Found[]>`
-        select id, created_at as "createdAt" from predictions where tenant = ${tenant} and applicant_id = ${applicantId}
+        select id, created_at::text as "createdAt" from predictions where tenant = ${tenant} and applicant_id = ${applicantId}
         order by id limit ${ROWS_A_STATEMENT}`,
     )
   }

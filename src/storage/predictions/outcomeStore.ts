@@ -4,17 +4,16 @@ import type { NewOutcome, OutcomeRecorder, RecordedOutcome } from '../../monitor
 import type { Outcome } from '../../scoring/prediction.js'
 import { auditInsert } from '../audit/auditEntries.js'
 import type { Connections, Database } from '../postgres/database.js'
+import { type InMilliseconds, milliseconds } from '../postgres/instants.js'
 import { QUARTER } from '../statistics/rollupSpans.js'
 import { predictions } from '../tables/predictions.js'
 import { type PredictionRow, toPrediction } from './predictionRow.js'
 
 const ISO_8601 = `'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'`
 
-/** Instants arrive as text, since Drizzle has replaced their parsers. */
-type RecordedRow = Omit<PredictionRow, 'createdAt'> & {
-  readonly createdAt: string
+type RecordedRow = InMilliseconds<PredictionRow> & {
   readonly defaulted: boolean | null
-  readonly observedAt: string | null
+  readonly observedAt: number | null
   readonly recordedBy: string | null
 }
 
@@ -105,9 +104,9 @@ function recordStatement(sql: Connections['sql'], { tenant, requestedBy }: Visib
       )}
     )
     select id, tenant, applicant_id as "applicantId", model, model_version as "modelVersion", probability, band,
-      high_risk as "highRisk", channel, created_at as "createdAt", requested_by as "requestedBy",
+      high_risk as "highRisk", channel, ${sql.unsafe(milliseconds('created_at'))} as "createdAt", requested_by as "requestedBy",
       case when is_new then now_defaulted else defaulted end as defaulted,
-      case when is_new then now_observed_at else outcome_observed_at end as "observedAt",
+      ${sql.unsafe(milliseconds('case when is_new then now_observed_at else outcome_observed_at end'))} as "observedAt",
       case when is_new then ${recordedBy} else outcome_recorded_by end as "recordedBy"
     from locked`
 }

@@ -74,8 +74,8 @@ export class PredictionRetention {
     const rows = await this.#database.writeBulk(
       ({ sql }) => sql<{ count: number }[]>`
         with found as (
-          select ctid from idempotency_keys where created_at >= ${from.toISOString()} and created_at < ${to.toISOString()}
-          limit ${KEYS_A_STATEMENT}
+          select ctid from idempotency_keys where created_at >= ${from.toISOString()}::timestamptz
+            and created_at < ${to.toISOString()}::timestamptz limit ${KEYS_A_STATEMENT}
         ), removed as (
           delete from idempotency_keys where ctid = any(array(select ctid from found))
         )

@@ -94,17 +94,18 @@ function countStatement(sql: Connections['sql'], tenant: string, { from, to, sta
   return sql<CountRow[]>`
     select bucket, counted.*
     from json_to_recordset(${spansText(starts, wholeFrom, wholeTo)}::text::json)
-      as span (bucket int, minutes int, "from" float8, "to" float8)
+      as span (bucket int, minutes int, "from" timestamptz, "to" timestamptz)
     cross join lateral (
       select band, ${sums} from risk_rollups
-      where tenant = ${tenant} and risk_rollups.minutes = span.minutes and quarter >= to_timestamp(span.from)
-        and quarter < to_timestamp(span.to) ${ofModel}
+      where tenant = ${tenant} and risk_rollups.minutes = span.minutes and quarter >= span.from and quarter < span.to
+        ${ofModel}
       group by band
     ) counted
     union all
     select width_bucket(at, ${instants}::timestamptz[]) - 1, band, ${sums} from (
       select quarter as at, band, predictions, probability_sum, high_risk, outcomes, defaults from risk_deltas
-      where tenant = ${tenant} and quarter >= ${since} and quarter < ${until} ${ofModel}
+      where tenant = ${tenant} and quarter >= ${since}::timestamptz and quarter < ${until}::timestamptz
+        ${ofModel}
       union all
       select created_at, band, sign, sign * probability, sign * high_risk::int, sign * (defaulted is not null)::int,
         sign * coalesce(defaulted, false)::int
@@ -125,12 +126,13 @@ function isMostlyBefore(to: Date): boolean {
   return begin > now - 2 * QUARTER_MS && Math.min(begin + QUARTER_MS, now) - end < end - begin
 }
 
-/** The rollups of each bucket, as JSON; times in seconds. */
+/** The rollups of each bucket, as JSON. */
 function spansText(starts: readonly Date[], from: Date, to: Date): string {
   const spans = starts.flatMap((start, bucket) => {
     const since = Math.max(start.getTime(), from.getTime())
     const until = Math.min(starts[bucket + 1]?.getTime() ?? to.getTime(), to.getTime())
-    return [...spansOf(since, until)].map(span => ({ ...span, bucket, from: span.from / 1_000, to: span.to / 1_000 }))
+    const iso = (milliseconds: number) => new Date(milliseconds).toISOString()
+    return [...spansOf(since, until)].map(({ minutes, from, to }) => ({ bucket, minutes, from: iso(from), to: iso(to) }))
   })
   return JSON.stringify(spans)
 }
