@@ -136,7 +136,7 @@ describe('the configuration', () => {
     ['RISKGATE_JWKS_URL', 'http://login.example/keys', 'https:// unless it is on this machine'],
     ['RISKGATE_JWKS_URL', 'HTTP://login.example/keys', 'https:// unless it is on this machine'],
     ['RISKGATE_JWKS_URL', 'http://127.0.0.1.login.example/keys', 'https:// unless it is on this machine'],
-    ['RISKGATE_JWKS_URL', 'https://user:password@login.example/keys', 'no user name or password'],
+    ['RISKGATE_JWKS_URL', 'https://user:password@login.example/keys', 'a user name or password'],
     ['RISKGATE_JWT_ALGORITHMS', 'RS256,HS256', 'must be one or more of RS256'],
     ['RISKGATE_JWT_ALGORITHMS', 'none', 'must be one or more of RS256'],
     ['RISKGATE_JWT_ALGORITHMS', 'RS256,', 'must be one or more of RS256'],
