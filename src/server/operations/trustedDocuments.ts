@@ -52,7 +52,7 @@ export class TrustedDocuments {
         return [`${id} is not valid GraphQL, or has over ${MAX_TOKENS} tokens.`]
       }
     })
-    if (entries.length === 0) problems.push('It holds no document.')
+    if (entries.length === 0) problems.push('The file holds no document.')
     if (problems.length > 0) throw new ManifestError(problems)
     this.#textByHash = new Map(entries.map(([id, text]) => [ID.exec(id)?.[1] ?? id, text as string]))
     this.#texts = new Set(this.#textByHash.values())
@@ -89,7 +89,7 @@ function objectOf(manifest: string): object {
     const value: unknown = JSON.parse(manifest)
     if (isJsonObject(value)) return value
   } catch {}
-  throw new ManifestError(['It is not a JSON object of documents by their SHA-256.'])
+  throw new ManifestError(['The file is not a JSON object of documents by their SHA-256.'])
 }
 
 function isValid(schema: GraphQLSchema, document: DocumentNode, rules: Parameters<typeof validate>[2]): boolean {
