@@ -140,7 +140,7 @@ function contradictions(given: Variables, env: Partial<Settings>): string[] {
   return problems
 }
 
-/** Whether nobody on the way can replace the issuer's keys by their own. */
+/** Whether nobody on the way can replace the issuer's keys with their own. */
 function isPrivatelyRead({ protocol, hostname }: URL): boolean {
   return protocol === 'https:' || LOOPBACK.test(hostname.replace(/[[\]]/g, ''))
 }

@@ -15,7 +15,7 @@ import type { RequestContext } from './context.js'
 import { pageInfo, pageRequest, rowsOfPage } from './paging.js'
 import { asksFor, notedBefore } from './subscriptionAudit.js'
 
-// Longer than our cursors. While the database is away a cursor is unchecked, and may be longer than this.
+// Our cursors are shorter. While the database is away a cursor is unchecked, so the audit cuts a longer one.
 const LONGEST_CURSOR = 100
 
 interface SubscribeArguments {

@@ -3,12 +3,12 @@ import type { AuditDigest } from '../storage/audit/auditDigest.js'
 import type { NewAuditEntry } from '../storage/audit/auditEntries.js'
 import type { AuditWriter } from '../storage/audit/auditWriter.js'
 
-// A bound for loads of large queries, which may bring many more rows than a page. Sealing reads a thousand entries at once. If
-// they were much larger than those of a page, that statement could exceed its deadline again and again, and nothing more would be
+// A bound for loads of large queries, which may bring many more rows than a page. One statement of sealing reads a thousand
+// entries. If they were much larger than those of a page, it could exceed its deadline again and again, and nothing more would be
 // sealed.
 const MAX_IDS_AN_ENTRY = 100
-// An operation names at most 16 applicants: 15 by aliases and one without. More come from the rows of a list, which has an entry
-// of its own.
+// An operation can name at most 16 applicants: 15 by aliases and one without. More than that come from the rows of a list, which
+// has an entry of its own.
 const MOST_APPLICANTS_ASKED_FOR = 16
 
 export interface AuditParts {

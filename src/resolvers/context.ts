@@ -3,7 +3,7 @@ import type { Principal } from '../auth/principal.js'
 import type { AuditTrail } from './auditTrail.js'
 import type { Loaders } from './loaders.js'
 
-/** What every resolver of one operation shares. */
+/** Everything that the resolvers of one operation share. */
 export interface RequestContext {
   readonly principal: Principal
   /**

@@ -29,7 +29,7 @@ export interface Loaders extends WebhookLoaders {
 
 /**
  * Creates the loaders of one operation, which load only rows that its principal may see. A stream outlives its rows, so its
- * loaders batch but cache nothing. Its loads are not audited, since the subscription itself is in the audit. All other loads are
+ * loaders batch but cache nothing. They are not audited, since the subscription itself is in the audit. All other loads are
  * audited before they are answered.
  */
 export function createLoaders(

@@ -5,8 +5,7 @@ import { PageInfo } from './paging.js'
 import { DateTime, RoleEnum } from './scalars.js'
 
 @ObjectType({
-  description:
-    'A key with which a client calls. It is sent like an access token. Its text is shown when it is created, and never again.',
+  description: 'A key that a client sends in place of an access token. Its text is shown when it is created, and never again.',
 })
 export class ApiKey {
   @Field(() => ID) id: string

@@ -15,7 +15,7 @@ export class AuditEntry {
   })
   subject: string
   @Field(() => Json, {
-    description: 'Further details, different for each action. Texts that a caller filtered by appear as keyed digests.',
+    description: 'Further details, different for each action. Texts that a caller filtered by are shown as keyed digests.',
   })
   details: unknown
   @Field(() => Boolean, {

@@ -5,7 +5,7 @@ import { Extensions } from 'type-graphql'
 type Arguments = Readonly<Record<string, unknown>>
 
 /**
- * What a field costs beside the one object that it returns. Lists of objects must declare it; scalars are part of their object.
+ * The cost of a field beside the one object that it returns. Lists of objects must declare it; scalars are part of their object.
  */
 export interface FieldCost {
   /** The most objects that a list can hold. `rows`: as many as the surrounding field asks for. */

@@ -5,7 +5,7 @@ import { DELIVERY_STATES } from '../webhooks/webhookOutbox.js'
 
 export { GraphQLDateTime as DateTime, GraphQLJSON as Json } from 'graphql-scalars'
 
-/** Makes an enum of a list of names: TypeGraphQL registers enum objects, and the domain has lists. */
+/** Makes an enum from a list of names: TypeGraphQL registers enum objects, and the domain has lists. */
 function enumOf<Name extends string>(names: readonly Name[], name: string, description: string): { [N in Name]: N } {
   const values = Object.fromEntries(names.map(value => [value, value])) as { [N in Name]: N }
   registerEnumType(values, { name, description })

@@ -4,7 +4,7 @@ import type { ModelContract } from './contract.js'
 import type { FeatureValues } from './features.js'
 import type { ModelManifest } from './manifest.js'
 
-// Above 16 rows, more rows make no row of a run cheaper; above 256, a run begins to block the event loop for milliseconds.
+// Above 16 rows, larger runs are no cheaper for each row; above 256, a run begins to block the event loop for milliseconds.
 const MAX_ROWS_A_RUN = 256
 
 /** Computes probabilities for a release: an OnnxModel, or a fake of it in a test of failures. */

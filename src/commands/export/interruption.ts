@@ -2,7 +2,7 @@
 const PATIENCE_MS = 1_000
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const
 
-/** Notes a signal to end the command. The export looks at it between two pages, so that no line is cut. */
+/** Remembers a signal to end the command. The export looks for it between two pages, so that no line is cut. */
 export class Interruption {
   #exitCode: number | undefined
   #giveUp: (reason: Error) => void = () => {}

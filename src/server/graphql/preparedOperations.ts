@@ -32,7 +32,7 @@ export class PreparedOperations {
   /** Finds the prepared operation of a request body; undefined where Apollo must parse it. */
   find(body: unknown): { prepared: PreparedOperation; variables: Record<string, unknown> } | undefined {
     const { query, operationName, variables = {}, extensions, documentId } = (body ?? {}) as Record<string, unknown>
-    // Another way of naming a document may name another document.
+    // `extensions` and `documentId` may name another document than `query`.
     const isPlain = typeof query === 'string' && extensions === undefined && documentId === undefined
     const prepared = isPlain ? this.#byText.get(query) : undefined
     if (!prepared || (operationName != null && operationName !== prepared.operation.name?.value)) return undefined

@@ -25,7 +25,7 @@ export class PendingSockets {
     const neighbours = this.#byNetwork.get(network) ?? new Set()
     if (neighbours.size >= MAX_OF_NETWORK) this.#cutOldest(neighbours)
     if (this.#all.size >= MAX) this.#cutOldest(this.#all)
-    // Only now: the cut may have removed the last socket of this network, and so this entry.
+    // Set only after the cuts, which may remove the last socket of this network, and with it this entry.
     this.#byNetwork.set(network, neighbours)
     neighbours.add(pending)
     this.#all.add(pending)

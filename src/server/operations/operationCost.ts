@@ -42,7 +42,7 @@ type Count = (given: Given) => Extent
 type RowsOf = (variables: Variables) => number
 
 export interface OperationCost {
-  /** How many objects the answer may hold with these coerced variables. Other work is expressed in objects too. */
+  /** How many objects the answer may hold with these coerced variables, plus other work, counted in objects. */
   costOf(variables: Variables): number
   /** The rows that the root fields of a mutation ask for; a field without a list counts as one row. */
   rowsOf(variables: Variables): number
@@ -114,7 +114,7 @@ class Counter {
     }
   }
 
-  /** The rows that each root field of a mutation asks for. There are few root fields: the document limits apply before. */
+  /** The rows that each root field of a mutation asks for. Root fields are few, because the document limits apply first. */
   rootRows(root: GraphQLNamedType | undefined, { selections }: SelectionSetNode): RowsOf[] {
     return selections.flatMap(selection => {
       if (selection.kind === Kind.INLINE_FRAGMENT) return this.rootRows(root, selection.selectionSet)

@@ -55,7 +55,7 @@ export class SharedOperation {
     this.#report = report
   }
 
-  /** @throws AppError a retryable error of a field that leaves no data of the event */
+  /** @throws AppError where a retryable error of a field leaves no data of the event */
   payloadOf(event: object): Payload | Promise<Payload> {
     const known = this.#payloads.get(event)
     if (known) return known

@@ -56,7 +56,8 @@ export class SocketProtocol {
         if (this.#running.get(payload)?.isRefused) this.#ended(connection, payload)
         return formatted
       },
-      // graphql-ws forgets a stream whose id was completed and used again before the stream had started. It would never end.
+      // graphql-ws forgets a stream whose id was completed and used again before the stream had started. Without this, it would
+      // never end.
       async onClose({ extra: { deliveries } }: SocketContext) {
         await Promise.all([...deliveries.values()].map(delivery => delivery.return()))
       },
@@ -77,7 +78,7 @@ export class SocketProtocol {
       if (!(error instanceof AppError)) throw error
       connection.isCounted = true
       const refusal = await addresses.failed(connection.address, error)
-      // Clients of graphql-ws do not retry after 4429, nor after the 4401 of a bad credential: with the same one they must not.
+      // Clients of graphql-ws do not retry after 4429, nor after the 4401 of a bad credential, which they must not send again.
       if (refusal) connection.close(CloseCode.TooManyInitialisationRequests, refusal.message, refusal.code)
       else connection.refuse(error)
     }

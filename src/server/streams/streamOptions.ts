@@ -14,7 +14,7 @@ export interface StreamOptions extends SubscriptionsOptions {
   readonly observe: ObserveStream
 }
 
-/** The cause where a stream was cut because its client did not read it. Clients see a close code, never this. */
+/** The cause of closing a stream that its client did not read. Clients see a close code, never this. */
 export const SLOW_SUBSCRIBER = 'SLOW_SUBSCRIBER'
 export type CloseCause = ErrorCode | typeof SLOW_SUBSCRIBER
 

@@ -65,7 +65,7 @@ const SUBSCRIPTIONS_ONLY = 'Only subscriptions are served here: send queries and
 const SELECTS_NOTHING = 'A subscription must select a field: @skip or @include leaves none.'
 const DEPENDS_ON_VARIABLE = 'Do not use a variable in the @skip or @include of the root field of a subscription.'
 
-/** Whether @skip and @include leave a field; graphql-js fails on a subscription without one. */
+/** Whether @skip and @include leave at least one field; graphql-js fails on a subscription without one. */
 function selectsField(document: DocumentNode, root: SelectionSetNode, variables: Variables): boolean {
   const fragments = fragmentsOf(document)
   const isIncluded = (node: { readonly directives?: readonly DirectiveNode[] }) =>

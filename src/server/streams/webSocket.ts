@@ -33,8 +33,7 @@ export function serveSubscriptions(options: WebSocketOptions): () => Promise<voi
     maxPayload: MAX_FRAME_BYTES,
     // Frames are written without ws (textFrames.ts), and only ws could write compressed ones.
     perMessageDeflate: false,
-    // One message in each turn of the event loop: a client can send megabytes of small ones, which at once blocked everybody for
-    // seconds.
+    // One message in each turn of the event loop: megabytes of small messages at once blocked everybody for seconds.
     allowSynchronousEvents: false,
     handleProtocols: protocols => protocols.has(PROTOCOL) && PROTOCOL,
   })

@@ -56,7 +56,7 @@ export function originCheck({ corsOrigins, trustedProxies }: OriginRules): (requ
 function isOfHost(origin: string, host: string | undefined): boolean {
   if (host === undefined || !URL.canParse(origin)) return false
   const { protocol, host: its } = new URL(origin)
-  // Compared through the parser: only one of the two may name the default port of the scheme.
+  // Compared through the parser, because one of the two may name the scheme's default port and the other may not.
   return URL.canParse(`${protocol}//${host}`) && new URL(`${protocol}//${host}`).host === its
 }
 

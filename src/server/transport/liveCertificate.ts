@@ -91,8 +91,8 @@ export class LiveCertificate {
   }
 
   /**
-   * Keeps the current pair. A problem is reported when it is seen twice: once, it may be half of a renewal, since two files are
-   * not written at the same instant.
+   * Keeps the current pair. A problem is reported only when it is seen twice: the first look may see half of a renewal, since two
+   * files are not written at once.
    */
   #keep(text: string, problem: string): void {
     if (this.#broken?.text !== text) this.#broken = { text, isReported: false }
