@@ -10,7 +10,7 @@ import { DateTime, RoleEnum } from './scalars.js'
 export class ApiKey {
   @Field(() => ID) id: string
   @Field(() => ID, {
-    description: 'The stable client id that the key stands for. A new key of the same principal can replace it.',
+    description: 'The stable client id of calls with this key. A new key of the same principal can replace it.',
   })
   principal: string
   @Field(() => String, { nullable: true }) description: string | null
