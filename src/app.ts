@@ -1,4 +1,4 @@
-// TypeGraphQL's decorators want it before the first of them runs.
+// TypeGraphQL's decorators need it before the first of them runs.
 import 'reflect-metadata'
 
 import { Authenticator } from './auth/authenticator.js'
@@ -24,13 +24,16 @@ import type { UpkeepTask } from './storage/postgres/upkeep.js'
 
 export interface App {
   /**
-   * Starts everything in order. Where a part fails, the parts before it are stopped again. Answers where the gateway listens.
-   * Rejects once the app has been stopped.
+   * Starts everything in order. Where a part fails, the parts before it are stopped again. Returns the address that the gateway
+   * listens at. Rejects once the app has been stopped.
    */
   start(): Promise<{ url: string; developmentFile?: string }>
-  /** Stops everything in the reverse order. May be called twice, by several callers at once, and during the start, which it ends. */
+  /**
+   * Stops everything in the reverse order. May be called twice, by several callers at once, and during the start, which then
+   * ends.
+   */
   stop(): Promise<void>
-  /** Logs an error that nobody caught, without its message, and writes the log out: the process is about to end. */
+  /** Logs an uncaught error without its message, and flushes the log: the process is about to end. */
   crashed(error: unknown): void
 }
 
@@ -84,7 +87,7 @@ export function createApp(config: Config): App {
   }
 }
 
-/** Every part, in the order in which each finds what it needs. `tasks` fills with their periodic work. */
+/** Starts every part, each after the parts that it needs. `tasks` fills with their periodic work. */
 async function startParts(early: EarlyKit, tasks: readonly UpkeepTask[], signal: AbortSignal): ReturnType<App['start']> {
   const certificate = startCertificate(early)
   const withdrawals = new Withdrawals()

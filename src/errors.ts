@@ -1,4 +1,7 @@
-/** Every code a caller can meet, with the HTTP status of a response that holds nothing else. docs/errors.md is tested against it. */
+/**
+ * Every error code that a caller can get, with the HTTP status of a response that holds only this error. docs/errors.md is tested
+ * against it.
+ */
 export const ERROR_CODES = {
   BAD_REQUEST: { status: 400, retryable: false },
   GRAPHQL_PARSE_FAILED: { status: 400, retryable: false },
@@ -24,7 +27,7 @@ export const ERROR_CODES = {
 
 export type ErrorCode = keyof typeof ERROR_CODES
 
-/** One mistake of the caller's: `path` leads into the input; the offending value is never repeated. */
+/** One mistake of the caller: `path` leads into the input; the offending value is never repeated. */
 export interface Problem {
   readonly code: ErrorCode
   readonly message: string
@@ -45,8 +48,8 @@ export class AppError extends Error {
 }
 
 /**
- * The settings, or what they name (models, certificate, documents, database), cannot be used: every problem at once, each naming its
- * setting or file. The process ends with EXIT_CONFIG.
+ * The settings, or the things that they name (models, certificate, documents, database), cannot be used. Lists every problem at
+ * once, each with its setting or file. The process ends with EXIT_CONFIG.
  */
 export class ConfigError extends Error {
   readonly problems: readonly string[]

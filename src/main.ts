@@ -11,7 +11,7 @@ program.name('riskgate').description('A GraphQL gateway for credit-risk scoring.
 program
   .command('serve', { isDefault: true })
   .description('start the gateway (default)')
-  // A word that is no command comes here; commander would call it an argument too many for `serve`.
+  // An unknown command comes here; commander would report it as an excess argument of `serve`.
   .allowExcessArguments()
   .action(async (_options, { args: [unknown] }: Command) => {
     if (unknown !== undefined) program.error('error: there is no such command; `riskgate --help` lists all')
@@ -33,7 +33,7 @@ program
   .requiredOption('--role <role...>', `one or more of ${ROLES.join(', ')}`, collectRole)
   .option('--subject <id>', 'stable id of the client', 'cli')
   .option('--tenant <name>', 'tenant of the client', DEFAULT_TENANT)
-  .option('--ttl <time>', 'how long it is valid, such as 30m, 12h or 7d', parseSeconds, 12 * SECONDS.h)
+  .option('--ttl <time>', 'how long the token is valid, such as 30m, 12h or 7d', parseSeconds, 12 * SECONDS.h)
   .action(async options => {
     const { printToken } = await import('./commands/token.js')
     await printToken(options)
@@ -42,12 +42,12 @@ program
 const key = program.command('key').description('create, list and revoke API keys')
 key
   .command('create')
-  .description('print a new API key, which is shown this once')
-  .requiredOption('--principal <id>', 'stable id of the client; a new key of the same id takes the place of the old one')
+  .description('create an API key and print it; it is shown only this once')
+  .requiredOption('--principal <id>', 'stable id of the client; a new key with the same id can replace the old one')
   .requiredOption('--role <role...>', `one or more of ${ROLES.join(', ')}`, collectRole)
   .option('--tenant <name>', 'tenant of the client', DEFAULT_TENANT)
-  .option('--description <text>', 'what it is for')
-  .option('--expires <time>', 'its end, such as 2027-06-30, within two years; a year from now unless set', parseInstant)
+  .option('--description <text>', 'what the key is for')
+  .option('--expires <time>', 'when it expires, such as 2027-06-30, within two years; a year from now by default', parseInstant)
   .action(async options => {
     const { createKey } = await import('./commands/key.js')
     await createKey(options)
@@ -55,8 +55,8 @@ key
 key
   .command('list')
   .description('print the active API keys of a tenant, newest first')
-  .option('--tenant <name>', 'whose keys', DEFAULT_TENANT)
-  .option('--all', 'those too that have expired or were revoked', false)
+  .option('--tenant <name>', 'tenant whose keys to print', DEFAULT_TENANT)
+  .option('--all', 'print expired and revoked keys too', false)
   .action(async options => {
     const { listKeys } = await import('./commands/key.js')
     await listKeys(options)
@@ -65,7 +65,7 @@ key
   .command('revoke')
   .description('revoke an API key, on every replica within a second')
   .argument('<id>', 'the id of the key, as `riskgate key list` prints it')
-  .option('--tenant <name>', 'whose key', DEFAULT_TENANT)
+  .option('--tenant <name>', 'tenant of the key', DEFAULT_TENANT)
   .action(async (id: string, options) => {
     const { revokeKey } = await import('./commands/key.js')
     await revokeKey(id, options)
@@ -78,9 +78,9 @@ program
   .requiredOption('--to <time>', 'the end, which is not included', parseInstant)
   .addOption(new Option('--format <format>', 'how rows are written').choices(EXPORT_FORMATS).default('csv'))
   .option('--output <file>', 'a file instead of standard output')
-  .option('--tenant <name>', 'whose predictions', DEFAULT_TENANT)
-  .option('--features', 'the inputs too', false)
-  .option('--quiet', 'tell nothing of the progress', false)
+  .option('--tenant <name>', 'tenant whose predictions to write', DEFAULT_TENANT)
+  .option('--features', 'write the inputs too', false)
+  .option('--quiet', 'show no progress', false)
   .action(async options => {
     if (options.from >= options.to) throw new Error('--to must be after --from.')
     const { exportHistory } = await import('./commands/export/exportHistory.js')
@@ -91,8 +91,8 @@ program
   .command('audit')
   .description('work with the audit')
   .command('verify')
-  .description('compute all seals of the audit again, and say whether they fit the entries')
-  .option('--head <hash>', 'the hash of a seal as a log noted it: it must be one of the chain', parseHash)
+  .description('compute all seals of the audit again, and report whether they fit the entries')
+  .option('--head <hash>', 'the hash of a seal from a log line: the chain must hold this seal', parseHash)
   .action(async ({ head }) => {
     const { verify } = await import('./commands/audit.js')
     await verify(head)
@@ -100,7 +100,7 @@ program
 
 program
   .command('config')
-  .description('print every setting as it holds, without secrets')
+  .description('print the value in effect of every setting, without secrets')
   .action(async () => {
     const { printSettings } = await import('./commands/config.js')
     printSettings()

@@ -4,14 +4,16 @@ import { withDatabase } from './commandDatabase.js'
 
 const EXIT_NOT_WHOLE = 1
 
-/** Computes all seals of the audit again, and says whether they fit the entries. `head`: the hash of a seal that must be there. */
+/**
+ * Computes all seals of the audit again, and reports whether they fit the entries. `head` is the hash of a seal that must exist.
+ */
 export async function verify(head: string | undefined): Promise<void> {
   const report = await withDatabase(loadConfig(), false, database => verifyAudit(database, head))
-  process.exitCode = tell(report, head)
+  process.exitCode = printReport(report, head)
 }
 
-/** Answers the exit code. */
-function tell(report: AuditReport, expectedHead: string | undefined): number {
+/** Prints the report. Returns the exit code. */
+function printReport(report: AuditReport, expectedHead: string | undefined): number {
   const { entries, seals, head, unsealed, oldestUnsealedAt, problem, isHeadFound } = report
   const isCut = problem === undefined && expectedHead !== undefined && !isHeadFound
   const isWhole = problem === undefined && !isCut
@@ -26,6 +28,7 @@ function tell(report: AuditReport, expectedHead: string | undefined): number {
   ]
   process.stdout.write(`${lines.join('\n')}\n`)
   if (problem !== undefined) process.stderr.write(`riskgate: The audit is not whole. ${problem}\n`)
-  if (isCut) process.stderr.write('riskgate: No seal has the hash of --head: the chain was made anew, or cut off before it.\n')
+  if (isCut)
+    process.stderr.write('riskgate: No seal has the hash of --head: the chain was rebuilt, or cut off before that seal.\n')
   return isWhole ? 0 : EXIT_NOT_WHOLE
 }

@@ -9,15 +9,15 @@ import { DatabaseUnusableError, waitForDatabase } from '../storage/postgres/wait
 
 const CONNECTIONS = 4
 
-/** A database that a command reads, and how to leave it. */
+/** A database that a command uses, and how to leave it. */
 interface CommandDatabase {
   readonly url: string
   readonly leave: () => Promise<void>
 }
 
 /**
- * The database of the settings. An embedded one goes on for a gateway that uses it, and stops for none. `waiting` is told of one that
- * does not answer yet.
+ * Opens the database of the settings. An embedded one keeps running where a gateway uses it, and stops otherwise. `waiting` is
+ * called while the database does not answer yet.
  * @throws ConfigError when there is none
  */
 async function openCommandDatabase(
@@ -31,14 +31,14 @@ async function openCommandDatabase(
     return { url: databaseUrl, leave: async () => {} }
   }
   if (!existsSync(stateDirectory)) {
-    throw new ConfigError([`DATABASE_URL is not set, and RISKGATE_STATE_DIR (${stateDirectory}) is not there.`])
+    throw new ConfigError([`DATABASE_URL is not set, and RISKGATE_STATE_DIR (${stateDirectory}) does not exist.`])
   }
   const embedded = await startEmbeddedPostgres({ stateDirectory, log: () => {} })
   return { url: embedded.url, leave: () => embedded.stop() }
 }
 
 /**
- * Does the work of a command on the database of the settings.
+ * Runs the work of a command on the database of the settings.
  * @throws ConfigError when there is none that can be used; Error with a sentence for anything else
  */
 export async function withDatabase<T>(config: Config, quiet: boolean, work: (database: Database) => Promise<T>): Promise<T> {
@@ -55,7 +55,7 @@ export async function withDatabase<T>(config: Config, quiet: boolean, work: (dat
   }
 }
 
-/** Who is noted in the audit: the user of the operating system. */
+/** The principal that the audit shows for a command: the user of the operating system. */
 export function operator(): string {
   try {
     return `cli:${userInfo().username}`
@@ -67,9 +67,9 @@ export function operator(): string {
 function explained(error: unknown): unknown {
   if (isMissingTable(error))
     return new Error(
-      'This database is not of this version: start the gateway, or run `riskgate migrate` where DATABASE_URL is set.',
+      'The tables of this database are not of this version: start the gateway, or run `riskgate migrate` where DATABASE_URL is set.',
     )
-  // Messages of the database may hold parameters.
+  // Messages of the database may hold values of parameters.
   const code = postgresErrorCode(error)
   if (error instanceof AppError || code === 'UNKNOWN' || /^E[A-Z]+$/.test(code)) return error
   return new Error(`The database failed (${code}).`)

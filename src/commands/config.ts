@@ -1,6 +1,6 @@
 import { shownSettings } from '../config/config.js'
 
-/** Prints every setting as it holds, without secrets. @throws ConfigError */
+/** Prints the value in effect of every setting, without secrets. @throws ConfigError */
 export function printSettings(): void {
   for (const [key, value] of Object.entries(shownSettings())) process.stdout.write(`${key}=${value}\n`)
 }

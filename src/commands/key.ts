@@ -8,9 +8,9 @@ import { operator, withDatabase } from './commandDatabase.js'
 const PAGE = 100
 const COLUMNS = ['id', 'principal', 'roles', 'state', 'expires', 'last used', 'description']
 
-// API keys for operators: of any tenant, and before there is anybody who could ask the gateway for one.
+// API keys for operators: for any tenant, and before anybody can ask the gateway for one.
 
-/** Prints a new key, which is shown this once. */
+/** Creates a key and prints it. It is shown only this once. */
 export async function createKey({ tenant, role: roles, expires: expiresAt, ...rest }: CreateOptions): Promise<void> {
   const request = { ...rest, roles, expiresAt }
   const { key } = await inStore(store => issueApiKey(store, { tenant, principal: operator() }, request))

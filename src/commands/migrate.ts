@@ -6,8 +6,8 @@ import { prepareDatabase } from '../start/database.js'
 export async function migrate(): Promise<void> {
   const { databaseUrl } = loadConfig()
   if (databaseUrl === undefined) throw new ConfigError(['DATABASE_URL must be set.'])
-  const tell = (what: string) => process.stderr.write(`riskgate: ${what}\n`)
-  await prepareDatabase(databaseUrl, code => tell(`waiting for the database (${code})`), {
-    waiting: () => tell('another gateway migrates; waiting'),
+  const print = (what: string) => process.stderr.write(`riskgate: ${what}\n`)
+  await prepareDatabase(databaseUrl, code => print(`waiting for the database (${code})`), {
+    waiting: () => print('another gateway migrates; waiting'),
   })
 }

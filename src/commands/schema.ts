@@ -1,4 +1,4 @@
-// TypeGraphQL's decorators want it before the first of them runs.
+// TypeGraphQL's decorators need it before the first of them runs.
 import 'reflect-metadata'
 import { loadConfig } from '../config/config.js'
 import { loadContracts } from '../releases/modelFiles.js'

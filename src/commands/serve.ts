@@ -7,7 +7,7 @@ import { isLostTypeFetch } from '../storage/postgres/postgresErrors.js'
 /** Starts the gateway, and stops it at SIGINT or SIGTERM; a second signal ends the process at once. */
 export async function serve(): Promise<void> {
   const app = createApp(loadConfig())
-  // Node would print the message, which may hold inputs.
+  // Node itself would print the message, which may hold inputs.
   const crash = (error: unknown) => {
     app.crashed(error)
     process.exit(1)
@@ -17,13 +17,13 @@ export async function serve(): Promise<void> {
   let signals = 0
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
-      // The second one is from somebody who does not want to wait.
+      // The second signal is from somebody who does not want to wait.
       if (++signals > 1) process.exit(1)
       void app.stop().then(() => process.exit(0))
     })
   }
   const started = await app.start().catch((error: unknown) => {
-    // Given up for the signal, whose handler ends the process.
+    // The start was given up because of a signal, whose handler ends the process.
     if (signals > 0) return undefined
     throw error
   })

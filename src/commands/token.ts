@@ -10,7 +10,7 @@ interface TokenOptions {
   readonly ttl: number
 }
 
-/** Prints an access token that the shared secret signs. @throws ConfigError where there is none */
+/** Prints an access token that is signed with the shared secret. @throws ConfigError where there is none */
 export async function printToken({ role, subject, tenant, ttl }: TokenOptions): Promise<void> {
   const tokens = await signingTokens(loadConfig())
   process.stdout.write(`${await tokens.sign({ subject, tenant, roles: role, ttlSeconds: ttl })}\n`)

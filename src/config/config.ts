@@ -6,11 +6,11 @@ import { type Environment, isSecret, readEnvironment } from './environment.js'
 
 /** Everything that can be set from outside, checked and typed. */
 export interface Config {
-  /** Conveniences that a bank does not want: a key of its own, tokens in a file, introspection and metrics for everyone. */
+  /** Conveniences that no bank wants: a signing key of its own, tokens in a file, introspection and metrics for everyone. */
   readonly development: boolean
   readonly host: string
   readonly port: number
-  /** Where an embedded Postgres and the development key live. */
+  /** Where the embedded Postgres and the development key are kept. */
   readonly stateDirectory: string
   readonly modelsDirectory: string
   /** Absent: riskgate starts its own PostgreSQL in the state directory. */
@@ -23,23 +23,26 @@ export interface Config {
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined
   /** Addresses or ranges whose X-Forwarded-* headers are believed. */
   readonly trustedProxies: readonly string[]
-  /** Origins whose pages may call. */
+  /** Origins whose pages may call the API. */
   readonly corsOrigins: readonly string[]
-  /** A codegen manifest: only its documents are executed. Absent: any document within the limits. */
+  /** A codegen manifest: only its documents are executed. Absent: any document within the limits may run. */
   readonly trustedDocumentsFile: string | undefined
   readonly rateLimits: RateLimitConfig
   /** Subscriptions that one principal may have open on one replica, whatever their transport. */
   readonly maxStreams: number
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent'
   readonly bodyLimitBytes: number
-  /** How long load balancers are given to see that this replica goes away. */
+  /** How long load balancers have to notice that this replica goes away. */
   readonly drainMs: number
   readonly alertRetentionDays: number
   /** Absent: predictions are kept for ever. */
   readonly predictionRetentionDays: number | undefined
   /** Whether webhooks may go to private and loopback addresses, and over plain HTTP. */
   readonly webhooksMayBePrivate: boolean
-  /** Attempts of a webhook delivery before it is dead, and the pause before the second; each further pause is twice as long. */
+  /**
+   * How many attempts a webhook delivery gets before it is dead, and the pause before the second attempt. Each further pause is
+   * twice as long.
+   */
   readonly webhookAttempts: number
   readonly webhookRetrySeconds: number
 }
@@ -47,14 +50,14 @@ export interface Config {
 export interface JwtConfig {
   /** Shared secret for HS256. */
   readonly secret: Uint8Array | undefined
-  /** The secret before a rotation: verifies, never signs. */
+  /** The secret from before a rotation: it verifies tokens, but never signs any. */
   readonly previousSecret: Uint8Array | undefined
   /** The key set of an issuer, for all other algorithms. */
   readonly jwksUrl: URL | undefined
   readonly algorithms: readonly SignatureAlgorithm[]
   readonly issuer: string
   readonly audience: string
-  /** A claim's name, or the path to it with dots, such as realm_access.roles. */
+  /** The name of the claim, or a path to it with dots, such as realm_access.roles. */
   readonly rolesClaim: string
   /** Absent: the claim holds the names of our roles. */
   readonly roleMap: ReadonlyMap<string, Role> | undefined
@@ -72,7 +75,7 @@ export interface RateLimitConfig {
   readonly address: number
 }
 
-/** Reads the configuration from environment variables; an empty one counts as not set. Throws ConfigError. */
+/** Reads the configuration from environment variables; an empty one counts as not set. @throws ConfigError */
 export function loadConfig(variables: NodeJS.ProcessEnv = process.env): Config {
   const { env, development } = checked(variables)
   const { RISKGATE_TLS_CERT_FILE: certFile, RISKGATE_TLS_KEY_FILE: keyFile } = env
@@ -118,7 +121,7 @@ export function loadConfig(variables: NodeJS.ProcessEnv = process.env): Config {
   }
 }
 
-/** Each setting as it holds, with defaults, and secrets without their values. Throws ConfigError. */
+/** Each setting with its value in effect, defaults included; secrets are shown without their values. @throws ConfigError */
 export function shownSettings(variables: NodeJS.ProcessEnv = process.env): Readonly<Record<string, string>> {
   const { env, development } = checked(variables)
   const shown = Object.entries({ ...env, RISKGATE_DEVELOPMENT: development }).map(([key, value]) => [key, shownValue(key, value)])
@@ -129,7 +132,7 @@ function shownValue(key: string, value: unknown): string {
   if (value === undefined) return ''
   if (isSecret(key)) return '(secret)'
   if (value instanceof Map) return [...value].map(pair => pair.join('=')).join(',')
-  // Some issuers want a parameter, and it may be a key.
+  // Some issuers need a query parameter, which may be a key.
   return key === 'RISKGATE_JWKS_URL' ? String(value).replace(/[?#].*$/s, '?(hidden)') : String(value)
 }
 

@@ -7,12 +7,15 @@ import type { Tokens } from '../auth/tokens.js'
 const KEY_BYTES = 32
 const TOKEN_TTL_SECONDS = 30 * 24 * 3600
 
-/** The signing key of a start without configuration: made once, kept in the state directory, readable by its owner only. */
+/**
+ * Returns the signing key for a start without configuration: made once, kept in the state directory, readable by its owner only.
+ */
 export async function developmentKey(stateDirectory: string): Promise<Uint8Array> {
   await makeStateDirectory(stateDirectory)
   const file = join(stateDirectory, 'signing.key')
   const draft = `${file}.${process.pid}`
-  // Written aside and linked: whoever comes at the same time, or after a crash, never reads half a key, and all read the same.
+  // Written to a draft and then linked: a start at the same time, or after a crash, never reads half a key, and all read the
+  // same.
   await writeFile(draft, randomBytes(KEY_BYTES), { mode: 0o600 })
   await link(draft, file).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EEXIST') throw error
@@ -21,7 +24,7 @@ export async function developmentKey(stateDirectory: string): Promise<Uint8Array
   return readFile(file)
 }
 
-/** Writes dev.json: where this gateway listens, and a token for each role, for people and tools on this machine. */
+/** Writes dev.json, with the address of this gateway and a token for each role, for people and tools on this machine. */
 export async function writeDevelopmentFile(stateDirectory: string, url: string, tokens: Tokens): Promise<string> {
   const signed = await Promise.all(
     ROLES.map(async role => {
@@ -32,7 +35,7 @@ export async function writeDevelopmentFile(stateDirectory: string, url: string, 
   await makeStateDirectory(stateDirectory)
   const file = join(stateDirectory, 'dev.json')
   const text = `${JSON.stringify({ url, tokens: Object.fromEntries(signed) }, null, 2)}\n`
-  // By rename: whoever waits for the file never reads half of it.
+  // Renamed into place: a reader that waits for the file never reads half of it.
   const draft = `${file}.${process.pid}`
   await writeFile(draft, text, { mode: 0o600 })
   await rename(draft, file)
@@ -40,6 +43,6 @@ export async function writeDevelopmentFile(stateDirectory: string, url: string, 
 }
 
 async function makeStateDirectory(stateDirectory: string): Promise<void> {
-  // 711, not 700: an embedded Postgres of another uid lives below.
+  // 711, not 700: an embedded Postgres that runs as another uid has its files below.
   await mkdir(stateDirectory, { recursive: true, mode: 0o711 })
 }

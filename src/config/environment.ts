@@ -4,19 +4,19 @@ import { SECRETS, type Settings, settings } from './settings.js'
 
 const PREFIX = 'RISKGATE_'
 const LOOPBACK = /^(127(\.\d{1,3}){3}|::1|localhost)$/
-// Points (operations and rows) for one period, unless set otherwise.
+// The default points (operations and rows) for one period.
 const POINTS_OF_PRINCIPAL = 100_000
 const POINTS_OF_TENANT = 200_000
 
 type Variables = Readonly<Record<string, string | undefined>>
 
-/** Every setting as it holds. */
+/** Every setting with its value in effect. */
 export interface Environment {
   readonly env: Settings & { readonly RISKGATE_RATE_LIMIT_PRINCIPAL: number; readonly RISKGATE_RATE_LIMIT_TENANT: number }
   readonly development: boolean
 }
 
-/** Reads settings from environment variables, of which an empty one counts as not set: all of them, or every problem. */
+/** Reads all settings from environment variables, or returns every problem. An empty variable counts as not set. */
 export function readEnvironment(variables: Variables): Environment | { readonly problems: readonly string[] } {
   const { given, problems: unreadable } = withFiles(
     Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== undefined && value !== '')),
@@ -28,7 +28,7 @@ export function readEnvironment(variables: Variables): Environment | { readonly 
   return {
     env: {
       ...(env as Settings),
-      // Whoever tries it on a laptop measures it first.
+      // No limit in development: people who try riskgate on a laptop measure it first.
       RISKGATE_RATE_LIMIT_PRINCIPAL: env.RISKGATE_RATE_LIMIT_PRINCIPAL ?? (development ? 0 : POINTS_OF_PRINCIPAL),
       RISKGATE_RATE_LIMIT_TENANT: env.RISKGATE_RATE_LIMIT_TENANT ?? (development ? 0 : POINTS_OF_TENANT),
     },
@@ -36,7 +36,10 @@ export function readEnvironment(variables: Variables): Environment | { readonly 
   }
 }
 
-/** Each by itself, so that what the others contradict is told beside one that is wrong. A wrong one has no value. */
+/**
+ * Parses each setting by itself, so that contradictions between the others are reported beside an invalid one. An invalid setting
+ * has no value.
+ */
 function parsedSettings(given: Variables): { env: Partial<Settings>; problems: string[] } {
   const results = Object.entries(settings.shape).map(([key, setting]) => [key, setting.safeParse(given[key])] as const)
   return {
@@ -45,7 +48,7 @@ function parsedSettings(given: Variables): { env: Partial<Settings>; problems: s
   }
 }
 
-/** Secrets whose `<name>_FILE` is given, read from there: a file of an orchestrator, without the end of its line. */
+/** Reads each secret whose `<name>_FILE` is set from that file, which an orchestrator provides, without the end of its line. */
 function withFiles(variables: Variables): { given: Variables; problems: string[] } {
   const given: Record<string, string | undefined> = { ...variables }
   const problems: string[] = []
@@ -57,7 +60,7 @@ function withFiles(variables: Variables): { given: Variables; problems: string[]
     try {
       const bytes = readFileSync(file)
       const text = bytes.toString().replace(/\r?\n$/, '')
-      // Read as text, all other bytes are one and the same character: a secret of them could be guessed.
+      // Decoding makes all invalid bytes the same character: a secret of such bytes could be guessed.
       if (!isUtf8(bytes)) problems.push(`${fileKey} names a file that is not UTF-8 text.`)
       else if (text === '') problems.push(`${fileKey} names an empty file.`)
       else given[key] = text
@@ -75,7 +78,7 @@ function unknownKeys(given: Variables): string[] {
     .map(key => `${key} is not a setting of riskgate.`)
 }
 
-/** By an explicit switch, or a start without any key that only this machine can reach. */
+/** Development is on by an explicit switch, or for a start without any key that only this machine can reach. */
 function isDevelopment(given: Variables): boolean {
   if (given.RISKGATE_DEVELOPMENT === 'true' || given.RISKGATE_DEVELOPMENT === 'false')
     return given.RISKGATE_DEVELOPMENT === 'true'
@@ -86,7 +89,7 @@ function hasKey(given: Variables): boolean {
   return isGiven(given, 'RISKGATE_JWT_SECRET') || isGiven(given, 'RISKGATE_JWKS_URL')
 }
 
-/** Also by a file that cannot be read, which is a problem of its own. */
+/** A file that cannot be read counts as given too: it is a problem of its own. */
 function isGiven(given: Variables, key: string): boolean {
   return given[key] !== undefined || (isSecret(key) && given[fileKeyOf(key)] !== undefined)
 }
@@ -137,7 +140,7 @@ function contradictions(given: Variables, env: Partial<Settings>): string[] {
   return problems
 }
 
-/** Nobody between may put keys of their own in. */
+/** Whether nobody on the way can replace the issuer's keys with their own. */
 function isPrivatelyRead({ protocol, hostname }: URL): boolean {
   return protocol === 'https:' || LOOPBACK.test(hostname.replace(/[[\]]/g, ''))
 }

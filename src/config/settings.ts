@@ -91,7 +91,7 @@ export const settings = z.object({
 
 export type Settings = z.infer<typeof settings>
 
-/** Never shown, and also taken from the file that `<name>_FILE` names. */
+/** Settings that are never shown, and may also come from the file that `<name>_FILE` names. */
 export const SECRETS = ['DATABASE_URL', 'REDIS_URL', 'RISKGATE_JWT_SECRET', 'RISKGATE_JWT_PREVIOUS_SECRET'] as const
 
 function isAddressRange(value: string): boolean {
@@ -101,7 +101,7 @@ function isAddressRange(value: string): boolean {
   return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128))
 }
 
-/** Drivers decode passwords, and fail on a `%` that nobody has coded. */
+/** Drivers decode passwords, and fail on a `%` that is not encoded. */
 function isDecodable(value: string): boolean {
   try {
     return decodeURIComponent(value) !== ''
@@ -110,7 +110,7 @@ function isDecodable(value: string): boolean {
   }
 }
 
-/** No request can be made of one that has. */
+/** No request can be made to a URL with a user name or password. */
 function hasNoUser(value: string): boolean {
   return !URL.canParse(value) || (new URL(value).username === '' && new URL(value).password === '')
 }

@@ -5,7 +5,7 @@ import type { ModelContract } from '../scoring/contract.js'
 import { contractViolations, type ModelManifest } from '../scoring/manifest.js'
 import { OnnxModel } from '../scoring/onnx/onnxModel.js'
 
-/** A version that may serve, in memory; or why it may not, in a sentence that names the file. */
+/** The loaded graph of a version that may serve, or the reason why it may not, in a sentence that names the file. */
 export type Admitted = { readonly model: OnnxModel } | { readonly problem: string }
 
 /** Checks a version against its contract and its digest, and loads its graph. */
@@ -17,7 +17,7 @@ export async function admit(directory: string, contract: ModelContract, manifest
   const bytes = await readFile(file).catch(() => undefined)
   if (!bytes) return { problem: `${file} is missing or cannot be read.` }
   const digest = createHash('sha256').update(bytes).digest('hex')
-  if (digest !== manifest.onnx.sha256) return { problem: `${file} has not the SHA-256 that its manifest names.` }
+  if (digest !== manifest.onnx.sha256) return { problem: `${file} does not have the SHA-256 of its manifest.` }
   try {
     return { model: await OnnxModel.load(bytes, manifest) }
   } catch (error) {

@@ -16,8 +16,8 @@ export interface ModelFolderOptions extends ScorerWatch {
 }
 
 /**
- * Loads every model of a folder: <name>/contract.json, <name>/champion (the version that serves) and <name>/<version>/.
- * A version that is not what its manifest says is REJECTED; where that is the champion, the folder cannot be served.
+ * Loads every model of a folder: <name>/contract.json, <name>/champion (the version that serves) and <name>/<version>/. A version
+ * that does not match its manifest is REJECTED. Where that is the champion, the folder cannot be served.
  * @throws ConfigError with every problem, each naming its file
  */
 export async function loadModelFolder(options: ModelFolderOptions): Promise<ModelRegistry> {
@@ -35,7 +35,7 @@ export async function loadModelFolder(options: ModelFolderOptions): Promise<Mode
 async function loadModel(directory: string, options: ModelFolderOptions): Promise<ModelEntry> {
   const contract = await loadContract(directory)
   if (contract.name !== basename(directory)) {
-    throw new ConfigError([`${join(directory, 'contract.json')}: name must be that of its folder.`])
+    throw new ConfigError([`${join(directory, 'contract.json')}: name must be the name of its folder.`])
   }
   const championVersion = (await readFile(join(directory, CHAMPION_FILE), 'utf8')).trim()
   const versions: ModelVersion[] = []
@@ -46,11 +46,11 @@ async function loadModel(directory: string, options: ModelFolderOptions): Promis
     const admitted = await admit(join(directory, folder), contract, manifest)
     if ('problem' in admitted) refuse(contract, admitted.problem, isChampion, options)
     else if (isChampion) champion = new Release(contract, manifest, watchedScorer(admitted.model, manifest, options))
-    // The others were loaded to see that they can be: only the champion answers.
+    // The others were loaded only to check that they can be: the champion alone answers.
     else await admitted.model.release()
     versions.push({ manifest, stage: 'problem' in admitted ? 'REJECTED' : isChampion ? 'CHAMPION' : 'CANDIDATE' })
   }
-  if (!champion) throw new ConfigError([`${join(directory, CHAMPION_FILE)} names a version that is not there.`])
+  if (!champion) throw new ConfigError([`${join(directory, CHAMPION_FILE)} names a version that does not exist.`])
   return { contract, champion, versions }
 }
 
@@ -58,7 +58,7 @@ async function readManifest(directory: string): Promise<ModelManifest> {
   const file = join(directory, 'manifest.json')
   const manifest = await readJson(file, manifestSchema)
   if (manifest.version === basename(directory)) return manifest
-  throw new ConfigError([`${file}: version must be that of its folder.`])
+  throw new ConfigError([`${file}: version must be the name of its folder.`])
 }
 
 function refuse({ name }: ModelContract, problem: string, isChampion: boolean, { warn }: ModelFolderOptions): void {

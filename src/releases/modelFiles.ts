@@ -4,18 +4,18 @@ import type { z } from 'zod'
 import { ConfigError } from '../errors.js'
 import { contractSchema, type ModelContract } from '../scoring/contract.js'
 
-/** The contracts of a models folder alone: the GraphQL schema is made from them. @throws ConfigError */
+/** Loads only the contracts of a models folder: the GraphQL schema is made from them. @throws ConfigError */
 export async function loadContracts(directory: string): Promise<ModelContract[]> {
   const names = await modelNames(directory)
   return Promise.all(names.map(name => loadContract(join(directory, name))))
 }
 
-/** The contract in the folder of one model. @throws ConfigError */
+/** Loads the contract in the folder of one model. @throws ConfigError */
 export function loadContract(directory: string): Promise<ModelContract> {
   return readJson(join(directory, 'contract.json'), contractSchema)
 }
 
-/** The names of the models in a models folder. @throws ConfigError where there is none */
+/** Lists the names of the models in a models folder. @throws ConfigError where there is none */
 export async function modelNames(directory: string): Promise<string[]> {
   const names = await subfolders(directory).catch(() => {
     throw new ConfigError([`RISKGATE_MODELS_DIR: ${directory} is not a folder that can be read.`])
@@ -29,7 +29,7 @@ export async function subfolders(directory: string): Promise<string[]> {
   return entries.filter(entry => entry.isDirectory() && !entry.name.startsWith('.')).map(({ name }) => name)
 }
 
-/** A JSON file that fits a schema. @throws ConfigError with every problem, each naming the file */
+/** Reads a JSON file, which must fit a schema. @throws ConfigError with every problem, each naming the file */
 export async function readJson<Schema extends z.ZodType>(file: string, schema: Schema): Promise<z.output<Schema>> {
   let json: unknown
   try {

@@ -7,7 +7,7 @@ export interface ScorerWatch {
   readonly warn: (message: string, fields: Record<string, unknown>) => void
 }
 
-/** Times each run. What a caller gets as MODEL_OUTPUT_INVALID leaves a log line for the model's owner. */
+/** Times each run. Failures that callers get as MODEL_OUTPUT_INVALID are logged for the model's owner. */
 export function watchedScorer(scorer: Scorer, manifest: ModelManifest, { observeScoring, warn }: ScorerWatch): Scorer {
   const named = { model: manifest.model, version: manifest.version }
   return {
@@ -16,10 +16,10 @@ export function watchedScorer(scorer: Scorer, manifest: ModelManifest, { observe
       try {
         const answers = await scorer.score(rows)
         const invalid = answers.filter(answer => answer instanceof Error).length
-        if (invalid > 0) warn('a model answered with something that is no probability', { ...named, rows: invalid })
+        if (invalid > 0) warn('a model returned a value that is not a probability', { ...named, rows: invalid })
         return answers
       } catch (error) {
-        // Not its message: the runtime may name values.
+        // Without its message: the runtime may name values in it.
         const { name } = ((error as Error).cause ?? error) as Error
         warn('a model failed', { ...named, rows: rows.length, error: name })
         throw error

@@ -15,7 +15,7 @@ import type { RequestContext } from './context.js'
 import { pageInfo, pageRequest, rowsOfPage } from './paging.js'
 import { asksFor, notedBefore } from './subscriptionAudit.js'
 
-// Of ours; what a store that is away could not check may be longer.
+// Our cursors are shorter. While the database is away a cursor is unchecked, so the audit cuts a longer one.
 const LONGEST_CURSOR = 100
 
 interface SubscribeArguments {
@@ -34,7 +34,7 @@ export class AlertResolver {
   @Cost({ rows: rowsOfPage })
   @Query(() => HighRiskAlertConnection, {
     description:
-      'The same durable feed as the subscription, as a page: for clients that poll, and to look back. Oldest first; page size 1..100, 20 without one. Cursors are those of the subscription. Where a filter passes many alerts by, a page can be short or empty while more follow: go on from its endCursor (backwards: startCursor).',
+      'The same durable feed as the subscription, as a page: for clients that poll, and to look back. Oldest first; page size 1..100, 20 by default. Cursors are those of the subscription. Where a filter skips many alerts, a page can be short or empty although more follow: continue from its endCursor (backwards: startCursor).',
   })
   async alerts(
     @Ctx() { principal, audit }: RequestContext,
@@ -56,7 +56,8 @@ export class AlertResolver {
   }
 
   @Query(() => String, {
-    description: 'The cursor of now: where a client without one starts. Clients refresh it while idle and resubscribe from it.',
+    description:
+      'The cursor of the newest position in the feed: a client without a cursor starts here. Clients refresh it while idle and resubscribe from it.',
   })
   alertCursor(): Promise<string> {
     return this.#alerts.now()
@@ -64,7 +65,7 @@ export class AlertResolver {
 
   @Mutation(() => AcknowledgeAlertPayload, {
     description:
-      'Says that somebody has taken care of an alert. Safe to repeat: the first acknowledgement stays and is answered.',
+      'Records that somebody has taken care of an alert. Safe to repeat: the first acknowledgement stays and is returned.',
   })
   async acknowledgeAlert(
     @Arg('input', () => AcknowledgeAlertInput) { alertId }: AcknowledgeAlertInput,
@@ -79,7 +80,7 @@ export class AlertResolver {
 
   @Subscription(() => HighRiskAlert, {
     description:
-      "Every high-risk score of the caller's tenant, at least once and in order. With `after`, first what came since that cursor, then live: nothing is missed over a disconnect.",
+      "Every high-risk score of the caller's tenant, at least once and in order. With `after`, first the alerts since that cursor, then live ones: a disconnect loses nothing.",
     subscribe: ({ args, context, info }) => subscribe(args as SubscribeArguments, context as RequestContext, info),
   })
   highRiskScored(

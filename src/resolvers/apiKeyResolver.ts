@@ -28,13 +28,13 @@ export class ApiKeyResolver {
 
   @Cost({ rows: rowsOfPage })
   @Query(() => ApiKeyConnection, {
-    description: 'The API keys of the tenant, newest first. Page size 1..100, 20 without one.',
+    description: 'The API keys of the tenant, newest first. Page size 1..100, 20 by default.',
   })
   async apiKeys(
     @Ctx() { principal }: RequestContext,
     @Arg('first', () => Int, { nullable: true }) first?: number | null,
     @Arg('after', () => String, { nullable: true }) after?: string | null,
-    @Arg('active', () => Boolean, { nullable: true, description: 'True: only those that neither expired nor were revoked.' })
+    @Arg('active', () => Boolean, { nullable: true, description: 'True: only keys that are neither expired nor revoked.' })
     active?: boolean | null,
   ): Promise<ApiKeyConnection> {
     const request = pageRequest({ first, after })
@@ -46,7 +46,7 @@ export class ApiKeyResolver {
   }
 
   @Mutation(() => CreateApiKeyPayload, {
-    description: `Makes a key for a client of the caller's tenant. At most ${MAX_ACTIVE_KEYS} active keys a tenant.`,
+    description: `Creates a key for a client of the caller's tenant. At most ${MAX_ACTIVE_KEYS} active keys for each tenant.`,
   })
   async createApiKey(
     @Arg('input', () => CreateApiKeyInput) input: CreateApiKeyInput,
@@ -58,7 +58,7 @@ export class ApiKeyResolver {
 
   @Mutation(() => RevokeApiKeyPayload, {
     description:
-      'Revokes a key for ever, on every replica within a second: calls with it are refused, its streams end. Safe to repeat: the first revocation stays and is answered.',
+      'Revokes a key for ever, on every replica within a second: calls with it are refused, and its streams end. Safe to repeat: the first revocation stays and is returned.',
   })
   async revokeApiKey(
     @Arg('input', () => RevokeApiKeyInput) { apiKeyId }: RevokeApiKeyInput,
@@ -70,21 +70,22 @@ export class ApiKeyResolver {
     return { apiKey }
   }
 
-  @FieldResolver(() => String, { description: 'How its text begins: enough to know it by in a configuration.' })
+  @FieldResolver(() => String, { description: 'The beginning of its text: enough to recognise the key in a configuration.' })
   hint(@Root() { id }: ApiKey): string {
     return apiKeyHint(id)
   }
 }
 
-/** Nobody gives what they have not got. */
+/** Nobody may grant permissions that they do not have. */
 function refuseMorePermissions({ permissions }: Principal, roles: readonly Role[]): void {
   if ([...permissionsOf(roles)].every(permission => permissions.has(permission))) return
-  throw new AppError('FORBIDDEN', 'A key may not do more than you may. Name other roles.')
+  throw new AppError('FORBIDDEN', 'A key may not have permissions that you do not have. Name other roles.')
 }
 
 function keyBefore(after: string | null | undefined): string | undefined {
   if (after == null) return undefined
   const id = asUuid(after)
-  if (id === undefined) throw new AppError('BAD_CURSOR', 'The cursor is not one of this list. Take it from a page of API keys.')
+  if (id === undefined)
+    throw new AppError('BAD_CURSOR', 'The cursor does not belong to this list. Take it from a page of API keys.')
   return id
 }

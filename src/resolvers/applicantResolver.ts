@@ -8,7 +8,7 @@ import { pageRequest, rowsOfPage, toConnection } from './paging.js'
 export class ApplicantResolver {
   @Query(() => Applicant, {
     nullable: true,
-    description: 'Everything known of one applicant reference; null where no prediction of it is visible to the caller.',
+    description: 'Everything known of one applicant reference; null where the caller may see no prediction of it.',
   })
   async applicant(@Arg('id', () => ID) id: string, @Ctx() { loaders }: RequestContext): Promise<Applicant | null> {
     return (await loaders.latestOfApplicant.load(id)) && { id }
@@ -20,7 +20,7 @@ export class ApplicantResolver {
   }
 
   @Cost({ rows: rowsOfPage })
-  @FieldResolver(() => PredictionConnection, { description: 'Its predictions, newest first. Page size 1..100, 20 without one.' })
+  @FieldResolver(() => PredictionConnection, { description: 'Its predictions, newest first. Page size 1..100, 20 by default.' })
   async predictions(
     @Root() { id }: Applicant,
     @Ctx() { loaders }: RequestContext,

@@ -19,7 +19,7 @@ export class AuditResolver {
   @Cost({ rows: rowsOfPage })
   @Query(() => AuditEntryConnection, {
     description:
-      'Who did what to what in the tenant, newest first; page size 1..100, 20 without one. Each page is itself an entry. A cursor belongs to its filter; elsewhere it is BAD_CURSOR. Where a filter passes many entries by, a page can be short or empty while more follow: go on from its endCursor (backwards: startCursor).',
+      'The audit of the tenant: who did what to which data, newest first. Page size 1..100, 20 by default. Reading a page adds an entry of its own. A cursor belongs to its filter; with another one it is BAD_CURSOR. Where a filter skips many entries, a page can be short or empty although more follow: continue from its endCursor (backwards: startCursor).',
   })
   async auditEntries(
     @Ctx() { principal: { tenant }, audit }: RequestContext,

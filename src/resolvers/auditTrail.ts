@@ -3,14 +3,16 @@ import type { AuditDigest } from '../storage/audit/auditDigest.js'
 import type { NewAuditEntry } from '../storage/audit/auditEntries.js'
 import type { AuditWriter } from '../storage/audit/auditWriter.js'
 
-// However many rows one load of a large query brings. A thousand entries are read at once to be sealed: were they much larger than
-// those of a page, that could take longer than a statement may, again and again, and nothing would be sealed any more.
+// A bound for loads of large queries, which may bring many more rows than a page. One statement of sealing reads a thousand
+// entries. If they were much larger than those of a page, it could exceed its deadline again and again, and nothing more would be
+// sealed.
 const MAX_IDS_AN_ENTRY = 100
-// By their references, in one operation: it has at most 15 aliases. More are those of the rows of a list, which has its entry.
+// An operation can name at most 16 applicants: 15 by aliases and one without. More than that come from the rows of a list, which
+// has an entry of its own.
 const MOST_APPLICANTS_ASKED_FOR = 16
 
 export interface AuditParts {
-  /** Takes the entries. Where it fails, nothing may be shown. */
+  /** Stores the entries. If that fails, nothing may be shown. */
   readonly writer: Pick<AuditWriter, 'write'>
   readonly digest: AuditDigest
 }
@@ -25,8 +27,8 @@ interface ApplicantShown {
 }
 
 /**
- * Notes what one principal is shown of personal data. Each of its methods is waited for before anything is answered. Applicants'
- * references, and all texts that a caller filters by, come in as keyed digests.
+ * Records in the audit which personal data one principal is shown. Callers await each method before they answer. Applicants'
+ * references, and all texts that a caller filters by, are stored as keyed digests.
  */
 export class AuditTrail {
   readonly #parts: AuditParts
@@ -42,7 +44,7 @@ export class AuditTrail {
     await this.#write(shown.map(({ id }) => this.#entry('history.read', id, { operation, ids: [id] })))
   }
 
-  /** A list of predictions; of an applicant when the filter names one. */
+  /** A list of predictions. Its subject is the applicant where the filter names one, else the tenant. */
   async list(
     operation: string,
     filter: object & { readonly applicantId?: string | undefined },
@@ -53,7 +55,9 @@ export class AuditTrail {
     await this.#writeIds('history.read', subject, { operation, filter: this.#withoutTexts(rest) }, shown)
   }
 
-  /** Predictions of applicants, each the subject of an entry of its own; of those on a list, in one. */
+  /**
+   * Predictions of applicants. Each applicant is the subject of its own entry; those of a list share the entries of the tenant.
+   */
   async applicants(operation: string, shown: readonly ApplicantShown[]): Promise<void> {
     if (shown.length > MOST_APPLICANTS_ASKED_FOR) {
       return this.#writeIds(
@@ -90,7 +94,9 @@ export class AuditTrail {
     )
   }
 
-  /** A subscription that begins: its events are executed once for all who subscribed alike, so it is the record of them. */
+  /**
+   * The start of a subscription. Its events are executed once for all who subscribed alike, so this entry is the record of them.
+   */
   async subscription(filter: object, begun: { after: string | null; features: boolean; applicant: boolean }): Promise<void> {
     const details = { ...begun, filter: this.#withoutTexts(filter) }
     await this.#write([this.#entry('alerts.subscribed', this.#principal.tenant, details)])
@@ -122,7 +128,7 @@ export class AuditTrail {
     return this.#parts.digest(this.#principal.tenant, text)
   }
 
-  /** A filter without what its caller wrote freely, and without what it leaves open. */
+  /** A filter with its caller's texts as digests, and without the conditions that are not set. */
   #withoutTexts(filter: object): Record<string, unknown> {
     const given = Object.entries(filter).filter(([, value]) => value !== undefined && value !== null)
     return Object.fromEntries(given.map(([name, value]) => [name, this.#withoutText(value)]))
@@ -130,7 +136,7 @@ export class AuditTrail {
 
   #withoutText(value: unknown): unknown {
     if (typeof value === 'string') return this.#digest(value)
-    // Each once: a caller may repeat a band as often as the body allows.
+    // Each value once: a caller may repeat a band as often as the body allows.
     return Array.isArray(value) ? [...new Set(value)] : value
   }
 }

@@ -3,10 +3,12 @@ import type { Principal } from '../auth/principal.js'
 import type { AuditTrail } from './auditTrail.js'
 import type { Loaders } from './loaders.js'
 
-/** What every resolver of one operation shares. */
+/** Everything that the resolvers of one operation share. */
 export interface RequestContext {
   readonly principal: Principal
-  /** Hears of every read of personal data before it is answered. Events of a stream are left out: their record is the subscription. */
+  /**
+   * Records every read of personal data before it is answered. Events of a stream are left out: the subscription is their record.
+   */
   readonly audit: AuditTrail
   readonly loaders: Loaders
   /** In the context and not in a resolver: TypeGraphQL calls `subscribe` without the resolver's instance. */

@@ -13,7 +13,7 @@ export class ErasureResolver {
 
   @Mutation(() => EraseApplicantPayload, {
     description:
-      'Erases the personal data of an applicant: its reference, the features and the idempotency keys of all its predictions. The predictions themselves stay, linked to nobody and not to each other, so that the statistics stay true. Audited. Safe to repeat.',
+      'Erases the personal data of an applicant: its reference, the features and the idempotency keys of all its predictions. The predictions themselves stay, without a link to a person or to each other, so that the statistics stay true. Audited. Safe to repeat.',
   })
   async eraseApplicant(
     @Arg('input', () => EraseApplicantInput) { applicantId }: EraseApplicantInput,

@@ -31,7 +31,7 @@ export class HistoryResolver {
   @Query(() => Prediction, {
     nullable: true,
     description:
-      "The prediction that a key of the caller's own made; null where none: how a client learns the outcome of a call whose answer it lost.",
+      "The prediction made with an idempotency key of the caller's own; null where there is none. So a client learns the result of a call whose answer it lost.",
   })
   async predictionByKey(
     @Arg('idempotencyKey', () => String) key: string,
@@ -46,7 +46,7 @@ export class HistoryResolver {
   @Cost({ rows: rowsOfPage })
   @Query(() => PredictionConnection, {
     description:
-      'History as a Relay connection, keyset-paged and stable while new rows arrive. Page size 1..100, 20 without one. A cursor belongs to its filter and order; elsewhere it is BAD_CURSOR. QUERY_TOO_BROAD where more than 50 rows would be read for each row of the page.',
+      'History as a Relay connection, keyset-paged and stable while new rows arrive. Page size 1..100, 20 by default. A cursor belongs to its filter and order; with others it is BAD_CURSOR. QUERY_TOO_BROAD where more than 50 rows would be read for each row of the page.',
   })
   async predictions(
     @Ctx() { principal, audit }: RequestContext,
@@ -69,7 +69,7 @@ export class HistoryResolver {
 
 @Resolver(() => PredictionConnection)
 export class PredictionConnectionFields {
-  // A statement of its own, which may read 50,000 rows.
+  // It takes a statement of its own, which may read 50,000 rows.
   @Cost({ weight: 10 })
   @FieldResolver(() => Total, {
     description:

@@ -28,9 +28,9 @@ export interface Loaders extends WebhookLoaders {
 }
 
 /**
- * One set for each operation, which loads only rows that its principal may see. A stream outlives its rows: its set batches and
- * caches nothing. Its loads are not audited, since the subscription itself is in the audit. All other loads are audited before they
- * are answered.
+ * Creates the loaders of one operation, which load only rows that its principal may see. A stream outlives its rows, so its
+ * loaders batch but cache nothing. They are not audited, since the subscription itself is in the audit. All other loads are
+ * audited before they are answered.
  */
 export function createLoaders(
   { history, latest, outcomes, webhooks }: LoaderSources,
@@ -42,8 +42,8 @@ export function createLoaders(
   const trail = isStream ? undefined : audit
 
   async function latestOf(applicantIds: readonly string[]): Promise<ReadonlyMap<string, Prediction>> {
-    // What is remembered is the tenant's newest, which a principal that sees only its own may not see. And it may be older than a
-    // write that Redis has missed: a principal that writes always sees its own.
+    // The cache holds the tenant's newest prediction, which a principal that sees only its own may not see. It may also be older
+    // than a write that Redis has missed, and a principal that writes must always see its own.
     if (visibility.requestedBy !== undefined || principal.permissions.has('prediction:create')) {
       return byApplicant(await history.latestOf(visibility, applicantIds))
     }

@@ -14,7 +14,7 @@ export class ModelResolver {
   }
 
   @Cost({ size: 10 })
-  @Query(() => [Model], { description: 'The models that serve, with what a client needs to build a form.' })
+  @Query(() => [Model], { description: 'The models that serve, with everything that a client needs to build a form.' })
   models(): Model[] {
     return this.#models.models.map(toModel)
   }
@@ -33,7 +33,7 @@ export class ModelResolver {
 
 @Resolver(() => FeatureContract)
 export class FeatureContractFields {
-  @FieldResolver(() => String, { description: 'What the feature means, for the person who fills in a form.' })
+  @FieldResolver(() => String, { description: 'The meaning of the feature, for the person who fills in a form.' })
   description(
     @Root() { descriptions }: FeatureView,
     @Arg('locale', () => LocaleEnum, { nullable: true, defaultValue: 'EN' }) locale?: Locale | null,

@@ -4,7 +4,7 @@ import { bandIntervals } from '../scoring/bands.js'
 import type { FeatureContract as ContractedFeature } from '../scoring/contract.js'
 import type { ModelVersion as StoredVersion } from '../scoring/release.js'
 
-/** A feature with its descriptions, from which the description in the caller's language is taken. */
+/** A feature with its descriptions in all languages; the resolver picks the one that the caller asks for. */
 export type FeatureView = FeatureContract & { readonly descriptions: ContractedFeature['description'] }
 
 export function toModel({ contract, versions, champion }: ModelEntry): Model {

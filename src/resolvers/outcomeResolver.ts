@@ -23,7 +23,7 @@ export class OutcomeResolver {
 
   @Mutation(() => RecordOutcomePayload, {
     description:
-      'What really happened with the loan: feeds live model performance. A later record replaces it; the same again changes nothing.',
+      'Records what really happened with the loan, which feeds live model performance. A later record replaces it; repeating the same one changes nothing.',
   })
   async recordOutcome(
     @Arg('input', () => RecordOutcomeInput) input: RecordOutcomeInput,
@@ -35,7 +35,8 @@ export class OutcomeResolver {
 
   @Cost({ rows: itemsUpTo(MAX_OUTCOMES) })
   @Mutation(() => RecordOutcomesPayload, {
-    description: '1..1,000 outcomes in one call. A bad one answers with its own error; the others are recorded; order is kept.',
+    description:
+      'Records 1..1,000 outcomes in one call. A bad row gets an error of its own; the others are recorded. The results keep the order of the list.',
   })
   async recordOutcomes(
     @Arg('input', () => RecordOutcomesInput) { items }: RecordOutcomesInput,
@@ -54,7 +55,7 @@ export class OutcomeResolver {
   @FieldResolver(() => Outcome, {
     nullable: true,
     description:
-      'What really happened, as last recorded; null while nobody has. For ANALYST and ADMIN, and for a SCORER of its own predictions: null with FORBIDDEN at this path for others.',
+      'What really happened with the loan, as last recorded; null before that. For ANALYST and ADMIN, and for a SCORER on its own predictions; for others null with FORBIDDEN at this path.',
   })
   outcome(@Root() { id }: Prediction, @Ctx() { loaders }: RequestContext): Promise<Outcome | null> {
     return loaders.outcomeById.load(id)
@@ -65,7 +66,7 @@ function toReport({ predictionId, defaulted, observedAt }: RecordOutcomeInput): 
   return { predictionId: asUuid(predictionId), defaulted, observedAt }
 }
 
-/** The prediction with its new outcome: an earlier field of the same operation may have read the one before. */
+/** The prediction with its new outcome: an earlier field of the same operation may have cached the outcome before it. */
 function shown({ prediction, outcome }: RecordedOutcome, { outcomeById }: Loaders): Prediction {
   outcomeById.clear(prediction.id).prime(prediction.id, outcome)
   return prediction

@@ -14,14 +14,14 @@ export interface PageArguments {
   readonly before?: string | null | undefined
 }
 
-/** How many rows a page has at most, for its cost. A larger one is refused later. */
+/** The most rows that a page can have, for its cost. A larger size is refused later. */
 export function rowsOfPage({ first, last }: PageArguments): number {
   return Math.min(Math.max(last ?? first ?? DEFAULT_PAGE, 0), LARGEST_PAGE)
 }
 
 export type PageRequest = Pick<HistoryQuery, 'size' | 'backward' | 'after' | 'before'>
 
-/** Relay's paging arguments, checked. BAD_USER_INPUT for a size outside 1..100 or both `first` and `last`. */
+/** Checks Relay's paging arguments. @throws AppError BAD_USER_INPUT for a size outside 1..100 or both `first` and `last` */
 export function pageRequest({ first, after, last, before }: PageArguments): PageRequest {
   if (first != null && last != null) throw badPage('first', 'Ask for the first or the last rows, not for both.')
   const argument = last == null ? 'first' : 'last'
@@ -54,7 +54,7 @@ interface Page {
   readonly entries: readonly { readonly cursor: string }[]
   /** Whether rows follow in the direction of reading. */
   readonly hasMore: boolean
-  /** Where to go on reading, when that is not from the last row. */
+  /** The cursor to continue from, where that is not the last row's. */
   readonly reached?: string
 }
 

@@ -8,7 +8,7 @@ import type { Prediction as StoredPrediction } from '../scoring/prediction.js'
 import type { RequestContext } from './context.js'
 import { toModelVersion } from './modelView.js'
 
-/** The fields of a prediction that take more than its row. */
+/** The fields of a prediction that need more than its row. */
 @Resolver(() => Prediction)
 export class PredictionFields {
   readonly #models: ModelRegistry
@@ -29,12 +29,12 @@ export class PredictionFields {
     return toModelVersion(version)
   }
 
-  // Whatever the contract: a page of 100 with features must be possible.
+  // The same for any contract: a page of 100 with features must be possible.
   @Cost({ size: 40 })
   @FieldResolver(() => [FeatureValue], {
     nullable: true,
     description:
-      'The inputs as scored. ANALYST and ADMIN only: null with FORBIDDEN at this path for others, null after erasure; siblings are served.',
+      'The inputs as scored. For ANALYST and ADMIN only: for others null with FORBIDDEN at this path, while the other fields are served. Null after erasure.',
   })
   async features(@Root() { id, model }: StoredPrediction, @Ctx() { loaders }: RequestContext): Promise<FeatureValue[] | null> {
     const values = await loaders.featuresById.load(id)

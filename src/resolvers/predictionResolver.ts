@@ -29,7 +29,7 @@ export class PredictionResolver {
   @Cost({ rows: itemsUpTo(MAX_BATCH_ROWS) })
   @Mutation(() => PredictRiskBatchPayload, {
     description:
-      '1..100 applicants in one call. A bad row answers with its own error; the others are scored and stored; order is kept.',
+      'Scores 1..100 applicants in one call. A bad row gets an error of its own; the others are scored and stored. The results keep the order of the batch.',
   })
   async predictRiskBatch(
     @Arg('input', () => PredictRiskBatchInput) { items }: PredictRiskBatchInput,

@@ -24,7 +24,7 @@ import { SummaryResolver } from './summaryResolver.js'
 import { ViewerResolver } from './viewerResolver.js'
 import { WebhookResolver } from './webhookResolver.js'
 
-/** All resolver classes: what the schema is made of. */
+/** All resolver classes, from which the schema is built. */
 export const RESOLVERS = [
   ViewerResolver,
   PredictionResolver,
@@ -57,7 +57,7 @@ export interface ResolverParts {
   readonly webhookRules: TargetRules
 }
 
-/** The instance of each resolver class. */
+/** Creates the instance of each resolver class. */
 export function createResolvers(parts: ResolverParts): ReadonlyMap<unknown, object> {
   const { predictRisk, history, alertLog, recordOutcomes, riskSummaries, erasures, models, webhooks, webhookRules } = parts
   const contracts = models.models.map(({ contract }) => contract)

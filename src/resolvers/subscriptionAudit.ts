@@ -1,11 +1,12 @@
 import { type GraphQLResolveInfo, Kind, visit } from 'graphql'
 
-/** Events of a subscription, each of which can be waited for. */
+/** The events of a subscription, taken one by one. */
 export type Events<Event> = AsyncIterableIterator<Event, void>
 
 /**
- * The same events, of which none is given out before `note` has succeeded once. It is called at once, and again for the first event
- * where it had failed, whose error then is the answer: a store that is away must not refuse a subscription that waits for it.
+ * Returns the same events, but none before `note` has succeeded once. It is called at once. If that fails, it is called again
+ * before the first event, and a second failure is thrown: a database that is away must not refuse a subscription that waits for
+ * it.
  */
 export function notedBefore<Event>(events: Events<Event>, note: () => Promise<void>): Events<Event> {
   let isNoted = false

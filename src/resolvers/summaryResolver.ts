@@ -15,7 +15,7 @@ export class SummaryResolver {
     this.#summaries = summaries
   }
 
-  // Each bucket is counted band by band, also for who asks for its count alone: fifteen years by day took half a second.
+  // Each bucket is counted band by band, even where only its count is selected: fifteen years by day took half a second.
   @Cost({ rows: bucketsAtMost, leastOfRow: 1 + RISK_BANDS.length })
   @Query(() => RiskSummary, {
     description:
@@ -28,7 +28,7 @@ export class SummaryResolver {
     @Arg('interval', () => SummaryIntervalEnum, { defaultValue: 'DAY' }) interval: SummaryInterval,
     @Arg('timeZone', () => String, { nullable: true, defaultValue: 'UTC', description: 'Name of an IANA time zone.' })
     timeZone?: string | null,
-    @Arg('model', () => String, { nullable: true, description: 'Only of the model with this name.' }) model?: string | null,
+    @Arg('model', () => String, { nullable: true, description: 'Only predictions of this model.' }) model?: string | null,
   ): Promise<RiskSummary> {
     const query = { from, to, interval, timeZone: timeZone ?? 'UTC', ...(model != null && { model }) }
     return this.#summaries.summarise(principal.tenant, query)

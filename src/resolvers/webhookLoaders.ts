@@ -8,11 +8,11 @@ interface DeliveriesKey extends DeliveryQuery {
 
 export interface WebhookLoaders {
   readonly webhookStatus: DataLoader<string, WebhookStatus>
-  /** The newest deliveries of a webhook: one statement for all webhooks that are asked alike. */
+  /** The newest deliveries of a webhook: one statement for all webhooks with the same arguments. */
   readonly webhookDeliveries: DataLoader<DeliveriesKey, Delivery[]>
 }
 
-/** Without a cache: only queries read webhooks, and each of them once. */
+/** Without a cache: only queries read webhooks, and each reads one once. */
 export function webhookLoaders(webhooks: WebhookStore, tenant: string): WebhookLoaders {
   return {
     webhookStatus: new DataLoader<string, WebhookStatus>(

@@ -23,7 +23,7 @@ import type { TargetRules } from '../webhooks/webhookTarget.js'
 import type { RequestContext } from './context.js'
 import { pageRequest, rowsOfPage } from './paging.js'
 
-/** How long the secret before a rotation signs too: time to bring the new one to the receivers. */
+/** How long the previous secret also signs after a rotation: time to bring the new one to the receivers. */
 const OVERLAP_SECONDS = 24 * 3_600
 
 @Resolver(() => Webhook)
@@ -43,7 +43,7 @@ export class WebhookResolver {
   }
 
   @Mutation(() => WebhookSecretPayload, {
-    description: `Has high-risk scores from now on sent to a URL, at least once each. At most ${MAX_WEBHOOKS} webhooks a tenant.`,
+    description: `Sends every high-risk score from now on to a URL, each at least once. At most ${MAX_WEBHOOKS} webhooks for each tenant.`,
   })
   createWebhook(
     @Arg('input', () => CreateWebhookInput) input: CreateWebhookInput,
@@ -52,7 +52,9 @@ export class WebhookResolver {
     return createWebhook(this.#store, actorOf(principal), input, this.#rules)
   }
 
-  @Mutation(() => WebhookSecretPayload, { description: 'Gives a webhook a new secret. The one before signs too for 24 hours.' })
+  @Mutation(() => WebhookSecretPayload, {
+    description: 'Gives a webhook a new secret. The previous one also signs for 24 hours.',
+  })
   async rotateWebhookSecret(
     @Arg('input', () => RotateWebhookSecretInput) { webhookId }: RotateWebhookSecretInput,
     @Ctx() { principal }: RequestContext,
@@ -63,7 +65,7 @@ export class WebhookResolver {
     return { webhook, secret }
   }
 
-  @Mutation(() => DeleteWebhookPayload, { description: 'Deletes a webhook. What has not been delivered never will be.' })
+  @Mutation(() => DeleteWebhookPayload, { description: 'Deletes a webhook. Alerts that it has not delivered yet never will be.' })
   async deleteWebhook(
     @Arg('input', () => DeleteWebhookInput) { webhookId }: DeleteWebhookInput,
     @Ctx() { principal }: RequestContext,
@@ -73,7 +75,7 @@ export class WebhookResolver {
     return { webhookId: id }
   }
 
-  @Mutation(() => RedeliverWebhookPayload, { description: 'Begins a delivery anew, with all its attempts, whatever its state.' })
+  @Mutation(() => RedeliverWebhookPayload, { description: 'Starts a delivery again, with all its attempts, whatever its state.' })
   async redeliverWebhook(
     @Arg('input', () => RedeliverWebhookInput) { deliveryId }: RedeliverWebhookInput,
     @Ctx() { principal }: RequestContext,
@@ -84,7 +86,7 @@ export class WebhookResolver {
     return { delivery }
   }
 
-  // Counts deliveries.
+  // It counts deliveries.
   @Cost({ weight: 10 })
   @FieldResolver(() => WebhookStatus)
   status(@Root() { id }: Webhook, @Ctx() { loaders }: RequestContext): Promise<WebhookStatus> {
@@ -92,7 +94,7 @@ export class WebhookResolver {
   }
 
   @Cost({ rows: rowsOfPage })
-  @FieldResolver(() => [WebhookDelivery], { description: 'The newest deliveries, 1..100 of them, 20 without a number.' })
+  @FieldResolver(() => [WebhookDelivery], { description: 'The newest deliveries: 1..100, 20 by default.' })
   deliveries(
     @Root() { id }: Webhook,
     @Arg('first', () => Int, { nullable: true }) first: number | null | undefined,

@@ -10,12 +10,12 @@ export class HighRiskAlert {
   @Field(() => ID) id: string
   @Field(() => String, {
     description:
-      'Opaque, strictly increasing; give it back as `after` to resume. CURSOR_EXPIRED when older than the retention, BAD_CURSOR when it is not one of this feed; never a silent gap.',
+      'Opaque and strictly increasing. Send it back as `after` to resume. CURSOR_EXPIRED when it is older than the retention, BAD_CURSOR when it does not belong to this feed; never a silent gap.',
   })
   cursor: string
   @Field(() => Prediction) prediction: Prediction
   @Field(() => DateTime) raisedAt: Date
-  @Field(() => DateTime, { nullable: true, description: 'When it was first acknowledged; null while nobody has.' })
+  @Field(() => DateTime, { nullable: true, description: 'When it was first acknowledged; null before that.' })
   acknowledgedAt: Date | null
   @Field(() => String, { nullable: true, description: 'The principal that acknowledged it first.' })
   acknowledgedBy: string | null
@@ -34,13 +34,14 @@ export class HighRiskAlertConnection {
   @Field(() => PageInfo) pageInfo: PageInfo
 }
 
-@InputType({ description: 'What alerts to hear of: all conditions hold together.' })
+@InputType({ description: 'Which alerts to receive; all conditions must hold.' })
 export class AlertFilter {
   @Field(() => [RiskBandEnum], { nullable: true }) bands?: RiskBand[] | null
   @Field(() => String, { nullable: true }) model?: string | null
   @Field(() => Boolean, {
     nullable: true,
-    description: 'Whether somebody has acknowledged it: in a page as of now, in a subscription as of its delivery.',
+    description:
+      'Whether somebody has acknowledged the alert: at the time of the query in a page, at its delivery in a subscription.',
   })
   acknowledged?: boolean | null
 }

@@ -5,11 +5,13 @@ import { PageInfo } from './paging.js'
 import { DateTime, RoleEnum } from './scalars.js'
 
 @ObjectType({
-  description: 'A key that a client calls with, sent as a token is. Its text is shown when it is created, and never again.',
+  description: 'A key that a client sends in place of an access token. Its text is shown when it is created, and never again.',
 })
 export class ApiKey {
   @Field(() => ID) id: string
-  @Field(() => ID, { description: 'The stable client id that it calls as. A new key of the same principal takes its place.' })
+  @Field(() => ID, {
+    description: 'The stable client id of calls with this key. A new key of the same principal can replace it.',
+  })
   principal: string
   @Field(() => String, { nullable: true }) description: string | null
   @Field(() => [RoleEnum]) roles: readonly Role[]
@@ -18,7 +20,7 @@ export class ApiKey {
   @Field(() => DateTime) expiresAt: Date
   @Field(() => DateTime, {
     nullable: true,
-    description: 'When it last let a call in or carried a stream, as known half a minute ago; null while it never did.',
+    description: 'When it last let a call in or carried a stream, known up to half a minute late; null if it never did.',
   })
   lastUsedAt: Date | null
   @Field(() => DateTime, { nullable: true }) revokedAt: Date | null
@@ -42,8 +44,9 @@ export class ApiKeyConnection {
 export class CreateApiKeyInput {
   @Field(() => ID, { description: 'Stable id of the client: 1 to 128 ASCII characters without spaces.' }) principal: string
   @Field(() => String, { nullable: true, description: 'What it is for; at most 200 characters.' }) description?: string | null
-  @Field(() => [RoleEnum], { description: 'At least one, none that may do more than the caller.' }) roles: Role[]
-  @Field(() => DateTime, { nullable: true, description: 'Within 730 days; a year from now without it.' })
+  @Field(() => [RoleEnum], { description: 'At least one role, and none with permissions that the caller does not have.' })
+  roles: Role[]
+  @Field(() => DateTime, { nullable: true, description: 'At most 730 days from now; a year from now by default.' })
   expiresAt?: Date | null
 }
 
@@ -55,7 +58,8 @@ export class RevokeApiKeyInput {
 @ObjectType()
 export class CreateApiKeyPayload {
   @Field(() => ApiKey) apiKey: ApiKey
-  @Field(() => String, { description: 'What the client sends: Authorization: Bearer <key>. It is shown this once.' }) key: string
+  @Field(() => String, { description: 'The client sends it as Authorization: Bearer <key>. It is shown only this once.' })
+  key: string
 }
 
 @ObjectType()

@@ -5,10 +5,10 @@ import { featuresInputType, ModelFeaturesInput } from './features.js'
 
 type ResolverClass = BuildSchemaOptions['resolvers'][number]
 
-/** What TypeGraphQL asks for a resolver's instance. */
+/** Gives TypeGraphQL the instance of a resolver class. */
 export type ResolverInstances = (resolver: unknown) => unknown
 
-// TypeGraphQL wants one as soon as there is a subscription; ours all bring their own source.
+// TypeGraphQL requires one as soon as there is a subscription; all of ours have a source of their own.
 const NO_PUB_SUB: NonNullable<BuildSchemaOptions['pubSub']> = {
   publish: () => {},
   subscribe: () => {
@@ -16,7 +16,7 @@ const NO_PUB_SUB: NonNullable<BuildSchemaOptions['pubSub']> = {
   },
 }
 
-/** The executable schema: the resolver classes' part by TypeGraphQL, the typed features from the contracts. */
+/** Builds the executable schema: TypeGraphQL makes the part of the resolver classes, the contracts give the typed features. */
 export function buildApiSchema(
   resolvers: readonly [ResolverClass, ...ResolverClass[]],
   instanceOf: ResolverInstances,

@@ -4,15 +4,17 @@ import { Extensions } from 'type-graphql'
 /** The values of a field's arguments, coerced. */
 type Arguments = Readonly<Record<string, unknown>>
 
-/** What a field costs, beside the one object that it answers with. Lists of objects must say it; scalars are part of their object. */
+/**
+ * The cost of a field beside the one object that it returns. Lists of objects must declare it; scalars are part of their object.
+ */
 export interface FieldCost {
-  /** How many objects a list holds at most. `rows`: as many as were asked for around it. */
+  /** The most objects that a list can hold. `rows`: as many as the surrounding field asks for. */
   readonly size?: number | 'rows'
-  /** How many rows its arguments ask for, at most: of the list itself, or of the lists of size `rows` within its answer. */
+  /** The most rows that its arguments ask for: of the list itself, or of the lists of size `rows` within its answer. */
   readonly rows?: (given: Arguments) => number
-  /** What each of these rows takes at least, in objects, whatever is asked of it. One unless said otherwise. */
+  /** The least that each of these rows costs, in objects, whatever is selected of it. 1 by default. */
   readonly leastOfRow?: number
-  /** Work that its objects do not show, in objects. */
+  /** Extra work that its objects do not show, in objects. */
   readonly weight?: number
 }
 
@@ -21,7 +23,7 @@ export function Cost(cost: FieldCost): MethodDecorator & PropertyDecorator {
   return Extensions({ cost })
 }
 
-/** The rows of a mutation that takes a list as `input.items`. A longer one is refused later. */
+/** The rows of a mutation that takes a list as `input.items`. A longer list is refused later. */
 export function itemsUpTo(largest: number): (given: Arguments) => number {
   return ({ input }) => Math.min((input as { items: readonly unknown[] } | undefined)?.items.length ?? 0, largest)
 }

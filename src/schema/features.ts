@@ -8,10 +8,10 @@ import {
 } from 'graphql'
 import type { FeatureContract, FeatureKind, ModelContract } from '../scoring/contract.js'
 
-/** Stands for the type that build.ts puts in its place: the contracts are known only when the gateway starts. */
+/** A placeholder for the type that build.ts puts in its place: the contracts are known only when the gateway starts. */
 export const ModelFeaturesInput = new GraphQLScalarType({ name: 'ModelFeaturesInput' })
 
-// Float also for whole numbers: a 9.5 is a mistake in one row, reported at its field, and must not refuse the rows beside it.
+// Whole numbers are Float too: a 9.5 is a mistake in one row, reported at its field, and must not refuse the rows beside it.
 const SCALAR_OF_KIND = {
   NUMBER: GraphQLFloat,
   INTEGER: GraphQLFloat,
@@ -23,7 +23,7 @@ const SCALAR_OF_KIND = {
 export function featuresInputType(contracts: readonly ModelContract[]): GraphQLInputObjectType {
   return new GraphQLInputObjectType({
     name: ModelFeaturesInput.name,
-    description: 'One key per served model. A contract grows by optional features; anything else is a new key.',
+    description: 'One key for each served model. A contract grows by optional features only; any other change gets a new key.',
     isOneOf: true,
     fields: Object.fromEntries(
       contracts.map(contract => [contract.inputField, { type: modelInputType(contract), description: contract.description.en }]),
@@ -34,7 +34,7 @@ export function featuresInputType(contracts: readonly ModelContract[]): GraphQLI
 function modelInputType({ inputField, features, name }: ModelContract): GraphQLInputObjectType {
   return new GraphQLInputObjectType({
     name: `${inputField.charAt(0).toUpperCase()}${inputField.slice(1)}FeaturesInput`,
-    description: `Features of ${name}. Every field may be null here; what is required, and each domain, is checked row by row.`,
+    description: `Features of ${name}. Every field may be null here: required features, ranges and categories are checked row by row.`,
     fields: Object.fromEntries(features.map(feature => [feature.name, featureField(feature)])),
   })
 }

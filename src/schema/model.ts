@@ -3,7 +3,7 @@ import { RISK_BANDS, type RiskBand } from '../scoring/bands.js'
 import { Cost } from './cost.js'
 import { DateTime, FeatureKindEnum, ModelStageEnum, RiskBandEnum } from './scalars.js'
 
-@ObjectType({ description: 'A feature of a model: the domain its values are checked against.' })
+@ObjectType({ description: 'A feature of a model, with the ranges and categories that its values are checked against.' })
 export class FeatureContract {
   @Field(() => String, { description: "A field of the model's features input." }) name: string
   @Field(() => FeatureKindEnum) kind: keyof typeof FeatureKindEnum
@@ -21,7 +21,7 @@ export class BandCutoff {
   @Field(() => Float) to: number
 }
 
-@ObjectType({ description: 'A figure of how good a model version was, on which data.' })
+@ObjectType({ description: 'A figure that says how good a model version was on a data set.' })
 export class ModelMetric {
   @Field(() => String) name: string
   @Field(() => Float) value: number

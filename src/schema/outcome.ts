@@ -30,7 +30,7 @@ export class RecordOutcomePayload {
 
 @ObjectType({ description: 'Either `prediction` is set or `errors` has at least one.' })
 export class RecordOutcomesResult {
-  @Field(() => Int, { description: 'The place of the outcome in the list, from 0.' }) index: number
+  @Field(() => Int, { description: 'The position of the outcome in the list, from 0.' }) index: number
   @Field(() => Prediction, { nullable: true }) prediction: Prediction | null
   @Cost({ size: 2 }) @Field(() => [UserError]) errors: readonly UserError[]
 }
@@ -38,6 +38,6 @@ export class RecordOutcomesResult {
 @ObjectType()
 export class RecordOutcomesPayload {
   @Cost({ size: 'rows' })
-  @Field(() => [RecordOutcomesResult], { description: 'One result an outcome, in the order of the list.' })
+  @Field(() => [RecordOutcomesResult], { description: 'One result for each outcome, in the order of the list.' })
   results: RecordOutcomesResult[]
 }

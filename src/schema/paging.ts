@@ -1,6 +1,6 @@
 import { Field, Int, ObjectType } from 'type-graphql'
 
-@ObjectType({ description: 'Where a page stands in its list (Relay cursor connections).' })
+@ObjectType({ description: 'The position of a page in its list (Relay cursor connections).' })
 export class PageInfo {
   @Field(() => Boolean) hasNextPage: boolean
   @Field(() => Boolean) hasPreviousPage: boolean
@@ -8,7 +8,7 @@ export class PageInfo {
   @Field(() => String, { nullable: true }) endCursor: string | null
 }
 
-@ObjectType({ description: 'How many rows a whole list has, whatever its page.' })
+@ObjectType({ description: 'How many rows the whole list has, on all pages.' })
 export class Total {
   @Field(() => Int) count: number
   @Field(() => Boolean, { description: 'False where the rows were too many to count: then `count` is an estimate.' })

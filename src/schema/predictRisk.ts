@@ -20,13 +20,13 @@ export class PredictRiskInput {
   @Field(() => String, {
     nullable: true,
     description:
-      'Same key and same input: the first answer again, `replayed: true`. Same key, other input: IDEMPOTENCY_KEY_REUSED. Scoped to tenant and principal, kept as long as the prediction. 1..255 printable ASCII characters without spaces.',
+      'The same key with the same input: the first answer again, with `replayed: true`. The same key with other input: IDEMPOTENCY_KEY_REUSED. A key belongs to its tenant and principal, and is kept as long as the prediction. 1..255 printable ASCII characters without spaces.',
   })
   idempotencyKey?: string | null
 
   @Field(() => String, {
     nullable: true,
-    description: 'Where it came from, for later analysis: web, mobile, branch, a product. 1..32 characters.',
+    description: 'Where the application came from, for later analysis: web, mobile, branch, a product. 1..32 characters.',
   })
   channel?: string | null
 }
@@ -39,12 +39,13 @@ export class PredictRiskBatchInput {
 @ObjectType()
 export class PredictRiskPayload {
   @Field(() => Prediction) prediction: Prediction
-  @Field(() => Boolean, { description: 'True when the idempotency key had been used before: this is the first answer again.' })
+  @Field(() => Boolean, { description: 'True when the idempotency key was used before: this is the first answer again.' })
   replayed: boolean
 }
 
 @ObjectType({
-  description: "An expected mistake of the caller's: code as in extensions.code, path into the input, never the offending value.",
+  description:
+    'An expected mistake of the caller: a code as in extensions.code, a path into the input, never the offending value.',
 })
 export class UserError {
   @Field(() => String) code: string
@@ -54,7 +55,7 @@ export class UserError {
 
 @ObjectType({ description: 'Either `prediction` is set or `errors` has at least one.' })
 export class PredictRiskBatchResult {
-  @Field(() => Int, { description: 'The place of the application in the batch, from 0.' }) index: number
+  @Field(() => Int, { description: 'The position of the application in the batch, from 0.' }) index: number
   @Field(() => Prediction, { nullable: true }) prediction: Prediction | null
   @Cost({ size: 10 }) @Field(() => [UserError]) errors: readonly UserError[]
   @Field(() => Boolean) replayed: boolean
@@ -63,6 +64,6 @@ export class PredictRiskBatchResult {
 @ObjectType()
 export class PredictRiskBatchPayload {
   @Cost({ size: 'rows' })
-  @Field(() => [PredictRiskBatchResult], { description: 'One result an application, in the order of the batch.' })
+  @Field(() => [PredictRiskBatchResult], { description: 'One result for each application, in the order of the batch.' })
   results: PredictRiskBatchResult[]
 }

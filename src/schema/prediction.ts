@@ -4,7 +4,7 @@ import { Cost } from './cost.js'
 import { PageInfo } from './paging.js'
 import { DateTime, RiskBandEnum } from './scalars.js'
 
-@ObjectType({ description: 'One feature as it was scored: a number, a category, or missing. A Boolean reads as 1 or 0.' })
+@ObjectType({ description: 'One feature as it was scored: a number, a category, or missing. A Boolean is shown as 1 or 0.' })
 export class FeatureValue {
   @Field(() => String) name: string
   @Field(() => Float, { nullable: true }) number: number | null
@@ -21,7 +21,7 @@ export class Prediction {
   @Field(() => Boolean) highRisk: boolean
   @Field(() => String, { nullable: true }) channel: string | null
   @Field(() => DateTime) createdAt: Date
-  @Field(() => String, { description: 'The principal that asked.' }) requestedBy: string
+  @Field(() => String, { description: 'The principal that asked for the score.' }) requestedBy: string
 }
 
 @ObjectType({ description: 'An applicant, known by the reference that callers use.' })
@@ -54,7 +54,7 @@ export class DateTimeRange {
   @Field(() => DateTime, { nullable: true }) to?: Date | null
 }
 
-@InputType({ description: 'What predictions to list: all conditions hold together.' })
+@InputType({ description: 'Which predictions to list; all conditions must hold.' })
 export class PredictionFilter {
   @Field(() => ID, { nullable: true }) applicantId?: string | null
   @Field(() => [RiskBandEnum], { nullable: true }) bands?: RiskBand[] | null
@@ -63,7 +63,7 @@ export class PredictionFilter {
   @Field(() => String, { nullable: true }) modelVersion?: string | null
   @Field(() => FloatRange, { nullable: true }) probability?: FloatRange | null
   @Field(() => DateTimeRange, { nullable: true }) createdAt?: DateTimeRange | null
-  @Field(() => Boolean, { nullable: true, description: 'Whether it is recorded what really happened with the loan.' })
+  @Field(() => Boolean, { nullable: true, description: 'Whether an outcome of the loan is recorded.' })
   hasOutcome?: boolean | null
   @Field(() => String, { nullable: true }) channel?: string | null
 }

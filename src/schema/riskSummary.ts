@@ -3,7 +3,7 @@ import { RISK_BANDS, type RiskBand } from '../scoring/bands.js'
 import { Cost } from './cost.js'
 import { DateTime, RiskBandEnum } from './scalars.js'
 
-@ObjectType({ description: 'The part of one band.' })
+@ObjectType({ description: 'The predictions of one band, as a count and as a share.' })
 export class BandShare {
   @Field(() => RiskBandEnum) band: RiskBand
   @Field(() => Int) count: number
@@ -12,7 +12,7 @@ export class BandShare {
 
 @ObjectType({ description: 'The predictions of one interval.' })
 export class RiskBucket {
-  @Field(() => DateTime, { description: 'Where the interval begins; it ends where the next one begins.' }) start: Date
+  @Field(() => DateTime, { description: 'When the interval begins; it ends when the next one begins.' }) start: Date
   @Field(() => Int) count: number
   @Field(() => Float, { nullable: true, description: 'Null without predictions.' }) meanProbability: number | null
   @Field(() => Float, { nullable: true, description: 'Defaults among the predictions with an outcome; null without any.' })
@@ -22,7 +22,7 @@ export class RiskBucket {
   bands: BandShare[]
 }
 
-@ObjectType({ description: 'What was predicted in a range of time, and what became of it.' })
+@ObjectType({ description: 'The predictions of a time range, and the outcomes of their loans.' })
 export class RiskSummary {
   @Field(() => Int) total: number
   @Field(() => Float, { nullable: true, description: 'Null without predictions.' }) meanProbability: number | null
@@ -33,6 +33,6 @@ export class RiskSummary {
   @Field(() => [BandShare], { description: 'All eight bands, from T1.' })
   bands: BandShare[]
   @Cost({ size: 'rows' })
-  @Field(() => [RiskBucket], { description: 'Every interval of the range, oldest first, also where nothing was predicted.' })
+  @Field(() => [RiskBucket], { description: 'Every interval of the range, oldest first, including those without predictions.' })
   buckets: RiskBucket[]
 }

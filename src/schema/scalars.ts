@@ -5,7 +5,7 @@ import { DELIVERY_STATES } from '../webhooks/webhookOutbox.js'
 
 export { GraphQLDateTime as DateTime, GraphQLJSON as Json } from 'graphql-scalars'
 
-/** TypeGraphQL registers enum objects; the domain has lists of names. */
+/** Makes an enum from a list of names: TypeGraphQL registers enum objects, and the domain has lists. */
 function enumOf<Name extends string>(names: readonly Name[], name: string, description: string): { [N in Name]: N } {
   const values = Object.fromEntries(names.map(value => [value, value])) as { [N in Name]: N }
   registerEnumType(values, { name, description })
@@ -20,19 +20,19 @@ export const RiskBandEnum = enumOf(
 export const RoleEnum = enumOf(
   ROLES,
   'Role',
-  'What a caller may do: SCORER (front-ends), MONITOR (alert clients), ANALYST (history), MODEL_MANAGER (model releases), ADMIN.',
+  'A bundle of permissions: SCORER (front-ends), MONITOR (alert clients), ANALYST (history), MODEL_MANAGER (model releases), ADMIN.',
 )
 export const LocaleEnum = enumOf(['EN', 'ES'], 'Locale', 'Language of a text.')
 export type Locale = keyof typeof LocaleEnum
 export const FeatureKindEnum = enumOf(
   ['NUMBER', 'INTEGER', 'CATEGORY', 'BOOLEAN'],
   'FeatureKind',
-  'What a value of a feature is.',
+  'The kind of value that a feature has.',
 )
 export const ModelStageEnum = enumOf(
   ['CANDIDATE', 'SHADOW', 'CHALLENGER', 'CHAMPION', 'RETIRED', 'REJECTED'],
   'ModelStage',
-  'Where a model version stands: the champion answers; a rejected one failed its checks and never serves.',
+  'The stage of a model version: the champion answers; a rejected one failed its checks and never serves.',
 )
 export const SummaryIntervalEnum = enumOf(
   ['HOUR', 'DAY', 'WEEK', 'MONTH'],
@@ -48,6 +48,6 @@ export const PredictionOrderEnum = enumOf(
 export const WebhookDeliveryStateEnum = enumOf(
   DELIVERY_STATES,
   'WebhookDeliveryState',
-  'How a delivery stands: PENDING is still tried, DEAD was given up.',
+  'The state of a delivery: PENDING is still tried, DEAD was given up.',
 )
 export type PredictionOrder = keyof typeof PredictionOrderEnum

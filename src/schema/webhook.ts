@@ -9,7 +9,7 @@ export class WebhookDelivery {
   @Field(() => ID) id: string
   @Field(() => ID, { description: "The alert's id, and the webhook-id header of every attempt." }) alertId: string
   @Field(() => WebhookDeliveryStateEnum) state: DeliveryState
-  @Field(() => Int, { description: 'Attempts that have ended, since the last redelivery.' }) attempts: number
+  @Field(() => Int, { description: 'Attempts that have ended since the last redelivery.' }) attempts: number
   @Field(() => Int, { nullable: true, description: 'HTTP status of the last answer; null when there was none.' })
   lastStatus: number | null
   @Field(() => String, { nullable: true, description: 'Why the last attempt failed.' }) lastError: string | null
@@ -17,33 +17,37 @@ export class WebhookDelivery {
   @Field(() => DateTime, { nullable: true }) lastAttemptAt: Date | null
 }
 
-@ObjectType({ description: 'How the deliveries of a webhook stand.' })
+@ObjectType({ description: 'The state of the deliveries of a webhook.' })
 export class WebhookStatus {
   @Field(() => Int, { description: 'Deliveries that are still tried; the count stops at 10,000.' }) pending: number
   @Field(() => Int, { description: 'Deliveries that were given up; the count stops at 10,000.' }) dead: number
   @Field(() => DateTime, { nullable: true }) lastDeliveredAt: Date | null
-  @Field(() => DateTime, { nullable: true, description: 'Of deliveries that have not succeeded since.' })
+  @Field(() => DateTime, { nullable: true, description: 'The last failed attempt of a delivery that has not succeeded since.' })
   lastFailedAt: Date | null
   @Field(() => String, { nullable: true, description: 'Why that attempt failed.' }) lastFailure: string | null
-  @Field(() => Float, { description: 'Age of the oldest alert that it has not taken from the feed; 0 when it has taken all.' })
+  @Field(() => Float, {
+    description: 'Age of the oldest alert that the webhook has not taken from the feed yet; 0 when it has taken all.',
+  })
   lagSeconds: number
 }
 
-@ObjectType({ description: 'A subscriber to high-risk scores that is called by HTTP, signed as Standard Webhooks are.' })
+@ObjectType({
+  description: 'A subscriber to high-risk scores that is called over HTTP. Calls are signed according to Standard Webhooks.',
+})
 export class Webhook {
   @Field(() => ID) id: string
   @Field(() => String) url: string
   @Field(() => String, { nullable: true }) description: string | null
-  @Field(() => [RiskBandEnum], { nullable: true, description: 'Only alerts of these bands; null: of all.' })
+  @Field(() => [RiskBandEnum], { nullable: true, description: 'Only alerts of these bands; null means all bands.' })
   bands: readonly RiskBand[] | null
-  @Field(() => String, { nullable: true, description: 'Only alerts of this model; null: of all.' }) model: string | null
+  @Field(() => String, { nullable: true, description: 'Only alerts of this model; null means all models.' }) model: string | null
   @Field(() => DateTime) createdAt: Date
   @Field(() => String, { description: 'The principal that created it.' }) createdBy: string
-  @Field(() => DateTime, { nullable: true, description: 'Until when the secret before the last rotation signs too.' })
+  @Field(() => DateTime, { nullable: true, description: 'Until when the secret before the last rotation also signs.' })
   previousSecretUntil: Date | null
 }
 
-@InputType({ description: 'What alerts a webhook is called for: all conditions hold together.' })
+@InputType({ description: 'Which alerts a webhook is called for; all conditions must hold.' })
 export class WebhookFilter {
   @Field(() => [RiskBandEnum], { nullable: true }) bands?: RiskBand[] | null
   @Field(() => String, { nullable: true }) model?: string | null
@@ -74,7 +78,7 @@ export class RedeliverWebhookInput {
 @ObjectType()
 export class WebhookSecretPayload {
   @Field(() => Webhook) webhook: Webhook
-  @Field(() => String, { description: 'whsec_ and 32 bytes in base64. It is shown this once.' }) secret: string
+  @Field(() => String, { description: 'whsec_ and 32 bytes in base64. It is shown only this once.' }) secret: string
 }
 
 @ObjectType()

@@ -2,7 +2,7 @@
 export const RISK_BANDS = ['T1', 'T2', 'T3', 'T4', 'T5', 'T6', 'T7', 'T8'] as const
 export type RiskBand = (typeof RISK_BANDS)[number]
 
-/** How the store keeps a band: T1 is 1. */
+/** The number of a band in the database: T1 is 1. */
 export function bandNumber(band: RiskBand): number {
   return RISK_BANDS.indexOf(band) + 1
 }
@@ -11,7 +11,7 @@ export function bandOfNumber(number: number): RiskBand {
   return RISK_BANDS[number - 1] as RiskBand
 }
 
-/** Seven rising cut-offs part the eight half-open intervals of probability; T8 includes 1. */
+/** Seven rising cut-offs divide the eight half-open intervals of probability; T8 includes 1. */
 export interface BandScale {
   readonly cutoffs: readonly number[]
   readonly highRiskFrom: RiskBand

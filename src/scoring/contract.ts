@@ -6,7 +6,7 @@ const bilingual = z.strictObject({ en: text, es: text })
 const graphqlName = z
   .string()
   .regex(/^[a-z][A-Za-z0-9]{0,62}$/, 'must be a camelCase GraphQL name')
-  // An absent `constructor` would be found all the same.
+  // An absent field `constructor` would be found all the same, on the object's prototype.
   .refine(name => !(name in Object.prototype), 'must not be a name that every object has')
 const described = { name: graphqlName, required: z.boolean(), description: bilingual }
 const numeric = { ...described, minimum: z.number().optional(), maximum: z.number().optional(), unit: text.optional() }
@@ -22,11 +22,11 @@ const feature = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('CATEGORY'),
     ...described,
-    categories: z.array(text).min(1).refine(isDistinct, 'holds one twice'),
+    categories: z.array(text).min(1).refine(isDistinct, 'must not hold a category twice'),
   }),
 ])
 
-/** The shape of models/<name>/contract.json: which features a model takes, and what a value of each may be. */
+/** The shape of models/<name>/contract.json: the features that a model takes, and the values that each may have. */
 export const contractSchema = z.strictObject({
   name: z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, 'must be a kebab-case name'),
   // ModelFeaturesInput is the type of all models together.
@@ -35,7 +35,7 @@ export const contractSchema = z.strictObject({
   features: z
     .array(feature)
     .min(1)
-    .refine(features => isDistinct(features.map(({ name }) => name)), 'has two features of one name'),
+    .refine(features => isDistinct(features.map(({ name }) => name)), 'must not have two features of the same name'),
 })
 
 export type ModelContract = z.infer<typeof contractSchema>

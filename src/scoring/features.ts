@@ -39,7 +39,7 @@ function mistakeIn(value: unknown, feature: FeatureContract): string | undefined
 
 function mistakeInNumber(value: unknown, { kind, minimum, maximum }: FeatureContract & { kind: 'NUMBER' | 'INTEGER' }) {
   if (typeof value !== 'number' || !Number.isFinite(value)) return 'must be a finite number'
-  // Models compute in float32: 1e39 would reach them as Infinity and be scored all the same.
+  // Models compute in float32: 1e39 would reach them as Infinity and still be scored.
   if (!Number.isFinite(Math.fround(value))) return 'is too large for a 32-bit number'
   if (kind === 'INTEGER' && !Number.isInteger(value)) return 'must be a whole number'
   if (minimum !== undefined && value < minimum) return `must be at least ${minimum}`

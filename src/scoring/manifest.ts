@@ -5,7 +5,7 @@ const column = z.strictObject({
   feature: z.string(),
   /** One-hot: 1 where the category equals this, else 0. */
   equals: z.string().optional(),
-  /** What stands for a missing value; without it NaN for a number and 0 for a one-hot column. */
+  /** The value that replaces a missing one; by default NaN for a number and 0 for a one-hot column. */
   missing: z.union([z.number(), z.string()]).optional(),
 })
 
@@ -20,7 +20,7 @@ const cutoffs = z
   .length(7)
   .refine(values => values.every((value, i) => i === 0 || value > (values[i - 1] as number)), 'must rise from T1 to T8')
 
-/** The shape of models/<name>/<version>/manifest.json: how features become the graph's inputs, and what its answer means. */
+/** The shape of models/<name>/<version>/manifest.json: how features become the graph's inputs, and what its output means. */
 export const manifestSchema = z.object({
   model: z.string(),
   version: z.string().regex(/^[A-Za-z0-9][\w.-]{0,62}$/, 'must be a short name such as 3 or 2026-11.1'),
@@ -48,24 +48,27 @@ export function contractViolations(manifest: ModelManifest, contract: ModelContr
       const at = `input ${name}, column ${wanted}`
       if (!feature) return [`${at}: the contract has no such feature`]
       if (equals !== undefined && !(feature.kind === 'CATEGORY' && feature.categories.includes(equals)))
-        return [`${at}: ${equals} is no category of it`]
+        return [`${at}: ${equals} is not one of its categories`]
       if (type === 'int64' && equals === undefined && !fitsInt64(feature))
         return [`${at}: an int64 takes a BOOLEAN, or an INTEGER with minimum and maximum`]
       if (type === 'int64' && missing !== undefined && !Number.isSafeInteger(missing))
-        return [`${at}: its value for missing is no whole number`]
+        return [`${at}: its value for missing is not a whole number`]
       const isText = feature.kind === 'CATEGORY' && equals === undefined
       if (isText !== (type === 'string')) return [`${at}: a ${feature.kind} does not fit an input of type ${type}`]
       if (missing !== undefined && (typeof missing === 'string') !== isText)
-        return [`${at}: its value for missing is not of the type of the input`]
+        return [`${at}: its value for missing does not have the type of the input`]
       const needsMissing = !feature.required && (isText || type === 'int64') && equals === undefined
-      return needsMissing && missing === undefined ? [`${at}: say what stands for a missing value`] : []
+      return needsMissing && missing === undefined ? [`${at}: set "missing", the value that replaces a missing one`] : []
     }),
   )
   if (manifest.model !== contract.name) violations.push(`it is a version of ${manifest.model}, not of ${contract.name}`)
   return violations
 }
 
-/** A fraction has no 64-bit integer, and a number past its range would wrap around to another one without a word. */
+/**
+ * Whether an int64 can hold every value: it has no fractions, and a number past its range would silently wrap around to another
+ * one.
+ */
 function fitsInt64(feature: FeatureContract): boolean {
   if (feature.kind === 'BOOLEAN') return true
   if (feature.kind !== 'INTEGER') return false

@@ -20,7 +20,7 @@ const APPLICANT_ID = /^(?=.*\S)[\p{L}\p{M}\p{N}\p{P}\p{S}\p{Zs}]{1,128}$/u
 const CHANNEL = /^(?=.*\S)[\p{L}\p{M}\p{N}\p{P}\p{S}\p{Zs}]{1,32}$/u
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/
 
-/** Scores applications and stores them: the main job. */
+/** Scores applications and stores them: the main job of the gateway. */
 export class PredictRisk {
   readonly #releases: Pick<Releases, 'serving'>
   readonly #recorder: PredictionRecorder
@@ -31,9 +31,9 @@ export class PredictRisk {
   }
 
   /**
-   * Scores one application and answers after it is stored.
+   * Scores one application, and returns after it is stored.
    * @throws AppError BAD_USER_INPUT with every problem, MODEL_NOT_FOUND, MODEL_OUTPUT_INVALID, IDEMPOTENCY_KEY_REUSED,
-   *   SERVICE_UNAVAILABLE (nothing stored) or OUTCOME_UNKNOWN
+   * SERVICE_UNAVAILABLE (nothing stored) or OUTCOME_UNKNOWN
    */
   async run(application: Application, principal: Principal): Promise<Recorded> {
     const release = this.#releases.serving(application.model, application.applicantId)
@@ -58,7 +58,7 @@ export class PredictRisk {
   }
 
   /**
-   * Scores 1..100 applications in order; one that fails answers with its own problems and stops no other.
+   * Scores 1..100 applications in order. One that fails gets problems of its own, and stops no other.
    * @throws AppError BAD_USER_INPUT for an empty or larger batch
    */
   async runBatch(applications: readonly Application[], principal: Principal): Promise<RowResult[]> {
@@ -76,7 +76,7 @@ function checkedFeatures(
 ): FeatureValues {
   const problems: Problem[] = []
   if (!APPLICANT_ID.test(applicantId)) problems.push(problemAt(['applicantId'], 'must be 1 to 128 printable characters'))
-  // It would pass for one that was erased, and could not be erased itself.
+  // Such a reference would look like an erased one, and could not be erased itself.
   if (applicantId.startsWith(ERASED_PREFIX)) problems.push(problemAt(['applicantId'], `must not begin with ${ERASED_PREFIX}`))
   if (channel !== undefined && !CHANNEL.test(channel)) {
     problems.push(problemAt(['channel'], 'must be 1 to 32 printable characters'))

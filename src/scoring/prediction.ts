@@ -2,10 +2,10 @@ import type { Problem } from '../errors.js'
 import type { RiskBand } from './bands.js'
 import type { FeatureValues, RawFeatures } from './features.js'
 
-/** Begins what an erased prediction has in place of its applicant's reference; its own id follows. */
+/** The beginning of the text that replaces the applicant's reference in an erased prediction; the prediction's id follows. */
 export const ERASED_PREFIX = 'erased:'
 
-/** What a caller asks to be scored. */
+/** An application that a caller sends to be scored. */
 export interface Application {
   readonly applicantId: string
   readonly model: string
@@ -32,14 +32,14 @@ export interface Prediction {
   readonly requestedBy: string
 }
 
-/** A prediction about to be stored, with what only the store needs. */
+/** A prediction about to be stored, with the data that only the store needs. */
 export interface NewPrediction {
   readonly prediction: Prediction
   readonly features: FeatureValues
   readonly idempotency: IdempotencyKey | undefined
 }
 
-/** A key is scoped to tenant and principal; the digest tells the same application from another. */
+/** A key belongs to a tenant and principal. The digest tells the same application from another. */
 export interface IdempotencyKey {
   readonly key: string
   /** SHA-256 of the application, hexadecimal. */
@@ -48,7 +48,7 @@ export interface IdempotencyKey {
 
 export interface Recorded {
   readonly prediction: Prediction
-  /** True when the key had been used before: `prediction` is the first answer. */
+  /** True when the key was used before: `prediction` is the first answer. */
   readonly replayed: boolean
 }
 
@@ -57,7 +57,10 @@ export type RowResult = Recorded | { readonly problems: readonly Problem[] }
 
 /** Stores predictions durably; consumed by the predictRisk use case. */
 export interface PredictionRecorder {
-  /** Resolves after commit. IDEMPOTENCY_KEY_REUSED, SERVICE_UNAVAILABLE (not stored) or OUTCOME_UNKNOWN (perhaps stored). */
+  /**
+   * Resolves after commit.
+   * @throws AppError IDEMPOTENCY_KEY_REUSED, SERVICE_UNAVAILABLE (not stored) or OUTCOME_UNKNOWN (perhaps stored)
+   */
   record(prediction: NewPrediction): Promise<Recorded>
 }
 
@@ -76,6 +79,6 @@ export interface HighRiskAlert {
 export interface Outcome {
   readonly defaulted: boolean
   readonly observedAt: Date
-  /** Id of the principal that said so. */
+  /** Id of the principal that recorded it. */
   readonly recordedBy: string
 }

@@ -4,10 +4,10 @@ import type { ModelContract } from './contract.js'
 import type { FeatureValues } from './features.js'
 import type { ModelManifest } from './manifest.js'
 
-// Past 16 rows a run costs the same for each row; past 256 it begins to hold the event loop for milliseconds.
+// Above 16 rows, larger runs are no cheaper for each row; above 256, a run begins to block the event loop for milliseconds.
 const MAX_ROWS_A_RUN = 256
 
-/** What computes probabilities for a release: an OnnxModel, or a fake of it in a test of failures. */
+/** Computes probabilities for a release: an OnnxModel, or a fake of it in a test of failures. */
 export interface Scorer {
   score(rows: readonly FeatureValues[]): Promise<readonly (number | Error)[]>
 }
@@ -38,7 +38,7 @@ export class Release {
     return this.#batcher.queued
   }
 
-  /** Scores one applicant; joins calls that come together into one run of the model. MODEL_OUTPUT_INVALID. */
+  /** Scores one applicant; joins calls that come together into one run of the model. @throws AppError MODEL_OUTPUT_INVALID */
   async score(features: FeatureValues): Promise<Score> {
     const probability = await this.#batcher.submit(features)
     const band = bandOf(probability, this.#bands)
@@ -54,7 +54,7 @@ export interface ModelVersion {
   readonly stage: ModelStage
 }
 
-/** The versions of all models; consumed by the predictRisk use case and by whatever shows a stored prediction. */
+/** The versions of all models; consumed by the predictRisk use case and by code that shows stored predictions. */
 export interface Releases {
   /** The release that scores this applicant. Traffic may be divided by applicant. @throws AppError MODEL_NOT_FOUND */
   serving(model: string, applicantId: string): Release
@@ -67,7 +67,7 @@ async function scoreTogether(scorer: Scorer, rows: readonly FeatureValues[]): Pr
     return await scorer.score(rows)
   } catch (error) {
     if (rows.length === 1) throw error
-    // One row that breaks the graph must not fail its neighbours: each alone.
+    // One row that breaks the graph must not fail its neighbours, so each is scored alone.
     return Promise.all(
       rows.map(row =>
         scorer.score([row]).then(

@@ -5,24 +5,24 @@ import type { Permission, Principal } from '../auth/principal.js'
 import { unauthenticated } from '../auth/unauthenticated.js'
 import { AppError } from '../errors.js'
 
-// What a browser shows to whoever closes its question.
+// A browser shows this to a user who closes its sign-in dialogue.
 const HOW_TO_OPEN_A_PAGE = 'Open this page with an access token or an API key as the password; any user name will do.'
 const BASIC = /^basic ([\w+/-]+={0,2})$/i
 
-/** Says who calls, and when that credential ends. */
+/** Finds out who calls, and reports when the caller's credential ends. */
 export type Auth = Pick<Authenticator, 'authenticate' | 'watch'>
 
-/** Who sent a request with this Authorization header. */
+/** Finds the principal that sent a request with this Authorization header. */
 export type Identify = (request: FastifyRequest, authorization: string | undefined) => Promise<Principal>
 
 export type OnRequest = (request: FastifyRequest, reply: FastifyReply) => Promise<void>
 
-/** The options of a route that is open where there is no hook. */
+/** Options of a route that runs the hook first. Without a hook, the route is open to anybody. */
 export function onlyAfter(onRequest: OnRequest | undefined): { onRequest?: OnRequest } {
   return onRequest ? { onRequest } : {}
 }
 
-/** Lets in only callers with the permission, before anything else is looked at. */
+/** Lets in only callers with the permission, and checks that before anything else of the request. */
 export function callersWith(identify: Identify, permission: Permission): OnRequest {
   return async request => {
     const principal = await identify(request, request.headers.authorization)
@@ -31,14 +31,15 @@ export function callersWith(identify: Identify, permission: Permission): OnReque
 }
 
 /**
- * The same for pages, to which browsers cannot send a bearer token: the credential may come as the password of HTTP Basic, whose
- * user name means nothing. Nowhere else: browsers add such a password by themselves to what other sites make them send.
+ * The same for pages. Browsers cannot send a bearer token to a page, so the credential may come as the password of HTTP Basic;
+ * the user name is ignored. Only pages allow this, because browsers also add such a password to requests that other sites make
+ * them send.
  */
 export function visitorsWith(identify: Identify, permission: Permission): OnRequest {
   return (request, reply) => {
     const identifyPage: Identify = (_request, authorization) =>
       identify(request, bearerOf(authorization)).catch((error: unknown) => {
-        // Makes a browser ask for it.
+        // Makes a browser ask for the credential.
         reply.header('www-authenticate', 'Basic realm="riskgate playground", charset="UTF-8"')
         const isAsked = !authorization && error instanceof AppError && error.code === 'UNAUTHENTICATED'
         throw isAsked ? unauthenticated(HOW_TO_OPEN_A_PAGE) : error

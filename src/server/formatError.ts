@@ -2,15 +2,15 @@ import { randomUUID } from 'node:crypto'
 import { GraphQLError, type GraphQLFormattedError } from 'graphql'
 import { AppError, ERROR_CODES, type ErrorCode } from '../errors.js'
 
-/** Told of each failure that nobody expected, with the id that the caller is given. */
+/** Called with each unexpected failure, and with the error id that its caller receives. */
 export type ReportUnexpected = (errorId: string, error: unknown) => void
 
 // graphql-js repeats the offending value in these sentences.
 const ECHOES_VALUE = / cannot represent |^Expected value of type |^Value "|(got|has) invalid value /
 const VARIABLE = /^Variable "\$(\w+)" got invalid value (?:.* at "(\1[.[][\w.[\]]+)"; )?/s
-// At the very end: before it the sentence holds the value, and so any text at all.
+// Matched only at the very end: the value comes before it, and a value may hold any text.
 const UNDEFINED_FIELD = /; Field "(\w+)" is not defined by type "(\w+)"\.(?: Did you mean [^\n]*)?$/
-// Without a code: graphql-js leaves it to its callers, and Apollo knows some of these sentences only.
+// graphql-js gives these errors no code, and Apollo recognises only some of these sentences.
 const WRONG_INPUT =
   /^(Variable "\$\w+"|Argument "\w+") (got|has|of) (invalid value|required type|non-null type) |^Too many errors processing variables/
 const ONE_OF = /Exactly one key must be specified for OneOf type|must be non-null/
@@ -24,7 +24,7 @@ const MAX_LOCATIONS = 10
 export function publicError(formatted: GraphQLFormattedError, error: unknown, report: ReportUnexpected): GraphQLFormattedError {
   const { path } = formatted
   const locations = formatted.locations?.slice(0, MAX_LOCATIONS)
-  // A failure of a field is told by its path alone: only one of the two executors knows its place in the text.
+  // The path alone locates a failed field: only one of the two executors knows the field's position in the text.
   const where = path ? { path } : locations ? { locations } : {}
   const cause = error instanceof GraphQLError && error.originalError ? error.originalError : error
   if (cause instanceof AppError) return { message: cause.message, ...where, extensions: extensionsOf(cause) }
@@ -61,7 +61,7 @@ function extensionsOf({ code, problems }: AppError): Record<string, unknown> {
 
 function knownCode({ extensions }: GraphQLFormattedError): ErrorCode | undefined {
   const code = extensions?.code
-  // Apollo's codes for a document whose operation name fits none of its operations, and for a digest in place of a document.
+  // Apollo's codes for an operation name that the document lacks, and for a digest that is sent instead of a document.
   if (code === 'OPERATION_RESOLUTION_FAILURE' || code === 'PERSISTED_QUERY_NOT_SUPPORTED') return 'BAD_REQUEST'
   return isErrorCode(code) && code !== 'INTERNAL_SERVER_ERROR' ? code : undefined
 }
@@ -70,7 +70,7 @@ function isErrorCode(code: unknown): code is ErrorCode {
   return typeof code === 'string' && Object.hasOwn(ERROR_CODES, code)
 }
 
-/** Input that graphql-js itself refused; a resolver's errors are of other classes. */
+/** Whether graphql-js itself refused the input; errors of resolvers are of other classes. */
 function isWrongInput(error: unknown): boolean {
   if (!(error instanceof GraphQLError) || !WRONG_INPUT.test(error.message)) return false
   return error.originalError === undefined || error.originalError instanceof GraphQLError

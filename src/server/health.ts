@@ -2,21 +2,21 @@ import type { FastifyInstance } from 'fastify'
 import type { Registry } from 'prom-client'
 import { type OnRequest, onlyAfter } from './access.js'
 
-// Anybody may ask, and each answer takes a connection that predictions are written through.
+// Anybody may ask, and each answer takes a database connection that predictions need.
 const ASK_EVERY_MS = 100
 
 export interface HealthOptions {
   readonly metrics: Registry
-  /** What keeps the gateway from serving; nothing when it is ready. */
+  /** The reasons why the gateway cannot serve; empty when it is ready. */
   readonly notReady: () => Promise<readonly string[]>
 }
 
 export interface HealthRoutes extends HealthOptions {
-  /** Absent: whoever comes may read the metrics. */
+  /** Absent: anybody may read the metrics. */
   readonly mayReadMetrics: OnRequest | undefined
 }
 
-/** The same answer for all who ask at about the same time. */
+/** Gives one answer to all calls that come at about the same time. */
 export function askedSeldom<T>(ask: () => Promise<T>): () => Promise<T> {
   let answer: Promise<T> | undefined
   return () => {
@@ -25,10 +25,10 @@ export function askedSeldom<T>(ask: () => Promise<T>): () => Promise<T> {
   }
 }
 
-/** Addresses for orchestrators and Prometheus. They say nothing of any caller or applicant. */
+/** Addresses for orchestrators and Prometheus. They reveal nothing about any caller or applicant. */
 export async function serveHealth(server: FastifyInstance, options: HealthRoutes): Promise<void> {
   const { metrics, notReady, mayReadMetrics } = options
-  // Alive as long as the event loop turns: a restart would not mend a database that is away.
+  // Alive while the event loop turns: a restart would not bring back a lost database.
   server.get('/healthz', () => ({ status: 'ok' }))
   server.get('/readyz', async (_request, reply) => {
     const reasons = await notReady()

@@ -29,7 +29,7 @@ export interface HttpServerOptions extends TransportOptions {
   readonly host: string
   readonly port: number
   readonly bodyLimitBytes: number
-  /** How long load balancers are given to see that this replica goes away, before it closes. */
+  /** How long load balancers have to notice that this replica goes away, before it closes. */
   readonly drainMs: number
   readonly schema: GraphQLSchema
   readonly auth: Auth
@@ -39,9 +39,9 @@ export interface HttpServerOptions extends TransportOptions {
   readonly streams: StreamLimit
   readonly contextOf: (principal: Principal, options: { isStream: boolean }) => RequestContext
   readonly chargePoints: ChargePoints
-  /** Metrics and playground are open to everyone, the schema to everyone who is signed in. */
+  /** When true, anybody may open metrics and playground, and everybody who is signed in may read the schema. */
   readonly development: boolean
-  /** Absent: any document within the limits. */
+  /** Absent: any document within the limits may run. */
   readonly trustedDocuments?: TrustedDocuments | undefined
   readonly health: HealthOptions
   readonly report: ReportUnexpected
@@ -50,13 +50,13 @@ export interface HttpServerOptions extends TransportOptions {
 }
 
 export interface HttpServer {
-  /** http://host:port as it really is, https:// with TLS. */
+  /** The real address: http://host:port, or https:// with TLS. */
   readonly url: string
-  /** Lets work in hand finish, says goodbye to subscribers, closes. */
+  /** Lets running requests finish, asks subscribers to reconnect elsewhere, and closes. */
   stop(): Promise<void>
 }
 
-/** Whether the server is going away: it is not ready then, and asks its clients to connect elsewhere. */
+/** Whether the server is going away. It then reports that it is not ready, and asks its clients to connect elsewhere. */
 interface Draining {
   isDraining: boolean
 }
@@ -78,10 +78,10 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     await stopGraphql()
   }
   try {
-    // For `localhost` Fastify opens two servers, and this one would reach one of them only.
+    // For `localhost` Fastify opens two servers, and `server.server` is only one of them.
     const host = options.host === 'localhost' ? '127.0.0.1' : options.host
     const url = await server.listen({ host, port: options.port })
-    // Only now: it would report a failure to listen as an internal error of its own.
+    // Only after listening: the socket server would report a failure to listen as an internal error of its own.
     const closeSockets = serveSubscriptions({
       ...streams,
       http: server.server as Server,
@@ -105,14 +105,14 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   }
 }
 
-/** The server with what holds for every request: its limits, its id, its errors. */
+/** Creates the server with everything that applies to each request: limits, id, errors. */
 function createServer(options: HttpServerOptions, transport: Transport, draining: Draining): FastifyInstance {
   const server = Fastify({
     bodyLimit: options.bodyLimitBytes,
     ...transport.serverOptions,
     genReqId: requestId,
     forceCloseConnections: 'idle',
-    // A request that still comes on an open connection is answered: the store is closed after this server.
+    // A request that still comes on an open connection is answered: the database closes after this server.
     return503OnClosing: false,
     frameworkErrors: answerBadAddress(options.refused, transport.headers),
   })
@@ -145,7 +145,7 @@ async function servePages(
   })
 }
 
-/** What every way of subscribing is given. */
+/** The options that WebSocket and server-sent events share. */
 function streamOptions(options: HttpServerOptions, gate: OperationGate): Omit<StreamOptions, 'path'> {
   const { schema, trustedDocuments, auth, addresses, streams, report, observeStream, contextOf } = options
   return {

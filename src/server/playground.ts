@@ -9,7 +9,7 @@ import { HSTS_SECONDS } from './transport/securityHeaders.js'
 
 const WEB = fileURLToPath(new URL('../../dist/web', import.meta.url))
 
-// Everything from this origin; GraphiQL's editor styles itself in line and runs its language service in a worker.
+// Everything comes from this origin. GraphiQL's editor styles itself in line and runs its language service in a worker.
 const CONTENT_SECURITY_POLICY = {
   defaultSrc: ["'self'"],
   scriptSrc: ["'self'"],
@@ -24,17 +24,17 @@ const CONTENT_SECURITY_POLICY = {
 }
 
 export interface PlaygroundOptions {
-  /** Absent: whoever comes. The assets are open in any case: they are published code, and hold nothing of this gateway. */
+  /** Absent: anybody may open it. The assets are always open: they are published code, and hold nothing of this gateway. */
   readonly mayOpen: OnRequest | undefined
-  /** Of answers that are no page. */
+  /** Headers of answers other than pages. */
   readonly apiHeaders: Readonly<Record<string, string>>
 }
 
-/** The GraphiQL playground and its hashed assets, as built by Vite. Without a build there is none. */
+/** Serves the GraphiQL playground and its hashed assets, as built by Vite. Without a build there is no playground. */
 export async function servePlayground(server: FastifyInstance, { mayOpen, apiHeaders }: PlaygroundOptions): Promise<void> {
   if (!existsSync(join(WEB, 'playground/index.html'))) return
   await server.register(async pages => {
-    // Fastify's headers win over those that helmet writes past it. What is no page or asset is kept by no cache here either.
+    // Fastify's headers win over those that helmet writes past it. `cache-control` stays: caches must keep only pages and assets.
     pages.addHook('onRequest', async (_request, reply) => {
       for (const name of Object.keys(apiHeaders)) if (name !== 'cache-control') reply.removeHeader(name)
     })
@@ -45,7 +45,7 @@ export async function servePlayground(server: FastifyInstance, { mayOpen, apiHea
       strictTransportSecurity: 'strict-transport-security' in apiHeaders && { maxAge: HSTS_SECONDS, includeSubDomains: false },
     })
     await pages.register(staticFiles, { root: join(WEB, 'assets'), prefix: '/assets/', immutable: true, maxAge: '365d' })
-    // Else the plugin's defaults, which are for the hashed assets, win over the header.
+    // Otherwise the plugin's defaults, meant for the hashed assets, win over this header.
     pages.get('/playground', onlyAfter(mayOpen), (_request, reply) =>
       reply.header('cache-control', 'no-cache').sendFile('playground/index.html', WEB, { cacheControl: false }),
     )

@@ -10,13 +10,13 @@ import { type OperationGate, POINTS_OF_A_LOOK } from './operations/operationGate
 const REQUEST_ID = /^[\w.-]{1,64}$/
 
 const OUR_ERROR_BY_FASTIFY_CODE: Readonly<Record<string, () => AppError>> = {
-  FST_ERR_CTP_BODY_TOO_LARGE: () => new AppError('PAYLOAD_TOO_LARGE', 'The request body is larger than this server takes.'),
+  FST_ERR_CTP_BODY_TOO_LARGE: () => new AppError('PAYLOAD_TOO_LARGE', 'The request body is too large: send less in one request.'),
   FST_ERR_CTP_INVALID_JSON_BODY: () => new AppError('BAD_REQUEST', 'The request body is not valid JSON.'),
   FST_ERR_CTP_EMPTY_JSON_BODY: () => new AppError('BAD_REQUEST', 'The request body is empty.'),
   FST_ERR_CTP_INVALID_MEDIA_TYPE: () => new AppError('BAD_REQUEST', 'Send the request as Content-Type: application/json.'),
 }
 
-/** The id a proxy or client gave the request, where it is a plain one; else a new one. */
+/** The request id that a proxy or client sent, if it is in a plain form; else a new one. */
 export function requestId({ headers }: Pick<IncomingMessage, 'headers'>): string {
   const given = headers['x-request-id']
   return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
@@ -29,16 +29,19 @@ declare module 'fastify' {
   }
 }
 
-/** Told of each request that was answered with an error without coming to GraphQL: `seconds` from its headers to that answer. */
+/**
+ * Called for each request that was answered with an error before it reached GraphQL. `seconds` runs from its headers to that
+ * answer.
+ */
 export type ObserveRefusal = (refusal: {
   readonly code: ErrorCode
   readonly requestId: string
   readonly seconds: number
-  /** Undefined where nobody knows who asked. */
+  /** Undefined where the caller is unknown. */
   readonly principal?: Principal | undefined
 }) => void
 
-/** Answers whatever HTTP request fails outside of GraphQL in the same form as GraphQL does. */
+/** Answers HTTP requests that fail outside of GraphQL in the same form as GraphQL does. */
 export function answerErrors(server: FastifyInstance, report: ReportUnexpected, refused: ObserveRefusal): void {
   server.decorateRequest('receivedAt', undefined)
   server.addHook('onRequest', (request, _reply, done) => {
@@ -49,7 +52,7 @@ export function answerErrors(server: FastifyInstance, report: ReportUnexpected, 
     const known = error instanceof AppError ? error : OUR_ERROR_BY_FASTIFY_CODE[error.code ?? '']?.()
     if (known) return refuse(reply, known, refused)
     if (error.statusCode !== undefined && error.statusCode < 500) {
-      return refuse(reply, new AppError('BAD_REQUEST', 'The request is not one that this server understands.'), refused)
+      return refuse(reply, new AppError('BAD_REQUEST', 'This server does not understand the request.'), refused)
     }
     observe(reply, 'INTERNAL_SERVER_ERROR', refused)
     return reply.code(500).send({ errors: [publicError({ message: '' }, error, report)] })
@@ -59,7 +62,10 @@ export function answerErrors(server: FastifyInstance, report: ReportUnexpected, 
   )
 }
 
-/** Fastify answers by itself, and repeats the address, where an address cannot be decoded: before any hook, route or error handler. */
+/**
+ * Answers a request whose address cannot be decoded. Fastify refuses it before any hook, route or error handler, and by itself
+ * would repeat the address.
+ */
 export function answerBadAddress(refused: ObserveRefusal, headers: Readonly<Record<string, string>>) {
   return (_error: Error, _request: FastifyRequest, reply: FastifyReply): void => {
     refuse(reply.headers(headers), new AppError('BAD_REQUEST', 'The address of the request cannot be decoded.'), refused)
@@ -67,8 +73,8 @@ export function answerBadAddress(refused: ObserveRefusal, headers: Readonly<Reco
 }
 
 /**
- * Of routes whose handlers charge what they look at: takes a point for a request that came to nothing before, such as one whose body
- * cannot be read, so that a caller past its limit is told so, whatever it sends.
+ * Error handler of routes that charge points in their own handlers. It charges a point for a request that failed before, such as
+ * one whose body cannot be read: a caller past its limit must learn that, whatever it sends.
  */
 export function chargeUnread(gate: Pick<OperationGate, 'charge'>) {
   return async (error: Error, { principal }: FastifyRequest, reply: FastifyReply): Promise<never> => {
@@ -77,7 +83,7 @@ export function chargeUnread(gate: Pick<OperationGate, 'charge'>) {
   }
 }
 
-/** `status`: where HTTP has one of its own for what the code of the table does not tell apart. */
+/** `status`: for an error with a more precise HTTP status than its code has in the table. */
 export function refuse(
   reply: FastifyReply,
   error: AppError,

@@ -4,7 +4,7 @@ import { unexpected } from '../observability/logger.js'
 import { AlertStore } from '../storage/alerts/alertStore.js'
 import type { Kit } from './kit.js'
 
-/** The feed of alerts with its metrics and log lines. */
+/** Starts the alert feed, with its metrics and log lines. */
 export async function startAlertFeed({ database, metrics, logger, onStop }: Kit, { hints }: { hints: AlertHints }) {
   const store = new AlertStore(database)
   const feed = new AlertFeed({

@@ -39,7 +39,7 @@ export interface Api {
   readonly contextOf: (principal: Principal, options: { isStream: boolean }) => RequestContext
 }
 
-/** The schema with its resolvers and permissions, and the context that its operations run in. */
+/** Builds the schema with its resolvers and permissions, and the context that its operations run in. */
 export function startApi({ config, database }: Kit, needs: Needs): Api {
   const { models, predictRisk, alerts, audit, latest, rollups, webhooks, apiKeys } = needs
   const history = new HistoryStore(database)

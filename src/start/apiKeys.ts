@@ -4,7 +4,7 @@ import { AppError } from '../errors.js'
 import { ApiKeyStore } from '../storage/apiKeys/apiKeyStore.js'
 import type { Kit } from './kit.js'
 
-// A revocation holds everywhere within a second: the rest of that second is for a slow answer.
+// A revocation must hold on every replica within a second. The rest of that second allows for a slow answer of the database.
 const CHECK_EVERY_MS = 300
 const NOTE_USES_EVERY_MS = 30_000
 
@@ -20,7 +20,7 @@ export function startApiKeys({ database, onStop, upkeep }: Kit, { withdrawals }:
     try {
       await apiKeys.noteUses()
     } catch (error) {
-      // The store is away: all that is lost is when some keys were last used.
+      // The database is away: only the time of last use of some keys is lost.
       if (!(error instanceof AppError)) throw error
     }
   })

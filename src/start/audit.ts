@@ -23,7 +23,9 @@ export async function startAudit({ database, metrics, logger, upkeep }: Kit): Pr
   upkeep({ name: 'seals of the audit', everyMs: SEAL_EVERY_MS, run: signal => sealer.run(signal) })
   return {
     digest: await readAuditDigest(database),
-    writer: new AuditWriter(database, error => logger.error(unexpected(error), 'the audit cannot be written; nothing is shown')),
+    writer: new AuditWriter(database, error =>
+      logger.error(unexpected(error), 'the audit cannot be written; reads of personal data are refused'),
+    ),
     reader: new AuditReader(database),
   }
 }
@@ -31,16 +33,16 @@ export async function startAudit({ database, metrics, logger, upkeep }: Kit): Pr
 function measure(sealer: AuditSealer, metrics: Metrics): void {
   metrics.gauge(
     'audit_unsealed_entries',
-    'Entries of the audit that no seal holds yet; the count stops at 10,000.',
+    'Entries of the audit that are not sealed yet; the count stops at 10,000.',
     () => sealer.backlog.entries,
   )
-  metrics.gauge('audit_unsealed_seconds', 'Age of the oldest entry of the audit that no seal holds yet.', () => {
+  metrics.gauge('audit_unsealed_seconds', 'Age of the oldest entry of the audit that is not sealed yet.', () => {
     const { oldestAt } = sealer.backlog
     return oldestAt ? Math.max(0, Date.now() - oldestAt.getTime()) / 1_000 : 0
   })
   metrics.gauge(
     'audit_last_seal_timestamp_seconds',
-    'When the audit was last sealed, in seconds since 1970; 0 where it never was.',
+    'When the audit was last sealed, in seconds since 1970; 0 if it never was.',
     () => (sealer.backlog.lastSealAt?.getTime() ?? 0) / 1_000,
   )
 }

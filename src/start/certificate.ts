@@ -4,14 +4,14 @@ import type { Logger } from '../observability/logger.js'
 import { CertificateError, LiveCertificate } from '../server/transport/liveCertificate.js'
 import type { EarlyKit } from './kit.js'
 
-/** The certificate of the configured files, followed as they change; none without them. @throws ConfigError */
+/** Loads the certificate of the configured files, and follows their changes; undefined without such files. @throws ConfigError */
 export function startCertificate({ config: { tls }, metrics, logger, onStop }: EarlyKit): LiveCertificate | undefined {
   if (!tls) return undefined
   const certificate = createCertificate(tls, logger)
   onStop(() => certificate.stop())
   metrics.gauge(
     'tls_certificate_expiry_seconds',
-    'When the certificate that new connections get expires, in seconds since 1970.',
+    'When the certificate of new connections expires, in seconds since 1970.',
     () => certificate.current.expiresAt.getTime() / 1_000,
   )
   return certificate
@@ -22,7 +22,7 @@ function createCertificate(files: NonNullable<Config['tls']>, logger: Logger): L
     return new LiveCertificate({
       ...files,
       loaded: expiresAt => logger.info({ expiresAt }, 'TLS certificate loaded'),
-      refused: problem => logger.error({ problem }, 'the new TLS certificate cannot be used; the one before stays'),
+      refused: problem => logger.error({ problem }, 'the new TLS certificate cannot be used; the current one stays'),
       expiresSoon: expiresAt => logger.warn({ expiresAt }, 'the TLS certificate expires soon'),
     })
   } catch (error) {

@@ -6,8 +6,8 @@ import { DatabaseUnusableError, waitForDatabase } from '../storage/postgres/wait
 import { type EarlyKit, warnTo } from './kit.js'
 
 /**
- * Connects to the database of the configuration, or to an embedded one, and brings it up to date. `signal` ends a wait for it.
- * @throws ConfigError when the one of the configuration cannot be used
+ * Connects to the configured database, or to an embedded one, and brings it up to date. `signal` ends the wait for it.
+ * @throws ConfigError when the configured database cannot be used
  */
 export async function startDatabase(
   kit: EarlyKit,

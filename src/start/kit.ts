@@ -4,7 +4,7 @@ import type { Metrics } from '../observability/metrics.js'
 import type { Database } from '../storage/postgres/database.js'
 import type { UpkeepTask } from '../storage/postgres/upkeep.js'
 
-/** What every part is started with, besides its own needs: `startX(kit, needs)`. */
+/** The things that every part gets besides its own needs: `startX(kit, needs)`. */
 export interface Kit {
   readonly config: Config
   readonly database: Database
@@ -19,7 +19,7 @@ export interface Kit {
 /** For the parts that start before the database. */
 export type EarlyKit = Omit<Kit, 'database'>
 
-/** How the lower floors log a warning. */
+/** Lets the lower floors log a warning. */
 export function warnTo({ logger }: Pick<Kit, 'logger'>) {
   return (message: string, fields: Record<string, unknown> = {}): void => logger.warn(fields, message)
 }

@@ -2,7 +2,7 @@ import { loadModelFolder } from '../releases/folderSource.js'
 import type { ModelRegistry } from '../releases/modelRegistry.js'
 import { type EarlyKit, warnTo } from './kit.js'
 
-/** The models of the folder, with their runs measured. @throws ConfigError where the folder cannot be served */
+/** Loads the models of the folder, and measures their runs. @throws ConfigError where the folder cannot be served */
 export function startModels(kit: EarlyKit): Promise<ModelRegistry> {
   const { config, metrics } = kit
   return loadModelFolder({

@@ -15,7 +15,10 @@ interface Needs {
   readonly hints: AlertHints
 }
 
-/** The predictRisk use case over the store. Committed predictions are counted, remembered, and hinted to the readers of the feed. */
+/**
+ * Builds the predictRisk use case over the store. Committed predictions are counted and cached; a hint tells readers of the feed
+ * about high-risk ones.
+ */
 export function startPredictions({ database, metrics }: Kit, { models, audit, latest, hints }: Needs): PredictRisk {
   const store = new PredictionStore({
     database,

@@ -14,7 +14,7 @@ export interface RateLimits {
   readonly streams: StreamLimit
 }
 
-/** Every limit of how much callers may ask. */
+/** Creates every limit on how much callers may ask for. */
 export function startRateLimits({ config, metrics }: Kit, { createLimiter }: { createLimiter: CreateLimiter }): RateLimits {
   const { principal, tenant, address } = config.rateLimits
   const limited: ObserveLimited = kind => metrics.rateLimited.inc({ kind })

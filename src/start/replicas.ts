@@ -13,7 +13,7 @@ export interface Shared {
   readonly createLimiter: CreateLimiter
 }
 
-/** What replicas share: over Redis where there is one, else within this process. */
+/** Starts the parts that replicas share: over Redis where there is one, else within this process. */
 export function startReplicas(kit: Kit): Shared {
   const { redisUrl } = kit.config
   if (redisUrl === undefined) {

@@ -5,12 +5,12 @@ import type { HttpServerOptions } from '../server/httpServer.js'
 import type { Malformed, ObserveMalformed } from '../server/transport/malformedRequests.js'
 import type { Kit } from './kit.js'
 
-// Thousands may come in a second; the counter has them all.
+// Thousands may come in a second; the metric counts them all.
 const LOG_EVERY_MS = 60_000
 
 type Reports = Pick<HttpServerOptions, 'report' | 'observe' | 'malformed' | 'refused' | 'observeStream'>
 
-/** Reports of the server's work, as metrics and log lines. */
+/** Turns the server's reports into metrics and log lines. */
 export function startReports({ metrics, logger }: Pick<Kit, 'metrics' | 'logger'>): Reports {
   const refusals = new RefusalLog(logger)
   return {
@@ -44,7 +44,7 @@ export function observeMalformed(metrics: Metrics, logger: Pick<Logger, 'warn'>,
     last.unlogged++
     logged.set(why, last)
     if (now() - last.at < LOG_EVERY_MS) return
-    logger.warn({ why, count: last.unlogged }, 'connections were given up that sent no proper request')
+    logger.warn({ why, count: last.unlogged }, 'connections without a proper request were given up')
     last.at = now()
     last.unlogged = 0
   }

@@ -17,7 +17,7 @@ interface Needs {
   readonly createLimiter: CreateLimiter
 }
 
-/** Listens for callers. Answers the URL. @throws ConfigError where it cannot listen as configured */
+/** Starts to listen for callers. Returns the URL. @throws ConfigError where it cannot listen as configured */
 export async function startServer(kit: Kit, { api, auth, certificate, createLimiter }: Needs): Promise<string> {
   const { config, database, metrics, onStop } = kit
   const trustedDocuments = await startTrustedDocuments(kit, api)
@@ -50,6 +50,6 @@ function listenProblem(error: unknown, { host, port }: Config): unknown {
   if (code === 'EADDRINUSE') return new ConfigError([`RISKGATE_PORT: another program listens on ${host}:${port}.`])
   if (code === 'EACCES') return new ConfigError([`RISKGATE_PORT: this user may not listen on port ${port}.`])
   if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
-    return new ConfigError([`RISKGATE_HOST: ${host} is no address of this machine.`])
+    return new ConfigError([`RISKGATE_HOST: ${host} is not an address of this machine.`])
   return error
 }

@@ -46,8 +46,8 @@ export async function startTokens(
 }
 
 /**
- * Writes dev.json in development, and answers its path. Never tokens of a key that somebody has chosen: they would stay on the disk
- * where NODE_ENV was forgotten.
+ * Writes dev.json in development, and returns its path. It never holds tokens of a configured key: they would stay on the disk of
+ * a machine where somebody forgot NODE_ENV.
  */
 export async function writeTokens(
   { config }: EarlyKit,
@@ -56,12 +56,12 @@ export async function writeTokens(
   return signsWithDevelopmentKey(config) ? writeDevelopmentFile(config.stateDirectory, url, tokens) : undefined
 }
 
-/** Signs tokens on the command line. @throws ConfigError where only the issuer can */
+/** Returns the signer of tokens for the command line. @throws ConfigError where only the issuer can sign */
 export async function signingTokens(config: Config): Promise<Tokens> {
   const secret = await secretOf(config)
   if (secret) return new Tokens({ ...config.jwt, secret })
   throw new ConfigError([
-    'RISKGATE_JWT_SECRET must be set to sign tokens here; else ask the issuer of RISKGATE_JWKS_URL for one.',
+    'RISKGATE_JWT_SECRET must be set to sign tokens here; without it, ask the issuer of RISKGATE_JWKS_URL for a token.',
   ])
 }
 

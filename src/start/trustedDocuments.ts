@@ -10,7 +10,10 @@ interface Needs {
   readonly logger: Pick<Logger, 'warn'>
 }
 
-/** The registered documents, where there is a manifest of them. Logs those that the schema cannot answer. @throws ConfigError */
+/**
+ * Loads the registered documents, where a manifest is configured. Logs those that the schema cannot answer.
+ * @throws ConfigError
+ */
 export async function startTrustedDocuments(
   { config: { trustedDocumentsFile }, logger }: Needs,
   { schema }: { schema: GraphQLSchema },

@@ -10,14 +10,14 @@ const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 const FOLD_EVERY_MS = 2_000
 
-/** The statistics behind summaries, folded from time to time. */
+/** Starts the statistics behind summaries, and folds them from time to time. */
 export function startStatistics({ database, upkeep }: Kit): RollupStore {
   const rollups = new RollupStore(database)
   upkeep({ name: 'statistics', everyMs: FOLD_EVERY_MS, run: signal => rollups.fold(signal) })
   return rollups
 }
 
-/** Makes the partitions of the months to come, and removes alerts and predictions past their retention. */
+/** Creates the partitions of the coming months, and removes alerts and predictions past their retention. */
 export function startRetention({ config, database, logger, upkeep }: Kit): void {
   upkeep(
     {
@@ -40,7 +40,7 @@ export function startRetention({ config, database, logger, upkeep }: Kit): void 
   upkeep({ name: 'prediction retention', everyMs: HOUR_MS, run })
 }
 
-/** Begins the periodic work of all parts. */
+/** Starts the periodic work of all parts. */
 export function startUpkeep({ logger, onStop }: Kit, { tasks }: { tasks: readonly UpkeepTask[] }): void {
   onStop(keepUp(tasks, (task, error) => logger.error({ task, ...unexpected(error) }, 'upkeep failed; trying again')))
 }

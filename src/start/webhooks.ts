@@ -7,7 +7,7 @@ import { WebhookUpkeep } from '../storage/webhooks/webhookUpkeep.js'
 import { WebhookDispatcher } from '../webhooks/webhookDispatcher.js'
 import { type Kit, warnTo } from './kit.js'
 
-/** Delivers alerts to webhooks. Answers the store of webhooks. */
+/** Starts the delivery of alerts to webhooks. Returns the store of webhooks. */
 export function startWebhooks(kit: Kit, { databaseUrl, hints }: { databaseUrl: string; hints: AlertHints }): WebhookStore {
   const { config, database, metrics, logger, onStop } = kit
   const queue = new JobQueue({ url: databaseUrl, warn: warnTo(kit) })

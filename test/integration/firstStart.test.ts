@@ -158,7 +158,7 @@ describe('a port', () => {
       ...TEST_KEY,
     })
     expect(status).toBe(78)
-    expect(stderr).toBe('riskgate: RISKGATE_HOST: 192.0.2.1 is no address of this machine.\n')
+    expect(stderr).toBe('riskgate: RISKGATE_HOST: 192.0.2.1 is not an address of this machine.\n')
     expect(existsSync(join(state.path, 'postgres/postmaster.pid'))).toBe(false)
   })
 })

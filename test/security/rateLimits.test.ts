@@ -285,7 +285,7 @@ describe('the streams of a principal', () => {
     const refused = (await (await openSocket(watcher())).next.catch((errors: unknown) => errors)) as GraphqlError[]
     expect(refused).toMatchObject([
       {
-        message: 'This client has as many subscriptions open as it may (3): complete one first.',
+        message: 'This client has reached its limit of open subscriptions (3): complete one first.',
         extensions: { code: 'RATE_LIMITED', retryable: true },
       },
     ])

@@ -131,7 +131,7 @@ describe('a gateway of registered documents', () => {
     expect(await asked({ query: '', documentId: watch })).toBe('"open"')
     expect(await asked({ query: watchText })).toBe('"open"')
     expect(await asked({ query: 'subscription { highRiskScored { id } }' })).toContain('BAD_REQUEST')
-    expect(await asked({ query: '', extensions: persisted(whoAmI) })).toContain('Only subscriptions go here')
+    expect(await asked({ query: '', extensions: persisted(whoAmI) })).toContain('Only subscriptions are served here')
   })
 })
 

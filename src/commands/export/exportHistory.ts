@@ -20,7 +20,8 @@ export interface ExportOptions {
 }
 
 /**
- * Writes the history of a tenant, oldest first, in constant memory. Answers the exit code: 0, or that of the signal it ended for.
+ * Writes the history of a tenant, oldest first, in constant memory. Returns the exit code: 0, or that of the signal that ended
+ * it.
  * @throws ConfigError when there is no database to read; Error with a sentence for anything else
  */
 export async function exportHistory(options: ExportOptions): Promise<number> {
@@ -35,7 +36,7 @@ export async function exportHistory(options: ExportOptions): Promise<number> {
       format,
       rowFormat: rowFormat(format, names),
       output: options.output === undefined ? standardOutput() : await fileOutput(options.output),
-      // On a terminal the rows themselves show it.
+      // On a terminal the rows themselves show the progress.
       progress: showProgress(to, quiet || (options.output === undefined && process.stdout.isTTY)),
       interruption,
     }).run(),

@@ -2,7 +2,7 @@
 const PATIENCE_MS = 1_000
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const
 
-/** The wish of whoever started the command to end it. Heard between two pages, so that no line is cut. */
+/** Remembers a signal to end the command. The export looks for it between two pages, so that no line is cut. */
 export class Interruption {
   #exitCode: number | undefined
   #giveUp: (reason: Error) => void = () => {}
@@ -10,7 +10,7 @@ export class Interruption {
   constructor() {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       process.on(signal, () => {
-        // The second one is from somebody who does not want to wait.
+        // The second signal is from somebody who does not want to wait.
         if (this.#exitCode !== undefined) process.exit(this.#exitCode)
         this.#exitCode = EXIT_CODES[signal]
         setTimeout(() => this.#giveUp(new Error('The export was interrupted.')), PATIENCE_MS).unref()
@@ -18,14 +18,14 @@ export class Interruption {
     }
   }
 
-  /** Set once it is to end: 128 and the number of the signal. */
+  /** Set once the command is to end: 128 plus the number of the signal. */
   get exitCode(): number | undefined {
     return this.#exitCode
   }
 
   /** Waits for one piece of work at a time, but not for long after the interruption. */
   orDone<T>(work: Promise<T>): Promise<T> {
-    // Not by Promise.race against one promise of the signal: that would keep the outcome of every race until the end.
+    // Promise.race is not used: the one promise of the signal would keep the result of every race until the end.
     return new Promise((resolve, reject) => {
       this.#giveUp = reject
       work.then(resolve, reject)

@@ -2,11 +2,11 @@ import { open, realpath, rename, rm, stat } from 'node:fs/promises'
 
 /** Where an export goes. */
 export interface Output {
-  /** Resolves when the text is written, to whatever speed the reader takes it. */
+  /** Resolves when the text is written, at whatever speed the reader takes it. */
   write(text: string): Promise<void>
-  /** After the last text: what was written stays. */
+  /** To be called after the last text. Keeps the output. */
   keep(): Promise<void>
-  /** What was written to a file and not kept is removed. */
+  /** Removes a file that was not kept. */
   discard(): Promise<void>
 }
 
@@ -14,7 +14,7 @@ export interface Output {
 export class ReaderGoneError extends Error {}
 
 export function standardOutput(): Output {
-  // Each failure reaches the write that it belongs to.
+  // Ignored here, because each failure reaches the callback of its own write.
   process.stdout.on('error', () => {})
   const failure = (error: NodeJS.ErrnoException) => (error.code === 'EPIPE' ? new ReaderGoneError() : error)
   return {
@@ -28,8 +28,9 @@ export function standardOutput(): Output {
 }
 
 /**
- * Written beside the file and renamed at the end: nobody takes half an export for a whole one. Readable by its owner only. What is
- * there and no file, such as a pipe or /dev/null, is written to as it is: a rename would put a file in its place.
+ * Writes a draft beside the file and renames it at the end, so that nobody takes half an export for a whole one. Only its owner
+ * may read it. A path that exists and is no file, such as a pipe or /dev/null, is written to directly: a rename would put a file
+ * in its place.
  */
 export async function fileOutput(file: string): Promise<Output> {
   const explained = (error: NodeJS.ErrnoException): never => {
@@ -41,7 +42,7 @@ export async function fileOutput(file: string): Promise<Output> {
     const close = () => handle.close().catch(() => {})
     return { write: text => handle.appendFile(text).catch(explained), keep: close, discard: close }
   }
-  // Of a link the file that it leads to.
+  // A link is followed to its file.
   const target = present ? await realpath(file).catch(explained) : file
   const draft = `${target}.${process.pid}.part`
   const handle = await open(draft, 'wx', 0o600).catch(explained)

@@ -2,16 +2,16 @@ import { SingleBar } from 'cli-progress'
 
 const LINE_EVERY_MS = 5_000
 
-/** Tells on standard error how far an export has come. */
+/** Shows on standard error how far an export has come. */
 export interface Progress {
-  /** So many rows are out, the last one of this time. */
+  /** `rows` are written so far, and the last one was created at `at`. */
   advance(rows: number, at: Date): void
   stop(): void
-  /** After `stop`, when all is out. */
+  /** To be called after `stop`, when all rows are written. */
   done(rows: number): void
 }
 
-/** How far is a matter of time: counting the rows first would take as long as the export. */
+/** Progress is measured by the time of the rows: counting them first would take as long as the export. */
 export function showProgress(to: Date, isQuiet: boolean): Progress {
   if (isQuiet) return { advance: () => {}, stop: () => {}, done: () => {} }
   return process.stderr.isTTY ? bar(to) : lines()
@@ -42,11 +42,11 @@ function bar(to: Date): Progress {
 }
 
 function lines(): Progress {
-  let toldAt = performance.now()
+  let shownAt = performance.now()
   return {
     advance(rows, at) {
-      if (performance.now() - toldAt < LINE_EVERY_MS) return
-      toldAt = performance.now()
+      if (performance.now() - shownAt < LINE_EVERY_MS) return
+      shownAt = performance.now()
       process.stderr.write(`riskgate: ${rows} rows, up to ${at.toISOString()}\n`)
     },
     stop: () => {},

@@ -2,7 +2,7 @@ import { stringify } from 'csv-stringify/sync'
 import type { ExportedPrediction } from '../../storage/predictions/exportReader.js'
 import type { ExportFormat } from '../arguments.js'
 
-/** How rows become text: whole lines. */
+/** Turns rows into text, in whole lines. */
 export interface RowFormat {
   readonly header: string
   lines(rows: readonly ExportedPrediction[]): string
@@ -24,14 +24,14 @@ const COLUMNS = [
   'outcomeRecordedBy',
 ] as const satisfies readonly (keyof ExportedPrediction)[]
 
-/** The format with these features; without any features when absent. */
+/** The format with these features; absent: without any features. */
 export function rowFormat(format: ExportFormat, featureNames?: readonly string[]): RowFormat {
   return format === 'csv' ? csv(featureNames) : ndjson(featureNames !== undefined)
 }
 
 /**
- * RFC 4180 with a header. One column for each known feature, and one that holds what a row has besides, as JSON: features of a model
- * that is no longer installed are not lost.
+ * RFC 4180 with a header. Each known feature has a column. One more column holds the other features of a row as JSON, so that
+ * features of a model that is no longer installed are not lost.
  */
 function csv(featureNames?: readonly string[]): RowFormat {
   const featureColumns = featureNames && [...featureNames.map(name => `features.${name}`), 'otherFeatures']
@@ -55,7 +55,7 @@ function featureCells({ features }: ExportedPrediction, names: readonly string[]
   return [...names.map(name => values[name] ?? null), rest]
 }
 
-/** One JSON object a line. */
+/** One JSON object on each line. */
 function ndjson(withFeatures: boolean): RowFormat {
   const names = withFeatures ? ([...COLUMNS, 'features'] as const) : COLUMNS
   return {

@@ -6,15 +6,17 @@ import type { ModelManifest } from '../manifest.js'
 import { encode } from './encoder.js'
 import { dropZipMap } from './zipmap.js'
 
-// A float32 softmax may end a rounding error above 1: that much is taken for 1.
+// A float32 softmax may exceed 1 by a rounding error: up to this much above 1 counts as 1.
 const ROUNDING = 1e-6
 
 const SESSION_OPTIONS: InferenceSession.SessionOptions = {
-  // A group of rows is scored in well under a millisecond: threads of its own would only fight the event loop for the cores.
+  // A group of rows is scored in well under a millisecond: threads of its own would only compete with the event loop for the
+  // cores.
   intraOpNumThreads: 1,
   interOpNumThreads: 1,
   graphOptimizationLevel: 'all',
-  // Fatal errors only: the runtime writes to stderr past the logger, and may name values. Errors come as exceptions all the same.
+  // Fatal errors only: the runtime writes to stderr without our logger, and may name values. Other errors still come as
+  // exceptions.
   logSeverityLevel: 4,
 }
 
@@ -30,7 +32,7 @@ export class OnnxModel {
     this.#outputName = outputName
   }
 
-  /** Loads the graph; throws when it is no ONNX model or has not the inputs and output that its manifest names. */
+  /** Loads the graph. @throws Error when it is not an ONNX model, or its inputs and output are not those of its manifest */
   static async load(file: Uint8Array, { onnx }: ModelManifest): Promise<OnnxModel> {
     const { bytes, tensorOf } = dropZipMap(file)
     const session = await InferenceSession.create(bytes, SESSION_OPTIONS)
@@ -44,8 +46,8 @@ export class OnnxModel {
   }
 
   /**
-   * Probability of default of each row, in [0, 1].
-   * @returns one answer a row; MODEL_OUTPUT_INVALID stands in place of an answer that is no probability
+   * Computes the probability of default of each row, in [0, 1].
+   * @returns one answer for each row; an answer that is not a probability is replaced by MODEL_OUTPUT_INVALID
    * @throws AppError MODEL_OUTPUT_INVALID when the graph fails or answers in another shape
    */
   async score(rows: readonly FeatureValues[]): Promise<(number | AppError)[]> {
@@ -76,7 +78,7 @@ export class OnnxModel {
   }
 }
 
-/** Where the graph is not the one that the manifest describes. */
+/** The differences between the graph and its manifest. */
 function graphProblems(
   { inputMetadata, outputNames }: InferenceSession,
   { inputs }: ModelManifest['onnx'],
@@ -85,7 +87,7 @@ function graphProblems(
   const described = new Map(inputs.map(({ name, type, columns }) => [name, `${type} [N, ${columns.length}]`]))
   const problems = inputMetadata.flatMap(input => {
     const width = input.isTensor ? input.shape.at(-1) : undefined
-    // A width that the graph leaves open is a name, often an empty one.
+    // A width that the graph leaves open is given as a name, often an empty one.
     const columns =
       typeof width === 'number' && width > 0 ? width : inputs.find(({ name }) => name === input.name)?.columns.length
     const actual = input.isTensor ? `${input.type} [N, ${columns}]` : 'no tensor'
@@ -101,5 +103,5 @@ function graphProblems(
 
 function asProbability(value: number): number | AppError {
   if (value >= 0 && value <= 1 + ROUNDING) return Math.min(value, 1)
-  return new AppError('MODEL_OUTPUT_INVALID', 'The model answered with something that is no probability.')
+  return new AppError('MODEL_OUTPUT_INVALID', 'The model returned a value that is not a probability.')
 }

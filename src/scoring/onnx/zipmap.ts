@@ -10,18 +10,18 @@ const NODE_OP_TYPE = 4
 const VALUE_INFO_NAME = 1
 const LENGTH_DELIMITED = 2
 
-/** A length-delimited field by its number and payload; any other field is copied as it stands. */
+/** Rewrites a length-delimited field, given its number and payload; undefined drops it. Other fields are copied unchanged. */
 type Rewrite = (field: number, payload: Uint8Array) => Uint8Array | undefined
 
 export interface PlainGraph {
   /** The model without ZipMap nodes. */
   readonly bytes: Uint8Array
-  /** Names of former ZipMap outputs, each with the tensor that now stands in its place. */
+  /** Names of former ZipMap outputs, each with the tensor that replaces it. */
   readonly tensorOf: ReadonlyMap<string, string>
 }
 
 /**
- * Takes ZipMap nodes out of an ONNX model and makes their input tensors graph outputs instead. scikit-learn's and LightGBM's
+ * Removes ZipMap nodes from an ONNX model, and makes their input tensors graph outputs instead. scikit-learn's and LightGBM's
  * converters add a ZipMap by default, and ONNX Runtime for Node cannot return its sequence of maps.
  */
 export function dropZipMap(model: Uint8Array): PlainGraph {

@@ -10,12 +10,12 @@ import { failureStatus, isRequestError, responseCode, rootField } from '../opera
 import { asGateway } from './executor.js'
 import type { PreparedOperations } from './preparedOperations.js'
 
-// GraphQL over HTTP, on status codes for application/json: a client that takes nothing else learns with 200 that its document or
+// The GraphQL over HTTP specification: a client that accepts only application/json gets status 200 even when its document or
 // variables are wrong.
 const ONLY_JSON = /^\s*application\/json\s*(;[^,]*)?$/i
 
 export interface OperationReport {
-  /** Root field of the operation; `none` when the request had no valid one. */
+  /** Root field of the operation; `none` when the request has no valid operation. */
   readonly operation: string
   /** `OK`, or the code of the first error. */
   readonly code: string
@@ -26,7 +26,7 @@ export interface OperationReport {
 export interface ApolloOptions {
   readonly schema: GraphQLSchema
   readonly gate: OperationGate
-  /** Learns the operations that are compiled. */
+  /** Receives each operation that is compiled. */
   readonly prepared: PreparedOperations
   readonly report: ReportUnexpected
   readonly observe: (report: OperationReport) => void
@@ -45,14 +45,14 @@ export function createApollo({ schema, gate, prepared, report, observe }: Apollo
     parseOptions: { maxTokens: MAX_TOKENS },
     validationRules: [...ADDED_RULES],
     validationOptions: VALIDATION_OPTIONS,
-    // A page of another origin must ask first; and one request is one operation.
+    // A page of another origin must send a preflight request first. One request holds one operation.
     csrfPrevention: true,
     allowBatchedHttpRequests: false,
     formatError: (formatted, error) => publicError(formatted, error, report),
     // Apollo's own page loads its scripts from another origin; ours is at /playground.
     plugins: [
       ApolloServerPluginLandingPageDisabled(),
-      // Wraps every field of the schema, for hints that nobody reads.
+      // Cache control would wrap every field of the schema, for hints that nobody reads.
       ApolloServerPluginCacheControlDisabled(),
       refuseSubscriptions,
       statusOfErrors,
@@ -76,12 +76,13 @@ const refuseSubscriptions: ApolloServerPlugin<GatewayContext> = {
   },
 }
 
-/** Apollo answers 200 to whatever a resolver throws. */
+/** Apollo answers 200 whatever a resolver throws; this sets the status of the error. */
 const statusOfErrors: ApolloServerPlugin<GatewayContext> = {
   async requestDidStart({ request }) {
     return {
       async willSendResponse({ response }) {
-        // As of an operation that is compiled: a cache must keep neither, and nobody must see whether others have asked the same.
+        // The same header as on a compiled operation: no cache may keep either, and nobody may see whether others sent the same
+        // document.
         response.http.headers.set('cache-control', 'no-store')
         if (response.body.kind !== 'single') return
         const { data, errors } = response.body.singleResult

@@ -25,13 +25,13 @@ type Executor = NonNullable<Awaited<ReturnType<Gateway['load']>>['executor']>
 // Compiling writes all fragments out and takes about 40 us and 4 KiB a field: a small document of nested fragments would take
 // seconds and gigabytes.
 const MAX_COMPILED_FIELDS = 200
-// Whoever sends ever new documents, each twice, must not fill the memory.
+// A caller that sends ever new documents, each twice, must not fill the memory.
 const MAX_COMPILED_QUERIES = 200
 
 /**
- * Executes operations, compiled from their second use on: compiling costs about as much as some tens of plain executions, which a
- * client that never sends the same text twice must not make us pay. Apollo keeps parsed documents, so the same text is the same
- * document.
+ * Executes operations, and compiles them from their second use on. Compiling costs about as much as some tens of plain
+ * executions; a client that never sends the same text twice must not make us pay that. Apollo keeps parsed documents, so the same
+ * text is the same document.
  */
 export function createExecutor(schema: GraphQLSchema, gate: OperationGate, prepared?: PreparedOperations): Executor {
   const seen = new WeakSet<DocumentNode>()
@@ -56,17 +56,17 @@ export function createExecutor(schema: GraphQLSchema, gate: OperationGate, prepa
   }
 
   return async ({ document, operation, operationName, request, context }) => {
-    // Apollo asks for a document without such an operation too, whatever its types say.
+    // Apollo also calls this for a document without the named operation, whatever its types say.
     if (!operation) return { errors: [new GraphQLError(NO_SUCH_OPERATION)] }
     const definitions = operation.variableDefinitions ?? []
     const variables = request.variables ?? {}
-    // Never by the compiler, which has a coercion of its own, which knows neither @oneOf nor a default of a required variable.
+    // The compiler's own coercion is never used: it knows neither @oneOf nor the default of a required variable.
     const result = coercedVariables(schema, operation, variables)
     if ('errors' in result) return result
     const { coerced } = result
     const measured = gate.measure(document, operation)
     await gate.enter(measured, context as Entrant, coerced)
-    // A default lets a nullable variable stand where null must not: the compiler would hand an explicit null to the resolver.
+    // A default allows a nullable variable where null is not allowed; compiled code would hand an explicit null to the resolver.
     const hasNullForDefault = definitions.some(
       ({ defaultValue, variable }) => defaultValue && coerced[variable.name.value] === null,
     )
@@ -79,7 +79,7 @@ export function createExecutor(schema: GraphQLSchema, gate: OperationGate, prepa
 
 function isWorthCompiling(document: DocumentNode, operation: OperationDefinitionNode, writtenOutFields: number): boolean {
   const operations = document.definitions.filter(({ kind }) => kind === Kind.OPERATION_DEFINITION)
-  // Of several mutations, compiled code runs those behind one that failed, too.
+  // With several mutations, compiled code still runs those after a failed one.
   const { selections } = operation.selectionSet
   const isSeveral = selections.length > 1 || selections[0]?.kind !== Kind.FIELD
   if (operation.operation === OperationTypeNode.MUTATION && isSeveral) return false
@@ -87,8 +87,8 @@ function isWorthCompiling(document: DocumentNode, operation: OperationDefinition
 }
 
 /**
- * Whether a variable stands in an input field that has a default. Compiled code writes null there when the variable has no value, and
- * lets an explicit null pass where the field is required. Arguments with a default, required or not, it takes as graphql-js does.
+ * Whether a variable fills an input field that has a default. Compiled code writes null there when the variable has no value, and
+ * lets an explicit null pass where the field is required. It treats arguments with a default as graphql-js does, required or not.
  */
 function replacesDefault(schema: GraphQLSchema, document: DocumentNode): boolean {
   const types = new TypeInfo(schema)
@@ -102,14 +102,14 @@ function replacesDefault(schema: GraphQLSchema, document: DocumentNode): boolean
   return found
 }
 
-/** The compiler's errors are of a class of its own, without what Apollo needs of a GraphQLError. */
+/** Turns the compiler's errors into GraphQLErrors: their own class lacks fields that Apollo needs. */
 export function withPlainErrors({ errors, ...result }: ExecutionResult): Result {
   if (!errors) return result as Result
   const plain = errors.map(({ message, path, originalError }) => new GraphQLError(message, { path, originalError }))
   return { ...(result as Result), errors: plain }
 }
 
-/** Apollo Server takes an executor of one's own only as a gateway. */
+/** Apollo Server accepts a custom executor only as a gateway. */
 export function asGateway(schema: GraphQLSchema, gate: OperationGate, prepared?: PreparedOperations): Gateway {
   return {
     onSchemaLoadOrUpdate(callback) {

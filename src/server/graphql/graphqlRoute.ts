@@ -9,7 +9,7 @@ import { createApollo, type GatewayContext } from './apollo.js'
 import { PreparedOperations } from './preparedOperations.js'
 import { type RunPreparedOptions, runPrepared } from './runPrepared.js'
 
-// Longer than a body takes that no client holds back.
+// A body arrives within this time unless its client holds it back.
 const QUICK_BODY_MS = 100
 
 export interface GraphqlRouteOptions extends Omit<RunPreparedOptions, 'prepared'> {
@@ -25,7 +25,7 @@ declare module 'fastify' {
   }
 }
 
-/** Serves queries and mutations over HTTP. Answers how to stop, once the server takes no more requests. */
+/** Serves queries and mutations over HTTP. Returns a function that stops it, for when the server takes no more requests. */
 export async function serveGraphql(server: FastifyInstance, options: GraphqlRouteOptions): Promise<() => Promise<void>> {
   const { path, schema, gate, auth, addresses, report, observe } = options
   const prepared = new PreparedOperations(schema)
@@ -41,7 +41,7 @@ export async function serveGraphql(server: FastifyInstance, options: GraphqlRout
       request.principal = await addresses.identify(auth, request)
     },
     errorHandler: chargeUnread(gate),
-    // A body that is held back must not outlive the credential that it was let in with.
+    // A body that is held back must not outlive its credential, which was checked before the body came.
     preHandler: (request, _reply, done) => {
       if (performance.now() - (request.receivedAt ?? 0) < QUICK_BODY_MS) return done()
       auth.authenticate(request.headers.authorization).then(principal => {

@@ -29,10 +29,10 @@ export class PreparedOperations {
     this.#byText.set(text, { operation, query, isPlain: plainVariables(this.#schema, operation), measured })
   }
 
-  /** What runs a request body; nothing where Apollo must look at it. */
+  /** Finds the prepared operation of a request body; undefined where Apollo must parse it. */
   find(body: unknown): { prepared: PreparedOperation; variables: Record<string, unknown> } | undefined {
     const { query, operationName, variables = {}, extensions, documentId } = (body ?? {}) as Record<string, unknown>
-    // What names a document otherwise may name another one.
+    // `extensions` and `documentId` may name another document than `query`.
     const isPlain = typeof query === 'string' && extensions === undefined && documentId === undefined
     const prepared = isPlain ? this.#byText.get(query) : undefined
     if (!prepared || (operationName != null && operationName !== prepared.operation.name?.value)) return undefined

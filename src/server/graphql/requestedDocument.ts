@@ -5,16 +5,16 @@ import { isJsonObject } from '../operations/jsonObject.js'
 import type { AskedDocument, TrustedDocuments } from '../operations/trustedDocuments.js'
 
 /**
- * Looks at what a request wants to run before anything is parsed: its text must not be too long, and where only registered
- * documents run, the request is made to ask for the text of one.
+ * Checks the document of a request before anything is parsed. Its text must not be too long. Where only registered documents run,
+ * the request is rewritten to hold the text of one.
  * @throws AppError QUERY_TOO_COMPLEX, BAD_REQUEST
  */
 export function checkRequestedDocument(request: FastifyRequest, trusted: TrustedDocuments | undefined): void {
-  // Apollo's adapter puts the address together with the Host header, and fails on one that is none.
+  // Apollo's adapter joins the address to the Host header, and fails where that is no host name.
   if (!URL.canParse(request.url, `${request.protocol}://${request.hostname}/`)) {
-    throw new AppError('BAD_REQUEST', 'The Host header of the request is not the name of a host.')
+    throw new AppError('BAD_REQUEST', 'The Host header of the request is not a host name.')
   }
-  // Not by Fastify's reading of an address, but as Apollo will read it.
+  // Read as Apollo will read it, not as Fastify reads an address.
   const search = request.method === 'POST' ? undefined : new URL(request.url, 'http://localhost').searchParams
   const body = isJsonObject(request.body) ? request.body : {}
   const asked = search ? askedIn(search) : body
@@ -24,7 +24,7 @@ export function checkRequestedDocument(request: FastifyRequest, trusted: Trusted
   if (search) {
     const rest = new URLSearchParams({ query })
     for (const name of ['operationName', 'variables']) for (const value of search.getAll(name)) rest.append(name, value)
-    // Apollo reads the address.
+    // Apollo reads the document from the address.
     request.raw.url = `${request.url.split('?', 1)[0]}?${rest}`
   } else {
     const { operationName, variables } = body

@@ -12,13 +12,13 @@ import { withPlainErrors } from './executor.js'
 import type { PreparedOperations } from './preparedOperations.js'
 import { checkRequestedDocument } from './requestedDocument.js'
 
-// What most clients send; any other wish is Apollo's to weigh.
+// Most clients send one of these; Apollo negotiates all others.
 const PLAIN_ACCEPT = new Set([undefined, '*/*', 'application/json', 'application/json, */*'])
 
 export interface RunPreparedOptions {
   readonly prepared: PreparedOperations
   readonly gate: OperationGate
-  /** Absent: any document within the limits. */
+  /** Absent: any document within the limits may run. */
   readonly trustedDocuments?: TrustedDocuments | undefined
   readonly report: ReportUnexpected
   readonly observe: (report: OperationReport) => void
@@ -32,19 +32,19 @@ interface Result {
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Of a request that is left to Apollo, and has paid for that. */
+    /** Set on a request that is left to Apollo and has paid for being parsed. */
     operationContext: GatewayContext | undefined
   }
 }
 
-/** Answers an operation that is known already; everything else is Apollo's, once its request has paid for being looked at. */
+/** Runs an operation that is prepared already. Apollo runs everything else, once its request has paid for being parsed. */
 export function runPrepared(options: RunPreparedOptions, otherwise: (request: FastifyRequest, reply: FastifyReply) => unknown) {
   const { prepared, gate, trustedDocuments, report, observe, contextOf } = options
 
   const find = ({ method, headers, body }: FastifyRequest) =>
     method === 'POST' && PLAIN_ACCEPT.has(headers.accept) ? prepared.find(body) : undefined
 
-  /** What is known of a request's operation; nothing where Apollo must look at it. */
+  /** Finds the prepared operation of a request; undefined where Apollo must parse it. */
   async function lookUp(request: FastifyRequest, context: GatewayContext) {
     checkRequestedDocument(request, trustedDocuments)
     const found = trustedDocuments && find(request)
@@ -64,7 +64,7 @@ export function runPrepared(options: RunPreparedOptions, otherwise: (request: Fa
       observe({ operation: rootField(operation), code: responseCode(errors), seconds, context })
       reply.header('content-type', JSON_TYPE).header('cache-control', 'no-store')
       reply.code(failureStatus(data, errors) ?? 200)
-      // To the byte what Apollo answers, line feed included.
+      // The same bytes as Apollo's answer, line feed included.
       return reply.send(`${JSON.stringify(errors ? { errors, data } : { data })}\n`)
     }
 

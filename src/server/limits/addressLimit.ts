@@ -8,8 +8,8 @@ import type { PointLimiter } from './pointLimiter.js'
 import { RateLimitedError } from './quota.js'
 
 /**
- * Counts the calls of an address that are anonymous or whose authentication fails. Whoever has a good credential always passes: it
- * may share its address with an attacker.
+ * Counts the calls of an address that are anonymous or whose authentication fails. A caller with a valid credential always
+ * passes, because it may share its address with an attacker.
  */
 export class AddressLimit {
   readonly #limiter: PointLimiter | undefined
@@ -21,7 +21,7 @@ export class AddressLimit {
     this.#limited = limited
   }
 
-  /** Who calls. @throws AppError UNAUTHENTICATED, and RateLimitedError in its place when the address is past its limit */
+  /** Finds out who calls. @throws AppError UNAUTHENTICATED, or RateLimitedError once the address is past its limit */
   async identify(
     auth: Pick<Authenticator, 'authenticate'>,
     { headers, ip }: FastifyRequest,
@@ -34,7 +34,9 @@ export class AddressLimit {
     }
   }
 
-  /** Counts a call that failed so. Answers the refusal to give in place of the failure once the address is past its limit. */
+  /**
+   * Counts a call that failed with UNAUTHENTICATED. Once the address is past its limit, returns the refusal to answer instead.
+   */
   async failed(address: string, error: unknown): Promise<RateLimitedError | undefined> {
     if (!(error instanceof AppError) || error.code !== 'UNAUTHENTICATED') return undefined
     const taken = await this.#limiter?.take(networkOf(address), 1)

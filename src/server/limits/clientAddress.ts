@@ -3,16 +3,21 @@ import { isIP } from 'node:net'
 import proxyAddress from '@fastify/proxy-addr'
 import ipaddr from 'ipaddr.js'
 
-// What one customer of an IPv6 provider has to itself: a limit of single addresses would be none.
+// A customer of an IPv6 provider has a network of this size to itself, so a limit on single addresses would limit nobody.
 const IPV6_BITS = 64
 
-/** Whence a request came: the last address of X-Forwarded-For that no trusted proxy stands for; without one that of the peer. */
+/**
+ * Finds the address that a request came from: the last one in X-Forwarded-For that is no trusted proxy, else that of the peer.
+ */
 export function clientAddress(trustedProxies: readonly string[]): (request: IncomingMessage) => string {
   const isTrusted = proxyAddress.compile([...trustedProxies])
   return request => (trustedProxies.length === 0 ? (request.socket.remoteAddress ?? '') : proxyAddress(request, isTrusted))
 }
 
-/** Addresses that count as one: an IPv4 address, or an IPv6 network of a customer. What a proxy sent that is no address is one too. */
+/**
+ * The key under which an address is counted: an IPv4 address, or the IPv6 network of a customer. All values from a proxy that are
+ * no address share one key.
+ */
 export function networkOf(address: string): string {
   const version = isIP(address)
   if (version === 4) return address

@@ -3,7 +3,7 @@ import { AppError } from '../../errors.js'
 import type { PointLimiter, Taken } from './pointLimiter.js'
 import { type ChargePoints, type Quota, RateLimitedError } from './quota.js'
 
-/** What was limited; `address` and `streams` are counted elsewhere. */
+/** Which limit was reached; `address` and `streams` are counted elsewhere. */
 export type LimitKind = 'principal' | 'tenant' | 'address' | 'streams'
 export type ObserveLimited = (kind: LimitKind) => void
 
@@ -14,7 +14,9 @@ export interface OperationLimits {
   readonly limited: ObserveLimited
 }
 
-/** The limits of operations and rows, of a principal and of its tenant. What one of them refuses is not counted by the other. */
+/**
+ * Limits the operations and rows of a principal and of its tenant. Points that one limit refuses do not count against the other.
+ */
 export function limitOperations({ principal: ofPrincipal, tenant: ofTenant, limited }: OperationLimits): ChargePoints {
   function chargeTenant({ tenant }: Principal, points: number): Quota | Promise<Quota> | undefined {
     const taken = ofTenant?.take(tenant, points)
@@ -27,7 +29,7 @@ export function limitOperations({ principal: ofPrincipal, tenant: ofTenant, limi
     const { limit, resetSeconds } = taken
     const whose = kind === 'principal' ? 'this client' : 'the tenant of this client'
     if (points > limit) {
-      const sentence = `The request has more operations and rows than ${whose} may send at any time (${limit}): send it in parts.`
+      const sentence = `The request has more operations and rows than ${whose} may send at once (${limit}): send it in parts.`
       throw new AppError('QUERY_TOO_COMPLEX', sentence)
     }
     limited(kind)
@@ -56,7 +58,7 @@ export function limitOperations({ principal: ofPrincipal, tenant: ofTenant, limi
   }
 }
 
-/** Neither of the two holds a space. */
+/** Unique, because neither part holds a space. */
 export function keyOf({ tenant, id }: Principal): string {
   return `${tenant} ${id}`
 }

@@ -1,4 +1,4 @@
-// A herd that comes back after a restart, behind one proxy, and still a small part of the memory.
+// Enough for all the clients behind one proxy to reconnect after a restart, and still a small part of the memory.
 const MAX_OF_NETWORK = 1_000
 const MAX = 4_000
 
@@ -8,8 +8,8 @@ interface Pending {
 }
 
 /**
- * Sockets whose clients have not said yet who they are. At a bound the oldest is cut for the newest: a client that speaks at once
- * gets in during a flood of silent ones, from its own address too.
+ * Sockets whose clients have not authenticated yet. At a bound the oldest is cut for the newest. So a client that authenticates
+ * at once gets in during a flood of silent sockets, even one from its own address.
  */
 export class PendingSockets {
   readonly #all = new Set<Pending>()
@@ -19,13 +19,13 @@ export class PendingSockets {
     return this.#all.size
   }
 
-  /** Answers how to take it out again, once its client is known or gone; may be called twice. */
+  /** Returns a function that removes the socket, for when its client is known or gone; it may be called twice. */
   add(network: string, cut: () => void): () => void {
     const pending = { network, cut }
     const neighbours = this.#byNetwork.get(network) ?? new Set()
     if (neighbours.size >= MAX_OF_NETWORK) this.#cutOldest(neighbours)
     if (this.#all.size >= MAX) this.#cutOldest(this.#all)
-    // Only now: its last one may just have been cut.
+    // Set only after the cuts, which may remove the last socket of this network, and with it this entry.
     this.#byNetwork.set(network, neighbours)
     neighbours.add(pending)
     this.#all.add(pending)

@@ -1,15 +1,15 @@
 import type { Quota } from './quota.js'
 
-/** Whether points were taken, and how the caller stands after that. */
+/** Whether points were taken, and the caller's quota after that. */
 export interface Taken extends Quota {
   readonly isRefused: boolean
 }
 
-/** Counts points for each key, on all replicas together where they share a Redis; implemented by the cache. */
+/** Counts points for each key, over all replicas that share a Redis. Implemented by the cache. */
 export interface PointLimiter {
   readonly limit: number
-  /** Takes all of the points or none. A promise only where the answer cannot be given at once. */
+  /** Takes all of the points or none. Returns a promise only where the answer is not known at once. */
   take(key: string, points: number): Taken | Promise<Taken>
-  /** For points that were taken and then not used. */
+  /** Returns points that were taken and then not used. */
   giveBack(key: string, points: number): void
 }

@@ -1,7 +1,7 @@
 import type { Principal } from '../../auth/principal.js'
 import { AppError } from '../../errors.js'
 
-/** How a caller stands with the limit that it will meet first. */
+/** The state of the limit that a caller will reach first. */
 export interface Quota {
   readonly limit: number
   readonly remaining: number
@@ -9,9 +9,9 @@ export interface Quota {
 }
 
 /**
- * Asked before each operation is executed, whatever way it came, for its points: operations and rows. Who sends what is not known
- * yet pays a point before it is read, so that invalid documents are not free, and the rest once that is known. Answers what is
- * left, or nothing where there is no limit.
+ * Charges an operation its points (operations and rows) before it is executed, whatever way it came. A document that is not known
+ * yet costs a point before it is parsed, so that invalid documents are not free; the rest is charged once its cost is known.
+ * Returns the quota that is left, or undefined where there is no limit.
  * @throws RateLimitedError
  */
 export type ChargePoints = (principal: Principal, points: number) => Quota | undefined | Promise<Quota | undefined>
@@ -25,7 +25,7 @@ export class RateLimitedError extends AppError {
   }
 }
 
-/** The headers of an answer. */
+/** The rate limit headers of an answer. */
 export function quotaHeaders({ limit, remaining, resetSeconds }: Quota): Record<string, string> {
   return {
     'ratelimit-limit': String(limit),
@@ -34,7 +34,7 @@ export function quotaHeaders({ limit, remaining, resetSeconds }: Quota): Record<
   }
 }
 
-/** The headers of a refusal. */
+/** The rate limit headers of a refusal. */
 export function refusalHeaders({ quota }: RateLimitedError): Record<string, string> {
   return { ...quotaHeaders(quota), 'retry-after': String(quota.resetSeconds) }
 }

@@ -2,9 +2,9 @@ import type { Principal } from '../../auth/principal.js'
 import { keyOf, type ObserveLimited } from './operationLimits.js'
 import { RateLimitedError } from './quota.js'
 
-// Nobody knows when a stream ends; a client that asks again this often costs nothing.
+// Nobody knows when a stream will end, and a client that retries this often costs almost nothing.
 const RETRY_SECONDS = 5
-// What was asked is kept as long as its stream: thousands of requests of 64 KiB would fill the memory.
+// The text of a request is kept as long as its stream: thousands of requests of 64 KiB would fill the memory.
 const CHARACTERS_A_STREAM = 2_048
 
 /** How many subscriptions each principal has open on this replica, whatever their transport. */
@@ -19,7 +19,8 @@ export class StreamLimit {
   }
 
   /**
-   * Counts one more, or several where it was asked for with so many characters; answers how to end it, which may be called twice.
+   * Counts one more stream, or several where its request has that many characters. Returns a function that ends it, which may be
+   * called twice.
    * @throws RateLimitedError
    */
   open(principal: Principal, characters: number): () => void {
@@ -28,11 +29,14 @@ export class StreamLimit {
     const weight = Math.min(this.#limit, Math.ceil(characters / CHARACTERS_A_STREAM))
     if (open + weight > this.#limit) {
       this.#limited('streams')
-      throw new RateLimitedError(`This client has as many subscriptions open as it may (${this.#limit}): complete one first.`, {
-        limit: this.#limit,
-        remaining: 0,
-        resetSeconds: RETRY_SECONDS,
-      })
+      throw new RateLimitedError(
+        `This client has reached its limit of open subscriptions (${this.#limit}): complete one first.`,
+        {
+          limit: this.#limit,
+          remaining: 0,
+          resetSeconds: RETRY_SECONDS,
+        },
+      )
     }
     this.#open.set(key, open + weight)
     let isOpen = true

@@ -2,7 +2,7 @@ import { type ASTVisitor, GraphQLError, getNamedType, isInputObjectType, Kind, t
 
 /**
  * A variable that fills a key of a @oneOf input must be non-null (GraphQL, September 2025, section 5.8.5). graphql 16 checks that
- * only where the @oneOf type stands as nullable, and ours never does: an absent variable would leave no key at all.
+ * only where the @oneOf type is nullable, and ours never is. Unchecked, an absent variable would leave no key at all.
  */
 export function oneOfVariables(context: ValidationContext): ASTVisitor {
   return {

@@ -28,30 +28,30 @@ import { fragmentsOf } from './fragments.js'
 type Variables = Readonly<Record<string, unknown>>
 type Field = GraphQLField<unknown, unknown>
 
-/** Objects that an answer holds at most: once, and for each of the rows that the field around them asks for. */
+/** The most objects that an answer may hold: once, and again for each row that the surrounding field asks for. */
 interface Extent {
   readonly once: number
   readonly perRow: number
 }
 interface Given {
   readonly variables: Variables
-  /** Each fragment is counted once: those within others would double the work at every step. */
+  /** Each fragment is counted once: recounting nested fragments would double the work at every level. */
   readonly fragments: Map<string, Extent>
 }
 type Count = (given: Given) => Extent
 type RowsOf = (variables: Variables) => number
 
 export interface OperationCost {
-  /** How many objects the answer may hold with these variables, coerced, and what else it takes, in objects. */
+  /** How many objects the answer may hold with these coerced variables, plus other work, counted in objects. */
   costOf(variables: Variables): number
-  /** What a mutation asks for in its root fields: rows, or one where it takes no list. */
+  /** The rows that the root fields of a mutation ask for; a field without a list counts as one row. */
   rowsOf(variables: Variables): number
 }
 
 const NOTHING: Extent = { once: 0, perRow: 0 }
 const nothing: Count = () => NOTHING
 
-/** The costs of graphql-js's own types, about as large as they are in our schema: in all, not for each type. */
+/** The costs of graphql-js's own types, about as large as in our schema. The sizes fit the sum over all types, not each type. */
 const INTROSPECTION: Readonly<Record<string, FieldCost>> = {
   '__Schema.types': { size: 100 },
   '__Schema.directives': { size: 10 },
@@ -60,7 +60,7 @@ const INTROSPECTION: Readonly<Record<string, FieldCost>> = {
   '__Type.enumValues': { size: 5 },
   '__Type.interfaces': { size: 1 },
   '__Type.possibleTypes': { size: 1 },
-  // Chains of nine are asked for, and nearly all of them are null.
+  // Introspection asks for chains of nine, and nearly all of them are null.
   '__Type.ofType': { weight: -1 },
   '__Field.args': { size: 2 },
   '__Directive.args': { size: 2 },
@@ -83,7 +83,7 @@ export function operationCost(schema: GraphQLSchema, document: DocumentNode, ope
   }
 }
 
-/** Makes a function of the variables from each selection, once for an operation: only rows depend on variables. */
+/** Turns each selection into a function of the variables, once for an operation: only rows depend on variables. */
 class Counter {
   readonly #schema: GraphQLSchema
   readonly #fragments: ReadonlyMap<string, FragmentDefinitionNode>
@@ -114,7 +114,7 @@ class Counter {
     }
   }
 
-  /** The rows that each root field of a mutation asks for. They are few: the limits of documents hold for them already. */
+  /** The rows that each root field of a mutation asks for. Root fields are few, because the document limits apply first. */
   rootRows(root: GraphQLNamedType | undefined, { selections }: SelectionSetNode): RowsOf[] {
     return selections.flatMap(selection => {
       if (selection.kind === Kind.INLINE_FRAGMENT) return this.rootRows(root, selection.selectionSet)
@@ -188,7 +188,7 @@ class Counter {
   }
 }
 
-/** An argument that cannot be right asks for nothing here: the executor refuses it. */
+/** Invalid arguments count as none here: the executor refuses them. */
 function argumentsOf(field: Field, node: FieldNode, variables: Variables): Readonly<Record<string, unknown>> {
   try {
     return getArgumentValues(field, node, variables)

@@ -12,34 +12,34 @@ type SetHeaders = (headers: Readonly<Record<string, string>>) => void
 
 const MAX_COST = 10_000
 const MAY_NOT_INTROSPECT = 'Your roles do not let you read the schema. Ask for a token of another role, or for schema.graphql.'
-/** What a request pays that is not known yet, be it valid or not. */
+/** The points that a request pays when its document is not known yet, valid or not. */
 export const POINTS_OF_A_LOOK = 1
-/** One point for so many objects of a query's answer. */
+/** A point is charged for this many objects of an answer. */
 const OBJECTS_A_POINT = 100
 
 export interface GateOptions {
   readonly schema: GraphQLSchema
   readonly chargePoints: ChargePoints
-  /** The schema is open to everyone who is signed in. */
+  /** When true, everybody who is signed in may read the schema. */
   readonly development: boolean
 }
 
-/** What is known of an operation before its variables. */
+/** The measurements of an operation, taken before its variables are known. */
 export interface MeasuredOperation extends OperationCost {
   readonly kind: OperationTypeNode
   readonly shape: OperationShape
 }
 
-/** Who wants in. */
+/** The caller of an operation, and a way to set headers of its answer. */
 export interface Entrant {
   readonly principal: Principal
-  /** Takes the headers of the answer, where it has any. */
+  /** Sets headers of the answer, where the transport has any. */
   readonly setHeaders?: SetHeaders | undefined
-  /** Points that its request has paid before anything of it was read. */
+  /** Points that the request paid before it was parsed. */
   readonly paidPoints?: number | undefined
 }
 
-/** What every operation passes before it is executed, whatever way it came. */
+/** Every operation passes this gate before it is executed, whatever way it came. */
 export class OperationGate {
   readonly #options: GateOptions
   readonly #measured = new WeakMap<OperationDefinitionNode, MeasuredOperation>()
@@ -48,7 +48,7 @@ export class OperationGate {
     this.#options = options
   }
 
-  /** Of a valid document. */
+  /** Measures an operation of a valid document, once. */
   measure(document: DocumentNode, operation: OperationDefinitionNode): MeasuredOperation {
     const known = this.#measured.get(operation)
     if (known) return known
@@ -59,7 +59,7 @@ export class OperationGate {
   }
 
   /**
-   * Lets an operation in whose variables are coerced, and takes what it costs. Answers a promise only where that takes time.
+   * Lets in an operation with coerced variables, and charges its points. Returns a promise only where charging takes time.
    * @throws AppError FORBIDDEN, QUERY_TOO_COMPLEX, RATE_LIMITED
    */
   enter(measured: MeasuredOperation, entrant: Entrant, variables: Variables): void | Promise<void> {
@@ -69,14 +69,14 @@ export class OperationGate {
     }
     const cost = this.refuseCostly(measured, variables)
     const answerPoints = Math.floor(cost / OBJECTS_A_POINT)
-    // Of a mutation whatever is more: the history of an applicant may hang on a single score.
+    // A mutation pays for its rows or for its answer, whichever is more: one score may ask for its applicant's whole history.
     const points =
       kind === OperationTypeNode.MUTATION ? Math.max(measured.rowsOf(variables), answerPoints) : shape.rootFields + answerPoints
     const due = points - (entrant.paidPoints ?? 0)
     if (due > 0) return this.charge(entrant, due)
   }
 
-  /** Answers the cost. @throws AppError QUERY_TOO_COMPLEX */
+  /** Returns the cost. @throws AppError QUERY_TOO_COMPLEX */
   refuseCostly(measured: MeasuredOperation, variables: Variables): number {
     const cost = measured.costOf(variables)
     if (cost <= MAX_COST) return cost

@@ -1,13 +1,13 @@
 import { type DocumentNode, Kind, type OperationDefinitionNode, type SelectionNode, type SelectionSetNode } from 'graphql'
 import { fragmentsOf } from './fragments.js'
 
-/** How large an operation is as it stands in its text, with its fragments written out. */
+/** The size of an operation's text, with its fragments written out. */
 export interface OperationShape {
-  /** Fields within fields; a root field is 1. What `__schema` and `__type` hold is not counted. */
+  /** Levels of nested fields; a root field is level 1. Fields below `__schema` and `__type` are not counted. */
   readonly depth: number
   readonly fields: number
   readonly rootFields: number
-  /** Fields under another name, `__typename` too. */
+  /** Fields with an alias, `__typename` too. */
   readonly aliases: number
   readonly longestAlias: number
   /** Whether it asks for the schema. */
@@ -17,9 +17,9 @@ export interface OperationShape {
 const NOTHING: OperationShape = { depth: 0, fields: 0, rootFields: 0, aliases: 0, longestAlias: 0, introspects: false }
 
 /**
- * Measures the operations of a document. Fragments within fragments multiply: a document of a few hundred tokens can stand for
- * millions of fields. Each fragment is looked at once, so that measuring stays cheap. The document need not be valid: a fragment
- * that is not there, or is its own part, counts as nothing.
+ * Measures the operations of a document. Fragments within fragments multiply: a few hundred tokens can write out to millions of
+ * fields. Each fragment is measured once, so that this stays cheap. The document need not be valid: a missing fragment, or one
+ * that contains itself, counts as nothing.
  */
 export function shapesOf(document: DocumentNode): (operation: OperationDefinitionNode) => OperationShape {
   const fragments = fragmentsOf(document)
@@ -48,7 +48,7 @@ export function shapesOf(document: DocumentNode): (operation: OperationDefinitio
   function shapeOfFragment(name: string): OperationShape {
     const found = known.get(name)
     if (found) return found
-    // For as long as it is looked at: it may be its own part.
+    // Stands in while the fragment is measured, because it may contain itself.
     known.set(name, NOTHING)
     const fragment = fragments.get(name)
     const shape = fragment ? shapeOf(fragment.selectionSet) : NOTHING

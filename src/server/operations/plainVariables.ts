@@ -19,8 +19,8 @@ type Check = (value: unknown) => boolean
 export type IsPlain = (variables: unknown) => variables is Record<string, unknown>
 
 /**
- * Tells variables that coercion (October 2021, section 6.4.1) would hand on as they are, from those that graphql-js must look at:
- * everything wrong, and everything that needs another form.
+ * Recognises variables that coercion (October 2021, section 6.4.1) would leave unchanged. graphql-js must handle the others:
+ * those that are wrong, and those that need another form.
  */
 export function plainVariables(schema: GraphQLSchema, { variableDefinitions = [] }: OperationDefinitionNode): IsPlain {
   const known = new Map<GraphQLInputType, Check>()
@@ -38,7 +38,7 @@ const never: Check = () => false
 function checkOf(type: GraphQLInputType, known: Map<GraphQLInputType, Check>): Check {
   const found = known.get(type)
   if (found) return found
-  // A type may hold itself: what it holds asks for its check only when it runs.
+  // A type may contain itself, so the finished check is looked up only when this one runs.
   known.set(type, value => known.get(type)?.(value) ?? false)
   const check = newCheck(type, known)
   known.set(type, check)

@@ -29,7 +29,7 @@ export function failureStatus(data: Data, errors: Errors): number | undefined {
   return errors?.length && isEmpty ? statusOf(errors[0]?.extensions?.code) : undefined
 }
 
-/** Whether nothing was executed, since the document or its variables are wrong. */
+/** Whether nothing was executed because the document or its variables are wrong. */
 export function isRequestError(data: Data, errors: Errors): boolean {
   return data === undefined && WRONG_REQUEST.has(responseCode(errors))
 }

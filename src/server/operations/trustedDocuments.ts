@@ -8,14 +8,14 @@ const ID = /^(?:sha256:)?([0-9a-f]{64})$/
 const HOW_TO_ASK =
   'This server runs registered documents only. Send the documentId of one ("sha256:" and its hash), or exactly its text as `query`.'
 
-/** Where a request may name its document, whatever its transport. */
+/** The fields in which a request may name its document, on any transport. */
 export interface AskedDocument {
   readonly query?: unknown
   readonly documentId?: unknown
   readonly extensions?: unknown
 }
 
-/** The manifest cannot be used: every problem at once. */
+/** The manifest cannot be used. Lists every problem at once. */
 export class ManifestError extends Error {
   readonly problems: readonly string[]
 
@@ -33,8 +33,8 @@ export class TrustedDocuments {
   readonly #parsed: ReadonlyMap<string, DocumentNode>
 
   /**
-   * From a manifest as @graphql-codegen/client-preset writes it for `persistedDocuments: { hashAlgorithm: 'sha256' }`: an object of
-   * texts by their hash.
+   * Takes a manifest in the form that @graphql-codegen/client-preset writes for `persistedDocuments: { hashAlgorithm: 'sha256'
+   * }`: an object with each text under its hash.
    * @throws ManifestError
    */
   constructor(manifest: string) {
@@ -42,7 +42,8 @@ export class TrustedDocuments {
     const parsed = new Map<string, DocumentNode>()
     const problems = entries.flatMap(([id, text]) => {
       const hash = ID.exec(id)?.[1]
-      if (hash === undefined || typeof text !== 'string') return [`${shown(id)} is not a SHA-256 with the text of a document.`]
+      if (hash === undefined || typeof text !== 'string')
+        return [`The entry ${shown(id)} is not a SHA-256 hash with the text of a document.`]
       if (createHash('sha256').update(text).digest('hex') !== hash) return [`${id} is not the SHA-256 of its document.`]
       try {
         parsed.set(hash, parse(text, { maxTokens: MAX_TOKENS }))
@@ -51,7 +52,7 @@ export class TrustedDocuments {
         return [`${id} is not valid GraphQL, or has over ${MAX_TOKENS} tokens.`]
       }
     })
-    if (entries.length === 0) problems.push('It holds no document.')
+    if (entries.length === 0) problems.push('The file holds no document.')
     if (problems.length > 0) throw new ManifestError(problems)
     this.#textByHash = new Map(entries.map(([id, text]) => [ID.exec(id)?.[1] ?? id, text as string]))
     this.#texts = new Set(this.#textByHash.values())
@@ -68,7 +69,7 @@ export class TrustedDocuments {
     return [...this.#parsed].flatMap(([hash, document]) => (isValid(schema, document, rules) ? [] : [hash]))
   }
 
-  /** The registered text that is asked for, by its id or by itself. @throws AppError BAD_REQUEST for any other */
+  /** The registered text that a request asks for, by id or by text. @throws AppError BAD_REQUEST for any other */
   textOf({ query, documentId, extensions }: AskedDocument): string {
     const { persistedQuery } = (extensions ?? {}) as { persistedQuery?: { sha256Hash?: unknown } | null }
     const id = documentId ?? persistedQuery?.sha256Hash
@@ -76,7 +77,7 @@ export class TrustedDocuments {
     const text = hash === undefined ? undefined : this.#textByHash.get(hash)
     const isNamed = id != null
     const isSent = query != null && query !== ''
-    // Both: only where they are the same.
+    // A request with both passes only where they are the same document.
     if (isNamed && text !== undefined && (!isSent || query === text)) return text
     if (!isNamed && typeof query === 'string' && this.#texts.has(query)) return query
     throw new AppError('BAD_REQUEST', HOW_TO_ASK)
@@ -88,14 +89,14 @@ function objectOf(manifest: string): object {
     const value: unknown = JSON.parse(manifest)
     if (isJsonObject(value)) return value
   } catch {}
-  throw new ManifestError(['It is not a JSON object of documents by their SHA-256.'])
+  throw new ManifestError(['The file is not a JSON object of documents by their SHA-256.'])
 }
 
 function isValid(schema: GraphQLSchema, document: DocumentNode, rules: Parameters<typeof validate>[2]): boolean {
   try {
     return validate(schema, document, rules, VALIDATION_OPTIONS).length === 0
   } catch {
-    // The rule of one root field throws where it would need a variable.
+    // The rule that a subscription has one root field throws where it would need a variable.
     return false
   }
 }

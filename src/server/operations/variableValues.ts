@@ -15,15 +15,15 @@ import { tooComplex } from './documentLimits.js'
 type Variables = Readonly<Record<string, unknown>>
 type Coerced = { readonly coerced: Record<string, unknown> } | { readonly errors: readonly GraphQLError[] }
 
-/** One mistake a row would let a request of 1 MiB ask for an answer of hundreds. */
+/** With a mistake in each row, a request of 1 MiB would get an answer with hundreds of errors. */
 const MAX_ERRORS = 50
-/** Twice what our longest list takes: items are coerced before anything counts them. */
+/** Twice the length of our longest list. Items are coerced before a resolver counts them, so they need this bound. */
 export const MAX_LIST_ITEMS = 2_000
 
 /**
- * Coerces variables (October 2021, section 6.4.1). Not by graphql-js's getVariableValues, which writes the whole value that holds
- * a mistake into each message: 50,000 unknown keys in one object held the event loop for three seconds.
- * @throws AppError QUERY_TOO_COMPLEX for lists that no operation takes
+ * Coerces variables (October 2021, section 6.4.1). It does not use graphql-js's getVariableValues, which writes the whole wrong
+ * value into each message: 50,000 unknown keys in one object blocked the event loop for three seconds.
+ * @throws AppError QUERY_TOO_COMPLEX for lists that are too long for any operation
  */
 export function coercedVariables(
   schema: GraphQLSchema,
@@ -57,7 +57,7 @@ function coerceOne(
 ): void {
   const name = definition.variable.name.value
   const type = typeFromAST(schema, definition.type)
-  if (!isInputType(type)) throw new Error('A variable of a valid document is of an input type.')
+  if (!isInputType(type)) throw new Error('A variable of a valid document must have an input type.')
   const set = (value: unknown) =>
     Object.defineProperty(coerced, name, { value, enumerable: true, configurable: true, writable: true })
   if (!Object.hasOwn(given, name)) {
@@ -73,13 +73,13 @@ function coerceOne(
   }
   const refuse = (path: readonly (string | number)[], _value: unknown, error: GraphQLError) => {
     const place = path.map(key => (typeof key === 'number' ? `[${key}]` : `.${key}`)).join('')
-    // In the words of graphql-js, without the value.
+    // The sentence of graphql-js, without the value.
     report(`Variable "$${name}" got invalid value …${place && ` at "${name}${place}"`}; ${error.message}`, definition, error)
   }
   set(coerceInputValue(value, type, refuse, true))
 }
 
-/** Without recursion: JSON can be nested 100,000 deep. */
+/** Without recursion: JSON can be nested 100,000 levels deep. */
 function refuseLongLists(definitions: readonly VariableDefinitionNode[], given: Variables): void {
   let items = 0
   const open: unknown[] = definitions.map(({ variable }) =>
@@ -90,7 +90,7 @@ function refuseLongLists(definitions: readonly VariableDefinitionNode[], given: 
     if (typeof value !== 'object' || value === null) continue
     if (Array.isArray(value)) items += value.length
     if (items > MAX_LIST_ITEMS)
-      throw tooComplex(`Lists in variables have ${MAX_LIST_ITEMS} items at most. Send the others in another call.`)
+      throw tooComplex(`Lists in variables may have at most ${MAX_LIST_ITEMS} items. Send the others in another call.`)
     for (const entry of Object.values(value)) if (typeof entry === 'object') open.push(entry)
   }
 }

@@ -1,13 +1,13 @@
 import type { Payload, SharedOperation } from './sharedOperations.js'
 
-/** Takes a payload on its way. What it answers, where it does, is waited for before the next event is taken. */
+/** Sends a payload. Where it returns a promise, the next event is taken only once that resolves. */
 export type Send = (payload: Payload) => Promise<void> | undefined
 
 export interface DeliveryOptions {
   readonly source: AsyncIterable<object>
   readonly operation: SharedOperation
   readonly send: Send
-  /** Told once. */
+  /** Called once, at the end. */
   readonly ended: () => void
 }
 
@@ -15,8 +15,8 @@ type Done = IteratorReturnResult<void>
 const DONE: Done = { done: true, value: undefined }
 
 /**
- * One subscriber's events, on their way from the feed to its socket. In the shape of a stream without any values, whose first
- * `next` begins it and is answered when it ends: graphql-ws waits for that, and spends nothing on single events.
+ * Carries one subscriber's events from the feed to its socket. It has the shape of a stream without values: the first `next`
+ * starts it and resolves when it ends. graphql-ws waits for that, and spends nothing on single events.
  */
 export class Delivery implements AsyncGenerator<never, void, undefined> {
   readonly #options: DeliveryOptions
@@ -35,7 +35,7 @@ export class Delivery implements AsyncGenerator<never, void, undefined> {
         const { done, value } = await this.#events.next()
         if (done) break
         const payload = await operation.payloadOf(value)
-        // Given up meanwhile: its client expects nothing more.
+        // It may have ended meanwhile: its client expects nothing more.
         if (this.#isEnded) break
         const left = send(payload)
         if (left) await left

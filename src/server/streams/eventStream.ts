@@ -3,17 +3,17 @@ import type { GraphQLFormattedError } from 'graphql'
 import { SendQueue, type Wire } from './sendQueue.js'
 import type { WriteRounds } from './writeRounds.js'
 
-// Proxies close what is silent for a minute, some for half of one.
+// Proxies close connections that are silent for a minute, some after half a minute.
 const KEEP_ALIVE_MS = 12_000
-// For a client that has not read all of it.
+// The time for a client to read the rest.
 const END_GRACE_MS = 5_000
 const COMMENT = ':\n\n'
-// The empty data: without it browsers' EventSource passes the event by.
+// Without the empty data, a browser's EventSource ignores the event.
 const COMPLETE = 'event: complete\ndata:\n\n'
 const HEADERS = {
   'content-type': 'text/event-stream; charset=utf-8',
   'cache-control': 'no-store',
-  // nginx would gather what is to go on at once.
+  // Without this, nginx buffers events that must go out at once.
   'x-accel-buffering': 'no',
 }
 
@@ -23,11 +23,11 @@ export interface EventStreamOptions {
   readonly rounds: WriteRounds
 }
 
-/** One response of server-sent events, in the form of graphql-sse's distinct connections. */
+/** One response of server-sent events, in graphql-sse's mode of distinct connections. */
 export class EventStream {
-  /** Its client did not read. */
+  /** Whether it was cut because its client did not read. */
   isStalled = false
-  /** Resolves when it is over, whoever has ended it. */
+  /** Resolves when the stream is over, whichever side ended it. */
   readonly closed: Promise<void>
   readonly #response: ServerResponse
   readonly #sendQueue: SendQueue
@@ -40,12 +40,12 @@ export class EventStream {
     }
     this.#sendQueue = new SendQueue({ wire: wireOf(response), rounds, stalled })
     response.writeHead(200, { ...headers, ...HEADERS })
-    // Some browsers take a response for open when its first byte is there.
+    // Some browsers treat a response as open only once its first byte is there.
     this.#sendQueue.push(COMMENT)
     const timer = setInterval(() => this.#sendQueue.push(COMMENT), KEEP_ALIVE_MS).unref()
-    // A client that has gone is no failure of ours: `close` follows.
+    // A client that disconnects is no failure of ours: `close` follows.
     response.on('error', () => {})
-    // Of one that is closed already, no event tells it again.
+    // A response that is closed already emits no further event.
     this.closed = response.closed ? Promise.resolve() : new Promise(resolve => response.once('close', resolve))
     this.closed.then(() => {
       clearInterval(timer)
@@ -53,12 +53,12 @@ export class EventStream {
     })
   }
 
-  /** Sends the JSON of a result. What it answers, where it does, resolves when the next may come. */
+  /** Sends the JSON of a result. Where it returns a promise, that resolves when the next result may come. */
   push(json: string): Promise<void> | undefined {
     return this.#sendQueue.push(`event: next\ndata: ${json}\n\n`)
   }
 
-  /** Nothing follows, and the client knows it. */
+  /** Ends the stream, and tells the client that nothing follows. */
   complete(errors?: readonly GraphQLFormattedError[]): void {
     if (this.#response.writableEnded || this.#response.destroyed) return
     if (errors) this.push(JSON.stringify({ errors }))
@@ -69,7 +69,10 @@ export class EventStream {
     this.closed.then(() => clearTimeout(timer))
   }
 
-  /** Ends in the middle: clients connect again. A response that ends well without `complete` would leave some of them waiting. */
+  /**
+   * Breaks the connection, so that clients connect again. A response that ends properly without `complete` would leave some of
+   * them waiting.
+   */
   cut(): void {
     this.#sendQueue.end()
     this.#response.socket?.destroySoon()

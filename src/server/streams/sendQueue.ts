@@ -1,24 +1,24 @@
 import type { WriteRounds } from './writeRounds.js'
 
-// Past this much that has not left, a subscription waits before it takes its next event.
+// Once this much is waiting to be sent, a subscription pauses before it takes its next event.
 const HIGH_WATER_CHARACTERS = 64 * 1024
-// Each subscription of a socket adds at most one event to that: past this much, its client asks without reading the answers.
+// Each subscription of a socket adds at most one event to that. More waits only when a client asks without reading the answers.
 const MAX_CHARACTERS = 1024 * 1024
-// What waits here waits behind megabytes in the buffers of both operating systems: a client that merely pauses is not meant.
+// Text waits here only behind megabytes in the buffers of both operating systems, so a client that merely pauses is not affected.
 const STALL_MS = 5_000
 
-/** What a send queue writes to. */
+/** The connection that a send queue writes to. */
 export interface Wire {
-  /** Hands the texts over in one write; calls back when the last has left the process, unless the wire closes before. */
+  /** Writes the texts in one call. Calls `left` when the last of them has left the process, unless the wire closes first. */
   write(texts: readonly string[], left: () => void): void
-  /** Whether something that was handed over has not left. */
+  /** Whether something that was written has not left yet. */
   readonly isBacklogged: boolean
 }
 
 export interface SendQueueOptions {
   readonly wire: Wire
   readonly rounds: WriteRounds
-  /** Called once, when the client does not read: it is to be given up. */
+  /** Called once, when the client does not read and must be given up. */
   readonly stalled: () => void
 }
 
@@ -28,7 +28,7 @@ class Batch {
   characters = 0
 }
 
-/** What is on its way to one client: in order, bounded, and several texts in one write where they come fast. */
+/** The texts on their way to one client: in order, bounded, and several in one write where they come fast. */
 export class SendQueue {
   readonly #options: SendQueueOptions
   #gathered = new Batch()
@@ -40,7 +40,9 @@ export class SendQueue {
     this.#options = options
   }
 
-  /** Takes a text. What it answers, where it does, resolves when so much has left that more may come, or all is closed. */
+  /**
+   * Queues a text. Where it returns a promise, that resolves when enough has left for more to come, or when the wire is closed.
+   */
   push(text: string): Promise<void> | undefined {
     if (this.#state === 'open' && this.#characters > MAX_CHARACTERS) this.#stall()
     if (this.#state !== 'open') return this.left()
@@ -50,7 +52,7 @@ export class SendQueue {
     return this.#characters < HIGH_WATER_CHARACTERS ? undefined : this.left()
   }
 
-  /** Resolves when everything pushed so far has left, or all is closed. */
+  /** Resolves when everything pushed so far has left, or the wire is closed. */
   left(): Promise<void> {
     const isGathering = this.#gathered.texts.length > 0 || this.#state === 'ended'
     const batch = isGathering ? this.#gathered : this.#underWay
@@ -58,19 +60,19 @@ export class SendQueue {
     return new Promise(resolve => batch.waiting.push(resolve))
   }
 
-  /** Writes what has been gathered, unless something is under way: then when that has left. */
+  /** Writes the gathered texts. While a write is under way it does nothing: the end of that write asks for another flush. */
   flush(): void {
     if (!this.#underWay) this.#write()
   }
 
-  /** Hands over what there is, and takes nothing more. */
+  /** Writes the texts that are left, and takes no more. */
   end(): void {
     if (this.#state !== 'open') return
     this.#write()
     this.#state = 'ended'
   }
 
-  /** The wire is closed. */
+  /** To be called when the wire is closed. */
   close(): void {
     this.#state = 'closed'
     clearTimeout(this.#stallTimer)
@@ -107,7 +109,7 @@ export class SendQueue {
     this.#release()
   }
 
-  /** Nobody need wait for what will not leave any more. */
+  /** Resolves every wait, because the remaining texts will never leave. */
   #release(): void {
     const batches = [this.#underWay, this.#gathered]
     this.#underWay = undefined

@@ -15,13 +15,13 @@ import { failure, type SubscribeRequest } from './subscriptionDocument.js'
 import { asGraphQLError, Subscriptions } from './subscriptions.js'
 import { WriteRounds } from './writeRounds.js'
 
-// As for a message over WebSocket.
+// The same bound as for a message over WebSocket.
 const MAX_BODY_BYTES = 64 * 1024
 const TAKES_EVENT_STREAM = /text\/event-stream|text\/\*|\*\/\*/i
 
 /**
- * Serves subscriptions to clients that cannot use WebSocket, one a request: graphql-sse's protocol of distinct connections. Answers
- * how to cut them all, so that clients connect again elsewhere.
+ * Serves subscriptions to clients that cannot use WebSocket, one for each request: graphql-sse's mode of distinct connections.
+ * Returns a function that cuts all streams, so that clients connect again elsewhere.
  */
 export function serveServerSentEvents(server: FastifyInstance, options: StreamOptions): () => void {
   const { path, auth, addresses } = options
@@ -30,7 +30,7 @@ export function serveServerSentEvents(server: FastifyInstance, options: StreamOp
     method: ['GET', 'POST'],
     url: path,
     bodyLimit: MAX_BODY_BYTES,
-    // Its answer would have no end.
+    // The answer to a HEAD request would never end.
     exposeHeadRoute: false,
     // Before the body is read: an anonymous caller costs nothing and learns nothing.
     onRequest: async request => {
@@ -55,7 +55,7 @@ class EventStreams {
     this.#subscriptions = new Subscriptions(options)
   }
 
-  /** Ends every stream, and refuses those to come. */
+  /** Cuts every stream, and refuses new ones. */
   cut(): void {
     this.#isClosed = true
     for (const stream of this.#open) stream.cut()
@@ -80,7 +80,7 @@ class EventStreams {
     void this.#serve(asked, stream, id, principal)
   }
 
-  /** Takes a point and counts the stream; answers how to end that count. Undefined where a refusal was sent instead. */
+  /** Charges a point and counts the stream. Returns a function that ends the count, or undefined once it has sent a refusal. */
   async #enter(principal: Principal, request: FastifyRequest, reply: FastifyReply): Promise<(() => void) | undefined> {
     const startedAt = performance.now()
     try {
@@ -88,7 +88,7 @@ class EventStreams {
       return this.#options.streams.open(principal, JSON.stringify(request.body ?? request.query).length)
     } catch (error) {
       if (!(error instanceof AppError)) throw error
-      // While the status can still say it.
+      // Sent now, while the response can still have the status of the error.
       this.#observe(request.id, principal, startedAt, 'none', error.code)
       if (error instanceof RateLimitedError) reply.headers(refusalHeaders(error))
       reply.code(statusOf(error.code)).send(errorBody(error))

@@ -3,7 +3,7 @@ import { AppError, ERROR_CODES } from '../../errors.js'
 import { publicErrors, type ReportUnexpected } from '../formatError.js'
 import { responseCode } from '../operations/responseStatus.js'
 
-/** An event as clients get it. */
+/** An event in the form that clients receive. */
 export interface Payload {
   /** JSON of the result. */
   readonly text: string
@@ -11,7 +11,7 @@ export interface Payload {
   readonly code: string
 }
 
-/** Subscriptions with the same key are told the same of the same event. */
+/** Subscriptions with the same key receive the same payload for the same event. */
 export interface KeyedArgs extends ExecutionArgs {
   readonly key: string
 }
@@ -29,7 +29,7 @@ export class SharedOperations {
     return this.#byKey.get(key)
   }
 
-  /** To be called off once by whoever has joined. */
+  /** Adds a subscriber, which must call `leave` once. */
   join(args: KeyedArgs): { operation: SharedOperation; leave: () => void } {
     const { key } = args
     const operation = this.#byKey.get(key) ?? new SharedOperation(args, this.#report)
@@ -47,7 +47,7 @@ export class SharedOperation {
   readonly args: ExecutionArgs
   subscribers = 0
   readonly #report: ReportUnexpected
-  /** As long as the event itself lives: in the mailboxes of those that have not come to it yet. */
+  /** A payload lives as long as its event, which stays in the mailboxes of subscribers that have not read it yet. */
   readonly #payloads = new WeakMap<object, Payload | Promise<Payload>>()
 
   constructor(args: ExecutionArgs, report: ReportUnexpected) {
@@ -55,7 +55,7 @@ export class SharedOperation {
     this.#report = report
   }
 
-  /** @throws AppError a retryable one of a field, when it leaves nothing of the event */
+  /** @throws AppError where a retryable error of a field leaves no data of the event */
   payloadOf(event: object): Payload | Promise<Payload> {
     const known = this.#payloads.get(event)
     if (known) return known
@@ -67,14 +67,15 @@ export class SharedOperation {
 
   #written(result: ExecutionResult): Payload {
     if (!result.errors) return { text: JSON.stringify(result), code: 'OK' }
-    // Whoever was told of the next one could not resume before this one any more: who is told of none resumes and gets it.
-    const passing = result.data ? undefined : result.errors.map(({ originalError }) => originalError).find(isPassing)
-    if (passing) throw passing
+    // A client that received the next event could no longer resume before this one. A client whose stream fails here resumes and
+    // gets it.
+    const transient = result.data ? undefined : result.errors.map(({ originalError }) => originalError).find(isTransient)
+    if (transient) throw transient
     const errors = publicErrors(result.errors, this.#report)
     return { text: JSON.stringify({ ...result, errors }), code: responseCode(errors) }
   }
 }
 
-function isPassing(error: unknown): boolean {
+function isTransient(error: unknown): boolean {
   return error instanceof AppError && ERROR_CODES[error.code].retryable
 }

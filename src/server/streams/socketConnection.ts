@@ -12,29 +12,30 @@ import { type CloseCause, SLOW_SUBSCRIBER, type StreamReport } from './streamOpt
 import { textFrames } from './textFrames.js'
 import type { WriteRounds } from './writeRounds.js'
 
-// A client that is gone without a goodbye is noticed within two of these.
+// A client that vanishes without closing is noticed within two of these.
 const KEEP_ALIVE_MS = 12_000
 const TRY_AGAIN_LATER = 1013
-// One of our own, which clients of graphql-ws take for a reason to connect again.
+// A code of our own, after which clients of graphql-ws connect again.
 const TOO_SLOW = 4413
-// For a client that reads on after all, to learn why it is closed.
+// Time for a client that reads again after all to learn why it is closed.
 const STALLED_GRACE_MS = 5_000
 const ERROR_CODE_BY_WS_CODE: Readonly<Record<string, ErrorCode>> = { WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: 'PAYLOAD_TOO_LARGE' }
-// graphql-ws throws so for a message that only servers send; JSON for a ping's payload that nests too deep for the pong to repeat it.
+// graphql-ws throws the first for a message that only servers send. JSON.stringify throws the second for a ping whose payload is
+// nested too deep to repeat in the pong.
 const WRONG_MESSAGE = /^Unexpected message of type |^Maximum call stack size exceeded/
 const INVALID_MESSAGE = 'Invalid message received'
 
-/** Told once of each connection that is closed for a mistake of its client. */
+/** Called once for each connection that is closed for a mistake of its client. */
 export type ObserveRefusedConnection = (connection: SocketConnection, code: CloseCause) => void
 
 export interface SocketConnectionOptions {
   readonly rounds: WriteRounds
-  /** Where its client is. */
+  /** The network address of its client. */
   readonly address: string
-  /** Told once its client has said who it is. */
+  /** Called once its client is authenticated. */
   readonly signedIn: () => void
   readonly refused: ObserveRefusedConnection
-  /** Told of what nobody expected. */
+  /** Called with unexpected errors. */
   readonly failed: (error: unknown) => void
 }
 
@@ -43,16 +44,16 @@ export class SocketConnection {
   readonly id = randomUUID()
   readonly openedAt = performance.now()
   principal: Principal | undefined
-  /** The Authorization header that it was asked for with. */
+  /** The Authorization header of the upgrade request. */
   readonly authorization: string | undefined
-  /** Of the message in hand. */
+  /** The length of the message that is being handled. */
   receivedCharacters = 0
-  /** How many subscriptions it carries, those included that have not begun. */
+  /** How many subscriptions it carries, including those that have not started. */
   subscriptions = 0
-  /** What runs on it, by the message that asked for it. */
+  /** The running deliveries, by the message that asked for each. */
   readonly deliveries = new Map<object, Delivery>()
   readonly address: string
-  /** Its client has failed to say who it is, and that was counted. */
+  /** Whether its client failed to authenticate, and that failure was counted. */
   isCounted = false
   /** Why the gateway closed it. */
   refusedWith: CloseCause | undefined
@@ -73,12 +74,12 @@ export class SocketConnection {
     this.#sendQueue = new SendQueue({ wire: wireOf(socket, tcp), rounds: options.rounds, stalled: () => this.#giveUp() })
     socket.once('close', () => {
       this.#sendQueue.close()
-      // Not left to the end of each subscription: one that never came would count against its principal for ever.
+      // Not left to the end of each subscription: where that never came, the stream would count against its principal for ever.
       for (const endStream of this.#streams) endStream()
     })
   }
 
-  /** The client is who it says, until its credential ends. */
+  /** Stores who the client is, and closes the socket when its credential ends. */
   signIn(principal: Principal, auth: Pick<Auth, 'watch'>): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return
     this.principal = principal
@@ -87,27 +88,30 @@ export class SocketConnection {
     this.#socket.once('close', callOff)
   }
 
-  /** The client is not let in; where nobody could tell who it is, it may try again. */
+  /** Closes the socket of a client that could not be authenticated. The client may retry unless its credential was refused. */
   refuse({ code, message }: AppError): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return
     this.#noteRefusal(code)
-    // Not `return false` of graphql-ws, which closes with 4403: clients retry on that for ever, with the same token.
+    // Not `return false`, on which graphql-ws closes with 4403: clients then retry for ever with the same token.
     this.#end(code === 'UNAUTHENTICATED' ? CloseCode.Unauthorized : TRY_AGAIN_LATER, message)
   }
 
-  /** Closes with one of the protocol's codes, all of which are for mistakes of the client. */
+  /** Closes with a code of the protocol; all of its codes are for mistakes of the client. */
   close(code: number | undefined, reason?: string, cause?: CloseCause): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return
     this.#noteRefusal(cause ?? (code === CloseCode.Unauthorized ? 'UNAUTHENTICATED' : 'BAD_REQUEST'))
     this.#end(code, reason)
   }
 
-  /** Says goodbye for a reason that is not the client's. */
+  /** Closes for a reason that is not the client's mistake. */
   leave(code: number, reason: string): void {
     if (this.#socket.readyState === this.#socket.OPEN) this.#end(code, reason)
   }
 
-  /** A subscription that counts among those of its principal: until what this answers is called, or the socket is closed. */
+  /**
+   * Takes a subscription that counts against its principal. The count ends when the returned function is called or the socket
+   * closes.
+   */
   count(endStream: () => void): () => void {
     if (this.#socket.readyState !== this.#socket.OPEN) endStream()
     else this.#streams.add(endStream)
@@ -117,19 +121,19 @@ export class SocketConnection {
     }
   }
 
-  /** What is reported of it, or of one of its subscriptions, at the end. `startedAt`: on the clock of `performance`. */
+  /** The report of this connection, or of one of its subscriptions, at its end. `startedAt` is on the clock of `performance`. */
   endOf(startedAt: number): Pick<StreamReport, 'connectionId' | 'seconds' | 'principal'> {
     return { connectionId: this.id, seconds: (performance.now() - startedAt) / 1_000, principal: this.principal }
   }
 
-  /** Takes an event on its way. What it answers, where it does, resolves when the next may come. */
+  /** Sends an event. Where it returns a promise, that resolves when the next event may come. */
   push(text: string): Promise<void> | undefined {
     return this.#sendQueue.push(text)
   }
 
   /**
-   * Speaks the protocol of `server` until the socket is closed. graphql-ws's own adapter prints whatever goes wrong with its stack,
-   * and takes a client that has gone for a failure of ours.
+   * Speaks the protocol of `server` until the socket is closed. graphql-ws's own adapter is not used: it prints every error with
+   * its stack, and treats a client that disconnects as a failure of ours.
    */
   speak(server: Server<SocketConnection>): void {
     const socket = this.#socket
@@ -146,7 +150,7 @@ export class SocketConnection {
       this,
     )
     const stopPinging = keepAlive(socket)
-    // ws closes the socket itself, with a code that fits.
+    // ws itself closes the socket, with a fitting code.
     socket.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code?.startsWith('WS_ERR_')) this.#noteRefusal(ERROR_CODE_BY_WS_CODE[error.code] ?? 'BAD_REQUEST')
     })
@@ -175,7 +179,7 @@ export class SocketConnection {
     this.#socket.close(code, reason)
   }
 
-  /** Its client does not read: what it holds is given back now, not when the socket is closed at last. */
+  /** Gives up a client that does not read. Its deliveries end now, not only when the socket is closed at last. */
   #giveUp(): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return
     this.#noteRefusal(SLOW_SUBSCRIBER)
@@ -197,7 +201,7 @@ function wireOf(socket: WebSocket, tcp: Socket): Wire {
     write(texts, left) {
       if (socket.readyState !== socket.OPEN) return
       tcp.write(textFrames(texts), error => {
-        // Else the client would miss these messages and get the next.
+        // Otherwise the client would miss these messages and still get the next ones.
         if (error) socket.terminate()
         else left()
       })

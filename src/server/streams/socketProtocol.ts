@@ -10,7 +10,7 @@ import type { StreamOptions } from './streamOptions.js'
 import { failure, type SubscribeRequest } from './subscriptionDocument.js'
 import { asGraphQLError, type SubscriptionArgs, Subscriptions } from './subscriptions.js'
 
-// A console has a handful; each has a mailbox of its own.
+// A console has a handful of subscriptions, each with a mailbox of its own.
 const MAX_SUBSCRIPTIONS = 32
 const TOO_MANY = `A socket carries at most ${MAX_SUBSCRIPTIONS} subscriptions: complete one, or open another socket.`
 
@@ -19,20 +19,20 @@ type SocketContext = Context<Record<string, unknown>, SocketConnection>
 interface Running {
   readonly operation: string
   readonly startedAt: number
-  /** Refused before it began. */
+  /** Whether it was refused before it started. */
   readonly isRefused: boolean
-  /** Ends its count among those of its principal. */
+  /** Stops counting it among the streams of its principal. */
   readonly endStream?: (() => void) | undefined
   code?: string
 }
 
 type Opened = { readonly endStream: () => void } | { readonly errors: readonly GraphQLError[] }
 
-/** What graphql-ws asks of the gateway, message by message. */
+/** Answers graphql-ws's calls, message by message. */
 export class SocketProtocol {
   readonly #options: Omit<StreamOptions, 'path'>
   readonly #subscriptions: Subscriptions
-  // By the message that asked for it: a client may use an id again before the subscription that had it has ended.
+  // By the message that asked for it, not by id: a client may reuse an id before the subscription of that id has ended.
   readonly #running = new WeakMap<object, Running>()
 
   constructor(options: Omit<StreamOptions, 'path'>) {
@@ -52,11 +52,12 @@ export class SocketProtocol {
         result.errors ? ({ ...result, errors: this.#shown(payload, result.errors) } as FormattedExecutionResult) : undefined,
       onError: ({ extra: connection }: SocketContext, _id, payload, errors) => {
         const formatted = this.#shown(payload, errors)
-        // graphql-ws calls nothing else at the end of a subscription that never began.
+        // graphql-ws calls no other hook at the end of a subscription that never started.
         if (this.#running.get(payload)?.isRefused) this.#ended(connection, payload)
         return formatted
       },
-      // graphql-ws forgets a stream whose id was given up and used again before it had begun: that one would never end.
+      // graphql-ws forgets a stream whose id was completed and used again before the stream had started. Without this, it would
+      // never end.
       async onClose({ extra: { deliveries } }: SocketContext) {
         await Promise.all([...deliveries.values()].map(delivery => delivery.return()))
       },
@@ -68,7 +69,7 @@ export class SocketProtocol {
     const { auth, addresses } = this.#options
     const { connectionParams, extra: connection } = context
     const { authorization, Authorization } = connectionParams ?? {}
-    // 64 KiB of a client's choice, which would be kept as long as its socket.
+    // A client may send up to 64 KiB here, which would be kept as long as its socket.
     Object.assign(context, { connectionParams: undefined })
     const given = authorization ?? Authorization ?? connection.authorization
     try {
@@ -77,7 +78,7 @@ export class SocketProtocol {
       if (!(error instanceof AppError)) throw error
       connection.isCounted = true
       const refusal = await addresses.failed(connection.address, error)
-      // Clients of graphql-ws take both for final, as for a bad credential they must.
+      // Clients of graphql-ws do not retry after 4429, nor after the 4401 of a bad credential, which they must not send again.
       if (refusal) connection.close(CloseCode.TooManyInitialisationRequests, refusal.message, refusal.code)
       else connection.refuse(error)
     }

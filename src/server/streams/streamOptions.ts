@@ -5,7 +5,7 @@ import type { AddressLimit } from '../limits/addressLimit.js'
 import type { StreamLimit } from '../limits/streamLimit.js'
 import type { SubscriptionsOptions } from './subscriptions.js'
 
-/** What each way of subscribing is given. */
+/** The options of each way of subscribing. */
 export interface StreamOptions extends SubscriptionsOptions {
   readonly path: string
   readonly auth: Auth
@@ -14,7 +14,7 @@ export interface StreamOptions extends SubscriptionsOptions {
   readonly observe: ObserveStream
 }
 
-/** Why a stream was cut whose client did not read it. Clients see a close code, never this. */
+/** The cause of closing a stream that its client did not read. Clients see a close code, never this. */
 export const SLOW_SUBSCRIBER = 'SLOW_SUBSCRIBER'
 export type CloseCause = ErrorCode | typeof SLOW_SUBSCRIBER
 
@@ -25,9 +25,9 @@ export interface StreamReport {
   readonly operation?: string
   /** `OK`, or the code of the first error; for a subscription without one, why its connection was closed. */
   readonly code: string
-  /** Since the subscription was asked for, or since the WebSocket was open. */
+  /** Since the request to subscribe, or since the WebSocket opened. */
   readonly seconds: number
-  /** Undefined before the client has said who it is. */
+  /** Undefined before the client is authenticated. */
   readonly principal: Principal | undefined
 }
 

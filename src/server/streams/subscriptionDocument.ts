@@ -37,7 +37,7 @@ export type PreparedSubscription = {
 } & ({ readonly document: DocumentNode } | { readonly errors: readonly GraphQLError[] })
 
 /**
- * Checks what a client wants to subscribe to, as Apollo does for HTTP; of valid operations it lets subscriptions through alone.
+ * Checks the document of a subscription, as Apollo does for HTTP. Refuses other operations, even valid ones.
  * @throws AppError QUERY_TOO_COMPLEX
  */
 export function prepareSubscription(schema: GraphQLSchema, gate: OperationGate, request: SubscribeRequest): PreparedSubscription {
@@ -45,7 +45,7 @@ export function prepareSubscription(schema: GraphQLSchema, gate: OperationGate, 
   const document = unlessThrown(() => parse(request.query, { maxTokens: MAX_TOKENS }))
   if (document instanceof GraphQLError) return { errors: [coded(document, 'GRAPHQL_PARSE_FAILED')] }
   const invalid = unlessThrown(() => validate(schema, document, [...specifiedRules, ...ADDED_RULES], VALIDATION_OPTIONS))
-  // The rule of one root field has no variables yet, and throws where it would need one.
+  // The rule that a subscription has one root field knows no variables yet, and throws where it would need one.
   if (invalid instanceof GraphQLError) return { errors: [failure(DEPENDS_ON_VARIABLE, 'GRAPHQL_VALIDATION_FAILED')] }
   if (invalid.length > 0) return { errors: invalid.map(error => coded(error, 'GRAPHQL_VALIDATION_FAILED')) }
   const operation = getOperationAST(document, request.operationName)
@@ -61,11 +61,11 @@ export function prepareSubscription(schema: GraphQLSchema, gate: OperationGate, 
   return { operation, document }
 }
 
-const SUBSCRIPTIONS_ONLY = 'Only subscriptions go here: send queries and mutations by HTTP POST to /graphql.'
+const SUBSCRIPTIONS_ONLY = 'Only subscriptions are served here: send queries and mutations by HTTP POST to /graphql.'
 const SELECTS_NOTHING = 'A subscription must select a field: @skip or @include leaves none.'
-const DEPENDS_ON_VARIABLE = 'Whether a subscription has its root field must not depend on a variable.'
+const DEPENDS_ON_VARIABLE = 'Do not use a variable in the @skip or @include of the root field of a subscription.'
 
-/** Whether a field is left once @skip and @include have been heeded; graphql-js fails on a subscription without one. */
+/** Whether @skip and @include leave at least one field; graphql-js fails on a subscription without one. */
 function selectsField(document: DocumentNode, root: SelectionSetNode, variables: Variables): boolean {
   const fragments = fragmentsOf(document)
   const isIncluded = (node: { readonly directives?: readonly DirectiveNode[] }) =>
@@ -77,7 +77,7 @@ function selectsField(document: DocumentNode, root: SelectionSetNode, variables:
       if (selection.kind === Kind.FIELD) return true
       if (selection.kind === Kind.INLINE_FRAGMENT) return selects(selection.selectionSet)
       const fragment = fragments.get(selection.name.value)
-      // Once each: fragments that spread each other twice would double the work at every step.
+      // Each fragment is visited once: fragments that spread each other twice would double the work at every level.
       fragments.delete(selection.name.value)
       return fragment !== undefined && selects(fragment.selectionSet)
     })

@@ -23,7 +23,7 @@ const POINTS_OF_A_SUBSCRIPTION = 1
 export interface SubscriptionsOptions {
   readonly schema: GraphQLSchema
   readonly gate: OperationGate
-  /** Absent: any document within the limits. */
+  /** Absent: any document within the limits may run. */
   readonly trustedDocuments?: TrustedDocuments | undefined
   readonly contextOf: (principal: Principal) => RequestContext
   readonly report: ReportUnexpected
@@ -38,7 +38,7 @@ export type Prepared = {
   readonly operation?: OperationDefinitionNode
 } & ({ readonly args: SubscriptionArgs } | { readonly errors: readonly GraphQLError[] })
 
-/** Checks and opens what clients subscribe to, whatever the way to them. */
+/** Checks and opens subscriptions, over any transport. */
 export class Subscriptions {
   readonly #options: SubscriptionsOptions
   readonly #operations: SharedOperations
@@ -48,12 +48,12 @@ export class Subscriptions {
     this.#operations = new SharedOperations(options.report)
   }
 
-  /** Takes what any request to subscribe costs, before it is looked at. @throws RateLimitedError */
+  /** Charges the points of a request to subscribe, before it is parsed. @throws RateLimitedError */
   charge(entrant: Entrant): void | Promise<void> {
     return this.#options.gate.charge(entrant, POINTS_OF_A_SUBSCRIPTION)
   }
 
-  /** Checks a request; what is not valid, or fails unexpectedly, answers with errors. */
+  /** Checks a request. Returns errors where it is not valid, or where something fails unexpectedly. */
   prepare(asked: SubscribeRequest, principal: Principal, send: Send): Prepared {
     const { schema, gate, trustedDocuments, contextOf } = this.#options
     try {
@@ -67,7 +67,7 @@ export class Subscriptions {
         key,
         send,
         schema,
-        // One parsed text for all who sent it.
+        // One parsed document for all who sent the same text.
         document: this.#operations.find(key)?.args.document ?? document,
         operationName,
         variableValues,
@@ -79,7 +79,7 @@ export class Subscriptions {
     }
   }
 
-  /** A delivery that has not begun, or the errors for which there will be none. Never throws. */
+  /** Returns a delivery that has not started, or the errors that prevent it. Never throws. */
   async open(args: SubscriptionArgs): Promise<Delivery | ExecutionResult> {
     try {
       const source = await createSourceEventStream(args)
@@ -91,7 +91,7 @@ export class Subscriptions {
     }
   }
 
-  /** Whoever asks the same, and is allowed and shown the same, is told the same. */
+  /** Subscribers with the same request, the same rights and the same view share a key, and receive the same payloads. */
   #keyOf({ query, operationName, variables }: SubscribeRequest, document: DocumentNode, principal: Principal): string {
     const names = variablesOfEvents(this.#options.schema, document)
     const asked = Object.fromEntries(names.map(name => [name, variables?.[name]]))
@@ -100,8 +100,8 @@ export class Subscriptions {
 }
 
 /**
- * The variables that an event's execution reads. Not those in the arguments of the root field: `after` and `filter` say which
- * events come, and each subscriber has its own.
+ * The variables that the execution of an event reads. Variables in the arguments of the root field do not count: `after` and
+ * `filter` choose which events come, and each subscriber has its own.
  */
 function variablesOfEvents(schema: GraphQLSchema, document: DocumentNode): readonly string[] {
   const names = new Set<string>()

@@ -3,8 +3,8 @@ const LENGTH_IN_16_BITS = 126
 const LENGTH_IN_64_BITS = 127
 
 /**
- * Texts as the messages of a server over WebSocket (RFC 6455, section 5.2), in one piece: ws makes two buffers and a callback of
- * each message.
+ * Writes texts as the WebSocket messages of a server (RFC 6455, section 5.2) into one buffer. ws would make two buffers and a
+ * callback for each message.
  */
 export function textFrames(texts: readonly string[]): Buffer {
   const lengths = texts.map(text => Buffer.byteLength(text))

@@ -11,7 +11,7 @@ import type { StreamOptions } from './streamOptions.js'
 import { WriteRounds } from './writeRounds.js'
 
 const PROTOCOL = 'graphql-transport-ws'
-// A subscription's text and variables; far below what a hostile frame would need.
+// Enough for the text and variables of a subscription; a harmful frame would have to be far larger.
 const MAX_FRAME_BYTES = 64 * 1024
 const GOING_AWAY = 1001
 const CLOSE_GRACE_MS = 500
@@ -22,15 +22,18 @@ export interface WebSocketOptions extends StreamOptions {
   readonly addressOf: (request: IncomingMessage) => string
 }
 
-/** Subscriptions over WebSocket. Queries and mutations go over HTTP, where their limits are. */
+/**
+ * Serves subscriptions over WebSocket. Queries and mutations go over HTTP, where their limits are. Returns a function that closes
+ * all sockets.
+ */
 export function serveSubscriptions(options: WebSocketOptions): () => Promise<void> {
   const { http, path, addresses, addressOf, report, observe } = options
   const sockets = new WebSocketServer({
     noServer: true,
     maxPayload: MAX_FRAME_BYTES,
-    // Frames are written past ws, which would have to write the compressed ones.
+    // Frames are written without ws (textFrames.ts), and only ws could write compressed ones.
     perMessageDeflate: false,
-    // One message a turn of the event loop: small ones come in megabytes, and all of them at once held everybody up for seconds.
+    // One message in each turn of the event loop: megabytes of small messages at once blocked everybody for seconds.
     allowSynchronousEvents: false,
     handleProtocols: protocols => protocols.has(PROTOCOL) && PROTOCOL,
   })
@@ -41,7 +44,7 @@ export function serveSubscriptions(options: WebSocketOptions): () => Promise<voi
   const failed = (error: unknown) => report(randomUUID(), error)
   const refused: ObserveRefusedConnection = (connection, code) => observe({ ...connection.endOf(connection.openedAt), code })
   sockets.on('error', failed)
-  const closeDoor = openWebSockets(http, path, sockets, options.upgrades)
+  const refuseUpgrades = openWebSockets(http, path, sockets, options.upgrades)
   sockets.on('connection', (socket, request) => {
     const address = addressOf(request)
     const signedIn = pending.add(networkOf(address), () => socket.terminate())
@@ -50,13 +53,14 @@ export function serveSubscriptions(options: WebSocketOptions): () => Promise<voi
     socket.once('close', () => {
       connections.delete(connection)
       signedIn()
-      if (!connection.principal && !connection.isCounted) void addresses.failed(address, unauthenticated('It said nothing.'))
+      if (!connection.principal && !connection.isCounted)
+        void addresses.failed(address, unauthenticated('The client closed its socket without signing in.'))
     })
     connection.speak(protocol)
   })
 
   return async () => {
-    closeDoor()
+    refuseUpgrades()
     for (const connection of connections) connection.leave(GOING_AWAY, 'The server is going away; connect again and resume.')
     const terminate = setTimeout(() => {
       for (const socket of sockets.clients) socket.terminate()

@@ -1,11 +1,11 @@
-// A subscriber waits this much longer at most, of the quarter of a second that an alert may take.
+// A subscriber waits at most this much longer; an alert may take a quarter of a second in all.
 const MAX_REST_MS = 50
-// Writing gets about a fifth of the time: a call into the operating system costs more than the alerts that share it.
+// Writing gets about a fifth of the time: a call into the operating system costs more than the alerts that it carries.
 const REST_FACTOR = 4
 
 /**
- * Writes what many send queues hold, in rounds. The next round comes at once where the last took no time; the longer it took, the
- * longer the rest after it, in which more is gathered for each socket. So nothing waits where there is little to do.
+ * Writes the texts of many send queues, in rounds. The longer a round took, the longer the rest after it, in which each socket
+ * gathers more. After a round that took no time, the next comes at once. So nothing waits where there is little to do.
  */
 export class WriteRounds {
   #waiting = new Set<{ flush(): void }>()
@@ -17,7 +17,7 @@ export class WriteRounds {
     if (this.#isDue) return
     this.#isDue = true
     const rest = this.#restsUntil - performance.now()
-    // Not before all that this turn of the event loop brings has been gathered.
+    // Only after this turn of the event loop, so that all its texts are gathered first.
     if (rest < 1) setImmediate(() => this.#run())
     else setTimeout(() => this.#run(), rest)
   }

@@ -11,7 +11,8 @@ export interface Certificate extends CertificatePair {
   readonly expiresAt: Date
 }
 
-// TLS 1.3, and of TLS 1.2 what keeps old traffic secret when the key is lost later: Mozilla's "intermediate" without DHE.
+// TLS 1.3, and the ciphers of TLS 1.2 that keep old traffic secret when the key is lost later: Mozilla's "intermediate" without
+// DHE.
 const CIPHERS = [
   'TLS_AES_128_GCM_SHA256',
   'TLS_AES_256_GCM_SHA384',
@@ -24,13 +25,15 @@ const CIPHERS = [
   'ECDHE-RSA-CHACHA20-POLY1305',
 ].join(':')
 
-/** All that a handshake goes by: a renewed certificate brings a context of its own, which knows nothing of the one before. */
+/**
+ * Everything that a handshake needs: a renewed certificate gets a context of its own, which takes nothing from the one before.
+ */
 export function secureContextOf({ cert, key }: CertificatePair): SecureContextOptions {
-  // Else a client could make the server compute keys anew for as long as it likes.
+  // Without this option a client could make the server compute new keys for as long as it likes.
   return { cert, key, minVersion: 'TLSv1.2', ciphers: CIPHERS, secureOptions: constants.SSL_OP_NO_RENEGOTIATION }
 }
 
-/** The pair as a server can use it now; else what is wrong with it, in sentences that name the settings. */
+/** Returns the pair if a server can use it now, else its problem in a sentence that names the setting. */
 export function checkPair({ cert, key }: CertificatePair, now: Date): Certificate | { readonly problem: string } {
   const certificate = attempt(() => new X509Certificate(cert))
   if (!certificate) return { problem: 'RISKGATE_TLS_CERT_FILE holds no certificate in PEM form.' }
@@ -44,9 +47,9 @@ export function checkPair({ cert, key }: CertificatePair, now: Date): Certificat
   const [validFrom, expiresAt] = [new Date(certificate.validFrom), new Date(certificate.validTo)]
   if (now >= expiresAt) return { problem: `RISKGATE_TLS_CERT_FILE holds a certificate that expired on ${dayOf(expiresAt)}.` }
   if (now < validFrom) return { problem: `RISKGATE_TLS_CERT_FILE holds a certificate that is valid from ${dayOf(validFrom)} on.` }
-  // What OpenSSL alone refuses: a key that is too short, a broken certificate further down the chain.
+  // OpenSSL alone finds some problems: a key that is too short, a broken certificate further down the chain.
   if (!attempt(() => createSecureContext(secureContextOf({ cert, key })))) {
-    return { problem: 'RISKGATE_TLS_CERT_FILE and RISKGATE_TLS_KEY_FILE hold a pair that TLS does not take.' }
+    return { problem: 'RISKGATE_TLS_CERT_FILE and RISKGATE_TLS_KEY_FILE hold a pair that TLS cannot use.' }
   }
   return { cert, key, expiresAt }
 }

@@ -1,19 +1,20 @@
 import type { Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
-// A client that has just connected may send its request meanwhile.
+// Time for a client that has just connected to send its request.
 const SILENT_GRACE_MS = 500
-// Far above the deadline of any call to the store; below what orchestrators wait before they kill (10 s and more).
+// Far above the deadline of any database call; below the time that orchestrators wait before they kill a process (10 s and more).
 const GRACE_MS = 5_000
 
 export interface Connections {
   /**
-   * Gives connections without a request in hand half a second to go, and all others five; answers how to call that off.
+   * Closes connections without a running request after half a second, and all others after five. Returns a function that calls
+   * this off.
    */
   end(): () => void
   /**
-   * Whether what is written past the responses would be taken for the answer of what the socket now sends: of a request that came
-   * to no handler, or of one whose body still comes and that has no answer. A proxy would take anything else for the answer of
+   * Whether an answer that is written directly to the socket would reach the right request. That is so for a request that came to
+   * no handler, and for one without an answer whose body is still coming. Otherwise a proxy would take it for the answer to
    * another caller's request.
    */
   mayAnswer(socket: Socket): boolean
@@ -25,20 +26,23 @@ export interface ConnectionLimits {
 }
 
 interface Connection {
-  /** In hand. */
+  /** Requests without a complete answer. */
   requests: number
   last?: ServerResponse
-  /** The last answer, when it was first seen to be complete and not to have left. */
+  /** The last answer, once it is complete but has not left, and when that was first seen. */
   stuck?: { readonly answer: ServerResponse; readonly since: number }
 }
 
 /**
- * Follows the connections of a server, so that none of them can hold up its end: Node closes by itself only those that have had
- * an answer and ask nothing. Cuts those whose clients take too long to read an answer: Node only knows of who reads nothing at all.
+ * Follows the connections of a server, so that none of them can hold up its end: Node itself closes only idle connections that
+ * have had an answer. Cuts connections whose clients take too long to read an answer: Node notices only clients that read nothing
+ * at all.
  */
 export function followConnections(http: Server, { answerMs, checkEveryMs }: ConnectionLimits): Connections {
   const connections = new Map<Socket, Connection>()
-  /** Sockets below TLS until their handshake is over; that above, which has the requests, is a connection of its own. */
+  /**
+   * TCP sockets until their TLS handshake is over. The TLS socket above, which carries the requests, is a connection of its own.
+   */
   const handshakes = new Map<string, Socket>()
   let isEnding = false
 
@@ -69,7 +73,7 @@ export function followConnections(http: Server, { answerMs, checkEveryMs }: Conn
     connection.last = response
     response.once('close', () => {
       connection.requests--
-      // It came before the end was known, so its answer does not say `connection: close`.
+      // The request came before the end was known, so its answer does not say `connection: close`.
       if (isEnding && connection.requests === 0) socket.destroySoon()
     })
   })
@@ -77,7 +81,7 @@ export function followConnections(http: Server, { answerMs, checkEveryMs }: Conn
     const now = performance.now()
     for (const [socket, connection] of connections) {
       const { last, stuck } = connection
-      // An open stream of events has not ended, and looks after its client itself.
+      // An open event stream has not ended, and watches its client itself.
       if (!last?.writableEnded || socket.writableLength === 0) delete connection.stuck
       else if (stuck?.answer !== last) connection.stuck = { answer: last, since: now }
       else if (now - stuck.since >= answerMs) socket.destroy()

@@ -13,13 +13,13 @@ const PREFLIGHT = {
 }
 const EXPOSED = 'x-request-id, retry-after, ratelimit-limit, ratelimit-remaining, ratelimit-reset'
 
-/** Pages of these origins may call the addresses below `path`; for all others it is as if there were no CORS. */
+/** Lets pages of these origins call the addresses below `path`. Everything else is answered as if there were no CORS. */
 export async function allowOrigins(server: FastifyInstance, path: string, allowed: readonly string[]): Promise<void> {
   if (allowed.length === 0) return
   const origins = new Set(allowed)
   const allowedOrigin = ({ headers: { origin = '' }, url }: FastifyRequest) =>
     origins.has(origin) && url.startsWith(path) ? origin : undefined
-  // Not by the plugin, which goes through all its options for every request, of pages or not: 2 us.
+  // The plugin is not used here: it evaluates all its options for every request, even one from no page, which takes 2 us.
   server.addHook('onRequest', (request, reply, done) => {
     const origin = allowedOrigin(request)
     if (origin !== undefined)
@@ -39,8 +39,8 @@ export interface OriginRules {
 }
 
 /**
- * Whether a WebSocket may be opened, to which CORS does not apply: by a client that is no page and so names no origin, by a page of
- * this host, or by one of an allowed origin. A trusted proxy says which host that is when it has changed the header.
+ * Decides who may open a WebSocket, because CORS does not apply there: a client that names no origin, and so is no page; a page
+ * of this host; a page of an allowed origin. Where a trusted proxy has changed the Host header, its X-Forwarded-Host counts.
  */
 export function originCheck({ corsOrigins, trustedProxies }: OriginRules): (request: IncomingMessage) => boolean {
   const origins = new Set(corsOrigins)
@@ -56,11 +56,11 @@ export function originCheck({ corsOrigins, trustedProxies }: OriginRules): (requ
 function isOfHost(origin: string, host: string | undefined): boolean {
   if (host === undefined || !URL.canParse(origin)) return false
   const { protocol, host: its } = new URL(origin)
-  // Through the parser: a port that the scheme implies may stand in one and not in the other.
+  // Compared through the parser, because one of the two may name the scheme's default port and the other may not.
   return URL.canParse(`${protocol}//${host}`) && new URL(`${protocol}//${host}`).host === its
 }
 
-/** Each proxy adds what it was asked for behind what it was told: the last is of the one that is trusted. */
+/** Each proxy appends the host that it was asked for, so the last entry is from the trusted proxy. */
 function lastOf(value: string | string[] | undefined): string | undefined {
   return value === undefined ? undefined : String(value).split(',').at(-1)?.trim()
 }

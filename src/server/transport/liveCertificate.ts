@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { type Certificate, type CertificatePair, checkPair } from './certificate.js'
 
-// Kubernetes renews by moving a link that no watch of the file follows: the contents are looked at.
+// Kubernetes renews files by moving a link, which no watch of the file follows, so their contents are compared.
 const CHECK_EVERY_MS = 5_000
 const DAY_MS = 86_400_000
 const WARN_BEFORE_MS = 14 * DAY_MS
@@ -11,9 +11,9 @@ export interface LiveCertificateOptions {
   readonly certFile: string
   readonly keyFile: string
   readonly loaded: (expiresAt: Date) => void
-  /** Told once of each pair that cannot be used; the one before stays. */
+  /** Called once for each pair that cannot be used; the pair before it stays. */
   readonly refused: (problem: string) => void
-  /** Told once a day while there are fewer than 14 left. */
+  /** Called once a day while fewer than 14 days are left. */
   readonly expiresSoon: (expiresAt: Date) => void
   readonly now?: () => Date
   readonly checkEveryMs?: number
@@ -22,14 +22,14 @@ export interface LiveCertificateOptions {
 /** The certificate of the files cannot be used; the message says why and names the setting. */
 export class CertificateError extends Error {}
 
-/** The certificate that new connections get: follows its files. */
+/** The certificate that new connections get. It follows its files. */
 export class LiveCertificate {
   readonly #options: LiveCertificateOptions
   readonly #now: () => Date
   readonly #timer: NodeJS.Timeout
   #current: Certificate
-  /** What the files held that cannot be used, and whether that has been told. */
-  #broken: { readonly text: string; isTold: boolean } | undefined
+  /** The contents of the files that cannot be used, and whether they were reported. */
+  #broken: { readonly text: string; isReported: boolean } | undefined
   #warnedAt = Number.NEGATIVE_INFINITY
   #isChecking = false
   #renewed: (certificate: Certificate) => void = () => {}
@@ -51,7 +51,7 @@ export class LiveCertificate {
     return this.#current
   }
 
-  /** Calls back with each certificate that takes the place of the current one. */
+  /** Calls `renewed` with each certificate that replaces the current one. */
   onRenewal(renewed: (certificate: Certificate) => void): void {
     this.#renewed = renewed
   }
@@ -61,7 +61,7 @@ export class LiveCertificate {
   }
 
   async #check(): Promise<void> {
-    // Of a file system that hangs, one question is enough.
+    // Where a file system hangs, one pending read is enough.
     if (this.#isChecking) return
     this.#isChecking = true
     const read = await Promise.all([readFile(this.#options.certFile, 'utf8'), readFile(this.#options.keyFile, 'utf8')]).catch(
@@ -90,11 +90,14 @@ export class LiveCertificate {
     this.#options.loaded(checked.expiresAt)
   }
 
-  /** Seen once, it may be half of a renewal: two files are not written at once. */
+  /**
+   * Keeps the current pair. A problem is reported only when it is seen twice: the first look may see half of a renewal, since two
+   * files are not written at once.
+   */
   #keep(text: string, problem: string): void {
-    if (this.#broken?.text !== text) this.#broken = { text, isTold: false }
-    else if (!this.#broken.isTold) {
-      this.#broken.isTold = true
+    if (this.#broken?.text !== text) this.#broken = { text, isReported: false }
+    else if (!this.#broken.isReported) {
+      this.#broken.isReported = true
       this.#options.refused(problem)
     }
   }

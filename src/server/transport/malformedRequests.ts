@@ -5,10 +5,10 @@ import { errorBody, JSON_TYPE } from '../formatError.js'
 import type { Connections } from './connections.js'
 import { answerPlainly } from './plainAnswer.js'
 
-/** Why a connection was given up before there was a request: a short closed list. */
+/** Why a connection was given up before it had a request: a short closed list. */
 export type Malformed = 'malformed' | 'headers too large' | 'too slow' | 'silent' | 'no TLS'
 
-/** Told of each; there may be thousands in a second. */
+/** Called for each such connection; there may be thousands in a second. */
 export type ObserveMalformed = (why: Malformed) => void
 
 export interface MalformedOptions {
@@ -19,7 +19,7 @@ export interface MalformedOptions {
 
 type ClientError = Error & { readonly code?: string }
 
-/** What Node's parser refuses or gives up, answered in our form, where there can be an answer. */
+/** Answers in our form what Node's parser refuses or gives up, where an answer is possible. */
 export function answerMalformed({
   connections,
   headers,
@@ -27,7 +27,7 @@ export function answerMalformed({
 }: MalformedOptions): (error: ClientError, socket: Socket) => void {
   const seen = new WeakSet<Socket>()
   return (error, socket) => {
-    // The parser fails again with whatever comes behind.
+    // The parser fails again on everything that follows.
     if (seen.has(socket)) return
     seen.add(socket)
     const why = causeOf(error, socket)
@@ -41,7 +41,10 @@ export function answerMalformed({
   }
 }
 
-/** Node would close at a CONNECT without a word, and answer what a client expects in vain without a body. */
+/**
+ * Answers CONNECT and Expect in our form. Node would close at a CONNECT without an answer, and refuse an Expect header without a
+ * body.
+ */
 export function answerUnusual(http: Server, { headers, observe }: Omit<MalformedOptions, 'connections'>): void {
   http.on('connect', (_request: IncomingMessage, socket: Socket) => {
     observe('malformed')
@@ -57,18 +60,18 @@ export function answerUnusual(http: Server, { headers, observe }: Omit<Malformed
 }
 
 const ANSWERS: Readonly<Record<'malformed' | 'headers too large' | 'too slow', () => [number, AppError]>> = {
-  malformed: () => [400, new AppError('BAD_REQUEST', 'The request is not one that this server understands.')],
+  malformed: () => [400, new AppError('BAD_REQUEST', 'This server does not understand the request.')],
   'headers too large': () => [
     431,
-    new AppError('PAYLOAD_TOO_LARGE', 'The address and headers are larger than this server takes.'),
+    new AppError('PAYLOAD_TOO_LARGE', 'The address and headers are too large: send fewer or shorter ones.'),
   ],
-  'too slow': () => [408, new AppError('BAD_REQUEST', 'The request did not come in time.')],
+  'too slow': () => [408, new AppError('BAD_REQUEST', 'The request did not arrive in time: send it again.')],
 }
 
 /** Undefined for a connection that its client gave up. */
 function causeOf({ code = '' }: ClientError, socket: Socket): Malformed | undefined {
   if (code === 'HPE_HEADER_OVERFLOW') return 'headers too large'
-  // Load balancers and browsers open connections ahead, and would take an answer for that of their next request.
+  // Load balancers and browsers open connections in advance, and would take an answer for that of their next request.
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return socket.bytesRead === 0 ? 'silent' : 'too slow'
   if (code.startsWith('HPE_')) return 'malformed'
   if (code.startsWith('ERR_SSL') || code.startsWith('ERR_TLS')) return 'no TLS'

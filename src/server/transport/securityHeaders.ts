@@ -1,9 +1,9 @@
-// A year. Without includeSubDomains: the names below this host are not ours to decide on.
+// A year. Without includeSubDomains: we do not decide for the names below this host.
 export const HSTS_SECONDS = 31_536_000
 
 /**
- * What every answer carries that is no page: helmet's headers, as far as they mean anything without a page. Not by helmet, which
- * computes them anew for each request (10 us against 1.6).
+ * The headers of every answer that is no page: helmet's headers, as far as they mean anything without a page. helmet is not used
+ * here, because it computes them anew for each request (10 us against 1.6).
  */
 export function securityHeaders(isTls: boolean): Readonly<Record<string, string>> {
   return {

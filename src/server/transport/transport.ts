@@ -20,17 +20,17 @@ export interface TransportOptions extends OriginRules {
   readonly certificate?: LiveCertificate | undefined
   readonly refused: ObserveRefusal
   readonly malformed: ObserveMalformed
-  /** For tests, whose slow clients are not to take as long as real ones. */
+  /** For tests, whose slow clients must not take as long as real ones. */
   readonly limits?: Partial<TransportLimits>
 }
 
-/** What lies below the routes: TLS, whose addresses are believed, limits of connections, headers, and what is no request. */
+/** The layer below the routes: TLS, trusted proxies, limits of connections, headers, malformed requests. */
 export interface Transport {
   readonly serverOptions: FastifyServerOptions
-  /** What every answer carries, also one that no hook sees. */
+  /** The headers of every answer, including those that no hook sees. */
   readonly headers: Readonly<Record<string, string>>
   readonly upgrades: UpgradeRules
-  /** Before any other hook or route. `apiPath` is where pages of allowed origins may call. */
+  /** To be called before any other hook or route. `apiPath` is where pages of allowed origins may call. */
   attach(server: FastifyInstance, apiPath: string): Promise<Connections>
 }
 
@@ -40,7 +40,7 @@ export function createTransport(options: TransportOptions): Transport {
   const headers = securityHeaders(certificate !== undefined)
   let answer: (error: Error, socket: Socket) => void
   const serverOptions = {
-    // Only an address that is in the list: nobody else's word on where a request comes from.
+    // Only an address in this list may say where a request comes from.
     trustProxy: trustedProxies.length > 0 && [...trustedProxies],
     requestTimeout: limits.requestMs,
     connectionTimeout: limits.idleMs,
@@ -71,7 +71,7 @@ function nodeOptions({ maxHeaderBytes, headersMs, requestMs, checkEveryMs }: Tra
     headersTimeout: Math.min(headersMs, requestMs),
     requestTimeout: requestMs,
     connectionsCheckingInterval: checkEveryMs,
-    // Node would refuse in a form of its own.
+    // Node would refuse a missing header in a form of its own.
     requireHostHeader: false,
   }
 }
@@ -86,10 +86,10 @@ interface Beginning extends Pick<TransportOptions, 'refused'> {
 }
 
 function beginAnswers(server: FastifyInstance, { headers, limits: { maxHeaders }, refused }: Beginning): void {
-  // With `done`, and one for all: a promise of each hook would cost every request.
+  // One hook for all of this, with `done`: each hook that returns a promise costs every request time.
   server.addHook('onRequest', ({ raw }, reply, done) => {
     reply.headers(headers)
-    // Names and values. Node itself leaves out silently what is too many.
+    // These are names and values. Node itself silently drops headers that are too many.
     if (raw.rawHeaders.length > 2 * maxHeaders) {
       refuse(reply, new AppError('PAYLOAD_TOO_LARGE', `Send at most ${maxHeaders} headers.`), refused, 431)
       return
@@ -99,7 +99,7 @@ function beginAnswers(server: FastifyInstance, { headers, limits: { maxHeaders }
 }
 
 function problemOf({ url = '', headers, httpVersion }: IncomingMessage): AppError | undefined {
-  // The router would take any first character for a slash.
+  // The router would treat any first character as a slash.
   if (!TARGET.test(url)) return new AppError('BAD_REQUEST', 'The address of the request must be a path or a URL.')
   if (headers.host === undefined && httpVersion !== '1.0') return new AppError('BAD_REQUEST', 'Send a Host header.')
   return undefined

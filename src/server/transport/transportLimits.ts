@@ -1,20 +1,20 @@
-/** What a client may take of a connection. */
+/** How much time and space a client may take on a connection. */
 export interface TransportLimits {
-  /** Address and headers of a request. */
+  /** For the address and headers of a request together. */
   readonly maxHeaderBytes: number
   readonly maxHeaders: number
-  /** From the first byte of a connection's turn to the last of its headers. */
+  /** From the first byte of a request to the last byte of its headers. */
   readonly headersMs: number
-  /** From there to the last of its body. */
+  /** From the same first byte to the last byte of its body. */
   readonly requestMs: number
-  /** Without a byte either way while a request is in hand. */
+  /** Without a byte in either direction during a request. */
   readonly idleMs: number
-  /** From the end of an answer until the client has taken it. */
+  /** From the end of an answer until the client has read it. */
   readonly answerMs: number
   /** Between two requests. */
   readonly keepAliveMs: number
   readonly handshakeMs: number
-  /** How often all that is looked at. */
+  /** How often these limits are checked. */
   readonly checkEveryMs: number
 }
 
@@ -25,7 +25,8 @@ export const TRANSPORT_LIMITS: TransportLimits = {
   requestMs: 30_000,
   idleMs: 30_000,
   answerMs: 60_000,
-  // Longer than load balancers keep theirs, 60 s with most: else they send a request into a connection that just closes.
+  // Longer than load balancers keep theirs (60 s for most). Otherwise they would send a request into a connection that is just
+  // closing.
   keepAliveMs: 72_000,
   handshakeMs: 10_000,
   checkEveryMs: 1_000,

@@ -6,7 +6,7 @@ import { type ObserveRefusal, requestId } from '../requests.js'
 import { answerPlainly } from './plainAnswer.js'
 
 export interface UpgradeRules {
-  /** Whether whoever asks may open a WebSocket at all. */
+  /** Whether this request may open a WebSocket at all. */
   readonly mayConnect: (request: IncomingMessage) => boolean
   readonly headers: Readonly<Record<string, string>>
   readonly refused: ObserveRefusal
@@ -15,7 +15,7 @@ export interface UpgradeRules {
 // Version 13 is the only one there ever was (RFC 6455, section 4.4).
 const WEB_SOCKET = { 'sec-websocket-version': '13' }
 
-/** Opens WebSockets at one path; answers every other upgrade in our form. Answers how to open no more. */
+/** Opens WebSockets at one path, and answers every other upgrade in our form. Returns a function after which it opens no more. */
 export function openWebSockets(http: Server, path: string, sockets: WebSocketServer, rules: UpgradeRules): () => void {
   let isClosed = false
 
@@ -27,7 +27,7 @@ export function openWebSockets(http: Server, path: string, sockets: WebSocketSer
   }
 
   sockets.on('wsClientError', (_error: Error, socket: Duplex, request: IncomingMessage) =>
-    refuse(request, socket, new AppError('BAD_REQUEST', 'The upgrade is not one to WebSocket, version 13.')),
+    refuse(request, socket, new AppError('BAD_REQUEST', 'The upgrade must be to WebSocket, version 13.')),
   )
   http.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const error = problemOf(request)

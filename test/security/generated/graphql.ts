@@ -4,7 +4,7 @@ type Exact<T extends { [key: string]: unknown }> = { [K in keyof T]: T[K] };
 /** Internal type. DO NOT USE DIRECTLY. */
 export type Incremental<T> = T | { [P in keyof T]?: P extends ' $fragmentName' | '__typename' ? T[P] : never };
 import type { TypedDocumentNode as DocumentNode } from '@graphql-typed-document-node/core';
-/** Features of consumer-credit. Every field may be null here; what is required, and each domain, is checked row by row. */
+/** Features of consumer-credit. Every field may be null here: required features, ranges and categories are checked row by row. */
 export type ConsumerCreditFeaturesInput = {
   /**
    * Amount of the loan asked for, in thousands.
@@ -74,7 +74,7 @@ export type ConsumerCreditFeaturesInput = {
   time?: number | null | undefined;
 };
 
-/** One key per served model. A contract grows by optional features; anything else is a new key. */
+/** One key for each served model. A contract grows by optional features only; any other change gets a new key. */
 export type ModelFeaturesInput =
   {   /** Probability that an applicant for a consumer loan (credit to buy a good) will default. */
   consumerCredit: ConsumerCreditFeaturesInput; };
@@ -83,11 +83,11 @@ export type ModelFeaturesInput =
 export type PredictRiskInput = {
   /** The caller's own reference to the applicant: 1..128 printable characters, not beginning with `erased:`; never personal data such as a name or document number. */
   applicantId: string | number;
-  /** Where it came from, for later analysis: web, mobile, branch, a product. 1..32 characters. */
+  /** Where the application came from, for later analysis: web, mobile, branch, a product. 1..32 characters. */
   channel?: string | null | undefined;
   /** The features, typed from the contract of the model they are for. Naming the model's key selects the model. */
   features: ModelFeaturesInput;
-  /** Same key and same input: the first answer again, `replayed: true`. Same key, other input: IDEMPOTENCY_KEY_REUSED. Scoped to tenant and principal, kept as long as the prediction. 1..255 printable ASCII characters without spaces. */
+  /** The same key with the same input: the first answer again, with `replayed: true`. The same key with other input: IDEMPOTENCY_KEY_REUSED. A key belongs to its tenant and principal, and is kept as long as the prediction. 1..255 printable ASCII characters without spaces. */
   idempotencyKey?: string | null | undefined;
 };
 

@@ -3,26 +3,26 @@ type Exact<T extends { [key: string]: unknown }> = { [K in keyof T]: T[K] };
 /** Internal type. DO NOT USE DIRECTLY. */
 export type Incremental<T> = T | { [P in keyof T]?: P extends ' $fragmentName' | '__typename' ? T[P] : never };
 import type { TypedDocumentNode as DocumentNode } from '@graphql-typed-document-node/core';
-/** What alerts to hear of: all conditions hold together. */
+/** Which alerts to receive; all conditions must hold. */
 export type AlertFilter = {
-  /** Whether somebody has acknowledged it: in a page as of now, in a subscription as of its delivery. */
+  /** Whether somebody has acknowledged the alert: at the time of the query in a page, at its delivery in a subscription. */
   acknowledged?: boolean | null | undefined;
   bands?: Array<RiskBand> | null | undefined;
   model?: string | null | undefined;
 };
 
-/** What entries to list: all conditions hold together. */
+/** Which entries to list; all conditions must hold. */
 export type AuditFilter = {
   action?: string | null | undefined;
-  /** The reference of an applicant: entries whose subject is its digest. */
+  /** The reference of an applicant: lists the entries whose subject is its digest. */
   applicantId?: string | number | null | undefined;
   at?: DateTimeRange | null | undefined;
   principal?: string | null | undefined;
-  /** As an entry shows it. */
+  /** The subject as an entry shows it. */
   subject?: string | null | undefined;
 };
 
-/** Features of consumer-credit. Every field may be null here; what is required, and each domain, is checked row by row. */
+/** Features of consumer-credit. Every field may be null here: required features, ranges and categories are checked row by row. */
 export type ConsumerCreditFeaturesInput = {
   /**
    * Amount of the loan asked for, in thousands.
@@ -95,11 +95,11 @@ export type ConsumerCreditFeaturesInput = {
 export type CreateApiKeyInput = {
   /** What it is for; at most 200 characters. */
   description?: string | null | undefined;
-  /** Within 730 days; a year from now without it. */
+  /** At most 730 days from now; a year from now by default. */
   expiresAt?: string | null | undefined;
   /** Stable id of the client: 1 to 128 ASCII characters without spaces. */
   principal: string | number;
-  /** At least one, none that may do more than the caller. */
+  /** At least one role, and none with permissions that the caller does not have. */
   roles: Array<Role>;
 };
 
@@ -117,7 +117,7 @@ export type DateTimeRange = {
   to?: string | null | undefined;
 };
 
-/** What a value of a feature is. */
+/** The kind of value that a feature has. */
 export type FeatureKind =
   | 'BOOLEAN'
   | 'CATEGORY'
@@ -130,12 +130,12 @@ export type FloatRange = {
   to?: number | null | undefined;
 };
 
-/** One key per served model. A contract grows by optional features; anything else is a new key. */
+/** One key for each served model. A contract grows by optional features only; any other change gets a new key. */
 export type ModelFeaturesInput =
   {   /** Probability that an applicant for a consumer loan (credit to buy a good) will default. */
   consumerCredit: ConsumerCreditFeaturesInput; };
 
-/** Where a model version stands: the champion answers; a rejected one failed its checks and never serves. */
+/** The stage of a model version: the champion answers; a rejected one failed its checks and never serves. */
 export type ModelStage =
   | 'CANDIDATE'
   | 'CHALLENGER'
@@ -148,21 +148,21 @@ export type ModelStage =
 export type PredictRiskInput = {
   /** The caller's own reference to the applicant: 1..128 printable characters, not beginning with `erased:`; never personal data such as a name or document number. */
   applicantId: string | number;
-  /** Where it came from, for later analysis: web, mobile, branch, a product. 1..32 characters. */
+  /** Where the application came from, for later analysis: web, mobile, branch, a product. 1..32 characters. */
   channel?: string | null | undefined;
   /** The features, typed from the contract of the model they are for. Naming the model's key selects the model. */
   features: ModelFeaturesInput;
-  /** Same key and same input: the first answer again, `replayed: true`. Same key, other input: IDEMPOTENCY_KEY_REUSED. Scoped to tenant and principal, kept as long as the prediction. 1..255 printable ASCII characters without spaces. */
+  /** The same key with the same input: the first answer again, with `replayed: true`. The same key with other input: IDEMPOTENCY_KEY_REUSED. A key belongs to its tenant and principal, and is kept as long as the prediction. 1..255 printable ASCII characters without spaces. */
   idempotencyKey?: string | null | undefined;
 };
 
-/** What predictions to list: all conditions hold together. */
+/** Which predictions to list; all conditions must hold. */
 export type PredictionFilter = {
   applicantId?: string | number | null | undefined;
   bands?: Array<RiskBand> | null | undefined;
   channel?: string | null | undefined;
   createdAt?: DateTimeRange | null | undefined;
-  /** Whether it is recorded what really happened with the loan. */
+  /** Whether an outcome of the loan is recorded. */
   hasOutcome?: boolean | null | undefined;
   highRisk?: boolean | null | undefined;
   model?: string | null | undefined;
@@ -196,7 +196,7 @@ export type RiskBand =
   | 'T7'
   | 'T8';
 
-/** What a caller may do: SCORER (front-ends), MONITOR (alert clients), ANALYST (history), MODEL_MANAGER (model releases), ADMIN. */
+/** A bundle of permissions: SCORER (front-ends), MONITOR (alert clients), ANALYST (history), MODEL_MANAGER (model releases), ADMIN. */
 export type Role =
   | 'ADMIN'
   | 'ANALYST'
@@ -211,13 +211,13 @@ export type SummaryInterval =
   | 'MONTH'
   | 'WEEK';
 
-/** How a delivery stands: PENDING is still tried, DEAD was given up. */
+/** The state of a delivery: PENDING is still tried, DEAD was given up. */
 export type WebhookDeliveryState =
   | 'DEAD'
   | 'DELIVERED'
   | 'PENDING';
 
-/** What alerts a webhook is called for: all conditions hold together. */
+/** Which alerts a webhook is called for; all conditions must hold. */
 export type WebhookFilter = {
   bands?: Array<RiskBand> | null | undefined;
   model?: string | null | undefined;

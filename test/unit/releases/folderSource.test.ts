@@ -64,7 +64,7 @@ describe('a models folder', () => {
 
   it('is refused when the champion is not the file that its manifest names, and says which file', async () => {
     await appendFile(file('2', 'model.onnx'), 'x')
-    expect(await problems()).toEqual([`${file('2', 'model.onnx')} has not the SHA-256 that its manifest names.`])
+    expect(await problems()).toEqual([`${file('2', 'model.onnx')} does not have the SHA-256 of its manifest.`])
   })
 
   it('rejects another version with the wrong digest, warns and serves on', async () => {
@@ -98,7 +98,7 @@ describe('a models folder', () => {
 
   it('is refused when a version or a model has not the name of its folder', async () => {
     await changeManifest('1', manifest => Object.assign(manifest, { version: '2' }))
-    expect(await problems()).toEqual([expect.stringMatching(/1\/manifest\.json: version must be that of its folder/)])
+    expect(await problems()).toEqual([expect.stringMatching(/1\/manifest\.json: version must be the name of its folder/)])
   })
 
   it('is refused when the champion does not fit the contract', async () => {
@@ -108,7 +108,7 @@ describe('a models folder', () => {
 
   it.each(['3', '', '../2'])('is refused when the champion file names no version: "%s"', async version => {
     await writeFile(file('champion'), version)
-    expect(await problems()).toEqual([`${file('champion')} names a version that is not there.`])
+    expect(await problems()).toEqual([`${file('champion')} names a version that does not exist.`])
   })
 
   it('is refused without a champion file', async () => {

@@ -51,7 +51,7 @@ describe('a contract', () => {
     [
       'two features of one name',
       json => Object.assign(json.features[1] ?? {}, { name: 'amount' }) && json,
-      /^features has two features of one name$/,
+      /^features must not have two features of the same name$/,
     ],
     [
       'a category without categories',
@@ -83,7 +83,7 @@ describe('a contract', () => {
     [
       'a category twice',
       json => Object.assign(json.features[4] ?? {}, { categories: ['A', 'A'] }) && json,
-      /^features\.4\.categories holds one twice$/,
+      /^features\.4\.categories must not hold a category twice$/,
     ],
     ['an input field whose type is taken', json => Object.assign(json, { inputField: 'model' }), /^inputField is taken$/],
     ['something else than an object', () => 'contract', /^ /],

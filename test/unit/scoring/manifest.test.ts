@@ -55,17 +55,27 @@ function violationsOf(type: Input['type'], column: Input['columns'][number], mod
 describe('a version that does not fit its contract', () => {
   it.each<[string, Input['type'], Input['columns'][number], RegExp]>([
     ['takes a feature that is not there', 'float32', { feature: 'age' }, /column age: the contract has no such feature/],
-    ['takes an unknown category', 'float32', { feature: 'grade', equals: 'D' }, /D is no category of it/],
-    ['takes a category of a number', 'float32', { feature: 'amount', equals: 'A' }, /A is no category of it/],
+    ['takes an unknown category', 'float32', { feature: 'grade', equals: 'D' }, /D is not one of its categories/],
+    ['takes a category of a number', 'float32', { feature: 'amount', equals: 'A' }, /A is not one of its categories/],
     ['takes a category as a number', 'float32', { feature: 'grade' }, /a CATEGORY does not fit an input of type float32/],
     ['takes a number as a text', 'string', { feature: 'amount' }, /a NUMBER does not fit an input of type string/],
     ['takes a one-hot column as a text', 'string', { feature: 'grade', equals: 'A' }, /does not fit an input of type string/],
     ['takes a fraction as a whole number', 'int64', { feature: 'amount' }, /an int64 takes a BOOLEAN, or an INTEGER/],
-    ['has no text for a missing category', 'string', { feature: 'grade' }, /say what stands for a missing value/],
-    ['has no whole number for a missing one', 'int64', { feature: 'count' }, /say what stands for a missing value/],
-    ['has half a unit for a missing whole number', 'int64', { feature: 'count', missing: 0.5 }, /is no whole number/],
-    ['has a text for a missing number', 'float32', { feature: 'count', missing: 'none' }, /not of the type of the input/],
-    ['has a number for a missing category', 'string', { feature: 'grade', missing: 0 }, /not of the type of the input/],
+    [
+      'has no text for a missing category',
+      'string',
+      { feature: 'grade' },
+      /set "missing", the value that replaces a missing one/,
+    ],
+    [
+      'has no whole number for a missing one',
+      'int64',
+      { feature: 'count' },
+      /set "missing", the value that replaces a missing one/,
+    ],
+    ['has half a unit for a missing whole number', 'int64', { feature: 'count', missing: 0.5 }, /is not a whole number/],
+    ['has a text for a missing number', 'float32', { feature: 'count', missing: 'none' }, /does not have the type of the input/],
+    ['has a number for a missing category', 'string', { feature: 'grade', missing: 0 }, /does not have the type of the input/],
   ])('%s', (_what, type, column, violation) => {
     const violations = violationsOf(type, column)
     expect(violations).toHaveLength(1)

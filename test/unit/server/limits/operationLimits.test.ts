@@ -72,7 +72,7 @@ describe.each([
   it('tell a client whose request can never pass to send it in parts', async () => {
     await expect((async () => chargePoints(principal('a'), 101))()).rejects.toMatchObject({
       code: 'QUERY_TOO_COMPLEX',
-      message: 'The request has more operations and rows than this client may send at any time (100): send it in parts.',
+      message: 'The request has more operations and rows than this client may send at once (100): send it in parts.',
     })
     expect(kinds).toEqual([])
     expect(await chargePoints(principal('a'), 100)).toMatchObject({ remaining: 0 })

@@ -76,7 +76,7 @@ describe('a certificate with its key', () => {
     [
       'a broken chain',
       () => ({ ...pair, cert: `${pair.cert}${other.cert.slice(0, 200)}\n-----END CERTIFICATE-----\n` }),
-      'RISKGATE_TLS_CERT_FILE and RISKGATE_TLS_KEY_FILE hold a pair that TLS does not take.',
+      'RISKGATE_TLS_CERT_FILE and RISKGATE_TLS_KEY_FILE hold a pair that TLS cannot use.',
     ],
   ])('is refused with %s', (_what, given, problem) => {
     expect(problemOf(given())).toBe(problem)
