@@ -1,14 +1,14 @@
 import { dirname, join } from 'node:path/posix'
 
-/** Source texts by their path from the project's folder, such as src/scoring/bands.ts. */
+/** Source texts by their path from the root of the project, such as src/scoring/bands.ts. */
 export type Sources = Readonly<Record<string, string>>
 
-// `import … from`, `export … from`, `import '…'` and `import('…')`; `import type` counts like any other.
+// Matches `import … from`, `export … from`, `import '…'` and `import('…')`; `import type` counts too.
 const IMPORT = /(?:\b(?:import|export)\b[^'"`;]*?\bfrom\s*|\bimport\s*\(?\s*)(['"`])([^'"`\n]+)\1/g
 
 const MAX_LINES = 300
 
-/** What the files of a floor may import from src besides their own floor. */
+/** The floors from which the files of a floor may import, besides their own. */
 const FLOORS: Readonly<Record<string, readonly string[]>> = {
   main: ['commands', 'auth', 'errors'],
   commands: ['app', 'start', 'config', 'resolvers', 'schema', 'storage', 'releases', 'scoring', 'auth', 'errors'],
@@ -56,7 +56,7 @@ const FLOORS: Readonly<Record<string, readonly string[]>> = {
   errors: [],
 }
 
-/** What the subjects of the storage may import from one another; what stands beside them, as migrate.ts, may import each. */
+/** The subjects from which each subject of the storage may import. Files outside the subjects, such as migrate.ts, may import all. */
 const SUBJECTS_OF_STORAGE: Readonly<Record<string, readonly string[]>> = {
   webhooks: ['alerts', 'predictions', 'jobs', 'audit', 'postgres', 'tables'],
   alerts: ['predictions', 'audit', 'postgres', 'tables'],
@@ -71,7 +71,7 @@ const SUBJECTS_OF_STORAGE: Readonly<Record<string, readonly string[]>> = {
   tables: [],
 }
 
-/** Ports, and the floor that implements each: it may import the types of that file, though their floor is not below it. */
+/** Files of ports with the floor that implements each: it may import their types, although they are not below it. */
 const PORTS: Readonly<Record<string, string>> = {
   'src/alerts/alertLog.ts': 'storage',
   'src/webhooks/webhookOutbox.ts': 'storage',
@@ -80,7 +80,7 @@ const PORTS: Readonly<Record<string, string>> = {
   'src/server/limits/pointLimiter.ts': 'cache',
 }
 
-/** Packages that only these floors may import. */
+/** Packages that are reserved for these floors. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'onnxruntime-node': ['scoring'],
   'drizzle-orm': ['storage'],
@@ -89,7 +89,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   ioredis: ['cache', 'alerts'],
 }
 
-/** Everything that a set of source files has against the architecture; each sentence names its file. */
+/** All violations of the architecture in a set of source files; each sentence names its file. */
 export function violationsIn(sources: Sources): string[] {
   return [
     ...Object.entries(sources).flatMap(([file, text]) => [...inFile(file, text, sources)]),
@@ -105,9 +105,9 @@ export function importsOf(text: string): string[] {
 function* inFile(file: string, text: string, sources: Sources): Generator<string> {
   const floor = floorOf(file)
   const below = FLOORS[floor]
-  if (!below) yield `${file}: ${floor} is no floor of the house`
+  if (!below) yield `${file}: ${floor} is not a floor of the architecture`
   const subject = subjectOf(file)
-  if (subject !== undefined && !SUBJECTS_OF_STORAGE[subject]) yield `${file}: ${subject} is no subject of the storage`
+  if (subject !== undefined && !SUBJECTS_OF_STORAGE[subject]) yield `${file}: ${subject} is not a subject of the storage`
   if (/(^|\/)index\.ts$/.test(file)) yield `${file} is a barrel`
   if (text.split('\n').length - 1 > MAX_LINES) yield `${file} has more than ${MAX_LINES} lines`
   if (floor !== 'config' && /\bprocess\s*(\?\.|\.|\[\s*['"])\s*env\b|\benv\b[^=\n]*=\s*process\b/.test(withoutComments(text))) {
@@ -118,7 +118,7 @@ function* inFile(file: string, text: string, sources: Sources): Generator<string
     if (target === undefined) {
       const name = packageOf(specifier)
       if (PACKAGES[name]?.includes(floor) === false) yield `${file} imports ${name}`
-    } else if (!(target in sources)) yield `${file} imports ${specifier}, which is not there`
+    } else if (!(target in sources)) yield `${file} imports ${specifier}, which does not exist`
     else if (PORTS[target] === floor && importsTypesAlone(text, specifier)) continue
     else if (floorOf(target) !== floor ? !mayImport(below, floorOf(target)) : isSubjectAbove(file, target)) {
       yield `${file} imports ${target}, which is not below it`
@@ -130,7 +130,7 @@ function mayImport(below: readonly string[] | undefined, floor: string): boolean
   return below?.includes(floor) ?? false
 }
 
-/** Whether an import within the storage goes to a subject that the importing one may not know. */
+/** Whether an import within the storage goes to a subject that the importing subject may not use. */
 function isSubjectAbove(file: string, target: string): boolean {
   const [from, to] = [subjectOf(file), subjectOf(target)]
   return from !== undefined && from !== to && !SUBJECTS_OF_STORAGE[from]?.includes(to ?? '')
@@ -172,7 +172,7 @@ function floorOf(file: string): string {
   return file.split('/')[1]?.replace(/\.ts$/, '') ?? ''
 }
 
-/** `audit` for src/storage/audit/auditReader.ts; undefined for what stands in no subject. */
+/** `audit` for src/storage/audit/auditReader.ts; undefined for a file outside the subjects. */
 function subjectOf(file: string): string | undefined {
   const [, floor, subject, name] = file.split('/')
   return floor === 'storage' && name !== undefined ? subject : undefined
