@@ -14,7 +14,7 @@ import {
   PredictRiskDocument,
   ViewerDocument,
 } from '../support/generated/operations.js'
-import { newCall, type Outcomes, send } from '../support/load.js'
+import { type CallResults, newCall, send } from '../support/load.js'
 import { lives, present } from '../support/process.js'
 import { newStateDirectory } from '../support/stateDirectory.js'
 import { subscribe } from '../support/subscription.js'
@@ -126,11 +126,11 @@ describe('SIGTERM', () => {
     await using database = await createTestDatabase()
     await using gateway = await spawnGateway({ DATABASE_URL: database.url, RISKGATE_DRAIN_MS: '700', ...TEST_KEY })
     const scorer = await gateway.as({ roles: ['SCORER'] })
-    const outcomes: Outcomes = { acknowledged: [], failed: [], unanswered: [] }
-    const calls = Promise.all(Array.from({ length: 60 }, () => send(scorer, newCall(), outcomes)))
+    const results: CallResults = { acknowledged: [], failed: [], unanswered: [] }
+    const calls = Promise.all(Array.from({ length: 60 }, () => send(scorer, newCall(), results)))
     const exited = gateway.stop()
     await calls
-    expect(outcomes).toMatchObject({ failed: [], unanswered: [] })
+    expect(results).toMatchObject({ failed: [], unanswered: [] })
     expect(await exited).toMatchObject({ status: 0, stderr: '' })
     expect(await database.sql`select count(*)::int as rows from predictions`).toEqual([{ rows: 60 }])
   })

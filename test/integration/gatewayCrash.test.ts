@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { type GatewayProcess, spawnGateway, TEST_KEY } from '../support/gatewayProcess.js'
 import { PredictionByKeyDocument } from '../support/generated/operations.js'
-import { missing, type Outcomes, runLoad, send } from '../support/load.js'
+import { type CallResults, missing, runLoad, send } from '../support/load.js'
 import { until } from '../support/process.js'
 
 const SCORER = { roles: ['SCORER'], subject: 'web-shop' } as const
@@ -11,7 +11,7 @@ const KILLS = 3
 describe('a gateway that is killed with -9 under load', () => {
   let database: TestDatabase
   let gateway: GatewayProcess
-  const rounds: Outcomes[] = []
+  const rounds: CallResults[] = []
   const start = () => spawnGateway({ DATABASE_URL: database.url, ...TEST_KEY })
 
   beforeAll(async () => {
@@ -19,8 +19,8 @@ describe('a gateway that is killed with -9 under load', () => {
     for (let kill = 0; kill < KILLS; kill++) {
       gateway = await start()
       let acknowledged = 0
-      const load = runLoad(await gateway.as(SCORER), outcomes => {
-        acknowledged = outcomes.acknowledged.length
+      const load = runLoad(await gateway.as(SCORER), results => {
+        acknowledged = results.acknowledged.length
         return false
       })
       await until(() => acknowledged > 150)
@@ -63,13 +63,13 @@ describe('a gateway that is killed with -9 under load', () => {
     const scorer = await gateway.as(SCORER)
     const keyed = rounds.flatMap(({ unanswered }) => unanswered).filter(({ idempotencyKey }) => idempotencyKey !== undefined)
     expect(keyed.length).toBeGreaterThan(0)
-    const outcomes: Outcomes = { acknowledged: [], failed: [], unanswered: [] }
-    await Promise.all([...keyed, ...keyed].map(call => send(scorer, call, outcomes)))
-    expect(outcomes).toMatchObject({ failed: [], unanswered: [] })
+    const results: CallResults = { acknowledged: [], failed: [], unanswered: [] }
+    await Promise.all([...keyed, ...keyed].map(call => send(scorer, call, results)))
+    expect(results).toMatchObject({ failed: [], unanswered: [] })
     for (const { applicantId, idempotencyKey = '' } of keyed) {
       const rows = await database.sql<{ id: string }[]>`select id from predictions where applicant_id = ${applicantId}`
       expect(rows).toHaveLength(1)
-      const answers = outcomes.acknowledged.filter(call => call.applicantId === applicantId)
+      const answers = results.acknowledged.filter(call => call.applicantId === applicantId)
       expect(answers.map(({ id }) => id)).toEqual([rows[0]?.id, rows[0]?.id])
       const { predictionByKey } = await scorer.data(PredictionByKeyDocument, { key: idempotencyKey })
       expect(predictionByKey?.id).toBe(rows[0]?.id)

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type GatewayProcess, spawnGateway, TEST_KEY } from '../support/gatewayProcess.js'
 import { AlertCursorDocument, HighRiskScoredDocument } from '../support/generated/operations.js'
-import { CLIENTS, type Failure, missing, newCall, type Outcomes, runLoad, send } from '../support/load.js'
+import { type CallResults, CLIENTS, type Failure, missing, newCall, runLoad, send } from '../support/load.js'
 import { present, until } from '../support/process.js'
 import { newStateDirectory, type StateDirectory } from '../support/stateDirectory.js'
 import { subscribe } from '../support/subscription.js'
@@ -19,7 +19,7 @@ function badFailures(failed: readonly Failure[]): Failure[] {
 describe.skipIf(process.platform !== 'linux')('a gateway whose own PostgreSQL dies', () => {
   let state: StateDirectory
   let gateway: GatewayProcess
-  const everything: Outcomes = { acknowledged: [], failed: [], unanswered: [] }
+  const everything: CallResults = { acknowledged: [], failed: [], unanswered: [] }
 
   beforeAll(async () => {
     state = newStateDirectory()
@@ -31,7 +31,7 @@ describe.skipIf(process.platform !== 'linux')('a gateway whose own PostgreSQL di
   })
 
   /** Load before, during and after the accident. */
-  async function loadAround(accident: () => void): Promise<Outcomes> {
+  async function loadAround(accident: () => void): Promise<CallResults> {
     let struckAt: number | undefined
     return runLoad(await gateway.as(SCORER), ({ acknowledged, failed }) => {
       if (struckAt === undefined && acknowledged.length >= BEFORE) {
@@ -47,16 +47,16 @@ describe.skipIf(process.platform !== 'linux')('a gateway whose own PostgreSQL di
     ['the postmaster', () => [state.postmaster()]],
     ['one backend', () => [state.backend()]],
   ])('by kill -9 of %s has lost nothing and serves again by itself', async (_what, victims) => {
-    const outcomes = await loadAround(() => {
+    const results = await loadAround(() => {
       for (const pid of victims()) process.kill(pid, 'SIGKILL')
     })
-    expect(outcomes.failed.length).toBeGreaterThan(0)
-    expect(badFailures(outcomes.failed)).toEqual([])
-    expect(outcomes.unanswered).toEqual([])
+    expect(results.failed.length).toBeGreaterThan(0)
+    expect(badFailures(results.failed)).toEqual([])
+    expect(results.unanswered).toEqual([])
     expect(gateway.isRunning).toBe(true)
-    expect(await missing(await gateway.as({ roles: ['ANALYST'] }), outcomes)).toEqual([])
-    everything.acknowledged.push(...outcomes.acknowledged)
-    everything.failed.push(...outcomes.failed)
+    expect(await missing(await gateway.as({ roles: ['ANALYST'] }), results)).toEqual([])
+    everything.acknowledged.push(...results.acknowledged)
+    everything.failed.push(...results.failed)
   })
 
   it('tells a subscriber of what was scored before and after, once each', async () => {
@@ -64,34 +64,34 @@ describe.skipIf(process.platform !== 'linux')('a gateway whose own PostgreSQL di
     const { alertCursor } = await monitor.data(AlertCursorDocument, {})
     await using alerts = subscribe(monitor, HighRiskScoredDocument, { after: alertCursor })
     const scorer = await gateway.as(SCORER)
-    const outcomes: Outcomes = { acknowledged: [], failed: [], unanswered: [] }
-    const scoreOne = () => send(scorer, { applicantId: `subscribed-${outcomes.acknowledged.length}-1` }, outcomes)
+    const results: CallResults = { acknowledged: [], failed: [], unanswered: [] }
+    const scoreOne = () => send(scorer, { applicantId: `subscribed-${results.acknowledged.length}-1` }, results)
     await scoreOne()
     const first = await alerts.next()
     process.kill(state.postmaster(), 'SIGKILL')
     await until(async () => {
       await scoreOne()
-      return outcomes.acknowledged.length === 2
+      return results.acknowledged.length === 2
     })
     const seen = [first.highRiskScored.id]
-    const last = present(outcomes.acknowledged[1]).id
+    const last = present(results.acknowledged[1]).id
     while (!seen.includes(last)) seen.push((await alerts.next()).highRiskScored.id)
-    expect(seen).toContain(outcomes.acknowledged[0]?.id)
+    expect(seen).toContain(results.acknowledged[0]?.id)
     expect(new Set(seen).size).toBe(seen.length)
   })
 
   it('and freezes answers 503 meanwhile, stays alive, and serves again after', async () => {
     const [scorer, analyst] = [await gateway.as(SCORER), await gateway.as({ roles: ['ANALYST'] })]
     const frozen = state.postgresProcesses()
-    const outcomes: Outcomes = { acknowledged: [], failed: [], unanswered: [] }
+    const results: CallResults = { acknowledged: [], failed: [], unanswered: [] }
     const calls = Array.from({ length: CLIENTS }, newCall)
     for (const pid of frozen) process.kill(pid, 'SIGSTOP')
     try {
       // One after the other too: the connections of the first are replaced by the time of the second.
-      await Promise.all(calls.map(call => send(scorer, call, outcomes)))
-      await send(scorer, newCall(), outcomes)
-      expect(outcomes.failed).toHaveLength(CLIENTS + 1)
-      expect(badFailures(outcomes.failed)).toEqual([])
+      await Promise.all(calls.map(call => send(scorer, call, results)))
+      await send(scorer, newCall(), results)
+      expect(results.failed).toHaveLength(CLIENTS + 1)
+      expect(badFailures(results.failed)).toEqual([])
       expect((await fetch(`${gateway.url}/readyz`)).status).toBe(503)
       expect((await fetch(`${gateway.url}/healthz`)).status).toBe(200)
     } finally {
@@ -99,19 +99,19 @@ describe.skipIf(process.platform !== 'linux')('a gateway whose own PostgreSQL di
     }
     await until(async () => (await fetch(`${gateway.url}/readyz`)).status === 200)
     await until(async () => {
-      await send(scorer, newCall(), outcomes)
-      return outcomes.acknowledged.length >= 10
+      await send(scorer, newCall(), results)
+      return results.acknowledged.length >= 10
     })
-    expect(badFailures(outcomes.failed)).toEqual([])
-    expect(await missing(analyst, outcomes)).toEqual([])
-    everything.failed.push(...outcomes.failed)
+    expect(badFailures(results.failed)).toEqual([])
+    expect(await missing(analyst, results)).toEqual([])
+    everything.failed.push(...results.failed)
   })
 
   it('answers a retry of each failed key with one row', async () => {
     const scorer = await gateway.as(SCORER)
     const keyed = everything.failed.filter(({ idempotencyKey }) => idempotencyKey !== undefined)
     expect(keyed.length).toBeGreaterThan(0)
-    const retried: Outcomes = { acknowledged: [], failed: [], unanswered: [] }
+    const retried: CallResults = { acknowledged: [], failed: [], unanswered: [] }
     const again = keyed.map(({ applicantId, idempotencyKey = '' }) => ({ applicantId, idempotencyKey }))
     await Promise.all([...again, ...again].map(call => send(scorer, call, retried)))
     expect(retried).toMatchObject({ failed: [], unanswered: [] })
