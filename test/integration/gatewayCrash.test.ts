@@ -8,7 +8,7 @@ import { until } from '../support/process.js'
 const SCORER = { roles: ['SCORER'], subject: 'web-shop' } as const
 const KILLS = 3
 
-describe('a gateway that is killed with -9 under load', () => {
+describe('a gateway that is killed with kill -9 under load', () => {
   let database: TestDatabase
   let gateway: GatewayProcess
   const rounds: CallResults[] = []
@@ -34,7 +34,7 @@ describe('a gateway that is killed with -9 under load', () => {
     await database[Symbol.asyncDispose]()
   })
 
-  it('was killed while calls were under way', () => {
+  it('was killed during calls', () => {
     for (const { acknowledged, unanswered, failed } of rounds) {
       expect(acknowledged.length).toBeGreaterThan(150)
       expect(unanswered.length).toBeGreaterThan(0)
@@ -42,12 +42,12 @@ describe('a gateway that is killed with -9 under load', () => {
     }
   })
 
-  it('has lost nothing that it acknowledged', async () => {
+  it('has lost no prediction that it acknowledged', async () => {
     const analyst = await gateway.as({ roles: ['ANALYST'] })
     for (const round of rounds) expect(await missing(analyst, round)).toEqual([])
   })
 
-  it('has stored each key once, with its alert or without', async () => {
+  it('has stored each key once, with a prediction, and with an alert if that is high risk', async () => {
     const keys = await database.sql`
       select from idempotency_keys left join predictions on predictions.id = prediction_id
       group by idempotency_keys.tenant, principal, key having count(predictions.id) <> 1`
@@ -59,7 +59,7 @@ describe('a gateway that is killed with -9 under load', () => {
     expect(halves).toHaveLength(0)
   })
 
-  it('makes one row of each key that was not answered, when the client tries again, twice at once', async () => {
+  it('stores one row for each unanswered key when the client sends it again, twice at once', async () => {
     const scorer = await gateway.as(SCORER)
     const keyed = rounds.flatMap(({ unanswered }) => unanswered).filter(({ idempotencyKey }) => idempotencyKey !== undefined)
     expect(keyed.length).toBeGreaterThan(0)

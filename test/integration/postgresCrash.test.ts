@@ -10,7 +10,7 @@ const SCORER = { roles: ['SCORER'], subject: 'web-shop' } as const
 const BEFORE = 150
 const AFTER = 150
 
-/** What is wrong with the answers of failed calls. */
+/** The failed calls whose answers are wrong. */
 function badFailures(failed: readonly Failure[]): Failure[] {
   const codes = ['SERVICE_UNAVAILABLE', 'OUTCOME_UNKNOWN']
   return failed.filter(({ status, code, retryable }) => status !== 503 || !codes.includes(code) || !retryable)
@@ -30,7 +30,7 @@ describe.skipIf(process.platform !== 'linux')('a gateway whose own PostgreSQL di
     await state[Symbol.asyncDispose]()
   })
 
-  /** Load before, during and after the accident. */
+  /** Runs load before, during and after the accident. */
   async function loadAround(accident: () => void): Promise<CallResults> {
     let struckAt: number | undefined
     return runLoad(await gateway.as(SCORER), ({ acknowledged, failed }) => {
@@ -46,7 +46,7 @@ describe.skipIf(process.platform !== 'linux')('a gateway whose own PostgreSQL di
     ['all its processes', () => state.postgresProcesses()],
     ['the postmaster', () => [state.postmaster()]],
     ['one backend', () => [state.backend()]],
-  ])('by kill -9 of %s has lost nothing and serves again by itself', async (_what, victims) => {
+  ])('by kill -9 of %s loses nothing, and serves again by itself', async (_what, victims) => {
     const results = await loadAround(() => {
       for (const pid of victims()) process.kill(pid, 'SIGKILL')
     })
@@ -59,7 +59,7 @@ describe.skipIf(process.platform !== 'linux')('a gateway whose own PostgreSQL di
     everything.failed.push(...results.failed)
   })
 
-  it('tells a subscriber of what was scored before and after, once each', async () => {
+  it('sends a subscriber the alerts from before and after, each once', async () => {
     const monitor = await gateway.as({ roles: ['MONITOR'] })
     const { alertCursor } = await monitor.data(AlertCursorDocument, {})
     await using alerts = subscribe(monitor, HighRiskScoredDocument, { after: alertCursor })
@@ -80,14 +80,14 @@ describe.skipIf(process.platform !== 'linux')('a gateway whose own PostgreSQL di
     expect(new Set(seen).size).toBe(seen.length)
   })
 
-  it('and freezes answers 503 meanwhile, stays alive, and serves again after', async () => {
+  it('or freezes answers 503 meanwhile, stays alive, and serves again afterwards', async () => {
     const [scorer, analyst] = [await gateway.as(SCORER), await gateway.as({ roles: ['ANALYST'] })]
     const frozen = state.postgresProcesses()
     const results: CallResults = { acknowledged: [], failed: [], unanswered: [] }
     const calls = Array.from({ length: CLIENTS }, newCall)
     for (const pid of frozen) process.kill(pid, 'SIGSTOP')
     try {
-      // One after the other too: the connections of the first are replaced by the time of the second.
+      // A further call comes after these, when their connections have been replaced.
       await Promise.all(calls.map(call => send(scorer, call, results)))
       await send(scorer, newCall(), results)
       expect(results.failed).toHaveLength(CLIENTS + 1)
@@ -107,7 +107,7 @@ describe.skipIf(process.platform !== 'linux')('a gateway whose own PostgreSQL di
     everything.failed.push(...results.failed)
   })
 
-  it('answers a retry of each failed key with one row', async () => {
+  it('stores one row when each failed key is sent again', async () => {
     const scorer = await gateway.as(SCORER)
     const keyed = everything.failed.filter(({ idempotencyKey }) => idempotencyKey !== undefined)
     expect(keyed.length).toBeGreaterThan(0)
@@ -121,7 +121,7 @@ describe.skipIf(process.platform !== 'linux')('a gateway whose own PostgreSQL di
     }
   })
 
-  it('still has all that it acknowledged when all is over', async () => {
+  it('still has every prediction that it acknowledged', async () => {
     expect(everything.acknowledged.length).toBeGreaterThanOrEqual(3 * (BEFORE + AFTER))
     expect(await missing(await gateway.as({ roles: ['ANALYST'] }), everything)).toEqual([])
     expect(gateway.isRunning).toBe(true)
