@@ -11,7 +11,7 @@ const STATEMENTS_AT_ONCE = 2
 
 /**
  * Fills an empty database with `rows` predictions over the last 13 months, with their rollup and alerts.
- * @param {{ url: string, sql: import('postgres').Sql, rows: number, show: (what: string) => void }} order
+ * @param {{ url: string, sql: import('postgres').Sql, rows: number, show: (step: string) => void }} order
  */
 export async function loadHistory({ url, sql, rows, show }) {
   await migrateDatabase(url)

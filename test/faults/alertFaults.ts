@@ -42,7 +42,7 @@ export interface Surroundings {
   readonly progress: (progress: Progress) => void
 }
 
-/** What a finished run left behind, for the verdict. */
+/** The result of a finished run, for the verdict. */
 export interface RunResult {
   readonly seconds: number
   readonly events: readonly FaultEvent[]

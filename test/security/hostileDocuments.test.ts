@@ -97,12 +97,12 @@ describe('a hostile document', () => {
   function askSocket(message: string): Promise<Result> {
     const socket = new WebSocket(`${gateway.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws')
     return new Promise(resolve => {
-      const told: string[] = []
+      const received: string[] = []
       let quiet: NodeJS.Timeout | undefined
       const end = (code: string) => {
         clearTimeout(quiet)
         socket.terminate()
-        resolve({ code, status: 0, text: told.join('') })
+        resolve({ code, status: 0, text: received.join('') })
       }
       socket.on('open', () =>
         socket.send(JSON.stringify({ type: 'connection_init', payload: { authorization: `Bearer ${token}` } })),
@@ -114,7 +114,7 @@ describe('a hostile document', () => {
           quiet = setTimeout(end, QUIET_MS, 'OK')
           return
         }
-        told.push(String(data))
+        received.push(String(data))
         if (type === 'error') end(payload[0].extensions.code)
       })
       socket.on('close', code => end(CLOSE_CODES[code] ?? `closed with ${code}`))

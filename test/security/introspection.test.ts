@@ -78,8 +78,8 @@ describe('the schema', () => {
       .catch(error => error)
     await sockets.dispose()
     expect(JSON.stringify(refusal)).toContain('GRAPHQL_VALIDATION_FAILED')
-    const [told] = await client.openStream({ query })
-    expect(told).toContain('GRAPHQL_VALIDATION_FAILED')
+    const [answer] = await client.openStream({ query })
+    expect(answer).toContain('GRAPHQL_VALIDATION_FAILED')
   })
 })
 

@@ -30,7 +30,7 @@ export function embeddedServers() {
 
   const helpers = {
     root,
-    /** What the servers logged in this test. */
+    /** Messages that the servers logged in this test. */
     messages,
     /** Registers steps that run at the end of the test, the last one first. */
     defer: (...steps: (() => unknown)[]) => undo.push(...steps),
