@@ -116,7 +116,7 @@ describe('alerts on their way to a webhook', () => {
     expect(await gateway.outbox.work()).toEqual([{ webhookId: id, isBehind: false, hasPending: true }])
   })
 
-  it('wait for an alert whose transaction is still open, and none is lost', async () => {
+  it('wait for one whose transaction is still open, and none is lost', async () => {
     const { id } = await newWebhook(gateway)
     const writer = await database.sql.reserve()
     await writer`begin`

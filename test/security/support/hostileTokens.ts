@@ -140,7 +140,7 @@ export const HOSTILE: readonly (readonly [family: string, what: string, token: (
   ],
   ['header', 'a list', () => tokenOf(rsa, claims(), '["RS256"]')],
   ['header', 'null', () => tokenOf(rsa, claims(), 'null')],
-  ['header', 'no JSON', () => tokenOf(rsa, claims(), `{alg:'RS256',kid:'${CANARY}'}`)],
+  ['header', 'not JSON', () => tokenOf(rsa, claims(), `{alg:'RS256',kid:'${CANARY}'}`)],
   ['header', 'JSON with an extra comma', () => tokenOf(rsa, claims(), '{"alg":"RS256","kid":"rsa-1",}')],
   ['header', 'JSON followed by more JSON', () => tokenOf(rsa, claims(), '{"alg":"RS256","kid":"rsa-1"}{}')],
   ['header', 'a byte order mark', () => tokenOf(rsa, claims(), '\ufeff{"alg":"RS256","kid":"rsa-1"}')],
@@ -200,9 +200,9 @@ export const HOSTILE: readonly (readonly [family: string, what: string, token: (
   ['form', 'a very long signature', () => resigned(rsa, () => 'A'.repeat(7_000))],
   // Claims.
   ['claim', 'expired', () => claiming({ exp: nowSeconds() - 31 })],
-  ['claim', 'no end', () => claiming({ exp: undefined })],
+  ['claim', 'no expiry', () => claiming({ exp: undefined })],
   ...[null, '9999999999', true, [], {}, 0, -1, 1e-9, 8.64e12, 1e300].map(
-    exp => ['claim', `the end ${JSON.stringify(exp)}`, () => claiming({ exp })] as const,
+    exp => ['claim', `an expiry of ${JSON.stringify(exp)}`, () => claiming({ exp })] as const,
   ),
   ['claim', 'an expiry of 1e999', () => rewritten(json => json.replace(/"exp":\d+/, '"exp":1e999'))],
   ['claim', 'an expiry of NaN', () => rewritten(json => json.replace(/"exp":\d+/, '"exp":NaN'))],
@@ -210,7 +210,7 @@ export const HOSTILE: readonly (readonly [family: string, what: string, token: (
     nbf =>
       [
         'claim',
-        `the beginning ${nbf === null || typeof nbf !== 'number' ? JSON.stringify(nbf) : nbf > 1e12 ? 'far away' : 'in an hour'}`,
+        `valid from ${nbf === null || typeof nbf !== 'number' ? JSON.stringify(nbf) : nbf > 1e12 ? 'the far future' : 'in an hour on'}`,
         () => claiming({ nbf }),
       ] as const,
   ),

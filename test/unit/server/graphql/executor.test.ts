@@ -207,8 +207,8 @@ const CASES: Case[] = [
       ]
     },
   ),
-  ['a variable without a value for a default', summary('($z: String)', 'timeZone: $z'), {}, []],
-  ['null for a default', summary('($z: String)', 'timeZone: $z'), { z: null }, []],
+  ['a defaulted argument, its variable without a value', summary('($z: String)', 'timeZone: $z'), {}, []],
+  ['a defaulted argument, its variable null', summary('($z: String)', 'timeZone: $z'), { z: null }, []],
   [
     'an outcome',
     'mutation M($i: RecordOutcomeInput!) { recordOutcome(input: $i) { prediction { id outcome { defaulted observedAt recordedBy } } } }',
@@ -222,7 +222,7 @@ const CASES: Case[] = [
     [],
   ],
   [
-    'an outcome whose time is missing',
+    'an outcome observed on a day that does not exist',
     'mutation M($i: RecordOutcomeInput!) { recordOutcome(input: $i) { prediction { id } } }',
     { i: { predictionId: STORED.id, defaulted: false, observedAt: '2026-02-30' } },
     ['BAD_USER_INPUT'],

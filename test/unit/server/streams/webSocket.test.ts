@@ -151,7 +151,7 @@ describe('a subscription that fails', () => {
   it.each([
     ['fails', 'INTERNAL_SERVER_ERROR', 1],
     ['isAway', 'SERVICE_UNAVAILABLE', 0],
-  ])('after its first event, as %s, ends with %s after that event', async (field, code, reports) => {
+  ])('after its first event (%s) delivers that event, then ends with %s', async (field, code, reports) => {
     const client = server.client()
     const { values, codes } = await all(client, `subscription { ${field} }`)
     expect({ values, codes }).toEqual({ values: [1], codes: [code] })
