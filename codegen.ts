@@ -7,7 +7,7 @@ const config = {
   avoidOptionals: false,
 } as const
 
-// Typed operations for the API tests: what a front-end would generate for itself.
+// Typed operations for the API tests, generated as a front-end would generate them.
 export default {
   schema: 'schema.graphql',
   emitLegacyCommonJSImports: false,
@@ -17,7 +17,7 @@ export default {
       plugins: ['typescript-operations', 'typed-document-node'],
       config,
     },
-    // The manifest of registered documents (RISKGATE_TRUSTED_DOCUMENTS), as the client preset writes it beside typed documents.
+    // The client preset writes typed documents and, beside them, the manifest of registered documents (RISKGATE_TRUSTED_DOCUMENTS).
     'test/security/generated/': {
       documents: 'test/security/*.graphql',
       preset: 'client',

@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config'
 const require = createRequire(import.meta.url)
 
 export default defineConfig({
-  // Some packages load graphql as CommonJS and some as ES module: two copies refuse each other's schemas.
+  // Some packages load graphql as CommonJS and some as an ES module: two copies refuse each other's schemas.
   resolve: { alias: { graphql: require.resolve('graphql') } },
   test: {
     include: ['test/**/*.test.ts'],

@@ -1,4 +1,4 @@
-// Scores and stores batches of 100 rows with nothing around them: what predictRiskBatch is held against.
+// Scores and stores batches of 100 rows without HTTP or GraphQL, as a comparison for predictRiskBatch.
 import { createBareScoring } from './bareScoring.mjs'
 import { batchesOf, heldOutApplications } from './requests.mjs'
 

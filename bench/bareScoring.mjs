@@ -14,7 +14,7 @@ export const CREATE_TABLE = `create table if not exists floor_predictions (
   features jsonb not null, created_at timestamptz not null)`
 
 /**
- * Scores and stores with nothing around it: what both bare programs share.
+ * Bare scoring and storing, shared by both bare programs.
  * @typedef {{ applicantId: string, channel?: string, features: Record<string, unknown> }} Application
  * @typedef {{ id: string, probability: number, band: number, createdAt: Date }} Answer
  */
@@ -67,7 +67,7 @@ export async function createBareScoring(databaseUrl) {
   return { score, store, close: () => sql.end({ timeout: 1 }) }
 }
 
-/** Joins what arrives while earlier groups run. */
+/** Joins items that arrive while earlier groups run. */
 export function joined(run, { maxRunning, maxItems = MAX_ROWS_A_STATEMENT }) {
   let waiting = []
   let running = 0

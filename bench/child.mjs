@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 const CPU_PROBE = new URL('cpuProbe.mjs', import.meta.url).href
 const STOP_TIMEOUT_MS = 5_000
 
-/** A program of ours in a process of its own, spoken to over its IPC channel, its output in a file. */
+/** Runs one of our programs in its own process. It talks to it over IPC, and writes its output to a file. */
 export class Child {
   #process
   #logFile
@@ -29,7 +29,7 @@ export class Child {
     })
   }
 
-  /** The next message, or a failure when the process ends instead. */
+  /** The next message; rejects if the process ends instead. */
   async message() {
     const ending = new AbortController()
     try {
@@ -57,7 +57,7 @@ export class Child {
     return cpu.user + cpu.system
   }
 
-  /** Memory of the process after a collection of garbage, in bytes. */
+  /** Memory of the process after a garbage collection, in bytes. */
   async memory() {
     const { memory } = await this.ask('memory')
     return { resident: memory.rss, heap: memory.heapUsed + memory.external }

@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import { createBareScoring, joined } from './bareScoring.mjs'
 
 const { score, store } = await createBareScoring(process.env.DATABASE_URL)
-// One of each at a time costs least: more at once only makes groups smaller.
+// One run of each at a time costs least, because more at once only makes the groups smaller.
 const scoreJoined = joined(score, { maxRunning: 1 })
 const storeJoined = joined(
   async rows =>

@@ -1,4 +1,4 @@
-// `npm run bench:history`: the time of each documented query of the history at several sizes, in one run. See README.md.
+// `npm run bench:history`: times each documented history query at several sizes, in one run. See README.md.
 import { availableParallelism, cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { loadHistory } from './historyData.mjs'
@@ -19,17 +19,17 @@ if (
   !sizes.every(size => Number.isInteger(size) && size >= 1_000 && size <= 100_000_000) ||
   !(calls >= ROUNDS && calls <= 10_000)
 ) {
-  process.stderr.write('bench: --sizes takes numbers from 1000 to 100000000, --calls one from 4 to 10000\n')
+  process.stderr.write('bench: --sizes takes numbers from 1000 to 100000000, --calls a number from 4 to 10000\n')
   process.exit(2)
 }
 
-let isGivenUp = false
+let isInterrupted = false
 
 async function main() {
   const opening = Stage.open()
   for (const signal of ['SIGINT', 'SIGTERM']) {
     process.on(signal, async () => {
-      isGivenUp = true
+      isInterrupted = true
       await opening.then(stage => stage.close()).catch(() => {})
       process.exit(130)
     })
@@ -38,19 +38,19 @@ async function main() {
   let isDone = false
   try {
     print(`Node ${process.version}, ${availableParallelism()} cores (${cpus()[0]?.model})\n`)
-    const places = []
-    for (const size of sizes) places.push(await prepare(stage, size))
-    for (const place of places) Object.assign(place, await serve(stage, place))
+    const databases = []
+    for (const size of sizes) databases.push(await prepare(stage, size))
+    for (const database of databases) Object.assign(database, await serve(stage, database))
     print(`\nmedian / 95th percentile of ${calls} calls, in ms, over HTTP; ratio of the medians, largest size to smallest\n`)
     printRow('', [...sizes.map(count), 'ratio'])
     for (const query of QUERIES) {
-      const figures = await measured(query, places)
+      const figures = await measured(query, databases)
       printRow(query.name, [...figures.map(cell), ratioOf(figures)])
     }
     isDone = true
   } finally {
-    if (!isDone && !isGivenUp) process.stderr.write(`bench: logs are in ${stage.directory}\n`)
-    await stage.close({ keepLogs: !isDone && !isGivenUp })
+    if (!isDone && !isInterrupted) process.stderr.write(`bench: logs are in ${stage.directory}\n`)
+    await stage.close({ keepLogs: !isDone && !isInterrupted })
   }
 }
 
@@ -58,8 +58,8 @@ async function prepare(stage, size) {
   const startedAt = performance.now()
   const seconds = () => `${Math.round((performance.now() - startedAt) / 1_000)} s`
   const { url, sql } = await stage.createDatabase({ connections: 2 })
-  const tell = what => process.stdout.isTTY && process.stdout.write(`\r\x1b[2K  loading ${count(size)}: ${what}, ${seconds()}`)
-  await loadHistory({ url, sql, rows: size, tell })
+  const show = step => process.stdout.isTTY && process.stdout.write(`\r\x1b[2K  loading ${count(size)}: ${step}, ${seconds()}`)
+  await loadHistory({ url, sql, rows: size, show })
   const [{ bytes }] = await sql`select pg_database_size(current_database())::float8 as bytes`
   const sample = await sampleOf(sql)
   await sql.end({ timeout: 1 })
@@ -73,16 +73,16 @@ async function serve(stage, { url: databaseUrl, size }) {
   return { headers, connection: await KeepAliveConnection.open(Number(new URL(url).port)) }
 }
 
-/** One figure for each size. They take turns, so that whatever else the machine does touches all of them. */
-async function measured(query, places) {
-  const runs = places.map(() => ({ times: [], problem: undefined }))
+/** One figure for each size. The sizes take turns, so that other load on the machine affects all of them. */
+async function measured(query, databases) {
+  const runs = databases.map(() => ({ times: [], problem: undefined }))
   for (let round = 0; round < ROUNDS; round++) {
-    for (const [i, place] of places.entries()) {
+    for (const [i, database] of databases.entries()) {
       const run = runs[i]
       const first = round * Math.ceil(calls / ROUNDS)
-      if (round === 0) await callAll({ query, place, run, first: 0, number: WARM_UP_CALLS })
+      if (round === 0) await callAll({ query, database, run, first: 0, number: WARM_UP_CALLS })
       if (round === 0) run.times = []
-      await callAll({ query, place, run, first, number: Math.ceil(calls / ROUNDS) })
+      await callAll({ query, database, run, first, number: Math.ceil(calls / ROUNDS) })
     }
   }
   return runs.map(({ times, problem }) => {
@@ -92,19 +92,19 @@ async function measured(query, places) {
   })
 }
 
-async function callAll({ query: { query, role = 'ANALYST', variables = () => ({}), isFollowed }, place, run, first, number }) {
+async function callAll({ query: { query, role = 'ANALYST', variables = () => ({}), isFollowed }, database, run, first, number }) {
   for (let n = first; n < first + number && !run.problem; n++) {
-    const given = variables(place.sample, n)
+    const given = variables(database.sample, n)
     if (isFollowed) {
-      const { data } = await call(place, role, { query, variables: given })
+      const { data } = await call(database, role, { query, variables: given })
       given.after = data?.predictions.pageInfo.endCursor
     }
     const request = { query, variables: given }
     const startedAt = performance.now()
-    const { errors } = await call(place, role, request)
+    const { errors } = await call(database, role, request)
     run.times.push(performance.now() - startedAt)
     const code = errors?.[0].extensions.code
-    // A field that this version does not have.
+    // This version does not have the field.
     if (code) run.problem = code === 'GRAPHQL_VALIDATION_FAILED' ? 'n/a' : code
   }
 }
@@ -138,8 +138,8 @@ function print(line) {
 }
 
 main().catch(error => {
-  // Ctrl-C ended it, and what it worked with.
-  if (isGivenUp) return
+  // Ctrl-C has ended the run and its servers, so that this error is only a consequence.
+  if (isInterrupted) return
   process.stderr.write(`bench: ${error.message}\n`)
   process.exit(1)
 })

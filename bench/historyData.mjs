@@ -6,14 +6,14 @@ const ROWS_AN_APPLICANT = 200
 const ROWS_A_STATEMENT = 250_000
 const DAY_MS = 86_400_000
 const ALERT_RETENTION_DAYS = 30
-// Both cores: one statement fills one of them.
+// Uses both cores, because one statement uses one.
 const STATEMENTS_AT_ONCE = 2
 
 /**
- * Fills an empty database with that many predictions over the last 13 months, however many they are, and all that belongs to them.
- * @param {{ url: string, sql: import('postgres').Sql, rows: number, tell: (what: string) => void }} order
+ * Fills an empty database with `rows` predictions over the last 13 months, with their rollup and alerts.
+ * @param {{ url: string, sql: import('postgres').Sql, rows: number, show: (step: string) => void }} order
  */
-export async function loadHistory({ url, sql, rows, tell }) {
+export async function loadHistory({ url, sql, rows, show }) {
   await migrateDatabase(url)
   const to = new Date()
   const from = new Date(Date.UTC(to.getUTCFullYear(), to.getUTCMonth() - MONTHS + 1, 1))
@@ -21,31 +21,31 @@ export async function loadHistory({ url, sql, rows, tell }) {
     await ensurePartitions(sql, new Date(Date.UTC(from.getUTCFullYear(), from.getUTCMonth() + month, 1)))
   }
   const indexes = await dropIndexes(sql)
-  await insertPredictions(sql, { rows, from, to, tell })
+  await insertPredictions(sql, { rows, from, to, show })
   for (const [i, definition] of indexes.entries()) {
-    tell(`index ${i + 1} of ${indexes.length}`)
+    show(`index ${i + 1} of ${indexes.length}`)
     await sql.unsafe(`set maintenance_work_mem = '512MB'; ${definition}`)
   }
-  tell('statistics and alerts')
+  show('statistics and alerts')
   await fillRollups(sql)
   await sql.unsafe(FILL_ALERTS)
-  tell('vacuum')
+  show('vacuum')
   await sql.unsafe('vacuum analyze')
-  // Else it would come in the middle of the measuring; not every user may.
+  // Otherwise a checkpoint would come during the measurement. Not every user may run one.
   await sql.unsafe('checkpoint').catch(() => {})
 }
 
-/** Answers how to make them again: at the end they cost a fifth of what they cost row by row. */
+/** Drops the indexes; returns the statements that create them again, which costs a fifth of updating them row by row. */
 async function dropIndexes(sql) {
   const indexes = await sql`
     select indexrelid::regclass::text as name, pg_get_indexdef(indexrelid) as definition from pg_index
     where indrelid = 'predictions'::regclass and not indisprimary`
   for (const { name } of indexes) await sql.unsafe(`drop index ${name}`)
-  // Postgres describes the index of a partitioned table as one without those of its partitions.
+  // PostgreSQL writes the definition of a partitioned table's index with ONLY, which would leave out its partitions.
   return indexes.map(({ definition }) => definition.replace(' ON ONLY ', ' ON '))
 }
 
-async function insertPredictions(sql, { rows, from, to, tell }) {
+async function insertPredictions(sql, { rows, from, to, show }) {
   const starts = Array.from({ length: Math.ceil(rows / ROWS_A_STATEMENT) }, (_, i) => i * ROWS_A_STATEMENT)
   let done = 0
   const work = async () => {
@@ -53,15 +53,15 @@ async function insertPredictions(sql, { rows, from, to, tell }) {
       const end = Math.min(start + ROWS_A_STATEMENT, rows)
       await sql.unsafe(insertStatement({ start, end, rows, from, to }))
       done += end - start
-      tell(`${done.toLocaleString('en')} rows`)
+      show(`${done.toLocaleString('en')} rows`)
     }
   }
   await Promise.all(Array.from({ length: STATEMENTS_AT_ONCE }, work))
 }
 
 /**
- * Rows of equal distance in time. Probabilities are those of a portfolio with about 7 % high risk; four channels or none; version 1
- * gave way to version 2 at 60 % of the time; a tenth has an outcome, all of them older than three months.
+ * Rows at equal distances in time. Probabilities are those of a portfolio with about 7 % high risk. There are four channels or none.
+ * Version 2 replaces version 1 after 60 % of the time. A tenth of the rows has an outcome, all of them older than three months.
  */
 function insertStatement({ start, end, rows, from, to }) {
   const stepMs = (to.getTime() - from.getTime()) / rows
@@ -103,7 +103,7 @@ function insertStatement({ start, end, rows, from, to }) {
     ) banded`
 }
 
-/** By quarter of an hour; where the table keeps longer spans beside it, by these too. */
+/** Fills the rollup by quarter of an hour, and also by longer spans if the table has them. */
 async function fillRollups(sql) {
   const [{ exists: hasSpans }] = await sql`
     select exists (select from pg_attribute where attrelid = 'risk_rollups'::regclass and attname = 'minutes')`
@@ -118,7 +118,7 @@ async function fillRollups(sql) {
   }
 }
 
-// Older ones would have been removed.
+// Retention would have removed older alerts.
 const FILL_ALERTS = `
   insert into alerts (prediction_id, tenant, epoch, xid, raised_at)
   select id, tenant, (select max(ordinal) from feed_epochs), pg_current_xact_id(), created_at from predictions

@@ -5,8 +5,8 @@ const CHANNELS = ['web', 'mobile', 'branch', 'partner']
 const DAY_MS = 86_400_000
 
 /**
- * The documented queries. Filters stand in the text, so that one whose field is not in the schema is told by the validation.
- * `variables` makes those of the n-th call out of a sample: 100 predictions of the tenant, spread over all the time.
+ * The documented queries. Their filters are in the document, so that validation reports a field that the schema does not have.
+ * `variables` makes the variables of the n-th call from a sample: 100 predictions of the tenant, spread over the whole time.
  * @type {{ name: string, role?: string, query: string, variables?: (sample: Sample, n: number) => Record<string, unknown>, prepare?: string }[]}
  * @typedef {{ applicants: string[], ids: string[], times: Date[], probabilities: number[] }} Sample
  */
@@ -101,7 +101,7 @@ function page(variables, arguments_) {
   return `query ${variables && `(${variables})`} { predictions(first: 50${arguments_ && `, ${arguments_}`}) { ${PAGE} } }`
 }
 
-/** What the calls choose their variables from. */
+/** The sample from which the calls choose their variables. */
 export async function sampleOf(sql) {
   const rows = await sql`
     select p.* from generate_series(1, 100) as n, lateral (

@@ -15,8 +15,8 @@ export function postRequest({ path, headers, body }) {
 }
 
 /**
- * One connection that sends a request after the other. Not node:http: its client costs as much as a server, on the same cores.
- * Understands only what the measured servers send: answers with a Content-Length.
+ * One connection that sends one request after another. It does not use node:http, whose client costs as much CPU as a server, on
+ * the same cores. It understands only answers with a Content-Length, which the measured servers send.
  */
 export class KeepAliveConnection {
   #socket

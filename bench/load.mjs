@@ -1,4 +1,4 @@
-// The load generator, in a process of its own: a closed loop, each connection sends its next request when it has its answer.
+// The load generator, in its own process: a closed loop, in which each connection sends its next request after its answer.
 import { KeepAliveConnection } from './keepAliveConnection.mjs'
 import { heldOutApplications, SHAPES } from './requests.mjs'
 

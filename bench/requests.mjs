@@ -13,7 +13,7 @@ const PREDICT_RISK_BATCH = `mutation PredictRiskBatch($input: PredictRiskBatchIn
   predictRiskBatch(input: $input) { results { index replayed errors { code message path } prediction { ${FIELDS} } } }
 }`
 
-/** The held-out applicants as a server that asks for nothing more takes them. */
+/** The held-out applicants, in the form that the floor takes them. */
 export async function heldOutApplications() {
   const lines = (await readFile(HELD_OUT, 'utf8')).trimEnd().split('\n')
   return lines.map(line => {
@@ -22,13 +22,13 @@ export async function heldOutApplications() {
   })
 }
 
-/** Groups of BATCH_ROWS, all of them full. */
+/** Full groups of BATCH_ROWS; a rest is left out. */
 export function batchesOf(applications) {
   const count = Math.floor(applications.length / BATCH_ROWS)
   return Array.from({ length: count }, (_, i) => applications.slice(i * BATCH_ROWS, (i + 1) * BATCH_ROWS))
 }
 
-/** What is asked of each server, and how the ids of stored predictions are read from an answer; it throws on any other. */
+/** The requests to each server, and how to read the ids of stored predictions from an answer; throws on any other answer. */
 export const SHAPES = {
   floor: {
     requests: applications => applications.map(application => post('/', {}, application)),

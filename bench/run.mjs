@@ -1,4 +1,4 @@
-// `npm run bench`: server CPU per durable prediction of riskgate against the floor, in one run. See README.md.
+// `npm run bench`: compares the server CPU per durable prediction of riskgate with the floor, in one run. See README.md.
 import { arch, availableParallelism, cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { BATCH_ROWS } from './requests.mjs'
@@ -25,7 +25,7 @@ const [seconds, rounds, connections] = ['seconds', 'rounds', 'connections'].map(
   return value
 })
 
-/** One order to a program, and what its server spent on it. */
+/** Sends one order to a program; returns its result and the CPU that the server used for it. */
 async function measured({ worker, server, order }) {
   const before = await server.cpuMicroseconds()
   const { result, failure } = await worker.ask(order)
@@ -50,7 +50,7 @@ async function singles(load, floor, riskgate, acknowledged) {
       results[name].push(result)
       print(
         `  ${name.padEnd(9)}${count(result.requests / result.elapsedSeconds, 6)} requests/s   p50 ${ms(result.p50)}   p99 ${ms(result.p99)}` +
-          `   CPU ${count(result.cpuPerRow, 4)} us a prediction   ${percent(result.cpuShare)} of a core`,
+          `   CPU ${count(result.cpuPerRow, 4)} us per prediction   ${percent(result.cpuShare)} of a core`,
       )
     }
   }
@@ -73,14 +73,14 @@ async function batches(load, bare, riskgate, acknowledged) {
       results[name].push(result)
       const label = name === 'floor' ? 'bare' : name
       print(
-        `  ${label.padEnd(9)}${count(result.ids.length / result.elapsedSeconds, 6)} durable rows/s   CPU ${count(result.cpuPerRow, 4)} us a row`,
+        `  ${label.padEnd(9)}${count(result.ids.length / result.elapsedSeconds, 6)} durable rows/s   CPU ${count(result.cpuPerRow, 4)} us per row`,
       )
     }
   }
   return results
 }
 
-/** Every acknowledged prediction is in its table, and nothing else is. */
+/** Throws unless each table holds exactly the acknowledged predictions. */
 async function verify({ sql }, acknowledged) {
   for (const [name, table] of [
     ['floor', 'floor_predictions'],
@@ -106,11 +106,11 @@ async function main() {
     const floor = await stage.bare('floor.mjs')
     const riskgate = await stage.riskgate()
     print(`Node ${process.version}, ${availableParallelism()} cores (${cpus()[0]?.model ?? arch()})\n`)
-    print(`predictRisk, one applicant a request, ${connections} connections, ${rounds} x ${seconds} s each:`)
+    print(`predictRisk, one applicant per request, ${connections} connections, ${rounds} x ${seconds} s each:`)
     const single = await singles(load, floor, riskgate, acknowledged)
     await floor.child.stop()
     print(
-      `\npredictRiskBatch, ${BATCH_ROWS} rows a request, ${BATCH_CONNECTIONS} connections, against bare scoring and inserting:`,
+      `\npredictRiskBatch, ${BATCH_ROWS} rows per request, ${BATCH_CONNECTIONS} connections, compared with bare scoring and inserting:`,
     )
     const bulk = await batches(load, await stage.bare('bareBatches.mjs'), riskgate, acknowledged)
     print('\nstored:')

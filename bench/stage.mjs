@@ -15,19 +15,19 @@ import { Child } from './child.mjs'
 const READY_TIMEOUT_MS = 30_000
 const POLL_MS = 50
 const TOKEN_SECONDS = 3_600
-// One client asks as much as the machine gives: its points are counted as in production, and are never spent.
+// One client sends as much as the machine can take. Its points are counted as in production, but never run out.
 const LIMITS_OUT_OF_REACH = {
   RISKGATE_RATE_LIMIT_PRINCIPAL: '100000000',
   RISKGATE_RATE_LIMIT_TENANT: '100000000',
   RISKGATE_MAX_STREAMS: '100000',
 }
 
-/** One Postgres with a database of its own, and the programs that are measured against it. */
+/** A database on one PostgreSQL server, and the programs that are measured against it. */
 export class Stage {
   #closers = []
   #server = ''
   #closing
-  /** Where the programs' output goes; kept when something fails. */
+  /** The directory of the programs' output; kept if a run fails. */
   directory = ''
   databaseUrl = ''
   sql
@@ -45,7 +45,7 @@ export class Stage {
 
   async #prepare() {
     this.directory = await mkdtemp(join(tmpdir(), 'riskgate-bench-'))
-    // As root the embedded data would else go to a system directory, where nobody removes them.
+    // Without this, root's embedded data would go to a system directory, where no one removes it.
     await chmod(this.directory, 0o755)
     this.#server = await this.#postgres()
     const { url, sql } = await this.createDatabase({ connections: 1 })
@@ -54,7 +54,7 @@ export class Stage {
     await this.sql.unsafe(CREATE_TABLE)
   }
 
-  /** A database of its own, dropped at the end. */
+  /** Creates a database that is dropped at the end. */
   async createDatabase({ connections }) {
     const name = `riskgate_bench_${randomBytes(4).toString('hex')}`
     const admin = postgres(this.#server, { max: 1, onnotice: () => {} })
@@ -86,14 +86,14 @@ export class Stage {
     return this.#start(program)
   }
 
-  /** A program of this folder that says where it listens once it is ready. */
+  /** Starts a program of this folder that reports its URL once it is ready. */
   async bare(program) {
     const child = this.#start(program)
     const { url } = await child.message()
     return { child, url, headers: {} }
   }
 
-  /** The gateway as it runs in production, everything switched on; of the settings nobody must make only limits are changed. */
+  /** Starts the gateway as in production, with everything switched on; of the optional settings only limits are changed. */
   async riskgate({ databaseUrl = this.databaseUrl, name = 'gateway', nodeOptions = [] } = {}) {
     const secret = randomBytes(32).toString('hex')
     const port = await freePort()
@@ -116,7 +116,7 @@ export class Stage {
     return { child, url, headersOf, headers: await headersOf('SCORER') }
   }
 
-  /** May be called twice, by several at once. */
+  /** May be called several times, also at once. */
   close({ keepLogs = false } = {}) {
     this.#closing ??= this.#close(keepLogs)
     return this.#closing
@@ -125,7 +125,7 @@ export class Stage {
   async #close(keepLogs) {
     for (const close of this.#closers.splice(0).reverse()) await close()
     if (!existsSync(this.directory)) return
-    // Logs are small; the data are not.
+    // Logs are small enough to keep; the data is not.
     await rm(keepLogs ? join(this.directory, 'state') : this.directory, { recursive: true, force: true })
   }
 }

@@ -1,5 +1,5 @@
-// Many alert subscribers in one process. Speaks WebSocket over bare sockets, because a library's work for each message would be
-// measured along with the gateway's: it notes when each message came, and looks into those of the first subscriber alone.
+// Many alert subscribers in one process. It speaks WebSocket over bare sockets, because the work of a library for each message would
+// disturb the measurement. It records when each message came, and parses only the messages of the first subscriber.
 import { randomBytes, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { connect } from 'node:net'
@@ -10,7 +10,7 @@ const DOCUMENT = `subscription Watch($after: String) {
 const OPENING_AT_ONCE = 50
 
 class Subscriber {
-  /** When each alert came, in milliseconds since 1970. */
+  /** The arrival time of each alert, in milliseconds since 1970. */
   times = []
   bytes = 0
   last
@@ -82,7 +82,7 @@ class Subscriber {
   }
 }
 
-/** A client's frame: masked, here with zeros. */
+/** A client's frame, which must be masked; the mask here is zero. */
 function frame(opcode, payload) {
   const head = payload.length < 126 ? [opcode, 0x80 | payload.length] : [opcode, 0xfe, payload.length >> 8, payload.length & 0xff]
   return Buffer.concat([Buffer.from([...head, 0, 0, 0, 0]), payload])
@@ -99,7 +99,7 @@ async function open({ count, ...target }) {
   }
 }
 
-/** Waits until no more come: not for long where every subscriber has so many, which is what is known to be stored. */
+/** Waits until no more messages come: 2 s if every subscriber has all `count` stored alerts, otherwise 10 s. */
 async function received(count) {
   const total = () => subscribers.reduce((sum, { times }) => sum + times.length, 0)
   const patience = () => (subscribers.every(({ times }) => times.length >= count) ? 2 : 10)
@@ -110,7 +110,7 @@ async function received(count) {
   }
 }
 
-/** From raisedAt, which is set before the row is written, to the arrival: the write itself is in it. */
+/** Latencies are from raisedAt to the arrival. raisedAt is set before the row is written, so they include the write. */
 function report(ids) {
   const first = subscribers[0]
   const raisedAt = raised.map(alert => Date.parse(alert.raisedAt))

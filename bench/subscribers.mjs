@@ -1,4 +1,4 @@
-// `npm run bench:subscribers`: alerts from their commit to many subscribers of one gateway. See README.md.
+// `npm run bench:subscribers`: delivers alerts to many subscribers of one gateway. See README.md.
 import { availableParallelism, cpus } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
@@ -6,7 +6,7 @@ import { Stage } from './stage.mjs'
 
 const SETTLE_MS = 2_000
 const WARM_UP_CALLS = 200
-// Far in the highest band.
+// An applicant deep in the highest band.
 const FEATURES = {
   seniority: 0,
   home: 'other',
@@ -53,14 +53,14 @@ async function ask({ url, headers }, query, variables) {
   return data
 }
 
-/** Scores so many high-risk applicants in one call; answers the ids of their alerts. */
+/** Scores `count` high-risk applicants in one call; returns the ids of their alerts. */
 async function raise(gateway, count) {
   const items = Array.from({ length: count }, (_, i) => ({ applicantId: `bench-${i}`, features: { consumerCredit: FEATURES } }))
   const { predictRiskBatch } = await ask(gateway, SCORE, { input: { items } })
   return predictRiskBatch.results.flatMap(({ prediction }) => (prediction ? [prediction.id] : []))
 }
 
-/** Raises alerts at an even rate, whatever the answers take. */
+/** Raises alerts at an even rate, however long the answers take. */
 async function write(gateway, endsAt) {
   const calls = []
   const startedAt = performance.now()
@@ -68,7 +68,7 @@ async function write(gateway, endsAt) {
     const wait = startedAt + (call * burst * 1_000) / rate - performance.now()
     if (wait > 0) await sleep(wait)
     const alerts = raise(gateway, burst)
-    // Looked at below: a failure that nobody awaits yet would end the process without its cleaning up.
+    // Failures are handled below. Without this, a rejection that is not awaited yet would end the process without its clean-up.
     alerts.catch(() => {})
     calls.push(alerts)
   }
@@ -108,12 +108,12 @@ async function measure(stage) {
   const perSubscriber = ({ heap, resident }) =>
     `${kib((heap - before.heap) / subscribers)} KiB of heap and buffers, ${kib((resident - before.resident) / subscribers)} KiB resident`
   print(`Node ${process.version}, ${availableParallelism()} cores (${cpus()[0]?.model ?? ''})
-${subscribers} subscribers, ${ids.length} of ${asked} alerts stored in ${(elapsed / 1_000).toFixed(1)} s, ${burst} a call
+${subscribers} subscribers, ${ids.length} of ${asked} alerts stored in ${(elapsed / 1_000).toFixed(1)} s, ${burst} per call
 raised to received    p50 ${ms(result.p50)}   p99 ${ms(result.p99)}   longest ${ms(result.max)}
 messages              ${result.messages.toLocaleString('en')} (${Math.round(result.bytes / result.messages)} bytes each), ${result.lost} lost, ${result.inOrder ? 'in order' : 'OUT OF ORDER'}
-memory a subscriber   ${perSubscriber(idle)}, at rest
+memory per subscriber ${perSubscriber(idle)}, idle
                       ${perSubscriber(busy)}, after the alerts
-CPU of the gateway    ${Math.round((cpu / 1e4 / elapsed) * 1e3)} % of a core, ${(cpu / result.messages).toFixed(1)} us a message`)
+CPU of the gateway    ${Math.round((cpu / 1e4 / elapsed) * 1e3)} % of a core, ${(cpu / result.messages).toFixed(1)} us per message`)
   const { lost, inOrder, isComplete, isSame } = result
   const isWhole = lost === 0 && inOrder && isComplete && isSame
   if (!isWhole) throw new Error(`alerts were lost or mixed up: ${JSON.stringify({ lost, inOrder, isComplete, isSame })}`)

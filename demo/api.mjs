@@ -11,7 +11,7 @@ const HIGH_RISK_SCORED = `subscription DemoAlerts($after: String) {
   highRiskScored(after: $after) { cursor prediction { id applicantId probability band } }
 }`
 
-/** The gateway's own refusal: its code, and whether the same call may succeed later. */
+/** An error that the gateway answered: its code, and whether the same call may succeed later. */
 export class Refused extends Error {
   constructor({ message, extensions = {} }) {
     super(
@@ -27,14 +27,14 @@ export async function predictRisk({ url, scorer }, input, signal) {
   return data.predictRisk.prediction
 }
 
-/** The cursor of now: alerts that come later follow it. */
+/** The present position of the feed; later alerts come after it. */
 export async function alertCursor({ url, monitor }, signal) {
   return (await post(url, monitor, { operationName: 'DemoAlertCursor', query: ALERT_CURSOR }, signal)).alertCursor
 }
 
 /**
- * Follows the alerts behind a cursor over one connection, until it breaks or is told to end. The caller connects again with the
- * cursor of the last alert: the client's own retry would begin from the first one.
+ * Follows the alerts after a cursor over one connection, until it breaks or `signal` aborts. The caller must connect again with the
+ * cursor of the last alert, because the client's own retry would begin from the first cursor again.
  */
 export async function* alertsAfter({ url, monitor }, after, signal) {
   const client = createClient({

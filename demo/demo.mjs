@@ -1,4 +1,4 @@
-// `npm run demo`: streams the held-out applicants through the public API and listens to the alerts that they raise.
+// `npm run demo`: scores the held-out applicants through the public API, and subscribes to the alerts that they raise.
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -22,8 +22,8 @@ const applicants = readFileSync(HELD_OUT, 'utf8')
 const stopping = new AbortController()
 const { signal } = stopping
 const progress = new Progress()
-const unheard = new Set()
-const heard = new Set()
+const unreceived = new Set()
+const received = new Set()
 
 for (const name of ['SIGINT', 'SIGTERM']) process.on(name, () => stopping.abort())
 
@@ -34,10 +34,10 @@ try {
   gateway       ${gateway.url}/graphql (${gateway.started})
   playground    ${gateway.playground}
 
-  Streaming ${count === Infinity ? 'held-out applicants' : `${count} held-out applicants`} at ${rate} a second. Ctrl-C ends it.
+  Scoring ${count === Infinity ? 'held-out applicants' : `${count} held-out applicants`}, ${rate} per second. Press Ctrl-C to stop.
 `)
   gateway.died?.addEventListener('abort', () => {
-    if (!signal.aborted) fail('the gateway ended: see its log')
+    if (!signal.aborted) fail('the gateway has ended; see its log')
   })
   progress.start()
   const following = followAlerts()
@@ -51,8 +51,8 @@ try {
   stopping.abort()
   progress.end()
   if (gateway) {
-    const missing = unheard.size === 0 ? '' : `, ${unheard.size} of ours not heard`
-    print(`\n  ${progress.scored} scored, ${progress.alerts} alerts heard${missing}.\n`)
+    const missing = unreceived.size === 0 ? '' : `, ${unreceived.size} not received`
+    print(`\n  ${progress.scored} scored, ${progress.alerts} alerts received${missing}.\n`)
     await gateway.stop()
   }
 }
@@ -72,15 +72,15 @@ async function streamApplicants() {
     const prediction = await persistently('scoring', () => predictRisk(gateway, input, signal))
     if (prediction) {
       progress.score(prediction)
-      if (prediction.highRisk && !heard.has(prediction.id)) unheard.add(prediction.id)
+      if (prediction.highRisk && !received.has(prediction.id)) unreceived.add(prediction.id)
     }
-    // What an outage held up is not made good by a burst.
+    // After an outage the demo does not catch up with a burst.
     nextAt = Math.max(nextAt + 1_000 / rate, performance.now())
     await pause(nextAt - performance.now())
   }
 }
 
-/** From now on, and over every lost connection: each one goes on behind the last alert that was heard. */
+/** Follows alerts from now on. After a lost connection it resumes from the last received alert. */
 async function followAlerts() {
   let cursor = await persistently('alerts', () => alertCursor(gateway, signal))
   if (cursor === undefined) return
@@ -89,17 +89,17 @@ async function followAlerts() {
       succeeded()
       cursor = alert.cursor
       const { id } = alert.prediction
-      // At least once: after a reconnect the same alert may come again.
-      if (heard.has(id)) continue
-      heard.add(id)
-      unheard.delete(id)
+      // Delivery is at least once: after a reconnect the same alert may come again.
+      if (received.has(id)) continue
+      received.add(id)
+      unreceived.delete(id)
       progress.alert(alert)
     }
     if (!signal.aborted) throw new Error('the connection was closed')
   })
 }
 
-/** Does it until it succeeds, telling each failure; gives up on what would fail again. Safe for scoring: the key stays the same. */
+/** Retries until success and shows each failure, but gives up on an error that would repeat. Scoring is safe to retry: the key stays the same. */
 async function persistently(what, attempt) {
   let pauseMs = FIRST_PAUSE_MS
   const succeeded = () => {
@@ -128,9 +128,9 @@ function reason({ message, cause }) {
   return /[.!?]$/.test(text) ? text : `${text}.`
 }
 
-/** An alert comes a moment after its answer. */
+/** Waits for the last alerts, because an alert comes a moment after the answer to its score. */
 async function lastAlerts() {
-  for (const endsAt = Date.now() + LAST_ALERTS_MS; unheard.size > 0 && Date.now() < endsAt && !signal.aborted; )
+  for (const endsAt = Date.now() + LAST_ALERTS_MS; unreceived.size > 0 && Date.now() < endsAt && !signal.aborted; )
     await pause(POLL_MS)
 }
 

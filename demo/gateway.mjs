@@ -15,28 +15,28 @@ const developmentFile = join(stateDirectory, 'dev.json')
 const logFile = join(stateDirectory, 'demo-gateway.log')
 
 /**
- * The gateway to talk to: the one of RISKGATE_URL, the one that runs here already, or a new one.
+ * Finds the gateway to use: that of RISKGATE_URL, one that already runs here, or a new one.
  * @typedef {{ url: string, scorer: string, monitor: string, playground: string, started: string, died?: AbortSignal, stop: () => Promise<void> }} Gateway
- * @param {{ starting: () => void, signal: AbortSignal }} options `starting` is called before a new one is started
+ * @param {{ starting: () => void, signal: AbortSignal }} options `starting` is called before a new gateway is started
  * @returns {Promise<Gateway>}
  */
 export async function findGateway({ starting, signal }) {
   const { RISKGATE_URL, RISKGATE_TOKEN } = process.env
   if (RISKGATE_URL) {
-    if (!RISKGATE_TOKEN) throw new Error('RISKGATE_URL needs a token in RISKGATE_TOKEN: riskgate token --role SCORER MONITOR')
+    if (!RISKGATE_TOKEN) throw new Error('With RISKGATE_URL, set RISKGATE_TOKEN to a token: riskgate token --role SCORER MONITOR')
     const url = RISKGATE_URL.replace(/\/+$/, '')
     return {
       url,
       scorer: RISKGATE_TOKEN,
       monitor: RISKGATE_TOKEN,
       playground: `${url}/playground`,
-      started: 'given',
+      started: 'from RISKGATE_URL',
       stop: async () => {},
     }
   }
   const running = readDevelopmentFile()
   if (running && (await answers(running.url)))
-    return { ...fromFile(running), started: 'was running already', stop: async () => {} }
+    return { ...fromFile(running), started: 'was already running', stop: async () => {} }
   starting()
   return start(signal)
 }
@@ -45,7 +45,7 @@ async function start(signal) {
   mkdirSync(stateDirectory, { recursive: true, mode: 0o711 })
   const writtenBefore = writtenAt()
   const log = openSync(logFile, 'w', 0o600)
-  // In a process group of its own: Ctrl-C would reach it beside our SIGTERM, and a second signal ends it at once.
+  // Started in its own process group. Otherwise Ctrl-C would reach it in addition to our SIGTERM, and a second signal ends it at once.
   const { RISKGATE_TOKEN: _, ...env } = process.env
   const child = spawn(process.execPath, [MAIN], { env, stdio: ['ignore', log, log], detached: true })
   const died = new AbortController()
@@ -58,7 +58,7 @@ async function start(signal) {
     const endsAt = Date.now() + START_TIMEOUT_MS
     while (writtenAt() === writtenBefore || !(await answers(readDevelopmentFile()?.url))) {
       if (died.signal.aborted) throw new Error(`the gateway did not start:\n${lastLines()}`)
-      if (Date.now() > endsAt) throw new Error(`the gateway did not start in time: see ${logFile}`)
+      if (Date.now() > endsAt) throw new Error(`the gateway did not start in time; see ${logFile}`)
       await sleep(POLL_MS, undefined, { signal })
     }
   } catch (error) {

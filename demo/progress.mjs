@@ -2,13 +2,13 @@ import { stripVTControlCharacters } from 'node:util'
 
 const BANDS = ['T1', 'T2', 'T3', 'T4', 'T5', 'T6', 'T7', 'T8']
 const BLOCKS = '▁▂▃▄▅▆▇█'
-// Green to red of the 256 colours.
+// Green to red, from the 256 terminal colours.
 const COLOUR_OF_BAND = [34, 70, 106, 142, 178, 172, 166, 160]
 const REDRAW_MS = 125
 const PLAIN_LINE_MS = 5_000
 const RATE_WINDOW_MS = 10_000
 
-/** What the demo has seen, as one line: rewritten in place on a terminal, else written now and then. */
+/** Shows the demo's counts as one line: rewritten in place on a terminal, otherwise printed every few seconds. */
 export class Progress {
   #output
   #isTerminal
@@ -51,10 +51,10 @@ export class Progress {
 
   alert({ prediction }) {
     this.alerts++
-    this.lastAlert = { ...prediction, heardAt: Date.now() }
+    this.lastAlert = { ...prediction, receivedAt: Date.now() }
   }
 
-  /** Tells a failure above the line; the same one once, until `recovered` says that it is over. */
+  /** Prints a failure above the line. The same failure is printed once, until `recovered` is called. */
   failed(what, text) {
     if (this.#failing.get(what) === text) return
     this.#failing.set(what, text)
@@ -62,7 +62,7 @@ export class Progress {
   }
 
   recovered(what) {
-    if (this.#failing.delete(what)) this.#note(`${what}: going on.`)
+    if (this.#failing.delete(what)) this.#note(`${what}: working again.`)
   }
 
   #note(text) {
@@ -85,9 +85,9 @@ export class Progress {
       `${this.alerts.toLocaleString('en')} alert${this.alerts === 1 ? '' : 's'}`,
     ]
     if (this.lastAlert) {
-      const { applicantId, band, probability, heardAt } = this.lastAlert
+      const { applicantId, band, probability, receivedAt } = this.lastAlert
       const colour = COLOUR_OF_BAND[BANDS.indexOf(band)]
-      const ago = Math.round((Date.now() - heardAt) / 1_000)
+      const ago = Math.round((Date.now() - receivedAt) / 1_000)
       parts.push(`last ${this.#painted(`${band} ${Math.round(probability * 100)} %`, colour)} ${applicantId}, ${ago} s ago`)
     }
     return `  ${parts.join('   ')}`
@@ -115,7 +115,7 @@ export class Progress {
   }
 }
 
-/** Cut to the width of the screen, so that it never wraps; without its colours where it must be cut. */
+/** Cuts a line to the width of the screen, so that it never wraps. A line that must be cut loses its colours. */
 function fitted(line, columns) {
   const plain = stripVTControlCharacters(line)
   return plain.length <= columns ? line : `${plain.slice(0, columns - 1)}…`

@@ -1,4 +1,4 @@
-// `npm run sbom`: the bill of materials of what is installed in production, in CycloneDX, by npm itself.
+// `npm run sbom`: writes the bill of materials of the production packages in CycloneDX format, made by npm itself.
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -7,7 +7,8 @@ import { dirname, join } from 'node:path'
 const [output = 'dist/sbom.cdx.json'] = process.argv.slice(2)
 const read = file => JSON.parse(readFileSync(new URL(`../${file}`, import.meta.url), 'utf8'))
 
-// npm's own `--omit dev` leaves out every package that one of development uses too: it is shown a project without any of those.
+// `npm sbom --omit dev` would also leave out production packages that a development package uses. So npm gets a project without any
+// development packages.
 const { devDependencies: _ours, ...manifest } = read('package.json')
 const lock = read('package-lock.json')
 const { devDependencies: _locked, ...root } = lock.packages['']

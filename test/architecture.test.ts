@@ -15,11 +15,11 @@ function sourcesOf(folder: string): Sources {
 describe('the architecture', () => {
   const sources = sourcesOf('src')
 
-  it('holds: imports go down only, packages stay in their places, no cycles, no barrels, no long files', () => {
+  it('is kept: imports go down only, each package has its folders, no cycles, no barrels, no long files', () => {
     expect(violationsIn(sources)).toEqual([])
   })
 
-  it('is checked on all of the source, with its imports', () => {
+  it('is checked on all source files and all their imports', () => {
     expect(Object.keys(sources).length).toBeGreaterThan(50)
     const imported = Object.values(sources).flatMap(importsOf)
     expect(imported).toEqual(
@@ -33,7 +33,7 @@ describe('the architecture', () => {
   })
 })
 
-/** A small house that breaks no rule. */
+/** A small source tree that breaks no rule. */
 const GOOD: Sources = {
   'src/main.ts': "const { serve } = await import('./commands/serve.js')\n",
   'src/commands/serve.ts': "import { createApp } from '../app.js'\n",
@@ -60,7 +60,7 @@ const GOOD: Sources = {
 }
 
 describe('the check of the architecture', () => {
-  it('has nothing against a house that breaks no rule', () => {
+  it('finds nothing in a source tree that breaks no rule', () => {
     expect(violationsIn(GOOD)).toEqual([])
   })
 
@@ -97,15 +97,15 @@ describe('the check of the architecture', () => {
     ['an import of the app', 'src/scoring/up.ts', "import '../app.js'", 'which is not below'],
     ['an import of a command by the app', 'src/start/up.ts', "import '../commands/serve.js'", 'which is not below'],
     ['an import of the configuration', 'src/server/up.ts', "import { HOME } from '../config/config.js'", 'which is not below'],
-    ['an import beside', 'src/cache/beside.ts', "import { Store } from '../storage/store.js'", 'which is not below'],
+    ['an import of a floor beside', 'src/cache/beside.ts', "import { Store } from '../storage/store.js'", 'which is not below'],
     [
-      'a port in a floor that does not implement it',
+      'an import of a port by a floor that does not implement it',
       'src/storage/limiter.ts',
       "import type { PointLimiter } from '../server/limits/pointLimiter.js'",
       'which is not below',
     ],
     [
-      'code of a port in the storage',
+      'an import of more than the types of a port by the storage',
       'src/storage/outcomes.ts',
       "import { RecordOutcomes } from '../monitoring/outcomes.js'",
       'which is not below',
@@ -116,42 +116,42 @@ describe('the check of the architecture', () => {
       "import { Store } from '../storage/store.js'",
       'which is not below',
     ],
-    ['an import of what is not there', 'src/scoring/gone.ts', "import { gone } from './nowhere.js'", 'which is not there'],
+    ['an import of a missing file', 'src/scoring/gone.ts', "import { gone } from './nowhere.js'", 'which does not exist'],
     [
-      'the models in a second file',
+      'ONNX Runtime in a second file',
       'src/scoring/second.ts',
       "import type { Tensor } from 'onnxruntime-node'",
       'only one file may',
     ],
-    ['the models elsewhere', 'src/releases/load.ts', "import { Tensor } from 'onnxruntime-node'", 'imports onnxruntime-node'],
-    ['tables elsewhere', 'src/resolvers/sql.ts', "import { eq } from 'drizzle-orm/pg-core'", 'imports drizzle-orm'],
-    ['the database elsewhere', 'src/app/../releases/sql.ts', "import postgres from 'postgres'", 'imports postgres'],
+    ['ONNX Runtime elsewhere', 'src/releases/load.ts', "import { Tensor } from 'onnxruntime-node'", 'imports onnxruntime-node'],
+    ['the table library elsewhere', 'src/resolvers/sql.ts', "import { eq } from 'drizzle-orm/pg-core'", 'imports drizzle-orm'],
+    ['the database driver elsewhere', 'src/app/../releases/sql.ts', "import postgres from 'postgres'", 'imports postgres'],
     ['the job queue elsewhere', 'src/alerts/jobs.ts', "import PgBoss from 'pg-boss'", 'imports pg-boss'],
-    ['Redis elsewhere', 'src/storage/redis.ts', "import { Redis } from 'ioredis'", 'imports ioredis'],
+    ['the Redis client elsewhere', 'src/storage/redis.ts', "import { Redis } from 'ioredis'", 'imports ioredis'],
     ['the environment elsewhere', 'src/server/env.ts', 'const { HOME } = process.env', 'reads process.env'],
-    ['the environment by its name', 'src/server/env.ts', "const home = process['env'].HOME", 'reads process.env'],
-    ['the environment taken apart', 'src/server/env.ts', 'const { env } = process', 'reads process.env'],
+    ['the environment by a quoted name', 'src/server/env.ts', "const home = process['env'].HOME", 'reads process.env'],
+    ['the environment by destructuring', 'src/server/env.ts', 'const { env } = process', 'reads process.env'],
     [
-      'a room of the storage that imports one above it',
+      'an import by a room of the storage from a room above it',
       'src/storage/audit/up.ts',
       "import { AlertStore } from '../alerts/alertStore.js'",
       'src/storage/alerts/alertStore.ts, which is not below',
     ],
     [
-      'a room of the storage that imports a file beside the rooms',
+      'an import by a room of the storage from a file outside the rooms',
       'src/storage/audit/up.ts',
       "import { Store } from '../store.js'",
       'src/storage/store.ts, which is not below',
     ],
-    ['a folder that is no room of the storage', 'src/storage/utils/text.ts', 'export const a = 1', 'utils is no room of storage'],
+    ['a storage folder that is not a room', 'src/storage/utils/text.ts', 'export const a = 1', 'utils is not a room of storage'],
     [
-      'a room of the server that imports one above it',
+      'an import by a room of the server from a room above it',
       'src/server/limits/up.ts',
       "import { Gate } from '../operations/gate.js'",
       'src/server/operations/gate.ts, which is not below',
     ],
     ['a barrel', 'src/scoring/index.ts', 'export const a = 1', 'is a barrel'],
-    ['a folder that is no floor', 'src/utils/text.ts', 'export const a = 1', 'utils is no floor'],
+    ['a folder that is not a floor', 'src/utils/text.ts', 'export const a = 1', 'utils is not a floor'],
     ['a long file', 'src/scoring/long.ts', '\n'.repeat(300), 'more than 300 lines'],
     ['a file that imports itself', 'src/scoring/self.ts', "import type { Self } from './self.js'", 'is a cycle'],
   ])('finds %s', (_what, file, text, violation) => {
@@ -159,7 +159,7 @@ describe('the check of the architecture', () => {
     expect(violationsIn({ ...GOOD, [path]: `${text}\n` }).join('\n')).toContain(violation)
   })
 
-  it('finds a cycle over several files, and says which', () => {
+  it('finds a cycle over several files, and names the files', () => {
     const cycle = {
       'src/scoring/a.ts': "import { b } from './b.js'\n",
       'src/scoring/b.ts': "import type { C } from './deep/c.js'\n",
@@ -170,7 +170,7 @@ describe('the check of the architecture', () => {
     ])
   })
 
-  it('takes no import out of a comment', () => {
+  it('ignores imports in comments', () => {
     const text = "// import '../app.js'\n/** import { a } from '../app.js' */\nexport const a = 1\n"
     expect(violationsIn({ ...GOOD, 'src/scoring/comment.ts': text })).toEqual([])
   })

@@ -1,4 +1,4 @@
-// What the tests need besides npm packages: found, or installed where that is possible.
+// Programs that the tests need besides npm packages: found, or installed where that is possible.
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
@@ -13,7 +13,7 @@ const REQUIREMENTS = [
   },
 ]
 
-/** Where each requirement is, as environment variables; prints a NOT RUN line for each that is missing. */
+/** The path of each required program, as environment variables; prints a NOT RUN line for each missing one. */
 export function findRequirements() {
   const found = {}
   let isComplete = true

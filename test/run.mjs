@@ -1,4 +1,4 @@
-// `npm test`: finds or installs what the tests need besides npm packages, runs Vitest, and sums up in one line.
+// `npm test`: finds or installs the programs that the tests need, runs Vitest, and prints a summary of one line.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { findRequirements } from './requirements.mjs'

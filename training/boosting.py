@@ -20,7 +20,7 @@ from paths import OPSET, SEED
 TREES = 200
 FIXED = {
     "objective": "binary", "max_depth": 4, "num_leaves": 15, "seed": SEED, "verbosity": -1,
-    # One thread and a fixed histogram layout: the same trees in every run.
+    # One thread and a fixed histogram layout give the same trees in every run.
     "num_threads": 1, "deterministic": True, "force_row_wise": True,
 }
 GRID = {
@@ -44,7 +44,7 @@ COLUMN_NAMES = [f"{c['feature']}_{c['equals']}" if "equals" in c else c["feature
 
 
 def matrix(applicants: list[dict]) -> np.ndarray:
-    """Float64 matrix in column order: NaN where a number is missing, all-zero one-hot where a category is."""
+    """Float64 matrix in column order. A missing number is NaN; a missing category is zero in all its one-hot columns."""
     return encode(INPUTS, applicants, float64=True)["features"]
 
 
@@ -54,7 +54,7 @@ def _fit(parameters: dict, X: np.ndarray, y: np.ndarray) -> lgb.Booster:
 
 
 def out_of_fold(parameters: dict, X: np.ndarray, y: np.ndarray, repeat: int = 0) -> np.ndarray:
-    """For each training row, the probability by a model that has not seen that row."""
+    """For each training row, the probability from a model that has not seen that row."""
     probabilities = np.empty(len(y))
     for fit, check in folds(y, repeat):
         probabilities[check] = _fit(parameters, X[fit], y[fit]).predict(X[check], num_threads=1)
@@ -83,8 +83,8 @@ def predict(booster: lgb.Booster, applicants: list[dict]) -> np.ndarray:
 def float32_not_above(threshold: float) -> np.float32:
     """The largest float32 <= threshold.
 
-    LightGBM compares `x <= threshold` in float64. For a float32 x that is the same question as x <= this value;
-    rounding to nearest could go up past an x that LightGBM sends right.
+    LightGBM compares `x <= threshold` in float64. For a float32 x, `x <= this value` has the same result.
+    Rounding to nearest could round up to or past an x that LightGBM sends right.
     """
     rounded = np.float32(threshold)
     return np.nextafter(rounded, np.float32(-np.inf)) if float(rounded) > threshold else rounded
@@ -98,7 +98,7 @@ def with_float32_thresholds(booster: lgb.Booster) -> lgb.Booster:
         return "threshold=" + " ".join(values)
 
     text = re.sub(r"^threshold=(.*)$", rounded, booster.model_to_string(), flags=re.MULTILINE)
-    # The sizes of the tree blocks are no longer true; without them LightGBM reads block by block.
+    # The sizes of the tree blocks are no longer correct; without them LightGBM reads block by block.
     return lgb.Booster(model_str=re.sub(r"^tree_sizes=.*\n", "", text, flags=re.MULTILINE))
 
 
@@ -110,21 +110,21 @@ def convert(booster: lgb.Booster):
         target_opset=OPSET[""],
         zipmap=False,
     )
-    # The converter declares one label whatever the number of rows; ONNX Runtime would warn about every batch.
+    # The converter declares one label for any number of rows, and ONNX Runtime would warn about every batch.
     label = next(output for output in model.graph.output if output.name == "label")
     label.type.CopyFrom(make_tensor_type_proto(TensorProto.INT64, [None]))
     return seal(model)
 
 
 def splits(booster: lgb.Booster) -> list[dict]:
-    """Every inner node: tree, column, float64 threshold, and whether NaN goes left, in a fixed order per tree."""
+    """Every inner node, in a fixed order for each tree: tree, column, float64 threshold, and whether NaN goes left."""
     found = []
 
     def walk(tree: int, node: dict):
         if "split_feature" not in node:
             return
         threshold = float(node["threshold"])
-        # A column without a NaN in training has missing type None: LightGBM then reads NaN as 0.
+        # A column without NaN in training has missing type None, and LightGBM then reads NaN as 0.
         nan_left = node["default_left"] if node["missing_type"] == "NaN" else 0.0 <= threshold
         found.append({"tree": tree, "column": node["split_feature"], "threshold": threshold, "nan_left": bool(nan_left)})
         walk(tree, node["left_child"])

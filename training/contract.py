@@ -125,7 +125,7 @@ def contract() -> dict:
 
 
 def problems(applicant: dict) -> list[str]:
-    """Everything in which an applicant breaks the contract; empty when it satisfies it."""
+    """All violations of the contract by an applicant; empty if there are none."""
     found = [f"unknown feature {name}" for name in applicant if name not in BY_NAME]
     for name, rule in BY_NAME.items():
         if name not in applicant:

@@ -17,7 +17,7 @@ REPEATS = 3
 
 @dataclass
 class Part:
-    """Some rows of the data: applicants, whether each defaulted, and the raw rows (for group checks only)."""
+    """Some rows of the data: the applicants, whether each defaulted, and the raw rows (used only for checks by group)."""
 
     applicants: list[dict]
     defaulted: np.ndarray
@@ -45,7 +45,7 @@ def _applicant(row: dict) -> dict:
 
 
 def load() -> Part:
-    """All rows, in the order of the file. Fails when a row breaks the contract."""
+    """Reads all rows, in the order of the file. Raises an error if a row breaks the contract."""
     with DATA_CSV.open(newline="") as file:
         rows = list(csv.DictReader(file))
     applicants = [_applicant(row) for row in rows]
@@ -64,7 +64,7 @@ def split(data: Part) -> tuple[Part, Part]:
 
 
 def folds(defaulted: np.ndarray, repeat: int = 0):
-    """(indices to fit on, indices to check on) of each fold of one repeat of cross-validation."""
+    """For each fold of one repeat of cross-validation: (indices for fitting, indices for checking)."""
     return StratifiedKFold(FOLDS, shuffle=True, random_state=SEED + repeat).split(np.zeros(len(defaulted)), defaulted)
 
 

@@ -1,4 +1,4 @@
-"""Baselines for the population stability index (PSI): how each value was distributed over the training rows.
+"""Baselines for the population stability index (PSI): the distribution of each value over the training rows.
 
 Bins are half-open, [edge, next edge): n inner edges make n + 1 bins, the first below edges[0], the last from edges[-1] up.
 Shares are of all training rows and sum to 1 together with missingShare.
@@ -12,7 +12,7 @@ DECILES = np.arange(1, 10) / 10
 
 
 def _numeric(values: np.ndarray, total: int) -> dict:
-    # Values that repeat give equal deciles, and an edge at the least value an empty first bin: both are dropped.
+    # Repeated values give equal deciles, and an edge at the smallest value would give an empty first bin: both are dropped.
     edges = [float(edge) for edge in np.unique(np.quantile(values, DECILES, method="inverted_cdf")) if edge > values.min()]
     counts = np.bincount(np.searchsorted(edges, values, side="right"), minlength=len(edges) + 1)
     return {"edges": edges, "shares": [int(count) / total for count in counts]}

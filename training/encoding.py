@@ -1,4 +1,4 @@
-"""Turns applicants into model inputs exactly as a manifest's `inputs` say: what the gateway does, in Python."""
+"""Turns applicants into model inputs exactly as a manifest's `inputs` say, like the gateway does."""
 
 import math
 
@@ -17,7 +17,7 @@ def _cell(applicant: dict, column: dict):
 
 
 def encode(inputs: list[dict], applicants: list[dict], float64: bool = False) -> dict[str, np.ndarray]:
-    """{input name: array [rows, columns]}. With float64, numbers keep full precision (for the native libraries)."""
+    """{input name: array [rows, columns]}. With float64, numbers keep full precision, for the models' own libraries."""
     arrays = {}
     for spec in inputs:
         dtype = DTYPES[spec["type"]]

@@ -27,7 +27,7 @@ def write_jsonl(path, rows):
 
 
 def background(training: Part) -> list[dict]:
-    """Training applicants with the training part's default rate, the reference sample of explanations."""
+    """A sample of training applicants with the default rate of the training part, as a reference for explanations."""
     random = np.random.default_rng(SEED)
     bad = round(BACKGROUND_ROWS * training.defaulted.mean())
     chosen = [
@@ -38,7 +38,7 @@ def background(training: Part) -> list[dict]:
 
 
 def write_version(version, algorithm, model, inputs, output, golden, training, measured, baselines, parameters):
-    """Writes models/<name>/<version>/. `golden` is [(applicant, native probability)]; `measured` is {dataset: {metric: value}}."""
+    """Writes models/<name>/<version>/. `golden` is [(applicant, probability of the model's library)]; `measured` is {dataset: {metric: value}}."""
     folder = MODEL_FOLDER / version
     folder.mkdir(parents=True, exist_ok=True)
     content = model.SerializeToString(deterministic=True)

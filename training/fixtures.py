@@ -1,6 +1,6 @@
-"""Writes the small ONNX files of the gateway's tests: each has one shape or fault that real model files have.
+"""Writes the small ONNX files of the gateway's tests. Each has one shape or fault that occurs in real model files.
 
-The formulas stand in README.md beside the files, which this program writes too.
+The formulas are in the README.md next to the files, which this program also writes.
 """
 
 import json
@@ -28,7 +28,7 @@ Written by `training/fixtures.py`; do not edit by hand. `N` is the number of row
 
 | file | inputs | outputs | rule |
 |---|---|---|---|
-| `zipmap-int.onnx` | `features` float32 [N,2] | `label` int64 [N], `probabilities` sequence of map(int64, float) | scikit-learn LogisticRegression, classes 0 and 1; the probability of default is key 1, column 1 once ZipMap is gone. Expected rows in `expected.json` |
+| `zipmap-int.onnx` | `features` float32 [N,2] | `label` int64 [N], `probabilities` sequence of map(int64, float) | scikit-learn LogisticRegression, classes 0 and 1; the probability of default is key 1, column 1 once ZipMap is removed. Expected rows in `expected.json` |
 | `zipmap-string.onnx` | `features` float32 [N,2] | `label` string [N], `probabilities` sequence of map(string, float) | the same with classes "bad" and "good"; scikit-learn sorts them, so the probability of default is key "bad", **column 0**. Expected rows in `expected.json` |
 | `nan.onnx` | `features` float32 [N,2] | `probabilities` float32 [N,2] | every value is NaN |
 | `out-of-range.onnx` | `features` float32 [N,2] | `probabilities` float32 [N,2] | every value is 2.5 |
@@ -77,7 +77,7 @@ def _two_columns(dtype=np.float32):
 
 
 def _constant(name, value):
-    """A model that answers `value` everywhere, with the shape of its input."""
+    """Writes a model that answers `value` everywhere, with the shape of its input."""
     nodes = [
         helper.make_node("Shape", ["features"], ["shape"]),
         helper.make_node("ConstantOfShape", ["shape"], ["probabilities"], value=_tensor("value", [value])),
@@ -138,7 +138,7 @@ def _zipmap(name, labels: dict) -> dict:
     """A scikit-learn model with its ZipMap kept; returns expected rows. `labels` maps defaulted -> class label."""
     X = np.random.default_rng(SEED).integers(-5, 6, size=(200, 2))
     defaulted = X @ [2, -1] + 1 > 0
-    # A strong penalty keeps the probabilities away from 0 and 1.
+    # The strong penalty keeps the probabilities away from 0 and 1.
     classifier = LogisticRegression(C=0.001, tol=1e-8).fit(X, [labels[bool(d)] for d in defaulted])
     model = convert_sklearn(classifier, name=name, initial_types=[("features", FloatTensorType([None, 2]))], target_opset=OPSET)
     _rename(model, {"label": "inner_label", "probabilities": "inner_probabilities", "output_label": "label", "output_probability": "probabilities"})
@@ -171,7 +171,7 @@ def _check():
 
     def run(name, inputs):
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3  # wrong-rows warns of its wrong shape, which is its purpose
+        options.log_severity_level = 3  # wrong-rows warns about its wrong shape, which is intended
         return onnxruntime.InferenceSession(FIXTURES / f"{name}.onnx", options).run(None, inputs)[0]
 
     for name, values in expected.items():

@@ -1,4 +1,4 @@
-"""Chooses the applicants of golden.jsonl: ordinary ones, and those on which a wrong export or a wrong gateway would err."""
+"""Chooses the applicants of golden.jsonl: ordinary ones, and ones that expose a wrong export or a wrong gateway."""
 
 from itertools import combinations, product
 
@@ -19,13 +19,13 @@ def _without(applicant: dict, names) -> dict:
 
 
 def _with(applicant: dict, **changes) -> dict:
-    """The applicant with some values changed, features in the contract's order."""
+    """The applicant with some values changed; features stay in the order of the contract."""
     merged = {**applicant, **changes}
     return {name: merged[name] for name in NAMES if name in merged}
 
 
 def _missing(bases: list[dict]) -> list[dict]:
-    """Every combination of missing optional features, and each single one and all of them on several applicants."""
+    """Every combination of missing optional features on one applicant; each single one, and all of them, on several applicants."""
     patterns = [names for size in range(len(OPTIONAL) + 1) for names in combinations(OPTIONAL, size)]
     few = [names for names in patterns if len(names) in (1, len(OPTIONAL))]
     return [_without(bases[0], names) for names in patterns] + [
@@ -34,7 +34,7 @@ def _missing(bases: list[dict]) -> list[dict]:
 
 
 def _levels(bases: list[dict]) -> list[dict]:
-    """Every pair of categories with and without records."""
+    """Every pair of categories, with and without records."""
     return [
         _with(bases[i % len(bases)], home=home, job=job, records=records)
         for i, (home, job, records) in enumerate(product(HOME_LEVELS, JOB_LEVELS, (False, True)))
@@ -42,7 +42,7 @@ def _levels(bases: list[dict]) -> list[dict]:
 
 
 def _extremes(base: dict) -> list[dict]:
-    """Each number at its least and greatest allowed value, alone and all together, also with categories missing."""
+    """Each number at its smallest and largest allowed value, alone and all together, also with missing categories."""
     lowest = {name: BY_NAME[name]["minimum"] for name in NUMERIC}
     highest = {name: BY_NAME[name]["maximum"] for name in NUMERIC}
     rows = [_with(base, **{name: ends[name]}) for name in NUMERIC for ends in (lowest, highest)]
@@ -66,7 +66,7 @@ def ordinary(held_out: Part, bases: list[dict]) -> list[dict]:
 
 
 def _sides(name: str, threshold: float) -> tuple | None:
-    """The last value that goes left and the first that goes right, both exact in float32; None if out of range."""
+    """The last value that goes left and the first that goes right, both exact in float32; None if they are out of range."""
     if BY_NAME[name]["kind"] == "INTEGER":
         left = int(np.floor(threshold))
         sides = (left, left + 1)
@@ -78,7 +78,7 @@ def _sides(name: str, threshold: float) -> tuple | None:
 
 
 def at_thresholds(booster: lgb.Booster, bases: list[dict]) -> list[dict]:
-    """For every threshold of a number, the applicant whose probability changes most between its two sides."""
+    """For every threshold of a number, both sides of it, on the applicant whose probability changes most between them."""
     thresholds = sorted({(split["column"], split["threshold"]) for split in boosting.splits(booster)})
     X, rows = boosting.matrix(bases[:CANDIDATES]), []
     for column, threshold in thresholds:
@@ -97,13 +97,13 @@ def at_thresholds(booster: lgb.Booster, bases: list[dict]) -> list[dict]:
 
 
 def bases_of(training: Part) -> list[dict]:
-    """Training applicants in a fixed random order, the material of all made-up rows."""
+    """Training applicants in a fixed random order, from which all made-up rows are derived."""
     order = np.random.default_rng(SEED).permutation(len(training))
     return [training.applicants[i] for i in order]
 
 
 def checked(applicants: list[dict]) -> list[dict]:
-    """The applicants without repetitions; fails when one of them breaks the contract."""
+    """The applicants without repetitions; raises an error if one of them breaks the contract."""
     for applicant in applicants:
         if found := problems(applicant):
             raise ValueError(f"golden row breaks the contract: {found}")

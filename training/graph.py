@@ -1,4 +1,4 @@
-"""What every exported graph gets: one IR version and one pair of operator sets."""
+"""Gives every exported graph the same IR version and the same two operator sets."""
 
 import onnx
 
@@ -8,7 +8,7 @@ from paths import IR_VERSION, OPSET
 def seal(model: onnx.ModelProto) -> onnx.ModelProto:
     """Declares IR_VERSION and OPSET and checks the model against them.
 
-    The converters declare the lowest sets that their nodes need; none of these nodes changed between those and OPSET.
+    The converters declare the lowest sets that their nodes need. None of these nodes has changed between those sets and OPSET.
     """
     model.ir_version = IR_VERSION
     del model.opset_import[:]

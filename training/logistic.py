@@ -1,6 +1,6 @@
 """Version 1: a scikit-learn logistic regression, exported with its preprocessing inside the graph.
 
-The graph is left as skl2onnx makes it by default: one [N,1] input per column and a ZipMap at the end.
+The graph keeps the default form of skl2onnx: one [N,1] input per column and a ZipMap at the end.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ from encoding import encode
 from graph import seal
 from paths import OPSET
 
-# Not a level of the data: the encoder ignores it, so a missing category sets no one-hot column.
+# This is not a level of the data. The encoder ignores it, so that a missing category sets no one-hot column.
 MISSING_CATEGORY = "missing"
 
 ALWAYS_THERE = ["Seniority", "Time", "Expenses", "Amount", "Price"]
@@ -39,7 +39,7 @@ INPUTS = [_input(name) for name in NAMES]
 
 
 class MissingFlag(TransformerMixin, BaseEstimator):
-    """1 where a number is missing, else 0.
+    """1 if a number is missing, otherwise 0.
 
     scikit-learn's own MissingIndicator and SimpleImputer(add_indicator=True) have no ONNX converter.
     """
@@ -78,7 +78,7 @@ def frame(applicants: list[dict]) -> pd.DataFrame:
 
 
 def train(applicants: list[dict], defaulted: np.ndarray) -> Pipeline:
-    """Fits the pipeline. No class weights: they would ruin the calibration."""
+    """Fits the pipeline, without class weights, which would destroy the calibration."""
     impute_and_scale = Pipeline([("impute", SimpleImputer(strategy="median")), ("scale", StandardScaler())])
     one_hot = OneHotEncoder(categories=[HOME_LEVELS, JOB_LEVELS], handle_unknown="ignore", sparse_output=False)
     columns = ColumnTransformer(
@@ -101,7 +101,7 @@ def predict(pipeline: Pipeline, applicants: list[dict]) -> np.ndarray:
 
 
 def out_of_fold(applicants: list[dict], defaulted: np.ndarray, repeat: int = 0) -> np.ndarray:
-    """For each training row, the probability by a model that has not seen that row."""
+    """For each training row, the probability from a model that has not seen that row."""
     probabilities = np.empty(len(defaulted))
     for fit, check in folds(defaulted, repeat):
         pipeline = train([applicants[i] for i in fit], defaulted[fit])
@@ -121,7 +121,7 @@ def convert(pipeline: Pipeline):
 
 
 def coefficients(pipeline: Pipeline) -> list[tuple[str, float]]:
-    """(column, log-odds coefficient), largest first; numbers are standardised, so theirs is per standard deviation."""
+    """(column, log-odds coefficient), largest first. Numbers are standardised, so their coefficients are per standard deviation."""
     names = pipeline.named_steps["columns"].get_feature_names_out()
     values = pipeline.named_steps["logistic"].coef_[0]
     return sorted(zip(names, values), key=lambda pair: -abs(pair[1]))

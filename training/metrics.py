@@ -1,4 +1,4 @@
-"""How good the probabilities are: discrimination, calibration, and what happened in each risk band."""
+"""The quality of the probabilities: discrimination, calibration, and the observed default rate of each risk band."""
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -41,7 +41,7 @@ def auc_interval(defaulted: np.ndarray, probabilities: np.ndarray, samples: int 
 
 
 def calibration_line(defaulted: np.ndarray, probabilities: np.ndarray) -> tuple[float, float]:
-    """(intercept, slope) of outcome on log-odds; (0, 1) is perfect, a slope below 1 means too extreme."""
+    """(intercept, slope) of the outcome regressed on the log-odds; (0, 1) is perfect, a slope below 1 means too extreme."""
     clipped = np.clip(probabilities, 1e-6, 1 - 1e-6)
     log_odds = np.log(clipped / (1 - clipped)).reshape(-1, 1)
     line = LogisticRegression(C=np.inf, tol=1e-8).fit(log_odds, defaulted)
@@ -57,7 +57,7 @@ def wilson(defaults: int, count: int) -> tuple[float, float]:
 
 
 def by_band(defaulted: np.ndarray, probabilities: np.ndarray) -> list[dict]:
-    """Per band: range, applicants, mean predicted probability, observed default rate with its interval."""
+    """For each band: its range, applicants, mean predicted probability, and observed default rate with its interval."""
     index, edges, rows = band_index(probabilities), [0.0, *CUTOFFS, 1.0], []
     for number, band in enumerate(BANDS):
         inside = index == number

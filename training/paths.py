@@ -1,4 +1,4 @@
-"""Where things are read from and written to, and the constants that every artefact shares."""
+"""The paths of all files that are read and written, and the constants that every artefact shares."""
 
 from pathlib import Path
 
@@ -11,9 +11,9 @@ MODEL_FOLDER = REPOSITORY / "models" / MODEL_NAME
 FIXTURES = REPOSITORY / "test" / "fixtures" / "onnx"
 
 SEED = 20261121
-# A constant, not the clock: two runs must give the same bytes.
+# A constant and not the present time, because two runs must write the same bytes.
 CREATED_AT = "2026-11-21T00:00:00.000Z"
 
-# Operator sets of every exported graph: the newest that onnxmltools writes. ONNX Runtime 1.30 loads them.
+# The operator sets of every exported graph: the newest ones that onnxmltools writes. ONNX Runtime 1.30 loads them.
 OPSET = {"": 15, "ai.onnx.ml": 3}
 IR_VERSION = 8

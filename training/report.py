@@ -1,4 +1,4 @@
-"""Writes MODEL_CARD.md of one version from the figures of this run."""
+"""Writes the MODEL_CARD.md of one version from the figures of this run."""
 
 import numpy as np
 
@@ -69,8 +69,8 @@ def write_card(version, title, how, influence_title, influence, exactness, data,
 {title}. Written by `training/run.sh` from the figures of the run that made the model; do not edit by hand.
 
 ## Purpose
-Probability that an applicant for a consumer loan (credit to buy a good) will default, for riskgate's demonstration, its tests and as
-a pattern for a lender's own model.
+Probability that an applicant for a consumer loan (credit to buy a good) will default. It serves riskgate's demonstration and tests,
+and is a pattern for a lender's own model.
 
 ## How it works
 {how}
@@ -79,22 +79,22 @@ a pattern for a lender's own model.
 - `training/data/credit_data.csv`: {len(data):,} real applications, {int(data.defaulted.sum()):,} bad ({_percent(data.defaulted.mean(), 2)}); table `credit_data` of the R package modeldata 1.1.0, MIT licence.
   Source and meaning of the columns: `training/data/README.md`.
 - Trained on {len(training):,} rows ({_percent(training.defaulted.mean(), 2)} bad), measured on {len(held_out):,} held-out rows ({_percent(held_out.defaulted.mean(), 2)} bad): a stratified split with a
-  fixed seed. The held-out rows took no part in any choice; they are in `training/held_out.jsonl`.
+  fixed seed. The held-out rows were not used for any choice; they are in `training/held_out.jsonl`.
 - Missing values in all rows: {_missing_counts(data)}. They stay missing; see "How it works".
 
 Limits of the data:
 - Money is in thousands of pesetas, so the applications are Spanish and from before 2002. Prices, wages and lending have changed.
-- The dictionary calls the outcome a "final opinion" (positive / negative). What exactly counted as bad, and over what time, is not
+- The dictionary calls the outcome a "final opinion" (positive / negative). The definition of bad, and its period, are not
   documented.
-- Nothing is known of applicants who were refused, and nothing of when an application was made: no test on later data is possible.
-- {len(data):,} rows are few. The intervals below are wide, and the level "ignore" of home rests on 20 of them.
+- The data holds no refused applicants and no dates of applications, so a test on later data is not possible.
+- {len(data):,} rows are few. The intervals below are wide, and only 20 rows have the level "ignore" of home.
 
 ## Features
 In: {", ".join(NAMES)}.
 
 Left out on purpose:
 - **Marital** and **Age**: using marital status or age in lending is forbidden or restricted in many countries. Sex is not in the data.
-- Leaving them out does not make the model blind to them: seniority and home, for example, go with age. See "Groups".
+- The model still depends on them indirectly: seniority and home, for example, correlate with age. See "Groups".
 
 ## Quality
 {_metrics_table(measured)}
@@ -108,11 +108,11 @@ A probability equal to a cut-off belongs to the band above it. High risk starts 
 
 ### Calibration (held-out)
 Mean predicted {_percent(probabilities.mean(), 2)}, observed {_percent(held_out.defaulted.mean(), 2)}. Outcome regressed on the log-odds: intercept {intercept:.2f}, slope {slope:.2f}
-(perfect: 0 and 1; a slope below 1 means that the probabilities are too extreme). No class weights were used: they would ruin the
-calibration. The level holds for a portfolio with about 28 % bad; a lender with another rate must recalibrate.
+(perfect: 0 and 1; a slope below 1 means that the probabilities are too extreme). No class weights were used, because they would
+destroy the calibration. The level holds for a portfolio with about 28 % bad; a lender with another rate must recalibrate.
 
 ### Groups (held-out)
-Age and marital status are not inputs; this table uses them only to look at the result.
+Age and marital status are not inputs; this table uses them only to examine the results.
 
 {_group_table(held_out, probabilities)}
 
@@ -124,14 +124,14 @@ Age and marital status are not inputs; this table uses them only to look at the 
 - A pattern for the files that a lender's own model needs: manifest, golden vectors, card.
 
 ## Not intended
-- Decisions about real people. The data is old, from one country, small, and its outcome is not fully documented.
-- Any population, currency or product other than that of the data; figures in another currency give meaningless probabilities.
-- Refusing someone without a human check, or as the only ground of a refusal.
+- Decisions about real people. The data is old, small and from one country, and its outcome is not fully documented.
+- Any other population, currency or product than that of the data; figures in another currency give meaningless probabilities.
+- Refusing an applicant without a human check, or because of this probability alone.
 
 ## Exactness of the export
 {exactness}
 
 ## Reproduce
-`training/run.sh` (Python 3.11) makes these files again, byte for byte on one kind of machine: fixed seeds, one thread, pinned packages.
+`training/run.sh` (Python 3.11) writes the same files again, byte for byte on one kind of machine: fixed seeds, one thread, pinned packages.
 """
     (MODEL_FOLDER / version / "MODEL_CARD.md").write_text(card, encoding="utf-8")

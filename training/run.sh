@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Trains and exports the bundled model, then the ONNX fixtures of the gateway's tests.
-# Running it twice gives byte-identical files. PYTHON names another Python 3.11.
+# Trains and exports the bundled model, and then writes the ONNX fixtures of the gateway's tests.
+# Two runs write byte-identical files. PYTHON names another Python 3.11.
 set -euo pipefail
 cd "$(dirname "$0")"
 
-# One thread everywhere: the order of floating-point sums must not depend on the machine's load.
+# One thread everywhere, because the order of floating-point sums must not depend on the load of the machine.
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 PYTHONHASHSEED=0 PYTHONDONTWRITEBYTECODE=1
 
 [ -x .venv/bin/python ] || "${PYTHON:-python3.11}" -m venv .venv

@@ -1,4 +1,4 @@
-"""Trains, checks and exports both versions of the bundled model. Fails rather than write a model that is not exact."""
+"""Trains, checks and exports both versions of the bundled model. Raises an error instead of writing an inexact model."""
 
 import numpy as np
 
@@ -38,13 +38,13 @@ def measure(predict, out_of_fold, training, held_out):
 
 
 def exactness(tolerance, golden_rows, golden_deviation, all_rows, all_deviation, more):
-    # One significant digit, rounded up: the last digits of a float32 sum differ from CPU to CPU.
+    # One significant digit, rounded up, because the last digits of a float32 sum differ from CPU to CPU.
     def shown(value):
         exponent = np.floor(np.log10(value))
         return f"{np.ceil(value / 10**exponent) * 10**exponent:.0e}"
 
     return (
-        f"`golden.jsonl` holds {golden_rows:,} applicants with the probability of the native library in float64. ONNX Runtime differs from it by at\n"
+        f"`golden.jsonl` holds {golden_rows:,} applicants with the float64 probability of the model's own library. ONNX Runtime differs from it by at\n"
         f"most {shown(golden_deviation)} on them and {shown(all_deviation)} on all {all_rows:,} rows of the data; the export fails above {tolerance:g}. {more}"
     )
 
@@ -72,11 +72,11 @@ def make_logistic(everything, training, held_out, ordinary):
         drift.baselines(training.applicants, predict(training.applicants)), {"C": 1.0},
     )
     return measured, lambda comparison: write_card(
-        "1", "Logistic regression (scikit-learn), the simple model that a better one has to beat",
+        "1", "Logistic regression (scikit-learn), the simple model that a better one must beat",
         "Numbers are standardised; a missing income, assets or debt is replaced by the training median and marked by an indicator column;\n"
-        "home and job are one-hot, all zero when missing. All of it is inside the ONNX graph, which takes one input per column and ends\n"
+        "home and job are one-hot, all zero if missing. All of this is inside the ONNX graph, which takes one input per column and ends\n"
         "in scikit-learn's usual ZipMap.",
-        "Coefficients (log-odds; of a number per standard deviation)",
+        "Coefficients (log-odds; for a number, per standard deviation)",
         [(name, f"{value:+.3f}") for name, value in logistic.coefficients(pipeline)],
         exactness(LOGISTIC_TOLERANCE, len(rows), on_golden, len(everything), on_all, "The graph computes in float32."),
         everything, training, held_out, held_out_probabilities, measured,
@@ -112,29 +112,29 @@ def make_boosting(everything, training, held_out, ordinary):
     chosen = ", ".join(f"{key} {value:g}" for key, value in parameters.items())
     return measured, lambda comparison: write_card(
         "2", f"Gradient-boosted trees (LightGBM): {boosting.TREES} trees of depth {boosting.FIXED['max_depth']}",
-        f"Numbers go in as they are, NaN where missing (each split knows which way a missing value goes); home and job are one-hot, all\n"
-        f"zero when missing; records is 0 or 1. The order of the {len(boosting.COLUMNS)} columns of the one input is in the manifest. Parameters chosen by\n"
+        f"Numbers go in unchanged, or as NaN if missing (each split has a branch for missing values); home and job are one-hot, all\n"
+        f"zero if missing; records is 0 or 1. The manifest holds the order of the {len(boosting.COLUMNS)} columns of the single input. Parameters chosen by\n"
         f"{data.REPEATS} x {data.FOLDS}-fold cross-validation on the training part only: {chosen}.",
         "Influence (share of the total gain of all splits)",
         [(name, _share(value)) for name, value in boosting.gain_shares(booster)],
         exactness(
             BOOSTING_TOLERANCE, len(rows), on_golden, len(everything), on_all,
-            "Every\nthreshold is the largest float32 not above LightGBM's float64 threshold, so that each float32 input takes the same way; the golden\n"
-            "applicants stand on both sides of every threshold of a number.",
+            "Every\nthreshold is the largest float32 not above LightGBM's float64 threshold, so that each float32 input takes the same branch; the golden\n"
+            "applicants include both sides of every threshold of a number.",
         ),
         everything, training, held_out, held_out_probabilities, measured,
-        "The gap between training and held-out is what\nthe trees learned by heart; the held-out figure is the honest one. " + comparison,
+        "The gap between training and held-out is\noverfitting of the trees, so the held-out figure is the one to trust. " + comparison,
     )
 
 
 def compare(measured: dict) -> str:
-    """What the two versions' figures say about each other, for both cards."""
+    """The comparison of the two versions, for both cards."""
     (one_cv, two_cv), (one, two) = ([measured[v][kind]["auc"] for v in ("1", "2")] for kind in (CROSS_VALIDATION, HELD_OUT))
     ahead = "1" if one > two else "2"
     return (
         f"\n\nVersion {CHAMPION} is the champion by cross-validation on the {TRAINING.replace('training ', '')} training part (AUC {two_cv:.3f} against {one_cv:.3f} for version 1), a choice\n"
         f"made without the held-out rows. On those, version {ahead} scores higher ({one:.3f} for version 1, {two:.3f} for version 2); that difference\n"
-        "is smaller than the width of either interval, so these rows do not settle which one is better."
+        "is smaller than the width of either interval, so these rows do not show which one is better."
     )
 
 

@@ -1,4 +1,4 @@
-"""Fails unless the exported graphs answer as the native libraries do."""
+"""Raises an error unless the exported graphs answer like the models' own libraries."""
 
 import lightgbm as lgb
 import numpy as np
@@ -14,7 +14,7 @@ class ExportError(Exception):
 
 
 def without_zipmap(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with its ZipMap node replaced by Identity and its output a plain tensor, as the gateway rewrites it."""
+    """The model with its ZipMap node replaced by Identity and a plain tensor as output, like the gateway rewrites it."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     nodes = [node for node in copy.graph.node if node.op_type == "ZipMap"]
@@ -41,7 +41,7 @@ def _probabilities(session, inputs: list[dict], output: dict, applicants: list[d
 
 
 def deviation(model, inputs, output, applicants, native: np.ndarray, tolerance: float, what: str) -> float:
-    """Largest |ONNX - native|, in one batch and, for some rows, one row at a time; fails above the tolerance."""
+    """The largest |ONNX - native|, in one batch and, for some rows, row by row. Raises an error above the tolerance."""
     session = _session(model)
     batch = np.abs(_probabilities(session, inputs, output, applicants) - native)
     singles = [
@@ -50,13 +50,13 @@ def deviation(model, inputs, output, applicants, native: np.ndarray, tolerance: 
     ]
     worst = float(max(batch.max(), max(singles)))
     if not worst <= tolerance:  # also catches NaN
-        raise ExportError(f"{what}: ONNX differs from native by {worst:.3g} > {tolerance:g}")
+        raise ExportError(f"{what}: ONNX differs from the model's library by {worst:.3g} > {tolerance:g}")
     print(f"  {what}: {len(applicants)} rows, largest deviation {worst:.2e}")
     return worst
 
 
 def same_splits(model: onnx.ModelProto, booster: lgb.Booster):
-    """Every node of the graph: right column, threshold the largest float32 not above LightGBM's, right way for NaN."""
+    """Checks every node of the graph: its column, the branch for NaN, and that its threshold is the largest float32 not above LightGBM's."""
     node = next(node for node in model.graph.node if node.op_type == "TreeEnsembleClassifier")
     attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
     modes = [mode.decode() for mode in attributes["nodes_modes"]]

@@ -12,7 +12,7 @@ export default defineConfig({
   base: '/',
   publicDir: false,
   plugins: [react()],
-  // The editor's workers are started as modules: a classic worker would be bundled without its dynamic imports.
+  // The editor starts its workers as modules: a classic worker would be bundled without its dynamic imports.
   worker: { format: 'es' },
   build: {
     outDir: resolve(root, '../dist/web'),
@@ -21,11 +21,11 @@ export default defineConfig({
     sourcemap: false,
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
-    // Monaco is one chunk of about 3 MB, loaded after the page stands.
+    // Monaco is one chunk of about 3 MB, loaded after the page is shown.
     chunkSizeWarningLimit: 4_000,
     rolldownOptions: {
       input: pages,
-      // GraphiQL ships directives for a compiler that has already run over it: one warning per file, none about this code.
+      // GraphiQL ships compiler directives that are already applied: they give one warning per file, none about our code.
       checks: { moduleLevelDirective: false },
     },
   },

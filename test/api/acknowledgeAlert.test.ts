@@ -19,7 +19,7 @@ beforeAll(async () => {
 })
 afterAll(() => gateway[Symbol.asyncDispose]())
 
-/** A tenant of its own: who scores, and two who take care of its alerts. */
+/** A new tenant with a client that scores and two that handle its alerts. */
 async function tenantOf(tenant: string) {
   const scorer = await gateway.as({ roles: ['SCORER'], tenant })
   const [ann, bob] = [
@@ -30,7 +30,7 @@ async function tenantOf(tenant: string) {
 }
 
 describe('acknowledgeAlert', () => {
-  it('says who and when, in its answer, in pages and in the subscription', async () => {
+  it('shows who acknowledged and when, in its answer, in pages and in the subscription', async () => {
     const { scorer, ann } = await tenantOf('once')
     const after = (await ann.data(AlertCursorDocument, {})).alertCursor
     const { id } = await score(scorer, 'a', HIGH_RISK)
@@ -46,7 +46,7 @@ describe('acknowledgeAlert', () => {
     expect((await alerts.next()).highRiskScored).toEqual(alert)
   })
 
-  it('keeps the first acknowledgement, and answers with it however often it is called', async () => {
+  it('keeps the first acknowledgement, and answers every later call with it', async () => {
     const { scorer, ann, bob } = await tenantOf('twice')
     const { id } = await score(scorer, 'a', HIGH_RISK)
     const first = await ann.data(AcknowledgeAlertDocument, { id })
@@ -54,7 +54,7 @@ describe('acknowledgeAlert', () => {
     expect(await ann.data(AcknowledgeAlertDocument, { id })).toEqual(first)
   })
 
-  it('has one answer for many calls at once', async () => {
+  it('gives many calls at once the same answer', async () => {
     const { scorer, ann, bob } = await tenantOf('at-once')
     const { id } = await score(scorer, 'a', HIGH_RISK)
     const answers = await Promise.all(
@@ -64,7 +64,7 @@ describe('acknowledgeAlert', () => {
     expect(answers[0]?.acknowledgeAlert.alert.acknowledgedAt).toEqual(expect.any(String))
   })
 
-  it('is NOT_FOUND for an alert of another tenant exactly as for an id that never was, and changes nothing', async () => {
+  it('is NOT_FOUND for an alert of another tenant just as for an unknown id, and changes nothing', async () => {
     const [here, there] = [await tenantOf('ack-here'), await tenantOf('ack-there')]
     const high = await score(here.scorer, 'a', HIGH_RISK)
     const low = await score(there.scorer, 'a', LOW_RISK)
@@ -78,7 +78,7 @@ describe('acknowledgeAlert', () => {
     expect(nodes).toMatchObject([{ id: high.id, acknowledgedAt: null, acknowledgedBy: null }])
   })
 
-  it('is SERVICE_UNAVAILABLE while the alert cannot be written, changes nothing then, and may be sent again', async () => {
+  it('is SERVICE_UNAVAILABLE and changes nothing while the alert is locked, and works when sent again', async () => {
     const { scorer, ann } = await tenantOf('locked')
     const { id } = await score(scorer, 'a', HIGH_RISK)
     const other = await gateway.database.sql.reserve()
@@ -110,7 +110,7 @@ describe('acknowledgeAlert', () => {
     }
   })
 
-  it('leaves open alerts within reach of a small page, however many acknowledged ones lie before them', async () => {
+  it('leaves open alerts reachable by a small page, however many acknowledged ones come before them', async () => {
     const { scorer, ann } = await tenantOf('reach')
     await scoreBatch(
       scorer,

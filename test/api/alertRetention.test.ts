@@ -19,7 +19,7 @@ afterAll(() => gateway[Symbol.asyncDispose]())
 const age = (days: number, ids: readonly string[]) => gateway.database.sql`
   update alerts set raised_at = now() - make_interval(days => ${days}) where prediction_id in ${gateway.database.sql(ids)}`
 
-describe('alerts that are older than the retention', () => {
+describe('alerts older than the retention', () => {
   it('are removed by the running gateway; younger ones stay, and old cursors are CURSOR_EXPIRED', async () => {
     const client = await gateway.as({ roles: ['ADMIN'], tenant: 'aged' })
     const { alertCursor } = await client.data(AlertCursorDocument, {})
@@ -41,13 +41,13 @@ describe('alerts that are older than the retention', () => {
     expect((await resumed.next()).highRiskScored.id).toBe(ids[2])
   })
 
-  it('end a subscription that has still to read them with CURSOR_EXPIRED', async () => {
+  it('end a subscription that has not read them yet with CURSOR_EXPIRED', async () => {
     const client = await gateway.as({ roles: ['ADMIN'], tenant: 'overtaken' })
     const { alertCursor: after } = await client.data(AlertCursorDocument, {})
     await score(client, 'a', HIGH_RISK)
     await settled(client, 1)
     const check = AlertStore.prototype.check
-    // The retention strikes once the cursor has been found good.
+    // The alerts become too old just after the cursor was accepted.
     vi.spyOn(AlertStore.prototype, 'check').mockImplementationOnce(async function (this: AlertStore, cursor) {
       await check.call(this, cursor)
       await gateway.database.sql`update alerts set raised_at = now() - interval '9 days'`

@@ -23,7 +23,7 @@ beforeAll(async () => {
 })
 afterAll(() => gateway[Symbol.asyncDispose]())
 
-/** A tenant of its own with so many alerts, oldest first. */
+/** A new tenant with `count` alerts; their ids, oldest first. */
 async function tenantWith(tenant: string, count: number, features = HIGH_RISK) {
   const client = await gateway.as({ roles: ['ADMIN'], tenant })
   const scored: string[] = []
@@ -37,7 +37,7 @@ const idsOf = async (client: GraphqlClient, variables: AlertsQueryVariables = {}
   (await page(client, variables)).nodes.map(({ id }) => id)
 
 describe('a page of alerts', () => {
-  it('has the twenty oldest, oldest first, when nothing is asked for', async () => {
+  it('holds the twenty oldest alerts, oldest first, by default', async () => {
     const { client, ids } = await tenantWith('default-page', 23)
     await settled(client, 23)
     const { nodes, edges, pageInfo } = await page(client)
@@ -53,7 +53,7 @@ describe('a page of alerts', () => {
     expect(nodes[0]?.raisedAt).toBe(nodes[0]?.prediction.createdAt)
   })
 
-  it('is read forwards and backwards to the end, each alert once', async () => {
+  it('can be followed forwards and backwards to the end, and shows each alert once', async () => {
     const { client, ids } = await tenantWith('walked', 11)
     await settled(client, 11)
     const pages: string[][] = []
@@ -78,7 +78,7 @@ describe('a page of alerts', () => {
     expect(back).toEqual([ids.slice(0, 3), ids.slice(3, 7), ids.slice(7)])
   })
 
-  it('between two cursors has what lies between them', async () => {
+  it('between two cursors holds the alerts between them', async () => {
     const { client, ids } = await tenantWith('between', 6)
     await settled(client, 6)
     const cursors = (await page(client)).nodes.map(({ cursor }) => cursor)
@@ -87,7 +87,7 @@ describe('a page of alerts', () => {
     expect(await idsOf(client, { last: 2, ...range })).toEqual(ids.slice(2, 4))
   })
 
-  it('says that nothing follows when its last alert is the last, and has no cursors where there is nothing', async () => {
+  it('says that no page follows after the last alert, and has no cursors if it is empty', async () => {
     const { client, ids } = await tenantWith('exact', 2)
     await settled(client, 2)
     for (const size of [{ first: 2 }, { last: 2 }]) {
@@ -100,7 +100,7 @@ describe('a page of alerts', () => {
     expect(await page(nobody)).toEqual({ edges: [], nodes: [], pageInfo: none })
   })
 
-  it('has the cursors of the subscription and of alertCursor, both ways', async () => {
+  it('has the same cursors as the subscription and alertCursor, and accepts theirs', async () => {
     const { client, ids } = await tenantWith('same-cursors', 3)
     await settled(client, 3)
     const { nodes } = await page(client)
@@ -110,7 +110,7 @@ describe('a page of alerts', () => {
     expect(await idsOf(client, { after: heard[0]?.cursor ?? '' })).toEqual(ids.slice(2))
     const { alertCursor } = await client.data(AlertCursorDocument, {})
     expect(await idsOf(client, { after: alertCursor })).toEqual([])
-    // It names the last alert, and what lies before that does not hold it.
+    // alertCursor is the cursor of the last alert, so that a page before it excludes that alert.
     expect(await idsOf(client, { last: 2, before: alertCursor })).toEqual(ids.slice(0, 2))
     const { id } = await score(client, 'late', HIGH_RISK)
     await settled(client, 4)
@@ -118,7 +118,7 @@ describe('a page of alerts', () => {
     expect(await idsOf(client, { before: alertCursor })).toEqual(ids.slice(0, 2))
   })
 
-  it('never misses one for a client that polls from its last cursor, while alerts are raised', async () => {
+  it('misses no alert for a client that polls from its last cursor while alerts are raised', async () => {
     const client = await gateway.as({ roles: ['ADMIN'], tenant: 'polled' })
     const heard: string[] = []
     let after = (await client.data(AlertCursorDocument, {})).alertCursor
@@ -136,7 +136,7 @@ describe('a page of alerts', () => {
     expect(heard.sort()).toEqual(scored.map(({ id }) => id).sort())
   })
 
-  it('leaves out what an open transaction can still come before', async () => {
+  it('leaves out alerts that an open transaction may still precede', async () => {
     const { client, ids } = await tenantWith('held', 1)
     await settled(client, 1)
     const writer = await gateway.database.sql.reserve()
@@ -151,7 +151,7 @@ describe('a page of alerts', () => {
     expect(await idsOf(client)).toEqual([...ids, late.id])
   })
 
-  it('shows nothing of another tenant, whatever its cursors', async () => {
+  it('shows no alert of another tenant, even with a cursor of that tenant', async () => {
     const here = await tenantWith('page-here', 2)
     const there = await tenantWith('page-there', 1)
     await settled(here.client, 2)
@@ -166,7 +166,7 @@ describe('a page of alerts', () => {
     expect(await refusedWith(client, AlertsDocument, size)).toMatchObject({ code: 'BAD_USER_INPUT', status: 400 })
   })
 
-  it('refuses cursors that are none, in both directions', async () => {
+  it('refuses invalid cursors, in both directions', async () => {
     const client = await gateway.as({ roles: ['MONITOR'] })
     const { alertCursor } = await client.data(AlertCursorDocument, {})
     const foreign = `${alertCursor.slice(0, 4)}ffffffff${alertCursor.slice(12)}`
@@ -177,7 +177,7 @@ describe('a page of alerts', () => {
       }
   })
 
-  it('brings what is beside each prediction with as many statements for a hundred as for one', async () => {
+  it('reads the data beside each prediction with as many statements for a hundred as for one', async () => {
     await using proxy = await startStatementProxy(gateway.database.url)
     await using replica = await startGateway({ ...gateway.environment, DATABASE_URL: proxy.url }, gateway.database)
     const client = await replica.as({ roles: ['ADMIN'], tenant: 'nested' })
@@ -187,9 +187,9 @@ describe('a page of alerts', () => {
     for (const first of [1, 100]) {
       proxy.take()
       const { alerts } = await client.data(AlertsInFullDocument, { first })
-      // Webhooks are looked after meanwhile.
+      // The upkeep of webhooks sends statements at the same time.
       const statements = proxy.take().filter(text => text.includes('predictions') && !text.includes('webhook'))
-      // The page, the features and the latest predictions.
+      // One statement each for the page, the features and the latest predictions.
       expect(statements).toHaveLength(3)
       expect(new Set(alerts.nodes.map(({ prediction }) => prediction.applicant.latestPrediction?.id)).size).toBe(first)
     }
@@ -197,7 +197,7 @@ describe('a page of alerts', () => {
 })
 
 describe('the filter of alerts', () => {
-  it('by band and model holds for pages in both directions', async () => {
+  it('by band and model applies to pages in both directions', async () => {
     const client = await gateway.as({ roles: ['ADMIN'], tenant: 'filtered-page' })
     const order = [T7, HIGH_RISK, LOW_RISK, T7, HIGH_RISK, HIGH_RISK]
     const scored: { id: string; band: string }[] = []
@@ -213,7 +213,7 @@ describe('the filter of alerts', () => {
     expect(await idsOf(client, { filter: { bands: null, model: null, acknowledged: null } })).toHaveLength(5)
   })
 
-  it('that passes fifty alerts by for each row of the page ends it there, and both ways nothing is skipped', async () => {
+  it('ends a page after fifty alerts read for each row asked for, and skips none in either direction', async () => {
     const client = await gateway.as({ roles: ['ADMIN'], tenant: 'quiet' })
     const quiet = (name: string, count: number) =>
       scoreBatch(
@@ -236,7 +236,7 @@ describe('the filter of alerts', () => {
       if (more) expect(pageInfo.endCursor).not.toBeNull()
       after = pageInfo.endCursor
     }
-    // The fiftieth is the last that the first page looks at.
+    // The first page reads fifty alerts, and this is the fiftieth.
     expect(forward).toEqual([[edge.id], [], [rare.id]])
     const backward: string[][] = []
     for (let before: string | null | undefined, more = true; more; ) {
@@ -248,7 +248,7 @@ describe('the filter of alerts', () => {
     }
     expect(backward.flat()).toEqual([rare.id, edge.id])
     expect(backward.length).toBeLessThanOrEqual(5)
-    // An ordinary cursor: it names the alert that was looked at.
+    // The cursor is an ordinary one: that of the last alert that was read.
     const { nodes, pageInfo } = await page(client, { first: 1, filter: { model: 'mortgage' } })
     expect(nodes).toEqual([])
     expect(pageInfo).toMatchObject({ hasNextPage: true, startCursor: null })
@@ -262,7 +262,7 @@ describe('the filter of alerts', () => {
     expect(await idsOf(client, { first: 1, filter: { bands: [] } })).toEqual([])
   })
 
-  it('loses nothing to a client that polls through quiet stretches while alerts are raised', async () => {
+  it('loses no alert of a client that polls through pages without matches while alerts are raised', async () => {
     const client = await gateway.as({ roles: ['ADMIN'], tenant: 'polled-filter' })
     const heard: string[] = []
     const wanted: string[] = []

@@ -26,7 +26,7 @@ async function keysOf(admin: GraphqlClient, variables: { first?: number; after?:
 }
 
 describe('createApiKey', () => {
-  it('answers a key that is its principal, in the tenant of whoever made it', async () => {
+  it('returns a key that acts as its principal, in the tenant of its creator', async () => {
     const { tenant, admin } = await newTenant()
     const before = Date.now()
     const { text, apiKey, id, at } = await createKey(admin, { principal: 'web-shop', roles: ['SCORER', 'MONITOR', 'SCORER'] })
@@ -49,7 +49,7 @@ describe('createApiKey', () => {
     expect(viewer).toMatchObject({ id: 'web-shop', tenant, roles: ['SCORER', 'MONITOR'] })
   })
 
-  it('takes a description, and an end within two years', async () => {
+  it('accepts a description, and an expiry within two years', async () => {
     const { admin } = await newTenant()
     const expiresAt = new Date(Date.now() + 729 * DAY_MS).toISOString()
     const input = { principal: 'desk', roles: ['ANALYST' as const], description: 'Risk desk, ñ é', expiresAt }
@@ -63,11 +63,11 @@ describe('createApiKey', () => {
     ['no role', { roles: [] }, ['roles']],
     ['a description of 201 characters', { description: 'canary'.padEnd(201) }, ['description']],
     ['a description that moves the cursor of a terminal', { description: 'canary\u001b[2J' }, ['description']],
-    ['a description that turns text around', { description: 'canary\u202e' }, ['description']],
+    ['a description that reverses the direction of text', { description: 'canary\u202e' }, ['description']],
     ['a description with a NUL', { description: 'canary\u0000' }, ['description']],
     ['an empty description', { description: '' }, ['description']],
-    ['an end that is past', { expiresAt: '2024-01-01T00:00:00Z' }, ['expiresAt']],
-    ['an end after two years', { expiresAt: new Date(Date.now() + 731 * DAY_MS).toISOString() }, ['expiresAt']],
+    ['an expiry in the past', { expiresAt: '2024-01-01T00:00:00Z' }, ['expiresAt']],
+    ['an expiry after two years', { expiresAt: new Date(Date.now() + 731 * DAY_MS).toISOString() }, ['expiresAt']],
   ])('refuses %s', async (_what, wrong, path) => {
     const { admin } = await newTenant()
     const input = { principal: 'shop', roles: ['SCORER' as const], ...wrong }
@@ -88,7 +88,7 @@ describe('createApiKey', () => {
     expect(paths).toEqual(['principal', 'description', 'roles', 'expiresAt'])
   })
 
-  it('stops at a thousand active keys a tenant: those that ended do not count', async () => {
+  it('allows a thousand active keys for each tenant, not counting revoked and expired ones', async () => {
     const { tenant, admin } = await newTenant()
     await gateway.database.sql`
       insert into api_keys (id, tenant, principal, roles, digest, created_at, created_by, expires_at, revoked_at)
@@ -105,7 +105,7 @@ describe('createApiKey', () => {
 })
 
 describe('apiKeys', () => {
-  it('are pages of the tenant, newest first', async () => {
+  it('lists the keys of the tenant in pages, newest first', async () => {
     const { admin } = await newTenant()
     const ids: string[] = []
     for (let i = 0; i < 5; i++) ids.unshift((await createKey(admin)).id)
@@ -120,7 +120,7 @@ describe('apiKeys', () => {
     expect(third.pageInfo).toMatchObject({ hasNextPage: false, hasPreviousPage: true })
   })
 
-  it('are only the active ones where that is asked for', async () => {
+  it('lists only the active keys if asked to', async () => {
     const { tenant, admin } = await newTenant()
     const [revoked, expired, active] = [await createKey(admin), await createKey(admin), await createKey(admin)]
     await revokeKey(admin, revoked)
@@ -131,7 +131,7 @@ describe('apiKeys', () => {
     }
   })
 
-  it('are refused in pages of 0 or 101, and from a cursor that is none of theirs', async () => {
+  it('refuses pages of 0 or 101, and foreign cursors', async () => {
     const { admin } = await newTenant()
     const codeOf = async (variables: object) => (await admin.request(ApiKeysDocument, variables)).errors?.[0]?.extensions.code
     expect(await codeOf({ first: 0 })).toBe('BAD_USER_INPUT')
@@ -142,7 +142,7 @@ describe('apiKeys', () => {
 })
 
 describe('revokeApiKey', () => {
-  it('ends the key at once, and answers the same when it is sent again by another', async () => {
+  it('ends the key at once, and gives the same answer if another administrator repeats it', async () => {
     const { tenant, admin } = await newTenant()
     const key = await createKey(admin)
     expect((await key.at(gateway).request(ViewerDocument, {})).status).toBe(200)
@@ -155,7 +155,7 @@ describe('revokeApiKey', () => {
     expect(await revokeKey(other, key)).toEqual(revoked)
   })
 
-  it('is one revocation when two are sent at once', async () => {
+  it('revokes a key once if two calls come at once', async () => {
     const { tenant, admin } = await newTenant()
     const key = await createKey(admin)
     const { sql } = gateway.database
@@ -167,7 +167,7 @@ describe('revokeApiKey', () => {
         const waiting = await sql`select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`
         return waiting.length === 2
       })
-      // So that the time of the one is not that of the other.
+      // So that the two calls have different times.
       await sleep(20)
     })
     const revoked = await Promise.all(answers)
@@ -181,7 +181,7 @@ describe('revokeApiKey', () => {
 })
 
 describe('the audit', () => {
-  it('has who made and who revoked a key, and nothing of its text', async () => {
+  it('shows who created and who revoked a key, and no part of its text', async () => {
     const { tenant, admin } = await newTenant()
     const key = await createKey(admin, { principal: 'shop', roles: ['MONITOR'] })
     await revokeKey(admin, key)
@@ -201,7 +201,7 @@ describe('the audit', () => {
 })
 
 describe('roles', () => {
-  it('of a key are all that it may use: one of ADMIN makes others', async () => {
+  it('of a key give it all their permissions: a key with ADMIN can create keys', async () => {
     const { admin } = await newTenant()
     const first = await createKey(admin, { principal: 'automation', roles: ['ADMIN'] })
     const second = await createKey(first.at(gateway), { principal: 'shop' })

@@ -33,7 +33,7 @@ beforeAll(async () => {
 })
 afterAll(() => gateway[Symbol.asyncDispose]())
 
-/** Callers of a tenant that nobody else has, and what its audit holds. */
+/** A new tenant: its callers, and functions that read its audit. */
 async function newTenant() {
   const tenant = `tenant-${++tenants}`
   const [scorer, analyst, monitor, admin] = await Promise.all([
@@ -54,8 +54,8 @@ async function newTenant() {
 
 const DIGEST = expect.stringMatching(/^[0-9a-f]{64}$/)
 
-describe('a read of personal data is in the audit', () => {
-  it('of single predictions, each by its id', async () => {
+describe('the audit records a read of personal data', () => {
+  it('in single predictions, each by its id', async () => {
     const { scorer, analyst, entries } = await newTenant()
     const { id } = await score(scorer, 'one')
     await analyst.data(PredictionByIdDocument, { id })
@@ -69,14 +69,14 @@ describe('a read of personal data is in the audit', () => {
     ])
   })
 
-  it('of several predictions in one operation, each by its id', async () => {
+  it('in several predictions of one operation, each by its id', async () => {
     const { scorer, analyst, entries } = await newTenant()
     const [a, b] = [await score(scorer, 'a'), await score(scorer, 'b')]
     await analyst.send({ query: `{ a: prediction(id: "${a.id}") { id } b: prediction(id: "${b.id}") { id } }` })
     expect((await entries()).map(({ subject }) => subject).sort()).toEqual([a.id, b.id].sort())
   })
 
-  it('of a page, with the ids that it showed and its filter, without any text of the caller', async () => {
+  it('in a page, with the ids it showed and its filter, but no text from the caller', async () => {
     const { tenant, scorer, analyst, entries } = await newTenant()
     const [older, newer] = [await score(scorer, 'a'), await score(scorer, 'b')]
     const filter = { model: 'consumer-credit', highRisk: false, bands: ['T1', 'T1'], createdAt: { from: '2020-01-01T00:00:00Z' } }
@@ -90,7 +90,7 @@ describe('a read of personal data is in the audit', () => {
     })
   })
 
-  it('of an applicant by a keyed digest of its reference, the same however it was asked for', async () => {
+  it('of an applicant by a keyed digest of its reference, the same for every kind of request', async () => {
     const { tenant, scorer, analyst, admin, entries } = await newTenant()
     const { id } = await score(scorer, 'the-reference')
     await analyst.data(HistoryDocument, { filter: { applicantId: 'the-reference' } })
@@ -106,14 +106,14 @@ describe('a read of personal data is in the audit', () => {
     expect(new Set(found.map(({ subject }) => subject)).size).toBe(1)
     expect(found[1]?.details).toEqual({ operation: 'applicant', ids: [id] })
     expect(JSON.stringify(found)).not.toContain('the-reference')
-    // The key is not that of another database, and not none.
+    // The digest is not one without a key.
     const [unkeyed] = await gateway.database.sql<{ digest: string }[]>`
       select encode(sha256(convert_to(${JSON.stringify([tenant, 'the-reference'])}, 'UTF8')), 'hex') as digest`
     expect(found[0]?.subject).toMatch(/^[0-9a-f]{64}$/)
     expect(found[0]?.subject).not.toBe(unkeyed?.digest)
   })
 
-  it('of everything that one large query showed', async () => {
+  it('for each list that one large query showed', async () => {
     const { scorer, analyst, entries } = await newTenant()
     await scoreBatch(
       scorer,
@@ -124,7 +124,7 @@ describe('a read of personal data is in the audit', () => {
     expect(new Set(operations)).toEqual(new Set(['predictions', 'applicant', 'applicant.predictions']))
   })
 
-  it('by a key, of the alerts, and of an outcome or an acknowledgement that was there already', async () => {
+  it('in alerts, and in an outcome or acknowledgement that already existed, but not by an unused key', async () => {
     const { scorer, analyst, monitor, entries } = await newTenant()
     const { id } = await score(scorer, 'alerted', HIGH_RISK)
     await scorer.data(PredictionByKeyDocument, { key: 'never-used' })
@@ -146,7 +146,7 @@ describe('a read of personal data is in the audit', () => {
     expect(new Set((await entries()).slice(1).map(({ subject }) => subject))).toEqual(new Set([id]))
   })
 
-  it('of a prediction that a retry is answered with, not of the first answer or a refusal', async () => {
+  it('in a prediction that answers a retry, but not in a first answer or a refusal', async () => {
     const { scorer, entries } = await newTenant()
     const input = { ...application('retried'), idempotencyKey: 'one' }
     const first = await scorer.data(PredictRiskDocument, { input })
@@ -159,7 +159,7 @@ describe('a read of personal data is in the audit', () => {
     expect(await entries()).toEqual([read, read])
   })
 
-  it('not where nothing of a person is shown', async () => {
+  it('but has no entry if no personal data is shown', async () => {
     const { scorer, analyst, entries } = await newTenant()
     await score(scorer, 'scored')
     await analyst.data(ViewerDocument, {})
@@ -170,7 +170,7 @@ describe('a read of personal data is in the audit', () => {
     expect(await entries()).toEqual([])
   })
 
-  it.each(['sockets', 'eventStreams'] as const)('of a subscription over %s, once as it begins', async way => {
+  it.each(['sockets', 'eventStreams'] as const)('by a subscription over %s, once when it begins', async way => {
     const { scorer, monitor, entries } = await newTenant()
     const { alertCursor: after } = await monitor.data(AlertCursorDocument, {})
     const clients = monitor[way]()
@@ -192,7 +192,7 @@ describe('a read of personal data is in the audit', () => {
     if ('terminate' in clients) clients.terminate()
   })
 
-  it('of a subscription to the features, with that', async () => {
+  it('by a subscription to features and applicants, and says so', async () => {
     const { scorer, analyst, entries } = await newTenant()
     const sockets = analyst.sockets()
     const query =
@@ -210,8 +210,8 @@ describe('a read of personal data is in the audit', () => {
   })
 })
 
-describe('where the audit cannot be written', () => {
-  it('nothing is shown, and everything again as soon as it can', async () => {
+describe('while the audit cannot be written', () => {
+  it('no personal data is shown; afterwards it is again', async () => {
     await using broken = await startGateway()
     const { sql } = broken.database
     const scorer = await broken.as({ roles: ['SCORER'] })
@@ -230,13 +230,13 @@ describe('where the audit cannot be written', () => {
       expect({ query, status, code: errors?.[0]?.extensions.code }).toEqual({ query, status: 503, code: 'SERVICE_UNAVAILABLE' })
       expect(JSON.stringify(data ?? null)).not.toContain('hidden')
     }
-    // Scoring is its own record.
+    // A score needs no audit entry: the stored prediction is its own record.
     expect(await score(scorer, 'scored-meanwhile')).toMatchObject({ applicantId: 'scored-meanwhile' })
     await sql`alter table audit_entries drop constraint broken`
     for (const query of queries) expect((await admin.send({ query })).errors).toBeUndefined()
   })
 
-  it('a retry is answered with nothing, and what is new beside it with its score', async () => {
+  it('a retry gets no prediction, but a new application in the same batch gets its score', async () => {
     await using broken = await startGateway()
     const { sql } = broken.database
     const scorer = await broken.as({ roles: ['SCORER'] })
@@ -257,7 +257,7 @@ describe('where the audit cannot be written', () => {
     expect((await scorer.data(PredictRiskDocument, { input: retried })).predictRisk.replayed).toBe(true)
   })
 
-  it('the features alone are missing where the prediction was noted', async () => {
+  it('only features are missing if just their entry fails', async () => {
     await using broken = await startGateway()
     const { sql } = broken.database
     const { id } = await score(await broken.as({ roles: ['SCORER'] }), 'half')
@@ -268,7 +268,7 @@ describe('where the audit cannot be written', () => {
     expect(errors).toMatchObject([{ path: ['prediction', 'features'], extensions: { code: 'SERVICE_UNAVAILABLE' } }])
   })
 
-  it('a subscription gives out no alert', async () => {
+  it('a subscription sends no alert', async () => {
     await using broken = await startGateway()
     const { sql } = broken.database
     const scorer = await broken.as({ roles: ['SCORER'] })
@@ -288,7 +288,7 @@ describe('where the audit cannot be written', () => {
 })
 
 describe('auditEntries', () => {
-  it('shows what was done, newest first, and is an entry itself', async () => {
+  it('lists the entries, newest first, and itself becomes an entry', async () => {
     const { tenant, scorer, analyst, audit, entries } = await newTenant()
     const { id } = await score(scorer, 'seen')
     await analyst.data(PredictionByIdDocument, { id })
@@ -304,7 +304,7 @@ describe('auditEntries', () => {
     expect((await audit()).nodes.map(({ action }) => action)).toEqual(['audit.read', 'history.read'])
   })
 
-  it('says of each entry when it is under a seal', async () => {
+  it('shows when each entry was sealed', async () => {
     const { audit } = await newTenant()
     await audit()
     await until(async () => (await audit({ last: 1 })).nodes[0]?.sealed === true)
@@ -316,7 +316,7 @@ describe('auditEntries', () => {
       expect(await metric(gateway, `riskgate_audit_unsealed_${name}`)).toBeLessThan(1_000)
   })
 
-  it('pages in both directions without a gap, also among entries of one millisecond', async () => {
+  it('pages in both directions without gaps, also within entries of one millisecond', async () => {
     const { tenant, audit, entries } = await newTenant()
     await gateway.database.sql`
       insert into audit_entries (tenant, at, principal, action, subject, details, epoch, xid)
@@ -379,7 +379,7 @@ describe('auditEntries', () => {
     ).toBeGreaterThan(5)
   })
 
-  it('shows a tenant nothing of another', async () => {
+  it('shows a tenant no entry of another', async () => {
     const [one, other] = [await newTenant(), await newTenant()]
     const { id } = await score(one.scorer, 'shared')
     await one.analyst.data(PredictionByIdDocument, { id })
@@ -395,7 +395,7 @@ describe('auditEntries', () => {
     expect(nodes.map(({ action }) => action).filter(action => action !== 'audit.read')).toEqual([])
   })
 
-  it('refuses whoever is no auditor, and a cursor of another filter', async () => {
+  it('refuses callers without the permission, and a cursor of another filter', async () => {
     const { analyst, scorer, monitor, audit, admin } = await newTenant()
     for (const client of [analyst, scorer, monitor]) {
       const { errors } = await client.request(AuditEntriesDocument, {})

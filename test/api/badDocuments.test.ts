@@ -19,7 +19,7 @@ function body(query: string, variables?: Record<string, unknown>): string {
   return JSON.stringify({ query, variables })
 }
 
-describe('a document that asks for what cannot be', () => {
+describe('a document', () => {
   let gateway: TestGateway
   let client: GraphqlClient
   beforeAll(async () => {
@@ -28,7 +28,7 @@ describe('a document that asks for what cannot be', () => {
   })
   afterAll(() => gateway[Symbol.asyncDispose]())
 
-  /** Three times: the plain executor meets it first, the compiled one later. */
+  /** Sends it three times, because the plain executor runs it first and the compiled one later. */
   async function refusedAlike(text: string, expected: { status: number; code: string }) {
     const before = await storedRows(gateway)
     const answers = []
@@ -56,7 +56,7 @@ describe('a document that asks for what cannot be', () => {
     ['an object for a number', withFeature({ price: { [CANARY]: 1 } })],
     ['a text for a Boolean', withFeature({ records: 'false' })],
     ['an unknown category', withFeature({ home: CANARY })],
-    ['a category with a space behind it', withFeature({ home: 'owner ' })],
+    ['a category followed by a space', withFeature({ home: 'owner ' })],
     ['an unknown feature', withFeature({ incomes: CANARY })],
     ['a feature named constructor', withFeature({ constructor: 1 })],
     ['a required feature that is null', withFeature({ price: null })],
@@ -86,20 +86,20 @@ describe('a document that asks for what cannot be', () => {
     ['a page beyond 32 bits', body(LIST, { first: 3e9 })],
     ['a page of one and a half', body(LIST, { first: 1.5 })],
     ['an unknown band', body(LIST, { filter: { bands: [CANARY] } })],
-    ['a time that is none', body(LIST, { filter: { createdAt: { from: CANARY } } })],
+    ['an invalid time', body(LIST, { filter: { createdAt: { from: CANARY } } })],
     ['the 30th of February', body(LIST, { filter: { createdAt: { from: '2026-02-30T00:00:00Z' } } })],
     ['a time as a number', body(LIST, { filter: { createdAt: { from: 1_700_000_000_000 } } })],
-  ])('BAD_USER_INPUT: %s', (_name, text) => refusedAlike(text, { status: 400, code: 'BAD_USER_INPUT' }))
+  ])('is BAD_USER_INPUT: %s', (_name, text) => refusedAlike(text, { status: 400, code: 'BAD_USER_INPUT' }))
 
   it.each<[string, string]>([
     ['an unknown field', body('{ viewer { tenants } }')],
     ['an unknown operation', body('mutation { predictRisks { id } }')],
     ['an unknown argument', body(`{ prediction(id: "${CANARY}", ids: 1) { id } }`)],
-    ['no argument where one is needed', body('{ prediction { id } }')],
-    ['no fields of an object', body('{ viewer }')],
+    ['a missing argument', body('{ prediction { id } }')],
+    ['an object without selected fields', body('{ viewer }')],
     ['fields of a scalar', body('{ viewer { id { id } } }')],
-    ['a fragment that is its own part', body('{ viewer { ...A } } fragment A on Viewer { ...A }')],
-    ['a variable that nothing declares', body('{ prediction(id: $id) { id } }')],
+    ['a fragment that spreads itself', body('{ viewer { ...A } } fragment A on Viewer { ...A }')],
+    ['an undeclared variable', body('{ prediction(id: $id) { id } }')],
     ['a variable of another type', body('query($id: Int) { prediction(id: $id) { id } }', { id: 1 })],
     ['an unknown category without quotes', literal('consumerCredit: {home: castle}')],
     ['a text literal for a number', literal(`consumerCredit: {price: "${CANARY}"}`)],
@@ -109,7 +109,7 @@ describe('a document that asks for what cannot be', () => {
     ['two keys, as a literal', literal('consumerCredit: {}, mortgage: {}')],
     ['the same key twice', literal('consumerCredit: {}, consumerCredit: {}')],
     ['an unknown band as a literal', body(`{ predictions(filter: {bands: ["${CANARY}"]}) { nodes { id } } }`)],
-    ['a time that is none, as a literal', body(`{ predictions(filter: {createdAt: {to: "${CANARY}"}}) { nodes { id } } }`)],
+    ['an invalid time as a literal', body(`{ predictions(filter: {createdAt: {to: "${CANARY}"}}) { nodes { id } } }`)],
     ['a text for a directive', body(`{ viewer { id @include(if: "${CANARY}") } }`)],
     ['an unknown directive', body('{ viewer { id @client } }')],
     ['the same field 900 times, which takes long to compare', body(`{ viewer { ${'id '.repeat(900)}} }`)],
@@ -127,19 +127,19 @@ describe('a document that asks for what cannot be', () => {
         { f: null },
       ),
     ],
-  ])('GRAPHQL_VALIDATION_FAILED: %s', (_name, text) => refusedAlike(text, { status: 400, code: 'GRAPHQL_VALIDATION_FAILED' }))
+  ])('fails validation: %s', (_name, text) => refusedAlike(text, { status: 400, code: 'GRAPHQL_VALIDATION_FAILED' }))
 
   it.each<[string, string]>([
-    ['a document without its end', body(`{ viewer { id } # ${CANARY}`)],
+    ['an unfinished document', body(`{ viewer { id } # ${CANARY}`)],
     ['an empty selection', body('{ }')],
-    ['no document at all, but a comment', body(`# ${CANARY}`)],
-    ['a text that has no end', body(`{ prediction(id: "${CANARY}) { id } }`)],
+    ['a comment without a document', body(`# ${CANARY}`)],
+    ['an unterminated string', body(`{ prediction(id: "${CANARY}) { id } }`)],
     ['a control character', body(`{ viewer\u0000 { id } } # ${CANARY}`)],
     ['1,001 tokens', body(`{ viewer { ${'id '.repeat(996)}} }`)],
     ['a document of 60,000 braces', body('{'.repeat(60_000))],
-  ])('GRAPHQL_PARSE_FAILED: %s', (_name, text) => refusedAlike(text, { status: 400, code: 'GRAPHQL_PARSE_FAILED' }))
+  ])('is GRAPHQL_PARSE_FAILED: %s', (_name, text) => refusedAlike(text, { status: 400, code: 'GRAPHQL_PARSE_FAILED' }))
 
-  it('takes a document of 1,000 tokens', async () => {
+  it('may have 1,000 tokens', async () => {
     const query = `{ predictions(filter: {bands: [${'T8 '.repeat(981)}]}) { nodes { id } } }`
     const { status, errors } = await client.send({ query })
     expect({ status, errors }).toEqual({ status: 200, errors: undefined })
@@ -157,7 +157,7 @@ describe('a document that asks for what cannot be', () => {
     ['16 aliases', body(`{ viewer { ${Array.from({ length: 16 }, (_, i) => `a${i}: id`).join(' ')} } }`)],
     ['16 aliases of __typename', body(`{ ${Array.from({ length: 16 }, (_, i) => `a${i}: __typename`).join(' ')} }`)],
     [
-      '16 aliases once its fragments are written out',
+      '16 aliases with its fragments expanded',
       body('{ viewer { ...A ...A } } fragment A on Viewer { ...B ...B ...B ...B } fragment B on Viewer { a: id b: id }'),
     ],
     ['an alias of 101 characters', body(`{ viewer { ${'a'.repeat(101)}: id } }`)],
@@ -168,7 +168,7 @@ describe('a document that asks for what cannot be', () => {
       ),
     ],
     [
-      '6 root fields of a mutation by fragments',
+      '6 root fields of a mutation through fragments',
       body('mutation { ...A ...A ...A } fragment A on Mutation { a: __typename b: __typename }'),
     ],
     [
@@ -180,12 +180,12 @@ describe('a document that asks for what cannot be', () => {
     ],
     ['pages of pages', body('{ predictions(first: 100) { nodes { applicant { predictions(first: 100) { nodes { id } } } } } }')],
     [
-      'pages of pages by variables',
+      'pages of pages through variables',
       body('query($n: Int) { predictions(first: $n) { nodes { applicant { predictions(first: $n) { nodes { id } } } } } }', {
         n: 100,
       }),
     ],
-  ])('QUERY_TOO_COMPLEX: %s', (_name, text) => refusedAlike(text, { status: 400, code: 'QUERY_TOO_COMPLEX' }))
+  ])('is QUERY_TOO_COMPLEX: %s', (_name, text) => refusedAlike(text, { status: 400, code: 'QUERY_TOO_COMPLEX' }))
 
   it.each<[string, string]>([
     [
@@ -199,7 +199,7 @@ describe('a document that asks for what cannot be', () => {
       `mutation { ${Array.from({ length: 5 }, (_, i) => `a${i}: eraseApplicant(input: {applicantId: "x"}) { erased }`).join(' ')} }`,
     ],
     ['64 KiB', `{ viewer { id } }${' '.repeat(64 * 1024 - 17)}`],
-  ])('takes %s', async (_name, query) => {
+  ])('may have %s', async (_name, query) => {
     for (let use = 1; use <= 3; use++) {
       const { status, errors } = await client.send({ query })
       expect({ status, errors }).toEqual({ status: 200, errors: undefined })
@@ -207,13 +207,13 @@ describe('a document that asks for what cannot be', () => {
   })
 
   it.each<[string, Record<string, unknown>]>([
-    ['a name that no operation has', { query: 'query A { viewer { id } }', operationName: CANARY }],
-    ['no name where there are two operations', { query: 'query A { viewer { id } } query B { viewer { id } }' }],
+    ['an operation name that does not exist', { query: 'query A { viewer { id } }', operationName: CANARY }],
+    ['no operation name for two operations', { query: 'query A { viewer { id } } query B { viewer { id } }' }],
     ['an empty query', { query: '' }],
     ['a digest in place of a query', { extensions: { persistedQuery: { version: 1, sha256Hash: CANARY } } }],
-  ])('BAD_REQUEST: %s', (_name, request) => refusedAlike(JSON.stringify(request), { status: 400, code: 'BAD_REQUEST' }))
+  ])('is BAD_REQUEST: %s', (_name, request) => refusedAlike(JSON.stringify(request), { status: 400, code: 'BAD_REQUEST' }))
 
-  it('SUBSCRIPTION_REQUIRES_WEBSOCKET: a subscription by POST', () =>
+  it('is SUBSCRIPTION_REQUIRES_WEBSOCKET: a subscription by POST', () =>
     refusedAlike(body(`subscription { highRiskScored(after: "${CANARY}") { id } }`), {
       status: 400,
       code: 'SUBSCRIPTION_REQUIRES_WEBSOCKET',
@@ -238,12 +238,12 @@ describe('a document that asks for what cannot be', () => {
     ['an enum that is absent', 'query($o: PredictionOrder) { predictions(first: 1, orderBy: $o) { nodes { band } } }', {}, 1],
     ['a language', 'query($l: Locale) { models { contract { description(locale: $l) } } }', { l: 'ES' }, undefined],
     [
-      'a variable that is absent within an input',
+      'an absent variable within an input',
       'query($c: String) { predictions(first: 1, filter: {channel: $c}) { nodes { band } } }',
       {},
       1,
     ],
-  ])('both executors answer alike to %s', async (_name, query, variables, nodes) => {
+  ])('gets the same answer from both executors with %s', async (_name, query, variables, nodes) => {
     await score(client, 'alike')
     const answers = []
     for (let use = 1; use <= 3; use++) answers.push(await client.send(JSON.parse(body(query, variables))))

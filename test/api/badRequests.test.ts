@@ -27,47 +27,47 @@ async function refused(init: RequestInit, search = '', expected = { status: 400,
   await expect(score(client, 'after')).resolves.toMatchObject({ applicantId: 'after' })
 }
 
-describe('a request that is none', () => {
+describe('a malformed request', () => {
   it.each<[string, RequestInit]>([
     ['malformed JSON', { body: `{"query": "${CANARY}` }],
-    ['JSON with something behind it', { body: `${VIEWER} ${CANARY}` }],
-    ['the value NaN, which JSON has not', { body: '{"query": "{ viewer { id } }", "variables": {"x": NaN}}' }],
+    ['JSON followed by more text', { body: `${VIEWER} ${CANARY}` }],
+    ['the value NaN, which is not JSON', { body: '{"query": "{ viewer { id } }", "variables": {"x": NaN}}' }],
     ['an empty body', { body: '' }],
     ['null', { body: 'null' }],
     ['a number', { body: '5' }],
     ['a text', { body: `"${CANARY}"` }],
     ['an object without a query', { body: `{"${CANARY}": 1}` }],
-    ['a query that is no text', { body: '{"query": {"a": 1}}' }],
+    ['a query that is not a text', { body: '{"query": {"a": 1}}' }],
     ['a list of operations', { body: `[${VIEWER},${VIEWER}]` }],
     ['variables as a text', { body: JSON.stringify({ query: '{ viewer { id } }', variables: CANARY }) }],
     ['variables as a list', { body: JSON.stringify({ query: '{ viewer { id } }', variables: [CANARY] }) }],
-    ['an operation name that is no text', { body: JSON.stringify({ query: '{ viewer { id } }', operationName: { a: CANARY } }) }],
+    ['an object as operation name', { body: JSON.stringify({ query: '{ viewer { id } }', operationName: { a: CANARY } }) }],
     ['extensions as a text', { body: JSON.stringify({ query: '{ viewer { id } }', extensions: CANARY }) }],
     ['a __proto__ in the body', { body: `{"query": "{ viewer { id } }", "__proto__": {"x": "${CANARY}"}}` }],
     ['a plain text', { headers: { 'content-type': 'text/plain' }, body: VIEWER }],
     ['XML', { headers: { 'content-type': 'application/xml' }, body: `<${CANARY}/>` }],
     ['a form', { headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: `query=${CANARY}` }],
     [
-      'a form with parts',
+      'a multipart form',
       { headers: { 'content-type': 'multipart/form-data; boundary=x' }, body: `--x\r\n\r\n${CANARY}\r\n--x--` },
     ],
-    ['a content type that is none', { headers: { 'content-type': CANARY }, body: VIEWER }],
+    ['an invalid content type', { headers: { 'content-type': CANARY }, body: VIEWER }],
   ])('is refused: %s', (_name, init) => refused(init))
 
   it.each<[string, string, Record<string, string>]>([
     ['a mutation', `?query=${encodeURIComponent(MUTATION)}`, { 'apollo-require-preflight': '1' }],
     ['a query that a page of another origin could send', `?query=${encodeURIComponent('{ viewer { id } }')}`, {}],
-    ['variables that are no JSON', `?query={viewer{id}}&variables={${CANARY}`, { 'apollo-require-preflight': '1' }],
+    ['variables that are not JSON', `?query={viewer{id}}&variables={${CANARY}`, { 'apollo-require-preflight': '1' }],
     ['nothing', '', { 'apollo-require-preflight': '1' }],
-    ['a page for people', '', { accept: 'text/html' }],
+    ['a request for HTML', '', { accept: 'text/html' }],
   ])('is refused as GET: %s', (_name, search, headers) => refused({ method: 'GET', headers }, search))
 
-  it('is refused for a method that does nothing here', async () => {
+  it('is refused for an unsupported method', async () => {
     for (const method of ['PUT', 'DELETE', 'PATCH'])
       await refused({ method, body: VIEWER }, '', { status: 404, code: 'NOT_FOUND' })
   })
 
-  it('is refused with an address that cannot be decoded, which is not repeated', async () => {
+  it('is refused if its URL cannot be decoded, without repeating the URL', async () => {
     for (const path of [`/${CANARY}%E0%A4%A`, `/graphql/%${CANARY}`]) {
       const response = await fetch(`${gateway.url}${path}`)
       const { status, headers } = response
@@ -76,12 +76,12 @@ describe('a request that is none', () => {
   })
 })
 
-describe('a body over the limit', () => {
+describe('a large body', () => {
   const tooLarge = JSON.stringify({ query: '{ viewer { id } }', variables: { x: CANARY.repeat(BODY_LIMIT / CANARY.length) } })
 
-  it('is refused by its announced length', () => refused({ body: tooLarge }, '', { status: 413, code: 'PAYLOAD_TOO_LARGE' }))
+  it('is refused by its declared length', () => refused({ body: tooLarge }, '', { status: 413, code: 'PAYLOAD_TOO_LARGE' }))
 
-  it('is refused while it comes in parts of unannounced length', async () => {
+  it('is refused once its chunks, without a declared length, go over the limit', async () => {
     const before = await storedRows(gateway)
     const token = await signToken({ roles: ['ADMIN'] })
     const answer = await new Promise<{ status: number; text: string }>((resolve, reject) => {
@@ -102,7 +102,7 @@ describe('a body over the limit', () => {
     expect(await storedRows(gateway)).toEqual(before)
   })
 
-  it('is taken up to the limit', async () => {
+  it('is accepted if it is exactly at the limit', async () => {
     const query = '{ viewer { id } }'
     const empty = JSON.stringify({ query, variables: { x: '' } })
     const { status } = await client.send({ query, variables: { x: 'x'.repeat(BODY_LIMIT - empty.length) } })
@@ -110,7 +110,7 @@ describe('a body over the limit', () => {
   })
 })
 
-describe('a caller without a good token', () => {
+describe('a caller', () => {
   const secret = Buffer.from(TEST_SECRET)
   const claims = (alg = 'HS256') =>
     new SignJWT({ tenant: 'default', roles: ['ADMIN'] }).setProtectedHeader({ alg }).setSubject(CANARY)
@@ -122,32 +122,32 @@ describe('a caller without a good token', () => {
   }
 
   it.each<[string, () => Promise<string | undefined> | string | undefined]>([
-    ['none at all', () => undefined],
+    ['no token', () => undefined],
     ['garbage', () => CANARY],
     ['three parts of garbage', () => `${CANARY}.${CANARY}.${CANARY}`],
-    ['one of another issuer', () => signed(complete().setIssuer('elsewhere'))],
-    ['one for another audience', () => signed(complete().setAudience('elsewhere'))],
-    ['one signed with another key', () => signed(complete(), Buffer.from('another secret, also of 32 bytes or more'))],
-    ['one that has expired', () => signed(complete().setExpirationTime('-60s'))],
-    ['one that never expires', () => signed(claims().setIssuer('riskgate').setAudience('riskgate'))],
-    ['one that is not valid yet', () => signed(complete().setNotBefore('10m'))],
-    ['one without a subject', () => signed(complete().setSubject(''))],
-    ['one that nobody signed', () => unsigned()],
+    ['a token of another issuer', () => signed(complete().setIssuer('elsewhere'))],
+    ['a token for another audience', () => signed(complete().setAudience('elsewhere'))],
+    ['a token under another key', () => signed(complete(), Buffer.from('another secret, also of 32 bytes or more'))],
+    ['an expired token', () => signed(complete().setExpirationTime('-60s'))],
+    ['a token that never expires', () => signed(claims().setIssuer('riskgate').setAudience('riskgate'))],
+    ['a token that is not valid yet', () => signed(complete().setNotBefore('10m'))],
+    ['a token without a subject', () => signed(complete().setSubject(''))],
+    ['an unsigned token', () => unsigned()],
     [
-      'one with another algorithm',
+      'a token with another algorithm',
       () => signed(claims('HS512').setIssuer('riskgate').setAudience('riskgate').setExpirationTime('1h')),
     ],
     [
-      'one that was changed',
+      'a token that was changed',
       async () => (await signToken({ roles: ['SCORER'] })).replace(/\.[^.]+\./, `.${Buffer.from('{}').toString('base64url')}.`),
     ],
-    ['one that is too long', () => 'a'.repeat(9_000)],
-  ])('is UNAUTHENTICATED: %s', async (_name, token) => {
+    ['a token that is too long', () => 'a'.repeat(9_000)],
+  ])('is UNAUTHENTICATED with %s', async (_name, token) => {
     const caller = new GraphqlClient(gateway.url, await token())
     const before = await storedRows(gateway)
     const introspection = JSON.stringify({ query: '{ __schema { types { name } } }' })
     const scoring = JSON.stringify({ query: MUTATION })
-    // Whatever the body is: who may not come in learns nothing of it.
+    // An unauthenticated caller gets the same answer to every body, and so learns nothing.
     for (const body of [VIEWER, introspection, scoring, `{"query": "${CANARY}`, 'x'.repeat(BODY_LIMIT + 1)]) {
       const answer = await caller.raw({ method: 'POST', headers: JSON_TYPE, body })
       expectRefusal(answer, { status: 401, code: 'UNAUTHENTICATED' })
@@ -165,7 +165,7 @@ describe('a caller without a good token', () => {
     },
   )
 
-  it('is UNAUTHENTICATED with the token in the address', async () => {
+  it('is UNAUTHENTICATED with the token in the URL', async () => {
     const token = await signToken({ roles: ['ADMIN'] })
     const caller = new GraphqlClient(gateway.url, undefined)
     const answer = await caller.raw(
@@ -175,14 +175,14 @@ describe('a caller without a good token', () => {
     expectRefusal(answer, { status: 401, code: 'UNAUTHENTICATED' })
   })
 
-  it('may look at the schema with a good one', async () => {
+  it('may read the schema with a valid token', async () => {
     const { status, data } = await client.send<{ __schema: { queryType: { name: string } } }>({
       query: '{ __schema { queryType { name } } }',
     })
     expect({ status, data }).toEqual({ status: 200, data: { __schema: { queryType: { name: 'Query' } } } })
   })
 
-  it('is known by its token alone: an unknown role in it gives nothing', async () => {
+  it('gets no permission from an unknown role in the token', async () => {
     const token = await signed(
       new SignJWT({ roles: ['ROOT', 'admin', 5] })
         .setProtectedHeader({ alg: 'HS256' })

@@ -31,7 +31,7 @@ describe('eraseApplicant', () => {
   const applicant = async (id: string, client = analyst) => (await client.data(ApplicantHistoryDocument, { id })).applicant
   const featuresOf = async (id: string) => (await analyst.data(PredictionWithFeaturesDocument, { id })).prediction?.features
 
-  it('leaves each prediction without features, under a reference of its own, and otherwise as it was', async () => {
+  it('removes the features of each prediction, replaces its reference, and changes nothing else', async () => {
     const scored = [await score(scorer, 'gone', HIGH_RISK), await score(scorer, 'gone', LOW_RISK)]
     expect(await erase('gone')).toEqual({ erased: 2, complete: true })
     for (const before of scored) {
@@ -41,7 +41,7 @@ describe('eraseApplicant', () => {
     }
   })
 
-  it('forgets the reference everywhere, also where its latest prediction had just been read', async () => {
+  it('removes the reference everywhere, also from the cache of latest predictions', async () => {
     await score(scorer, 'remembered')
     expect(await applicant('remembered')).not.toBeNull()
     await erase('remembered')
@@ -50,7 +50,7 @@ describe('eraseApplicant', () => {
     expect(predictions.nodes).toEqual([])
   })
 
-  it('removes the idempotency keys: a repeated call is a new one', async () => {
+  it('removes the idempotency keys, so that a repeated call scores anew', async () => {
     const input = { ...application('keyed'), idempotencyKey: 'key-of-keyed' }
     const { predictRisk: first } = await scorer.data(PredictRiskDocument, { input })
     await scorer.data(PredictRiskDocument, { input: { ...application('another'), idempotencyKey: 'key-of-another' } })
@@ -62,7 +62,7 @@ describe('eraseApplicant', () => {
     expect((await scorer.data(PredictionByKeyDocument, { key: 'key-of-another' })).predictionByKey).not.toBeNull()
   })
 
-  it('leaves other applicants, and the same reference of another tenant, alone', async () => {
+  it('does not touch other applicants, nor the same reference in another tenant', async () => {
     const otherTenant = await gateway.as({ ...SCORER, tenant: 'bank' })
     const [kept, other] = [await score(otherTenant, 'shared'), await score(scorer, 'shared-not')]
     await score(scorer, 'shared')
@@ -85,7 +85,7 @@ describe('eraseApplicant', () => {
     expect(await counts()).toEqual(before)
   })
 
-  it('is audited with a digest of the reference and the count, without the reference', async () => {
+  it('is audited with the count and a digest of the reference, but not the reference', async () => {
     await score(scorer, 'audited-applicant')
     await erase('audited-applicant')
     const entries = await gateway.database.sql`select * from audit_entries order by id`
@@ -101,19 +101,19 @@ describe('eraseApplicant', () => {
     )
   })
 
-  it('answers 0 for an applicant of whom nothing is known, and audits nothing', async () => {
+  it('answers 0 for an unknown applicant, and writes no audit entry', async () => {
     const before = await gateway.database.sql`select from audit_entries`
     expect(await erase('never-seen')).toEqual({ erased: 0, complete: true })
     expect(await gateway.database.sql`select from audit_entries`).toHaveLength(before.length)
   })
 
-  it('answers 0 for what stands in place of an erased reference', async () => {
+  it('answers 0 for the text that replaces an erased reference', async () => {
     const { id } = await score(scorer, 'twice')
     await erase('twice')
     expect(await erase(`erased:${id}`)).toEqual({ erased: 0, complete: true })
   })
 
-  it('erases a long history in several calls, and once when two erase at the same time', async () => {
+  it('erases a long history in several calls, and each prediction once if two calls run at once', async () => {
     for (const part of inParts(Array.from({ length: 1_100 }, () => application('long')))) await scoreBatch(scorer, part)
     expect(await erase('long')).toEqual({ erased: 1_000, complete: false })
     expect((await applicant('long'))?.predictions.nodes).toHaveLength(10)
@@ -126,7 +126,7 @@ describe('eraseApplicant', () => {
     expect(audited).toEqual({ count: 1_100, most: 20 })
   })
 
-  it('leaves cursors of pages that were read before valid', async () => {
+  it('keeps cursors of earlier pages valid', async () => {
     const reference = 'paged'
     for (let i = 0; i < 3; i++) await score(scorer, reference)
     const all = (await analyst.data(HistoryDocument, { first: 2 })).predictions
@@ -150,7 +150,7 @@ describe('eraseApplicant', () => {
 })
 
 describe('predictRisk', () => {
-  it('takes no reference that would pass for an erased one', async () => {
+  it('refuses a reference that looks like an erased one', async () => {
     await using gateway = await startGateway()
     const input = application('erased:01900000-0000-7000-8000-000000000001')
     const { errors } = await (await gateway.as(SCORER)).request(PredictRiskDocument, { input })

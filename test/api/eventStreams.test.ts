@@ -36,7 +36,7 @@ function streamsOf(client: GraphqlClient): Client {
   return streams
 }
 
-/** A tenant of its own for each test: who scores, who listens, and streams to listen with. */
+/** A new tenant for each test: a client that scores, one that listens, and its streams. */
 async function tenantOf(tenant: string, listening: Caller['roles'] = ['MONITOR']) {
   const scorer = await gateway.as({ roles: ['SCORER'], tenant })
   const monitor = await gateway.as({ roles: listening, tenant })
@@ -50,7 +50,7 @@ const subscribers = (count: number) =>
     interval: 10,
   })
 
-/** Every result of a stream that ends. */
+/** All results of a stream until it ends. */
 async function all(streams: Client, request: Parameters<Client['iterate']>[0]) {
   const results: unknown[] = []
   for await (const result of streams.iterate(request)) results.push(result)
@@ -80,7 +80,7 @@ async function textUntil(response: Response, end: string): Promise<string> {
 }
 
 describe('an event stream', () => {
-  it('brings a high-risk score with all its fields while it is open, and no other', async () => {
+  it('sends each high-risk score with all its fields, and no other score', async () => {
     const { scorer, streams } = await tenantOf('sse-live', ['ANALYST'])
     const events = subscribeTo(streams, HighRiskScoredInFullDocument, {})
     const event = nextEvent(events)
@@ -98,7 +98,7 @@ describe('an event stream', () => {
     })
   })
 
-  it('misses and repeats nothing over a cut, resumed from the last cursor', async () => {
+  it('misses and repeats no alert after a cut when it resumes from the last cursor', async () => {
     const { scorer, monitor, streams, after } = await tenantOf('sse-resumed')
     const ids: string[] = []
     const scoreMany = async (count: number) => {
@@ -118,7 +118,7 @@ describe('an event stream', () => {
     expect(seen.map(({ highRiskScored }) => highRiskScored.id)).toEqual(ids)
   })
 
-  it('hides from a MONITOR what it may not see, beside an ANALYST that asks the same', async () => {
+  it('hides features from a MONITOR, even if an ANALYST sends the same query', async () => {
     const { scorer, streams } = await tenantOf('sse-hidden')
     const analyst = streamsOf(await gateway.as({ roles: ['ANALYST'], tenant: 'sse-hidden' }))
     const [hidden, shown] = [streams, analyst].map(client => subscribeTo(client, HighRiskScoredInFullDocument, {}).next())
@@ -132,7 +132,7 @@ describe('an event stream', () => {
     expect((await shown)?.value.errors).toBeUndefined()
   })
 
-  it('is asked for by GET as well, open at its first byte, and never stored or gathered on its way', async () => {
+  it('can be opened by GET, starts with its first byte, and forbids caching and buffering', async () => {
     const { scorer, after } = await tenantOf('sse-get')
     const token = await signToken({ roles: ['MONITOR'], tenant: 'sse-get' })
     const search = `?${new URLSearchParams({ query: WATCH, variables: JSON.stringify({ after }) })}`
@@ -152,7 +152,7 @@ describe('an event stream', () => {
     )
   })
 
-  it('ends before an alert of which the store has nothing to tell just then, over WebSocket too, and resumes with it', async () => {
+  it('ends before an alert whose data cannot be read now, also over WebSocket, and resumes with that alert', async () => {
     const { scorer, monitor, streams, after } = await tenantOf('sse-not-passed-by', ['ADMIN'])
     const query = `subscription($after: String) {
       highRiskScored(after: $after) { id prediction { applicant { predictions(first: 1) { nodes { id } } } } } }`
@@ -165,7 +165,7 @@ describe('an event stream', () => {
       const first = async () => (await way.iterate({ query, variables: { after } }).next()).value
       const ended = await first().catch((errors: unknown) => ({ errors }))
       expect(ended).toMatchObject({ errors: [{ extensions: { code: 'SERVICE_UNAVAILABLE', retryable: true } }] })
-      // An event, though an empty one, would be behind it.
+      // Even an empty event would move the client past the alert.
       expect(ended).not.toHaveProperty('data')
       expect(await first()).toMatchObject({ data: { highRiskScored: { id } } })
     }
@@ -173,7 +173,7 @@ describe('an event stream', () => {
   })
 
   it('ends with UNAUTHENTICATED when its token expires', async () => {
-    // Taken for 30 s longer, of which one to two are left.
+    // An expired token is accepted for 30 s; one or two of these are left.
     const token = await signToken({ roles: ['MONITOR'] }, -28)
     const text = await (await stream({ query: WATCH }, { token })).text()
     expect(text).toMatch(
@@ -185,7 +185,7 @@ describe('an event stream', () => {
     )
   })
 
-  it('does not begin for clients that hang up while their token is checked', async () => {
+  it('does not begin for a client that disconnects while its token is checked', async () => {
     const authenticate = Tokens.prototype.authenticate
     const gone = { count: 0 }
     const begun = async (message: unknown) => {
@@ -214,7 +214,7 @@ describe('an event stream', () => {
     await subscribers(1)
   })
 
-  it('is cut without a word of completion when the gateway goes, and goes on at the next one', async () => {
+  it('is cut without a completion when the gateway stops, and resumes at another gateway', async () => {
     const first = await startGateway({}, gateway.database)
     const caller: Caller = { roles: ['ADMIN'], tenant: 'sse-moved' }
     const before = await first.as(caller)
@@ -227,7 +227,7 @@ describe('an event stream', () => {
     const stoppedAt = performance.now()
     await first[Symbol.asyncDispose]()
     await refused
-    // Far below the grace for requests in hand.
+    // Much less than the grace period for open requests.
     expect(performance.now() - stoppedAt).toBeLessThan(3_000)
     const next = await gateway.as(caller)
     const { id } = await score(next, 'two', HIGH_RISK)
@@ -235,11 +235,11 @@ describe('an event stream', () => {
   })
 })
 
-describe('an event stream that may not be', () => {
+describe('a refused event stream', () => {
   it.each<[string, string | undefined]>([
     ['none', undefined],
     ['garbage', CANARY],
-  ])('is answered with 401 and JSON before anything is read, with a token that is %s', async (_what, token) => {
+  ])('is answered with 401 and JSON before its body is read, with a token that is %s', async (_what, token) => {
     const headers = token === undefined ? { authorization: '' } : {}
     const response = await stream(`{"query": "${CANARY}`, { token: token ?? '', headers })
     expect(response.status).toBe(401)
@@ -253,13 +253,13 @@ describe('an event stream that may not be', () => {
     ['broken JSON', 'BAD_REQUEST', 400, `{"${CANARY}`, {}],
     ['no body', 'BAD_REQUEST', 400, '', {}],
     ['no document', 'BAD_REQUEST', 400, {}, {}],
-    ['a document that is no text', 'BAD_REQUEST', 400, { query: { [CANARY]: 1 } }, {}],
+    ['a document that is not a text', 'BAD_REQUEST', 400, { query: { [CANARY]: 1 } }, {}],
     ['variables that are a list', 'BAD_REQUEST', 400, { query: WATCH, variables: [CANARY] }, {}],
-    ['a name that is no text', 'BAD_REQUEST', 400, { query: WATCH, operationName: 5 }, {}],
-    ['a wish for JSON', 'BAD_REQUEST', 400, { query: WATCH }, { headers: { accept: 'application/json' } }],
+    ['a name that is not a text', 'BAD_REQUEST', 400, { query: WATCH, operationName: 5 }, {}],
+    ['an Accept header for JSON', 'BAD_REQUEST', 400, { query: WATCH }, { headers: { accept: 'application/json' } }],
     ['another type of body', 'BAD_REQUEST', 400, WATCH, { headers: { 'content-type': 'text/plain' } }],
     [
-      'variables of an address that are no JSON',
+      'variables in the URL that are not JSON',
       'BAD_REQUEST',
       400,
       undefined,
@@ -285,15 +285,15 @@ describe('an event stream that may not be', () => {
       { query: `mutation { predictRisk(input: {applicantId: "${CANARY}", features: {consumerCredit: {}}}) { replayed } }` },
     ],
     [
-      'a document without its end',
+      'a document that is not finished',
       'GRAPHQL_PARSE_FAILED',
       'none',
       { query: `subscription { highRiskScored(after: "${CANARY}")` },
     ],
     ['an unknown field', 'GRAPHQL_VALIDATION_FAILED', 'none', { query: 'subscription { highRiskScored { ids } }' }],
     ['a wrong variable', 'BAD_USER_INPUT', 'highRiskScored', { query: WATCH, variables: { after: { [CANARY]: 1 } } }],
-    ['a cursor of nobody', 'BAD_CURSOR', 'highRiskScored', { query: WATCH, variables: { after: CANARY } }],
-  ])('says so in the stream, and completes, for %s', async (_what, code, operation, request) => {
+    ['an invalid cursor', 'BAD_CURSOR', 'highRiskScored', { query: WATCH, variables: { after: CANARY } }],
+  ])('sends the error in the stream, and completes, for %s', async (_what, code, operation, request) => {
     const ended = () => metric(gateway, 'riskgate_subscriptions_total', { operation, code })
     const before = (await ended()) ?? 0
     const results = await all(streamsOf(await gateway.as({ roles: ['ADMIN'] })), request)

@@ -15,7 +15,7 @@ const CUTOFFS: Record<string, ModelManifest['bands']> = {
   '1': logisticManifest.bands as ModelManifest['bands'],
   '2': championManifest.bands as ModelManifest['bands'],
 }
-// What float32 inputs and sums may differ by from the native library's doubles.
+// The most by which float32 inputs and sums may differ from the doubles of the model's own library.
 const TOLERANCE = 1e-5
 
 let models: string
@@ -26,7 +26,7 @@ beforeAll(async () => {
 afterAll(() => rm(models, { recursive: true, force: true }))
 
 describe.each(['1', '2'])('the golden rows of version %s through the public API', version => {
-  it('have the probability of the native library and the band of the cut-offs', async () => {
+  it("have the probability that the model's own library gave, and the band of the cut-offs", async () => {
     await writeFile(join(models, 'consumer-credit', 'champion'), `${version}\n`)
     await using gateway = await startGateway({ RISKGATE_MODELS_DIR: models })
     const admin = await gateway.as({ roles: ['ADMIN'] })
@@ -53,7 +53,7 @@ describe.each(['1', '2'])('the golden rows of version %s through the public API'
     expect(worst).toBeLessThanOrEqual(TOLERANCE)
   })
 
-  it('are stored as they were answered, to the last bit', async () => {
+  it('are stored exactly as they were answered', async () => {
     await writeFile(join(models, 'consumer-credit', 'champion'), `${version}\n`)
     await using gateway = await startGateway({ RISKGATE_MODELS_DIR: models })
     const scorer = await gateway.as({ roles: ['SCORER'] })

@@ -11,7 +11,7 @@ import {
 } from '../support/generated/operations.js'
 import { scoreBatch } from '../support/stored.js'
 
-describe('what history refuses', () => {
+describe('history', () => {
   let gateway: TestGateway
   let client: GraphqlClient
   beforeAll(async () => {
@@ -30,7 +30,7 @@ describe('what history refuses', () => {
   }
 
   async function expectRefused(variables: HistoryQueryVariables, code: string) {
-    // Three times: the executor changes after the first use of a document.
+    // Sent three times, because the executor changes after the first use of a document.
     for (let use = 1; use <= 3; use++) {
       const { status, data, errors } = await client.request(HistoryDocument, variables)
       expect({ status, data, code: errors?.map(({ extensions }) => extensions.code) }).toEqual({
@@ -53,7 +53,7 @@ describe('what history refuses', () => {
     ['a filter by time', { filter: { createdAt: { from: '2020-01-01T00:00:00Z' } } }],
     ['a filter by channel', { filter: { channel: 'web' } }],
     ['a filter by outcome', { filter: { hasOutcome: false } }],
-  ])('a cursor of no filter in a list with %s, and the other way round', async (_name, variables) => {
+  ])('refuses a cursor without a filter in a list with %s, and the reverse', async (_name, variables) => {
     const plain = await cursorOf({})
     await expectRefused({ ...variables, after: plain }, 'BAD_CURSOR')
     await expectRefused({ ...variables, before: plain }, 'BAD_CURSOR')
@@ -61,20 +61,20 @@ describe('what history refuses', () => {
     if (other) await expectRefused({ after: other }, 'BAD_CURSOR')
   })
 
-  it('not a cursor of the same filter that is written in another way', async () => {
+  it('accepts a cursor of the same filter in another spelling', async () => {
     const after = await cursorOf({ filter: { probability: { to: 1, from: 0 }, highRisk: null } })
     const filter = { channel: null, probability: { from: 0, to: 1.0 } }
     const { predictions } = await client.data(HistoryDocument, { first: 10, after, filter })
     expect(predictions.nodes).toHaveLength(3)
   })
 
-  it('a cursor without a position, even with the digest that such a one would have', async () => {
+  it('refuses a cursor without a position, even with a matching digest', async () => {
     const position = ['CREATED_AT_DESC', [], '', null]
     const digest = createHash('sha256').update(JSON.stringify(position)).digest('hex').slice(0, 8)
     await expectRefused({ after: Buffer.from(`${digest}..NaN`).toString('base64url') }, 'BAD_CURSOR')
   })
 
-  it('a cursor that was made up, whatever it is', async () => {
+  it('refuses all made-up cursors', async () => {
     const real = await cursorOf({})
     const text = Buffer.from(real, 'base64url').toString('latin1')
     const [digest, id, probability] = text.split('.', 2).concat(text.split('.').slice(2).join('.'))
@@ -111,7 +111,7 @@ describe('what history refuses', () => {
   })
 
   it.each([{ first: 0 }, { first: 101 }, { first: -1 }, { last: 0 }, { last: 101 }, { last: -5 }, { first: 1, last: 1 }])(
-    'the page %j',
+    'refuses the page %j',
     async size => {
       await expectRefused(size, 'BAD_USER_INPUT')
       const { errors } = await client.request(HistoryDocument, size)
@@ -119,12 +119,12 @@ describe('what history refuses', () => {
     },
   )
 
-  it.each([1, 100])('not a page of %i', async first => {
+  it.each([1, 100])('accepts a page of %i', async first => {
     const { predictions } = await client.data(HistoryDocument, { first })
     expect(predictions.nodes).toHaveLength(Math.min(first, 5))
   })
 
-  it('the same pages and cursors below an applicant', async () => {
+  it('refuses the same pages and cursors below an applicant', async () => {
     for (const page of [{ first: 0 }, { first: 101 }, { after: 'x' }, { after: await cursorOf({}) }]) {
       const { status, errors } = await client.request(ApplicantPagesDocument, { id: 'row-1', ...page })
       const code = 'after' in page ? 'BAD_CURSOR' : 'BAD_USER_INPUT'

@@ -10,7 +10,7 @@ import {
 } from '../support/generated/operations.js'
 import { scoreBatch } from '../support/stored.js'
 
-describe('filters of history', () => {
+describe('history filters', () => {
   let gateway: TestGateway
   let client: GraphqlClient
   const rows: ScoredFragment[] = []
@@ -18,7 +18,7 @@ describe('filters of history', () => {
   beforeAll(async () => {
     gateway = await startGateway()
     client = await gateway.as({ roles: ['ADMIN'] })
-    // In several calls, so that the rows lie in several milliseconds.
+    // In several calls, so that the rows are from several milliseconds.
     for (let call = 0; call < 8; call++) {
       const items = goldenRows('2')
         .slice(call * 12, call * 12 + 12)
@@ -36,7 +36,7 @@ describe('filters of history', () => {
     return predictions.nodes
   }
 
-  /** Holds when the filter gives just the rows for which the condition holds, of which there are some and not all. */
+  /** Expects the filter to give exactly the rows that meet the condition, which must be some but not all. */
   async function expectFound(filter: PredictionFilter, condition: (row: ScoredFragment) => boolean) {
     const wanted = rows.filter(condition)
     expect(wanted.length).toBeGreaterThan(0)
@@ -44,14 +44,14 @@ describe('filters of history', () => {
     expect(await found(filter)).toEqual(wanted)
   }
 
-  it('by applicant', () => expectFound({ applicantId: 'applicant-3' }, ({ applicantId }) => applicantId === 'applicant-3'))
-  it('by one band', () => expectFound({ bands: ['T7'] }, ({ band }) => band === 'T7'))
-  it('by several bands', () => expectFound({ bands: ['T1', 'T8', 'T1'] }, ({ band }) => band === 'T1' || band === 'T8'))
-  it('by high risk', () => expectFound({ highRisk: true }, ({ highRisk }) => highRisk))
-  it('by no high risk', () => expectFound({ highRisk: false }, ({ highRisk }) => !highRisk))
-  it('by channel, to the letter', () => expectFound({ channel: 'web' }, ({ channel }) => channel === 'web'))
+  it('select by applicant', () => expectFound({ applicantId: 'applicant-3' }, ({ applicantId }) => applicantId === 'applicant-3'))
+  it('select by one band', () => expectFound({ bands: ['T7'] }, ({ band }) => band === 'T7'))
+  it('select by bands', () => expectFound({ bands: ['T1', 'T8', 'T1'] }, ({ band }) => band === 'T1' || band === 'T8'))
+  it('select by high risk', () => expectFound({ highRisk: true }, ({ highRisk }) => highRisk))
+  it('select by not high risk', () => expectFound({ highRisk: false }, ({ highRisk }) => !highRisk))
+  it('select by exact channel', () => expectFound({ channel: 'web' }, ({ channel }) => channel === 'web'))
 
-  it('by whether an outcome is recorded, also that there was no default', async () => {
+  it('select by whether an outcome is recorded, also an outcome of no default', async () => {
     const observed = new Map(rows.slice(0, 30).map(({ id }, i) => [id, i % 2 === 0]))
     for (const [id, defaulted] of observed) {
       await gateway.database.sql`update predictions set defaulted = ${defaulted} where id = ${id}`
@@ -61,13 +61,13 @@ describe('filters of history', () => {
     await expectFound({ hasOutcome: true, highRisk: true }, ({ id, highRisk }) => observed.has(id) && highRisk)
   })
 
-  it('by several conditions, all of which hold', () =>
+  it('select rows that meet all of several conditions', () =>
     expectFound(
       { highRisk: true, channel: 'Web', probability: { from: 0.4, to: 0.9 } },
       row => row.highRisk && row.channel === 'Web' && row.probability >= 0.4 && row.probability < 0.9,
     ))
 
-  it('by probability, from inclusive and to exclusive', async () => {
+  it('select by probability, including from and excluding to', async () => {
     const sorted = [...new Set(rows.map(({ probability }) => probability))].sort((a, b) => a - b)
     const [from = 0, to = 0] = [sorted[10], sorted[30]]
     await expectFound({ probability: { from } }, ({ probability }) => probability >= from)
@@ -77,7 +77,7 @@ describe('filters of history', () => {
     expect(await found({ probability: { from: to, to: from } })).toEqual([])
   })
 
-  it('by time, from inclusive and to exclusive, in any time zone', async () => {
+  it('select by time, including from and excluding to, in any time zone', async () => {
     const times = [...new Set(rows.map(({ createdAt }) => createdAt))].sort()
     expect(times.length).toBeGreaterThan(3)
     const [from = '', to = ''] = [times[1], times.at(-2)]
@@ -95,14 +95,14 @@ describe('filters of history', () => {
     ['nulls', { applicantId: null, bands: null, highRisk: null, probability: null, createdAt: { from: null, to: null } }],
     ['the model and its version', { model: 'consumer-credit', modelVersion: '2' }],
     [
-      'all bands, each 250 times, which is as long as lists may be',
+      'all bands, each 250 times, the longest list allowed',
       {
         bands: (['T1', 'T2', 'T3', 'T4', 'T5', 'T6', 'T7', 'T8'] as const).flatMap(band => Array<typeof band>(250).fill(band)),
       },
     ],
     ['all probabilities', { probability: { from: -1e300, to: 1e300 } }],
     ['all of time', { createdAt: { from: '0001-01-01T00:00:00Z', to: '9999-12-31T23:59:59.999Z' } }],
-  ])('leave everything with %s', async (_name, filter) => {
+  ])('select every row with %s', async (_name, filter) => {
     expect(await found(filter)).toEqual(rows)
   })
 
@@ -114,8 +114,8 @@ describe('filters of history', () => {
     ['a wildcard', { applicantId: 'applicant-%' }],
     ['a time before all', { createdAt: { to: '1960-01-01T00:00:00Z' } }],
     ['a time after all', { createdAt: { from: '9999-12-31T23:59:59.999999Z' } }],
-    ['what looks like SQL', { channel: "web' or '1'='1" }],
-  ])('leave nothing with %s', async (_name, filter) => {
+    ['a text that looks like SQL', { channel: "web' or '1'='1" }],
+  ])('select no row with %s', async (_name, filter) => {
     expect(await found(filter)).toEqual([])
   })
 
@@ -124,12 +124,12 @@ describe('filters of history', () => {
     ['channel', { channel: '\u0000' }],
     ['model', { model: '\u0000' }],
     ['version', { modelVersion: '2\u0000' }],
-  ])('refuse a NUL character in the %s, which no stored text can hold', async (_name, filter) => {
+  ])('refuse a NUL character in the %s, which stored texts cannot hold', async (_name, filter) => {
     const { status, errors } = await client.request(HistoryDocument, { filter })
     expect({ status, errors }).toMatchObject({ status: 400, errors: [{ extensions: { code: 'BAD_USER_INPUT' } }] })
   })
 
-  it('page within what they leave', async () => {
+  it('apply to all pages of a list', async () => {
     const filter = { highRisk: true }
     const first = await client.data(HistoryDocument, { first: 3, filter, orderBy: 'PROBABILITY_DESC' })
     const after = first.predictions.pageInfo.endCursor
@@ -138,7 +138,7 @@ describe('filters of history', () => {
     expect([...first.predictions.nodes, ...second.predictions.nodes]).toEqual(wanted.slice(0, 6))
   })
 
-  it('find an applicant and a channel with every character that may be stored', async () => {
+  it('find an applicant and a channel with unusual characters', async () => {
     const [applicantId, channel] = ['Ünï "quoted" \\ 😀 %_', 'caja «1» 🏦']
     const input = { applicantId, channel, features: { consumerCredit: LOW_RISK } }
     const { predictRisk } = await client.data(PredictRiskDocument, { input })

@@ -21,7 +21,7 @@ afterAll(async () => {
   await database[Symbol.asyncDispose]()
 })
 
-/** Without those of the alert feed, which reads whether anybody asks or not. */
+/** The statements that read predictions, without those of the alert feed, which reads all the time. */
 const statements = () => proxy.take().filter(text => text.includes('predictions') && !text.includes('alerts'))
 
 describe('a page of a hundred predictions', () => {
@@ -34,10 +34,10 @@ describe('a page of a hundred predictions', () => {
   })
 
   it.each([
-    // The second time the newest predictions come from the cache; past which whoever writes them reads.
+    // The second time the latest predictions come from the cache. Roles that may score bypass it, to see their own writes.
     ['ANALYST', [6, 5]],
     ['ADMIN', [6, 6]],
-  ] as const)('takes one statement for each kind of field of %s', async (role, expected) => {
+  ] as const)('takes one statement for each kind of field, as %s', async (role, expected) => {
     const client = await gateway.as({ roles: [role] })
     for (const count of expected) {
       proxy.take()
@@ -47,7 +47,7 @@ describe('a page of a hundred predictions', () => {
     }
   })
 
-  it('gives each applicant its own newest, page and total', async () => {
+  it('shows each applicant with its own latest prediction, page and total', async () => {
     const client = await gateway.as({ roles: ['ANALYST'] })
     const { predictions } = await client.data(HistoryInFullDocument, { first: 100 })
     const rows = await database.sql<{ id: string; applicant: string }[]>`
@@ -60,7 +60,7 @@ describe('a page of a hundred predictions', () => {
     }
   })
 
-  it('shows a SCORER of each applicant what it scored itself', async () => {
+  it('shows a SCORER only its own predictions of each applicant', async () => {
     const client = await gateway.as({ roles: ['SCORER'], subject: 'small-shop' })
     const { data } = await client.request(HistoryInFullDocument, { first: 10 })
     const rows = await database.sql<{ id: string; applicant: string }[]>`
@@ -77,7 +77,7 @@ describe('a page of a hundred predictions', () => {
 })
 
 describe('an applicant', () => {
-  it('may be asked for several pages at once, of any size and from any of its cursors', async () => {
+  it('shows several pages in one query, of any size and from any of its cursors', async () => {
     const client = await gateway.as({ roles: ['ANALYST'] })
     const id = 'applicant-0'
     const first = await client.data(ApplicantAliasesDocument, { id, after: null })
@@ -92,7 +92,7 @@ describe('an applicant', () => {
     expect(next.nodes.map(({ id }) => id)).toEqual(ids.slice(2, 4))
   })
 
-  it('refuses a cursor of another applicant at its place, and serves the pages beside it', async () => {
+  it('refuses a cursor of another applicant at its path, and serves the pages beside it', async () => {
     const client = await gateway.as({ roles: ['ANALYST'] })
     const { applicant } = await client.data(ApplicantAliasesDocument, { id: 'applicant-0', after: null })
     const after = present(applicant).short.pageInfo.endCursor

@@ -20,7 +20,7 @@ beforeAll(async () => {
 })
 afterAll(() => gateway[Symbol.asyncDispose]())
 
-/** 57 rows of a tenant of their own; 17 of them have the same probability, so that pages end within equals. */
+/** 57 rows of a new tenant; 17 have the same probability, so that pages end between equal rows. */
 async function history(tenant: string) {
   const client = await gateway.as({ roles: ['ADMIN'], tenant })
   const items = goldenRows('2')
@@ -37,7 +37,7 @@ function inOrder(rows: readonly ScoredFragment[], order: PredictionOrder): strin
   return [...rows].sort((a, b) => sign * compare(a, b)).map(({ id }) => id)
 }
 
-/** Every page from one end to the other; the ids in the order of the list. */
+/** Reads every page from one end to the other; returns the ids in the order of the list. */
 async function walk(
   client: GraphqlClient,
   variables: HistoryQueryVariables,
@@ -50,7 +50,7 @@ async function walk(
     const { predictions } = await client.data(HistoryDocument, { ...variables, ...part })
     const { hasNextPage, hasPreviousPage, startCursor, endCursor } = predictions.pageInfo
     pages.push(predictions.nodes.map(({ id }) => id))
-    // Nothing lies on the side that the reading came from only at the very first page.
+    // Only the very first page has no rows on the side that the reading came from.
     expect(backward ? hasNextPage : hasPreviousPage).toBe(cursor !== undefined)
     if (!(backward ? hasPreviousPage : hasNextPage)) break
     expect(predictions.nodes).toHaveLength(10)
@@ -66,7 +66,7 @@ describe.each(ORDERS)('history in the order %s', orderBy => {
     expect(await walk(client, { orderBy }, { backward })).toEqual(inOrder(rows, orderBy))
   })
 
-  it.each([false, true])('misses and repeats nothing while new rows arrive between pages, backward: %s', async backward => {
+  it.each([false, true])('misses and repeats no row while new ones arrive between pages, backward: %s', async backward => {
     const { client, rows } = await history(`${orderBy}-${backward}-busy`)
     const between = () => scoreBatch(client, [application('new', LOW_RISK), application('new', HIGH_RISK)])
     const read = await walk(client, { orderBy }, { backward, between })
@@ -77,14 +77,14 @@ describe.each(ORDERS)('history in the order %s', orderBy => {
 })
 
 describe('a page of history', () => {
-  it('has twenty rows, newest first, when nothing is asked for', async () => {
+  it('has twenty rows, newest first, by default', async () => {
     const { client, rows } = await history('default-page')
     const { predictions } = await client.data(HistoryDocument, {})
     expect(predictions.nodes.map(({ id }) => id)).toEqual(inOrder(rows, 'CREATED_AT_DESC').slice(0, 20))
     expect(predictions.pageInfo).toMatchObject({ hasNextPage: true, hasPreviousPage: false })
   })
 
-  it('gives each edge its cursor, and resumes after any of them', async () => {
+  it('gives each edge a cursor, and can resume after any of them', async () => {
     const { client, rows } = await history('edges')
     const wanted = inOrder(rows, 'PROBABILITY_ASC')
     const { predictions } = await client.data(HistoryEdgesDocument, { first: 100, orderBy: 'PROBABILITY_ASC' })
@@ -98,7 +98,7 @@ describe('a page of history', () => {
     }
   })
 
-  it('between two cursors holds what lies between them', async () => {
+  it('between two cursors holds the rows between them', async () => {
     const { client, rows } = await history('between')
     const wanted = inOrder(rows, 'CREATED_AT_DESC')
     const { predictions } = await client.data(HistoryEdgesDocument, { first: 100 })
@@ -109,7 +109,7 @@ describe('a page of history', () => {
     }
   })
 
-  it('is empty and has no cursors where there is nothing', async () => {
+  it('is empty and has no cursors if there are no rows', async () => {
     const client = await gateway.as({ roles: ['ANALYST'], tenant: 'empty' })
     for (const size of [{ first: 5 }, { last: 5 }]) {
       const { predictions } = await client.data(HistoryDocument, size)
@@ -118,7 +118,7 @@ describe('a page of history', () => {
     }
   })
 
-  it('says that nothing follows when the last row is the last of the page', async () => {
+  it('says that no page follows if it ends with the last row', async () => {
     const client = await gateway.as({ roles: ['ADMIN'], tenant: 'exact' })
     await scoreBatch(client, [application('x'), application('y')])
     for (const size of [{ first: 2 }, { last: 2 }]) {
@@ -128,7 +128,7 @@ describe('a page of history', () => {
     }
   })
 
-  it('holds a row as soon as its score was answered', async () => {
+  it('holds a row as soon as its score has been answered', async () => {
     const client = await gateway.as({ roles: ['ADMIN'], tenant: 'at-once' })
     for (let i = 0; i < 10; i++) {
       const { id } = await score(client, `at-once-${i}`)

@@ -56,7 +56,7 @@ describe('the total of a list', () => {
     expect(await totalOf({ first: 100, filter, orderBy: 'PROBABILITY_DESC' })).toEqual(predictions.total)
   })
 
-  it('is exact at 10,000 and an estimate that is near beyond', async () => {
+  it('is exact up to 10,000, and beyond that a close estimate', async () => {
     const times = await gateway.database.sql<{ at: Date }[]>`
       select created_at as at from predictions where tenant = 'default' order by id offset 10000 limit 1`
     const to = present(times[0]).at
@@ -70,7 +70,7 @@ describe('the total of a list', () => {
     expect(ratio).toBeLessThan(1.1)
   })
 
-  it('counts what the caller may see and nothing else', async () => {
+  it('counts only rows that the caller may see', async () => {
     const scorer = await gateway.as({ roles: ['SCORER'], subject: 'small-shop' })
     expect(await totalOf({}, scorer)).toEqual({ count: await counted("requested_by = 'small-shop'"), exact: true })
     const stranger = await gateway.as({ roles: ['ADMIN'], tenant: 'nobody-here' })
@@ -82,7 +82,7 @@ describe('the total of a list', () => {
 })
 
 describe('a list that would read too much', () => {
-  it('is refused with a sentence that names what to narrow and repeats no value', async () => {
+  it('is refused with a message that says how to narrow it and repeats no value', async () => {
     const filter: PredictionFilter = { bands: ['T8'], highRisk: false, modelVersion: 'canary' }
     const { status, data, errors } = await analyst.request(HistoryDocument, { first: 5, filter })
     expect({ status, data }).toEqual({ status: 400, data: null })
@@ -92,7 +92,7 @@ describe('a list that would read too much', () => {
     )
   })
 
-  it('is served once it is narrowed as it was told', async () => {
+  it('is served once it is narrowed as the message says', async () => {
     const filter: PredictionFilter = { bands: ['T8'], highRisk: false, applicantId: 'applicant-7' }
     const { predictions } = await analyst.data(HistoryDocument, { first: 5, filter })
     expect(predictions.nodes).toEqual([])

@@ -44,7 +44,7 @@ describe('history', () => {
     expect(predictions.nodes).toEqual([])
   })
 
-  it('answers a foreign id exactly as one that never existed, and as a text that is none', async () => {
+  it('answers a foreign id just like an unknown id and like a text that is not an id', async () => {
     const { id } = await score(shop, 'v-2')
     const absent = [
       randomUUID(),
@@ -71,7 +71,7 @@ describe('history', () => {
     expect(await byId(shop, prediction.id.toUpperCase())).toEqual(prediction)
   })
 
-  it('answers what was answered when it was scored', async () => {
+  it('shows a prediction as it was answered when it was scored', async () => {
     const prediction = await score(shop, 'v-4', HIGH_RISK)
     expect(await byId(analyst, prediction.id)).toEqual(prediction)
   })
@@ -92,7 +92,7 @@ describe('history', () => {
     }
   })
 
-  it('gives the permissions of all roles of a token together', async () => {
+  it('grants the permissions of all roles of a token together', async () => {
     const { id } = await score(otherShop, 'v-6')
     const both = await gateway.as({ roles: ['SCORER', 'ANALYST'], subject: 'shop' })
     expect(await byId(both, id)).toMatchObject({ id })
@@ -100,7 +100,7 @@ describe('history', () => {
 })
 
 describe('an applicant', () => {
-  it('has the newest prediction as its latest, the new one at once after another score', async () => {
+  it('has the newest prediction as its latest, at once after each score', async () => {
     for (let i = 0; i < 5; i++) {
       const prediction = await score(i % 2 ? shop : otherShop, 'latest', i % 2 ? HIGH_RISK : undefined)
       expect((await applicant(analyst, 'latest'))?.latestPrediction).toEqual(prediction)
@@ -108,7 +108,7 @@ describe('an applicant', () => {
     }
   })
 
-  it('has the last of a batch as its latest', async () => {
+  it('has the last row of a batch as its latest prediction', async () => {
     const scored = await scoreBatch(
       shop,
       Array.from({ length: 20 }, () => application('batched')),
@@ -116,7 +116,7 @@ describe('an applicant', () => {
     expect((await applicant(analyst, 'batched'))?.latestPrediction).toEqual(scored.at(-1))
   })
 
-  it('shows a SCORER its own latest and list, also when another one scored later', async () => {
+  it('shows a SCORER its own latest prediction and list, even if another client scored later', async () => {
     const mine = await score(shop, 'shared')
     const theirs = await score(otherShop, 'shared')
     expect(await applicant(analyst, 'shared')).toMatchObject({ latestPrediction: { id: theirs.id } })
@@ -127,7 +127,7 @@ describe('an applicant', () => {
     })
   })
 
-  it('is null to a SCORER that never scored it, and to another tenant, also when it was just read by those who may', async () => {
+  it('is null for a SCORER that never scored it and for another tenant, even just after others read it', async () => {
     await score(shop, 'hidden')
     expect(await applicant(analyst, 'hidden')).toMatchObject({ id: 'hidden' })
     expect(await applicant(otherShop, 'hidden')).toBeNull()
@@ -135,7 +135,7 @@ describe('an applicant', () => {
     for (const id of ['never', '', 'HIDDEN', 'hid%']) expect(await applicant(analyst, id)).toBeNull()
   })
 
-  it('of one reference in two tenants is two applicants', async () => {
+  it('with the same reference in another tenant is another applicant', async () => {
     const here = await score(shop, 'both')
     const there = await score(stranger, 'both', HIGH_RISK)
     expect((await applicant(analyst, 'both'))?.latestPrediction).toEqual(here)

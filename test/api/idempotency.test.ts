@@ -22,7 +22,7 @@ describe('idempotency keys', () => {
   const byKey = async (client: GraphqlClient, key: string) =>
     (await client.data(PredictionByKeyDocument, { key })).predictionByKey
 
-  it('answer the same key and input with the first prediction, and store one row', async () => {
+  it('answer the same input with the first prediction, and store one row', async () => {
     const before = await storedRows(gateway)
     const input = { ...application('same', HIGH_RISK), idempotencyKey: 'same', channel: 'web' }
     const { predictRisk: first } = await scorer.data(PredictRiskDocument, { input })
@@ -34,7 +34,7 @@ describe('idempotency keys', () => {
     expect(await storedRows(gateway)).toEqual({ predictions: predictions + 1, keys: keys + 1, alerts: alerts + 1 })
   })
 
-  it('take an absent field and a null one, and 60 and 60.0, as the same input', async () => {
+  it('treat an absent field like null, and 60 like 60.0', async () => {
     const { home: _home, ...features } = LOW_RISK
     const key = { idempotencyKey: 'null-or-absent' }
     await scorer.data(PredictRiskDocument, { input: { ...application('null'), features: { consumerCredit: features }, ...key } })
@@ -65,7 +65,7 @@ describe('idempotency keys', () => {
     ['another channel', { channel: 'branch' }],
     ['no channel', { channel: null }],
     ['another feature', { features: { consumerCredit: { ...LOW_RISK, amount: 651 } } }],
-  ])('are refused with %s than before', async (_name, change) => {
+  ])('are refused with %s', async (_name, change) => {
     const first = { ...application('first'), channel: 'web', idempotencyKey: 'reused' }
     await scorer.data(PredictRiskDocument, { input: first })
     const before = await storedRows(gateway)
@@ -83,7 +83,7 @@ describe('idempotency keys', () => {
   it.each<[string, Caller]>([
     ['principal', { ...SHOP, subject: 'other-shop' }],
     ['tenant', { ...SHOP, tenant: 'other-bank' }],
-  ])('belong to their %s: another one may use the same key for its own, and sees only its own', async (name, other) => {
+  ])('belong to their %s: another one may use the same key, and sees only its own prediction', async (name, other) => {
     const stranger = await gateway.as(other)
     const idempotencyKey = `scoped-by-${name}`
     const { predictRisk: mine } = await scorer.data(PredictRiskDocument, { input: { ...application('mine'), idempotencyKey } })
@@ -94,12 +94,12 @@ describe('idempotency keys', () => {
     expect(await byKey(scorer, idempotencyKey)).toEqual(mine.prediction)
   })
 
-  it('of others stay hidden also from those who may read all history', async () => {
+  it('of other clients are hidden even from callers who may read all history', async () => {
     await scorer.data(PredictRiskDocument, { input: { ...application('hidden'), idempotencyKey: 'hidden' } })
     expect(await byKey(await gateway.as({ roles: ['ADMIN'], subject: 'admin' }), 'hidden')).toBeNull()
   })
 
-  it('stay free after a call that was refused', async () => {
+  it('stay unused after a refused call', async () => {
     const idempotencyKey = 'free-after-mistake'
     const bad = { ...application('free', { ...LOW_RISK, home: 'castle' }), idempotencyKey }
     expect((await scorer.request(PredictRiskDocument, { input: bad })).status).toBe(400)
@@ -108,7 +108,7 @@ describe('idempotency keys', () => {
     expect(predictRisk.replayed).toBe(false)
   })
 
-  it('are exact: case, and what looks like SQL or a wildcard, make another key', async () => {
+  it('are compared exactly, also in case and with characters of SQL or wildcards', async () => {
     for (const idempotencyKey of ['Exact', 'exact', 'exac_', 'exac%', "exact'--", '__proto__']) {
       const { predictRisk } = await scorer.data(PredictRiskDocument, {
         input: { ...application(`exact-${idempotencyKey}`), idempotencyKey },
@@ -118,12 +118,12 @@ describe('idempotency keys', () => {
     }
   })
 
-  it('answer null where there is no such key, whatever the text', async () => {
+  it('that are unknown find null, whatever their text', async () => {
     for (const key of ['never', '', 'x'.repeat(10_000), 'é ü']) expect(await byKey(scorer, key)).toBeNull()
   })
 })
 
-it('a key keeps its first answer when another version has become the champion', async () => {
+it('a key keeps its first answer after another version has become the champion', async () => {
   const models = await mkdtemp(join(tmpdir(), 'riskgate-models-'))
   try {
     await cp(new URL('../../models', import.meta.url).pathname, models, { recursive: true })

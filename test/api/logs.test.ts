@@ -12,7 +12,7 @@ import { signToken, TEST_SECRET } from '../support/gateway.js'
 import { HistoryDocument, PredictionByKeyDocument, PredictRiskDocument } from '../support/generated/operations.js'
 import { CANARY } from '../support/refused.js'
 
-// As `npm run build` makes it, which `npm test` runs first.
+// The built program: `npm test` runs `npm run build` first.
 const PROGRAM = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 
 type LogLine = { readonly level: string; readonly msg: string } & Record<string, unknown>
@@ -125,7 +125,7 @@ describe('the log of a gateway', () => {
     }
   }
 
-  /** The database refuses statements whose parameters are personal: its driver puts them into the error's message. */
+  /** Makes statements with personal parameters fail, because the database driver puts parameters into the error message. */
   async function failingRequests() {
     await database.sql`alter table predictions rename to predictions_away`
     const answers = [
@@ -147,14 +147,14 @@ describe('the log of a gateway', () => {
       .split('\n')
       .map(line => JSON.parse(line) as LogLine)
 
-  it('holds no personal value, in no place', () => {
+  it('holds no personal value anywhere', () => {
     expect(output.length).toBeGreaterThan(5_000)
     expect(output).not.toContain(CANARY)
     expect(output).not.toContain(CANARY.replace('-', '_'))
     expect(output).not.toContain(CANARY.slice(-6))
   })
 
-  it('leaves the standard error empty', () => {
+  it('goes to standard output only', () => {
     expect(errorOutput).toBe('')
   })
 
@@ -185,7 +185,7 @@ describe('the log of a gateway', () => {
     expect(requests).toContainEqual(expect.objectContaining({ operation: 'predictRisk', code: 'IDEMPOTENCY_KEY_REUSED' }))
   })
 
-  it('has the end of each subscription, whichever way it went', () => {
+  it('has the end of each subscription, over WebSocket and server-sent events', () => {
     const ended = lines().filter(({ msg, operation }) => msg === 'subscription ended' && operation === 'highRiskScored')
     expect(ended).toHaveLength(2)
     for (const subscription of ended) {
@@ -201,15 +201,15 @@ describe('the log of a gateway', () => {
     }
   })
 
-  it('tells each unexpected failure by the id that its caller was given', () => {
+  it('names each unexpected error by the id that its caller received', () => {
     expect(errorIds).toHaveLength(3)
     for (const errorId of errorIds) {
-      const told = lines().filter(line => line.errorId === errorId)
-      expect(told).toMatchObject([{ level: 'error', code: '42P01', at: expect.any(Array) }])
+      const found = lines().filter(line => line.errorId === errorId)
+      expect(found).toMatchObject([{ level: 'error', code: '42P01', at: expect.any(Array) }])
     }
   })
 
-  it('has no error for what callers do wrong', () => {
+  it('has no line at level error for mistakes of callers', () => {
     const unexpected = lines().filter(({ level }) => level === 'error')
     expect(unexpected.map(({ errorId }) => errorId)).toEqual(errorIds)
   })

@@ -12,7 +12,7 @@ beforeAll(async () => {
 afterAll(() => gateway[Symbol.asyncDispose]())
 
 describe('models', () => {
-  it.each(ROLES)('show a %s the contract in both languages, as the folder has it', async role => {
+  it.each(ROLES)('show a %s the contract in both languages, exactly as in the folder', async role => {
     const { models } = await (await gateway.as({ roles: [role] })).data(ModelsDocument, {})
     expect(models).toHaveLength(1)
     expect(models[0]).toMatchObject({ name: contract.name, inputField: contract.inputField })
@@ -29,7 +29,7 @@ describe('models', () => {
     )
   })
 
-  it('list all versions with digest and stage, and the champion among them', async () => {
+  it('list all versions with digest and stage, including the champion', async () => {
     const { models } = await (await gateway.as({ roles: ['SCORER'] })).data(ModelsDocument, {})
     expect(models[0]?.versions.map(({ version, stage }) => ({ version, stage }))).toEqual([
       { version: '1', stage: 'CANDIDATE' },
@@ -39,7 +39,7 @@ describe('models', () => {
     expect(models[0]?.versions[1]?.digest).toBe(manifest.onnx.sha256)
   })
 
-  it('have bands that part 0 to 1 into eight half-open intervals', async () => {
+  it('have bands that split 0 to 1 into eight half-open intervals', async () => {
     const { models } = await (await gateway.as({ roles: ['SCORER'] })).data(ModelsDocument, {})
     for (const { bands } of models[0]?.versions ?? []) {
       expect(bands.map(({ band }) => band)).toEqual(['T1', 'T2', 'T3', 'T4', 'T5', 'T6', 'T7', 'T8'])
@@ -59,7 +59,7 @@ describe('models', () => {
   })
 
   it.each<Role>(['SCORER', 'MONITOR'])(
-    'answer null and FORBIDDEN for the metrics to a %s, and the rest beside them',
+    'answer a %s with null and FORBIDDEN for the metrics, and with all other fields',
     async role => {
       const client = await gateway.as({ roles: [role] })
       for (let use = 1; use <= 3; use++) {
@@ -77,7 +77,7 @@ describe('models', () => {
     },
   )
 
-  it('are found by name, and null for any other', async () => {
+  it('are found by name, and null for an unknown name', async () => {
     const client = await gateway.as({ roles: ['MONITOR'] })
     const { model } = await client.data(ModelByNameDocument, { name: 'consumer-credit' })
     expect(model).toMatchObject({ name: 'consumer-credit', inputField: 'consumerCredit' })
@@ -86,16 +86,16 @@ describe('models', () => {
     }
   })
 
-  it('are there for every authenticated caller, also without a role', async () => {
+  it('are visible to every authenticated caller, also one without a role', async () => {
     const { models } = await (await gateway.as({ roles: [] })).data(ModelsDocument, {})
     expect(models.map(({ name }) => name)).toEqual(['consumer-credit'])
   })
 })
 
-// What each may do is in test/security/expectations.ts.
+// The permissions of each role are tested with test/security/support/expectations.ts.
 describe('viewer', () => {
   it.each<{ roles: Role[] }>([{ roles: ['SCORER'] }, { roles: ['MONITOR', 'SCORER'] }, { roles: [] }])(
-    'tells who calls, for which tenant, with which roles: $roles',
+    'shows the id, the tenant and the roles of the caller: $roles',
     async ({ roles }) => {
       const { viewer } = await (await gateway.as({ roles, subject: 'me', tenant: 'bank' })).data(ViewerDocument, {})
       expect({ ...viewer, roles: [...viewer.roles].sort() }).toMatchObject({ id: 'me', tenant: 'bank', roles })

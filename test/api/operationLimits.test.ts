@@ -19,14 +19,14 @@ const scorer = (subject: string, tenant: string): Caller => ({ roles: ['SCORER']
 const rows = (count: number) => Array.from({ length: count }, (_, i) => application(`row-${i}`))
 const batch = (client: GraphqlClient, count: number) => client.request(PredictRiskBatchDocument, { items: rows(count) })
 
-describe('limits of operations', () => {
+describe('limits on operations', () => {
   let gateway: TestGateway
   beforeAll(async () => {
     gateway = await startGateway(LIMITS)
   })
   afterAll(() => gateway[Symbol.asyncDispose]())
 
-  it('count a batch by its rows; past the limit nothing of it is executed, and the answer says when to come back', async () => {
+  it('count a batch by its rows; past the limit it is not executed, and the answer says when to retry', async () => {
     const client = await gateway.as(scorer('batches', 'rows'))
     const first = await batch(client, 100)
     expect(first.status).toBe(200)
@@ -47,14 +47,14 @@ describe('limits of operations', () => {
     ])
     expect(Number(refused.headers.get('retry-after'))).toBeGreaterThanOrEqual(1)
     expect(Number(refused.headers.get('retry-after'))).toBeLessThanOrEqual(10)
-    // Reading a document that is not known yet may cost a point.
+    // Parsing a document that is not known yet may cost a point.
     expect(Number(refused.headers.get('ratelimit-remaining'))).toBeGreaterThanOrEqual(97)
     expect(await storedRows(gateway)).toEqual(before)
     expect((await batch(client, 90)).status).toBe(200)
     expect(await metric(gateway, 'riskgate_rate_limited_total', { kind: 'principal' })).toBe(1)
   })
 
-  it('hold for the whole tenant, and disturb no other', async () => {
+  it('apply to the whole tenant, and do not affect another', async () => {
     const [first, second, other] = await Promise.all([
       gateway.as(scorer('first', 'crowd')),
       gateway.as(scorer('second', 'crowd')),
@@ -70,7 +70,7 @@ describe('limits of operations', () => {
     expect(await metric(gateway, 'riskgate_rate_limited_total', { kind: 'tenant' })).toBe(1)
   })
 
-  it('hold over server-sent events and WebSocket too', async () => {
+  it('also apply to server-sent events and WebSocket', async () => {
     const caller: Caller = { roles: ['SCORER', 'MONITOR'], subject: 'streams', tenant: 'streams' }
     const client = await gateway.as(caller)
     for (const _ of [1, 2]) expect((await batch(client, 100)).status).toBe(200)
@@ -87,7 +87,7 @@ describe('limits of operations', () => {
   })
 })
 
-describe.skipIf(!REDIS_SERVER)('limits of operations over replicas', () => {
+describe.skipIf(!REDIS_SERVER)('limits on operations over replicas', () => {
   let redis: TestRedis
   const replicas: TestGateway[] = []
   beforeAll(async () => {
@@ -106,7 +106,7 @@ describe.skipIf(!REDIS_SERVER)('limits of operations over replicas', () => {
     try {
       process.kill(redis.pid, 'SIGCONT')
     } catch {
-      // Killed.
+      // The process is already gone.
     }
   })
   afterAll(async () => {
@@ -114,7 +114,7 @@ describe.skipIf(!REDIS_SERVER)('limits of operations over replicas', () => {
     await redis[Symbol.asyncDispose]()
   })
 
-  /** One call after the other, on all replicas in turn; answers how many were let through, and the longest wait. */
+  /** Makes one call after another, on the replicas in turn; returns how many passed, and the longest wait. */
   async function calls(subject: string, count: number) {
     const clients = await Promise.all(replicas.map(replica => replica.as(scorer(subject, 'replicas'))))
     let [passed, longestMs] = [0, 0]
@@ -128,8 +128,8 @@ describe.skipIf(!REDIS_SERVER)('limits of operations over replicas', () => {
     return { passed, longestMs }
   }
 
-  // A limit this small is leased point by point: no more and no fewer.
-  it('are those of all together', async () => {
+  // Points of a limit this small are leased one by one, so that exactly the limit passes.
+  it('are shared by all replicas', async () => {
     let attempt = 0
     await until(async () => {
       const { passed } = await calls(`together-${attempt++}`, 100)
@@ -137,7 +137,7 @@ describe.skipIf(!REDIS_SERVER)('limits of operations over replicas', () => {
     })
   })
 
-  it('hold for each replica while Redis is frozen or gone, and no call fails', async () => {
+  it('apply to each replica alone while Redis is frozen or gone, and no call fails', async () => {
     process.kill(redis.pid, 'SIGSTOP')
     const frozen = await calls('frozen', 220)
     process.kill(redis.pid, 'SIGCONT')

@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => gateway[Symbol.asyncDispose]())
 
 const get = (path: string, init?: RequestInit) => fetch(`${gateway.url}${path}`, { redirect: 'manual', ...init })
-/** As a browser does whose user was asked. */
+/** Gets a page as a browser does. */
 const page = async (path: string) => {
   const pair = Buffer.from(`anyone:${await signToken({ roles: ['ANALYST'] })}`).toString('base64')
   return get(path, { headers: { authorization: `Basic ${pair}` } })
@@ -26,7 +26,7 @@ describe('health', () => {
     expect({ status: ready.status, body: await ready.json() }).toEqual({ status: 200, body: { status: 'ready', reasons: [] } })
   })
 
-  it('is not ready, but alive, where a commit could be lost', async () => {
+  it('is alive but not ready if the database could lose a commit', async () => {
     const { sql, url } = gateway.database
     const name = new URL(url).pathname.slice(1)
     await sql.unsafe(`alter database ${name} set synchronous_commit = off`)
@@ -39,7 +39,7 @@ describe('health', () => {
 })
 
 describe('metrics', () => {
-  it('count what is refused before it comes to GraphQL', async () => {
+  it('count requests that are refused before GraphQL', async () => {
     const refused = () =>
       metric(gateway, 'riskgate_request_duration_seconds_count', { operation: 'none', code: 'UNAUTHENTICATED' })
     const before = (await refused()) ?? 0
@@ -47,13 +47,13 @@ describe('metrics', () => {
     expect(await refused()).toBe(before + 1)
   })
 
-  it('tell how long a refusal took', async () => {
+  it('show how long a refusal took', async () => {
     await (await gateway.as()).send({ query: '{ viewer { id } }' })
     const refusals = { operation: 'none', code: 'UNAUTHENTICATED' }
     expect(await metric(gateway, 'riskgate_request_duration_seconds_sum', refusals)).toBeGreaterThan(0)
   })
 
-  it('count addresses where there is nothing, and those that cannot be decoded', async () => {
+  it('count unknown URLs, and those that cannot be decoded', async () => {
     const refused = (code: string) =>
       metric(gateway, 'riskgate_request_duration_seconds_count', { operation: 'none', code }).then(count => count ?? 0)
     const before = [await refused('NOT_FOUND'), await refused('BAD_REQUEST')] as const
@@ -80,7 +80,7 @@ describe('metrics', () => {
     expect(await requests('predictRiskBatch', 'OK')).toBe(1)
     expect(await requests('predictions', 'OK')).toBe(1)
     expect(await requests('none', 'GRAPHQL_VALIDATION_FAILED')).toBe(1)
-    // Each call in turn makes a run and a statement of its own: 4 scores, 2 of one key, 1 batch.
+    // The calls come one after another, so each has its own run and statement: 4 scores, 2 calls with one key, 1 batch.
     expect(await of('scoring_duration_seconds_count', { model: 'consumer-credit', version: '2' })).toBe(7)
     expect(await of('commit_duration_seconds_count')).toBe(7)
     expect(await of('commit_rows_sum')).toBe(8)
@@ -93,7 +93,7 @@ describe('metrics', () => {
     expect(await of('process_cpu_seconds_total')).toBeGreaterThan(0)
   })
 
-  it('have labels of closed lists only: what callers write makes none', async () => {
+  it('have labels from closed lists only, never from texts of callers', async () => {
     const scorer = await gateway.as({ roles: ['SCORER'], subject: 'label-subject', tenant: 'label-tenant' })
     await score(scorer, 'label-applicant')
     for (const query of ['query label_name { label_alias: viewer { id } }', '{ label_field }', '{ label'])
@@ -106,7 +106,7 @@ describe('metrics', () => {
 
 describe('the id of a request', () => {
   it.each(['abc', '0af7651916cd43dd8448eb211c80319c', 'a.b_c-1', 'x'.repeat(64)])(
-    'is the one given, where it is plain: %s',
+    'is the given one if it is plain: %s',
     async id => {
       for (const path of ['/healthz', '/nowhere', '/graphql']) {
         const { headers } = await get(path, { headers: { 'x-request-id': id } })
@@ -115,12 +115,12 @@ describe('the id of a request', () => {
     },
   )
 
-  it.each(['', 'with space', '<script>', 'x'.repeat(65), 'a;b', 'é', '{"a":1}'])('is a new one in place of %j', async id => {
+  it.each(['', 'with space', '<script>', 'x'.repeat(65), 'a;b', 'é', '{"a":1}'])('is a new one instead of %j', async id => {
     const { headers } = await get('/healthz', { headers: { 'x-request-id': id } })
     expect(headers.get('x-request-id')).toMatch(/^[0-9a-f]{8}-[0-9a-f-]{27}$/)
   })
 
-  it('is a new one for each request without', async () => {
+  it('is a new one for each request without an id', async () => {
     const ids = await Promise.all(Array.from({ length: 20 }, async () => (await get('/healthz')).headers.get('x-request-id')))
     expect(new Set(ids).size).toBe(20)
   })
@@ -128,11 +128,11 @@ describe('the id of a request', () => {
 
 describe('the playground', () => {
   it('is built', () => {
-    // `npm run build` makes it, which `npm test` runs first.
+    // `npm test` runs `npm run build` first, which builds it.
     expect(existsSync(new URL('../../dist/web/playground/index.html', import.meta.url))).toBe(true)
   })
 
-  it('is served with a policy that keeps every request at this origin', async () => {
+  it('is served with a policy that allows requests to this origin only', async () => {
     const response = await page('/playground')
     expect(response.status).toBe(200)
     expect(response.headers.get('content-type')).toMatch(/^text\/html/)
@@ -144,11 +144,11 @@ describe('the playground', () => {
     expect(response.headers.get('x-content-type-options')).toBe('nosniff')
   })
 
-  it('is asked for again each time, as its address stays while its assets change', async () => {
+  it('is not cached, because its URL stays while its assets change', async () => {
     expect((await page('/playground')).headers.get('cache-control')).toBe('no-cache')
   })
 
-  it('has every asset that it names, and that its styles and scripts name, and none elsewhere', async () => {
+  it('serves every asset that the page, its styles and its scripts name, all from this origin', async () => {
     const html = await (await page('/playground')).text()
     const waiting = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, address]) => address ?? '')
     expect(waiting.some(address => address.endsWith('.js'))).toBe(true)
@@ -164,7 +164,7 @@ describe('the playground', () => {
       expect(response.headers.get('cache-control')).toContain('immutable')
       const text = await response.text()
       if (address.endsWith('.css')) waiting.push(...[...text.matchAll(/url\(["']?([^"')]+)["']?\)/g)].map(([, url]) => url ?? ''))
-      // Chunks and workers that are loaded later.
+      // Chunks and workers are loaded later.
       if (address.endsWith('.js')) {
         waiting.push(
           ...[...text.matchAll(/["'`](?:\.?\/)?(?:assets\/)?([\w.-]+-[\w-]{8}\.(?:js|css))["'`]/g)].map(
@@ -176,13 +176,13 @@ describe('the playground', () => {
     expect(seen.size).toBeGreaterThan(2)
   })
 
-  it('is where the bare address leads', async () => {
+  it('is the page to which / redirects', async () => {
     const { status, headers } = await page('/')
     expect({ status, location: headers.get('location') }).toEqual({ status: 302, location: '/playground' })
   })
 })
 
-describe('an address where there is nothing', () => {
+describe('an unknown URL', () => {
   it.each([
     '/nowhere',
     '/graphql/x',
@@ -201,7 +201,7 @@ describe('an address where there is nothing', () => {
     })
   })
 
-  it('is also where a known one is asked in another way', async () => {
+  it('is also a known URL with another method', async () => {
     for (const path of ['/healthz', '/readyz', '/metrics', '/playground']) {
       expect((await get(path, { method: 'POST' })).status).toBe(404)
     }

@@ -31,7 +31,7 @@ async function record(client: GraphqlClient, predictionId: string, defaulted: bo
 }
 
 describe('recordOutcome', () => {
-  it('answers with the prediction and its new outcome, which everyone who sees the prediction sees', async () => {
+  it('answers with the prediction and its new outcome, visible to all who see the prediction', async () => {
     const prediction = await score(shop, 'o-1')
     expect(await outcomeOf(shop, prediction.id)).toBeNull()
     const first = await record(shop, prediction.id.toUpperCase(), true)
@@ -40,7 +40,7 @@ describe('recordOutcome', () => {
     for (const client of [shop, analyst]) expect(await outcomeOf(client, prediction.id)).toEqual(outcome)
   })
 
-  it('is corrected by a later call of whoever may, and the same again changes nothing', async () => {
+  it('can be corrected by a later call of any permitted caller, and a repeat changes nothing', async () => {
     const { id } = await score(shop, 'o-2')
     const { observedAt } = await record(shop, id, true)
     const corrected = { defaulted: false, observedAt, recordedBy: 'risk-desk' }
@@ -51,7 +51,7 @@ describe('recordOutcome', () => {
     expect(lines.filter(({ subject }) => subject === id)).toHaveLength(2)
   })
 
-  it('answers NOT_FOUND alike for what the caller may not see, for an id that never existed, and for a text that is none', async () => {
+  it('answers NOT_FOUND alike for a hidden prediction, an unknown id and a text that is not an id', async () => {
     const { id } = await score(shop, 'o-3')
     const answers = []
     for (const client of [otherShop, stranger]) answers.push(await record(client, id, true))
@@ -63,7 +63,7 @@ describe('recordOutcome', () => {
     expect(await outcomeOf(shop, id)).toBeNull()
   })
 
-  it('refuses an outcome before the prediction was made, and one in the future but for a minute', async () => {
+  it('refuses an outcome from before the prediction, and one more than a minute in the future', async () => {
     const { id, createdAt } = await score(shop, 'o-4')
     const before = new Date(Date.parse(String(createdAt)) - 1).toISOString()
     for (const observedAt of [before, fromNow(65_000), '0000-01-01T00:00:00Z', '9999-12-31T23:59:59Z']) {
@@ -77,7 +77,7 @@ describe('recordOutcome', () => {
     expect((await record(shop, id, true, String(createdAt))).status).toBe(200)
   })
 
-  it('shows each of two in one operation with its own outcome', async () => {
+  it('shows two calls in one operation each with its own outcome', async () => {
     const { id } = await score(shop, 'o-5')
     const at = fromNow(0)
     const one = (name: string, defaulted: boolean) =>
@@ -88,9 +88,9 @@ describe('recordOutcome', () => {
   })
 
   it.each([
-    ['is seen', 'ANALYST', { outcome: { defaulted: true } }, undefined],
-    ['is refused alone', 'MONITOR', { outcome: null }, [{ extensions: { code: 'FORBIDDEN' } }]],
-  ] as const)('%s over the subscription, for %s', async (_what, role, shown, errors) => {
+    ['shown', 'ANALYST', { outcome: { defaulted: true } }, undefined],
+    ['the only refused field', 'MONITOR', { outcome: null }, [{ extensions: { code: 'FORBIDDEN' } }]],
+  ] as const)('is %s over the subscription, for %s', async (_what, role, shown, errors) => {
     const listener = await gateway.as({ roles: [role], subject: 'watch' })
     const { alertCursor } = (await listener.send<{ alertCursor: string }>({ query: '{ alertCursor }' })).data ?? {}
     const { id } = await score(shop, `o-6-${role}`, HIGH_RISK)
@@ -108,7 +108,7 @@ describe('recordOutcome', () => {
     await sockets.dispose()
   })
 
-  it('is on each row of a page, its own', async () => {
+  it('gives each row of a page its own outcome', async () => {
     const scored = await scoreBatch(
       shop,
       Array.from({ length: 50 }, () => application('o-7')),
@@ -160,7 +160,7 @@ describe('recordOutcomes', () => {
     expect(await outcomeOf(otherShop, theirs.id)).toBeNull()
   })
 
-  it('takes 1 to 1,000', async () => {
+  it('accepts 1 to 1,000 outcomes', async () => {
     const parts = await Promise.all(
       Array.from({ length: 10 }, () =>
         scoreBatch(
@@ -181,7 +181,7 @@ describe('recordOutcomes', () => {
     }
   })
 
-  it('answers each row with what kept the store from recording it', async () => {
+  it('answers each row that could not be recorded with the reason', async () => {
     const [first, second] = await scoreBatch(shop, [application('c-1'), application('c-2')])
     const { sql } = gateway.database
     const other = await sql.reserve()

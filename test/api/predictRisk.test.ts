@@ -18,7 +18,7 @@ describe('predictRisk', () => {
   })
   afterAll(() => gateway[Symbol.asyncDispose]())
 
-  it('answers with probability and band, and has stored the row by then', async () => {
+  it('answers with probability and band after the row is stored', async () => {
     const scorer = await gateway.as({ roles: ['SCORER'], subject: 'web-shop' })
     const { predictRisk } = await scorer.data(PredictRiskDocument, {
       input: { ...application('a-1'), channel: 'web' },
@@ -43,7 +43,7 @@ describe('predictRisk', () => {
     expect(rows).toEqual([{ prediction_id: prediction.id }])
   })
 
-  it('serves every field of a prediction to an administrator', async () => {
+  it('shows an administrator every field of a prediction', async () => {
     const before = Date.now()
     const admin = await gateway.as({ roles: ['ADMIN'], subject: 'desk' })
     const { predictRisk } = await admin.data(PredictRiskInFullDocument, { input: application('a-3') })
@@ -81,14 +81,14 @@ describe('predictRisk', () => {
     )
   })
 
-  it('answers with what no cache may keep', async () => {
+  it('forbids caching of its answer', async () => {
     const scorer = await gateway.as({ roles: ['SCORER'] })
     const { headers } = await scorer.request(PredictRiskDocument, { input: application('a-9') })
     expect(headers.get('cache-control')).toBe('no-store')
     expect(headers.get('content-type')).toMatch(/^application\/json/)
   })
 
-  it('tells a missing feature from a zero', async () => {
+  it('distinguishes a missing feature from a zero', async () => {
     const { income: _income, home: _home, ...features } = LOW_RISK
     const admin = await gateway.as({ roles: ['ADMIN'] })
     const { predictRisk } = await admin.data(PredictRiskInFullDocument, { input: application('a-4', { ...features, assets: 0 }) })
@@ -101,7 +101,7 @@ describe('predictRisk', () => {
     )
   })
 
-  it('serves everything but the features to a SCORER, with FORBIDDEN at their path', async () => {
+  it('shows a SCORER all fields except features, with FORBIDDEN at their path', async () => {
     const scorer = await gateway.as({ roles: ['SCORER'] })
     for (let use = 1; use <= 3; use++) {
       const { status, data, errors } = await scorer.request(PredictRiskInFullDocument, { input: application('a-5') })
@@ -111,7 +111,7 @@ describe('predictRisk', () => {
     }
   })
 
-  it('lets an ANALYST read the features that a SCORER sent, and the SCORER not', async () => {
+  it('shows an ANALYST the features that a SCORER sent, but not the SCORER', async () => {
     const scorer = await gateway.as({ roles: ['SCORER'] })
     const { id } = await score(scorer, 'a-6')
     const { prediction } = await (await gateway.as({ roles: ['ANALYST'] })).data(PredictionWithFeaturesDocument, { id })
@@ -121,7 +121,7 @@ describe('predictRisk', () => {
     expect(own.errors).toMatchObject([{ path: ['prediction', 'features'], extensions: { code: 'FORBIDDEN' } }])
   })
 
-  it.each<Role>(['ANALYST', 'MONITOR', 'MODEL_MANAGER'])('refuses to score for a %s and stores nothing', async role => {
+  it.each<Role>(['ANALYST', 'MONITOR', 'MODEL_MANAGER'])('refuses to score for a %s, and stores nothing', async role => {
     const client = await gateway.as({ roles: [role] })
     const before = await storedRows(gateway)
     const single = await client.request(PredictRiskDocument, { input: application('a-7', HIGH_RISK) })
@@ -134,14 +134,14 @@ describe('predictRisk', () => {
     expect(await storedRows(gateway)).toEqual(before)
   })
 
-  it('refuses everything to a token without roles, but says who it is', async () => {
+  it('refuses to score with a token without roles, which can still ask who it is', async () => {
     const client = await gateway.as({ roles: [] })
     const { status, errors } = await client.request(PredictRiskDocument, { input: application('a-8') })
     expect(status).toBe(403)
     expect(errors).toMatchObject([{ extensions: { code: 'FORBIDDEN' } }])
   })
 
-  it('reports every mistake of an application at its field, and stores nothing', async () => {
+  it('reports each mistake of an application at its field, and stores nothing', async () => {
     const scorer = await gateway.as({ roles: ['SCORER'] })
     const before = await storedRows(gateway)
     const { status, errors } = await scorer.request(PredictRiskDocument, {
@@ -166,7 +166,7 @@ describe('predictRisk', () => {
     expect(await storedRows(gateway)).toEqual(before)
   })
 
-  it('takes every value at the edge of its domain', async () => {
+  it('accepts every value at the edge of its range', async () => {
     const scorer = await gateway.as({ roles: ['SCORER'] })
     for (const edge of [{ seniority: 0 }, { seniority: 60 }, { time: 1 }, { time: 120 }, { amount: 50_000 }, { expenses: 0 }]) {
       await expect(score(scorer, 'é'.repeat(128), { ...LOW_RISK, ...edge })).resolves.toMatchObject({

@@ -29,7 +29,7 @@ describe('predictRiskBatch', () => {
     expect(new Set(results.map(({ prediction }) => prediction?.id)).size).toBe(100)
   })
 
-  it('answers a bad row with its own errors and stores its neighbours', async () => {
+  it('answers a bad row with its own errors, and stores the other rows', async () => {
     const before = await storedRows(gateway)
     const results = await batch([
       application('one'),
@@ -57,7 +57,7 @@ describe('predictRiskBatch', () => {
     })
   })
 
-  it('stores ninety of a hundred rows when ten are bad, each with errors of its own', async () => {
+  it('stores ninety of a hundred rows if ten are bad, each with its own errors', async () => {
     const before = await storedRows(gateway)
     const isBad = (i: number) => i % 10 === 7
     const results = await batch(
@@ -70,14 +70,14 @@ describe('predictRiskBatch', () => {
     expect((await storedRows(gateway)).predictions).toBe((before.predictions ?? 0) + 90)
   })
 
-  it('answers with errors alone when every row is bad', async () => {
+  it('answers only with errors if every row is bad', async () => {
     const before = await storedRows(gateway)
     const results = await batch([application(''), application('x'.repeat(129))])
     expect(results.map(({ errors }) => errors.map(({ path }) => path))).toEqual([[['applicantId']], [['applicantId']]])
     expect(await storedRows(gateway)).toEqual(before)
   })
 
-  it.each([0, 101, 1_000])('refuses a batch of %i rows and stores nothing', async size => {
+  it.each([0, 101, 1_000])('refuses a batch of %i rows, and stores nothing', async size => {
     const before = await storedRows(gateway)
     const items = Array.from({ length: size }, (_, i) => application(`too-${i}`, HIGH_RISK))
     const { status, errors } = await scorer.request(PredictRiskBatchDocument, { items })
@@ -88,7 +88,7 @@ describe('predictRiskBatch', () => {
     expect(await storedRows(gateway)).toEqual(before)
   })
 
-  it('refuses the document, and so every row, only for a wrong JSON type', async () => {
+  it('refuses the whole document, and so every row, for a wrong JSON type', async () => {
     const before = await storedRows(gateway)
     const items = [application('fine'), application('wrong', { ...LOW_RISK, time: 'sixty' })]
     const { status, errors } = await scorer.request(PredictRiskBatchDocument, { items: items as never })
@@ -97,7 +97,7 @@ describe('predictRiskBatch', () => {
     expect(await storedRows(gateway)).toEqual(before)
   })
 
-  it('stores one row for a key that comes twice in one batch', async () => {
+  it('stores one row for a key that is twice in one batch', async () => {
     const before = await storedRows(gateway)
     const item = { ...application('twice', HIGH_RISK), idempotencyKey: 'twice-in-one' }
     const [first, second] = await batch([item, item])
@@ -110,11 +110,11 @@ describe('predictRiskBatch', () => {
     })
   })
 
-  it('gives a key that two applications of one batch claim to the first of them', async () => {
+  it('gives a key that is on two applications of one batch to the first', async () => {
     for (let round = 0; round < 5; round++) {
       const items = Array.from({ length: 100 }, (_, i) => ({
         ...application(`claim-${i}`),
-        // Rows that are not sorted already, so that the order of equal keys cannot be kept by chance.
+        // The keys are unsorted, so that equal keys cannot keep their order by chance.
         idempotencyKey: i % 3 === 0 ? `claimed-${round}` : `claim-${round}-${(i * 37) % 100}`,
       }))
       const results = await batch(items)

@@ -36,10 +36,10 @@ describe('riskSummary', () => {
   const ask = async (client: GraphqlClient, variables: Partial<RiskSummaryQueryVariables> = {}) =>
     (await client.data(RiskSummaryDocument, { ...around, ...variables })).riskSummary
 
-  it('counts what is scored and recorded at once, and the same after it was folded', async () => {
-    const told = rows.filter((_, i) => i % 2 === 0)
+  it('counts scores and outcomes at once, and counts the same after they are folded', async () => {
+    const reported = rows.filter((_, i) => i % 2 === 0)
     await scorer.data(RecordOutcomesDocument, {
-      items: told.map(({ id }, i) => ({ predictionId: id, defaulted: i % 5 === 0, observedAt: new Date().toISOString() })),
+      items: reported.map(({ id }, i) => ({ predictionId: id, defaulted: i % 5 === 0, observedAt: new Date().toISOString() })),
     })
     const highRisk = rows.filter(row => row.highRisk).length
     const summary = await ask(analyst)
@@ -61,7 +61,7 @@ describe('riskSummary', () => {
     expect((await ask(analyst)).total).toBe(102)
   })
 
-  it('is of the tenant, and of one model where it is named', async () => {
+  it('covers the tenant only, and one model if it is named', async () => {
     const stranger = await gateway.as({ roles: ['ADMIN'], tenant: 'other-bank' })
     expect((await ask(stranger)).total).toBe(0)
     const { total } = await ask(analyst)
@@ -70,7 +70,7 @@ describe('riskSummary', () => {
     expect((await ask(analyst, { model: null })).total).toBe(total)
   })
 
-  it('cuts counts that Int cannot hold', async () => {
+  it('caps counts that Int cannot hold', async () => {
     await gateway.database.sql`
       insert into risk_deltas
       select 'huge-bank', 'consumer-credit', '2', timestamptz '2026-03-28Z' + i * interval '1 day', 8, 2000000000, 1e9, 0, 0, 0
@@ -87,7 +87,7 @@ describe('riskSummary', () => {
     expect(bands.at(-1)).toEqual({ band: 'T8', count: largest, share: 1 })
   })
 
-  it('is cut by days of UTC unless told otherwise', async () => {
+  it('has buckets of UTC days by default', async () => {
     const range = { from: '2026-03-28T12:00:00Z', to: '2026-03-30T12:00:00Z' }
     const startsOf = async (more: Partial<RiskSummaryQueryVariables>) =>
       (await ask(analyst, { ...range, ...more })).buckets.map(({ start }) => start)
@@ -105,13 +105,13 @@ describe('riskSummary', () => {
   it.each<[string, Partial<RiskSummaryQueryVariables>]>([
     ['an empty range', { from: '2026-01-01T00:00:00Z', to: '2026-01-01T00:00:00Z' }],
     ['a range that ends before it begins', { from: '2026-01-02T00:00:00Z', to: '2026-01-01T00:00:00Z' }],
-    ['a time zone that is none', { timeZone: CANARY }],
+    ['an unknown time zone', { timeZone: CANARY }],
     ['an empty time zone', { timeZone: '' }],
-    ['an offset for a time zone', { timeZone: '+05:30' }],
+    ['an offset as a time zone', { timeZone: '+05:30' }],
     ['1,001 hours', { from: '2026-01-01T00:00:00Z', to: '2026-02-11T16:00:00.001Z', interval: 'HOUR' }],
     ['all days of all time', { from: '0000-01-01T00:00:00Z', to: '9999-12-31T00:00:00Z' }],
     ['a NUL in the model', { model: `${CANARY}\u0000` }],
-  ])('refuses %s alike however often it is asked', async (_what, change) => {
+  ])('refuses %s the same way each time', async (_what, change) => {
     const { from, to, interval, timeZone, model } = { ...around, interval: 'DAY', timeZone: 'UTC', model: null, ...change }
     const query = `query ($z: String, $m: String) { riskSummary(from: "${from}", to: "${to}", interval: ${interval}, timeZone: $z, model: $m) { total } }`
     const texts = new Set<string>()
@@ -124,7 +124,7 @@ describe('riskSummary', () => {
     expect(texts.size).toBe(1)
   })
 
-  it('has exactly 1,000 buckets at most', async () => {
+  it('has at most 1,000 buckets', async () => {
     const range = { from: '2026-01-01T00:00:00Z', to: '2026-02-11T16:00:00Z' }
     expect((await ask(analyst, { ...range, interval: 'HOUR' })).buckets).toHaveLength(1_000)
   })
@@ -138,9 +138,9 @@ describe('riskSummary', () => {
     ['$z: String!', 'timeZone: $z', [{}, { z: null }, { z: 'Asia/Kathmandu' }]],
     ['$z: String = "Europe/Madrid"', 'timeZone: $z', [{}, { z: null }, { z: 'Asia/Kathmandu' }]],
     ['$m: String', 'model: $m', [{}, { m: null }, { m: 'mortgage' }]],
-  ])('answers alike plain, compiled and prepared, with the defaults and %s', async (declared, argument, given) => {
+  ])('gives the same answer plain, compiled and prepared, with defaults and %s', async (declared, argument, given) => {
     for (const variables of given) {
-      // The first use of a text runs plain, the second compiled, and from the third on it may be prepared.
+      // The first use of a document runs plain, the second compiled, and later ones may run prepared.
       const name = `Q${Math.random().toString(36).slice(2)}`
       const query = `query ${name}(${declared}) { riskSummary(from: "2026-03-28T12:00:00Z", to: "2026-03-30T12:00:00Z", ${argument}) { total buckets { start } } }`
       const texts = new Set<string>()

@@ -11,7 +11,7 @@ import { metric } from '../support/metrics.js'
 import { score, scoreBatch } from '../support/stored.js'
 
 const ALERTS = 2_000
-// Some 20 KiB an alert, with as many aliases as there may be: together far more than the operating system buffers.
+// About 20 KiB for each alert, with all allowed aliases: together far more than the operating system buffers.
 const COPIES = Array.from({ length: 15 }, (_, i) => `p${i}: prediction { ...P }`).join(' ')
 const WATCH = `
   subscription($after: String) { highRiskScored(after: $after) { id cursor ${COPIES} } }
@@ -22,7 +22,7 @@ interface Alert {
   readonly cursor: string
 }
 
-/** Until this many subscriptions have been given up for not being read, and just so many are open. */
+/** Waits until `count` subscriptions have been ended as too slow, and exactly `open` are open. */
 const givenUp = (gateway: TestGateway, count: number, open: number) =>
   vi.waitFor(
     async () => {
@@ -33,7 +33,7 @@ const givenUp = (gateway: TestGateway, count: number, open: number) =>
     { timeout: 30_000, interval: 50 },
   )
 
-/** A subscriber on a socket of its own. */
+/** A subscriber on its own socket. */
 async function socketWatching({ url }: TestGateway, after: string, token: string) {
   const socket = new WebSocket(`${url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws')
   const alerts: Alert[] = []
@@ -71,9 +71,9 @@ async function stageOf(gateway: TestGateway) {
   return { admin, after, token: await signToken({ roles: ['ADMIN'] }) }
 }
 
-// At once: most of their time is the patience with those that do not read.
+// These run at once, because most of their time is the gateway's grace for clients that do not read.
 describe.concurrent('a subscriber that does not read', { timeout: 60_000 }, () => {
-  it('is closed with 4413, slows no other down, and resumes without loss', async () => {
+  it('is closed with 4413, does not slow down others, and resumes without loss', async () => {
     await using gateway = await startGateway()
     const { admin, after, token } = await stageOf(gateway)
     const watching = (cursor = after) => socketWatching(gateway, cursor, token)
@@ -81,8 +81,8 @@ describe.concurrent('a subscriber that does not read', { timeout: 60_000 }, () =
     using gone = await watching()
     using fast = await watching()
     for (const { socket } of [slow, gone]) socket.pause()
-    // Nothing is kept for them any longer, though they have not read a word; one reads on in time to learn why.
-    const wentOn = givenUp(gateway, 2, 1).then(() => {
+    // The gateway gives both up before they have read anything. One then reads in time to learn the reason.
+    const resumedReading = givenUp(gateway, 2, 1).then(() => {
       expect([...slow.alerts, ...gone.alerts]).toEqual([])
       slow.socket.resume()
     })
@@ -95,7 +95,7 @@ describe.concurrent('a subscriber that does not read', { timeout: 60_000 }, () =
     await fast.until(() => fast.alerts.at(-1)?.id === id)
     expect(performance.now() - scoredAt).toBeLessThan(1_000)
 
-    await wentOn
+    await resumedReading
     const [code, reason] = await slow.closed
     expect({ code, reason: String(reason) }).toEqual({
       code: 4413,
@@ -109,13 +109,13 @@ describe.concurrent('a subscriber that does not read', { timeout: 60_000 }, () =
     expect(seen.map(alert => alert.id).sort()).toEqual(ids.sort())
     expect(seen.map(({ cursor }) => cursor)).toEqual(fast.alerts.map(({ cursor }) => cursor))
 
-    // The grace of the other. No event tells that it is over to a client that does not read.
+    // Waits for the end of the other's grace period: no event announces it to a client that does not read.
     await sleep(5_000)
     gone.socket.resume()
     expect((await gone.closed)[0]).toBe(1006)
   })
 
-  it('of an event stream is cut off, and resumes without loss', async () => {
+  it('on an event stream is cut off, and resumes without loss', async () => {
     await using gateway = await startGateway()
     const { admin, after, token } = await stageOf(gateway)
     const open = async (cursor: string) => {
@@ -125,12 +125,12 @@ describe.concurrent('a subscriber that does not read', { timeout: 60_000 }, () =
       const [response] = (await once(asking, 'response')) as [IncomingMessage]
       return response
     }
-    // It is paused as long as nobody listens to its data.
+    // The response is paused as long as it has no data listener.
     const slow = await open(after)
     const ids = await raise(admin, ALERTS)
     await givenUp(gateway, 1, 0)
     const seen: Alert[] = []
-    // What the operating system held for it, and then an end in the middle.
+    // It reads what the operating system has buffered, and then the stream breaks off.
     await expect(readAlerts(slow, seen, ALERTS)).rejects.toThrow('aborted')
     expect(seen.length).toBeLessThan(ALERTS)
     await readAlerts(await open(seen.at(-1)?.cursor ?? after), seen, ALERTS)
@@ -139,7 +139,7 @@ describe.concurrent('a subscriber that does not read', { timeout: 60_000 }, () =
   })
 })
 
-/** Adds the alerts of the events that come whole, until there are so many. */
+/** Adds the alerts of complete events, until there are `count`. */
 async function readAlerts(response: IncomingMessage, alerts: Alert[], count: number): Promise<void> {
   let rest = ''
   for await (const piece of response.setEncoding('utf8')) {

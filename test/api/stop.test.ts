@@ -5,7 +5,7 @@ import { signToken, startGateway, type TestGateway } from '../support/gateway.js
 
 const BODY = JSON.stringify({ query: '{ viewer { id tenant } }' })
 
-/** A client of its own making: `closed` answers all that it was sent. */
+/** Opens a raw connection; `closed` resolves with all that the gateway sent. */
 async function connectTo({ url }: TestGateway): Promise<{ socket: Socket; closed: Promise<string> }> {
   const { port, hostname } = new URL(url)
   const socket = connect(Number(port), hostname)
@@ -13,14 +13,14 @@ async function connectTo({ url }: TestGateway): Promise<{ socket: Socket; closed
   socket.setEncoding('utf8').on('data', text => {
     received += text
   })
-  // A connection that is cut may end with a reset.
+  // A cut connection may end with a reset.
   socket.on('error', () => undefined)
   const closed = new Promise<string>(resolve => socket.once('close', () => resolve(received)))
   await once(socket, 'connect')
   return { socket, closed }
 }
 
-/** Sends a request but for the last byte of its body, and waits until the gateway has begun to read it. */
+/** Sends a request except for the last byte of its body, after the gateway has begun to read it. */
 async function sendMost(socket: Socket): Promise<void> {
   socket.write(
     [
@@ -39,7 +39,7 @@ async function sendMost(socket: Socket): Promise<void> {
 }
 
 const WAYS_TO_STALL: [string, (socket: Socket) => unknown][] = [
-  ['a connection without a byte', () => undefined],
+  ['a connection that sends nothing', () => undefined],
   ['half-sent headers', socket => socket.write('POST /graphql HTTP/1.1\r\nhost: risk')],
   ['a half-sent body', sendMost],
 ]
@@ -53,7 +53,7 @@ describe('a gateway that stops', () => {
     expect(await closed).not.toContain('HTTP/1.1 200')
   })
 
-  it('answers what is in hand after it has closed connections that ask nothing, and the request behind it', async () => {
+  it('closes idle connections, and still answers an open request and the request after it', async () => {
     const gateway = await startGateway()
     const [silent, busy] = [await connectTo(gateway), await connectTo(gateway)]
     await sendMost(busy.socket)
@@ -67,8 +67,8 @@ describe('a gateway that stops', () => {
     expect(second).toMatch(/^connection: close/im)
   })
 
-  // Less than the grace that ends every connection.
-  it('closes a connection after its answer, which had no word of that', { timeout: 4_000 }, async () => {
+  // This timeout is shorter than the grace period that ends every connection.
+  it('closes a connection after its answer, even if that said keep-alive', { timeout: 4_000 }, async () => {
     const gateway = await startGateway()
     const [silent, busy] = [await connectTo(gateway), await connectTo(gateway)]
     await sendMost(busy.socket)

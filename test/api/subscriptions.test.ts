@@ -25,7 +25,7 @@ afterEach(async () => {
 })
 afterAll(() => gateway[Symbol.asyncDispose]())
 
-/** A tenant of its own for each test: who scores, who listens, and a socket to listen on. */
+/** A new tenant for each test: a client that scores, one that listens, and its socket. */
 async function tenantOf(tenant: string, listening: Caller['roles'] = ['MONITOR']) {
   const scorer = await gateway.as({ roles: ['SCORER'], tenant })
   const monitor = await gateway.as({ roles: listening, tenant })
@@ -51,7 +51,7 @@ async function scoreMany(scorer: GraphqlClient, count: number, features = HIGH_R
 
 const cursorOfNow = async (client: GraphqlClient) => (await client.data(AlertCursorDocument, {})).alertCursor
 
-/** Until just so many subscriptions are open. */
+/** Waits until exactly `count` subscriptions are open. */
 const subscribers = (count: number) =>
   vi.waitFor(async () => expect(await metric(gateway, 'riskgate_alert_subscribers')).toBe(count), {
     timeout: 5_000,
@@ -59,7 +59,7 @@ const subscribers = (count: number) =>
   })
 
 describe('highRiskScored', () => {
-  it('brings a high-risk score with all its fields while it is open, and no other', async () => {
+  it('sends each high-risk score with all its fields, and no other score', async () => {
     const { scorer, sockets } = await tenantOf('live', ['ANALYST'])
     const events = subscribeTo(sockets, HighRiskScoredInFullDocument, {})
     const event = nextEvent(events)
@@ -80,7 +80,7 @@ describe('highRiskScored', () => {
     })
   })
 
-  it('hides the features from a MONITOR, and serves the rest of the alert', async () => {
+  it('hides the features from a MONITOR, and shows the rest of the alert', async () => {
     const { scorer, monitor, sockets } = await tenantOf('hidden')
     await monitor.data(AlertCursorDocument, {})
     const events = subscribeTo(sockets, HighRiskScoredInFullDocument, {})
@@ -94,7 +94,7 @@ describe('highRiskScored', () => {
     ])
   })
 
-  it('leaves out what the filter does not name', async () => {
+  it('leaves out alerts that do not match the filter', async () => {
     const { scorer, monitor, sockets } = await tenantOf('filtered')
     const after = await cursorOfNow(monitor)
     await score(scorer, 'seven', T7)
@@ -121,12 +121,12 @@ describe('highRiskScored', () => {
       )
     await subscribers(2)
     await score(scorer, 'late', HIGH_RISK)
-    // The same tenant's other subscriber has it, so it went past those two as well.
+    // Another subscriber of the tenant received it, so these two could have received it too.
     expect(await ofBand({ bands: ['T8'] })).toBe('eight')
     expect(arrived).toEqual([])
   })
 
-  it('misses and repeats nothing over a disconnect', async () => {
+  it('misses and repeats no alert after a disconnect', async () => {
     const { scorer, monitor, sockets } = await tenantOf('resumed')
     const before = alerts(sockets, { after: await cursorOfNow(monitor) })
     const ids = await scoreMany(scorer, 3)
@@ -144,7 +144,7 @@ describe('highRiskScored', () => {
     expect(cursors).toEqual([...new Set(cursors)].sort())
   })
 
-  it('begins after alertCursor, with what was scored before the subscription', async () => {
+  it('begins after alertCursor, also with alerts from before the subscription', async () => {
     const { scorer, monitor, sockets } = await tenantOf('from-now')
     await scoreMany(scorer, 2)
     const after = await cursorOfNow(monitor)
@@ -152,7 +152,7 @@ describe('highRiskScored', () => {
     expect((await alerts(sockets, { after }).next()).id).toBe(id)
   })
 
-  it('delivers a hundred scores that came at once, each once', async () => {
+  it('delivers a hundred simultaneous scores, each once', async () => {
     const { scorer, monitor, sockets } = await tenantOf('burst')
     const { next } = alerts(sockets, { after: await cursorOfNow(monitor) })
     const scored = await Promise.all(Array.from({ length: 100 }, (_, i) => score(scorer, `burst-${i}`, HIGH_RISK)))
@@ -161,7 +161,7 @@ describe('highRiskScored', () => {
     expect(received.sort()).toEqual(scored.map(({ id }) => id).sort())
   })
 
-  it('never brings the score of another tenant', async () => {
+  it('never sends a score of another tenant', async () => {
     const here = await tenantOf('here')
     const there = await tenantOf('there')
     const after = await cursorOfNow(there.monitor)
@@ -171,14 +171,14 @@ describe('highRiskScored', () => {
     await scoreMany(here.scorer, 3)
     const [id] = await scoreMany(there.scorer, 1)
     expect([(await first).id, (await second).id]).toEqual([id, id])
-    // A cursor says where, not whose: in the hands of another tenant it opens nothing.
+    // A cursor holds a position and no right: another tenant cannot read anything with it.
     const foreign = alerts(there.sockets, { after: await cursorOfNow(here.monitor) }).next()
     await scoreMany(here.scorer, 1)
     const [next] = await scoreMany(there.scorer, 1)
     expect((await foreign).id).toBe(next)
   })
 
-  it('opens no way from an alert to the history of its applicant', async () => {
+  it('gives no access from an alert to the history of its applicant', async () => {
     const { scorer, monitor, sockets } = await tenantOf('way-in')
     const after = await cursorOfNow(monitor)
     await scoreMany(scorer, 2)
@@ -192,7 +192,7 @@ describe('highRiskScored', () => {
     }
   })
 
-  it('reads what is beside an alert anew for each', async () => {
+  it('reads the data beside each alert anew', async () => {
     const { scorer, sockets } = await tenantOf('anew', ['ANALYST'])
     const events = sockets.iterate<{ highRiskScored: { id: string; prediction: { applicant: unknown } } }>({
       query: 'subscription { highRiskScored { id prediction { applicant { latestPrediction { id } } } } }',
@@ -223,7 +223,7 @@ describe('highRiskScored', () => {
     await subscribers(0)
   })
 
-  it('is freed when the socket is lost', async () => {
+  it('is freed when its socket is lost', async () => {
     const { sockets } = await tenantOf('lost')
     void alerts(sockets)
       .next()
@@ -233,7 +233,7 @@ describe('highRiskScored', () => {
     await subscribers(0)
   })
 
-  it('ends with 1001 when the gateway goes, and goes on at the next one', async () => {
+  it('ends with 1001 when the gateway stops, and resumes at another gateway', async () => {
     const caller: Caller = { roles: ['ADMIN'], tenant: 'moved' }
     const first = await startGateway({}, gateway.database)
     const before = await first.as(caller)

@@ -19,7 +19,7 @@ beforeAll(async () => {
 afterEach(async () => {
   for (const sockets of opened.splice(0)) await sockets.dispose()
   expect(await metric(gateway, 'riskgate_alert_subscribers')).toBe(0)
-  // What a client does wrong is no matter for the standard error, least of all with a stack.
+  // A client's mistake must not print anything to standard error, least of all a stack trace.
   expect(printed).not.toHaveBeenCalled()
 })
 afterAll(() => gateway[Symbol.asyncDispose]())
@@ -30,7 +30,7 @@ async function socketsAs(...roles: Role[]): Promise<Client> {
   return sockets
 }
 
-/** The errors that end a subscription before any event; those of an `error` message and of a result alike. */
+/** The errors that end a subscription before any event, from an `error` message or from a result. */
 async function errorsOf(sockets: Client, request: Parameters<Client['iterate']>[0]): Promise<readonly GraphqlError[]> {
   const events = sockets.iterate(request)
   try {
@@ -54,12 +54,12 @@ async function closeOf(sockets: Client): Promise<{ code: number; reason: string 
   return failure as { code: number; reason: string }
 }
 
-describe('a subscription that may not be', () => {
+describe('a refused subscription', () => {
   it.each<[string, Role[]]>([
     ['a SCORER', ['SCORER']],
     ['a MODEL_MANAGER', ['MODEL_MANAGER']],
     ['a token without roles', []],
-  ])('is FORBIDDEN to %s before any event, also when there are some', async (_name, roles) => {
+  ])('is FORBIDDEN to %s before any event, even if alerts are waiting', async (_name, roles) => {
     const scorer = await gateway.as({ roles: ['SCORER'] })
     const after = (await (await gateway.as({ roles: ['MONITOR'] })).data(AlertCursorDocument, {})).alertCursor
     await score(scorer, 'before', HIGH_RISK)
@@ -79,17 +79,17 @@ describe('a subscription that may not be', () => {
     ['garbage', CANARY],
     ['a NUL', '\u0000'],
     ['of another feed', `0001${'0'.repeat(36)}`],
-    ['of an epoch that is not there', `ffff${'f'.repeat(36)}`],
+    ['of an unknown epoch', `ffff${'f'.repeat(36)}`],
     ['huge', 'a'.repeat(50_000)],
-    ['a cursor of history', Buffer.from('00000000.01a1fffe-a85f-772b-b189-b7365ad0bfbb.0.5').toString('base64url')],
-  ])('is BAD_CURSOR after one that is %s', async (_name, after) => {
+    ['a history cursor', Buffer.from('00000000.01a1fffe-a85f-772b-b189-b7365ad0bfbb.0.5').toString('base64url')],
+  ])('is BAD_CURSOR with a cursor that is %s', async (_name, after) => {
     const query = 'subscription($after: String) { highRiskScored(after: $after) { id } }'
     const errors = await errorsOf(await socketsAs('MONITOR'), { query, variables: { after } })
     expect(codes(errors)).toEqual(['BAD_CURSOR'])
     expect(JSON.stringify(errors)).not.toContain(CANARY)
   })
 
-  it('is BAD_CURSOR after one from the future of this feed', async () => {
+  it('is BAD_CURSOR with a cursor from the future of this feed', async () => {
     const monitor = await gateway.as({ roles: ['MONITOR'] })
     const { alertCursor } = await monitor.data(AlertCursorDocument, {})
     const ahead = `${alertCursor.slice(0, 12)}0${'f'.repeat(15)}${alertCursor.slice(28)}`
@@ -124,8 +124,8 @@ describe('a subscription that may not be', () => {
       'BAD_REQUEST',
       { query: 'subscription A { highRiskScored { id } } query B { viewer { id } }' },
     ],
-    ['a name that no operation has', 'BAD_REQUEST', { query: 'subscription A { highRiskScored { id } }', operationName: CANARY }],
-    ['a document without its end', 'GRAPHQL_PARSE_FAILED', { query: `subscription { highRiskScored(after: "${CANARY}") { id }` }],
+    ['an unknown operation name', 'BAD_REQUEST', { query: 'subscription A { highRiskScored { id } }', operationName: CANARY }],
+    ['an unfinished document', 'GRAPHQL_PARSE_FAILED', { query: `subscription { highRiskScored(after: "${CANARY}") { id }` }],
     ['1,001 tokens', 'GRAPHQL_PARSE_FAILED', { query: `subscription { highRiskScored { ${'id '.repeat(995)}} }` }],
     ['an unknown field', 'GRAPHQL_VALIDATION_FAILED', { query: 'subscription { highRiskScored { ids } }' }],
     [
@@ -144,7 +144,7 @@ describe('a subscription that may not be', () => {
       { query: 'subscription($f: AlertFilter) { highRiskScored(filter: $f) { id } }', variables: { f: { bands: [CANARY] } } },
     ],
     [
-      'a cursor that is no text',
+      'a cursor that is not a text',
       'BAD_USER_INPUT',
       { query: 'subscription($a: String) { highRiskScored(after: $a) { id } }', variables: { a: { [CANARY]: 1 } } },
     ],
@@ -166,8 +166,8 @@ describe('a subscription that may not be', () => {
         query: `mutation($c: ConsumerCreditFeaturesInput) { predictRisk(input: {applicantId: "a", features: {consumerCredit: $c}}) { replayed } }`,
       },
     ],
-    ['a variable that is missing', 'BAD_USER_INPUT', { query: 'subscription($a: String!) { highRiskScored(after: $a) { id } }' }],
-  ])('is refused as %s, with %s, and its socket serves on', async (_name, code, request) => {
+    ['a missing variable', 'BAD_USER_INPUT', { query: 'subscription($a: String!) { highRiskScored(after: $a) { id } }' }],
+  ])('that is %s has the code %s, and its socket still works', async (_name, code, request) => {
     const before = await storedRows(gateway)
     const sockets = await socketsAs('ADMIN')
     const errors = await errorsOf(sockets, request)
@@ -186,17 +186,17 @@ describe('a subscription that may not be', () => {
   })
 })
 
-describe('what is said of it', () => {
+describe('the answer to a refused subscription', () => {
   it.each([
-    ['a name that no operation has', { query: 'subscription A { highRiskScored { id } }', operationName: CANARY }],
+    ['a name that is unknown', { query: 'subscription A { highRiskScored { id } }', operationName: CANARY }],
     ['no name beside several operations', { query: 'subscription A { highRiskScored { id } } query B { viewer { id } }' }],
-  ])('is the operation name, for %s', async (_name, request) => {
+  ])('says that operationName must name an operation, for %s', async (_name, request) => {
     const errors = await errorsOf(await socketsAs('ADMIN'), request)
     const message = 'operationName must name one of the operations of the document.'
     expect(errors).toMatchObject([{ message, extensions: { code: 'BAD_REQUEST' } }])
   })
 
-  it('is at most 51 mistakes, of variables with 60', async () => {
+  it('lists at most 51 mistakes, for variables with 60', async () => {
     const query = 'subscription($f: AlertFilter) { highRiskScored(filter: $f) { id } }'
     const variables = { f: { bands: Array.from({ length: 60 }, () => CANARY) } }
     const errors = await errorsOf(await socketsAs('MONITOR'), { query, variables })
@@ -205,12 +205,12 @@ describe('what is said of it', () => {
   })
 })
 
-describe('a socket that may not be', () => {
+describe('a refused socket', () => {
   it.each<[string, () => Promise<string | undefined>]>([
     ['none', async () => undefined],
     ['garbage', async () => CANARY],
     ['an expired one', () => signToken({ roles: ['MONITOR'] }, -60)],
-  ])('is closed with 4401, which clients do not retry, with a token that is %s', async (_name, token) => {
+  ])('is closed with 4401, which clients do not retry, if its token is %s', async (_name, token) => {
     const sockets = new GraphqlClient(gateway.url, await token()).sockets()
     opened.push(sockets)
     const { code, reason } = await closeOf(sockets)
@@ -218,8 +218,8 @@ describe('a socket that may not be', () => {
     expect(reason).not.toContain(CANARY)
   })
 
-  it('is closed with 4401 when its token expires, and takes its subscriptions along', async () => {
-    // Taken for 30 s longer, of which one to two are left.
+  it('is closed with 4401 when its token expires, together with its subscriptions', async () => {
+    // An expired token is accepted for 30 s; one or two of these are left.
     const sockets = new GraphqlClient(gateway.url, await signToken({ roles: ['MONITOR'] }, -28)).sockets()
     opened.push(sockets)
     const connected = new Promise(resolve => sockets.on('connected', resolve))
@@ -229,7 +229,7 @@ describe('a socket that may not be', () => {
     await vi.waitFor(async () => expect(await metric(gateway, 'riskgate_alert_subscribers')).toBe(0))
   })
 
-  it('is counted, and its subscriptions by operation and code, without their durations', async () => {
+  it('is counted, as are its subscriptions by operation and code, but not as request durations', async () => {
     const count = async (operation: string, code: string) =>
       (await metric(gateway, 'riskgate_subscriptions_total', { operation, code })) ?? 0
     const before = [await count('none', 'UNAUTHENTICATED'), await count('highRiskScored', 'BAD_CURSOR')]
@@ -244,7 +244,7 @@ describe('a socket that may not be', () => {
     expect(await metric(gateway, requests, { operation: 'highRiskScored' })).toBeUndefined()
   })
 
-  /** A socket without any client around it: its messages in order, and how it was closed. */
+  /** A raw socket without a client library: its messages in order, and its close code. */
   async function rawSocket(send: (socket: WebSocket, message: string) => void, protocol = 'graphql-transport-ws') {
     const socket = new WebSocket(`${gateway.url.replace('http', 'ws')}/graphql`, protocol)
     const messages: string[] = []
@@ -263,12 +263,12 @@ describe('a socket that may not be', () => {
     return JSON.stringify({ type: 'connection_init', payload })
   }
 
-  it('is closed with 4401 when it subscribes before it says who it is', async () => {
+  it('is closed with 4401 if it subscribes before it signs in', async () => {
     const subscribe = { id: '1', type: 'subscribe', payload: { query: 'subscription { highRiskScored { id } }' } }
     expect(await rawSocket(socket => socket.send(JSON.stringify(subscribe)))).toEqual({ code: 4401, messages: [] })
   })
 
-  it('is closed with 1009 for a frame over 64 KiB, and others serve on', async () => {
+  it('is closed with 1009 for a frame over 64 KiB, and other sockets still work', async () => {
     const other = await socketsAs('ADMIN')
     const admin = await gateway.as({ roles: ['ADMIN'] })
     const { alertCursor: after } = await admin.data(AlertCursorDocument, {})
@@ -290,7 +290,7 @@ describe('a socket that may not be', () => {
     },
   )
 
-  it('is closed with 4409 for a second subscription of the same name', async () => {
+  it('is closed with 4409 for a second subscription with the same id', async () => {
     const message = await init()
     const subscribe = JSON.stringify({ id: '1', type: 'subscribe', payload: { query: 'subscription { highRiskScored { id } }' } })
     const { code } = await rawSocket((socket, received) => {

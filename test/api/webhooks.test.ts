@@ -25,13 +25,13 @@ const SETTINGS = {
   RISKGATE_WEBHOOK_RETRY_SECONDS: '1',
 }
 
-/** A tenant of its own for each test: webhooks of one test hear nothing of another. */
+/** Each test has a new tenant, so that its webhooks get no alerts of other tests. */
 let tenants = 0
 
 interface Tenant {
   readonly admin: GraphqlClient
   readonly monitor: GraphqlClient
-  /** Scores one high-risk application and answers the alert's id. */
+  /** Scores one high-risk application; returns the id of the alert. */
   score(applicantId?: string): Promise<string>
   create(url: string, filter?: { bands?: ('T7' | 'T8')[]; model?: string }): Promise<{ id: string; secret: string }>
   webhook(variables?: { first?: number; state?: 'PENDING' | 'DELIVERED' | 'DEAD' }): Promise<WebhooksQuery['webhooks'][number]>
@@ -69,7 +69,7 @@ describe('a webhook', () => {
     await gateway[Symbol.asyncDispose]()
   })
 
-  it('is called for each high-risk score, signed, with what the subscription tells, and no features', async () => {
+  it('is called for each high-risk score, signed, with the fields of an alert but no features', async () => {
     await using receiver = await startReceiver()
     const tenant = await newTenant(gateway)
     const { secret } = await tenant.create(receiver.url)
@@ -109,7 +109,7 @@ describe('a webhook', () => {
     )
   })
 
-  it('is tried again with the same id, then given up with a reason, and delivered when asked for again', async () => {
+  it('retries a delivery with the same id, gives up with a reason, and delivers it when redelivery is asked', async () => {
     await using receiver = await startReceiver(500)
     const tenant = await newTenant(gateway)
     const { secret } = await tenant.create(receiver.url)
@@ -134,7 +134,7 @@ describe('a webhook', () => {
     ])
   })
 
-  it('is given up at once when its endpoint answers 410', async () => {
+  it('gives up a delivery at once if the endpoint answers 410', async () => {
     await using receiver = await startReceiver(410)
     const tenant = await newTenant(gateway)
     await tenant.create(receiver.url)
@@ -164,7 +164,7 @@ describe('a webhook', () => {
     expect((await tenant.webhook()).previousSecretUntil).toBeNull()
   })
 
-  it('is called only for what its filter lets through', async () => {
+  it('is called only for alerts that match its filter', async () => {
     await using receiver = await startReceiver()
     const tenant = await newTenant(gateway)
     await tenant.create(`${receiver.url}/t7`, { bands: ['T7'] })
@@ -184,7 +184,7 @@ describe('a webhook', () => {
     expect(receiver.calls.map(({ path }) => path)).toEqual(['/alerts/t8'])
   })
 
-  it('that never answers holds up no other', async () => {
+  it('that never answers does not delay another', async () => {
     await using silent = await startReceiver(() => undefined)
     await using receiver = await startReceiver()
     const tenant = await newTenant(gateway)
@@ -195,7 +195,7 @@ describe('a webhook', () => {
     expect(silent.calls).toHaveLength(16)
   })
 
-  it('is called no more once it is deleted', async () => {
+  it('is no longer called once it is deleted', async () => {
     await using receiver = await startReceiver(500)
     await using witness = await startReceiver()
     const tenant = await newTenant(gateway)
@@ -215,7 +215,7 @@ describe('a webhook', () => {
     expect((await tenant.admin.data(WebhooksDocument, {})).webhooks).toHaveLength(1)
   })
 
-  it('is known to its own tenant only', async () => {
+  it('is visible to its own tenant only', async () => {
     await using receiver = await startReceiver()
     const [owner, other] = [await newTenant(gateway), await newTenant(gateway)]
     const { id } = await owner.create(receiver.url)
@@ -242,7 +242,7 @@ describe('a webhook', () => {
     expect((await owner.webhook()).deliveries).toEqual([delivery])
   })
 
-  it('is refused with every problem at once, none of which repeats a value', async () => {
+  it('is refused with all its problems at once, none of which repeats a value', async () => {
     const tenant = await newTenant(gateway)
     const input = { url: 'ftp://canary-host/', description: 'canary '.repeat(40), filter: { bands: [], model: '' } }
     const { status, errors } = await tenant.admin.request(CreateWebhookDocument, { input })
@@ -254,7 +254,7 @@ describe('a webhook', () => {
     expect(JSON.stringify(errors)).not.toContain('canary')
   })
 
-  it('is the last of twenty', async () => {
+  it('is refused if the tenant has twenty already', async () => {
     const tenant = await newTenant(gateway)
     for (let i = 0; i < 20; i++) await tenant.create('https://example.com/')
     const { errors } = await tenant.admin.request(CreateWebhookDocument, { input: { url: 'https://example.com/' } })
@@ -262,7 +262,7 @@ describe('a webhook', () => {
     expect((await tenant.admin.data(WebhooksDocument, {})).webhooks).toHaveLength(20)
   })
 
-  it('leaves an entry in the audit for what is done to it, without its address or secret', async () => {
+  it('has an audit entry for each change, without its URL or secret', async () => {
     await using receiver = await startReceiver()
     const tenant = await newTenant(gateway)
     const { id } = await tenant.create(`${receiver.url}?token=canary`, { bands: ['T8'] })
@@ -283,7 +283,7 @@ describe('a webhook', () => {
     ])
   })
 
-  it('is counted', async () => {
+  it('is counted in the metrics', async () => {
     await using receiver = await startReceiver(500)
     const attempts = async (result: string) => (await metric(gateway, 'riskgate_webhook_attempts_total', { result })) ?? 0
     const before = { delivered: await attempts('delivered'), failed: await attempts('failed'), dead: await attempts('dead') }
@@ -301,8 +301,8 @@ describe('a webhook', () => {
   })
 })
 
-describe('a webhook where private addresses are not allowed', () => {
-  it('is refused, with a sentence that does not repeat it', async () => {
+describe('a webhook at a private address that is not allowed', () => {
+  it('is refused with a message that does not repeat the address', async () => {
     await using gateway = await startGateway()
     const tenant = await newTenant(gateway)
     for (const host of ['127.0.0.1', '[::ffff:7f00:1]', 'localhost', '2130706433']) {
@@ -313,7 +313,7 @@ describe('a webhook where private addresses are not allowed', () => {
     await tenant.create('https://example.com/')
   })
 
-  it('is not called at an address that was allowed when it was created', async () => {
+  it('is not called, even if the address was allowed when it was created', async () => {
     await using receiver = await startReceiver()
     await using database = await createTestDatabase()
     const lenient = await startGateway(SETTINGS, database)

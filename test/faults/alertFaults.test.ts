@@ -17,18 +17,18 @@ const OPTIONS: FaultOptions = {
 }
 
 describe.skipIf(!REDIS_SERVER)('two gateways under faults', () => {
-  it('deliver every acknowledged alert to every subscriber, in order, and again only straight after a resume', async () => {
-    const outcome = await runAlertFaults(OPTIONS, {
+  it('deliver every acknowledged alert to every subscriber in order, and repeat one only straight after a resume', async () => {
+    const result = await runAlertFaults(OPTIONS, {
       postgresUrl: inject('postgresUrl'),
       signal: new AbortController().signal,
       progress: () => {},
     })
-    const verdict = judge(outcome)
-    expect(verdict.problems, reportText(OPTIONS, outcome, verdict)).toEqual([])
-    expect(outcome.stored.size).toBe(OPTIONS.alerts)
+    const verdict = judge(result)
+    expect(verdict.problems, reportText(OPTIONS, result, verdict)).toEqual([])
+    expect(result.stored.size).toBe(OPTIONS.alerts)
     expect(verdict.lost).toEqual(Array(OPTIONS.sockets).fill(0))
-    // Cut by force, or with their gateway.
+    // Sockets resume after a forced cut, and after their gateway was killed.
     expect(verdict.resumes).toBeGreaterThan(OPTIONS.disconnects)
-    expect(outcome.outages).toHaveLength(OPTIONS.kills + OPTIONS.redisRestarts)
+    expect(result.outages).toHaveLength(OPTIONS.kills + OPTIONS.redisRestarts)
   }, 60_000)
 })

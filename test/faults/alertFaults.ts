@@ -23,7 +23,7 @@ export interface FaultOptions {
   readonly disconnects: number
   readonly kills: number
   readonly redisRestarts: number
-  /** Percent of the alerts whose commit is delayed. */
+  /** The percentage of alerts whose commit is delayed. */
   readonly slowCommits: number
   readonly seed: number
 }
@@ -42,8 +42,8 @@ export interface Surroundings {
   readonly progress: (progress: Progress) => void
 }
 
-/** What is there to be judged when all is over. */
-export interface Outcome {
+/** The result of a finished run, for the verdict. */
+export interface RunResult {
   readonly seconds: number
   readonly events: readonly FaultEvent[]
   readonly outages: readonly Outage[]
@@ -60,14 +60,14 @@ export interface Outcome {
 
 const REPLICAS = 2
 const PROGRESS_MS = 200
-// Beyond the pauses of a reconnecting client and the half second of the reader's poll.
+// Longer than the pauses of a reconnecting client and the half second of the reader's poll.
 const GIVE_UP_AFTER_QUIET_MS = 15_000
-// Long enough for whatever comes too often to come.
+// Long enough for a surplus alert to arrive.
 const SETTLE_MS = 1_000
 
-/** Two gateways, one Postgres, one Redis, many subscribers; alerts are raised while connections, gateways and Redis are cut down. */
-export async function runAlertFaults(options: FaultOptions, { postgresUrl, signal, progress }: Surroundings): Promise<Outcome> {
-  // Each its own numbers: how often one draws depends on the clock, and must not move what another does.
+/** Two gateways, one Postgres, one Redis, many subscribers; alerts are raised while connections are cut and gateways and Redis killed. */
+export async function runAlertFaults(options: FaultOptions, { postgresUrl, signal, progress }: Surroundings): Promise<RunResult> {
+  // Each part has its own random numbers: how many one part draws depends on the clock, and must not change the others' numbers.
   const randomOf = (stream: number) => seeded(options.seed * 100_003 + stream)
   const directory = await mkdtemp(join(tmpdir(), 'riskgate-faults-'))
   const subscribers: Subscriber[] = []
@@ -122,7 +122,7 @@ export async function runAlertFaults(options: FaultOptions, { postgresUrl, signa
       redis,
     })
     const received = () => subscribers.reduce((sum, { receipts }) => sum + receipts.count, 0)
-    const tell = () =>
+    const report = () =>
       progress({
         seconds: seconds(),
         raised: scorer.acknowledged.size,
@@ -130,13 +130,13 @@ export async function runAlertFaults(options: FaultOptions, { postgresUrl, signa
         connected: subscribers.filter(({ isConnected }) => isConnected).length,
         events: plan.events,
       })
-    timer = setInterval(tell, PROGRESS_MS)
+    timer = setInterval(report, PROGRESS_MS)
 
     await Promise.all([scorer.run(), plan.run()].map(work => work.catch(failed)))
     if (ended.signal.aborted) throw ended.signal.reason
     const stored = await alertsIn(database.sql)
     await allReceived(() => received() >= stored.size * subscribers.length, received, running)
-    tell()
+    report()
     return {
       seconds: seconds(),
       events: plan.events,
@@ -155,7 +155,7 @@ export async function runAlertFaults(options: FaultOptions, { postgresUrl, signa
   }
 }
 
-/** Waits until all has come, or until nothing more comes. */
+/** Waits until all alerts have arrived, or until none has arrived for a while. */
 async function allReceived(isAll: () => boolean, received: () => number, signal: AbortSignal): Promise<void> {
   let [count, since] = [received(), performance.now()]
   while (!isAll() && performance.now() - since < GIVE_UP_AFTER_QUIET_MS) {

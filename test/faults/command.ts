@@ -18,7 +18,7 @@ const DEFAULTS = {
   seed: 1,
 }
 
-/** `npm run test:alerts`: answers the exit code. */
+/** Runs `npm run test:alerts`; returns the exit code. */
 export async function main(arguments_: string[]): Promise<number> {
   const options = readOptions(arguments_)
   if (typeof options === 'string') {
@@ -26,29 +26,29 @@ export async function main(arguments_: string[]): Promise<number> {
     return 2
   }
   const given = new AbortController()
-  // A second one changes nothing: what was started is being ended.
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => given.abort(new Error(`given up (${signal})`)))
+  // A second signal changes nothing: the servers are already being stopped.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => given.abort(new Error(`interrupted (${signal})`)))
   const { sockets, alerts, disconnects, kills, redisRestarts, slowCommits, seed } = options
   print(
     `2 gateways, 1 Postgres, 1 Redis, ${count(sockets)} sockets, ${count(alerts)} alerts, ${disconnects} disconnects, ` +
-      `${kills} kill -9 of a gateway, ${redisRestarts} Redis restarts, ${slowCommits} % slow commits, seed ${seed}\n`,
+      `${kills} gateways killed (kill -9), ${redisRestarts} Redis restarts, ${slowCommits} % slow commits, seed ${seed}\n`,
   )
   const screen = new Screen(options)
   let server: Awaited<ReturnType<typeof startPostgresServer>> | undefined
   try {
     server = await startPostgresServer()
-    const outcome = await runAlertFaults(options, {
+    const result = await runAlertFaults(options, {
       postgresUrl: server.url,
       signal: given.signal,
       progress: state => screen.show(state),
     })
     screen.end()
-    const verdict = judge(outcome)
-    print(reportText(options, outcome, verdict))
+    const verdict = judge(result)
+    print(reportText(options, result, verdict))
     return verdict.problems.length === 0 ? 0 : 1
   } catch (error) {
     screen.end()
-    // Ctrl-C reaches the servers too, and what fails then fails for that.
+    // Ctrl-C reaches the servers too, so that an error after it is only a consequence of it.
     const { aborted, reason } = given.signal
     process.stderr.write(`test:alerts: ${aborted ? (reason as Error).message : (error as Error).stack}\n`)
     return aborted ? 130 : 1
@@ -81,7 +81,7 @@ function readOptions(arguments_: string[]): FaultOptions | string {
   }
 }
 
-/** Events as lines, and below them on a terminal the state, rewritten in place; elsewhere the state now and then. */
+/** Prints events as lines. On a terminal the state follows, rewritten in place; elsewhere a state line is printed every few seconds. */
 class Screen {
   readonly #options: FaultOptions
   #shownEvents = 0

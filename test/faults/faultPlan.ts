@@ -7,7 +7,7 @@ export interface FaultEvent {
   readonly text: string
 }
 
-/** A server that can be cut down with kill -9, which answers its pid, and started again. */
+/** A server that can be killed with kill -9, which returns its pid, and started again. */
 interface Killable {
   kill(): Promise<number>
   startAgain(): Promise<void>
@@ -19,10 +19,10 @@ export interface FaultPlanOptions {
   readonly redisRestarts: number
   readonly random: Random
   readonly signal: AbortSignal
-  /** How much of the work is done, 0..1: what the moments of the faults are counted in. */
+  /** How much of the work is done, 0..1; the moments of the faults are given as such shares. */
   readonly share: () => number
   readonly seconds: () => number
-  /** Destroys the socket of one connected subscriber; false when there is none. */
+  /** Destroys the socket of one connected subscriber; returns false if none is connected. */
   readonly cut: () => boolean
   readonly replicas: readonly Killable[]
   readonly redis: Killable
@@ -31,11 +31,11 @@ export interface FaultPlanOptions {
 const POLL_MS = 10
 const DOWN_MS = [200, 1_500] as const
 
-/** The faults of a run: what happens, and when. */
+/** The faults of a run and their moments. */
 export class FaultPlan {
   readonly events: FaultEvent[] = []
   readonly outages: Outage[] = []
-  /** When sockets were destroyed, in seconds. */
+  /** The times at which sockets were destroyed, in seconds. */
   readonly cuts: number[] = []
   readonly #options: FaultPlanOptions
 
@@ -46,7 +46,7 @@ export class FaultPlan {
   /** Ends when all faults have happened and every server is up again. */
   async run(): Promise<void> {
     const { random, disconnects, kills, redisRestarts, replicas, redis } = this.#options
-    // Drawn before anything happens: what the clients draw meanwhile depends on the clock.
+    // Drawn before the first fault: the clients draw random numbers too, at moments that depend on the clock.
     const [cuts, deaths, restarts] = [disconnects, kills, redisRestarts].map(count => moments(random, count)) as [
       number[],
       number[],
@@ -82,6 +82,6 @@ export class FaultPlan {
     await server.startAgain()
     outage.to = Date.now()
     const away = (seconds() - diedAt).toFixed(1)
-    this.events.push({ seconds: diedAt, text: `kill -9 of ${name} (pid ${pid}), up again after ${away} s` })
+    this.events.push({ seconds: diedAt, text: `killed ${name} with kill -9 (pid ${pid}), up again after ${away} s` })
   }
 }

@@ -5,7 +5,7 @@ export interface Percentiles {
   readonly most: number
 }
 
-/** A stretch of time in which something was away, in milliseconds since 1970. */
+/** A period in which a server was down, in milliseconds since 1970. */
 export interface Outage {
   readonly from: number
   to: number
@@ -18,13 +18,13 @@ interface Receipt {
 }
 
 /**
- * From the scoring (`raisedAt`, which is before the commit) to the receipt: an upper bound of the time from commit to client.
- * One alert counts once for each subscriber.
+ * The time from scoring to receipt. Scoring (`raisedAt`) comes before the commit, so this is an upper bound of the time from
+ * commit to client. One alert counts once for each subscriber.
  */
 export class Latencies {
   readonly #receipts: Receipt[] = []
 
-  /** `isLive`: raised while its subscriber was subscribed, not fetched by a resume. */
+  /** `isLive`: the alert was raised while its subscriber was subscribed, and not fetched by a resume. */
   add(raisedAt: number, receivedAt: number, isLive: boolean): void {
     this.#receipts.push({ raisedAt, ms: receivedAt - raisedAt, isLive })
   }
@@ -37,7 +37,7 @@ export class Latencies {
     return percentiles(this.#receipts.filter(({ isLive }) => isLive))
   }
 
-  /** Live, and raised while nothing was away. */
+  /** Live alerts that were raised while every server was up. */
   calm(outages: readonly Outage[]): Percentiles {
     const isCalm = ({ raisedAt }: Receipt) => !outages.some(({ from, to }) => raisedAt >= from && raisedAt < to)
     return percentiles(this.#receipts.filter(receipt => receipt.isLive && isCalm(receipt)))

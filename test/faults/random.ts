@@ -1,7 +1,7 @@
 /** A number from 0 (inclusive) to 1 (exclusive). */
 export type Random = () => number
 
-/** The same numbers for the same seed (mulberry32). */
+/** A generator that gives the same numbers for the same seed (mulberry32). */
 export function seeded(seed: number): Random {
   let state = seed >>> 0
   return () => {
@@ -20,7 +20,7 @@ export function oneOf<T>(random: Random, items: readonly T[]): T {
   return items[Math.floor(random() * items.length)] as T
 }
 
-/** That many moments of a run, as shares of it: one in each equal part, none right at the beginning or at the end. */
+/** `count` moments of a run, as shares of it: one in each equal part, none right at the beginning or at the end. */
 export function moments(random: Random, count: number): number[] {
   return Array.from({ length: count }, (_, i) => 0.04 + (0.9 * (i + random())) / count)
 }

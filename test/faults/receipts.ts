@@ -1,4 +1,4 @@
-/** What counts of an alert for its delivery. */
+/** The part of an alert that matters for judging its delivery. */
 export interface Delivery {
   readonly id: string
   readonly cursor: string
@@ -8,12 +8,12 @@ export type Judgement = 'new' | 'repeat' | 'wrong'
 
 const EXAMPLES = 3
 
-/** What one subscriber has received, judged as it comes: in order, and again only straight after a resume. */
+/** The alerts of one subscriber, judged as they come: they must be in order, and may repeat only straight after a resume. */
 export class Receipts {
   readonly #ids = new Set<string>()
   /** The newest cursor of all connections. */
   #newest = ''
-  /** The cursor that the next one of this connection must be beyond. */
+  /** The cursor that the next alert of this connection must be beyond. */
   #previous = ''
   resumes = 0
   /** Alerts that came again straight after a resume, which is allowed. */
@@ -23,7 +23,7 @@ export class Receipts {
   /** The first mistakes, in words. */
   readonly examples: string[] = []
 
-  /** Where a client that never missed a beat would resume. */
+  /** The cursor from which a client that saved every cursor would resume. */
   get newest(): string {
     return this.#newest
   }
@@ -36,7 +36,7 @@ export class Receipts {
     return this.#ids.has(id)
   }
 
-  /** A new connection asks for what is beyond this cursor. */
+  /** A new connection asks for the alerts beyond this cursor. */
   begin(after: string): void {
     if (this.#newest === '') this.#newest = after
     else this.resumes++
@@ -48,13 +48,13 @@ export class Receipts {
     const isBeyondPrevious = cursor > this.#previous
     if (isBeyondPrevious) this.#previous = cursor
     if (isKnown) {
-      // Straight after a resume: before anything new has come on this connection.
+      // Straight after a resume means: before a new alert has come on this connection.
       if (isBeyondPrevious && cursor <= this.#newest) {
         this.repeats++
         return 'repeat'
       }
       this.repeatedElsewhere++
-      return this.#wrong(`alert ${id} came again, with cursor ${cursor}, behind ${this.#newest}`)
+      return this.#wrong(`alert ${id} came again, with cursor ${cursor}, after ${this.#newest}`)
     }
     this.#ids.add(id)
     if (cursor > this.#newest) {
@@ -62,15 +62,15 @@ export class Receipts {
       return 'new'
     }
     this.outOfOrder++
-    return this.#wrong(`alert ${id} came late: cursor ${cursor} behind ${this.#newest}`)
+    return this.#wrong(`alert ${id} came late: cursor ${cursor} after ${this.#newest}`)
   }
 
-  /** Which of the expected alerts never came. */
+  /** The expected alerts that never came. */
   lostOf(expected: ReadonlySet<string>): string[] {
     return [...expected].filter(id => !this.#ids.has(id))
   }
 
-  /** Which came though nobody raised them. */
+  /** The alerts that came though they were never raised. */
   surplusTo(expected: ReadonlySet<string>): string[] {
     return [...this.#ids].filter(id => !expected.has(id))
   }

@@ -1,6 +1,6 @@
 import { startRedis, type TestRedis } from '../support/redis.js'
 
-/** A Redis at an address that stays, also when it is killed and started again. */
+/** A Redis that keeps its address when it is killed and started again. */
 export class RedisServer implements AsyncDisposable {
   readonly url: string
   #running: Promise<TestRedis>
@@ -14,7 +14,7 @@ export class RedisServer implements AsyncDisposable {
     return new RedisServer(await startRedis())
   }
 
-  /** kill -9; answers the pid that it had. */
+  /** Kills the process with kill -9; returns its former pid. */
   async kill(): Promise<number> {
     const redis = await this.#running
     await redis.kill()

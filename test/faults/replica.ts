@@ -4,11 +4,11 @@ import { freePort } from '../support/redis.js'
 export interface ReplicaOptions {
   readonly databaseUrl: string
   readonly redisUrl: string
-  /** Where the process runs: whatever it might write goes there. */
+  /** The working directory of the process, so that files it might write go there. */
   readonly directory: string
 }
 
-/** One gateway process at an address that stays, also when it is killed and started again. */
+/** One gateway process that keeps its address when it is killed and started again. */
 export class Replica implements AsyncDisposable {
   readonly url: string
   readonly #port: number
@@ -28,7 +28,7 @@ export class Replica implements AsyncDisposable {
     return replica
   }
 
-  /** kill -9; answers the pid that it had. */
+  /** Kills the process with kill -9; returns its former pid. */
   async kill(): Promise<number> {
     const gateway = await this.#running
     await gateway.kill()

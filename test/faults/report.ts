@@ -1,4 +1,4 @@
-import type { FaultOptions, Outcome, Progress } from './alertFaults.js'
+import type { FaultOptions, Progress, RunResult } from './alertFaults.js'
 import type { FaultEvent } from './faultPlan.js'
 import type { Percentiles } from './latencies.js'
 import type { Verdict } from './verdict.js'
@@ -14,24 +14,24 @@ export function eventLine({ seconds, text }: FaultEvent): string {
   return `  ${seconds.toFixed(1).padStart(6)} s   ${text}`
 }
 
-/** The whole result, for people. */
-export function reportText({ sockets }: FaultOptions, outcome: Outcome, verdict: Verdict): string {
-  const { scorer, latencies, outages, cuts, stored, seconds } = outcome
+/** The whole result as text for people. */
+export function reportText({ sockets }: FaultOptions, result: RunResult, verdict: Verdict): string {
+  const { scorer, latencies, outages, cuts, stored, seconds } = result
   const { lost, surplus, outOfOrder, repeatedElsewhere, repeats, resumes, problems } = verdict
   const order = outOfOrder === 0 ? 'kept: on every socket the cursors only grew' : `BROKEN ${count(outOfOrder)} times`
   return [
     '',
     `raised      ${count(scorer.acknowledged.size)} high-risk predictions acknowledged in ${count(scorer.batches)} batches (${count(scorer.sentAgain)} sent again), ${count(stored.size)} in the alerts table`,
-    `cut         ${count(cuts.length)} sockets by force; with those of killed gateways ${count(resumes)} resumes`,
+    `cut         ${count(cuts.length)} sockets by force; ${count(resumes)} resumes, those after a killed gateway included`,
     `            at ${cuts.map(at => at.toFixed(1)).join(', ')} s`,
-    `lost        ${count(Math.min(...lost))} at least, ${count(Math.max(...lost))} at most, for each of ${count(sockets)} subscribers`,
+    `lost        between ${count(Math.min(...lost))} and ${count(Math.max(...lost))} alerts for each of ${count(sockets)} subscribers`,
     `surplus     ${count(surplus)}`,
     `order       ${order}`,
-    `repeated    ${count(repeats)} straight after a resume (from an older cursor, as asked), ${count(repeatedElsewhere)} elsewhere`,
+    `repeated    ${count(repeats)} straight after a resume (allowed: the client sent an older cursor), ${count(repeatedElsewhere)} elsewhere`,
     'latency     receipt minus raisedAt, the time of scoring: an upper bound of commit to client',
-    `  all       ${percentilesText(latencies.all())}, those that were fetched by a resume included`,
+    `  all       ${percentilesText(latencies.all())}, including alerts that a resume fetched`,
     `  live      ${percentilesText(latencies.live())}, raised while the subscriber was connected`,
-    `  calm      ${percentilesText(latencies.calm(outages))}, of these raised while no gateway and no Redis was away`,
+    `  calm      ${percentilesText(latencies.calm(outages))}, the live ones raised while every gateway and Redis was up`,
     `took        ${seconds.toFixed(1)} s`,
     '',
     ...problems.slice(0, MOST_PROBLEMS),
@@ -42,7 +42,7 @@ export function reportText({ sockets }: FaultOptions, outcome: Outcome, verdict:
 }
 
 function percentilesText({ count: receipts, p50, p99, most }: Percentiles): string {
-  return `p50 ${count(p50)} ms, p99 ${count(p99)} ms, most ${count(most)} ms of ${count(receipts)}`
+  return `p50 ${count(p50)} ms, p99 ${count(p99)} ms, most ${count(most)} ms, of ${count(receipts)} receipts`
 }
 
 export function count(value: number): string {

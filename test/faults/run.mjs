@@ -9,7 +9,7 @@ Object.assign(process.env, found)
 
 const { module } = await runnerImport(fileURLToPath(new URL('command.ts', import.meta.url)), {
   configFile: false,
-  // Node 20 knows no `await using`.
+  // Node 20 does not support `await using`.
   oxc: { target: 'es2023' },
 })
 process.exit(await module.main(process.argv.slice(2)))

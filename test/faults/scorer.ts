@@ -4,7 +4,7 @@ import type { GraphqlClient } from '../support/client.js'
 import { PredictRiskBatchDocument, type PredictRiskInput } from '../support/generated/operations.js'
 import { between, oneOf, type Random } from './random.js'
 
-// At once: their statements overlap, and commit in another order than they took their sequence numbers.
+// Writers that run at once: their statements overlap, and commit in another order than that of their sequence numbers.
 const WRITERS = 4
 const MAX_BATCH = 20
 const SHARE_OF_LOW_RISK = 0.2
@@ -20,13 +20,13 @@ export interface ScorerOptions {
   readonly signal: AbortSignal
 }
 
-/** Raises alerts by predictRiskBatch, and sends a batch again with the same keys, to any gateway, until it is answered. */
+/** Raises alerts with predictRiskBatch. Sends a batch again, with the same keys and to any gateway, until it succeeds. */
 export class Scorer {
   readonly #options: ScorerOptions
   /** High-risk predictions that a gateway has acknowledged. */
   readonly acknowledged = new Set<string>()
   batches = 0
-  /** Batches that had no answer or a failure, and were sent again. */
+  /** Batches that were sent again after a failure or no answer. */
   sentAgain = 0
   #planned = 0
   #items = 0

@@ -7,7 +7,7 @@ const PROTOCOL = 'graphql-transport-ws'
 const QUERY = 'subscription ($after: String) { highRiskScored(after: $after) { id cursor raisedAt } }'
 const HANDSHAKE_TIMEOUT_MS = 3_000
 const PAUSE_MS = [20, 400] as const
-// A client that saves its cursor only now and then resumes from an older one, and gets some alerts again.
+// Some clients save their cursor only now and then. They resume from an older one, and get some alerts again.
 const SHARE_OF_OLDER_CURSORS = 0.2
 const REMEMBERED_CURSORS = 20
 
@@ -26,13 +26,13 @@ export interface SubscriberOptions {
   readonly token: string
   readonly random: Random
   readonly latencies: Latencies
-  /** Told what cannot be mended by connecting again. */
+  /** Called with errors that connecting again cannot fix. */
   readonly failed: (error: Error) => void
 }
 
 /**
- * A monitoring client: one socket, a cursor of its own, and a new connection from that cursor after every cut. It speaks the protocol
- * itself, so that nothing of a library mends or hides what the gateway does.
+ * A monitoring client: one socket, its own cursor, and a new connection from that cursor after every cut. It speaks the protocol
+ * itself, because a client library might repair or hide mistakes of the gateway.
  */
 export class Subscriber {
   readonly receipts = new Receipts()
@@ -42,7 +42,7 @@ export class Subscriber {
   #timer: NodeJS.Timeout | undefined
   #url: string
   #isStopped = false
-  /** When the subscription that runs was asked for; undefined while there is none. */
+  /** When the current subscription was requested; undefined while there is none. */
   #subscribedAt: number | undefined
 
   constructor(options: SubscriberOptions, url: string) {
@@ -81,10 +81,10 @@ export class Subscriber {
     const send = (message: object) => socket.send(JSON.stringify(message))
     socket.on('open', () => send({ type: 'connection_init', payload: { authorization: `Bearer ${this.#options.token}` } }))
     socket.on('message', data => {
-      // What a socket still held when it was cut has not reached the client.
+      // Data that a socket still held when it was cut has not reached the client.
       if (socket.readyState === WebSocket.OPEN) this.#receive(JSON.parse(String(data)) as Message, send)
     })
-    // The close that follows says it too.
+    // The close event that follows an error is handled.
     socket.on('error', () => {})
     socket.on('close', () => this.#connectAgain())
   }
@@ -101,9 +101,9 @@ export class Subscriber {
     if (type === 'next' && payload?.data) this.#take(payload.data.highRiskScored)
     else if (type === 'connection_ack') this.#subscribe(send)
     else if (type === 'ping') send({ type: 'pong' })
-    // The gateway ends the subscription, as it does when it goes away, or cannot read its cursor at the moment.
+    // The gateway ends the subscription when it shuts down, or when it cannot read the cursor at the moment.
     else if (type === 'complete' || payload?.errors?.every(({ extensions }) => extensions?.retryable)) this.cut()
-    else this.#options.failed(new Error(`${this.name} was sent ${type}: ${JSON.stringify(payload)}`))
+    else this.#options.failed(new Error(`${this.name} received an unexpected ${type}: ${JSON.stringify(payload)}`))
   }
 
   #subscribe(send: (message: object) => void): void {

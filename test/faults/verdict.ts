@@ -1,19 +1,19 @@
-import type { Outcome } from './alertFaults.js'
+import type { RunResult } from './alertFaults.js'
 
 export interface Verdict {
-  /** Of each subscriber: alerts of the table that it never received. */
+  /** For each subscriber, how many alerts of the table it never received. */
   readonly lost: readonly number[]
   readonly surplus: number
   readonly outOfOrder: number
   readonly repeatedElsewhere: number
   readonly repeats: number
   readonly resumes: number
-  /** What must not be, in words; nothing when all is well. */
+  /** All violations, in words; empty if there are none. */
   readonly problems: readonly string[]
 }
 
-/** Every subscriber must have received exactly the alerts of the table, and the table must be what the gateways acknowledged. */
-export function judge({ subscribers, stored, scorer, unalerted }: Outcome): Verdict {
+/** Every subscriber must have received exactly the alerts of the table, and the gateways must have acknowledged exactly these. */
+export function judge({ subscribers, stored, scorer, unalerted }: RunResult): Verdict {
   const all = subscribers.map(({ name, receipts }) => ({
     name,
     receipts,
@@ -27,7 +27,7 @@ export function judge({ subscribers, stored, scorer, unalerted }: Outcome): Verd
     ...(unalerted > 0 ? [`${unalerted} high-risk predictions without an alert`] : []),
     ...all.flatMap(({ name, receipts: { examples }, lost, surplus }) => [
       ...(lost.length > 0 ? [`${name} lost ${lost.length}: ${lost.slice(0, 3).join(', ')}`] : []),
-      ...(surplus.length > 0 ? [`${name} received ${surplus.length} that nobody raised: ${surplus.slice(0, 3).join(', ')}`] : []),
+      ...(surplus.length > 0 ? [`${name} received ${surplus.length} never raised: ${surplus.slice(0, 3).join(', ')}`] : []),
       ...examples.map(example => `${name}: ${example}`),
     ]),
   ]

@@ -21,7 +21,7 @@ afterAll(async () => {
   await database[Symbol.asyncDispose]()
 })
 
-/** Keys of a tenant, of which only the oldest two were not revoked. */
+/** Creates keys of a tenant, all revoked except the oldest two. */
 async function fill(tenant: string, count: number): Promise<string[]> {
   const rows = await database.sql<{ id: string }[]>`
     insert into api_keys (id, tenant, principal, roles, digest, created_at, created_by, expires_at, revoked_at)
@@ -40,7 +40,7 @@ async function lastUses(ids: readonly string[]): Promise<(string | undefined)[]>
 
 describe('a page of keys', () => {
   it.each([false, true])(
-    'reads no more than it holds, of ten thousand that were nearly all revoked (active: %s)',
+    'reads no more keys than it holds, even if nearly all of ten thousand are revoked (active: %s)',
     async active => {
       const ids = await fill(`many-${active}`, MANY)
       await database.sql`analyze api_keys`
@@ -55,7 +55,7 @@ describe('a page of keys', () => {
 })
 
 describe('the last use of a key', () => {
-  it('never goes back, and is never in the future', async () => {
+  it('never moves backwards, and is never in the future', async () => {
     const [one, two] = await fill('uses', 2)
     const [id, other] = [present(one), present(two)]
     await store.noteUses([{ id, at: new Date('2026-03-02T00:00:00.000Z') }])
@@ -66,7 +66,7 @@ describe('the last use of a key', () => {
     expect(Date.parse(present(at))).toBeLessThan(Date.now() + 5_000)
   })
 
-  it('is noted by many at once, whatever the order of their keys', async () => {
+  it('can be noted by many calls at once, with the keys in any order', async () => {
     const ids = await fill('together', 500)
     const at = (i: number) => new Date(Date.UTC(2026, 0, 1, 0, 0, i))
     const others = Array.from({ length: 4 }, () => new RecordedDatabase(database.url))
@@ -86,8 +86,8 @@ describe('the last use of a key', () => {
   })
 })
 
-describe('what is asked to verify keys', () => {
-  it('finds those that were not revoked, and names those that are gone', async () => {
+describe('the verification of keys', () => {
+  it('finds keys that are not revoked, and names missing ones', async () => {
     const ids = await fill('verified', 4)
     const never = '01900000-0000-7000-8000-000000000000'
     const found = await store.find([...ids, never])

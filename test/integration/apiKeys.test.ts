@@ -33,7 +33,7 @@ async function codeOf(client: GraphqlClient): Promise<string> {
   return errors?.[0]?.extensions.code ?? 'OK'
 }
 
-/** The end of an event stream as its client reads it, or what has come of it so far. */
+/** An event stream: all its text once it has ended, and the text so far. */
 function eventStream({ url }: { readonly url: string }, key: TestKey) {
   const began = fetch(`${url}/graphql/stream`, {
     method: 'POST',
@@ -57,13 +57,13 @@ describe('two gateways on one Postgres', () => {
     await first[Symbol.asyncDispose]()
   })
 
-  it('take the same keys, and refuse one within a second of its revocation', async () => {
+  it('accept the same keys, and refuse a key within a second of its revocation', async () => {
     const delays: number[] = []
     for (let run = 0; run < RUNS; run++) {
       const key = await createKey(admin)
       const clients = [key.at(first), key.at(second)]
       for (const client of clients) expect(await codeOf(client)).toBe('OK')
-      // Anywhere between two checks.
+      // The revocation comes at a random moment between two checks.
       await sleep(Math.random() * 300)
       await revokeKey(admin, key)
       const revokedAt = performance.now()
@@ -101,7 +101,7 @@ describe('two gateways on one Postgres', () => {
     expect(await codeOf(key.at(second))).toBe('OK')
   })
 
-  it('end a key at its time: calls, sockets and event streams', async () => {
+  it('end calls, sockets and event streams of a key when it expires', async () => {
     const key = await createKey(admin, { roles: ['MONITOR'], expiresAt: new Date(Date.now() + 1_500) })
     const socket = subscribe(key.at(second), HighRiskScoredDocument, {})
     socket.next().catch(() => {})
@@ -116,7 +116,7 @@ describe('two gateways on one Postgres', () => {
     for (const gateway of [first, second]) expect(await codeOf(key.at(gateway))).toBe('UNAUTHENTICATED')
   })
 
-  it('answer a retry with the first answer after the key was replaced', async () => {
+  it('answer a retry with the first answer even after the API key was replaced', async () => {
     const [old, replacement] = [await createKey(admin), await createKey(admin)]
     const input = { ...application('a-1', HIGH_RISK), idempotencyKey: 'over-the-rotation' }
     const one = await old.at(first).data(PredictRiskDocument, { input })
@@ -129,7 +129,7 @@ describe('two gateways on one Postgres', () => {
     expect((await stranger.at(first).data(PredictRiskDocument, { input })).predictRisk.replayed).toBe(false)
   })
 
-  it('keep keys of two tenants apart, though their principals are called the same', async () => {
+  it('separate keys of two tenants whose principals have the same name', async () => {
     const input = { ...application('a-1', HIGH_RISK), idempotencyKey: 'of-two-tenants' }
     const other = await createKey(await first.as({ ...ADMIN, tenant: 'other' }))
     const own = await createKey(admin)
@@ -143,7 +143,7 @@ describe('two gateways on one Postgres', () => {
   it.each([
     ['/graphql/stream', 'text/event-stream', print(HighRiskScoredDocument), 'The credential was withdrawn.'],
     ['/graphql', 'application/json', '{ viewer { id } }', 'The API key is not valid here; ask for a new one.'],
-  ])('do not serve a request at %s whose body was held back until its key was revoked', async (path, accept, query, why) => {
+  ])('refuse a request at %s whose body comes only after its key was revoked', async (path, accept, query, why) => {
     const key = await createKey(admin, { roles: ['MONITOR'] })
     const authenticate = vi.spyOn(ApiKeys.prototype, 'authenticate')
     const body = JSON.stringify({ query })
@@ -169,7 +169,7 @@ describe('two gateways on one Postgres', () => {
   })
 })
 
-it('goes on with the keys that it knows while slow pages keep all connections for reading', async () => {
+it('still accepts the keys that it knows while slow reads occupy all connections for reads', async () => {
   await using gateway = await startGateway({ RISKGATE_DATABASE_POOL_SIZE: '4' })
   const key = await createKey(await gateway.as(ADMIN))
   const [known, analyst] = [key.at(gateway), await gateway.as({ roles: ['ANALYST'] })]
@@ -185,7 +185,7 @@ it('goes on with the keys that it knows while slow pages keep all connections fo
   })
 })
 
-it('says when a key was last used, once it was stopped', async () => {
+it('stores when keys were last used before it stops', async () => {
   await using first = await startGateway()
   const admin = await first.as(ADMIN)
   const [used, unused] = [await createKey(admin), await createKey(admin)]
@@ -213,7 +213,7 @@ describe.skipIf(process.platform !== 'linux')('a gateway whose PostgreSQL freeze
     await state[Symbol.asyncDispose]()
   })
 
-  it('lets nobody in by key after a second, keeps its sockets, and goes on when it can ask again', async () => {
+  it('refuses API keys after a second, keeps sockets open, and accepts keys once PostgreSQL answers', async () => {
     const admin = await gateway.as(ADMIN)
     const key = await createKey(admin, { roles: ['MONITOR', 'SCORER'] })
     const { alertCursor } = await key.at(gateway).data(AlertCursorDocument, {})
@@ -239,9 +239,9 @@ describe.skipIf(process.platform !== 'linux')('a gateway whose PostgreSQL freeze
       expect(performance.now() - askedAt).toBeLessThan(1_500)
       const late = subscribe(key.at(gateway), HighRiskScoredDocument, {})
       late.next().catch(() => {})
-      // Clients connect again after this code, and not after 4401.
+      // Clients connect again after 1013, but not after 4401.
       expect(await late.closed).toBe(1013)
-      // Tokens need no database.
+      // The check of a token needs no database.
       expect(await codeOf(connected)).toBe('OK')
       expect(isClosed).toBe(false)
     } finally {

@@ -13,7 +13,7 @@ import { until } from '../support/process.js'
 import { freePort } from '../support/redis.js'
 
 describe('an app', () => {
-  it('closes all other parts when one throws at once', async () => {
+  it('closes all other parts even if one throws on closing', async () => {
     await using database = await createTestDatabase()
     const gateway = await startGateway({}, database)
     const stop = AlertFeed.prototype.stop
@@ -31,7 +31,7 @@ describe('an app', () => {
     })
   })
 
-  it('does not start once it has been stopped', async () => {
+  it('does not start after it has been stopped', async () => {
     const nowhere = `postgres://user@127.0.0.1:${await freePort()}/none`
     const app = createApp(loadConfig({ DATABASE_URL: nowhere, RISKGATE_LOG_LEVEL: 'silent', ...TEST_KEY }))
     await app.stop()
@@ -40,7 +40,7 @@ describe('an app', () => {
 })
 
 describe('a gateway process', () => {
-  it('ends on SIGTERM while it waits for another that migrates', async () => {
+  it('ends on SIGTERM while it waits for another gateway that migrates', async () => {
     await using database = await createTestDatabase()
     const other = await migrationLock(database)
     await using gateway = launchGateway({ DATABASE_URL: database.url, ...TEST_KEY })
@@ -53,7 +53,7 @@ describe('a gateway process', () => {
   it.each([
     ['a rejection', 'Promise.reject(Object.assign(TypeError("can"+"ary"),{code:"E_KIND"}))'],
     ['an exception', 'setImmediate(()=>{throw(Object.assign(TypeError("can"+"ary"),{code:"E_KIND"}))})'],
-  ])('ends with 1 after %s that nobody caught, and logs its kind but not its message', async (_what, failure) => {
+  ])('ends with status 1 after %s that is not caught, and logs its type but not its message', async (_what, failure) => {
     await using database = await createTestDatabase()
     const failing = `data:text/javascript,${encodeURIComponent(`process.once("SIGUSR2",()=>{${failure}})`)}`
     await using gateway = await spawnGateway({
@@ -69,9 +69,9 @@ describe('a gateway process', () => {
   })
 })
 
-// The driver gives up by itself after 5 s, which must not be what ends the test.
+// The timeout is shorter than the 5 s after which the driver gives up by itself.
 describe('waitForDatabase', { timeout: 4_000 }, () => {
-  it('gives up at once when it is told to, also while a server keeps silent', async () => {
+  it('gives up at once when its signal aborts, also while the server does not answer', async () => {
     const silent = createServer().listen(0, '127.0.0.1')
     await once(silent, 'listening')
     const { port } = silent.address() as { port: number }

@@ -27,7 +27,7 @@ describe('the audit of a gateway with the embedded database', () => {
     await state[Symbol.asyncDispose]()
   })
 
-  it('is sealed within seconds, and each seal is logged: its hash is one of the chain', async () => {
+  it('is sealed within seconds, and each seal is logged with its hash in the chain', async () => {
     const [scorer, analyst] = await Promise.all([gateway.as({ roles: ['SCORER'] }), gateway.as({ roles: ['ANALYST'] })])
     const { id } = await score(scorer, 'sealed')
     for (let i = 0; i < 3; i++) await analyst.data(PredictionByIdDocument, { id })
@@ -39,7 +39,7 @@ describe('the audit of a gateway with the embedded database', () => {
     expect(stdout).toContain('entries     3\n')
   })
 
-  it('stays whole when an applicant is erased', async () => {
+  it('stays intact when an applicant is erased', async () => {
     const [scorer, admin] = await Promise.all([gateway.as({ roles: ['SCORER'] }), gateway.as({ roles: ['ADMIN'] })])
     const { id } = await score(scorer, 'erased')
     await admin.data(PredictionByIdDocument, { id })
@@ -51,7 +51,7 @@ describe('the audit of a gateway with the embedded database', () => {
     expect({ status, stdout }).toMatchObject({ status: 0, stdout: expect.stringContaining('entries     5\n') })
   })
 
-  it('can be verified when no gateway runs', async () => {
+  it('can be verified while no gateway runs', async () => {
     await gateway.stop()
     const { status, stdout } = await verify()
     expect({ status, stdout }).toMatchObject({ status: 0, stdout: expect.stringContaining('The audit is whole.') })

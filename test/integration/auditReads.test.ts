@@ -8,7 +8,7 @@ import { openStores, type TestStores } from '../support/stores.js'
 
 const ROWS = 100_000
 const SIZE = 20
-/** Entries of a page, what a filter passes by at most, and the probes of the index for the seal. */
+/** The most entries read for a page, the most read with a filter of few matches, and the index probes for the seal. */
 const FEW = SIZE + 5
 const BOUND = 50 * SIZE + 5
 
@@ -21,7 +21,7 @@ describe('reading an audit of 100,000 entries', () => {
     database = await createTestDatabase()
     stores = await openStores(database.url)
     recorded = new RecordedDatabase(database.url)
-    // One busy tenant and client; a rare one of each, whose entries lie at the old end.
+    // One busy tenant and client, and a rare one of each, whose entries are the oldest.
     await database.sql`
       insert into audit_entries (tenant, at, principal, action, subject, details, epoch, xid)
       select case when i % 1000 = 7 then 'rare' else 'busy' end, timestamptz '2026-01-01 00:00Z' + i * interval '1 s',
@@ -45,7 +45,7 @@ describe('reading an audit of 100,000 entries', () => {
     ['a quiet principal', 'busy', { principal: 'rare' }, FEW],
     ['a rare action', 'busy', { action: 'applicant.erased' }, FEW],
     ['a rare subject', 'busy', { subjects: ['rare'] }, FEW],
-    ['a subject that is not there', 'busy', { subjects: ['none'] }, FEW],
+    ['an unknown subject', 'busy', { subjects: ['none'] }, FEW],
     ['an hour', 'busy', { from: day(0.5), to: day(0.55) }, FEW],
     ['an hour of a busy principal', 'busy', { principal: 'client', from: day(0.5), to: day(0.55) }, FEW],
     ['a rare action of a busy principal', 'busy', { principal: 'client', action: 'applicant.erased' }, BOUND],
@@ -63,7 +63,7 @@ describe('reading an audit of 100,000 entries', () => {
     }
   })
 
-  it('goes on from where a page that found too little ended, to the last match', async () => {
+  it('resumes where a page with too few matches ended, up to the last match', async () => {
     const reader = new AuditReader(recorded)
     const filter = { subjects: [], principal: 'client', action: 'applicant.erased' }
     let [found, pages, after] = [0, 0, undefined as string | undefined]

@@ -15,7 +15,7 @@ import { openStores, type TestStores } from '../support/stores.js'
 
 const POSTGRES_15 = '/usr/lib/postgresql/15/bin'
 
-describe('seals of the audit', () => {
+describe('audit seals', () => {
   let database: TestDatabase
   let stores: TestStores
   let sql: Sql
@@ -29,7 +29,7 @@ describe('seals of the audit', () => {
     await database[Symbol.asyncDispose]()
   })
 
-  it('hold all entries, up to 1,000 each, in a chain', async () => {
+  it('cover all entries, up to 1,000 each, in a chain', async () => {
     await addEntries(sql, 2_500)
     const seals = await sealAll(stores.database)
     expect(seals.map(({ number, entries }) => [number, entries])).toEqual([
@@ -49,7 +49,7 @@ describe('seals of the audit', () => {
     })
   })
 
-  it('are not made where there is nothing to seal', async () => {
+  it('are not made if there is nothing to seal', async () => {
     expect(await sealAll(stores.database)).toEqual([])
     await addEntries(sql, 1)
     await sealAll(stores.database)
@@ -57,7 +57,7 @@ describe('seals of the audit', () => {
     expect(await sql`select from audit_seals`).toHaveLength(1)
   })
 
-  it('wait for an older transaction that may still add an entry before the others', async () => {
+  it('wait for an older transaction that may still add an earlier entry', async () => {
     await sql.begin(async held => {
       await held`select pg_current_xact_id()`
       await addEntries(sql, 3)
@@ -67,13 +67,13 @@ describe('seals of the audit', () => {
     })
     const seals = await sealAll(stores.database)
     expect(seals.map(({ entries }) => entries)).toEqual([5])
-    // The older transaction's entries, though their ids are higher.
+    // The entries of the older transaction come first, although their ids are higher.
     const order = await sql<{ id: string }[]>`select id::text from audit_entries order by epoch, xid, audit_entries.id`
     expect(order.map(({ id }) => id)).toEqual(['4', '5', '1', '2', '3'])
     expect(await verifyAudit(stores.database)).toMatchObject({ problem: undefined, entries: 5 })
   })
 
-  it('are one chain when several gateways make them while entries come', async () => {
+  it('form one chain when several gateways make them while entries are added', async () => {
     const made: AuditSeal[] = []
     const replicas = await Promise.all([1, 2, 3].map(() => openStores(database.url)))
     try {
@@ -91,14 +91,14 @@ describe('seals of the audit', () => {
     }
     const report = await verifyAudit(stores.database)
     expect(report).toMatchObject({ problem: undefined, entries: 2_000, unsealed: 0, seals: made.length })
-    // Each seal was told of once, by the gateway that made it.
+    // Each seal was reported once, by the gateway that made it.
     expect(made.map(({ number }) => number).sort((a, b) => a - b)).toEqual(Array.from(made, (_, i) => i + 1))
   })
 
-  it('that are made while the audit is verified do not look like a change of it', async () => {
+  it('made during a verification do not look like tampering', async () => {
     await addEntries(sql, 2_000)
     await sealEachEntry(sql)
-    // As a gateway does meanwhile: between any two pages of a verification.
+    // A running gateway may add seals between any two pages of a verification.
     const inUse = {
       read: async (work: Parameters<Database['read']>[0]) => {
         const page = await stores.database.read(work)
@@ -113,7 +113,7 @@ describe('seals of the audit', () => {
     expect(report.seals).toBeGreaterThan(2_002)
   })
 
-  it('end with the signal', async () => {
+  it('stop when the signal aborts', async () => {
     await addEntries(sql, 2_000)
     const ended = new AbortController()
     const made: number[] = []
@@ -126,7 +126,7 @@ describe('seals of the audit', () => {
     expect(sealer.backlog).toMatchObject({ entries: 1_000, oldestAt: expect.any(Date), lastSealAt: expect.any(Date) })
   })
 
-  it('tell how much is left and since when', async () => {
+  it('report how many entries are not sealed yet, and since when', async () => {
     const sealer = new AuditSealer(stores.database, () => {})
     await sealer.run()
     expect(sealer.backlog).toEqual({ entries: 0, oldestAt: null, lastSealAt: null })
@@ -142,7 +142,7 @@ describe('seals of the audit', () => {
     expect(sealer.backlog).toMatchObject({ entries: 0, oldestAt: null, lastSealAt: expect.any(Date) })
   })
 
-  it.each(['audit_entries', 'audit_seals'])('cannot be undone: %s takes no update, delete or truncate', async table => {
+  it.each(['audit_entries', 'audit_seals'])('cannot be undone: %s allows no update, delete or truncate', async table => {
     await addEntries(sql, 1)
     await sealAll(stores.database)
     const column = table === 'audit_seals' ? 'hash' : 'subject'
@@ -151,7 +151,7 @@ describe('seals of the audit', () => {
     }
   })
 
-  it.skipIf(!existsSync(POSTGRES_15))('fit on PostgreSQL 15 what PostgreSQL 18 has written, and go on there', async () => {
+  it.skipIf(!existsSync(POSTGRES_15))('made by PostgreSQL 18 are valid and go on in PostgreSQL 15', async () => {
     await addEntries(sql, 1_200)
     const seals = await sealAll(stores.database)
     await using state = newStateDirectory()
@@ -181,7 +181,7 @@ describe('seals of the audit', () => {
   })
 })
 
-/** A seal for each entry, of which there are many after an hour of use. */
+/** Makes a seal for each entry, because an audit has many seals after an hour of use. */
 async function sealEachEntry(sql: Sql): Promise<void> {
   const entries = await sql<ChainedEntry[]>`select ${sql.unsafe(ENTRY_COLUMNS)} from audit_entries order by audit_entries.id`
   let hash = NO_HASH
@@ -199,7 +199,7 @@ async function sealEachEntry(sql: Sql): Promise<void> {
     from json_to_recordset(${JSON.stringify(seals)}::text::json) as row (number int, epoch int, xid text, id bigint, hash text)`
 }
 
-/** As a dump and a restore do: every value through its text. */
+/** Copies the audit like a dump and a restore do: every value through its text. */
 async function copyAudit(from: Sql, to: Sql): Promise<void> {
   const rows = await from<Record<string, string>[]>`
     select id::text, tenant, at::text, principal, action, subject, details::text, epoch::text, xid::text from audit_entries`

@@ -10,7 +10,7 @@ function entry(subject: string, details: Record<string, unknown> = {}): NewAudit
   return { tenant: 'default', principal: 'analyst', action: 'history.read', subject, details }
 }
 
-describe('entries of reads', () => {
+describe('audit entries of reads', () => {
   let database: TestDatabase
   let stores: TestStores
   let failures: unknown[]
@@ -26,7 +26,7 @@ describe('entries of reads', () => {
     await database[Symbol.asyncDispose]()
   })
 
-  it('that come together are written together, each as it is', async () => {
+  it('that arrive together are written together, each unchanged', async () => {
     const text = 'ä "quoted" \u2028 \\'
     await Promise.all(Array.from({ length: 200 }, (_, i) => writer.write([entry(`s-${i}`, { i, text }), entry(`t-${i}`)])))
     const rows = await database.sql`
@@ -37,13 +37,13 @@ describe('entries of reads', () => {
     expect(counted).toEqual({ entries: 400, statements: 4 })
   })
 
-  it('are there when the write is answered, and nothing is written for none', async () => {
+  it('are stored when the write returns, and an empty write stores none', async () => {
     await writer.write([])
     await writer.write([entry('there')])
     expect(await database.sql`select subject from audit_entries`).toMatchObject([{ subject: 'there' }])
   })
 
-  it('do not fail with one that cannot be stored', async () => {
+  it('are stored even if another one of the group cannot be stored', async () => {
     const answers = await Promise.allSettled([
       writer.write([entry('good')]),
       writer.write([entry('\u0000')]),
@@ -55,13 +55,13 @@ describe('entries of reads', () => {
     expect(await database.sql`select from audit_entries`).toHaveLength(2)
   })
 
-  it('open the epoch of a server that was started anew', async () => {
+  it('open a new epoch on a server with another identity', async () => {
     await database.sql`update feed_epochs set cluster = 'another'`
     await writer.write([entry('first')])
     expect(await database.sql`select epoch from audit_entries`).toMatchObject([{ epoch: 2 }])
   })
 
-  it('are SERVICE_UNAVAILABLE, and no surprise, while the store is away', async () => {
+  it('fail with SERVICE_UNAVAILABLE, an expected error, while the database is away', async () => {
     const away = new Database({ url: 'postgres://nobody@127.0.0.1:1/none', poolSize: 4, warn: () => {} })
     const surprises: unknown[] = []
     const write = new AuditWriter(away, error => surprises.push(error)).write([entry('lost')])
@@ -70,7 +70,7 @@ describe('entries of reads', () => {
     await away.close()
   })
 
-  it('are SERVICE_UNAVAILABLE, and are not written later, while somebody holds the table', async () => {
+  it('fail with SERVICE_UNAVAILABLE while the table is locked, and are not written later', async () => {
     await database.sql.begin(async held => {
       await held`lock table audit_entries`
       await expect(writer.write([entry('waits')])).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' })
@@ -79,7 +79,7 @@ describe('entries of reads', () => {
     expect(await database.sql`select subject from audit_entries`).toMatchObject([{ subject: 'next' }])
   })
 
-  it('do not wait for each other while somebody holds the table: however many come, each is refused in time', async () => {
+  it('do not wait for each other while the table is locked: each of many is refused in time', async () => {
     await database.sql.begin(async held => {
       await held`lock table audit_entries`
       const startedAt = performance.now()
@@ -93,7 +93,7 @@ describe('entries of reads', () => {
     expect(await database.sql`select subject from audit_entries`).toMatchObject([{ subject: 'next' }])
   })
 
-  it('stand for texts by a digest that depends on the database, the tenant and the text', async () => {
+  it('replace texts with a digest that depends on the database, the tenant and the text', async () => {
     await using other = await createTestDatabase()
     await using otherStores = await openStores(other.url)
     const [digest, again, elsewhere] = await Promise.all(

@@ -13,11 +13,11 @@ const directory = mkdtempSync(join(tmpdir(), 'riskgate-cli-'))
 afterAll(() => rmSync(directory, { recursive: true, force: true }))
 
 const EXIT_CONFIG = 78
-/** A state directory of its own, so that none is made here. */
+/** A temporary state directory, so that no test creates .riskgate/ in the project. */
 const STATE = { RISKGATE_STATE_DIR: join(directory, 'state') }
 
 describe('a bad configuration', () => {
-  it('ends with 78 and names every key, but none of the values', async () => {
+  it('ends with status 78 and names every setting, but no value', async () => {
     const wrong = {
       DATABASE_URL: 'mysql://user:hunter2@somewhere/db',
       REDIS_URL: 'http://hunter3',
@@ -36,20 +36,20 @@ describe('a bad configuration', () => {
     expect(stderr + stdout).not.toMatch(/hunter|somewhere|70000|loud/)
   })
 
-  it.each(['serve', 'migrate', 'schema', 'config'])('ends `riskgate %s` alike', async command => {
+  it.each(['serve', 'migrate', 'schema', 'config'])('ends `riskgate %s` the same way', async command => {
     const { status, stderr } = await runCommand([command], { RISKGATE_PORT: 'x' })
     expect(status).toBe(EXIT_CONFIG)
     expect(stderr).toContain('RISKGATE_PORT')
   })
 
-  it('in production is one without database and key', async () => {
+  it('is, in production, one without database and key', async () => {
     const { status, stderr } = await runCommand([], { NODE_ENV: 'production', ...STATE })
     expect(status).toBe(EXIT_CONFIG)
     expect(stderr).toMatch(/^riskgate: DATABASE_URL .*production/m)
     expect(stderr).toMatch(/^riskgate: RISKGATE_JWT_SECRET or RISKGATE_JWKS_URL .*production/m)
   })
 
-  it('in production is also one whose keys are empty', async () => {
+  it('is, in production, also one with empty keys', async () => {
     const { status, stderr } = await runCommand([], {
       NODE_ENV: 'production',
       DATABASE_URL: '',
@@ -74,7 +74,7 @@ describe('riskgate config', () => {
     RISKGATE_STATE_DIR: join(directory, 'never'),
   }
 
-  it('prints every setting as it holds, without secrets, and starts nothing', async () => {
+  it('prints every setting with its effective value, without secrets, and starts nothing', async () => {
     const { status, stdout, stderr } = await runCommand(['config'], set)
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
     expect(stdout).not.toContain('hunter2')
@@ -98,7 +98,7 @@ describe('riskgate config', () => {
     expect(existsSync(set.RISKGATE_STATE_DIR)).toBe(false)
   })
 
-  it('ends with 78 and the problems alone where there are some', async () => {
+  it('ends with status 78 and prints only the problems if there are any', async () => {
     const { status, stdout, stderr } = await runCommand(['config'], {
       ...set,
       RISKGATE_PORT: secret,
@@ -115,7 +115,7 @@ describe('riskgate config', () => {
 })
 
 describe('secrets from files', () => {
-  it('are those that the gateway works with', async () => {
+  it('are used by the gateway', async () => {
     await using database = await createTestDatabase()
     const secrets = { DATABASE_URL: database.url, RISKGATE_JWT_SECRET: TEST_SECRET }
     const files = Object.entries(secrets).map(([key, value]) => {
@@ -130,7 +130,7 @@ describe('secrets from files', () => {
 })
 
 describe('a models folder', () => {
-  it('whose champion is not the file of its manifest ends with 78 and names the file', async () => {
+  it('whose champion has not the digest of its manifest ends with status 78 and names the file', async () => {
     const models = join(directory, 'models')
     cpSync(join(ROOT, 'models'), models, { recursive: true })
     const model = join(models, 'consumer-credit')
@@ -142,7 +142,7 @@ describe('a models folder', () => {
     expect(stderr).toContain('SHA-256')
   })
 
-  it('that is not there, is empty, or holds a broken contract ends with 78 and a sentence', async () => {
+  it('that is missing, is empty, or holds a broken contract ends with status 78 and a message', async () => {
     const [empty, broken] = [join(directory, 'empty'), join(directory, 'broken')]
     mkdirSync(empty)
     cpSync(join(ROOT, 'models'), broken, { recursive: true })
@@ -175,7 +175,7 @@ describe('riskgate token', () => {
     expect(errors?.[0]?.extensions.code).toBe('UNAUTHENTICATED')
   })
 
-  it('is of the claims that the gateway reads', async () => {
+  it('has the claims that the gateway is configured to read', async () => {
     const mapped = {
       RISKGATE_JWT_ROLES_CLAIM: 'https://bank.example/roles',
       RISKGATE_JWT_ROLE_MAP: 'risk-desk=ANALYST',
@@ -192,7 +192,7 @@ describe('riskgate token', () => {
   it.each([
     ['on a server', { RISKGATE_HOST: '0.0.0.0' }],
     ['in development', { RISKGATE_DEVELOPMENT: 'true' }],
-  ])('cannot be had %s where only an issuer signs, with 78 and what to do instead', async (_where, environment) => {
+  ])('prints no token %s if only an issuer signs: status 78, and what to do instead', async (_where, environment) => {
     const issuer = { RISKGATE_JWKS_URL: 'https://login.bank.example/certs', ...STATE, ...environment }
     const { status, stdout, stderr } = await runCommand(['token', '--role', 'ADMIN'], issuer)
     expect({ status, stdout }).toEqual({ status: EXIT_CONFIG, stdout: '' })
@@ -201,10 +201,10 @@ describe('riskgate token', () => {
 
   it.each([
     ['an unknown role', ['--role', 'ROOT'], 'SCORER, MONITOR, ANALYST, MODEL_MANAGER, ADMIN'],
-    ['a role among known ones that is unknown', ['--role', 'ADMIN', 'ROOT'], 'SCORER, MONITOR, ANALYST, MODEL_MANAGER, ADMIN'],
+    ['an unknown role after a known one', ['--role', 'ADMIN', 'ROOT'], 'SCORER, MONITOR, ANALYST, MODEL_MANAGER, ADMIN'],
     ['no role', [], '--role'],
-    ['a time without unit', ['--role', 'ADMIN', '--ttl', '5'], '30m, 12h or 7d'],
-  ])('refuses %s and prints no token', async (_what, arguments_, hint) => {
+    ['a time without a unit', ['--role', 'ADMIN', '--ttl', '5'], '30m, 12h or 7d'],
+  ])('refuses %s, and prints no token', async (_what, arguments_, hint) => {
     const { status, stdout, stderr } = await runCommand(['token', ...arguments_], TEST_KEY)
     expect(status).not.toBe(0)
     expect(stdout).toBe('')
@@ -213,7 +213,7 @@ describe('riskgate token', () => {
 })
 
 describe('riskgate schema', () => {
-  it('prints schema.graphql as it is committed', async () => {
+  it('prints exactly the committed schema.graphql', async () => {
     const { status, stdout } = await runCommand(['schema'])
     expect(status).toBe(0)
     expect(stdout).toBe(readFileSync(join(ROOT, 'schema.graphql'), 'utf8'))
@@ -221,7 +221,7 @@ describe('riskgate schema', () => {
 })
 
 describe('riskgate migrate', () => {
-  it('brings a database up to date, also when it is', async () => {
+  it('brings a database up to date, and succeeds if it already is', async () => {
     await using database = await createTestDatabase()
     for (let i = 0; i < 2; i++) {
       expect(await runCommand(['migrate'], { DATABASE_URL: database.url })).toMatchObject({ status: 0, stderr: '' })
@@ -229,7 +229,7 @@ describe('riskgate migrate', () => {
     expect(await database.sql`select ordinal from feed_epochs`).toHaveLength(1)
   })
 
-  it('wants a DATABASE_URL', async () => {
+  it('requires DATABASE_URL', async () => {
     const { status, stderr } = await runCommand(['migrate'])
     expect(status).toBe(EXIT_CONFIG)
     expect(stderr).toContain('DATABASE_URL')
@@ -243,7 +243,7 @@ describe('an unknown command or option', () => {
     expect(stderr).toMatch(/^error: /)
   })
 
-  it('is called no argument of another command', async () => {
+  it('is reported as an unknown command, not as an argument of another command', async () => {
     const { stderr } = await runCommand(['keys', 'list'], STATE)
     expect(stderr).toContain('there is no such command')
     expect(stderr).not.toContain('serve')

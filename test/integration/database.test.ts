@@ -7,7 +7,7 @@ import { idAt, newPrediction, openStores } from '../support/stores.js'
 const UNAVAILABLE = { code: 'SERVICE_UNAVAILABLE' }
 
 describe('the database', () => {
-  it('takes predictions, and says that it is well, while slow reads hold all their connections', async () => {
+  it('stores predictions and reports ready while slow reads occupy all connections for reads', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     const slow = Array.from({ length: 30 }, () =>
@@ -24,7 +24,7 @@ describe('the database', () => {
     await Promise.all(slow)
   })
 
-  it('has its sessions given up soon whose network is gone: an open transaction of theirs would hold the alert feed back', async () => {
+  it('makes PostgreSQL end sessions whose network is gone, whose transactions would hold back the alert feed', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     const settings = { tcp_keepalives_idle: '5', tcp_keepalives_interval: '2', tcp_keepalives_count: '3' }
@@ -37,7 +37,7 @@ describe('the database', () => {
     }
   })
 
-  it('does bulk work in turns that together take longer than a deadline, while predictions are taken', async () => {
+  it('does bulk work in turns, together longer than a deadline, while predictions are stored', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     let done = 0
@@ -50,7 +50,7 @@ describe('the database', () => {
     expect(stores.warnings).toEqual([])
   })
 
-  it('refuses bulk work that waits for its turn as soon as the work before it gets no answer', async () => {
+  it('refuses waiting bulk work as soon as the work before it gets no answer', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     const broken = Object.assign(new Error('broken'), { code: 'CONNECTION_CLOSED' })
@@ -69,7 +69,7 @@ describe('the database', () => {
   })
 
   it.each(['write', 'writeBulk'] as const)(
-    'runs a %s again that was ended as part of a deadlock, but not for ever',
+    'runs a %s again if it was ended as part of a deadlock, but not for ever',
     async way => {
       await using database = await createTestDatabase()
       await using stores = await openStores(database.url)
@@ -86,7 +86,7 @@ describe('the database', () => {
     },
   )
 
-  it('reads instants right from a database that writes them in another form', async () => {
+  it('reads instants correctly from a database with other date and time zone settings', async () => {
     await using database = await createTestDatabase()
     const name = new URL(database.url).pathname.slice(1)
     await database.sql.unsafe(`alter database ${name} set datestyle = 'SQL, DMY'`)
@@ -110,7 +110,7 @@ describe('the database', () => {
     expect(stores.warnings).toEqual(['Postgres is not available'])
   })
 
-  it('refuses a write that was cancelled, and has stored nothing', async () => {
+  it('refuses a cancelled write, and stores nothing of it', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     const holder = await database.sql.reserve()
@@ -139,7 +139,7 @@ describe('the database', () => {
     await database.sql.unsafe(`drop role ${role}`)
   })
 
-  it('says OUTCOME_UNKNOWN when the connection breaks while a write is under way', async () => {
+  it('throws OUTCOME_UNKNOWN if the connection breaks during a write', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     const holder = await database.sql.reserve()
@@ -156,7 +156,7 @@ describe('the database', () => {
     expect(await stores.predictions.record(newPrediction())).toMatchObject({ replayed: false })
   })
 
-  it('can be closed twice, and answers nothing more', async () => {
+  it('can be closed twice, and refuses calls afterwards', async () => {
     await using database = await createTestDatabase()
     const stores = await openStores(database.url)
     await Promise.all([stores.database.close(), stores.database.close()])

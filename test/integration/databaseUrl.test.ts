@@ -36,7 +36,7 @@ async function startForwarder(port: number, target: URL): Promise<AsyncDisposabl
 }
 
 describe('a DATABASE_URL', () => {
-  it('whose password is wrong ends the start with 78 and a sentence without it', async () => {
+  it('with a wrong password ends the start with status 78 and a message without the password', async () => {
     await using database = await createTestDatabase()
     const wrong = changed(database.url, url => {
       url.password = PASSWORD
@@ -49,7 +49,7 @@ describe('a DATABASE_URL', () => {
     }
   })
 
-  it('whose database is not there ends the start with 78 and names the database', async () => {
+  it('with an unknown database ends the start with status 78 and names the database', async () => {
     await using database = await createTestDatabase()
     const wrong = changed(database.url, url => {
       url.pathname = '/nowhere'
@@ -62,7 +62,7 @@ describe('a DATABASE_URL', () => {
     }
   })
 
-  it('where nothing answers ends the start with 78, after one line in the log', async () => {
+  it('without a server ends the start with status 78, after one line in the log', async () => {
     const url = `postgres://user:${PASSWORD}@127.0.0.1:${await freePort()}/riskgate`
     const { status, stdout, stderr } = await runCommand([], { DATABASE_URL: url, ...TEST_KEY })
     expect(status).toBe(EXIT_CONFIG)
@@ -72,7 +72,7 @@ describe('a DATABASE_URL', () => {
     expect(stdout + stderr).not.toContain(PASSWORD)
   })
 
-  it('where the database comes a little later is waited for', async () => {
+  it('is waited for if its server starts a little later', async () => {
     await using database = await createTestDatabase()
     const port = await freePort()
     const late = changed(database.url, url => {
@@ -86,7 +86,7 @@ describe('a DATABASE_URL', () => {
     expect(await gateway.exited).toMatchObject({ status: 0, stderr: '' })
   })
 
-  it('of a user that may not create tables ends the start with a sentence', async () => {
+  it('with a user that may not create tables ends the start with a message', async () => {
     await using database = await createTestDatabase()
     const role = `reader_${process.pid}`
     await database.sql.unsafe(`create role ${role} login password '${PASSWORD}'`)
@@ -101,7 +101,7 @@ describe('a DATABASE_URL', () => {
     expect(stdout + stderr).not.toContain(PASSWORD)
   })
 
-  it('of a database that may forget what it acknowledged is not ready', async () => {
+  it('of a database that may lose committed data makes the gateway not ready', async () => {
     await using database = await createTestDatabase()
     await database.sql.unsafe(`alter database ${new URL(database.url).pathname.slice(1)} set synchronous_commit = off`)
     await using gateway = await startGateway({}, database)

@@ -9,7 +9,7 @@ vi.setConfig({ testTimeout: 60_000 })
 
 const { newState, start, connect, answers } = embeddedServers()
 
-it('makes a durable database that listens on loopback only and answers a query', async () => {
+it('creates a durable database that listens on loopback only and answers a query', async () => {
   const state = newState()
   const server = await start(state)
   const rows = await connect(server)<{ name: string; setting: string }[]>`
@@ -32,7 +32,7 @@ it('makes a durable database that listens on loopback only and answers a query',
   await expect(wrong`select 1`).rejects.toMatchObject({ code: '28P01' })
 })
 
-it('adopts the running server, which stays while a gateway is there and ends with the last', async () => {
+it('adopts the running server, which runs until the last gateway has stopped', async () => {
   const state = newState()
   const first = await start(state)
   await connect(first)`create table seen as select 7 as value`
@@ -48,7 +48,7 @@ it('adopts the running server, which stays while a gateway is there and ends wit
   expect(await connect(third)`select value from seen`).toMatchObject([{ value: 7 }])
 })
 
-it('leaves the server to a pool of another gateway', async () => {
+it('leaves the server running for a connection pool of another gateway', async () => {
   const server = await start(newState())
   const pool = connect(server, 'riskgate')
   await pool`select 1`
@@ -56,7 +56,7 @@ it('leaves the server to a pool of another gateway', async () => {
   expect(await pool`select 1 as one`).toMatchObject([{ one: 1 }])
 })
 
-it('stops the server also while a statement of the own pool still runs', async () => {
+it('stops the server even while a statement of its own pool still runs', async () => {
   const state = newState()
   const server = await start(state)
   const pool = connect(server, `riskgate:${process.pid}`)
@@ -68,7 +68,7 @@ it('stops the server also while a statement of the own pool still runs', async (
   await left
 })
 
-it('ends up on one server when several gateways start at the same moment', async () => {
+it('starts only one server when several gateways start at the same moment', async () => {
   const state = newState()
   const servers = await Promise.all([start(state), start(state), start(state)])
   expect(new Set(servers.map(server => server.url)).size).toBe(1)
@@ -79,7 +79,7 @@ it('ends up on one server when several gateways start at the same moment', async
   expect(lives(pid)).toBe(false)
 })
 
-it('keeps statements, parameters and values out of its log, also when a backend crashes', async () => {
+it('writes no statements, parameters or values to its log, even when a backend crashes', async () => {
   const state = newState()
   const sql = connect(await start(state))
   await expect(sql`select ${'Ana Applicant'}::text::int`).rejects.toMatchObject({ code: '22P02' })
@@ -97,7 +97,7 @@ it('keeps statements, parameters and values out of its log, also when a backend 
   expect(log()).not.toContain('Ana')
 })
 
-it('keeps the data when the password file is lost', async () => {
+it('keeps the data if the password file is lost', async () => {
   const state = newState()
   const first = await start(state)
   await connect(first)`create table seen as select 7 as value`
@@ -107,7 +107,7 @@ it('keeps the data when the password file is lost', async () => {
   expect(await connect(second)`select value from seen`).toMatchObject([{ value: 7 }])
 })
 
-it('leaves no server behind when it cannot use the one that it started', async () => {
+it('leaves no server running if it cannot use the one that it started', async () => {
   const state = newState()
   await (await start(state)).stop()
   writeFileSync(join(state, 'postgres.password'), 'that of another copy')

@@ -10,7 +10,7 @@ vi.setConfig({ testTimeout: 60_000 })
 
 const { newState, start, connect, answers, defer, messages } = embeddedServers()
 
-it('comes back on the same port with what was committed after a kill -9 of the postmaster', async () => {
+it('comes back on the same port with all committed data after a kill -9 of the postmaster', async () => {
   const state = newState()
   const [owner, guest] = [await start(state), await start(state)]
   const { url } = owner
@@ -24,20 +24,20 @@ it('comes back on the same port with what was committed after a kill -9 of the p
   expect(postmasterPid(join(state, 'postgres'))).not.toBe(pid)
 })
 
-it.each([0, 5, 40, 80])('leaves nothing running when it is stopped %i ms into a restart', async delayMs => {
+it.each([0, 5, 40, 80])('leaves no process running if it is stopped %i ms into a restart', async delayMs => {
   const state = newState()
   const server = await start(state)
   process.kill(postmasterPid(join(state, 'postgres')), 'SIGKILL')
   await until(() => messages.some(message => message.includes('died')))
   await sleep(delayMs)
   await server.stop()
-  // Long enough for a postmaster that was started behind stop() to write its lock file.
+  // Long enough for a postmaster that was started after stop() to write its lock file.
   await sleep(300)
   const pid = lockedPid(join(state, 'postgres'))
   expect(pid === undefined || !lives(pid)).toBe(true)
 })
 
-it('still counts as a connected gateway after the crash of a backend closed all connections', async () => {
+it('still counts as a connected gateway after a crashed backend closed all connections', async () => {
   const state = newState()
   const [first, second] = [await start(state), await start(state)]
   const [backend] = await connect(first)<{ pid: number }[]>`select pg_backend_pid() as pid`
@@ -54,7 +54,7 @@ it('still counts as a connected gateway after the crash of a backend closed all 
   expect(messages.some(message => message.includes('keeps running for other gateways'))).toBe(true)
 })
 
-it('starts when a stranger has the pid of a postmaster that was killed', async () => {
+it('starts even if an unrelated process has the pid of a killed postmaster', async () => {
   const state = newState()
   const first = await start(state)
   const path = join(state, 'postgres/postmaster.pid')

@@ -15,11 +15,11 @@ const { newState, start, connect, answers, defer, root, launchOwner, spawnOwner 
 beforeAll(() => bundleOwner(bundleDirectory))
 afterAll(() => rmSync(bundleDirectory, { recursive: true, force: true }))
 
-it('survives a kill -9 of its gateway and is adopted by the next', async () => {
+it('survives a kill -9 of its gateway, and is adopted by the next gateway', async () => {
   const state = newState()
   const { owner, url } = await spawnOwner(bundleDirectory, state)
   const pid = postmasterPid(join(state, 'postgres'))
-  // The whole process group, as Ctrl-C in a terminal and a closing terminal do.
+  // Signals the whole process group, as Ctrl-C and a closing terminal do.
   process.kill(-present(owner.pid), 'SIGKILL')
   await once(owner, 'exit')
   expect(lives(pid)).toBe(true)
@@ -30,7 +30,7 @@ it('survives a kill -9 of its gateway and is adopted by the next', async () => {
   expect(lives(pid)).toBe(false)
 })
 
-it('starts after an initdb that was cut off half way', async () => {
+it('starts after an interrupted initdb', async () => {
   const state = newState()
   const owner = launchOwner(bundleDirectory, state)
   const drafts = () => (existsSync(state) ? readdirSync(state).filter(name => name.startsWith('postgres.draft-')) : [])
@@ -44,7 +44,7 @@ it('starts after an initdb that was cut off half way', async () => {
   expect(drafts()).toEqual([])
 })
 
-it('does not adopt the server of the directory that it was copied from', async () => {
+it('does not adopt the server of the directory that its own was copied from', async () => {
   const [original, copy] = [newState(), newState()]
   const first = await start(original)
   await connect(first)`checkpoint`
@@ -63,7 +63,7 @@ async function run(command: string, args: string[]): Promise<void> {
   expect(status).toBe(0)
 }
 
-it('works from a checkout below a directory of mode 700, for root from elsewhere', async () => {
+it('works in a checkout below a directory of mode 700, for root with data elsewhere', async () => {
   const closed = join(root, 'closed')
   const checkout = join(closed, 'checkout')
   mkdirSync(closed, { mode: 0o700 })
@@ -81,7 +81,7 @@ it('works from a checkout below a directory of mode 700, for root from elsewhere
   })
   const program = readlinkSync(`/proc/${pid}/exe`)
   if (isRoot) {
-    // The account that PostgreSQL runs under then cannot enter such a directory.
+    // Root starts PostgreSQL under another account, which cannot enter such a directory.
     expect(data).toMatch(/^\/var\/lib\/riskgate\/[0-9a-f]{16}\/postgres$/)
     expect(program).toMatch(/^\/var\/lib\/riskgate\/pg-/)
   } else {

@@ -69,7 +69,7 @@ describe('riskgate export', () => {
     await database[Symbol.asyncDispose]()
   })
 
-  it('writes what lies in the half-open range, of one tenant, oldest first, as CSV that no spreadsheet runs', async () => {
+  it("writes one tenant's rows of a half-open range, oldest first, as CSV that no spreadsheet executes", async () => {
     const { status, stdout, stderr } = await run(...RANGE)
     expect({ status, stderr }).toEqual({ status: 0, stderr: 'riskgate: 3 rows exported.\n' })
     const [first, second, third] = stored.map(({ id }) => id)
@@ -82,7 +82,7 @@ describe('riskgate export', () => {
     ])
   })
 
-  it('writes the same columns as one JSON object a line', async () => {
+  it('writes the same columns as one JSON object for each line', async () => {
     const { stdout } = await run(...RANGE, '--format', 'ndjson')
     const rows = stdout
       .trimEnd()
@@ -93,7 +93,7 @@ describe('riskgate export', () => {
     expect(rows[1]).toMatchObject({ applicantId: '-7', probability: 1e-7, highRisk: true, defaulted: true, channel: null })
   })
 
-  it('writes features only when asked to: a column each, whatever else a row has in one, nothing after erasure', async () => {
+  it('writes features only if asked to: a column each, other stored fields in one, empty after erasure', async () => {
     await database.sql`update predictions set features = features || '{"seen": "=1+1"}' where id = ${present(stored[0]).id}`
     const [header, first, , third] = (await run(...RANGE, '--features')).stdout.split('\n')
     expect(header).toMatch(/,features\.seniority,.*features\.price,otherFeatures$/)
@@ -108,7 +108,7 @@ describe('riskgate export', () => {
     ])
   })
 
-  it('writes all of many pages, each row once', async () => {
+  it('writes each row of many pages once', async () => {
     const { stdout } = await run(...RANGE, '--tenant', 'many', '--format', 'ndjson', '--quiet')
     const applicants = stdout
       .trimEnd()
@@ -117,7 +117,7 @@ describe('riskgate export', () => {
     expect(applicants).toEqual(Array.from({ length: MANY }, (_, i) => `applicant-${i + 1}`))
   })
 
-  it('is audited as it begins and with its rows', async () => {
+  it('is audited when it begins, and again with its rows', async () => {
     await run(...RANGE, '--tenant', 'bank', '--features')
     const entries = await database.sql`select * from audit_entries where tenant = 'bank' order by id`
     const details = { from: '2031-04-01T00:00:00.000Z', to: '2031-05-01T00:00:00.000Z', format: 'csv', features: true }
@@ -127,14 +127,14 @@ describe('riskgate export', () => {
     ])
   })
 
-  it('writes a file that is there only when it is whole', async () => {
+  it('creates its file only when the file is complete', async () => {
     const file = join(directory, 'history.csv')
     expect(await run(...RANGE, '--output', file)).toMatchObject({ status: 0, stdout: '' })
     expect(readFileSync(file, 'utf8').split('\n')).toHaveLength(5)
     expect(readdirSync(directory)).toEqual(['history.csv'])
   })
 
-  it('writes the file that a link leads to, and into a pipe, and leaves both what they are', async () => {
+  it('writes through a link and into a pipe, and replaces neither', async () => {
     const [link, pipe] = [join(directory, 'link.csv'), join(directory, 'pipe')]
     symlinkSync(join(directory, 'linked.csv'), link)
     writeFileSync(link, 'of yesterday')
@@ -149,7 +149,7 @@ describe('riskgate export', () => {
     for (const name of [link, 'linked.csv', pipe]) rmSync(resolve(directory, name))
   })
 
-  it('ends with a sentence for a file that cannot be written', async () => {
+  it('ends with a message if its file cannot be written', async () => {
     const file = join(directory, 'nowhere', 'history.csv')
     const { status, stderr } = await run(...RANGE, '--output', file)
     expect(status).toBe(1)
@@ -157,7 +157,7 @@ describe('riskgate export', () => {
     expect((await run(...RANGE, '--output', directory)).stderr).toContain('(EISDIR)')
   })
 
-  it('ends quietly when its reader has enough', async () => {
+  it('ends quietly when its reader stops reading', async () => {
     const command = `node ${MAIN} export ${RANGE.join(' ')} --tenant many --quiet | head -n 2; echo "\${PIPESTATUS[0]}"`
     const child = spawn('bash', ['-c', command], { env: environment(), stdio: ['ignore', 'pipe', 'pipe'] })
     const [output, errors] = await Promise.all([textOf(child.stdout), textOf(child.stderr), once(child, 'close')])
@@ -166,7 +166,7 @@ describe('riskgate export', () => {
     expect(errors).toBe('')
   })
 
-  it('waits for a slow reader, and cuts no line when it is interrupted', async () => {
+  it('waits for a slow reader, and ends with a whole line when it is interrupted', async () => {
     const child = launch([...RANGE, '--tenant', 'many', '--quiet'], environment())
     const ended = once(child, 'close')
     const output = present(child.stdout)
@@ -205,14 +205,14 @@ describe('riskgate export', () => {
     [['--from', '2031-05-01', '--to', '2031-05-01'], '--to'],
     [['--to', '2031-05-01'], '--from'],
     [[...RANGE, '--format', 'xlsx'], '--format'],
-  ])('names the option that is wrong: %s', async (arguments_, option) => {
+  ])('names the wrong option: %s', async (arguments_, option) => {
     const { status, stdout, stderr } = await run(...arguments_)
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
     expect(stderr).toContain(option)
     expect(stderr.trim().split('\n')).toHaveLength(1)
   })
 
-  it('ends with 78 without a database that can be used', async () => {
+  it('ends with status 78 without a usable database', async () => {
     const nowhere = await runCommand(['export', ...RANGE], { RISKGATE_STATE_DIR: join(directory, 'no-state') })
     expect(nowhere).toMatchObject({ status: 78, stderr: expect.stringContaining('DATABASE_URL') })
     expect(existsSync(join(directory, 'no-state'))).toBe(false)
@@ -230,7 +230,7 @@ describe('riskgate export', () => {
 })
 
 describe('riskgate export with the embedded database', () => {
-  it('leaves the server of a running gateway alone, and ends one that it started itself', async () => {
+  it('leaves the server of a running gateway alone, and stops a server that it started itself', async () => {
     await using state = newStateDirectory()
     const settings = { RISKGATE_STATE_DIR: state.path }
     const gateway = await spawnGateway(settings)

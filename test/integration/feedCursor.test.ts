@@ -8,14 +8,14 @@ import { newPrediction, openStores } from '../support/stores.js'
 
 const BAD_CURSOR = { code: 'BAD_CURSOR' }
 
-/** As after a restore of this database into another cluster. */
+/** Makes the database look like one restored into another cluster. */
 async function moveToAnotherCluster({ sql, url }: TestDatabase): Promise<void> {
   await sql`update feed_epochs set cluster = 'another ' || ordinal`
   await migrateDatabase(url)
 }
 
-describe('a cursor of the alert feed', () => {
-  it('is refused when it is ahead of the server', async () => {
+describe('an alert cursor', () => {
+  it('is refused if it is ahead of the server', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     const [now] = await database.sql<{ xid: string }[]>`select pg_snapshot_xmax(pg_current_snapshot())::text as xid`
@@ -24,7 +24,7 @@ describe('a cursor of the alert feed', () => {
     await expect(stores.alerts.check(await stores.alerts.now())).resolves.toBeUndefined()
   })
 
-  it('is refused when another database gave it out, before the first alert', async () => {
+  it('is refused if it comes from another database, even before the first alert', async () => {
     await using here = await createTestDatabase()
     await using there = await createTestDatabase()
     await using stores = await openStores(here.url)
@@ -36,7 +36,7 @@ describe('a cursor of the alert feed', () => {
     await expect(follow(running, foreign)).rejects.toMatchObject(BAD_CURSOR)
   })
 
-  it('is refused in every other form, and nothing of it is repeated', async () => {
+  it('is refused in every malformed form, without repeating it', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     const cursor = await stores.alerts.now()
@@ -56,7 +56,7 @@ describe('a cursor of the alert feed', () => {
     }
   })
 
-  it('with numbers beyond those of PostgreSQL is refused, not a failure of ours', async () => {
+  it('is refused, not an unexpected error, if its numbers are beyond those of PostgreSQL', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     const cursor = await stores.alerts.now()
@@ -67,7 +67,7 @@ describe('a cursor of the alert feed', () => {
     }
   })
 
-  it('is of a new epoch as soon as an alert is raised elsewhere, as after a failover under a running gateway', async () => {
+  it('belongs to a new epoch after a failover under a running gateway', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     await stores.predictions.record(newPrediction())
@@ -78,7 +78,7 @@ describe('a cursor of the alert feed', () => {
     expect(await database.sql`select epoch from alerts order by epoch`).toEqual([{ epoch: 1 }, { epoch: 2 }])
   })
 
-  it('names no transaction that a crash of the server could take back', async () => {
+  it('names no transaction that a crash of the server could undo', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     const empty = await stores.alerts.now()
@@ -91,7 +91,7 @@ describe('a cursor of the alert feed', () => {
     expect(await stores.alerts.now()).toBe(alert?.cursor)
   })
 
-  it('resumes where the alert was, for each alert', async () => {
+  it('resumes right after its alert, for each alert', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     const start = await stores.alerts.now()
@@ -105,7 +105,7 @@ describe('a cursor of the alert feed', () => {
     }
   })
 
-  it('stays good after the database moved to another cluster, and the feed goes on behind it', async () => {
+  it('stays valid after the database moved to another cluster, and the feed continues after it', async () => {
     await using database = await createTestDatabase()
     await using before = await openStores(database.url)
     const start = await before.alerts.now()
@@ -119,7 +119,7 @@ describe('a cursor of the alert feed', () => {
     await expect(after.alerts.check(alerts[0]?.cursor ?? '')).resolves.toBeUndefined()
   })
 
-  it('of the lost part of the feed is refused after an older backup was restored', async () => {
+  it('is refused if it is from the part of the feed that a restored older backup lacks', async () => {
     await using database = await createTestDatabase()
     await using before = await openStores(database.url)
     const start = await before.alerts.now()
@@ -134,7 +134,7 @@ describe('a cursor of the alert feed', () => {
     await expect(after.alerts.check(kept?.cursor ?? '')).resolves.toBeUndefined()
   })
 
-  it('is understood by a gateway that has slept through several moves', async () => {
+  it('is understood by a gateway that was asleep during several moves', async () => {
     await using database = await createTestDatabase()
     await using sleeper = await openStores(database.url)
     const start = await sleeper.alerts.now()

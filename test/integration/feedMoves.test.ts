@@ -16,7 +16,7 @@ vi.setConfig({ testTimeout: 60_000 })
 
 const BAD_CURSOR = { code: 'BAD_CURSOR' }
 
-/** So many alerts, one after the other, in the order of the feed. */
+/** Raises `count` alerts one after another; returns them in the order of the feed. */
 async function raise({ predictions, alerts }: TestStores, count: number): Promise<HighRiskAlert[]> {
   const start = await alerts.now()
   for (let i = 0; i < count; i++) await predictions.record(newPrediction())
@@ -31,11 +31,11 @@ const idsOf = (alerts: readonly HighRiskAlert[]) => alerts.map(({ id }) => id)
 const pageAfter = (alerts: AlertStore, after: string) =>
   alerts.page({ tenant: 'default', filter: {}, size: 100, backward: false, after })
 
-describe('the alert feed of a database that was copied into another one of the same server', () => {
+describe('the alert feed of a database that was copied on the same server', () => {
   let original: TestDatabase
   let copy: TestDatabase
   let here: TestStores
-  /** A gateway that has run on and was led to the copy: nothing has opened an epoch there. */
+  /** A gateway that kept running and was pointed at the copy, so that nothing has opened an epoch there. */
   let led: { database: Database; alerts: AlertStore }
   let common: HighRiskAlert[]
   let lost: HighRiskAlert[]
@@ -47,7 +47,7 @@ describe('the alert feed of a database that was copied into another one of the s
     common = await raise(before, 3)
     await before[Symbol.asyncDispose]()
     await original.sql.end({ timeout: 1 })
-    // Nobody may be connected to a database that is copied.
+    // PostgreSQL copies a database only while it has no connections.
     copy = await createTestDatabase(undefined, new URL(original.url).pathname.slice(1))
     here = await openStores(original.url)
     lost = await raise(here, 2)
@@ -62,7 +62,7 @@ describe('the alert feed of a database that was copied into another one of the s
     await original[Symbol.asyncDispose]()
   })
 
-  it('is right before a first alert there has opened its epoch', async () => {
+  it('is correct even before the first new alert opens an epoch there', async () => {
     for (const { cursor } of lost) {
       await expect(led.alerts.check(cursor)).rejects.toMatchObject(BAD_CURSOR)
       await expect(pageAfter(led.alerts, cursor)).rejects.toMatchObject(BAD_CURSOR)
@@ -70,20 +70,20 @@ describe('the alert feed of a database that was copied into another one of the s
     const [first, second, third] = common as [HighRiskAlert, HighRiskAlert, HighRiskAlert]
     await expect(led.alerts.check(first.cursor)).resolves.toBeUndefined()
     expect(idsOf(await led.alerts.read({ after: first.cursor, limit: 9 }))).toEqual(idsOf([second, third]))
-    // Of what came along nothing waits for a transaction, whatever numbers those have here.
+    // Copied alerts wait for no transaction, whatever the transaction numbers are here.
     await led.database.write(({ sql }) => sql`update alerts set xid = '9000000000'::xid8 where prediction_id = ${third.id}`)
     expect(idsOf(await led.alerts.read({ after: first.cursor, limit: 9 }))).toEqual(idsOf([second, third]))
     const { xid } = parseAlertCursor(third.cursor)
     await led.database.write(({ sql }) => sql`update alerts set xid = ${xid}::xid8 where xid = '9000000000'::xid8`)
   })
 
-  it('gives a cursor of now that names the last alert that came along', async () => {
+  it('gives the cursor of the last copied alert as alertCursor', async () => {
     const now = await led.alerts.now()
     expect(now).toBe(common.at(-1)?.cursor)
     expect(await led.alerts.read({ after: now, limit: 9 })).toEqual([])
   })
 
-  it('goes on for whoever has read what came along, refuses what only the original knew, and never skips an alert', async () => {
+  it('accepts cursors of copied alerts, refuses cursors that only the original has, and skips no alert', async () => {
     await using there = await openStores(copy.url)
     const raised = await raise(there, 2)
     for (const [i, { cursor }] of common.entries()) {
@@ -98,9 +98,9 @@ describe('the alert feed of a database that was copied into another one of the s
       await expect(there.alerts.check(cursor)).rejects.toMatchObject(BAD_CURSOR)
       await expect(pageAfter(there.alerts, cursor)).rejects.toMatchObject(BAD_CURSOR)
     }
-    // That of now names the last alert, which did not come along.
+    // The alertCursor of the original is that of its last alert, which was not copied.
     await expect(there.alerts.check(nowAfterCopy)).rejects.toMatchObject(BAD_CURSOR)
-    // The original goes on as if nothing had been, and knows nothing of the copy.
+    // The original is unaffected, and refuses cursors of the copy.
     for (const { cursor } of [...common, ...lost]) await expect(here.alerts.check(cursor)).resolves.toBeUndefined()
     for (const { cursor } of raised) await expect(here.alerts.check(cursor)).rejects.toMatchObject(BAD_CURSOR)
     const later = await raise(here, 1)
@@ -112,7 +112,7 @@ describe('the alert feed of a database that was copied into another one of the s
 describe.skipIf(process.platform === 'win32')('the alert feed of a server', () => {
   const { newState, start } = embeddedServers()
 
-  it('goes on after a restart, also for a client that had heard nothing yet, and never gives a cursor twice', async () => {
+  it('continues after a restart, also for a client without any alert yet, and never reuses a cursor', async () => {
     const state = newState()
     const server = await start(state)
     const before = await openStores(server.url)
@@ -129,7 +129,7 @@ describe.skipIf(process.platform === 'win32')('the alert feed of a server', () =
     expect(present(raised[0]).cursor > idle).toBe(true)
   })
 
-  it('skips nothing after its files were copied back from an older backup, however far it has come again', async () => {
+  it('skips no alert after its files were restored from an older backup, however many alerts follow', async () => {
     const state = newState()
     const server = await start(state)
     const before = await openStores(server.url)
@@ -147,7 +147,7 @@ describe.skipIf(process.platform === 'win32')('the alert feed of a server', () =
     renameSync(files, join(state, 'broken'))
     renameSync(backup, files)
     await using after = await openStores((await start(state)).url)
-    // More transactions than were lost: the numbers of the lost alerts are given out again.
+    // More transactions than were lost, so that the numbers of the lost alerts are used again.
     const raised = await raise(after, 20)
     for (const { cursor } of lost) await expect(after.alerts.check(cursor)).rejects.toMatchObject(BAD_CURSOR)
     await expect(after.alerts.check(idle)).rejects.toMatchObject(BAD_CURSOR)

@@ -8,14 +8,14 @@ import { newPrediction, openStores } from '../support/stores.js'
 const WRITERS = 8
 const ROUNDS = 15
 
-/** The same shuffle in every run. */
+/** Shuffles the items, the same way in every run. */
 function shuffled<T>(items: readonly T[], seed: number): T[] {
   const order = items.map((item, i) => ({ item, rank: Math.sin(seed * 1_000 + i) }))
   return order.sort((a, b) => a.rank - b.rank).map(({ item }) => item)
 }
 
 describe('the alert feed', () => {
-  it('loses nothing and stays in order when transactions commit in another order than they wrote', async () => {
+  it('loses no alert and stays in order if transactions commit in another order than they wrote', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     await using running = await startFeed(stores.alerts)
@@ -33,7 +33,7 @@ describe('the alert feed', () => {
         raised.push(await raiseAlert(writer))
         open.push(writer)
       }
-      // Between those that are open, one that commits at once.
+      // A transaction that commits at once, between the open ones.
       raised.push((await stores.predictions.record(newPrediction())).prediction.id)
       for (const writer of shuffled(open.splice(0), round + 0.5)) {
         await writer`commit`
@@ -52,7 +52,7 @@ describe('the alert feed', () => {
     await pool.end()
   })
 
-  it('loses nothing of concurrent gateways whose transactions sleep before their commit', async () => {
+  it('loses no alert of concurrent gateways whose transactions wait before their commit', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     await using running = await startFeed(stores.alerts)
@@ -75,7 +75,7 @@ describe('the alert feed', () => {
     await pool.end()
   })
 
-  it('is held back by an open transaction, and goes on when it ends', async () => {
+  it('is held back by an open transaction, and continues when it ends', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     await using running = await startFeed(stores.alerts)
@@ -94,7 +94,7 @@ describe('the alert feed', () => {
     expect(await stores.alerts.isHeldBack(delivered[1]?.cursor ?? '')).toBe(false)
   })
 
-  it('names once the session that holds it back for over a second, and says for how long', async () => {
+  it('reports the session that holds it back for over a second once, and measures for how long', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     await using running = await startFeed(stores.alerts)
@@ -107,7 +107,7 @@ describe('the alert feed', () => {
     await stores.predictions.record(newPrediction())
     await vi.waitFor(() => expect(running.holders).toHaveLength(1), { timeout: 10_000 })
     expect(running.feed.heldBackSeconds).toBeGreaterThanOrEqual(1)
-    // Of this server: another test may hold back all of them with an older transaction.
+    // The session may be one of another test: an older transaction holds back every database of the server.
     expect(running.holders[0]).toMatch(/^pid \d+ \(.+\) in database test_\w+$/)
     await writer`commit`
     writer.release()
@@ -116,7 +116,7 @@ describe('the alert feed', () => {
     expect(running.holders).toHaveLength(1)
   })
 
-  it('goes on behind a transaction that was rolled back', async () => {
+  it('continues after a transaction that was rolled back', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     await using running = await startFeed(stores.alerts)
@@ -130,7 +130,7 @@ describe('the alert feed', () => {
     expect((await take(alerts, 1)).map(({ id }) => id)).toEqual([late.prediction.id])
   })
 
-  it('serves a subscriber that fell far behind from the log, without a gap', async () => {
+  it('serves a subscriber that is far behind from the log, without a gap', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     await using running = await startFeed(stores.alerts)
@@ -138,7 +138,7 @@ describe('the alert feed', () => {
     const [slow, quick] = [await follow(running, start), await follow(running, start)]
     const first = await stores.predictions.record(newPrediction())
     expect((await take(slow, 1)).map(({ id }) => id)).toEqual([first.prediction.id])
-    // More than a mailbox holds, all while the slow one reads nothing.
+    // More alerts than a mailbox holds, while the slow subscriber does not read.
     const rows = await Promise.all(Array.from({ length: 2_500 }, () => stores.predictions.record(newPrediction())))
     const stored = rows.map(({ prediction }) => prediction.id)
     await take(quick, 1 + stored.length)
@@ -147,7 +147,7 @@ describe('the alert feed', () => {
     expect(delivered.map(({ cursor }) => cursor)).toEqual(delivered.map(({ cursor }) => cursor).sort())
   })
 
-  it('delivers what others wrote without any hint', async () => {
+  it('delivers alerts that another gateway wrote without a hint', async () => {
     await using database = await createTestDatabase()
     await using writer = await openStores(database.url)
     await using reader = await openStores(database.url)
@@ -167,7 +167,7 @@ describe('the alert feed', () => {
     expect((await take(alerts, 1)).map(({ id }) => id)).toEqual([prediction.id])
   })
 
-  it('goes on after its connections were cut', async () => {
+  it('continues after its connections were cut', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     await using running = await startFeed(stores.alerts)

@@ -17,7 +17,7 @@ interface PlanNode {
   readonly Plans?: readonly PlanNode[]
 }
 
-/** Rows of a table that a plan touched; a partition counts as its table. */
+/** How many rows of a table a plan read; a partition counts as its table. */
 function touched(node: PlanNode, table: string): number {
   const here = node['Relation Name']?.startsWith(table)
     ? (node['Actual Rows'] + (node['Rows Removed by Filter'] ?? 0)) * node['Actual Loops']
@@ -35,7 +35,7 @@ describe('reading a large feed', () => {
     stores = await openStores(database.url)
     const { id } = newPrediction().prediction
     const { sql } = database
-    // Nobody has told the planner how many there are, as after a sudden flood.
+    // The planner has no statistics about the alerts, as after a sudden flood.
     await sql`alter table alerts set (autovacuum_enabled = off)`
     await sql`
       insert into predictions (id, tenant, applicant_id, model, model_version, probability, band, high_risk, created_at, requested_by)
@@ -74,20 +74,20 @@ describe('reading a large feed', () => {
     })
   }
 
-  it.each(cases)('touches no more than it answers, with and without statistics: %s', async (_what, size, where, backward) => {
+  it.each(cases)('touches little more than it returns, with and without statistics: %s', async (_what, size, where, backward) => {
     for (const isAnalyzed of [false, true]) {
       if (isAnalyzed) await database.sql`analyze`
       const plan = await planOf(size, where(), backward)
       expect(plan['Actual Rows']).toBe(size)
-      // Half of the alerts are of another tenant: a planner that knows it may pass by as many.
+      // Half of the alerts belong to another tenant, and a planner that knows it may read past as many.
       expect(touched(plan, 'alerts')).toBeLessThanOrEqual(3 * size)
       expect(touched(plan, 'predictions')).toBeLessThanOrEqual(size)
     }
   })
 
-  it('touches only the open alerts where nearly all are acknowledged, whatever the statistics say', async () => {
+  it('touches only open alerts if nearly all are acknowledged, whatever the statistics say', async () => {
     await database.sql`analyze`
-    // The statistics still say that all are open.
+    // The statistics still say that all alerts are open.
     await database.sql`update alerts set acknowledged_at = now() where seq % 1001 <> 0`
     for (const isAnalyzed of [false, true]) {
       if (isAnalyzed) await database.sql`analyze`
@@ -99,7 +99,7 @@ describe('reading a large feed', () => {
     }
   })
 
-  it('touches only the alerts of a tenant that has few, even where the statistics say that all are its own', async () => {
+  it('touches only the alerts of a tenant with few, even if the statistics say that all are its own', async () => {
     await database.sql`update alerts set tenant = 't1' where tenant = 't0'`
     await database.sql`analyze`
     await database.sql`update alerts set tenant = 't0' where seq % 1001 <> 0 or seq % 2 = 0`

@@ -13,7 +13,7 @@ const LONG_AGO = new Date(Date.now() - 40 * DAY_MS)
 const CUTOFF = new Date(Date.now() - 30 * DAY_MS)
 const EXPIRED = { code: 'CURSOR_EXPIRED' }
 
-/** Alerts in the order of the feed, of which each was raised long ago or just now. */
+/** Raises one alert for each letter: `o` long ago, `n` now. Returns them in the order of the feed. */
 async function raise({ predictions, alerts }: TestStores, ages: string, tenant = 'default'): Promise<HighRiskAlert[]> {
   const start = await alerts.now()
   for (const age of ages) {
@@ -35,14 +35,14 @@ async function raiseMany({ predictions }: TestStores, count: number): Promise<vo
 const left = async ({ sql }: TestDatabase) =>
   (await sql<{ id: string }[]>`select prediction_id as id from alerts order by epoch, xid, seq`).map(({ id }) => id)
 
-/** As after a restore of this database into another cluster. */
+/** Makes the database look like one restored into another cluster. */
 async function moveToAnotherCluster({ sql, url }: TestDatabase): Promise<void> {
   await sql`update feed_epochs set cluster = 'another ' || ordinal`
   await migrateDatabase(url)
 }
 
 describe('the retention of alerts', () => {
-  it('removes a beginning of the feed: what follows an alert that is kept is kept, too', async () => {
+  it('removes only the beginning of the feed: all alerts after a kept one are kept', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     const raised = await raise(stores, 'oonoon')
@@ -51,13 +51,13 @@ describe('the retention of alerts', () => {
     expect(await removeOldAlerts(stores.database, CUTOFF)).toBe(0)
   })
 
-  it('tells whoever has not read what was removed, and nobody else', async () => {
+  it('gives CURSOR_EXPIRED only to cursors from before a removed alert', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     const start = await stores.alerts.now()
     const [first, second, third] = await raise(stores, 'oon')
     await removeOldAlerts(stores.database, CUTOFF)
-    const page = (place: object) =>
+    const page = (query: object) =>
       stores.alerts.page({
         tenant: 'default',
         filter: {},
@@ -65,7 +65,7 @@ describe('the retention of alerts', () => {
         backward: false,
         after: undefined,
         before: undefined,
-        ...place,
+        ...query,
       })
     await using running = await startFeed(stores.alerts)
     for (const cursor of [start, present(first).cursor]) {
@@ -87,7 +87,7 @@ describe('the retention of alerts', () => {
     expect(await take(await follow(running, cursor), 1)).toEqual(rest)
   })
 
-  it('holds for earlier epochs: their last alert may be resumed from until a later epoch loses one', async () => {
+  it('keeps the last cursor of an earlier epoch valid until an alert of a later epoch is removed', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     const [first, second] = (await raise(stores, 'oo')).map(({ cursor }) => cursor)
@@ -105,7 +105,7 @@ describe('the retention of alerts', () => {
     await expect(stores.alerts.check(now)).resolves.toBeUndefined()
   })
 
-  it('is done by several gateways at once, in chunks, each alert removed once and the last one noted', async () => {
+  it('works from several gateways at once, in chunks; each alert is removed once, and the last one noted', async () => {
     await using database = await createTestDatabase()
     await using first = await openStores(database.url)
     await using second = await openStores(database.url)
@@ -128,7 +128,7 @@ describe('the retention of alerts', () => {
 
   const oldest = async ({ alerts }: TestStores) => `${(await alerts.now()).slice(0, 12)}${'0'.repeat(28)}`
 
-  it('removes nothing that an open transaction can still come before', async () => {
+  it('removes no alert that an open transaction may still precede', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     const writer = await database.sql.reserve()
@@ -142,7 +142,7 @@ describe('the retention of alerts', () => {
     expect(await removeOldAlerts(stores.database, CUTOFF)).toBe(0)
   })
 
-  it('ends a subscription that falls behind it with CURSOR_EXPIRED, after everything that came before and without a gap', async () => {
+  it('ends a subscription that falls behind with CURSOR_EXPIRED, after its earlier alerts and without a gap', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     await using running = await startFeed(stores.alerts)
@@ -166,7 +166,7 @@ describe('the retention of alerts', () => {
     expect(running.feed.subscribers).toBe(0)
   })
 
-  it('does not end the subscription of a tenant that was quiet while the alerts of others came and went', async () => {
+  it('does not end the subscription of a quiet tenant while alerts of others come and go', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     await using running = await startFeed(stores.alerts)
@@ -178,14 +178,14 @@ describe('the retention of alerts', () => {
     await raise(stores, 'oooo', 'busy')
     await fourth
     await removeOldAlerts(stores.database, CUTOFF)
-    // More than a mailbox holds, of which the subscriber takes only the first.
+    // More alerts than a mailbox holds; the subscriber takes only the first.
     const rows = await Promise.all(Array.from({ length: 2_300 }, () => stores.predictions.record(newPrediction())))
     const first = (await next).value as HighRiskAlert
     const heard = [first, ...(await take(quiet, 2_299))].map(({ id }) => id)
     expect(heard.sort()).toEqual(rows.map(({ prediction }) => prediction.id).sort())
   })
 
-  it('reads on behind alerts whose predictions are no longer kept, as if they were not there', async () => {
+  it('skips alerts whose predictions are no longer kept', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     const start = await stores.alerts.now()
@@ -198,7 +198,7 @@ describe('the retention of alerts', () => {
     expect(await stores.alerts.page({ ...page, backward: true })).toEqual({ entries: expected.slice(1), hasMore: true })
   })
 
-  it('removes the deliveries of webhooks, too', async () => {
+  it('also removes webhook deliveries', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     const add = (id: string) => database.sql`
@@ -210,7 +210,7 @@ describe('the retention of alerts', () => {
     expect(await database.sql`select id from webhook_deliveries`).toEqual([{ id: kept }])
   })
 
-  it('waits behind other bulk work, not among predictions, and is ended by its signal', async () => {
+  it('waits behind other bulk work, not among predictions, and stops when its signal aborts', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     await raise(stores, 'o')

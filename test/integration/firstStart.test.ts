@@ -14,7 +14,7 @@ import {
   PredictRiskDocument,
   ViewerDocument,
 } from '../support/generated/operations.js'
-import { newCall, type Outcomes, send } from '../support/load.js'
+import { type CallResults, newCall, send } from '../support/load.js'
 import { lives, present } from '../support/process.js'
 import { newStateDirectory } from '../support/stateDirectory.js'
 import { subscribe } from '../support/subscription.js'
@@ -55,7 +55,7 @@ describe('a start without configuration', () => {
     expect(existsSync(join(home, 'postgres/postmaster.pid'))).toBe(false)
   })
 
-  it('finds the history, and takes the tokens, of the one before', async () => {
+  it('has the history and accepts the tokens of the start before', async () => {
     await using state = newStateDirectory()
     const settings = { RISKGATE_STATE_DIR: state.path }
     await using first = await spawnGateway(settings)
@@ -69,7 +69,7 @@ describe('a start without configuration', () => {
     expect(readDevelopmentFile(state.path).url).toBe(second.url)
   })
 
-  it('shares its PostgreSQL with another gateway of the same directory', async () => {
+  it('shares its PostgreSQL with another gateway in the same directory', async () => {
     await using state = newStateDirectory()
     const settings = { RISKGATE_STATE_DIR: state.path, ...TEST_KEY }
     await using first = await spawnGateway(settings)
@@ -97,7 +97,7 @@ describe('a start without configuration', () => {
 })
 
 describe('SIGTERM', () => {
-  it('closes sockets with 1001 and lets a client resume at the next gateway', async () => {
+  it('closes sockets with 1001, and lets a client resume at another gateway', async () => {
     await using database = await createTestDatabase()
     const settings = { DATABASE_URL: database.url, ...TEST_KEY }
     await using first = await spawnGateway(settings)
@@ -122,22 +122,22 @@ describe('SIGTERM', () => {
     }
   })
 
-  it('answers every call that is in hand', async () => {
+  it('answers every open call', async () => {
     await using database = await createTestDatabase()
     await using gateway = await spawnGateway({ DATABASE_URL: database.url, RISKGATE_DRAIN_MS: '700', ...TEST_KEY })
     const scorer = await gateway.as({ roles: ['SCORER'] })
-    const outcomes: Outcomes = { acknowledged: [], failed: [], unanswered: [] }
-    const calls = Promise.all(Array.from({ length: 60 }, () => send(scorer, newCall(), outcomes)))
+    const results: CallResults = { acknowledged: [], failed: [], unanswered: [] }
+    const calls = Promise.all(Array.from({ length: 60 }, () => send(scorer, newCall(), results)))
     const exited = gateway.stop()
     await calls
-    expect(outcomes).toMatchObject({ failed: [], unanswered: [] })
+    expect(results).toMatchObject({ failed: [], unanswered: [] })
     expect(await exited).toMatchObject({ status: 0, stderr: '' })
     expect(await database.sql`select count(*)::int as rows from predictions`).toEqual([{ rows: 60 }])
   })
 })
 
 describe('a port', () => {
-  it('on which another program listens ends the start with 78 and a sentence', async () => {
+  it('on which another program listens ends the start with status 78 and a message', async () => {
     await using database = await createTestDatabase()
     const other = createServer().listen(0, '127.0.0.1')
     await once(other, 'listening')
@@ -149,7 +149,7 @@ describe('a port', () => {
     expect(stderr).toBe(`riskgate: RISKGATE_PORT: another program listens on 127.0.0.1:${port}.\n`)
   })
 
-  it('of an address that this machine does not have ends it alike, and stops the PostgreSQL that had started', async () => {
+  it('on an address that this machine does not have does the same, and stops the started PostgreSQL', async () => {
     await using state = newStateDirectory()
     const { status, stderr } = await runCommand([], {
       RISKGATE_STATE_DIR: state.path,

@@ -2,16 +2,16 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { type GatewayProcess, spawnGateway, TEST_KEY } from '../support/gatewayProcess.js'
 import { PredictionByKeyDocument } from '../support/generated/operations.js'
-import { missing, type Outcomes, runLoad, send } from '../support/load.js'
+import { type CallResults, missing, runLoad, send } from '../support/load.js'
 import { until } from '../support/process.js'
 
 const SCORER = { roles: ['SCORER'], subject: 'web-shop' } as const
 const KILLS = 3
 
-describe('a gateway that is killed with -9 under load', () => {
+describe('a gateway that is killed with kill -9 under load', () => {
   let database: TestDatabase
   let gateway: GatewayProcess
-  const rounds: Outcomes[] = []
+  const rounds: CallResults[] = []
   const start = () => spawnGateway({ DATABASE_URL: database.url, ...TEST_KEY })
 
   beforeAll(async () => {
@@ -19,8 +19,8 @@ describe('a gateway that is killed with -9 under load', () => {
     for (let kill = 0; kill < KILLS; kill++) {
       gateway = await start()
       let acknowledged = 0
-      const load = runLoad(await gateway.as(SCORER), outcomes => {
-        acknowledged = outcomes.acknowledged.length
+      const load = runLoad(await gateway.as(SCORER), results => {
+        acknowledged = results.acknowledged.length
         return false
       })
       await until(() => acknowledged > 150)
@@ -34,7 +34,7 @@ describe('a gateway that is killed with -9 under load', () => {
     await database[Symbol.asyncDispose]()
   })
 
-  it('was killed while calls were under way', () => {
+  it('was killed during calls', () => {
     for (const { acknowledged, unanswered, failed } of rounds) {
       expect(acknowledged.length).toBeGreaterThan(150)
       expect(unanswered.length).toBeGreaterThan(0)
@@ -42,12 +42,12 @@ describe('a gateway that is killed with -9 under load', () => {
     }
   })
 
-  it('has lost nothing that it acknowledged', async () => {
+  it('has lost no prediction that it acknowledged', async () => {
     const analyst = await gateway.as({ roles: ['ANALYST'] })
     for (const round of rounds) expect(await missing(analyst, round)).toEqual([])
   })
 
-  it('has stored each key once, with its alert or without', async () => {
+  it('has stored each key once, with a prediction, and with an alert if that is high risk', async () => {
     const keys = await database.sql`
       select from idempotency_keys left join predictions on predictions.id = prediction_id
       group by idempotency_keys.tenant, principal, key having count(predictions.id) <> 1`
@@ -59,17 +59,17 @@ describe('a gateway that is killed with -9 under load', () => {
     expect(halves).toHaveLength(0)
   })
 
-  it('makes one row of each key that was not answered, when the client tries again, twice at once', async () => {
+  it('stores one row for each unanswered key when the client sends it again, twice at once', async () => {
     const scorer = await gateway.as(SCORER)
     const keyed = rounds.flatMap(({ unanswered }) => unanswered).filter(({ idempotencyKey }) => idempotencyKey !== undefined)
     expect(keyed.length).toBeGreaterThan(0)
-    const outcomes: Outcomes = { acknowledged: [], failed: [], unanswered: [] }
-    await Promise.all([...keyed, ...keyed].map(call => send(scorer, call, outcomes)))
-    expect(outcomes).toMatchObject({ failed: [], unanswered: [] })
+    const results: CallResults = { acknowledged: [], failed: [], unanswered: [] }
+    await Promise.all([...keyed, ...keyed].map(call => send(scorer, call, results)))
+    expect(results).toMatchObject({ failed: [], unanswered: [] })
     for (const { applicantId, idempotencyKey = '' } of keyed) {
       const rows = await database.sql<{ id: string }[]>`select id from predictions where applicant_id = ${applicantId}`
       expect(rows).toHaveLength(1)
-      const answers = outcomes.acknowledged.filter(call => call.applicantId === applicantId)
+      const answers = results.acknowledged.filter(call => call.applicantId === applicantId)
       expect(answers.map(({ id }) => id)).toEqual([rows[0]?.id, rows[0]?.id])
       const { predictionByKey } = await scorer.data(PredictionByKeyDocument, { key: idempotencyKey })
       expect(predictionByKey?.id).toBe(rows[0]?.id)

@@ -17,7 +17,7 @@ async function stored({ sql }: TestDatabase) {
 const many = <T>(count: number, item: (i: number) => T) => Array.from({ length: count }, (_, i) => item(i))
 
 describe('the group commit', () => {
-  it('stores what comes together in few statements', async () => {
+  it('stores predictions that arrive together in few statements', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     const rows = many(1_000, i => newPrediction({ key: `key-${i}` }))
@@ -30,7 +30,7 @@ describe('the group commit', () => {
     expect(stores.predictions.queued).toBe(0)
   })
 
-  it('gives every row of a statement the transaction that the feed is ordered by', async () => {
+  it('gives every row of a statement the transaction id that orders the feed', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     await Promise.all(many(100, () => newPrediction()).map(row => stores.predictions.record(row)))
@@ -43,7 +43,7 @@ describe('the group commit', () => {
     ['predictions', 'alter table predictions add constraint broken check (false) not valid'],
     ['idempotency_keys', 'alter table idempotency_keys add constraint broken check (false) not valid'],
     ['alerts', 'alter table alerts add constraint broken check (false) not valid'],
-  ])('stores nothing at all of a row that %s refuses, and the row again once it takes it', async (table, breakIt) => {
+  ])('stores no part of a row that the table %s refuses, and the whole row once it accepts it', async (table, breakIt) => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     await database.sql.unsafe(breakIt)
@@ -66,13 +66,13 @@ describe('the group commit', () => {
     expect(await stored(database)).toEqual({ predictions: 0, keys: 0, alerts: 0 })
   })
 
-  it('fails a row that cannot be stored alone, its neighbours are stored', async () => {
+  it('fails only the row that cannot be stored, and stores the other rows', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     await database.sql`alter table predictions add constraint picky check (applicant_id <> 'refused')`
     const bad: ReadonlyMap<number, Partial<NewPrediction['prediction']>> = new Map([
       [3, { applicantId: 'refused' }],
-      // No such number in JSON: null, which the column refuses.
+      // JSON has no NaN: it becomes null, which the column refuses.
       [11, { probability: Number.NaN }],
       [17, { applicantId: 'a \u0000 that PostgreSQL cannot hold' }],
     ])
@@ -84,7 +84,7 @@ describe('the group commit', () => {
     expect(again.replayed).toBe(false)
   })
 
-  it('raises an alert for high-risk rows alone', async () => {
+  it('raises alerts for high-risk rows only', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     const rows = many(30, i => newPrediction({ highRisk: i % 3 === 0 }))
@@ -94,20 +94,20 @@ describe('the group commit', () => {
     expect(alerts.map(({ id }) => id).sort()).toEqual(highRisk.sort())
   })
 
-  it('tells what was newly stored once, before its callers are answered', async () => {
+  it('reports each new prediction once, before its caller is answered', async () => {
     await using database = await createTestDatabase()
-    const told: string[] = []
+    const reported: string[] = []
     await using stores = await openStores(database.url, async predictions => {
-      told.push(...predictions.map(({ id }) => id))
+      reported.push(...predictions.map(({ id }) => id))
     })
     const first = newPrediction({ key: 'k' })
     await stores.predictions.record(first)
-    expect(told).toEqual([first.prediction.id])
+    expect(reported).toEqual([first.prediction.id])
     await stores.predictions.record(newPrediction({ key: 'k' }))
-    expect(told).toEqual([first.prediction.id])
+    expect(reported).toEqual([first.prediction.id])
   })
 
-  it('stores UUIDv7 ids of the very millisecond of created_at, also of a batch, in the order they were made', async () => {
+  it('stores UUIDv7 ids with the millisecond of created_at, in the order they were made, also in a batch', async () => {
     await using gateway = await startGateway()
     const scorer = await gateway.as({ roles: ['SCORER'] })
     const items = many(100, i => ({ applicantId: `a-${i}`, features: { consumerCredit: i % 2 ? HIGH_RISK : LOW_RISK } }))

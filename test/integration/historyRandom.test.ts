@@ -27,7 +27,7 @@ interface Row {
   readonly defaulted: boolean | null
 }
 
-describe('history of random filters, orders and pages', () => {
+describe('history with random filters, orders and pages', () => {
   let owned: TestDatabase
   let stores: TestStores
   let rows: readonly Row[]
@@ -52,7 +52,7 @@ describe('history of random filters, orders and pages', () => {
       .map(({ id }) => id)
   }
 
-  it.each(Array.from({ length: 12 }, (_, i) => i + 1))('is what a plain evaluation in memory gives, seed %i', async seed => {
+  it.each(Array.from({ length: 12 }, (_, i) => i + 1))('equals a plain evaluation in memory, seed %i', async seed => {
     const random = randomFrom(seed)
     let answered = 0
     for (let round = 0; round < 25; round++) {
@@ -89,7 +89,7 @@ describe('history of random filters, orders and pages', () => {
   })
 })
 
-/** Whether one index has exactly this list. */
+/** Whether one index holds exactly this list. */
 function hasIndex({ requestedBy }: Visibility, { createdAt, ...filter }: HistoryFilter, order: HistoryOrder): boolean {
   const names = [...Object.keys(filter), ...(requestedBy === undefined ? [] : ['requestedBy'])]
   if (order.startsWith('PROBABILITY')) return !createdAt && names.every(name => name === 'probability')
@@ -120,7 +120,7 @@ function belongs(row: Row, { tenant, requestedBy }: Visibility, filter: HistoryF
   )
 }
 
-/** Each condition in about one of five; values that occur, and a few that do not. */
+/** Has each condition with a chance of about one in five, mostly with values that occur. */
 function randomFilter(rows: readonly Row[], random: () => number): HistoryFilter {
   const any = () => oneOf(rows, random)
   const maybe = <T>(value: () => T): T | undefined => (random() < 0.2 ? value() : undefined)

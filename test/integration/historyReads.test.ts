@@ -26,7 +26,7 @@ let owned: TestDatabase
 let database: RecordedDatabase
 let history: HistoryStore
 
-/** A history of its own for the tests of a block. */
+/** Fills a new history for the tests of a block. */
 function useHistory(fill: (owned: TestDatabase) => Promise<unknown>): void {
   beforeAll(async () => {
     owned = await createTestDatabase()
@@ -45,7 +45,7 @@ function useHistory(fill: (owned: TestDatabase) => Promise<unknown>): void {
 const page = (filter: HistoryFilter, order: HistoryOrder, rest: Partial<HistoryQuery> = {}, visibility = TENANT) =>
   history.page(visibility, { filter, order, size: 20, backward: false, ...rest })
 
-/** What the statements since the last time read together. */
+/** The total that all statements since the last call have read. */
 async function readings() {
   const each = await Promise.all(database.take().map(statement => database.reading(statement)))
   const sum = (of: 'rows' | 'scans' | 'pages') => each.reduce((total, reading) => total + reading[of], 0)
@@ -61,7 +61,7 @@ const SHAPES: [string, HistoryFilter, HistoryOrder][] = [
   ['by several bands', { bands: ['T7', 'T3', 'T8'] }, 'CREATED_AT_DESC'],
   ['by high risk', { highRisk: true }, 'CREATED_AT_DESC'],
   ['by model version', VERSION_2, 'CREATED_AT_DESC'],
-  ['by a model version of long ago', { ...VERSION_2, modelVersion: '1' }, 'CREATED_AT_DESC'],
+  ['by an old model version', { ...VERSION_2, modelVersion: '1' }, 'CREATED_AT_DESC'],
   ['by probability, highest first', {}, 'PROBABILITY_DESC'],
   ['by probability, lowest first', {}, 'PROBABILITY_ASC'],
   ['by a range of probability, highest first', { probability: { from: 0.1, to: 0.9 } }, 'PROBABILITY_DESC'],
@@ -70,11 +70,11 @@ const SHAPES: [string, HistoryFilter, HistoryOrder][] = [
   ['without outcome', { hasOutcome: false }, 'CREATED_AT_DESC'],
   ['with outcome', { hasOutcome: true }, 'CREATED_AT_ASC'],
 ]
-// Ends within months: 20 days of one and all of the next two.
+// The ranges end within a month, so that they cover parts of months and whole months.
 const RANGES: [string, HistoryFilter['createdAt']][] = [
   ['of all time', undefined],
-  ['since 80 days', { from: daysAgo(80) }],
-  ['until 200 days ago', { to: daysAgo(200) }],
+  ['of the last 80 days', { from: daysAgo(80) }],
+  ['up to 200 days ago', { to: daysAgo(200) }],
 ]
 
 describe('among 100,000 rows of 14 months', () => {
@@ -91,7 +91,7 @@ describe('among 100,000 rows of 14 months', () => {
         'of %i rows (backward: %s) reads little more than its rows, at the beginning and in the middle',
         async (size, backward) => {
           const query = { ...filter, ...(createdAt && { createdAt }) }
-          // A cursor need not be of a row: this one is of a place within all ranges of time and of probability.
+          // A cursor need not belong to a row: this one is at a position within all ranges of time and probability.
           const middle = encodeHistoryCursor(
             { id: idAt(createdAt?.from ? daysAgo(40) : daysAgo(250)), probability: 0.45 },
             query,
@@ -99,11 +99,11 @@ describe('among 100,000 rows of 14 months', () => {
           )
           for (const cursor of [undefined, middle]) {
             const { entries } = await page(query, order, { size, backward, [backward ? 'before' : 'after']: cursor })
-            // Version 1 has no rows in the last months, nor version 2 any in the first.
+            // Version 1 has no rows in the last months, and version 2 has none in the first.
             if (entries.length > 0 || !filter.modelVersion) expect(entries).toHaveLength(size)
             const { statements, rows, scans, pages } = await readings()
             expect(statements).toBe(1)
-            // Each scan of a list looks one row ahead; the list of each band is read to the page's end.
+            // Each scan of a list looks one row ahead, and each band's list is read up to the size of the page.
             const lists = new Set(query.bands).size || 1
             expect(rows).toBeLessThanOrEqual(2 * lists * (size + 1) + scans)
             expect(pages).toBeLessThanOrEqual(2 * rows + 5 * scans)
@@ -114,7 +114,7 @@ describe('among 100,000 rows of 14 months', () => {
   })
 
   it.each(SHAPES)(
-    'a page %s of a tenant that has one row in fifty reads little more than its rows',
+    'a page %s of a tenant with one row in fifty reads little more than its rows',
     async (_shape, filter, order) => {
       for (const backward of [false, true]) {
         const visibility = { tenant: 'other-bank' }
@@ -127,34 +127,34 @@ describe('among 100,000 rows of 14 months', () => {
     },
   )
 
-  it('is planned for its own values each time: nothing is prepared', async () => {
+  it('a page is planned for its own values each time: no statement is prepared', async () => {
     for (let use = 0; use < 10; use++) await page({ channel: 'web', bands: ['T8'] }, 'CREATED_AT_DESC')
     const prepared = await database.read(({ sql }) => sql`select statement from pg_prepared_statements`.then(rows => [...rows]))
     expect(JSON.stringify(prepared)).not.toContain('predictions')
   })
 
   it.each<[string, string[], HistoryFilter, HistoryOrder?, Visibility?]>([
-    ['two long lists with nothing in common', ['bands, highRisk', 'createdAt'], { bands: ['T8'], highRisk: false }],
+    ['two long lists without common rows', ['bands, highRisk', 'createdAt'], { bands: ['T8'], highRisk: false }],
     ['a version without its model', ['add model'], { modelVersion: '3' }],
     ['a model without a version', ['add modelVersion'], { model: 'mortgage' }],
     ['a range of probability far from a band', ['PROBABILITY'], { probability: { from: 0.3 }, bands: ['T1'] }],
     ['an order by probability from the wrong end', ['a range of probability'], { highRisk: true }, 'PROBABILITY_ASC'],
     ['a band by probability', ['the range of probability of these bands'], { bands: ['T5'] }, 'PROBABILITY_DESC'],
     [
-      'an order by probability in a short time',
+      'an order by probability in a short range of time',
       ['createdAt', 'probability'],
       { createdAt: { from: daysAgo(9), to: daysAgo(8) } },
       'PROBABILITY_ASC',
     ],
     [
-      'what one principal has not asked for',
+      'a filter without matches for one principal',
       ['createdAt'],
       { hasOutcome: true, highRisk: false, model: 'x' },
       'CREATED_AT_DESC',
       { ...TENANT, requestedBy: 'small-shop' },
     ],
   ])(
-    'is QUERY_TOO_BROAD for %s, says %j, and has read at most 50 times the page',
+    'a page is QUERY_TOO_BROAD for %s, says %j, and reads at most 50 times its size',
     async (_what, words, filter, order = 'CREATED_AT_DESC', visibility) => {
       const size = 4
       const message = await page(filter, order, { size }, visibility).then(
@@ -169,7 +169,7 @@ describe('among 100,000 rows of 14 months', () => {
     },
   )
 
-  it('reads the rows of a band by probability, little more than its rows, with the range of the band', async () => {
+  it('a page of a band by probability, with the range of that band, reads little more than its rows', async () => {
     for (const order of ['PROBABILITY_ASC', 'PROBABILITY_DESC'] as const) {
       const { entries } = await page({ bands: ['T5'], probability: { from: 0.15, to: 0.22 } }, order)
       expect(entries).toHaveLength(20)
@@ -178,33 +178,33 @@ describe('among 100,000 rows of 14 months', () => {
     }
   })
 
-  it('finds by a second index what the first would read too much for', async () => {
-    // Every tenth row is of the one applicant; of another's few rows each is found, whatever else is asked.
+  it('a page uses a second index if the first would read too much', async () => {
+    // One applicant has every tenth row. The few rows of any other are all read, whatever the other conditions are.
     const { entries } = await page({ channel: 'web', applicantId: 'applicant-7', probability: { from: 0 } }, 'PROBABILITY_ASC')
     expect(entries.length).toBeGreaterThan(0)
     const { rows, scans } = await readings()
     expect(rows).toBeLessThanOrEqual(50 * 20 + scans)
   })
 
-  it('reads the pages of a hundred applicants at once, little more than their rows', async () => {
+  it('the pages of a hundred applicants at once read little more than their rows', async () => {
     const queries = Array.from({ length: 100 }, (_, i) => ({ applicantId: `applicant-${i}`, size: 3 }))
     const pages = await history.pagesOfApplicants(TENANT, queries)
     const found = pages.reduce((sum, answer) => sum + ('entries' in answer ? answer.entries.length : Number.NaN), 0)
     expect(found).toBeGreaterThan(250)
     const { statements, rows } = await readings()
     expect(statements).toBe(1)
-    // EXPLAIN gives means of a hundred loops, which PostgreSQL 15 rounds to whole rows; all that these applicants have would be 6,000.
+    // EXPLAIN gives the mean of a hundred loops, rounded to whole rows by PostgreSQL 15. These applicants have 6,000 rows in all.
     expect(rows).toBeLessThanOrEqual(2 * 100 * 4)
   })
 
-  it('refuses the list of one applicant, and serves the next, where one principal asked for too few of many rows', async () => {
+  it('the list of an applicant with too few matches among many rows is refused, and the next one served', async () => {
     const queries = ['applicant-0', 'applicant-7'].map(applicantId => ({ applicantId, size: 3 }))
     const [broad, narrow] = await history.pagesOfApplicants({ ...TENANT, requestedBy: 'small-shop' }, queries)
     expect(broad).toMatchObject({ code: 'QUERY_TOO_BROAD', message: expect.stringContaining('createdAt') })
     expect(narrow).toMatchObject({ entries: [], hasMore: false })
   })
 
-  it('reads the pages of an applicant with thousands of predictions one by one, little more than their rows', async () => {
+  it('successive pages of an applicant with thousands of predictions read little more than their rows', async () => {
     let after: string | undefined
     for (let number = 1; number <= 3; number++) {
       const [answer] = await history.pagesOfApplicants(TENANT, [{ applicantId: 'applicant-0', size: 100, after }])
@@ -220,14 +220,14 @@ describe('among 100,000 rows of 14 months', () => {
     ['of all rows', {}, { exact: false }, 10_001],
     ['of an applicant', { applicantId: 'applicant-1' }, { exact: true }, 100],
     ['of two conditions', { bands: ['T8'], highRisk: false }, { count: 0, exact: true }, 50_000],
-    ['of two conditions that are too long for it', { hasOutcome: false, highRisk: false }, { exact: false }, 50_000],
-  ])('counts the total %s without reading too much', async (_what, filter, expected, atMost) => {
+    ['of two conditions with too many rows', { hasOutcome: false, highRisk: false }, { exact: false }, 50_000],
+  ])('the total %s is counted without reading too much', async (_what, filter, expected, atMost) => {
     expect(await history.total(TENANT, filter)).toMatchObject(expected)
     const { rows, scans } = await readings()
     expect(rows).toBeLessThanOrEqual(atMost + scans)
   })
 
-  it('counts the totals of a hundred applicants in two statements, also where one has thousands', async () => {
+  it('the totals of a hundred applicants take two statements, even if one has thousands of rows', async () => {
     const ids = Array.from({ length: 100 }, (_, i) => `applicant-${i}`)
     const totals = await history.totalsOfApplicants(TENANT, ids)
     const wanted = await owned.sql<{ id: string; count: number }[]>`
@@ -240,7 +240,7 @@ describe('among 100,000 rows of 14 months', () => {
   })
 })
 
-describe('where nearly all rows of a month are alike, and the others lie where the reading begins', () => {
+describe('if nearly all rows of a month are alike, and the others are where reading begins', () => {
   useHistory(async ({ sql }) => {
     await fillHistory(sql, { rows: 20_000, months: 1 })
     await sql`

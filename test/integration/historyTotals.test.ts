@@ -5,7 +5,7 @@ import { until } from '../support/process.js'
 import { openStores } from '../support/stores.js'
 
 it.each([[['applicant-1']], [['applicant-1', 'applicant-2', 'applicant-3']]])(
-  'estimates the totals of %j where counting takes longer than a statement may',
+  'estimates the totals of %j if counting takes longer than a statement may',
   async applicantIds => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
@@ -15,7 +15,7 @@ it.each([[['applicant-1']], [['applicant-1', 'applicant-2', 'applicant-3']]])(
     await holder`begin`
     await holder`lock table predictions`
     const totals = stores.history.totalsOfApplicants({ tenant: 'default' }, applicantIds)
-    // What the statement timeout does, at once.
+    // Cancels the statement at once, as the statement timeout would later.
     await until(async () => {
       const cancelled = await sql`
         select pg_cancel_backend(pid) from pg_stat_activity

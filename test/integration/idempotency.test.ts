@@ -4,7 +4,7 @@ import { createTestDatabase } from '../support/database.js'
 import { until } from '../support/process.js'
 import { newPrediction, openStores } from '../support/stores.js'
 
-/** A transaction of another gateway that has inserted a key and has not ended. */
+/** Opens a transaction, as of another gateway, that has inserted a key and has not ended. */
 async function holdKey(sql: Sql, key: string) {
   const holder = await sql.reserve()
   await holder`begin`
@@ -28,7 +28,7 @@ const waitsForLock = (sql: Sql) => async () =>
   (await sql`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`).length > 0
 
 describe('an idempotency key', () => {
-  it('stores one row for many copies at once, through two gateways, and all get the same answer', async () => {
+  it('stores one row for many copies at once through two gateways, and gives all the same answer', async () => {
     await using database = await createTestDatabase()
     await using first = await openStores(database.url)
     await using second = await openStores(database.url)
@@ -46,7 +46,7 @@ describe('an idempotency key', () => {
     expect(await database.sql`select count(*)::int as rows from alerts`).toEqual([{ rows: 50 }])
   })
 
-  it('gives back the whole first answer', async () => {
+  it('returns the whole first answer', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     const { prediction } = await stores.predictions.record(newPrediction({ key: 'k', channel: 'web' }))
@@ -54,7 +54,7 @@ describe('an idempotency key', () => {
     expect(again).toEqual({ prediction, replayed: true })
   })
 
-  it('is refused for another input, alone among its neighbours', async () => {
+  it('is refused for another input, and the other rows of the group are stored', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     await stores.predictions.record(newPrediction({ key: 'k' }))
@@ -73,7 +73,7 @@ describe('an idempotency key', () => {
     expect(recorded.map(({ replayed }) => replayed)).toEqual([false, false, false, false])
   })
 
-  it('waits for a copy that another gateway is about to commit, and answers with that one', async () => {
+  it('waits for a copy that another gateway is about to commit, and answers with it', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     const other = await holdKey(database.sql, 'k')
@@ -86,7 +86,7 @@ describe('an idempotency key', () => {
     expect(await answer).toEqual({ prediction: other.prediction, replayed: true })
   })
 
-  it('is free again when the other gateway rolls back', async () => {
+  it('is unused again if the other gateway rolls back', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     const other = await holdKey(database.sql, 'k')
@@ -97,7 +97,7 @@ describe('an idempotency key', () => {
     expect(await answer).toEqual({ prediction: row.prediction, replayed: false })
   })
 
-  it('is answered with SERVICE_UNAVAILABLE when the other transaction does not end, and nothing is stored', async () => {
+  it('is answered with SERVICE_UNAVAILABLE, and stores nothing, if the other transaction does not end', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     const other = await holdKey(database.sql, 'k')
@@ -110,7 +110,7 @@ describe('an idempotency key', () => {
 
   it('survives a deadlock with another transaction', async () => {
     await using database = await createTestDatabase()
-    // Ours finds the deadlock, before its own time limit, which would refuse the group.
+    // Our session must find the deadlock before its own time limit, which would refuse the group.
     const name = new URL(database.url).pathname.slice(1)
     await database.sql.unsafe(`alter database ${name} set deadlock_timeout = '300ms'`)
     await using stores = await openStores(database.url)
@@ -124,7 +124,7 @@ describe('an idempotency key', () => {
     expect(await recorded).toEqual(rows.map(({ prediction }) => ({ prediction, replayed: false })))
   })
 
-  it('does not make its neighbours fail when the first answer cannot be read', async () => {
+  it('does not fail the other rows of the group if the first answer cannot be read', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url, async () => {
       await database.sql`alter table if exists idempotency_keys rename to elsewhere`

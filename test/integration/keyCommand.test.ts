@@ -28,7 +28,7 @@ describe('riskgate key', () => {
     return { header, rows: rows.map(row => row.split('\t')) }
   }
 
-  it('create prints the key alone: whoever holds it is let in as its principal', async () => {
+  it('create prints only the key, and a call with it acts as its principal', async () => {
     const options = ['--tenant', 'bank', '--principal', 'web-shop', '--role', 'SCORER', '--role', 'MONITOR']
     const { status, stdout, stderr } = await run('create', ...options, '--description', 'The shop', '--expires', nextMonth())
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
@@ -42,7 +42,7 @@ describe('riskgate key', () => {
     expect([...entries]).toEqual([{ principal: expect.stringMatching(/^cli:/), action: 'api-key.created', subject: id }])
   })
 
-  it('revoke ends a key within a second, and says the same when it is repeated', async () => {
+  it('revoke ends a key within a second, and prints the same when repeated', async () => {
     const options = ['--tenant', 'revoked', '--principal', 'shop', '--role', 'SCORER']
     const key = (await run('create', ...options)).stdout.trim()
     expect((await viewerOf(key)).status).toBe(200)
@@ -58,7 +58,7 @@ describe('riskgate key', () => {
     expect(rows.map(row => row.slice(0, 4))).toEqual([[id, 'shop', 'SCORER', 'revoked']])
   })
 
-  it('list prints all of many, newest first, and of one tenant', async () => {
+  it('list prints all of many keys, newest first, of one tenant', async () => {
     await gateway.database.sql`
       insert into api_keys (id, tenant, principal, roles, digest, created_at, created_by, expires_at)
       select ('01900000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid, 'many', 'shop-' || i, '{SCORER}', 'x', now(), 'test',
@@ -78,7 +78,7 @@ describe('riskgate key', () => {
     [['create', '--principal', 'the shop', '--role', 'SCORER', '--tenant', ''], 'A tenant takes .* A principal takes'],
     [['revoke', 'no-id'], 'no API key'],
     [['revoke', '01900000-0000-7000-8000-000000000000'], 'no API key'],
-  ])('says what is wrong with %j', async (arguments_, problem) => {
+  ])('explains what is wrong with %j', async (arguments_, problem) => {
     const { status, stdout, stderr } = await run(...arguments_)
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
     expect(stderr).toMatch(new RegExp(problem))
@@ -92,7 +92,7 @@ describe('riskgate key', () => {
     expect((await viewerOf(key)).status).toBe(200)
   })
 
-  it('ends with 78 without a database, and says what to do about one without tables', async () => {
+  it('ends with status 78 without a database, and says what to do about one without tables', async () => {
     const nowhere = await runCommand(['key', 'list'], { RISKGATE_STATE_DIR: join(directory, 'no-state') })
     expect(nowhere).toMatchObject({ status: 78, stderr: expect.stringContaining('DATABASE_URL') })
     await using empty = await createTestDatabase()
@@ -100,7 +100,7 @@ describe('riskgate key', () => {
     expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringMatching(/^riskgate: .*riskgate migrate.*\n$/) })
   })
 
-  it('makes the first key of ADMIN in production, where nobody has a token', async () => {
+  it('creates the first ADMIN key in production, before anyone has a token', async () => {
     await using database = await createTestDatabase()
     const settings = {
       NODE_ENV: 'production',
@@ -116,7 +116,7 @@ describe('riskgate key', () => {
   })
 })
 
-it('riskgate key works on the embedded database of a gateway that runs', async () => {
+it('riskgate key works on the embedded database of a running gateway', async () => {
   await using state = newStateDirectory()
   const settings = { RISKGATE_STATE_DIR: state.path }
   await using gateway = await spawnGateway(settings)

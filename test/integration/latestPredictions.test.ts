@@ -42,12 +42,12 @@ describe.skipIf(!REDIS_SERVER)('the latest predictions of two replicas in one Re
     for (const connection of connections) connection.disconnect()
   })
 
-  /** Until the replica believes what is in Redis. */
+  /** Waits until the replica trusts Redis. */
   const trusted = (replica: RedisLatestPredictions) => until(async () => (await latestIn(replica, 'canary')) !== undefined)
   const freeze = () => process.kill(redis.pid, 'SIGSTOP')
   const thaw = () => process.kill(redis.pid, 'SIGCONT')
 
-  /** What a replica finds from now until both believe Redis again. */
+  /** The ids that both replicas find from now until both trust Redis again. */
   async function foundUntilTrusted(applicantId: string): Promise<(string | undefined)[]> {
     const found: (string | undefined)[] = []
     for (const replica of [first, second]) {
@@ -60,19 +60,19 @@ describe.skipIf(!REDIS_SERVER)('the latest predictions of two replicas in one Re
     return found
   }
 
-  it('are what the other one wrote', async () => {
+  it('include those that the other replica wrote', async () => {
     const prediction = predictionOf('shared')
     await first.remember([prediction])
     expect(await latestIn(second, 'shared')).toEqual(prediction)
   })
 
-  it('are never those of before a freeze, not on a replica that was asked nothing meanwhile either', async () => {
+  it('are never from before a freeze of Redis, not even on a replica that was idle during it', async () => {
     const [old, ...newer] = Array.from({ length: 5 }, () => predictionOf('frozen'))
     await first.remember([old as Prediction])
     freeze()
     try {
       for (const prediction of newer) await first.remember([prediction])
-      // As long as a replica without any work needs to notice.
+      // Waits as long as an idle replica needs to notice the freeze.
       await connections[1]?.ping().catch(() => undefined)
       await until(async () => (await latestIn(second, 'canary')) === undefined)
     } finally {
@@ -84,7 +84,7 @@ describe.skipIf(!REDIS_SERVER)('the latest predictions of two replicas in one Re
     expect(found.slice(-2)).toEqual([newest, newest])
   })
 
-  it('hold a write up for one time limit of a command, and the next ones not at all', async () => {
+  it('delay one write by the time limit of a command, and the next writes not at all', async () => {
     freeze()
     try {
       const startedAt = performance.now()
@@ -97,9 +97,9 @@ describe.skipIf(!REDIS_SERVER)('the latest predictions of two replicas in one Re
     expect(await latestIn(second, 'held-199')).toBeDefined()
   })
 
-  it('are never those that a restarted Redis has read back from its disk', async () => {
+  it('are never those that a restarted Redis has loaded from its disk', async () => {
     const [old, newer] = [predictionOf('restarted'), predictionOf('restarted')]
-    // The last one that connects again.
+    // The replica that is the last to connect again.
     const slow = connectRedis(redis.url, () => {})
     slow.options.retryStrategy = () => 1_000
     connections.push(slow)
@@ -113,7 +113,7 @@ describe.skipIf(!REDIS_SERVER)('the latest predictions of two replicas in one Re
     await first.remember([newer])
     redis = await startRedis(port)
     const restored = new Redis(redis.url)
-    // Before any replica is there again, as if from the disk.
+    // Restored before any replica has connected again, as if from the disk.
     await restored.mset(saved.flat() as string[])
     restored.disconnect()
     const found = await foundUntilTrusted('restarted')
@@ -121,7 +121,7 @@ describe.skipIf(!REDIS_SERVER)('the latest predictions of two replicas in one Re
     expect(found.slice(-2)).toEqual([newer.id, newer.id])
   })
 
-  it('are nobody’s after a flush', async () => {
+  it('are empty after a flush', async () => {
     await first.remember([predictionOf('flushed')])
     const client = new Redis(redis.url)
     await client.flushall()
@@ -129,7 +129,7 @@ describe.skipIf(!REDIS_SERVER)('the latest predictions of two replicas in one Re
     client.disconnect()
   })
 
-  it('are all dropped when Redis was away for more writes than can be kept', async () => {
+  it('are all dropped if Redis missed more writes than a replica can keep', async () => {
     const old = predictionOf('many')
     await first.remember([old])
     freeze()
@@ -146,7 +146,7 @@ describe.skipIf(!REDIS_SERVER)('the latest predictions of two replicas in one Re
     expect(await latestIn(second, 'many')).toBeUndefined()
   })
 
-  it('do not come back after erasure with a reader that looked before it, but with a new score', async () => {
+  it('do not come back after an erasure through a reader that read before it, but do with a new score', async () => {
     const [erased, rescored] = [predictionOf('erased'), predictionOf('erased')]
     await first.remember([erased])
     await first.forget(TENANT, 'erased', erased.id)
@@ -157,13 +157,13 @@ describe.skipIf(!REDIS_SERVER)('the latest predictions of two replicas in one Re
     expect(await latestIn(first, 'erased')).toEqual(rescored)
   })
 
-  it('are forgotten although Redis was frozen during the erasure', async () => {
+  it('are forgotten even if Redis was frozen during the erasure', async () => {
     const erased = predictionOf('erased-frozen')
     await first.remember([erased])
     freeze()
     try {
       await first.forget(TENANT, 'erased-frozen', erased.id)
-      // A reader that looked before the erasure; what it sends, Redis takes when it thaws.
+      // A reader that read before the erasure. Redis executes its write when it thaws.
       await second.remember([erased])
     } finally {
       thaw()
@@ -174,14 +174,14 @@ describe.skipIf(!REDIS_SERVER)('the latest predictions of two replicas in one Re
 })
 
 describe('the latest predictions within one process', () => {
-  it('keep the newest, whichever comes last', async () => {
+  it('keep the newest prediction, whichever is written last', async () => {
     const cache = new MemoryLatestPredictions()
     const [older, newer] = [predictionOf('a'), predictionOf('a')]
     await cache.remember([newer, older])
     expect(await latestIn(cache, 'a')).toEqual(newer)
   })
 
-  it('do not come back after erasure, but with a new score', async () => {
+  it('do not come back after an erasure until there is a new score', async () => {
     const cache = new MemoryLatestPredictions()
     const [erased, rescored] = [predictionOf('a'), predictionOf('a')]
     await cache.remember([erased])

@@ -30,7 +30,7 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
     for (const connection of [...connections, client]) connection.disconnect()
   })
 
-  /** The limiters of one replica, which believes in Redis. */
+  /** The limiters of one replica that trusts Redis. */
   async function startReplica(): Promise<CreateLimiter> {
     const connection = connectRedis(redis.url, () => {})
     connections.push(connection)
@@ -49,7 +49,7 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
     return replicas.map(create => create({ name: 'principal', limit, windowSeconds: seconds }) as LeasedLimiter)
   }
 
-  /** Takes single points from all in turn, as fast as they are decided; answers how many were let through. */
+  /** Takes single points from all limiters in turn, as fast as possible; returns how many were admitted. */
   async function takeAll(limiters: readonly LeasedLimiter[], key: string, calls: number): Promise<number> {
     const taken: (Taken | Promise<Taken>)[] = []
     for (let i = 0; i < calls; i++) {
@@ -68,18 +68,18 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
     expect(await ofRedis()).toBe(LIMIT)
   })
 
-  it.each([2, 3])('are passed or missed by no more than the blocks of %i replicas', async count => {
+  it.each([2, 3])('are over- or undershot by no more than the blocks of %i replicas', async count => {
     const limiters = await startLimiters(count)
-    const letThrough = await takeAll(limiters, 'a', 3 * LIMIT)
-    expect(Math.abs(letThrough - LIMIT)).toBeLessThanOrEqual(count * BLOCK)
+    const admitted = await takeAll(limiters, 'a', 3 * LIMIT)
+    expect(Math.abs(admitted - LIMIT)).toBeLessThanOrEqual(count * BLOCK)
   })
 
-  it('are exact on three replicas where a block is less than a point', async () => {
+  it('are exact on three replicas if a block is less than a point', async () => {
     const limiters = await startLimiters(3, 60)
     expect(await takeAll(limiters, 'a', 300)).toBe(60)
   })
 
-  it('are decided without waiting once something is leased, and for the first call too', async () => {
+  it('are decided without waiting once points are leased, and also for the first call', async () => {
     const [limiter] = (await startLimiters(1, 100_000)) as [LeasedLimiter]
     expect(limiter.take('a', 1)).not.toBeInstanceOf(Promise)
     for (let i = 0; i < 5_000; i++) {
@@ -89,7 +89,7 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
     expect(await ofRedis()).toBeGreaterThan(4_900)
   })
 
-  it('cost Redis a command for a block, not for a call', async () => {
+  it('cost Redis one command for each block, not for each call', async () => {
     const [limiter] = (await startLimiters(1, 100_000)) as [LeasedLimiter]
     await client.config('RESETSTAT')
     for (let i = 0; i < 20_000; i++) {
@@ -100,14 +100,14 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
     expect(calls).toBeLessThan(100)
   })
 
-  it('count batches by their rows, and take no row of one that is refused', async () => {
+  it('count batches by their rows, and charge nothing for a refused batch', async () => {
     const [limiter] = (await startLimiters(1)) as [LeasedLimiter]
     for (let i = 0; i < 9; i++) expect((await limiter.take('a', 101)).isRefused).toBe(false)
     expect(await limiter.take('a', 101)).toMatchObject({ isRefused: true, remaining: LIMIT - 9 * 101 })
     expect(await limiter.take('a', LIMIT - 9 * 101)).toMatchObject({ isRefused: false, remaining: 0 })
   })
 
-  it('leave no name in Redis, and nothing that lasts', async () => {
+  it('store no names in Redis, and nothing permanent', async () => {
     const [limiter] = (await startLimiters(1)) as [LeasedLimiter]
     await limiter.take('default client-4711', 300)
     const keys = await client.keys('*')
@@ -116,7 +116,7 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
     expect(await client.pttl(keys[0] as string)).toBeGreaterThan(0)
   })
 
-  it('begin again with the next window, together', async () => {
+  it('begin anew together with the next window', async () => {
     const limiters = await startLimiters(2, LIMIT, 1)
     expect(await takeAll(limiters, 'a', 2 * LIMIT)).toBeLessThanOrEqual(LIMIT + 2 * BLOCK)
     await until(async () => !(await (limiters[0] as LeasedLimiter).take('a', 1)).isRefused)
@@ -125,39 +125,39 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
   })
 
   describe('while Redis', () => {
-    /** Calls at a steady pace; answers the longest wait and how many of them were let through. */
+    /** Calls at a steady pace; returns the longest wait and how many calls were admitted. */
     async function paced(limiter: LeasedLimiter, calls: number, key = 'a') {
-      let [longestMs, letThrough] = [0, 0]
+      let [longestMs, admitted] = [0, 0]
       for (let i = 0; i < calls; i++) {
         const startedAt = performance.now()
         const { isRefused } = await limiter.take(key, 1)
         longestMs = Math.max(longestMs, performance.now() - startedAt)
-        if (!isRefused) letThrough++
+        if (!isRefused) admitted++
         if (i % 20 === 0) await new Promise(resolve => setTimeout(resolve, 1))
       }
-      return { longestMs, letThrough }
+      return { longestMs, admitted }
     }
     const freeze = () => process.kill(redis.pid, 'SIGSTOP')
     const thaw = () => process.kill(redis.pid, 'SIGCONT')
 
-    it('is frozen hold for each process, and no call waits longer than a command may take', async () => {
+    it('is frozen apply to each process alone, and no call waits longer than a command may take', async () => {
       const limiters = await startLimiters(2)
       const before = await takeAll(limiters, 'a', 200)
       freeze()
       const during = await Promise.all(limiters.map(limiter => paced(limiter, 2 * LIMIT))).finally(thaw)
-      for (const { longestMs, letThrough } of during) {
+      for (const { longestMs, admitted } of during) {
         expect(longestMs).toBeLessThan(200)
-        expect(letThrough).toBeLessThanOrEqual(LIMIT - before / 2 + BLOCK)
-        expect(letThrough).toBeGreaterThanOrEqual(LIMIT - before)
+        expect(admitted).toBeLessThanOrEqual(LIMIT - before / 2 + BLOCK)
+        expect(admitted).toBeGreaterThanOrEqual(LIMIT - before)
       }
     })
 
-    it('was frozen are told to it when it answers again', async () => {
+    it('was frozen are charged to it once it answers again', async () => {
       const [limiter, other] = (await startLimiters(2, 100_000)) as [LeasedLimiter, LeasedLimiter]
       await limiter.take('a', 1)
       freeze()
       try {
-        // More than a block: this one notices.
+        // More points than a block, so that this call notices the freeze.
         await limiter.take('a', 2_000)
         for (let i = 0; i < 40_000; i++) expect(limiter.take('a', 1)).not.toBeInstanceOf(Promise)
       } finally {
@@ -173,12 +173,12 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
       }, 3_000)
     })
 
-    it('is killed and comes back hold for each process, and then for all again', async () => {
+    it('is killed apply to each process alone, and to all together once it is back', async () => {
       const limiters = await startLimiters(2)
       await redis.kill()
       await until(() => connections.every(({ status }) => status !== 'ready'))
       const during = await Promise.all(limiters.map(limiter => paced(limiter, 2 * LIMIT)))
-      expect(during.map(({ letThrough }) => letThrough)).toEqual([LIMIT, LIMIT])
+      expect(during.map(({ admitted }) => admitted)).toEqual([LIMIT, LIMIT])
       expect(Math.max(...during.map(({ longestMs }) => longestMs))).toBeLessThan(100)
       redis = await startRedis(port)
       const startedAt = performance.now()
@@ -194,7 +194,7 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
       })
     })
 
-    it('is flushed all the time hold for each process', async () => {
+    it('is flushed all the time apply to each process alone', async () => {
       const limiters = await startLimiters(2)
       let isOver = false
       const flushing = (async () => {
@@ -203,15 +203,15 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
       const during = await Promise.all(limiters.map(limiter => paced(limiter, 3 * LIMIT)))
       isOver = true
       await flushing
-      for (const { letThrough } of during) expect(letThrough).toBeLessThanOrEqual(LIMIT)
+      for (const { admitted } of during) expect(admitted).toBeLessThanOrEqual(LIMIT)
     })
 
-    it('is full hold for each process, without a wait, and for all again when there is room', async () => {
+    it('is full apply to each process alone without waiting, and to all together once it has room', async () => {
       const limiters = await startLimiters(2)
       await client.config('SET', 'maxmemory', '1')
       try {
         const during = await Promise.all(limiters.map(limiter => paced(limiter, 2 * LIMIT)))
-        expect(during.map(({ letThrough }) => letThrough)).toEqual([LIMIT, LIMIT])
+        expect(during.map(({ admitted }) => admitted)).toEqual([LIMIT, LIMIT])
         expect(Math.max(...during.map(({ longestMs }) => longestMs))).toBeLessThan(100)
       } finally {
         await client.config('SET', 'maxmemory', '0')
@@ -222,13 +222,13 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
       })
     })
 
-    it('holds something else at the key hold for each process', async () => {
+    it('holds a foreign value at the key apply to each process alone', async () => {
       const [limiter] = (await startLimiters(1)) as [LeasedLimiter]
       await limiter.take('a', 100)
       const [key] = (await client.keys('*')) as [string]
       await client.del(key)
       await client.lpush(key, 'not a number')
-      expect((await paced(limiter, 2 * LIMIT)).letThrough).toBe(LIMIT - 100)
+      expect((await paced(limiter, 2 * LIMIT)).admitted).toBe(LIMIT - 100)
     })
   })
 })

@@ -34,20 +34,20 @@ describe('migrateDatabase', () => {
     expect(first.epochs).toHaveLength(1)
   })
 
-  it('lets several gateways that start at once migrate an empty database', async () => {
+  it('can run from several gateways at once on an empty database', async () => {
     await using database = await createTestDatabase()
     await Promise.all(Array.from({ length: 4 }, () => migrateDatabase(database.url)))
     expect(await database.sql`select ordinal from feed_epochs`).toEqual([{ ordinal: 1 }])
     expect(await partitions(database)).toEqual(AROUND_NOW)
   })
 
-  it('creates the partitions of the month before, of this one and of the next two', async () => {
+  it('creates the partitions of the last month, this month and the next two', async () => {
     await using database = await createTestDatabase()
     await migrateDatabase(database.url)
     expect(await partitions(database)).toEqual(AROUND_NOW)
   })
 
-  it('opens a new epoch of the alert feed for a database that was restored into another cluster', async () => {
+  it('opens a new epoch of the alert feed in a database that was restored into another cluster', async () => {
     await using database = await createTestDatabase()
     await migrateDatabase(database.url)
     await database.sql`update feed_epochs set cluster = 'the cluster of the backup'`
@@ -59,11 +59,11 @@ describe('migrateDatabase', () => {
 })
 
 describe('migrateDatabase, while another gateway migrates', () => {
-  it('waits, tells so once, and goes on after it', async () => {
+  it('waits, reports that once, and continues afterwards', async () => {
     await using database = await createTestDatabase()
     const other = await migrationLock(database)
-    let told = 0
-    const migrated = migrateDatabase(database.url, { waiting: () => told++ })
+    let reports = 0
+    const migrated = migrateDatabase(database.url, { waiting: () => reports++ })
     const attempts = new Set<string>()
     await until(async () => {
       const rows = await database.sql<{ at: string }[]>`
@@ -73,11 +73,11 @@ describe('migrateDatabase, while another gateway migrates', () => {
     })
     await other.release()
     await migrated
-    expect(told).toBe(1)
+    expect(reports).toBe(1)
     expect(await partitions(database)).toEqual(AROUND_NOW)
   })
 
-  it('gives up when it is told to, and changes nothing', async () => {
+  it('gives up when its signal aborts, and changes nothing', async () => {
     await using database = await createTestDatabase()
     const other = await migrationLock(database)
     const stop = new AbortController()
@@ -111,7 +111,7 @@ describe('partitions', () => {
     ).toEqual([{ rows: 0 }])
   })
 
-  it('are made two months ahead whenever it is looked after, beside an open reader of the history', async () => {
+  it('are created two months ahead by upkeep, even while a reader of the history is open', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     const reader = await database.sql.reserve()
@@ -135,7 +135,7 @@ describe('partitions', () => {
     expect(await partitions(database)).toContain(`predictions_${instant.slice(0, 7).replace('-', '_')}`)
   })
 
-  it('are created for several far months of one group, whose other rows are stored too', async () => {
+  it('are created for several distant months of one group, and its other rows are stored too', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     const years = [2001, 2027, 2035, 2049].map(year => new Date(Date.UTC(year, 5, 15)))
@@ -145,7 +145,7 @@ describe('partitions', () => {
     expect(await database.sql`select count(*)::int as rows from predictions`).toEqual([{ rows: given.length }])
   })
 
-  it('are created once when several gateways miss the same one at once', async () => {
+  it('are created once if several gateways need the same one at once', async () => {
     await using database = await createTestDatabase()
     await using first = await openStores(database.url)
     await using second = await openStores(database.url)
@@ -159,7 +159,7 @@ describe('partitions', () => {
     expect(await database.sql`select count(*)::int as rows from predictions`).toEqual([{ rows: 120 }])
   })
 
-  it('are created while somebody reads the history for long', async () => {
+  it('are created even during a long read of the history', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     const reader = await database.sql.reserve()

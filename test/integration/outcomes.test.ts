@@ -15,7 +15,7 @@ async function stored(stores: TestStores, count: number): Promise<string[]> {
   return rows.map(({ prediction }) => prediction.id)
 }
 
-/** What the deltas say of outcomes, and the same counted from the predictions. */
+/** The counts of outcomes in the deltas, and the same counted from the predictions. */
 async function statistics({ sql }: TestDatabase) {
   const written = await sql<{ outcomes: number; defaults: number }[]>`
     select model, model_version, quarter::text, band, sum(outcomes)::int as outcomes, sum(defaults)::int as defaults
@@ -35,24 +35,24 @@ const audit = ({ sql }: TestDatabase) => sql<
 const changes = async (database: TestDatabase) => (await audit(database)).filter(({ action }) => action === 'outcome.recorded')
 
 describe('recorded outcomes', () => {
-  it('replace each other, change nothing when they come again, and leave a line of the audit for each change', async () => {
+  it('replace each other, change nothing when repeated, and have an audit entry for each change', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     const outcomes = new OutcomeStore(stores.database)
     const prediction = newPrediction().prediction
     await stores.predictions.record({ prediction, features: {}, idempotency: undefined })
     const { id: predictionId } = prediction
-    const say = (by: string, defaulted: boolean, observedAt: Date) =>
+    const record = (by: string, defaulted: boolean, observedAt: Date) =>
       outcomes.record(TENANT, by, [{ predictionId, defaulted, observedAt }])
     const other = new Date('2098-01-01')
 
-    const first = await say('desk', true, LATER)
+    const first = await record('desk', true, LATER)
     expect(first).toEqual(
       new Map([[predictionId, { prediction, outcome: { defaulted: true, observedAt: LATER, recordedBy: 'desk' } }]]),
     )
-    expect(await say('another', true, LATER)).toEqual(first)
-    await say('another', true, other)
-    await say('desk', false, other)
+    expect(await record('another', true, LATER)).toEqual(first)
+    await record('another', true, other)
+    await record('desk', false, other)
     expect(await outcomes.findByIds('default', [predictionId, randomUUID()])).toEqual(
       new Map([[predictionId, { defaulted: false, observedAt: other, recordedBy: 'desk' }]]),
     )
@@ -60,7 +60,7 @@ describe('recorded outcomes', () => {
     const at = (instant: Date) => instant.toISOString()
     expect(await audit(database)).toEqual([
       { ...line, principal: 'desk', details: { defaulted: true, observedAt: at(LATER), before: null } },
-      // It changed nothing, and was shown what is there.
+      // This call changed nothing, and was shown the existing outcome.
       { ...line, action: 'history.read', principal: 'another', details: { operation: 'recordOutcomes' } },
       {
         ...line,
@@ -86,7 +86,7 @@ describe('recorded outcomes', () => {
     expect(written).toMatchObject([{ outcomes: 1, defaults: 0 }])
   })
 
-  it('of another tenant, of another principal where only its own are visible, and of no prediction are not touched', async () => {
+  it('of another tenant, of a hidden principal and of unknown predictions are not touched', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     const outcomes = new OutcomeStore(stores.database)
@@ -105,17 +105,17 @@ describe('recorded outcomes', () => {
     expect(audited.sort()).toEqual([`history.read ${shop}`, `outcome.recorded ${shop}`, `outcome.recorded ${mobile}`].sort())
   })
 
-  it('observed before their prediction was made change nothing', async () => {
+  it('from before their prediction change nothing', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     const outcomes = new OutcomeStore(stores.database)
     const { prediction } = await stores.predictions.record(newPrediction())
-    const say = (observedAt: Date) =>
+    const record = (observedAt: Date) =>
       outcomes.record(TENANT, 'desk', [{ predictionId: prediction.id, defaulted: true, observedAt }])
-    const early = await say(new Date(prediction.createdAt.getTime() - 1))
+    const early = await record(new Date(prediction.createdAt.getTime() - 1))
     expect(early).toEqual(new Map([[prediction.id, { prediction, outcome: null }]]))
     expect(await audit(database)).toEqual([])
-    const atOnce = await say(prediction.createdAt)
+    const atOnce = await record(prediction.createdAt)
     expect(atOnce.get(prediction.id)?.outcome).toEqual({
       defaulted: true,
       observedAt: prediction.createdAt,
@@ -123,7 +123,7 @@ describe('recorded outcomes', () => {
     })
   })
 
-  it('count each prediction once, whatever corrections of the same ones meet over two gateways', async () => {
+  it('count each prediction once, however corrections through two gateways overlap', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     await using others = await openStores(database.url)
@@ -138,7 +138,7 @@ describe('recorded outcomes', () => {
       }))
       return oneOf(writers).record(TENANT, `writer-${call}`, given)
     }
-    // Round by round: a call's deadline runs while it waits for a connection.
+    // The calls come in rounds, because a call's deadline also runs while it waits for a connection.
     for (let round = 0; round < 10; round++) {
       const recorded = await Promise.all(Array.from({ length: 16 }, (_, i) => correct(round * 16 + i)))
       expect(recorded.map(({ size }) => size)).toEqual(recorded.map(() => 25))
@@ -146,7 +146,7 @@ describe('recorded outcomes', () => {
     const { written, counted } = await statistics(database)
     expect(written).toEqual(counted)
     expect(written.reduce((sum, { outcomes }) => sum + outcomes, 0)).toBe(40)
-    // Each line begins where the one before it ended: no change was made that the audit did not see.
+    // Each entry begins with the outcome that the entry before it left, so that the audit missed no change.
     const last = new Map<string, unknown>()
     for (const { subject, principal, details } of await changes(database)) {
       const { before, ...now } = details
@@ -159,7 +159,7 @@ describe('recorded outcomes', () => {
     ).toEqual(last)
   })
 
-  it('wait for a correction that another gateway is about to commit, and count from what it leaves', async () => {
+  it('wait for a correction that another gateway is about to commit, and count from its result', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     const [id = ''] = await stored(stores, 1)
@@ -184,7 +184,7 @@ describe('recorded outcomes', () => {
 
   it('survive a deadlock with another transaction', async () => {
     await using database = await createTestDatabase()
-    // Ours finds the deadlock, before its own time limit.
+    // Our session must find the deadlock before its own time limit.
     const name = new URL(database.url).pathname.slice(1)
     await database.sql.unsafe(`alter database ${name} set deadlock_timeout = '300ms'`)
     await using stores = await openStores(database.url)
@@ -209,7 +209,7 @@ describe('recorded outcomes', () => {
     expect(written).toEqual(counted)
   })
 
-  it.each(['risk_deltas', 'audit_entries'])('are not recorded at all while %s cannot be written', async table => {
+  it.each(['risk_deltas', 'audit_entries'])('are not recorded while the table %s cannot be written', async table => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     const outcomes = new OutcomeStore(stores.database)

@@ -49,7 +49,7 @@ describe.skipIf(!existsSync(POSTGRES_15))('PostgreSQL 15', () => {
     expect(partitions).toHaveLength(4)
   })
 
-  it('stores a prediction of a key once', async () => {
+  it('stores one prediction for a repeated idempotency key', async () => {
     const scorer = await gateway.as({ roles: ['SCORER'] })
     const input = { applicantId: 'fifteen', idempotencyKey: 'once', features: { consumerCredit: LOW_RISK } }
     const answers = await Promise.all(Array.from({ length: 10 }, () => scorer.data(PredictRiskDocument, { input })))
@@ -77,7 +77,7 @@ describe.skipIf(!existsSync(POSTGRES_15))('PostgreSQL 15', () => {
     expect(ids).toHaveLength(26)
   })
 
-  it('resumes the alert feed behind a cursor', async () => {
+  it('resumes the alert feed after a cursor', async () => {
     const [scorer, monitor] = [await gateway.as({ roles: ['SCORER'] }), await gateway.as({ roles: ['MONITOR'] })]
     const score = async (applicantId: string) => {
       const input = { applicantId, features: { consumerCredit: HIGH_RISK } }

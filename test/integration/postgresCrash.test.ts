@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type GatewayProcess, spawnGateway, TEST_KEY } from '../support/gatewayProcess.js'
 import { AlertCursorDocument, HighRiskScoredDocument } from '../support/generated/operations.js'
-import { CLIENTS, type Failure, missing, newCall, type Outcomes, runLoad, send } from '../support/load.js'
+import { type CallResults, CLIENTS, type Failure, missing, newCall, runLoad, send } from '../support/load.js'
 import { present, until } from '../support/process.js'
 import { newStateDirectory, type StateDirectory } from '../support/stateDirectory.js'
 import { subscribe } from '../support/subscription.js'
@@ -10,7 +10,7 @@ const SCORER = { roles: ['SCORER'], subject: 'web-shop' } as const
 const BEFORE = 150
 const AFTER = 150
 
-/** What is wrong with the answers of failed calls. */
+/** The failed calls whose answers are wrong. */
 function badFailures(failed: readonly Failure[]): Failure[] {
   const codes = ['SERVICE_UNAVAILABLE', 'OUTCOME_UNKNOWN']
   return failed.filter(({ status, code, retryable }) => status !== 503 || !codes.includes(code) || !retryable)
@@ -19,7 +19,7 @@ function badFailures(failed: readonly Failure[]): Failure[] {
 describe.skipIf(process.platform !== 'linux')('a gateway whose own PostgreSQL dies', () => {
   let state: StateDirectory
   let gateway: GatewayProcess
-  const everything: Outcomes = { acknowledged: [], failed: [], unanswered: [] }
+  const everything: CallResults = { acknowledged: [], failed: [], unanswered: [] }
 
   beforeAll(async () => {
     state = newStateDirectory()
@@ -30,8 +30,8 @@ describe.skipIf(process.platform !== 'linux')('a gateway whose own PostgreSQL di
     await state[Symbol.asyncDispose]()
   })
 
-  /** Load before, during and after the accident. */
-  async function loadAround(accident: () => void): Promise<Outcomes> {
+  /** Runs load before, during and after the accident. */
+  async function loadAround(accident: () => void): Promise<CallResults> {
     let struckAt: number | undefined
     return runLoad(await gateway.as(SCORER), ({ acknowledged, failed }) => {
       if (struckAt === undefined && acknowledged.length >= BEFORE) {
@@ -46,52 +46,52 @@ describe.skipIf(process.platform !== 'linux')('a gateway whose own PostgreSQL di
     ['all its processes', () => state.postgresProcesses()],
     ['the postmaster', () => [state.postmaster()]],
     ['one backend', () => [state.backend()]],
-  ])('by kill -9 of %s has lost nothing and serves again by itself', async (_what, victims) => {
-    const outcomes = await loadAround(() => {
+  ])('by kill -9 of %s loses nothing, and serves again by itself', async (_what, victims) => {
+    const results = await loadAround(() => {
       for (const pid of victims()) process.kill(pid, 'SIGKILL')
     })
-    expect(outcomes.failed.length).toBeGreaterThan(0)
-    expect(badFailures(outcomes.failed)).toEqual([])
-    expect(outcomes.unanswered).toEqual([])
+    expect(results.failed.length).toBeGreaterThan(0)
+    expect(badFailures(results.failed)).toEqual([])
+    expect(results.unanswered).toEqual([])
     expect(gateway.isRunning).toBe(true)
-    expect(await missing(await gateway.as({ roles: ['ANALYST'] }), outcomes)).toEqual([])
-    everything.acknowledged.push(...outcomes.acknowledged)
-    everything.failed.push(...outcomes.failed)
+    expect(await missing(await gateway.as({ roles: ['ANALYST'] }), results)).toEqual([])
+    everything.acknowledged.push(...results.acknowledged)
+    everything.failed.push(...results.failed)
   })
 
-  it('tells a subscriber of what was scored before and after, once each', async () => {
+  it('sends a subscriber the alerts from before and after, each once', async () => {
     const monitor = await gateway.as({ roles: ['MONITOR'] })
     const { alertCursor } = await monitor.data(AlertCursorDocument, {})
     await using alerts = subscribe(monitor, HighRiskScoredDocument, { after: alertCursor })
     const scorer = await gateway.as(SCORER)
-    const outcomes: Outcomes = { acknowledged: [], failed: [], unanswered: [] }
-    const scoreOne = () => send(scorer, { applicantId: `subscribed-${outcomes.acknowledged.length}-1` }, outcomes)
+    const results: CallResults = { acknowledged: [], failed: [], unanswered: [] }
+    const scoreOne = () => send(scorer, { applicantId: `subscribed-${results.acknowledged.length}-1` }, results)
     await scoreOne()
     const first = await alerts.next()
     process.kill(state.postmaster(), 'SIGKILL')
     await until(async () => {
       await scoreOne()
-      return outcomes.acknowledged.length === 2
+      return results.acknowledged.length === 2
     })
     const seen = [first.highRiskScored.id]
-    const last = present(outcomes.acknowledged[1]).id
+    const last = present(results.acknowledged[1]).id
     while (!seen.includes(last)) seen.push((await alerts.next()).highRiskScored.id)
-    expect(seen).toContain(outcomes.acknowledged[0]?.id)
+    expect(seen).toContain(results.acknowledged[0]?.id)
     expect(new Set(seen).size).toBe(seen.length)
   })
 
-  it('and freezes answers 503 meanwhile, stays alive, and serves again after', async () => {
+  it('or freezes answers 503 meanwhile, stays alive, and serves again afterwards', async () => {
     const [scorer, analyst] = [await gateway.as(SCORER), await gateway.as({ roles: ['ANALYST'] })]
     const frozen = state.postgresProcesses()
-    const outcomes: Outcomes = { acknowledged: [], failed: [], unanswered: [] }
+    const results: CallResults = { acknowledged: [], failed: [], unanswered: [] }
     const calls = Array.from({ length: CLIENTS }, newCall)
     for (const pid of frozen) process.kill(pid, 'SIGSTOP')
     try {
-      // One after the other too: the connections of the first are replaced by the time of the second.
-      await Promise.all(calls.map(call => send(scorer, call, outcomes)))
-      await send(scorer, newCall(), outcomes)
-      expect(outcomes.failed).toHaveLength(CLIENTS + 1)
-      expect(badFailures(outcomes.failed)).toEqual([])
+      // A further call comes after these, when their connections have been replaced.
+      await Promise.all(calls.map(call => send(scorer, call, results)))
+      await send(scorer, newCall(), results)
+      expect(results.failed).toHaveLength(CLIENTS + 1)
+      expect(badFailures(results.failed)).toEqual([])
       expect((await fetch(`${gateway.url}/readyz`)).status).toBe(503)
       expect((await fetch(`${gateway.url}/healthz`)).status).toBe(200)
     } finally {
@@ -99,19 +99,19 @@ describe.skipIf(process.platform !== 'linux')('a gateway whose own PostgreSQL di
     }
     await until(async () => (await fetch(`${gateway.url}/readyz`)).status === 200)
     await until(async () => {
-      await send(scorer, newCall(), outcomes)
-      return outcomes.acknowledged.length >= 10
+      await send(scorer, newCall(), results)
+      return results.acknowledged.length >= 10
     })
-    expect(badFailures(outcomes.failed)).toEqual([])
-    expect(await missing(analyst, outcomes)).toEqual([])
-    everything.failed.push(...outcomes.failed)
+    expect(badFailures(results.failed)).toEqual([])
+    expect(await missing(analyst, results)).toEqual([])
+    everything.failed.push(...results.failed)
   })
 
-  it('answers a retry of each failed key with one row', async () => {
+  it('stores one row when each failed key is sent again', async () => {
     const scorer = await gateway.as(SCORER)
     const keyed = everything.failed.filter(({ idempotencyKey }) => idempotencyKey !== undefined)
     expect(keyed.length).toBeGreaterThan(0)
-    const retried: Outcomes = { acknowledged: [], failed: [], unanswered: [] }
+    const retried: CallResults = { acknowledged: [], failed: [], unanswered: [] }
     const again = keyed.map(({ applicantId, idempotencyKey = '' }) => ({ applicantId, idempotencyKey }))
     await Promise.all([...again, ...again].map(call => send(scorer, call, retried)))
     expect(retried).toMatchObject({ failed: [], unanswered: [] })
@@ -121,7 +121,7 @@ describe.skipIf(process.platform !== 'linux')('a gateway whose own PostgreSQL di
     }
   })
 
-  it('still has all that it acknowledged when all is over', async () => {
+  it('still has every prediction that it acknowledged', async () => {
     expect(everything.acknowledged.length).toBeGreaterThanOrEqual(3 * (BEFORE + AFTER))
     expect(await missing(await gateway.as({ roles: ['ANALYST'] }), everything)).toEqual([])
     expect(gateway.isRunning).toBe(true)

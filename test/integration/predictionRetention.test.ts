@@ -4,7 +4,7 @@ import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { idAt, newPrediction, openStores, type TestStores } from '../support/stores.js'
 
 const DAYS = 30
-// The last instant of April is exactly as old as the retention.
+// At this time the last instant of April is exactly as old as the retention.
 const NOW = new Date('2031-05-31T00:00:00.000Z')
 
 describe('the retention of predictions', () => {
@@ -33,7 +33,7 @@ describe('the retention of predictions', () => {
   const keys = async () =>
     (await database.sql<{ key: string }[]>`select key from idempotency_keys order by key`).map(({ key }) => key)
 
-  it('drops the months that are wholly older, with their keys, and nothing else', async () => {
+  it('drops only months that are entirely older, and their keys', async () => {
     await store('2031-03-10T00:00:00.000Z', 'march')
     await store('2031-04-30T23:59:59.999Z', 'april')
     const kept = [await store('2031-05-01T00:00:00.000Z', 'may'), await store('2031-05-30T00:00:00.000Z', 'late-may')]
@@ -47,14 +47,14 @@ describe('the retention of predictions', () => {
     expect((await stores.history.findByIds({ tenant: 'default' }, ids)).map(({ id }) => id).sort()).toEqual(ids.sort())
   })
 
-  it('leaves a month whose last millisecond is not old enough', async () => {
+  it('keeps a month whose last millisecond is not old enough', async () => {
     await store('2031-04-01T00:00:00.000Z', 'april')
     await retention.run(new Date(NOW.getTime() - 1))
     expect(await partitions()).toContain('predictions_2031_04')
     expect(await keys()).toEqual(['april'])
   })
 
-  it('leaves the statistics', async () => {
+  it('keeps the statistics', async () => {
     await store('2031-03-10T00:00:00.000Z')
     const statistics = () => database.sql`
       select quarter, band, predictions from risk_deltas union all
@@ -65,9 +65,9 @@ describe('the retention of predictions', () => {
     expect(await statistics()).toEqual(before)
   })
 
-  it('removes many keys in many short statements, also when two replicas do it at once', async () => {
+  it('removes many keys in many short statements, also from two replicas at once', async () => {
     await store('2031-04-10T00:00:00.000Z')
-    // Half of them within one second, the rest over the month.
+    // Half of the keys are from one second, the rest spread over the month.
     await database.sql`
       insert into idempotency_keys (tenant, principal, key, prediction_id, digest, created_at)
       select 'default', 'shop', 'k' || i, gen_random_uuid(), 'd',
@@ -80,11 +80,11 @@ describe('the retention of predictions', () => {
     expect(await partitions()).not.toContain('predictions_2031_04')
   })
 
-  it('gives way to a reader, with the keys, and comes again', async () => {
+  it('gives way to a reader, keeps the keys too, and succeeds on a later run', async () => {
     const first = await store('2031-04-10T00:00:00.000Z', 'april')
     await using reader = await holdTransaction(database, 'select count(*) from predictions')
     const startedAt = performance.now()
-    // A writer that comes behind the waiting drop is not held up for longer than it waits.
+    // A writer that queues behind the waiting drop is delayed only as long as the drop waits.
     const [dropped] = await Promise.all([retention.run(NOW), store('2031-05-30T00:00:00.000Z')])
     expect(performance.now() - startedAt).toBeLessThan(1_000)
     expect(dropped).not.toContain('predictions_2031_04')
@@ -96,7 +96,7 @@ describe('the retention of predictions', () => {
     expect(await keys()).toEqual([])
   })
 
-  it('removes keys that a run before it, which ended early, has left', async () => {
+  it('removes keys that an interrupted earlier run has left', async () => {
     await store('2031-04-10T00:00:00.000Z', 'april')
     await store('2031-05-01T00:00:00.000Z', 'may')
     await retention.run(NOW)
@@ -106,7 +106,7 @@ describe('the retention of predictions', () => {
     expect(await keys()).toEqual(['may'])
   })
 
-  it('is ended by its signal, between months and between keys', async () => {
+  it('stops when its signal aborts, between months and between keys', async () => {
     await store('2031-04-10T00:00:00.000Z', 'april')
     await database.sql`
       insert into idempotency_keys values ('default', 'shop', 'left', gen_random_uuid(), 'd', '2020-01-01')`
@@ -115,7 +115,7 @@ describe('the retention of predictions', () => {
     expect(await keys()).toEqual(['april', 'left'])
   })
 
-  it('makes a key free whose prediction is gone', async () => {
+  it('lets a key be used again if its prediction is gone', async () => {
     const first = await store('2031-04-10T00:00:00.000Z', 'orphan')
     await database.sql`drop table predictions_2031_04`
     const again = () => stores.predictions.record(newPrediction({ key: 'orphan' }))
@@ -127,7 +127,7 @@ describe('the retention of predictions', () => {
   })
 })
 
-/** A transaction that has run a statement and stays open until its end. */
+/** Opens a transaction that runs a statement and stays open until `end`. */
 async function holdTransaction({ sql }: TestDatabase, statement: string) {
   const session = await sql.reserve()
   await session.unsafe('begin')

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { connectRedis } from '../../src/cache/redisConnection.js'
 import { REDIS_SERVER, startRedis } from '../support/redis.js'
 
-describe.skipIf(!REDIS_SERVER)('a Redis that refuses', () => {
-  it('the password is told of by the word of its refusal, and by nothing of the password', async () => {
+describe.skipIf(!REDIS_SERVER)('a Redis that refuses the password', () => {
+  it('is reported with the code of its refusal, and without the password', async () => {
     await using server = await startRedis()
     const owner = connectRedis(server.url, () => {})
     await new Promise<void>(resolve => owner.once('ready', resolve))

@@ -34,7 +34,7 @@ async function latest(client: GraphqlClient, id: string) {
 }
 
 describe('two gateways on one Postgres without Redis', () => {
-  it('bring each alert to a subscriber of the other one within a second, and measure how long it took', async () => {
+  it('deliver each alert to a subscriber of the other within a second, and measure how long that took', async () => {
     await using first = await startGateway()
     await using second = await startGateway({}, first.database)
     const monitor = await second.as(MONITOR)
@@ -72,7 +72,7 @@ describe.skipIf(!REDIS_SERVER)('two gateways on one Postgres and one Redis', () 
     await redis[Symbol.asyncDispose]()
   })
 
-  /** Waits for both to find what stands in Redis alone. */
+  /** Waits until both trust Redis: until both find a prediction that is only there. */
   async function bothBelieveRedis() {
     const { id } = await score(await first.as(SCORER), 'ghost')
     await first.database.sql`delete from predictions where id = ${id}`
@@ -82,7 +82,7 @@ describe.skipIf(!REDIS_SERVER)('two gateways on one Postgres and one Redis', () 
     }
   }
 
-  it('raise the alert of a score on the first for a subscriber of the second', async () => {
+  it('deliver the alert of a score on the first to a subscriber of the second', async () => {
     await using alerts = subscribe(await second.as(MONITOR), HighRiskScoredDocument, {
       after: (await (await second.as(MONITOR)).data(AlertCursorDocument, {})).alertCursor,
     })
@@ -91,7 +91,7 @@ describe.skipIf(!REDIS_SERVER)('two gateways on one Postgres and one Redis', () 
     expect(highRiskScored.prediction).toEqual(scored)
   })
 
-  it('hint again for what was committed while a hint was on its way', async () => {
+  it('send another hint for a commit that came while a hint was on its way', async () => {
     const [publisher, watcher] = [new Redis(redis.url), new Redis(redis.url)]
     let hinted = 0
     watcher.on('message', () => hinted++)
@@ -107,7 +107,7 @@ describe.skipIf(!REDIS_SERVER)('two gateways on one Postgres and one Redis', () 
     watcher.disconnect()
   })
 
-  it('wake the other one by a hint, not by its poll alone', async () => {
+  it('wake the other one by a hint, not only by its poll', async () => {
     const watcher = new Redis(redis.url)
     await watcher.subscribe('riskgate:alerts')
     const hinted = new Promise(resolve => watcher.once('message', resolve))
@@ -125,7 +125,7 @@ describe.skipIf(!REDIS_SERVER)('two gateways on one Postgres and one Redis', () 
     }
   })
 
-  it('never read an older one while both score the same applicant at once', async () => {
+  it('never read an older prediction while both score the same applicant at once', async () => {
     const clients = [await first.as(SCORER), await second.as(SCORER)]
     const analysts = [await first.as(ANALYST), await second.as(ANALYST)]
     let acknowledged = ''
@@ -141,7 +141,7 @@ describe.skipIf(!REDIS_SERVER)('two gateways on one Postgres and one Redis', () 
     }
   })
 
-  it('take an unreadable value in Redis for none', async () => {
+  it('ignore an unreadable value in Redis', async () => {
     const scored = await score(await first.as(SCORER), 'garbled')
     const client = new Redis(redis.url)
     const keys = await client.keys('riskgate:latest:*')
@@ -171,7 +171,7 @@ describe.skipIf(!REDIS_SERVER)('two gateways on one Postgres and one Redis', () 
     client.disconnect()
   })
 
-  it('let a value expire, so that a lost write is not believed for ever', async () => {
+  it('let cached values expire, so that a lost write does not matter for ever', async () => {
     await score(await first.as(SCORER), 'expiring')
     const client = new Redis(redis.url)
     const keys = await client.keys('riskgate:latest:*')
@@ -180,7 +180,7 @@ describe.skipIf(!REDIS_SERVER)('two gateways on one Postgres and one Redis', () 
     client.disconnect()
   })
 
-  it('go on without Redis, and with it again', async () => {
+  it('work without Redis, and with it again', async () => {
     const [scorer, monitor, analyst] = [await first.as(SCORER), await second.as(MONITOR), await second.as(ANALYST)]
     const { alertCursor } = await monitor.data(AlertCursorDocument, {})
     await using alerts = subscribe(monitor, HighRiskScoredDocument, { after: alertCursor })
@@ -202,7 +202,7 @@ describe.skipIf(!REDIS_SERVER)('two gateways on one Postgres and one Redis', () 
     client.disconnect()
   })
 
-  it('go on while Redis is frozen', async () => {
+  it('work while Redis is frozen', async () => {
     const [scorer, monitor] = [await first.as(SCORER), await second.as(MONITOR)]
     const { alertCursor } = await monitor.data(AlertCursorDocument, {})
     await using alerts = subscribe(monitor, HighRiskScoredDocument, { after: alertCursor })
@@ -217,7 +217,7 @@ describe.skipIf(!REDIS_SERVER)('two gateways on one Postgres and one Redis', () 
     }
   })
 
-  it('show whoever may write its own write at once, whichever replica it asks, with an old value in Redis', async () => {
+  it('show a client that may score its own newest score on both replicas, even if Redis holds an old one', async () => {
     const admins = [await first.as(ADMIN), await second.as(ADMIN)]
     await bothBelieveRedis()
     await score(present(admins[0]), 'own', LOW_RISK)
@@ -225,13 +225,13 @@ describe.skipIf(!REDIS_SERVER)('two gateways on one Postgres and one Redis', () 
     const keys = await client.keys('riskgate:latest:*')
     const old = new Map(await Promise.all(keys.map(async key => [key, (await client.get(key)) ?? ''] as const)))
     const scored = await score(present(admins[0]), 'own')
-    // What a Redis that thaws or restarts may hold.
+    // A Redis that thaws or restarts may hold these old values.
     await client.mset(old)
     client.disconnect()
     for (const admin of admins) expect((await latest(admin, 'own'))?.id).toBe(scored.id)
   })
 
-  it('forget an erased applicant together, also when Redis is frozen at that moment', async () => {
+  it('both forget an erased applicant, even if Redis is frozen at that moment', async () => {
     const [scorer, admin] = [await first.as(SCORER), await first.as(ADMIN)]
     const analysts = [await first.as(ANALYST), await second.as(ANALYST)]
     await score(scorer, 'erased')

@@ -17,10 +17,10 @@ const LATER = new Date('2099-01-01')
 
 type Row = Prediction & { defaulted?: boolean }
 
-/** Predictions around the days on which clocks are changed, some with an outcome. */
+/** Stores predictions around days on which clocks change. */
 async function storeAroundChanges(stores: TestStores, count: number): Promise<Row[]> {
   const given = Array.from({ length: count }, (_, i) => {
-    // Some at the very beginning and end of a quarter.
+    // Some are at the very beginning or end of a quarter of an hour.
     const offset = Math.floor((Math.random() * 4 - 1.5) * DAY_MS)
     const edge = [0, offset, -1, offset][i % 4] as number
     const quarter = Math.floor((oneOf(CHANGES) + offset) / QUARTER_MS) * QUARTER_MS
@@ -31,12 +31,12 @@ async function storeAroundChanges(stores: TestStores, count: number): Promise<Ro
 }
 
 async function recordSome(stores: TestStores, rows: Row[], share: number): Promise<void> {
-  const told = rows.filter(() => Math.random() < share)
-  for (const row of told) row.defaulted = Math.random() < 0.4
+  const withOutcome = rows.filter(() => Math.random() < share)
+  for (const row of withOutcome) row.defaulted = Math.random() < 0.4
   await new OutcomeStore(stores.database).record(
     { tenant: 'default' },
     'desk',
-    told.map(({ id, defaulted = false }) => ({ predictionId: id, defaulted, observedAt: LATER })),
+    withOutcome.map(({ id, defaulted = false }) => ({ predictionId: id, defaulted, observedAt: LATER })),
   )
 }
 
@@ -57,12 +57,12 @@ function randomQuery(): SummaryQuery {
 }
 
 function figuresOf(rows: readonly Row[]) {
-  const told = rows.filter(({ defaulted }) => defaulted !== undefined)
+  const withOutcome = rows.filter(({ defaulted }) => defaulted !== undefined)
   const rate = (part: number, whole: number) => (whole === 0 ? null : part / whole)
   return {
     count: rows.length,
     meanProbability: rows.length === 0 ? null : rows.reduce((sum, { probability }) => sum + probability, 0) / rows.length,
-    observedDefaultRate: rate(told.filter(({ defaulted }) => defaulted).length, told.length),
+    observedDefaultRate: rate(withOutcome.filter(({ defaulted }) => defaulted).length, withOutcome.length),
     bands: RISK_BANDS.map(name => {
       const count = rows.filter(({ band }) => band === name).length
       return { band: name, count, share: rows.length === 0 ? 0 : count / rows.length }
@@ -70,14 +70,14 @@ function figuresOf(rows: readonly Row[]) {
   }
 }
 
-/** Sums differ in their last digits by the order of adding. */
+/** Rounds the numbers, because the last digits of sums depend on the order of adding. */
 function rounded(summary: unknown): unknown {
   return JSON.parse(
     JSON.stringify(summary, (key, value: unknown) => (key === 'meanProbability' ? Number(value).toFixed(9) : value)),
   )
 }
 
-/** Holds when the summary is what one counts by hand. */
+/** Expects the summary to equal a plain count of the rows. */
 function expectCounted(summary: RiskSummary, rows: readonly Row[], { from, to, interval, timeZone, model }: SummaryQuery): void {
   const chosen = rows.filter(row => row.createdAt >= from && row.createdAt < to && (model === undefined || row.model === model))
   const { buckets, total, highRiskRate, ...figures } = summary
@@ -108,7 +108,7 @@ async function deltas({ sql }: TestDatabase): Promise<number> {
 }
 
 describe('a risk summary', () => {
-  it('is what one counts by hand, in every zone, over changes of clocks, before and after folding', async () => {
+  it('equals a plain count in every zone, across clock changes, before and after folding', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     const rollups = new RollupStore(stores.database)
@@ -146,7 +146,7 @@ describe('a risk summary', () => {
     await check(40)
   })
 
-  it('has all bands and buckets, and no rates, where there is nothing', async () => {
+  it('has all bands and buckets, and no rates, if there are no predictions', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     const summaries = new RiskSummaries(new RollupStore(stores.database))
@@ -169,7 +169,7 @@ describe('a risk summary', () => {
     }
   })
 
-  it('has the buckets that PostgreSQL would cut', async () => {
+  it('has the same buckets as PostgreSQL', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     const summaries = new RiskSummaries(new RollupStore(stores.database))
@@ -222,7 +222,7 @@ describe('a risk summary', () => {
     ])
   })
 
-  it('shows at once what was acknowledged, and no more than was sent, while all write and fold', async () => {
+  it('shows at least all acknowledged writes and at most all sent ones, while all write and fold', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     await using others = await openStores(database.url)
@@ -248,19 +248,19 @@ describe('a risk summary', () => {
         sent.predictions += given.length
         await Promise.all(given.map(row => writer.predictions.record(row)))
         acknowledged.predictions += given.length
-        const told: Row[] = given.map(({ prediction }) => ({ ...prediction, defaulted: Math.random() < 0.5 }))
-        sent.outcomes += told.length
-        // First all wrong, then corrected.
+        const withOutcome: Row[] = given.map(({ prediction }) => ({ ...prediction, defaulted: Math.random() < 0.5 }))
+        sent.outcomes += withOutcome.length
+        // All outcomes are recorded wrong first, and then corrected.
         for (const isRight of [false, true]) {
-          const report = told.map(({ id, defaulted }) => ({
+          const report = withOutcome.map(({ id, defaulted }) => ({
             predictionId: id,
             defaulted: (defaulted ?? false) === isRight,
             observedAt: LATER,
           }))
           await outcomes.record({ tenant: 'default' }, 'desk', report)
         }
-        acknowledged.outcomes += told.length
-        rows.push(...told)
+        acknowledged.outcomes += withOutcome.length
+        rows.push(...withOutcome)
       }
     }
     async function fold(folder: TestStores) {
@@ -292,14 +292,14 @@ describe('a risk summary', () => {
     expectCounted(await summaries.summarise('default', query), rows, query)
   })
 
-  it('up to now takes the quarter that runs from the statistics, and reads no more predictions than came since', async () => {
+  it('up to now takes the current quarter hour from the statistics, and reads only newer predictions', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     const store = new RollupStore(stores.database)
     const quarter = Math.floor(Date.now() / QUARTER_MS) * QUARTER_MS
-    // Not in the first moments of a quarter, of which the predictions themselves are fewer.
+    // Not in the first minute of a quarter hour, for which it is cheaper to read the predictions themselves.
     const to = new Date(Math.max(Date.now(), quarter + 60_000))
-    // Statistics without predictions, but for those that came later.
+    // Statistics without predictions; only later predictions are in the table.
     await database.sql`insert into risk_deltas values ('default', 'consumer-credit', '2', ${new Date(quarter)}, 1, 1000, 500, 0, 0, 0)`
     const later = [0, 1, 30].map(ahead => randomPrediction(new Date(Math.min(to.getTime() + ahead, quarter + QUARTER_MS - 1))))
     await Promise.all(later.map(row => stores.predictions.record(row)))
@@ -310,7 +310,7 @@ describe('a risk summary', () => {
     expect(await total()).toBe(1_000)
   })
 
-  it('up to now, or a little before, is exact while replicas write whose clocks differ', async () => {
+  it('up to now, or a little before, is exact while replicas with different clocks write', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     await using others = await openStores(database.url)

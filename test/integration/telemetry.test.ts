@@ -5,7 +5,7 @@ import { expect, it } from 'vitest'
 import { createTestDatabase } from '../support/database.js'
 import { spawnGateway, TEST_KEY } from '../support/gatewayProcess.js'
 
-it('a gateway leaves nothing in the home of its user: ONNX Runtime would keep a device id and events to report there', async () => {
+it('a gateway writes nothing to the home of its user, where ONNX Runtime would keep a device id and events', async () => {
   await using database = await createTestDatabase()
   const home = await mkdtemp(join(tmpdir(), 'riskgate-home-'))
   await using gateway = await spawnGateway({ DATABASE_URL: database.url, HOME: home, ...TEST_KEY })

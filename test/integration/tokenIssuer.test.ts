@@ -16,7 +16,7 @@ const statusOf = async (url: string) => {
 }
 
 describe('a gateway process whose tokens an issuer signs', () => {
-  it('tells of an outage once, and of its end, makes no key of its own, and ends while the issuer hangs', async () => {
+  it('logs an outage and its end once, creates no signing key, and stops even while the issuer hangs', async () => {
     await using database = await createTestDatabase()
     await using issuer = await startIssuer([KEY])
     issuer.answer = (_request, response) => void response.writeHead(500).end('canary-of-the-issuer')
@@ -32,9 +32,9 @@ describe('a gateway process whose tokens an issuer signs', () => {
     expect(await statusOf(gateway.url)).toBe(503)
     issuer.answer = undefined
     await until(async () => (await statusOf(gateway.url)) === 200)
-    const told = (message: RegExp) => gateway.log().filter(({ msg }) => message.test(String(msg)))
-    await until(() => told(/can be had again/).length === 1)
-    expect(told(/cannot be had/)).toEqual([
+    const logged = (message: RegExp) => gateway.log().filter(({ msg }) => message.test(String(msg)))
+    await until(() => logged(/can be fetched again/).length === 1)
+    expect(logged(/cannot be fetched/)).toEqual([
       expect.objectContaining({ level: 'warn', reason: 'The issuer answered with status 500.' }),
     ])
 

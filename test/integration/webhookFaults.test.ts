@@ -32,9 +32,9 @@ async function pending(admin: GraphqlClient): Promise<number> {
   return present((await admin.data(WebhooksDocument, {})).webhooks[0]).status.pending
 }
 
-// At once: most of their time is the patience of gateways.
+// These run at once, because most of their time is waiting for timeouts of gateways.
 describe.concurrent('webhooks', () => {
-  it('hear of each alert from two gateways of one database', async () => {
+  it('get each alert from two gateways on one database', async () => {
     await using receiver = await startReceiver()
     await using first = await startGateway(SETTINGS)
     await using second = await startGateway(SETTINGS, first.database)
@@ -48,12 +48,12 @@ describe.concurrent('webhooks', () => {
     await until(async () => new Set(receiver.calls.map(({ id }) => id)).size === scored.length)
     await until(async () => (await pending(admin)) === 0)
     expect(new Set(receiver.calls.map(({ id }) => id))).toEqual(new Set(scored))
-    // Once each, but for gateways that do the same within one millisecond.
+    // Once each, except if both gateways act within the same millisecond.
     expect(receiver.calls.length).toBeLessThanOrEqual(scored.length + 3)
     for (const call of receiver.calls) verified(call, secret)
   })
 
-  it('hear again, with the same id, of an alert whose gateway was killed before it had noted the answer', {
+  it('get an alert again, with the same id, if its gateway was killed before it had stored the answer', {
     timeout: 60_000,
   }, async () => {
     await using receiver = await startReceiver(() => undefined)
@@ -73,7 +73,7 @@ describe.concurrent('webhooks', () => {
     await until(async () => (await pending(await other.as(ADMIN))) === 0)
   })
 
-  it('are given to the next gateway by one that stops, which waits for no endpoint', async () => {
+  it('are handed to the next gateway by one that stops, which does not wait for endpoints', async () => {
     await using receiver = await startReceiver(() => undefined)
     await using database = await createTestDatabase()
     const gateway = await startGateway(SETTINGS, database)
@@ -96,7 +96,7 @@ describe.concurrent('webhooks', () => {
 
 describe.concurrent('webhooks of a gateway whose PostgreSQL dies', () => {
   it.skipIf(process.platform !== 'linux')(
-    'go on when it is back, and tell no address or secret to the log',
+    'go on when it is back, and write no address or secret to the log',
     { timeout: 90_000 },
     async () => {
       const CANARY = 'canary-7f3a9'
@@ -115,7 +115,7 @@ describe.concurrent('webhooks of a gateway whose PostgreSQL dies', () => {
       scored.push(await score(admin, 'b'))
       await receiver.received(2)
       for (const pid of state.postgresProcesses()) process.kill(pid, 'SIGKILL')
-      // Its outcome finds no database.
+      // The attempt result cannot be stored now.
       release()
       receiver.answer = 204
       await until(async () => {
@@ -124,7 +124,7 @@ describe.concurrent('webhooks of a gateway whose PostgreSQL dies', () => {
         return data !== undefined && data !== null
       }, 20_000)
       await until(() => scored.every(alert => receiver.calls.some(({ id }) => id === alert)), 20_000)
-      // The second one's outcome is known once it has been called again.
+      // The result of the second call is stored once it has been made again.
       const postgresServer = await startEmbeddedPostgres({ stateDirectory: state.path, log: () => {} })
       const sql = postgres(postgresServer.url, { max: 1 })
       await passTime({ sql })

@@ -25,7 +25,7 @@ describe('alerts on their way to a webhook', () => {
     return (await gateway.stores.predictions.record(newPrediction(given))).prediction.id
   }
 
-  /** Gathers until so many alerts are deliveries: other tests on the server may hold the feed back for a moment. */
+  /** Gathers until `count` alerts are deliveries: other tests on the server may hold back the feed for a moment. */
   async function gathered(webhookId: string, count: number, by = gateway): Promise<string[]> {
     let alerts: string[] = []
     await until(async () => {
@@ -52,7 +52,7 @@ describe('alerts on their way to a webhook', () => {
     return { id, delivery: await takeOne(id) }
   }
 
-  it('go on with any gateway from where another one died, step by step', async () => {
+  it('are taken over by any gateway at each step where another one dies', async () => {
     const { id } = await newWebhook(gateway, { url: 'https://example.com/a' })
     const alert = await raise()
     await gathered(id, 1)
@@ -65,7 +65,7 @@ describe('alerts on their way to a webhook', () => {
       attempts: 0,
       alert: { id: alert, prediction: { id: alert, band: 'T8' } },
     })
-    // The third made the call and died before it said so.
+    // The third gateway made the call, and died before it stored the result.
     expect(await second.outbox.take(id, 10)).toEqual([])
     await passTime(database)
     await second.queue.expire()
@@ -81,7 +81,7 @@ describe('alerts on their way to a webhook', () => {
     expect(others).toEqual([])
   })
 
-  it('have the cursor that the subscription tells', async () => {
+  it('have the same cursor as in the subscription', async () => {
     const { delivery } = await newDelivery()
     const [alert] = await gateway.stores.alerts.read({ after: await firstCursor(), limit: 10 })
     expect(delivery.alert).toMatchObject({ cursor: alert?.cursor, raisedAt: alert?.raisedAt, prediction: alert?.prediction })
@@ -92,7 +92,7 @@ describe('alerts on their way to a webhook', () => {
     return `0001${epoch?.tag}${'0'.repeat(28)}`
   }
 
-  it('are those since the webhook was created', async () => {
+  it('are only those since the webhook was created', async () => {
     await raise()
     let last = ''
     await until(async () => {
@@ -105,7 +105,7 @@ describe('alerts on their way to a webhook', () => {
     expect(await gathered(last, 1)).toEqual([alert])
   })
 
-  it('are those that its filter lets through, of its tenant', async () => {
+  it('are only those of its tenant that match its filter', async () => {
     const { id } = await newWebhook(gateway, { bands: ['T7'], model: 'consumer-credit' })
     await raise()
     const wanted = await raise({ band: 'T7' })
@@ -116,7 +116,7 @@ describe('alerts on their way to a webhook', () => {
     expect(await gateway.outbox.work()).toEqual([{ webhookId: id, isBehind: false, hasPending: true }])
   })
 
-  it('wait for one whose transaction is still open, and lose none', async () => {
+  it('wait for one whose transaction is still open, and none is lost', async () => {
     const { id } = await newWebhook(gateway)
     const writer = await database.sql.reserve()
     await writer`begin`
@@ -129,7 +129,7 @@ describe('alerts on their way to a webhook', () => {
     expect(await gathered(id, 2)).toEqual([first, second])
   })
 
-  it('become one delivery each while several gateways gather and others write', async () => {
+  it('become one delivery each while several gateways gather and alerts are written', async () => {
     const { id } = await newWebhook(gateway)
     await using second = await openWebhooks(database.url)
     await using third = await openWebhooks(database.url)
@@ -147,7 +147,7 @@ describe('alerts on their way to a webhook', () => {
     expect(alerts.toSorted()).toEqual(raised.toSorted())
   })
 
-  it('have a queue for each webhook, also when several gateways make several at the same time', async () => {
+  it('have a queue for each webhook, even if several gateways create several at the same time', async () => {
     await using second = await openWebhooks(database.url)
     await using third = await openWebhooks(database.url)
     const names = ['webhook-a', 'webhook-b', 'webhook-c', 'webhook-d']
@@ -155,7 +155,7 @@ describe('alerts on their way to a webhook', () => {
     expect((await gateway.queue.queues()).toSorted()).toEqual(names)
   })
 
-  it('are taken once when two gateways hand them over at the same time', async () => {
+  it('are taken once even if two gateways hand them over at the same time', async () => {
     const { id } = await newWebhook(gateway)
     await using second = await openWebhooks(database.url)
     for (let round = 1; round <= 5; round++) {
@@ -170,7 +170,7 @@ describe('alerts on their way to a webhook', () => {
     expect((await gateway.store.statusOf('default', [id])).get(id)).toMatchObject({ pending: 0, dead: 0 })
   })
 
-  it('come again after pauses that grow and differ by chance', async () => {
+  it('are retried after growing, random pauses', async () => {
     const { id } = await newWebhook(gateway)
     for (let i = 0; i < 8; i++) await raise()
     await gathered(id, 8)
@@ -193,13 +193,13 @@ describe('alerts on their way to a webhook', () => {
     expect(delivery).toMatchObject({ attempts: 3, lastStatus: 500, lastError: FAILED.error })
   })
 
-  it('begin anew when they are redelivered, and an attempt from before counts no more', async () => {
+  it('begin anew when they are redelivered, and earlier attempts no longer count', async () => {
     const { id, delivery } = await newDelivery()
     await gateway.outbox.settle(delivery, FAILED)
     await gateway.store.redeliver(OWNER, delivery.id)
     await gateway.outbox.handOver()
     await passTime(database)
-    // Two jobs have come, that of the failed attempt and the new one.
+    // Two jobs are due: that of the failed attempt, and the new one.
     const before = await takeOne(id)
     expect(before.queuedAt).not.toEqual(delivery.queuedAt)
     expect(await gateway.store.redeliver(OWNER, delivery.id)).toMatchObject({ state: 'PENDING', attempts: 0, lastStatus: null })
@@ -227,7 +227,7 @@ describe('alerts on their way to a webhook', () => {
     expect(await gateway.outbox.gather(id)).toBe(false)
     const write = vi.spyOn(gateway.stores.database, 'write')
     await gateway.upkeep.removeDeleted()
-    // Scoring does not wait for it.
+    // It does not use the connection that scoring writes with.
     expect(write).not.toHaveBeenCalled()
     expect(await gateway.queue.queues()).toEqual([`webhook-${other}`])
     const left =
@@ -235,7 +235,7 @@ describe('alerts on their way to a webhook', () => {
     expect(left).toEqual([{ id: other, jobs: 0 }])
   })
 
-  it("are delivered in the end though the queue was lost behind the gateway's back", async () => {
+  it('are delivered in the end even if the queue was lost without the gateway noticing', async () => {
     const { id, delivery } = await newDelivery()
     const { id: other } = await newWebhook(gateway)
     const alert = await raise()
@@ -255,11 +255,11 @@ describe('alerts on their way to a webhook', () => {
     await gateway.outbox.handOver()
     const again = await gateway.outbox.take(id, 10)
     expect(again.map(({ alert }) => alert?.id).toSorted()).toEqual([delivery.alert?.id, alert].toSorted())
-    // One that has its job is left alone.
+    // A delivery that still has its job is left alone.
     expect(await database.sql`select queued_at from webhook_deliveries where webhook_id = ${other}`).toEqual(ofOther)
   })
 
-  it('come again at once when they are given back, and the pause after a failure does not grow by it', async () => {
+  it('are taken again at once when they are given back, which does not lengthen the pause after a failure', async () => {
     const { id, delivery } = await newDelivery()
     let taken = delivery
     for (let deploy = 0; deploy < 4; deploy++) {
@@ -299,7 +299,7 @@ describe('alerts on their way to a webhook', () => {
     expect(statuses.get(two.id)).toMatchObject({ pending: 6_000, dead: 0 })
   })
 
-  it('are signed with the secret before a rotation for a while, and then that is not kept', async () => {
+  it('are signed with the previous secret for a while, and then that secret is deleted', async () => {
     const { id } = await newWebhook(gateway, { secret: 'whsec_old' })
     const kept = async () => (await database.sql`select secret, previous_secret as previous from webhooks where id = ${id}`)[0]
     await gateway.store.rotateSecret(OWNER, id, 'whsec_new', 3_600)
@@ -310,7 +310,7 @@ describe('alerts on their way to a webhook', () => {
     expect(await kept()).toEqual({ secret: 'whsec_new', previous: null })
   })
 
-  it('are taken without the alert when that is no longer kept', async () => {
+  it('are taken without the alert if that is no longer kept', async () => {
     const { id } = await newWebhook(gateway)
     await raise()
     await gathered(id, 1)
@@ -319,7 +319,7 @@ describe('alerts on their way to a webhook', () => {
     expect((await takeOne(id)).alert).toBeUndefined()
   })
 
-  it('go on after the connection of the queue was cut, and after a step in the middle of which it failed', async () => {
+  it('continue after the queue lost its connection, and after one of its statements failed', async () => {
     const { id } = await newWebhook(gateway)
     await raise()
     await gathered(id, 1)

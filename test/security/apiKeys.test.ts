@@ -15,21 +15,21 @@ import { subscribe } from '../support/subscription.js'
 const ADMIN = { roles: ['ADMIN'], subject: 'operator' } as const
 const FLOOD = 10_000
 const CLIENTS = 200
-// The flood is about keys: with its limit, most of it would not come so far.
+// The limit of addresses is off: with it, most of the flood would be refused before the look-up of keys.
 const SETTINGS = { RISKGATE_RATE_LIMIT_ADDRESS: '0' }
 
 afterEach(() => {
   vi.restoreAllMocks()
 })
 
-/** With another secret and the checksum that fits it. */
+/** The key with another secret and a matching checksum. */
 function forged(text: string): string {
   const unchecked = text.slice(0, 42) + newApiKeyText().text.slice(42, 85)
   return unchecked + crc32(unchecked).toString(16).padStart(8, '0')
 }
 
-describe('a flood of 10,000 keys that nobody has', () => {
-  it('is looked up one statement at a time, and keeps no known key waiting', async () => {
+describe('a flood of 10,000 unknown keys', () => {
+  it('is looked up one statement at a time, and does not delay known keys', async () => {
     await using database = await createTestDatabase()
     await using proxy = await startStatementProxy(database.url)
     await using gateway = await startGateway(SETTINGS, { ...database, url: proxy.url })
@@ -47,7 +47,7 @@ describe('a flood of 10,000 keys that nobody has', () => {
     const codes = new Map<string | undefined, number>()
     const send = async () => {
       while (left-- > 0) {
-        // Half of them are forgeries of a key that there is.
+        // Half of them are forgeries of an existing key.
         const text = left % 2 === 0 ? newApiKeyText().text : forged(key.text)
         const { errors } = await new GraphqlClient(gateway.url, text).request(ViewerDocument, {})
         const code = errors?.[0]?.extensions.code
@@ -74,14 +74,14 @@ describe('a flood of 10,000 keys that nobody has', () => {
   }, 120_000)
 })
 
-describe('a key', () => {
+describe('an API key', () => {
   let gateway: TestGateway
   beforeAll(async () => {
     gateway = await startGateway(SETTINGS)
     return () => gateway[Symbol.asyncDispose]()
   })
 
-  it('that is forged, revoked, of nobody, cut or decorated is refused, always with the same answer', async () => {
+  it('that is forged, revoked, unknown, cut or extended is refused, always with the same answer', async () => {
     const admin = await gateway.as(ADMIN)
     const [key, revoked] = [await createKey(admin), await createKey(admin)]
     await revokeKey(admin, revoked)
@@ -106,13 +106,13 @@ describe('a key', () => {
   })
 
   it.each<[string, (text: string) => { search?: string; headers?: Record<string, string> }]>([
-    ['in the address', text => ({ search: `?key=${text}&access_token=${text}&authorization=Bearer%20${text}` })],
+    ['in the URL', text => ({ search: `?key=${text}&access_token=${text}&authorization=Bearer%20${text}` })],
     ['in a header of another name', text => ({ headers: { 'x-api-key': text } })],
     ['as a password', text => ({ headers: { authorization: `Basic ${Buffer.from(`key:${text}`).toString('base64')}` } })],
     ['without its scheme', text => ({ headers: { authorization: text } })],
     ['twice', text => ({ headers: { authorization: `Bearer ${text}, Bearer ${text}` } })],
     ['in a cookie', text => ({ headers: { cookie: `authorization=Bearer ${text}` } })],
-  ])('is not taken %s', async (_where, place) => {
+  ])('is not accepted %s', async (_where, place) => {
     const { text } = await createKey(await gateway.as(ADMIN))
     const { search = '', headers = {} } = place(text)
     const anonymous = new GraphqlClient(gateway.url, undefined)
@@ -125,7 +125,7 @@ describe('a key', () => {
     expect(answer.text).not.toContain(text.slice(42, 85))
   })
 
-  it('of a tenant sees, changes and hears nothing of another', async () => {
+  it('of one tenant reads nothing, changes nothing and gets no alerts of another', async () => {
     const [own, other] = await Promise.all(
       ['bank', 'shop'].map(async tenant => createKey(await gateway.as({ ...ADMIN, tenant }), { roles: ['ADMIN'] })),
     )
@@ -143,7 +143,7 @@ describe('a key', () => {
   })
 })
 
-it('a key is never stored, logged or answered again, whatever it is used for', async () => {
+it('a key is never stored, logged or shown again, whatever it is used for', async () => {
   await using database = await createTestDatabase()
   const settings = { ...TEST_KEY, ...SETTINGS, DATABASE_URL: database.url }
   await using gateway = await spawnGateway({ ...settings, RISKGATE_LOG_LEVEL: 'debug' })

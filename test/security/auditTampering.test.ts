@@ -10,8 +10,8 @@ import { openStores, type TestStores } from '../support/stores.js'
 
 type Change = (sql: Sql) => Promise<unknown>
 
-/** Entries 1 to 60 under three seals of twenty, then five without a seal. */
-describe('an intruder who owns the database', () => {
+/** The audit holds entries 1 to 60 under three seals of twenty, then five without a seal. */
+describe('tampering by an intruder who owns the database', () => {
   let database: TestDatabase
   let stores: TestStores
   let sql: Sql
@@ -47,7 +47,7 @@ describe('an intruder who owns the database', () => {
     ['text of the details', sql => sql`update audit_entries set details = details || '{"n": "10"}' where id = 30`],
     ['number of the details', sql => sql`update audit_entries set details = details || '{"ratio": 10.1}' where id = 30`],
     ['id', sql => sql`update audit_entries set id = -30 where id = 30`],
-  ] as [string, Change][])('is found where the %s of an entry was changed', async (_what, change) => {
+  ] as [string, Change][])('is found if the %s of an entry was changed', async (_what, change) => {
     await change(sql)
     expect(await problem()).toMatch(/^Seal 2 does not fit its 20 entries/)
   })
@@ -55,19 +55,19 @@ describe('an intruder who owns the database', () => {
   it.each([
     ['transaction', sql => sql`update audit_entries set xid = '1' where id = 30`],
     ['epoch', sql => sql`update audit_entries set epoch = 0 where id = 30`],
-  ] as [string, Change][])('is found where the %s of an entry was changed, and with it its place', async (_what, change) => {
+  ] as [string, Change][])('is found if the %s of an entry was changed, and so its position', async (_what, change) => {
     await change(sql)
     expect(await problem()).toMatch(/^Seal 1 was made for 20 entries, and 21 are there/)
   })
 
-  it.each([21, 30, 40])('is found where entry %i was removed', async id => {
+  it.each([21, 30, 40])('is found if entry %i was removed', async id => {
     await sql`delete from audit_entries where id = ${id}`
     const found = await problem()
     expect(found).toContain('Seal 2 was made for 20 entries, and 19 are there')
     expect(found).toMatch(/after 20 \(epoch 1, transaction \d+\), up to 40 \(epoch 1, transaction \d+\)\.$/)
   })
 
-  it('is found where an entry was inserted among those under a seal', async () => {
+  it('is found if an entry was inserted among sealed ones', async () => {
     await sql`
       insert into audit_entries (id, tenant, at, principal, action, subject, details, epoch, xid)
       select -1, tenant, at, principal, action, subject, details, epoch, xid from audit_entries where id = 30`
@@ -77,7 +77,7 @@ describe('an intruder who owns the database', () => {
   it.each([
     ['-1', '0'],
     ['-2147483648', '-9223372036854775808'],
-  ])('is found where an entry was inserted before the first: epoch %s, id %s', async (epoch, id) => {
+  ])('is found if an entry was inserted before the first: epoch %s, id %s', async (epoch, id) => {
     await sql`
       insert into audit_entries (id, tenant, at, principal, action, subject, details, epoch, xid)
       select ${id}::bigint, tenant, at, principal, action, subject, details, ${epoch}::int, '0'
@@ -85,14 +85,14 @@ describe('an intruder who owns the database', () => {
     expect(await problem()).toMatch(/^Seal 1 was made for 20 entries, and 21 are there/)
   })
 
-  it('is found where two entries were swapped', async () => {
+  it('is found if two entries were swapped', async () => {
     await sql`
       update audit_entries a set subject = b.subject, details = b.details, principal = b.principal, at = b.at
       from audit_entries b where (a.id, b.id) in ((30, 31), (31, 30))`
     expect(await problem()).toMatch(/^Seal 2 does not fit its 20 entries/)
   })
 
-  it('is found where an entry was moved from one seal to the next', async () => {
+  it('is found if an entry was moved from one seal to the next', async () => {
     await sql`update audit_entries set xid = (select xid from audit_entries where id = 41) where id = 40`
     expect(await problem()).toMatch(/^Seal 2 was made for 20 entries, and 19 are there/)
   })
@@ -100,18 +100,18 @@ describe('an intruder who owns the database', () => {
   it.each([
     ['first', 1, 'Seal 1 is missing: seal 2 follows instead.'],
     ['middle', 2, 'Seal 2 is missing: seal 3 follows instead.'],
-  ])('is found where the %s seal was removed', async (_which, number, expected) => {
+  ])('is found if the %s seal was removed', async (_which, number, expected) => {
     await sql`delete from audit_seals where number = ${number}`
     expect(await problem()).toBe(expected)
   })
 
-  it('is found where a seal was removed and the one behind it renumbered', async () => {
+  it('is found if a seal was removed and the next one renumbered', async () => {
     await sql`delete from audit_seals where number = 2`
     await sql`update audit_seals set number = 2 where number = 3`
     expect(await problem()).toMatch(/^Seal 2 was made for 20 entries, and 40 are there/)
   })
 
-  it.each([0, -7])('is found where a seal with number %i was added', async number => {
+  it.each([0, -7])('is found if a seal with number %i was added', async number => {
     await sql`
       insert into audit_seals (number, last_epoch, last_xid, last_id, entries, hash, sealed_at)
       select ${number}::int, 0, '0', 0, 0, hash, sealed_at from audit_seals where number = 1`
@@ -125,19 +125,19 @@ describe('an intruder who owns the database', () => {
     ['last id', sql => sql`update audit_seals set last_id = 39 where number = 2`],
     ['last transaction', sql => sql`update audit_seals set last_xid = '1' where number = 2`],
     ['last epoch', sql => sql`update audit_seals set last_epoch = 0 where number = 2`],
-  ] as [string, Change][])('is found where the %s of a seal was changed', async (_what, change) => {
+  ] as [string, Change][])('is found if the %s of a seal was changed', async (_what, change) => {
     await change(sql)
     expect(await problem()).toMatch(/^Seal 2 /)
   })
 
-  it('is found by a hash that was noted before where the seals were removed and all made anew', async () => {
+  it('is found with an earlier noted hash if all seals were removed and made anew', async () => {
     await sql`update audit_entries set principal = 'somebody' where id = 30`
     await sql`delete from audit_seals`
     await sealAll(stores.database)
     expect(await verifyAudit(stores.database, heads[2])).toMatchObject({ problem: undefined, entries: 65, isHeadFound: false })
   })
 
-  it('is found by a hash that was noted before where the seals were computed again in place', async () => {
+  it('is found with an earlier noted hash if the seals were recomputed in place', async () => {
     await sql`update audit_entries set principal = 'somebody' where id = 30`
     const hashes = () => sql<{ hash: string }[]>`select hash from audit_seals order by number`
     const before = await hashes()
@@ -148,18 +148,18 @@ describe('an intruder who owns the database', () => {
     expect(await verifyAudit(stores.database, heads[0])).toMatchObject({ isHeadFound: true })
   })
 
-  it('is found by a hash that was noted before where the end was cut off', async () => {
+  it('is found with an earlier noted hash if the end was cut off', async () => {
     await sql`delete from audit_entries where id > 40`
     await sql`delete from audit_seals where number > 2`
     expect(await verifyAudit(stores.database, heads[2])).toMatchObject({ problem: undefined, seals: 2, isHeadFound: false })
   })
 
-  it('is found by a hash that was noted before where everything was removed', async () => {
+  it('is found with an earlier noted hash if everything was removed', async () => {
     await sql`truncate audit_entries, audit_seals`
     expect(await verifyAudit(stores.database, heads[0])).toMatchObject({ seals: 0, head: undefined, isHeadFound: false })
   })
 
-  it('cannot hide behind the first page of a long audit', async () => {
+  it('is found after the first page of a long audit too', async () => {
     await sql`
       insert into audit_entries select 100 + i, tenant, at, principal, action, subject, details, epoch, pg_current_xact_id()
       from audit_entries cross join generate_series(1, 5000) i where id = 65`
@@ -168,10 +168,10 @@ describe('an intruder who owns the database', () => {
     expect(await problem()).toMatch(/^Seal \d+ does not fit its \d+ entries/)
   })
 
-  describe('and `riskgate audit verify`', () => {
+  describe('and `riskgate audit verify`:', () => {
     const verify = (...given: string[]) => runCommand(['audit', 'verify', ...given], { DATABASE_URL: database.url })
 
-    it('says 0 and the head of an audit that is whole', async () => {
+    it('it ends with status 0 and prints the head of an intact audit', async () => {
       const { status, stdout, stderr } = await verify('--head', present(heads[0]))
       expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
       expect(stdout).toMatch(/^entries +60\nseals +3\nhead +3 /)
@@ -179,7 +179,7 @@ describe('an intruder who owns the database', () => {
       expect(stdout).toMatch(/not sealed +5, since 20\d\d-.*Z\nThe audit is whole.\n$/)
     })
 
-    it('says 1 and the place that does not fit', async () => {
+    it('it ends with status 1 and names the seal that does not fit', async () => {
       await sql`update audit_entries set principal = 'somebody' where id = 30`
       const { status, stdout, stderr } = await verify()
       expect(status).toBe(1)
@@ -188,20 +188,20 @@ describe('an intruder who owns the database', () => {
       expect(stderr).toMatch(/^riskgate: The audit is not whole. Seal 2 does not fit its 20 entries.*after 20 .* up to 40 /)
     })
 
-    it('says 1 where no seal has the hash that was noted', async () => {
+    it('it ends with status 1 if no seal has the given hash', async () => {
       const { status, stdout, stderr } = await verify('--head', 'ab'.repeat(32))
       expect(status).toBe(1)
       expect(stdout).not.toContain('whole')
       expect(stderr).toContain('No seal has the hash of --head')
     })
 
-    it('says 78 where there is no database', async () => {
+    it('it ends with status 78 if there is no database', async () => {
       const { status, stderr } = await runCommand(['audit', 'verify'])
       expect(status).toBe(78)
       expect(stderr).toContain('DATABASE_URL is not set')
     })
 
-    it('takes only what can be a hash', async () => {
+    it('it refuses a text that cannot be a hash', async () => {
       const { status, stderr } = await verify('--head', 'latest')
       expect(status).toBe(1)
       expect(stderr).toContain('64 hexadecimal digits')
@@ -209,7 +209,7 @@ describe('an intruder who owns the database', () => {
   })
 })
 
-/** As somebody would who knows how seals are made. */
+/** Recomputes all seals, as an intruder would who knows how seals are made. */
 async function recompute(sql: Sql): Promise<void> {
   const seals = await sql`
     select number, last_epoch::text as epoch, last_xid::text as xid, last_id::text as id, entries,

@@ -2,7 +2,7 @@ import { isAbstractType } from 'graphql'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { PreparedOperations } from '../../src/server/graphql/preparedOperations.js'
 import type { GraphqlClient, RawAnswer } from '../support/client.js'
-import { CALLERS, EXPECTATIONS, isAllowed, type MatrixCaller, permissionsTold } from './support/expectations.js'
+import { CALLERS, EXPECTATIONS, expectedPermissions, isAllowed, type MatrixCaller } from './support/expectations.js'
 import { type Answer, judge } from './support/judgement.js'
 import { type MatrixFixture, SUBJECT, startMatrixFixture } from './support/matrixFixture.js'
 import { rowsOf } from './support/rowsOf.js'
@@ -29,12 +29,12 @@ const WAYS: readonly Way[] = [
   { name: 'not skipped by a variable', directive: '@skip(if: $no)' },
   { name: 'skipped by a variable', directive: '@skip(if: $yes)', leftOut: true },
 ]
-// Of aliases a document takes 15.
+// A document may have 15 aliases.
 const FIELDS_AT_ONCE = 12
 
 let fixture: MatrixFixture
 let paths: readonly Path[]
-/** Every caller, coordinate, way and path that was tried. */
+/** Every tried combination of caller, coordinate, way and path. */
 const tried = new Set<string>()
 beforeAll(async () => {
   fixture = await startMatrixFixture()
@@ -42,7 +42,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await fixture[Symbol.asyncDispose]()
-  process.stdout.write(`${tried.size} combinations of caller, coordinate, way of asking and path were tried\n`)
+  process.stdout.write(`${tried.size} combinations of caller, coordinate, form of the query and path were tried\n`)
 })
 
 const clients = new Map<string, GraphqlClient>()
@@ -56,13 +56,13 @@ const textOf = ({ steps }: Path) => steps.map(coordinateOf).join(' ')
 const isFor = ({ steps }: Path, caller: MatrixCaller) => steps.every(step => isAllowed(coordinateOf(step), caller))
 const overHttp = () => paths.filter(({ root }) => root.name !== 'Subscription')
 
-/** The shortest path to a type that the caller may go; where there is none, the shortest of all. */
+/** The shortest path to a type that the caller may use, or the shortest of all if there is none. */
 function pathTo(type: string, caller: MatrixCaller, among = overHttp()): Path | undefined {
   const leading = among.filter(({ end }) => end.name === type)
   return leading.find(path => isFor(path, caller)) ?? leading[0]
 }
 
-/** The fields of every type, with the path on which the caller is asked for them. */
+/** The fields of every type, with the path on which this caller queries them. */
 function everyType(caller: MatrixCaller): [Path, ReturnType<typeof fieldsOf>][] {
   return objectTypes(fixture.schema).flatMap(({ name }) => {
     const path = pathTo(name, caller)
@@ -70,7 +70,7 @@ function everyType(caller: MatrixCaller): [Path, ReturnType<typeof fieldsOf>][] 
   })
 }
 
-/** The fields at the end of a path, in parts: of a root each alone, as a refused one takes the others with it. */
+/** The fields at the end of a path, in parts. Root fields are single, because a refused one blanks the others. */
 function partsOf({ end, steps }: Path) {
   const size = steps.length === 0 ? 1 : FIELDS_AT_ONCE
   const fields = fieldsOf(end)
@@ -91,7 +91,7 @@ async function sendTo(caller: MatrixCaller, { query, variables, asked }: Operati
   })
 }
 
-/** The first that a subscription tells: an event, or why there will be none. */
+/** The first message of a subscription: an event, or the errors that refuse it. */
 async function firstOf(caller: MatrixCaller, { query, variables }: Operation, how: (typeof LISTENING)[number]): Promise<Answer> {
   const client = await clientOf(caller)
   const connection = how === 'over a WebSocket' ? client.sockets() : client.eventStreams()
@@ -108,7 +108,7 @@ async function firstOf(caller: MatrixCaller, { query, variables }: Operation, ho
   }
 }
 
-/** Holds an answer over HTTP against the table. */
+/** Compares an HTTP answer with the table. */
 function check(caller: MatrixCaller, path: Path, way: Way, operation: Operation, { status, text }: RawAnswer): void {
   const answer = JSON.parse(text) as Answer
   const values = Object.values(answer.data ?? {}).filter(value => value !== null)
@@ -124,7 +124,7 @@ function checkAnswer(caller: MatrixCaller, path: Path, way: Way, { asked, query 
 }
 
 const coordinates = () => objectTypes(fixture.schema).flatMap(type => fieldsOf(type).map(field => coordinateOf({ type, field })))
-/** What the tests of this file have decided for a caller, in one way. */
+/** The coordinates that answers have decided so far for a caller, in one way. */
 const decidedIn = (caller: MatrixCaller, way: string) =>
   new Set(
     [...tried]
@@ -133,15 +133,15 @@ const decidedIn = (caller: MatrixCaller, way: string) =>
   )
 
 describe('the matrix', () => {
-  it('has an expectation for every coordinate of the schema, and for none besides', () => {
+  it('has an expectation for every coordinate of the schema, and for no other', () => {
     expect([...EXPECTATIONS.keys()].sort()).toEqual(coordinates().sort())
   })
 
-  it('has no interface and no union to go through: one would need inline fragments of its own', () => {
+  it('needs no inline fragments by type, because the schema has no interfaces or unions', () => {
     expect(Object.values(fixture.schema.getTypeMap()).filter(isAbstractType)).toEqual([])
   })
 
-  it('goes every path of the schema, over lists and in a ring', () => {
+  it('covers every path of the schema, through lists and cycles', () => {
     const texts = paths.map(textOf)
     expect(new Set(texts.map(text => text.split(' ').at(-1))).size).toBeGreaterThan(50)
     expect(texts).toContain(
@@ -153,13 +153,13 @@ describe('the matrix', () => {
   })
 
   describe.each(CALLERS)('for $name', caller => {
-    it('tells the permissions of its roles', async () => {
+    it('shows the permissions of its roles', async () => {
       const { data } = await (await clientOf(caller)).send({ query: '{ viewer { permissions } }' })
       const { viewer } = data as { viewer: { permissions: string[] } }
-      expect(viewer.permissions.sort()).toEqual(permissionsTold(caller))
+      expect(viewer.permissions.sort()).toEqual(expectedPermissions(caller))
     })
 
-    it('decides each coordinate alone', async () => {
+    it('decides correctly on each single coordinate', async () => {
       for (const [path, fields] of everyType(caller)) {
         for (const field of fields) {
           const operation = operationOf(path, askedAtEnd(path, [field]), DIRECT, fixture.values, caller.name)
@@ -173,14 +173,14 @@ describe('the matrix', () => {
       expect(missed).toEqual([])
     })
 
-    it.each(WAYS)('decides alike $name', async way => {
+    it.each(WAYS)('decides the same $name', async way => {
       for (const [path, fields] of everyType(caller)) {
         const operation = operationOf(path, askedAtEnd(path, fields), way, fixture.values, caller.name)
         check(caller, path, way, operation, await sendTo(caller, operation))
       }
     })
 
-    it('decides alike on every path to a type', async () => {
+    it('decides the same on every path to a type', async () => {
       const way = { name: 'on every path' }
       for (const path of overHttp().filter(({ steps }) => steps.length > 0)) {
         for (const fields of partsOf(path)) {
@@ -190,7 +190,7 @@ describe('the matrix', () => {
       }
     })
 
-    it('decides alike beside other fields of the root', async () => {
+    it('decides the same beside other root fields', async () => {
       const way = { name: 'beside others' }
       for (const path of overHttp().filter(({ steps }) => steps.length === 0)) {
         const fields = fieldsOf(path.root)
@@ -202,7 +202,7 @@ describe('the matrix', () => {
       }
     })
 
-    it('decides alike when the same text has been sent before, by it and by others, and is compiled', async () => {
+    it('decides the same for a document that any caller has sent before and that is compiled', async () => {
       const way = { name: 'compiled' }
       const find = vi.spyOn(PreparedOperations.prototype, 'find')
       let sent = 0
@@ -215,7 +215,7 @@ describe('the matrix', () => {
       expect(answeredByCompiled).toBeGreaterThanOrEqual(sent / 3)
     })
 
-    it('decides alike by GET, which changes nothing', async () => {
+    it('decides the same by GET, which cannot run mutations', async () => {
       const way = { name: 'by GET' }
       for (const [path, fields] of everyType(caller)) {
         const operation = operationOf(path, askedAtEnd(path, fields), way, fixture.values, caller.name)
@@ -227,7 +227,7 @@ describe('the matrix', () => {
       }
     })
 
-    it('is told nothing by several operations in one request', async () => {
+    it('refuses several operations in one request', async () => {
       const [path, fields] = everyType(caller)[0] as [Path, ReturnType<typeof fieldsOf>]
       const { query, variables } = operationOf(path, askedAtEnd(path, fields), DIRECT, fixture.values, caller.name)
       const { status, data, errors } = await (await clientOf(caller)).send([
@@ -240,7 +240,7 @@ describe('the matrix', () => {
       })
     })
 
-    it.each(LISTENING)('decides alike on every path of a subscription %s', async how => {
+    it.each(LISTENING)('decides the same on every path of a subscription %s', async how => {
       for (const path of paths.filter(({ root }) => root.name === 'Subscription')) {
         for (const fields of partsOf(path)) {
           const operation = operationOf(path, askedAtEnd(path, fields), DIRECT, fixture.values, caller.name)
@@ -249,7 +249,7 @@ describe('the matrix', () => {
       }
     })
 
-    it('changes nothing that it may not change', async () => {
+    it('changes nothing when it refuses a mutation', async () => {
       const [path] = overHttp().filter(({ end }) => end.name === 'Mutation') as [Path]
       const refused = fieldsOf(path.root).filter(field => !isAllowed(coordinateOf({ type: path.root, field }), caller))
       const before = await rowsOf(fixture.gateway.database, 'default')
@@ -262,7 +262,7 @@ describe('the matrix', () => {
   })
 })
 
-/** Below what the caller may not see. */
+/** Whether the caller can reach the coordinate on no path over HTTP. */
 function isOutOfReach(coordinate: string, caller: MatrixCaller): boolean {
   const [type] = coordinate.split('.') as [string]
   return type === 'Subscription' || !overHttp().some(path => path.end.name === type && isFor(path, caller))

@@ -30,7 +30,7 @@ const corsHeaders = ({ headers }: { headers: IncomingMessage['headers'] }) =>
 
 describe('a page of an allowed origin', () => {
   it.each(['/graphql', '/graphql/stream'])(
-    'may ask before it calls %s, without a credential, and remember the answer',
+    'may send a preflight for %s without a credential, and cache the answer',
     async path => {
       const { status, headers, text } = await preflight(DESK, path)
       expect({ status, text }).toEqual({ status: 204, text: '' })
@@ -45,7 +45,7 @@ describe('a page of an allowed origin', () => {
     },
   )
 
-  it('reads answers, refusals too, and what they say of limits', async () => {
+  it('can read answers, refusals, and their headers about limits', async () => {
     const answers = [await askViewer(server, { origin: DESK }), await askViewer(server, { origin: DESK, authorization: 'none' })]
     expect(answers.map(({ status }) => status)).toEqual([200, 401])
     for (const { headers } of answers) {
@@ -58,7 +58,7 @@ describe('a page of an allowed origin', () => {
     }
   })
 
-  it.each(['/healthz', '/metrics', '/playground', '/', '/nowhere'])('may read nothing but the API: %s', async path => {
+  it.each(['/healthz', '/metrics', '/playground', '/', '/nowhere'])('can read only the API: not %s', async path => {
     expect(corsHeaders(await ask(server, path, { headers: { origin: DESK } }))).toEqual([])
     const answer = await preflight(DESK, path)
     expect({ status: answer.status, cors: corsHeaders(answer) }).toEqual({ status: 404, cors: [] })
@@ -77,12 +77,12 @@ describe('a page of any other origin', () => {
     '*',
     'https://sub.desk.example',
     `${DESK},${EVIL}`,
-  ])('is told nothing: %s', async origin => {
+  ])('can read nothing: %s', async origin => {
     for (const answer of [await askViewer(server, { origin }), await preflight(origin)]) expect(corsHeaders(answer)).toEqual([])
     expect((await preflight(origin)).status).toBe(404)
   })
 
-  it('is told nothing where no origin is allowed', async () => {
+  it('can read nothing if no origin is allowed', async () => {
     await using closed = await startTransport()
     expect(corsHeaders(await askViewer(closed, { origin: DESK }))).toEqual([])
     expect((await ask(closed, '/graphql', { method: 'OPTIONS', headers: { origin: DESK } })).status).toBe(404)
@@ -102,14 +102,14 @@ async function upgrade(to: TransportServer, headers: Record<string, string>): Pr
 }
 
 describe('a WebSocket', () => {
-  it('is opened for whoever is no page, for a page of this host, and for one of an allowed origin', async () => {
+  it('can be opened by a client that is not a page, by a page of this host, and from an allowed origin', async () => {
     const host = `127.0.0.1:${server.port}`
     for (const headers of [{}, { origin: `http://${host}` }, { origin: DESK }]) expect(await upgrade(server, headers)).toBe(101)
     expect(await upgrade(server, { host: 'risk.example:443', origin: 'https://risk.example' })).toBe(101)
   })
 
   it.each([EVIL, 'null', 'file://', `${DESK}.evil.example`, 'https://127.0.0.1', ''])(
-    'is refused before it is open for a page of another origin: %j',
+    'is refused in the handshake for a page of another origin: %j',
     async origin => {
       const before = server.refused.length
       expect(await upgrade(server, { origin })).toBe(403)
@@ -117,7 +117,7 @@ describe('a WebSocket', () => {
     },
   )
 
-  it('takes the word of a trusted proxy alone on which host was asked', async () => {
+  it('believes only a trusted proxy about the requested host', async () => {
     const headers = { host: 'inner', origin: 'https://risk.example', 'x-forwarded-host': `evil.example, risk.example` }
     await using proxied = await startTransport({ trustedProxies: ['127.0.0.0/8'] })
     expect(await upgrade(proxied, headers)).toBe(101)
@@ -126,7 +126,7 @@ describe('a WebSocket', () => {
   })
 })
 
-/** Where a request comes from, as a handler is told. */
+/** The address, protocol and host of a request, as a handler sees them. */
 async function seenBy(trustedProxies: readonly string[], headers: Record<string, string>) {
   const { serverOptions } = createTransport({ trustedProxies, corsOrigins: [], refused: () => {}, malformed: () => {} })
   const app = Fastify(serverOptions)
@@ -137,7 +137,7 @@ async function seenBy(trustedProxies: readonly string[], headers: Record<string,
   return JSON.parse(text) as { ip: string; protocol: string; host: string }
 }
 
-describe('where a request comes from', () => {
+describe('the source of a request', () => {
   const FORWARDED = {
     host: 'inner',
     'x-forwarded-for': '203.0.113.9',
@@ -145,24 +145,24 @@ describe('where a request comes from', () => {
     'x-forwarded-host': 'risk.example',
   }
 
-  it('is its connection, whatever it says, where no proxy is trusted or another one', async () => {
+  it('is its connection, whatever its headers say, if its peer is not a trusted proxy', async () => {
     const expected = { ip: '127.0.0.1', protocol: 'http', host: 'inner' }
     expect(await seenBy([], FORWARDED)).toEqual(expected)
     expect(await seenBy(['10.0.0.0/8', '::1'], FORWARDED)).toEqual(expected)
   })
 
-  it('is what a trusted proxy says', async () => {
+  it('is the one that a trusted proxy names', async () => {
     expect(await seenBy(['127.0.0.1'], FORWARDED)).toEqual({ ip: '203.0.113.9', protocol: 'https', host: 'risk.example' })
   })
 
   it.each<[string, string, string]>([
     ['behind two trusted proxies', '203.0.113.9, 10.1.2.3', '203.0.113.9'],
-    ['in front of entries that it made up', '198.51.100.1, 127.0.0.1, 203.0.113.9, 10.1.2.3', '203.0.113.9'],
-    ['that made up an address of a proxy', '10.9.9.9, 203.0.113.9', '203.0.113.9'],
-    ['that made up what is no address', '<script>, unknown, 203.0.113.9', '203.0.113.9'],
+    ['that sends made-up entries', '198.51.100.1, 127.0.0.1, 203.0.113.9, 10.1.2.3', '203.0.113.9'],
+    ['that sends a made-up proxy address', '10.9.9.9, 203.0.113.9', '203.0.113.9'],
+    ['that sends a text that is not an address', '<script>, unknown, 203.0.113.9', '203.0.113.9'],
     ['that is a proxy itself', '10.1.2.3', '10.1.2.3'],
-    ['with an address of version 6', '2001:db8::1', '2001:db8::1'],
-  ])('is the first that is not trusted, from the end: a client %s', async (_what, forwardedFor, ip) => {
+    ['with an IPv6 address', '2001:db8::1', '2001:db8::1'],
+  ])('is the last address that is not trusted: a client %s', async (_what, forwardedFor, ip) => {
     const seen = await seenBy(['127.0.0.1', '10.0.0.0/8'], { 'x-forwarded-for': forwardedFor })
     expect(seen.ip).toBe(ip)
   })

@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { signToken, startGateway, type TestGateway } from '../support/gateway.js'
 
 /**
- * Three audits send a GET as any page of another origin could. Such a request is refused (CSRF prevention: nothing that a browser sends
- * without asking first is executed), which the specification allows: all three are MAY.
+ * Three audits send a GET as any page of another origin could. The gateway refuses such requests (CSRF prevention: it executes nothing
+ * that a browser sends without a preflight). The specification allows that, because all three audits are MAY.
  */
 const REFUSED_AGAINST_CSRF: Readonly<Record<string, string>> = {
   '5A70': 'MAY accept application/x-www-form-urlencoded formatted GET requests',
@@ -20,12 +20,12 @@ describe.each([
   let token: string
   beforeAll(async () => {
     gateway = await startGateway(environment)
-    // Some audits ask for a type of the schema: a caller who may.
+    // Some audits read the schema, so the caller needs that permission.
     token = await signToken({ roles: ['ADMIN'] })
   })
   afterAll(() => gateway[Symbol.asyncDispose]())
 
-  /** Each audit of graphql-http, with the token and these headers in all of its requests. */
+  /** Runs every audit of graphql-http, with the token and these headers in all requests. */
   async function audit(headers: Record<string, string> = {}): Promise<(AuditOk | AuditFail)[]> {
     const results: (AuditOk | AuditFail)[] = []
     const fetchFn = (url: string, init: RequestInit = {}) =>
@@ -37,7 +37,7 @@ describe.each([
   const missed = (results: (AuditOk | AuditFail)[]) =>
     Object.fromEntries(results.filter(({ status }) => status !== 'ok').map(({ id, name, status }) => [id, `${status} ${name}`]))
 
-  it('passes 58 of 61 audits, and the other three are notices of what is refused against CSRF', async () => {
+  it('passes 58 of 61 audits; the other three are notices about requests that CSRF prevention refuses', async () => {
     const results = await audit()
     const notices = Object.entries(REFUSED_AGAINST_CSRF).map(([id, name]) => [id, `notice ${name}`])
     expect(missed(results)).toEqual(Object.fromEntries(notices))
@@ -45,7 +45,7 @@ describe.each([
     expect(results.filter(({ status }) => status === 'ok')).toHaveLength(58)
   })
 
-  it('passes all 61 for a client that says that it is no form of another page', async () => {
+  it('passes all 61 for a client whose header shows that it is not a form of another page', async () => {
     expect(missed(await audit({ 'apollo-require-preflight': 'true' }))).toEqual({})
   })
 
@@ -61,7 +61,7 @@ describe.each([
     ['application/graphql-response+json, application/json;q=0.9', 400],
     ['application/json, */*', 400],
     ['*/*', 400],
-  ])('answers Accept: %s with %i where document or variables are wrong', async (accept, status) => {
+  ])('answers Accept: %s with %i if the document or its variables are wrong', async (accept, status) => {
     const wrong = [
       { query: '{' },
       { query: '{ unknown }' },
@@ -70,7 +70,7 @@ describe.each([
     for (const body of wrong) expect(await statusOf(accept, body)).toBe(status)
   })
 
-  it('tells what failed in a resolver, or before GraphQL, with the status of its code, whatever the client accepts', async () => {
+  it('answers failures in resolvers, or before GraphQL, with the status of their code, for any Accept header', async () => {
     const accept = 'application/json'
     const absent = `mutation { recordOutcome(input: {predictionId: "none", defaulted: true, observedAt: "2026-01-01T00:00:00Z"}) { prediction { id } } }`
     expect(await statusOf(accept, { query: absent })).toBe(404)

@@ -21,7 +21,7 @@ beforeAll(async () => {
 afterAll(() => server[Symbol.asyncDispose]())
 afterEach(() => expect(server.reports).toEqual([]))
 
-/** The answers in what a connection brought. */
+/** The answers in the text that a connection received. */
 function answersIn(received: string): { status: number; head: string; body: string }[] {
   return received.split(/(?=HTTP\/1\.1 \d{3} )/).map(answer => {
     const [head = '', body = ''] = answer.split('\r\n\r\n', 2)
@@ -46,61 +46,61 @@ const post = (...headers: string[]) =>
 const get = (target: string, ...headers: string[]) =>
   [`GET ${target} HTTP/1.1`, 'host: x', 'connection: close', ...headers, '\r\n'].join('\r\n')
 
-describe('what is no request', () => {
+describe('a malformed request', () => {
   it.each<[string, string]>([
     ['garbage', `${CANARY}\r\n\r\n`],
     ['bytes of TLS', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03'],
     ['the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
-    ['a method that nobody knows', `${CANARY} / HTTP/1.1\r\nhost: x\r\n\r\n`],
-    ['a version that nobody knows', 'GET / HTTP/9.9\r\nhost: x\r\n\r\n'],
+    ['an unknown method', `${CANARY} / HTTP/1.1\r\nhost: x\r\n\r\n`],
+    ['an unknown version', 'GET / HTTP/9.9\r\nhost: x\r\n\r\n'],
     ['a target with a space', `GET /${CANARY} x HTTP/1.1\r\nhost: x\r\n\r\n`],
     ['no Host', 'GET /healthz HTTP/1.1\r\nconnection: close\r\n\r\n'],
     ['a header without a colon', get('/healthz', CANARY)],
     ['a space before the colon', get('/healthz', `x-test : ${CANARY}`)],
     ['a control character in a header', get('/healthz', 'x-test: a\x00b')],
     ['a header over two lines', get('/healthz', `x-test: a\r\n ${CANARY}`)],
-    ['lines that end with a line feed alone', 'GET /healthz HTTP/1.1\nhost: x\nconnection: close\n\n'],
-    ['a length beside chunks', `${post(`content-length: ${VIEWER.length}`, 'transfer-encoding: chunked')}0\r\n\r\n`],
+    ['lines that end with only a line feed', 'GET /healthz HTTP/1.1\nhost: x\nconnection: close\n\n'],
+    ['a length together with chunks', `${post(`content-length: ${VIEWER.length}`, 'transfer-encoding: chunked')}0\r\n\r\n`],
     ['two lengths', `${post('content-length: 3', 'content-length: 4')}abcd`],
     ['two equal lengths', `${post('content-length: 4', 'content-length: 4')}abcd`],
-    ['a length that is no number', `${post('content-length: 1e1')}`],
+    ['a length that is not a number', `${post('content-length: 1e1')}`],
     ['a length with a sign', `${post('content-length: +4')}abcd`],
-    ['a length below zero', `${post('content-length: -1')}`],
-    ['a length beyond numbers', `${post('content-length: 99999999999999999999')}`],
+    ['a negative length', `${post('content-length: -1')}`],
+    ['a length that is too large', `${post('content-length: 99999999999999999999')}`],
     ['chunks that are not the last encoding', `${post('transfer-encoding: chunked, gzip')}0\r\n\r\n`],
-    ['an encoding that nobody knows', `${post('transfer-encoding: xchunked')}0\r\n\r\n`],
+    ['an unknown encoding', `${post('transfer-encoding: xchunked')}0\r\n\r\n`],
     ['CONNECT', `CONNECT ${CANARY}:443 HTTP/1.1\r\nhost: ${CANARY}\r\n\r\n`],
-  ])('is refused in our form: %s', async (_what, text) => {
+  ])('is refused in the form of our errors: %s', async (_what, text) => {
     expectRefused(await answerTo(server, text), 400, 'BAD_REQUEST')
   })
 
-  it('is refused in our form: an expectation that we do not know', async () => {
+  it('is refused in the form of our errors: an unknown expectation', async () => {
     expectRefused(await answerTo(server, get('/healthz', `expect: ${CANARY}`)), 417, 'BAD_REQUEST')
   })
 
   it.each<[string, string]>([
     ['one that is too long', get('/healthz', `x-test: ${CANARY.repeat(1_700)}`)],
-    ['many that are', get('/healthz', ...Array.from({ length: 90 }, (_, i) => `x-${i}: ${'x'.repeat(200)}`))],
+    ['many that are too long together', get('/healthz', ...Array.from({ length: 90 }, (_, i) => `x-${i}: ${'x'.repeat(200)}`))],
     ['too many short ones', get('/healthz', ...Array.from({ length: 101 }, (_, i) => `x-${i}: ${i}`))],
-    ['an address that is too long', get(`/healthz?${'x'.repeat(16 * 1024)}`)],
+    ['a URL that is too long', get(`/healthz?${'x'.repeat(16 * 1024)}`)],
   ])('is refused with 431 for its headers: %s', async (_what, text) => {
     expectRefused(await answerTo(server, text), 431, 'PAYLOAD_TOO_LARGE')
   })
 
-  it('does not reach whoever is behind it: a bad chunk ends the connection', async () => {
+  it('ends the connection for a bad chunk, so that text after it is not taken as a request', async () => {
     const { authorization } = await bearer('ANALYST')
     const text = `${post(`authorization: ${authorization}`, 'transfer-encoding: chunked')}zz\r\n${HEALTH}`
     expectRefused(await answerTo(server, text), 400, 'BAD_REQUEST')
   })
 
-  it('brings no answer that a proxy would take for that of another request', async () => {
+  it('gets no answer that a proxy would take as the answer to another request', async () => {
     const [early, pipelined] = [await connectTo(server), await connectTo(server)]
-    // It has its answer before its body, which is broken.
+    // It gets its answer before its body, which is broken.
     early.socket.write('POST /graphql HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n')
     await once(early.socket, 'data')
     early.socket.write(`zz\r\n${HEALTH}`)
     expect(answersIn(await early.closed).map(({ status }) => status)).toEqual([401])
-    // Behind one that is still in hand: readiness is asked of others.
+    // This comes after a request that is still open, because readiness takes a moment.
     pipelined.socket.write(`${get('/readyz')}${CANARY}\r\n\r\n`)
     expect(await pipelined.closed).toBe('')
     const behind = await connectTo(server)
@@ -111,9 +111,9 @@ describe('what is no request', () => {
   })
 })
 
-describe('what is a request, but an odd one', () => {
+describe('an unusual request', () => {
   it.each(['TRACE', 'OPTIONS', 'PROPFIND', 'LINK', 'PURGE', 'M-SEARCH', 'QUERY'])(
-    'does nothing with the method %s, and repeats nothing',
+    'is refused with the method %s, and is not repeated',
     async method => {
       const text = `${method} /graphql HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-test: ${CANARY}\r\n\r\n`
       const received = await answerTo(server, text)
@@ -146,18 +146,18 @@ describe('what is a request, but an odd one', () => {
     expect(received).not.toContain(CANARY)
   })
 
-  it('is answered with the whole address as its target, as HTTP wants it', async () => {
+  it('is answered if its target is a whole URL, as HTTP requires', async () => {
     const [answer] = answersIn(await answerTo(server, get(`http://${CANARY}/healthz`)))
     expect(answer).toMatchObject({ status: 200, body: '{"status":"ok"}' })
   })
 
-  it('is answered in HTTP/1.0, without Host, and closed', async () => {
+  it('in HTTP/1.0 without Host is answered, and its connection closed', async () => {
     const [answer] = answersIn(await answerTo(server, 'GET /healthz HTTP/1.0\r\n\r\n'))
     expect(answer).toMatchObject({ status: 200, body: '{"status":"ok"}' })
     expect(answer?.head).toContain('connection: close')
   })
 
-  it('is read after 100 Continue where its client waits for that', async () => {
+  it('is read after 100 Continue if its client waits for that', async () => {
     const { authorization } = await bearer('ANALYST')
     const { socket, closed } = await connectTo(server)
     socket.write(post(`authorization: ${authorization}`, `content-length: ${VIEWER.length}`, 'expect: 100-continue'))
@@ -175,12 +175,12 @@ describe('what is a request, but an odd one', () => {
       400,
       'BAD_REQUEST',
     ],
-  ])('is no WebSocket: %s', async (_what, headers, status, code) => {
+  ])('opens no WebSocket: %s', async (_what, headers, status, code) => {
     const text = ['GET /graphql HTTP/1.1', 'host: x', 'connection: upgrade', ...headers, '\r\n'].join('\r\n')
     expectRefused(await answerTo(server, text), status, code)
   })
 
-  it('is no WebSocket at another address', async () => {
+  it('opens no WebSocket at another URL', async () => {
     const text = `GET /${CANARY} HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n`
     expectRefused(await answerTo(server, text), 404, 'NOT_FOUND')
   })
@@ -197,10 +197,10 @@ describe('a slow client', () => {
       number | undefined,
     ]
   >([
-    ['says nothing', { headersMs: CUT_MS }, () => {}, undefined],
+    ['sends nothing', { headersMs: CUT_MS }, () => {}, undefined],
     ['stops in the first line', { headersMs: CUT_MS }, write => write('GET /hea'), 408],
     [
-      'sends a header at a time',
+      'sends one header at a time',
       { headersMs: CUT_MS },
       (write, tick) => {
         write('GET /healthz HTTP/1.1\r\nhost: x\r\n')
@@ -209,13 +209,13 @@ describe('a slow client', () => {
       408,
     ],
     [
-      'stops half way into an upgrade',
+      'stops in the middle of an upgrade',
       { headersMs: CUT_MS },
       write => write('GET /graphql HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n'),
       408,
     ],
-    ['says nothing behind its first answer', { keepAliveMs: CUT_MS }, write => write(HEALTH), 200],
-  ])('is cut that %s', async (_what, limits, begin, status) => {
+    ['sends nothing after its first answer', { keepAliveMs: CUT_MS }, write => write(HEALTH), 200],
+  ])('is cut if it %s', async (_what, limits, begin, status) => {
     for (const isTls of [false, true]) {
       await using other = await startTransport({ isTls, limits: { ...FAST, ...limits } })
       const { socket, closed, closedAfterMs } = await connectTo(other)
@@ -233,7 +233,7 @@ describe('a slow client', () => {
     }
   })
 
-  it('is cut that sends its body a byte at a time', async () => {
+  it('is cut if it sends its body one byte at a time', async () => {
     for (const isTls of [false, true]) {
       await using other = await startTransport({ isTls, limits: { ...FAST, requestMs: CUT_MS } })
       const { socket, closed, closedAfterMs } = await connectTo(other)
@@ -248,7 +248,7 @@ describe('a slow client', () => {
     }
   })
 
-  it('is cut that does not read its answer', async () => {
+  it('is cut if it does not read its answer', async () => {
     for (const isTls of [false, true]) {
       await using other = await startTransport({ isTls, limits: { ...FAST, idleMs: CUT_MS } })
       const { authorization } = await bearer('ANALYST')
@@ -261,13 +261,13 @@ describe('a slow client', () => {
       await new Promise(resolve => setTimeout(resolve, CUT_MS * 4))
       socket.resume()
       await closed
-      // Far less than all of it was there to be read: the rest went with the connection.
+      // Much less than the whole answer could be read: the rest was lost with the connection.
       expect(socket.bytesRead).toBeLessThan(32 * 1024 * 1024)
       expect(performance.now() - startedAt).toBeLessThan(10_000)
     }
   })
 
-  it('is cut that reads its answer drop by drop', async () => {
+  it('is cut if it reads its answer very slowly', async () => {
     for (const isTls of [false, true]) {
       await using other = await startTransport({ isTls, limits: { ...FAST, idleMs: 5_000, answerMs: CUT_MS * 2 } })
       const { authorization } = await bearer('ANALYST')
@@ -290,10 +290,10 @@ describe('a slow client', () => {
     }
   })
 
-  it('is cut that never finishes its handshake, also when it goes on a byte at a time', async () => {
+  it('is cut if it never finishes its handshake, even if it sends one byte at a time', async () => {
     await using other = await startTransport({ isTls: true, limits: { ...FAST, handshakeMs: CUT_MS } })
     const [silent, slow] = [await connectTo(other, { isPlain: true }), await connectTo(other, { isPlain: true })]
-    // A record that announces 512 bytes.
+    // The head of a record that announces 512 bytes.
     slow.socket.write(Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc]))
     const timer = setInterval(() => slow.socket.write('x'), 20)
     for (const { closed, closedAfterMs } of [silent, slow]) {
@@ -303,7 +303,7 @@ describe('a slow client', () => {
     clearInterval(timer)
   })
 
-  it('does not keep others from their answers', async () => {
+  it('does not delay the answers to others', async () => {
     await using other = await startTransport()
     const slow = await Promise.all(Array.from({ length: 500 }, () => connectTo(other)))
     for (const { socket } of slow) socket.write('POST /graphql HTTP/1.1\r\nhost: x\r\n')

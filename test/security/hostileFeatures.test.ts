@@ -46,21 +46,21 @@ async function sendBatch(items: readonly string[]): Promise<Row[]> {
   return JSON.parse(text).data.predictRiskBatch.results
 }
 
-/** What nests ten thousand deep may meet a limit of the document before the type of the value is looked at. */
+/** A value nested ten thousand deep may be refused by a limit of documents before its type is checked. */
 function expectRefused(answer: RawAnswer, json: string): void {
   const isDeep = json.includes('['.repeat(10_000)) || json.includes('{"a":'.repeat(10_000))
   const isLimit = isDeep && answer.text.includes('"QUERY_TOO_COMPLEX"')
   expectRefusal(answer, isLimit ? { status: 400, code: 'QUERY_TOO_COMPLEX' } : BAD_INPUT)
 }
 
-/** One test for each field, so that a failure names its place. */
+/** The field of an input. There is one test for each field, so that a failure names it. */
 const fieldOf = ({ name }: HostileInput) => / for (\w+)$/.exec(name)?.[1] ?? 'the whole'
 const fields = [...new Set(APPLICATIONS.map(fieldOf))]
 const isShort = ({ json }: HostileInput) => json.length < 10_000
 const short = APPLICATIONS.filter(isShort)
 
 describe('predictRisk', () => {
-  it.each(fields)('refuses each hostile value of %s, repeats none and stores nothing', async field => {
+  it.each(fields)('refuses each hostile value of %s, repeats none, and stores nothing', async field => {
     const before = await storedRows(gateway)
     const inputs = APPLICATIONS.filter(input => fieldOf(input) === field)
     for (const { name, json, refuses, path } of inputs) {
@@ -77,7 +77,7 @@ describe('predictRisk', () => {
   })
 
   it.each<[string, string]>([
-    ['a __proto__ beside the features', `{"input":{"__proto__":{"isAdmin":true},"applicantId":"${CANARY}"}}`],
+    ['a __proto__ next to the features', `{"input":{"__proto__":{"isAdmin":true},"applicantId":"${CANARY}"}}`],
     ['a __proto__ among the features', `{"input":{"applicantId":"a","features":{"consumerCredit":{"__proto__":{"price":1}}}}}`],
     ['an escaped __proto__', '{"input":{"\\u005f_proto__":{"price":1}}}'],
     ['a constructor with a prototype', '{"input":{"constructor":{"prototype":{"price":1}}}}'],
@@ -86,7 +86,7 @@ describe('predictRisk', () => {
     expect(({} as Record<string, unknown>).isAdmin).toBeUndefined()
   })
 
-  it('takes the last of two equal keys, which is the one that is checked, scored and stored', async () => {
+  it('uses the last of two equal keys for checks, score and storage', async () => {
     const twice = (first: string, second: string) =>
       `{"input":{"applicantId":"twice","features":{"consumerCredit":{${JSON.stringify(HIGH_RISK).slice(1, -1)},"price":${first},"price":${second}}}}}`
     expectRefusal(await send(SCORE, twice('1600', '1e39')), BAD_INPUT)
@@ -98,7 +98,7 @@ describe('predictRisk', () => {
     expect(row?.features).toMatchObject({ price: 1601 })
   })
 
-  it('takes -0 for 0', async () => {
+  it('treats -0 as 0', async () => {
     const zero = JSON.stringify(application('zero', { ...LOW_RISK, debt: 0 }))
     const answers = [zero, zero.replace('"debt":0', '"debt":-0'), zero.replace('"debt":0', '"debt":-0.0e-7')]
     const ids = []
@@ -108,7 +108,7 @@ describe('predictRisk', () => {
     expect(rows).toHaveLength(1)
   })
 
-  it('keeps every printable text as the reference that it is, and reads it back', async () => {
+  it('stores every printable reference unchanged, and finds it again', async () => {
     const texts = printableTexts(CANARY)
     for (const text of texts) {
       const { id } = await score(client, text)
@@ -125,15 +125,15 @@ describe('predictRisk', () => {
   })
 })
 
-describe('the edge of a domain', () => {
+describe('the range', () => {
   const numbers = contract.features.flatMap(({ name, minimum, maximum, kind }) =>
     minimum === undefined || maximum === undefined ? [] : [{ name, minimum, maximum, isWhole: kind === 'INTEGER' }],
   )
 
   it.each(numbers)(
-    'of $name is $minimum and $maximum, both taken, and nothing beyond',
+    'of $name is from $minimum to $maximum: both are accepted, and nothing beyond',
     async ({ name, minimum, maximum, isWhole }) => {
-      // The next number of 64 bits; as one of 32 bits, which the model computes with, it may be the edge itself.
+      // The next double. As a float32, which the model computes with, it may equal the edge.
       const beyond = (value: number, by: 1 | -1) => {
         if (value === 0) return by * Number.MIN_VALUE
         const view = new DataView(new ArrayBuffer(8))
@@ -141,23 +141,23 @@ describe('the edge of a domain', () => {
         view.setBigInt64(0, view.getBigInt64(0) + BigInt(by))
         return view.getFloat64(0)
       }
-      const outcome = async (value: number) => {
+      const resultOf = async (value: number) => {
         const json = JSON.stringify(application('edge', { ...LOW_RISK, [name]: value }))
         return (await send(SCORE, `{"input":${json}}`)).status
       }
-      expect(await outcome(minimum)).toBe(200)
-      expect(await outcome(maximum)).toBe(200)
+      expect(await resultOf(minimum)).toBe(200)
+      expect(await resultOf(maximum)).toBe(200)
       for (const value of [beyond(minimum, -1), beyond(maximum, 1), minimum - 1, maximum + 1]) {
-        expect({ value, status: await outcome(value) }).toEqual({ value, status: 400 })
+        expect({ value, status: await resultOf(value) }).toEqual({ value, status: 400 })
       }
       const within = (minimum + maximum) / 2 + 0.25
-      expect(await outcome(within)).toBe(isWhole ? 400 : 200)
+      expect(await resultOf(within)).toBe(isWhole ? 400 : 200)
     },
   )
 })
 
 describe('predictRiskBatch', () => {
-  it('refuses each hostile row alone, with its problem, and stores its neighbours', async () => {
+  it('refuses only each hostile row, with its problem, and stores the other rows', async () => {
     const rows = short.filter(({ refuses }) => refuses === 'row')
     for (const part of inParts(rows, 49)) {
       const before = await storedRows(gateway)
@@ -189,7 +189,7 @@ describe('predictRiskBatch', () => {
     expect(await storedRows(gateway)).toEqual(before)
   })
 
-  it('refuses the whole request for a wrong JSON type in one row, and stores no neighbour', async () => {
+  it('refuses the whole request for a wrong JSON type in one row, and stores nothing', async () => {
     const before = await storedRows(gateway)
     for (const { name, json } of short.filter(({ refuses }) => refuses === 'document')) {
       const answer = await send(BATCH, `{"items":[${GOOD},${json},${GOOD}]}`)
@@ -220,7 +220,7 @@ describe('recordOutcome', () => {
     inputs = hostileOutcomes(CANARY, id)
   })
 
-  it('refuses each hostile outcome, repeats nothing and records nothing', async () => {
+  it('refuses each hostile outcome, repeats nothing, and records nothing', async () => {
     const before = await outcomes()
     for (const { name, json, refuses, path } of inputs) {
       const answer = await send(RECORD, `{"input":${json}}`)
@@ -231,7 +231,7 @@ describe('recordOutcome', () => {
     expect(await outcomes()).toEqual(before)
   })
 
-  it('refuses them row by row in a list, and the whole list for a wrong JSON type', async () => {
+  it('refuses hostile outcomes of a list row by row, and the whole list for a wrong JSON type', async () => {
     const before = await outcomes()
     const short = inputs.filter(isShort)
     const rows = short.filter(({ refuses, path }) => refuses === 'row' && path === 'predictionId')
@@ -247,7 +247,7 @@ describe('recordOutcome', () => {
     expect(await outcomes()).toEqual(before)
   })
 
-  it('records a sound one afterwards', async () => {
+  it('records a valid outcome afterwards', async () => {
     const input = JSON.stringify({ predictionId: id, defaulted: true, observedAt: new Date().toISOString() })
     expect((await send(RECORD, `{"input":${input}}`)).status).toBe(200)
   })

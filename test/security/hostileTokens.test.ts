@@ -9,7 +9,7 @@ import { CANARY, expectRefusal } from '../support/refused.js'
 import { KEYS, malleated, PUBLISHED } from './support/forging.js'
 import { HOSTILE } from './support/hostileTokens.js'
 
-// A gap of the event loop longer than this makes everybody else wait. Refusing takes well under 1 ms; the rest is for a busy machine.
+// A stall of the event loop delays all other callers. A refusal takes well under 1 ms; the rest is tolerance for a busy machine.
 const MAX_GAP_MS = 250
 const AT_ONCE = 20
 const TOKENS = HOSTILE.map(([family, what, token]) => ({ family, what, token: token() }))
@@ -44,7 +44,7 @@ async function inTurns<Given, Answer>(all: readonly Given[], ask: (one: Given) =
   return answers
 }
 
-/** What may not come back: the parts of the token that say something, and what they say. */
+/** No answer may repeat the meaningful parts of the token, encoded or decoded. */
 function expectNoEcho(text: string, token: string): void {
   expect(text).not.toContain(CANARY)
   for (const part of token.split('.')) {
@@ -53,24 +53,24 @@ function expectNoEcho(text: string, token: string): void {
 }
 
 describe('a gateway with a shared secret and an issuer', () => {
-  it.each(['rsa', 'rsa2', 'ps', 'ec', 'ed', 'bare'] as const)('lets a token of the key %s in', async name => {
+  it.each(['rsa', 'rsa2', 'ps', 'ec', 'ed', 'bare'] as const)('accepts a token of the key %s', async name => {
     const client = new GraphqlClient(gateway.url, tokenOf(KEYS[name]))
     expect((await client.data(ViewerDocument, {})).viewer).toMatchObject({ id: 'web-shop', roles: ['SCORER'] })
   })
 
-  it('lets a token of the shared secret in', async () => {
+  it('accepts a token of the shared secret', async () => {
     const tokens = new Tokens({ secret: Buffer.from(TEST_SECRET), issuer: ISSUER, audience: AUDIENCE })
     const token = await tokens.sign({ subject: 'batch', roles: ['ANALYST'], ttlSeconds: 60 })
     const { viewer } = await new GraphqlClient(gateway.url, token).data(ViewerDocument, {})
     expect(viewer).toMatchObject({ id: 'batch', roles: ['ANALYST'] })
   })
 
-  it('lets the mirrored signature of an ECDSA token in, as the same principal: it says nothing else', async () => {
+  it('accepts the mirrored signature of an ECDSA token, which names the same principal', async () => {
     expect(await post(`Bearer ${malleated()}`)).toMatchObject({ status: 200, text: expect.stringContaining(CANARY) })
   })
 })
 
-describe('over HTTP, a hostile token', () => {
+describe('a hostile token over HTTP', () => {
   const answers = new Map<string, RawAnswer>()
   let longestGapMs = 0
   beforeAll(async () => {
@@ -89,26 +89,26 @@ describe('over HTTP, a hostile token', () => {
     expectNoEcho(answer.text, token)
   })
 
-  it('holds nobody else up', () => {
+  it('delays no other caller', () => {
     expect(TOKENS.length).toBeGreaterThanOrEqual(60)
     expect(longestGapMs).toBeLessThan(MAX_GAP_MS)
   })
 
-  it('that is longer than any header may be is refused before anything reads it', async () => {
+  it('that is longer than headers may be is refused before it is read', async () => {
     const { status, text } = await post(`Bearer ${'a'.repeat(40_000)}`)
     expect(status).toBe(431)
     expect(text).not.toContain('aaaa')
   })
 
   it.each(['Bearer', 'Bearer ', 'bearer: x', 'Basic eDp5', 'Token x', 'Bearer a b', `Bearer ${CANARY}, Bearer ${CANARY}`])(
-    'is not looked for in the header %j',
+    'is not read from the header %j',
     async authorization => {
       const answer = await post(authorization)
       expectRefusal(answer, { status: 401, code: 'UNAUTHENTICATED' })
     },
   )
 
-  it('is not taken from anywhere but the header', async () => {
+  it('is read only from the header', async () => {
     const token = tokenOf(KEYS.rsa)
     const anonymous = new GraphqlClient(gateway.url, undefined)
     const headers = { 'content-type': 'application/json', cookie: `token=${token}; access_token=${token}` }
@@ -117,7 +117,7 @@ describe('over HTTP, a hostile token', () => {
   })
 })
 
-describe('over WebSocket, a hostile token', () => {
+describe('a hostile token over WebSocket', () => {
   const closes = new Map<string, { code: number; reason: string }>()
   beforeAll(async () => {
     await inTurns([...TOKENS, ...OVER_SOCKETS_ONLY], async ({ token }) => closes.set(token, await closeOf(token)))
@@ -131,8 +131,8 @@ describe('over WebSocket, a hostile token', () => {
 })
 
 const OVER_SOCKETS_ONLY = [
-  { family: 'form', what: 'a line end behind it', token: `${tokenOf(KEYS.rsa, claimsOf({ sub: CANARY }))}\n` },
-  { family: 'form', what: 'a zero behind it', token: `${tokenOf(KEYS.rsa, claimsOf({ sub: CANARY }))}\0` },
+  { family: 'form', what: 'followed by a line end', token: `${tokenOf(KEYS.rsa, claimsOf({ sub: CANARY }))}\n` },
+  { family: 'form', what: 'followed by a NUL', token: `${tokenOf(KEYS.rsa, claimsOf({ sub: CANARY }))}\0` },
   { family: 'form', what: 'letters of another script', token: tokenOf(KEYS.rsa).replace('e', 'е') },
 ]
 
@@ -140,7 +140,7 @@ async function closeOf(token: string): Promise<{ code: number; reason: string }>
   const sockets = new GraphqlClient(gateway.url, token).sockets()
   const closed = new Promise<{ code: number; reason: string }>(resolve => {
     sockets.on('closed', event => resolve(event as { code: number; reason: string }))
-    sockets.on('connected', () => resolve({ code: 0, reason: 'it was let in' }))
+    sockets.on('connected', () => resolve({ code: 0, reason: 'accepted' }))
   })
   const events = sockets.iterate({ query: 'subscription { highRiskScored { id } }' })
   void events.next().catch(() => {})

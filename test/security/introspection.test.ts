@@ -23,8 +23,8 @@ describe('the schema', () => {
   })
   afterAll(() => gateway[Symbol.asyncDispose]())
 
-  it.each(ASKING)('asked by %s is told to those alone who may read it, in any order', async (_what, query, variables) => {
-    // Parsed, validated and compiled once for all of them.
+  it.each(ASKING)('is shown by %s only to callers who may read it, in any order of callers', async (_what, query, variables) => {
+    // The document is parsed, validated and compiled once for all callers.
     for (let round = 1; round <= 3; round++) {
       for (const role of ROLES) {
         const client = await gateway.as({ roles: [role] })
@@ -38,7 +38,7 @@ describe('the schema', () => {
     }
   })
 
-  it('lets everyone ask for __typename', async () => {
+  it('shows __typename to everyone', async () => {
     const client = await gateway.as({ roles: ['SCORER'] })
     for (let use = 1; use <= 3; use++) {
       const { data } = await client.send({ query: '{ __typename viewer { __typename id } }' })
@@ -46,7 +46,7 @@ describe('the schema', () => {
     }
   })
 
-  it('is exempt from the limit of depth, but has one of its own', async () => {
+  it('has its own limit of depth', async () => {
     const client = await gateway.as({ roles: ['ADMIN'] })
     const { errors: deep } = await client.send({
       query: '{ __schema { types { fields { type { ofType { ofType { ofType { ofType { name } } } } } } } } }',
@@ -69,7 +69,7 @@ describe('the schema', () => {
   it.each([
     'subscription { __schema { types { name } } }',
     'subscription { ...S } fragment S on Subscription { __type(name: "Query") { name } }',
-  ])('is no part of a subscription, over WebSocket or server-sent events: %s', async query => {
+  ])('cannot be read in a subscription, over WebSocket or server-sent events: %s', async query => {
     const client = await gateway.as({ roles: ['ADMIN'] })
     const sockets = client.sockets()
     const refusal = await sockets
@@ -78,12 +78,12 @@ describe('the schema', () => {
       .catch(error => error)
     await sockets.dispose()
     expect(JSON.stringify(refusal)).toContain('GRAPHQL_VALIDATION_FAILED')
-    const [told] = await client.openStream({ query })
-    expect(told).toContain('GRAPHQL_VALIDATION_FAILED')
+    const [answer] = await client.openStream({ query })
+    expect(answer).toContain('GRAPHQL_VALIDATION_FAILED')
   })
 })
 
-it('in development the schema is open to everyone who is signed in', async () => {
+it('in development every authenticated caller may read the schema', async () => {
   await using gateway = await startGateway({ RISKGATE_DEVELOPMENT: 'true' })
   for (const role of ROLES) {
     const client = await gateway.as({ roles: [role] })

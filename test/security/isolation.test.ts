@@ -21,17 +21,17 @@ const OTHER_TENANT = 'other-bank'
 const VOLATILE_HEADERS = /^(x-request-id|date|ratelimit-.*)$/
 const ANY_UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g
 const ANY_INSTANT = /\d{4}-\d\d-\d\dT[\d:.]+Z/g
-// Stands in the caller's own audit for the reference that it asked about.
+// In the caller's own audit, a digest replaces the reference that it asked about.
 const ANY_DIGEST = /[0-9a-f]{64}/g
 const ANY_SECRET = /whsec_[\w+/=]+/g
 
 let redis: TestRedis | undefined
 let gateway: TestGateway
-/** Of the tenant whose things these are. */
+/** A client of the tenant that owns the data. */
 let shop: GraphqlClient
 let otherShop: GraphqlClient
 let admin: GraphqlClient
-/** Of another tenant, under the name of the shop. */
+/** A client of another tenant, with the same name as the shop. */
 let stranger: GraphqlClient
 let belongings: Belongings
 let references: Readonly<Record<string, Reference>>
@@ -50,7 +50,7 @@ beforeAll(async () => {
   admin = await gateway.as({ roles: ['ADMIN'], subject: 'shop' })
   stranger = await gateway.as({ roles: ['ADMIN'], subject: 'shop', tenant: OTHER_TENANT })
   schema = buildClientSchema(await dataOf<IntrospectionQuery>(admin, getIntrospectionQuery({ oneOf: true })))
-  // Some of each tenant's before and behind what is asked for.
+  // Each tenant has some rows before and after the ones that are asked for.
   for (const client of [stranger, otherShop]) await scoreBatch(client, [application('both', HIGH_RISK), application('own')])
   belongings = await scoreAll()
   for (const client of [stranger, otherShop]) await scoreBatch(client, [application('both', HIGH_RISK), application('own')])
@@ -72,7 +72,7 @@ const alertsOf = async (client: GraphqlClient) =>
   (await dataOf<{ alerts: { nodes: { id: string; cursor: string }[] } }>(client, '{ alerts { nodes { id cursor } } }')).alerts
     .nodes
 
-/** Makes one of everything, of the shop. */
+/** Creates one of everything for the shop. */
 async function scoreAll(): Promise<Belongings> {
   const items = [
     { ...application('ref-1', HIGH_RISK), idempotencyKey: 'key-1', channel: 'branch-1' },
@@ -93,7 +93,7 @@ async function scoreAll(): Promise<Belongings> {
   const { createWebhook } = await dataOf<{ createWebhook: { webhook: { id: string } } }>(
     admin,
     'mutation ($input: CreateWebhookInput!) { createWebhook(input: $input) { webhook { id } } }',
-    // Of a model that there is not: it is called for nothing while the tests look at its rows.
+    // Its filter names an unknown model, so that no delivery changes its rows during the tests.
     { input: { url: webhookUrl, filter: { model: 'none' } } },
   )
   const webhookId = createWebhook.webhook.id
@@ -118,7 +118,7 @@ async function scoreAll(): Promise<Belongings> {
   }
 }
 
-/** The answer to a reference, without what differs from one call to the next and without the reference itself. */
+/** The answer to a reference, without the reference and without parts that differ from call to call. */
 async function answerTo(client: GraphqlClient, { query, variables }: Reference, reference: string) {
   const masked = (text: string) =>
     text
@@ -154,17 +154,17 @@ function textInputs(): string[] {
     })
 }
 
-describe("a reference to what is not the caller's", () => {
-  it('can be sent in every input that is listed here, and in no other', () => {
+describe('a reference to foreign data', () => {
+  it('can be sent in exactly the inputs that are listed here', () => {
     expect([...Object.keys(references), ...Object.keys(NAMES_NOTHING)].sort()).toEqual(textInputs().sort())
   })
 
-  it('is answered as one to what never existed, byte for byte, and changes nothing', async () => {
+  it('is answered exactly like an unknown reference, byte for byte, and changes nothing', async () => {
     for (const [input, reference] of Object.entries(references)) {
       for (const [name, client] of Object.entries({ stranger, otherShop })) {
         const before = await rowsOf(gateway.database, 'default')
         const answers = []
-        // The third and later of a text come from the compiled operation.
+        // From the third call on, the compiled operation answers.
         for (let i = 0; i < 3; i++) {
           answers.push(await answerTo(client, reference, reference.foreign), await answerTo(client, reference, reference.absent))
           if (isRepeatable(input)) continue
@@ -178,7 +178,7 @@ describe("a reference to what is not the caller's", () => {
     }
   })
 
-  it('is answered to its owner', async () => {
+  it('is answered with data to its owner', async () => {
     for (const input of [
       'Query.prediction.id',
       'Query.predictionByKey.idempotencyKey',
@@ -195,14 +195,14 @@ describe("a reference to what is not the caller's", () => {
   })
 
   it.each(['Query.prediction.id', 'Query.predictionByKey.idempotencyKey', 'Query.applicant.id', 'AcknowledgeAlertInput.alertId'])(
-    'takes as long as one to what never existed: %s',
+    'takes as long as an unknown reference: %s',
     async input => {
       const reference = present(references[input], input)
-      // Roughly, and again where the machine had other work: a difference that is there is there each time.
+      // The comparison is rough, and is repeated if the machine was busy: a real difference appears every time.
       const attempts: string[] = []
       for (let attempt = 0; attempt < 5; attempt++) {
         const { foreign, absent } = await timesOf(reference)
-        attempts.push(`${foreign.toFixed(2)} ms for another tenant's, ${absent.toFixed(2)} ms for none`)
+        attempts.push(`${foreign.toFixed(2)} ms for another tenant's, ${absent.toFixed(2)} ms for an unknown one`)
         if (Math.abs(foreign - absent) < Math.max(0.3, absent / 4))
           return void process.stdout.write(`${input}: ${attempts.at(-1)}\n`)
       }
@@ -223,7 +223,7 @@ describe("a reference to what is not the caller's", () => {
   }
 })
 
-/** Whether the same call again is answered alike. */
+/** Whether a repeated call gets the same answer. */
 function isRepeatable(input: string): boolean {
   return !input.startsWith('PredictRiskInput.') && !input.startsWith('CreateWebhookInput.')
 }

@@ -10,13 +10,13 @@ import { subscribe } from '../support/subscription.js'
 
 const NEW_SECRET = 'the secret after the rotation, 32 bytes or more'
 const CLIENTS = 8
-// Fetches of the key set are a second apart.
+// Fetches of the key set are at least a second apart.
 const SLOW = { timeout: 60_000 }
 const FIRST = makeKey('RS256', 'first')
 const SECOND = makeKey('ES256', 'second')
 
 let tokensMade = 0
-/** Each its own, so that none is remembered. */
+/** A new token each time, so that none is remembered. */
 const fresh = (key: IssuerKey) => tokenOf(key, claimsOf({ jti: `${++tokensMade}`, roles: ['MONITOR'] }))
 
 const settingsOf = ({ url }: TestIssuer) => ({
@@ -31,33 +31,33 @@ async function statusOf(url: string, token: string): Promise<string> {
   return errors ? `${status} ${errors[0]?.extensions.code}` : `${status}`
 }
 
-/** Clients that call with a fresh token each time, until `end`; answers how often each outcome came. */
+/** Clients that call until `end`, which returns how often each answer came. */
 function load(call: () => Promise<string>) {
-  const outcomes = new Map<string, number>()
+  const answers = new Map<string, number>()
   let isOver = false
   const work = async () => {
     while (!isOver) {
-      const outcome = await call()
-      outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
+      const answer = await call()
+      answers.set(answer, (answers.get(answer) ?? 0) + 1)
     }
   }
   const working = Promise.all(Array.from({ length: CLIENTS }, work))
   return {
-    /** Waits for so many more good answers. */
+    /** Waits for `count` more good answers. */
     goesOn: async (count = 100) => {
-      const before = outcomes.get('200') ?? 0
-      await until(() => (outcomes.get('200') ?? 0) >= before + count)
+      const before = answers.get('200') ?? 0
+      await until(() => (answers.get('200') ?? 0) >= before + count)
     },
     async end() {
       isOver = true
       await working
-      return Object.fromEntries(outcomes)
+      return Object.fromEntries(answers)
     },
   }
 }
 
 describe('a rotation of the shared secret', SLOW, () => {
-  it('fails no request: replicas are replaced one by one, then clients switch, then the old secret goes', async () => {
+  it('fails no request if replicas are replaced first, then clients switch, and then the old secret is removed', async () => {
     const signed = (secret: string) =>
       new Tokens({ secret: Buffer.from(secret), issuer: 'riskgate', audience: 'riskgate' }).sign({
         subject: `client-${++tokensMade}`,
@@ -88,16 +88,16 @@ describe('a rotation of the shared secret', SLOW, () => {
     await using a3 = await startGateway({ RISKGATE_JWT_SECRET: NEW_SECRET }, a.database)
     live[0] = a3
     await clients.goesOn()
-    const outcomes = await clients.end()
-    expect(outcomes).toEqual({ 200: expect.any(Number) })
-    expect(outcomes['200']).toBeGreaterThanOrEqual(500)
+    const answers = await clients.end()
+    expect(answers).toEqual({ 200: expect.any(Number) })
+    expect(answers['200']).toBeGreaterThanOrEqual(500)
     expect(await statusOf(a3.url, await signed(TEST_SECRET))).toBe('401 UNAUTHENTICATED')
     expect(await statusOf(b2.url, await signed(TEST_SECRET))).toBe('200')
   })
 })
 
 describe("a rotation of the issuer's keys", SLOW, () => {
-  it('fails no request, not even of a client whose token was signed the moment its key was published', async () => {
+  it('fails no request, not even with a token signed the moment its key was published', async () => {
     await using issuer = await startIssuer([FIRST])
     await using gateway = await startGateway(settingsOf(issuer))
     let key = FIRST
@@ -113,14 +113,14 @@ describe("a rotation of the issuer's keys", SLOW, () => {
     issuer.keys = [SECOND]
     expect(await statusOf(gateway.url, fresh(makeKey('ES256', 'made-up')))).toBe('401 UNAUTHENTICATED')
     await clients.goesOn()
-    const outcomes = await clients.end()
-    expect(outcomes).toEqual({ 200: expect.any(Number) })
-    expect(outcomes['200']).toBeGreaterThanOrEqual(500)
+    const answers = await clients.end()
+    expect(answers).toEqual({ 200: expect.any(Number) })
+    expect(answers['200']).toBeGreaterThanOrEqual(500)
     expect(await statusOf(gateway.url, fresh(FIRST))).toBe('401 UNAUTHENTICATED')
     expect(issuer.requests.length).toBeLessThanOrEqual(4)
   })
 
-  it('ends sockets, event streams and remembered tokens of a key that leaves, and those alone', async () => {
+  it('ends only the sockets, event streams and remembered tokens of a removed key', async () => {
     await using issuer = await startIssuer([FIRST, SECOND])
     await using gateway = await startGateway(settingsOf(issuer))
     const remembered = fresh(FIRST)
@@ -160,7 +160,7 @@ describe("a rotation of the issuer's keys", SLOW, () => {
 })
 
 describe('a flood of tokens with unknown keys', SLOW, () => {
-  it('asks the issuer about once a second, and a key that is published meanwhile is found', async () => {
+  it('makes about one request a second to the issuer, and a key published meanwhile is found', async () => {
     await using issuer = await startIssuer([FIRST])
     await using gateway = await startGateway(settingsOf(issuer))
     expect(await statusOf(gateway.url, fresh(FIRST))).toBe('200')
@@ -189,8 +189,8 @@ describe('a flood of tokens with unknown keys', SLOW, () => {
   })
 })
 
-describe('an issuer that is away', SLOW, () => {
-  it('at the start: the gateway starts, answers that it cannot tell yet, and lets in once the issuer is there', async () => {
+describe('an issuer that is down', SLOW, () => {
+  it('at the start does not stop the gateway: tokens get SERVICE_UNAVAILABLE until the issuer answers', async () => {
     const { url, ...down } = await startIssuer([FIRST])
     await down[Symbol.asyncDispose]()
     await using gateway = await startGateway(settingsOf({ url } as TestIssuer))
@@ -205,7 +205,7 @@ describe('an issuer that is away', SLOW, () => {
     await until(async () => (await statusOf(gateway.url, fresh(FIRST))) === '200')
   })
 
-  it('later on: known keys serve on without a failed request, and a new one is found when it is back', async () => {
+  it('later on fails no request with a known key, and a new key is found when it is back', async () => {
     await using issuer = await startIssuer([FIRST])
     await using gateway = await startGateway(settingsOf(issuer))
     const clients = load(() => statusOf(gateway.url, fresh(FIRST)))

@@ -29,7 +29,7 @@ function expectRefused({ status, text }: Answer, code: 'UNAUTHENTICATED' | 'FORB
   expect(JSON.parse(text)).toEqual({ errors: [{ message: expect.any(String), extensions: { code } }] })
 }
 
-describe('the headers of security', () => {
+describe('the security headers', () => {
   const API = {
     'content-security-policy': "default-src 'none';frame-ancestors 'none'",
     'cross-origin-opener-policy': 'same-origin',
@@ -55,27 +55,27 @@ describe('the headers of security', () => {
     expect(headers).toMatchObject({ ...helmets, 'strict-transport-security': 'max-age=31536000' })
   })
 
-  it('stand on every answer that is no page', async () => {
+  it('are on every answer that is not a page', async () => {
     const admin = await bearer('ADMIN')
     const stream = `/graphql/stream?query=${encodeURIComponent('subscription { nothing }')}`
     const answers: [string, number, Promise<Answer>][] = [
       ['an answer', 200, askViewer(server)],
       ['an answer of Apollo', 200, askViewer(server, { accept: 'application/graphql-response+json' })],
       ['a refusal', 401, ask(server, '/graphql')],
-      ['a body that is none', 400, ask(server, '/graphql', { method: 'POST', headers: { ...JSON_TYPE, ...admin }, body: '{' })],
+      ['a malformed body', 400, ask(server, '/graphql', { method: 'POST', headers: { ...JSON_TYPE, ...admin }, body: '{' })],
       [
         'a body that is too large',
         413,
         ask(server, '/graphql', { method: 'POST', headers: { ...JSON_TYPE, ...admin }, body: 'x'.repeat(70_000) }),
       ],
       ['nothing', 404, ask(server, '/nowhere')],
-      ['an address that cannot be decoded', 400, ask(server, '/%zz')],
+      ['a URL that cannot be decoded', 400, ask(server, '/%zz')],
       ['health', 200, ask(server, '/healthz')],
       ['readiness', 200, ask(server, '/readyz')],
       ['metrics', 200, ask(server, '/metrics', { headers: admin })],
       ['metrics refused', 401, ask(server, '/metrics')],
       ['a stream of events', 200, ask(server, stream, { headers: { ...admin, accept: 'text/event-stream' } })],
-      ['a stream refused', 401, ask(server, stream)],
+      ['a refused stream', 401, ask(server, stream)],
     ]
     for (const [what, expected, answer] of answers) {
       const { status, headers } = await answer
@@ -84,7 +84,7 @@ describe('the headers of security', () => {
     }
   })
 
-  it('stand on pages with a policy of their own', async () => {
+  it('are on pages, with another content policy', async () => {
     const { headers } = await ask(server, '/playground', { headers: await basic('ADMIN') })
     expect(headers).toMatchObject({
       ...API,
@@ -94,7 +94,7 @@ describe('the headers of security', () => {
     expect(headers).not.toHaveProperty('strict-transport-security')
   })
 
-  it('say over TLS that nothing else will do, pages too', async () => {
+  it('require HTTPS on answers over TLS, also on pages', async () => {
     await using secure = await startTransport({ isTls: true })
     for (const path of ['/healthz', '/nowhere', '/%zz', '/playground']) {
       const { headers } = await ask(secure, path, { headers: await basic('ADMIN') })
@@ -110,13 +110,13 @@ describe('metrics', () => {
     ['SCORER', false],
     ['ANALYST', false],
     ['MODEL_MANAGER', false],
-  ])('are for whoever has telemetry:read: %s %s', async (role, may) => {
+  ])('require telemetry:read: %s %s', async (role, may) => {
     const answer = await ask(server, '/metrics', { headers: await bearer(role) })
     if (may) expect(answer.status).toBe(200)
     else expectRefused(answer, 'FORBIDDEN')
   })
 
-  it('are not for who is nobody, nor for a password', async () => {
+  it('are refused without a valid token, and with Basic authentication', async () => {
     for (const headers of [{}, { authorization: 'Bearer x.y.z' }, await basic('ADMIN')]) {
       const answer = await ask(server, '/metrics', { headers })
       expectRefused(answer, 'UNAUTHENTICATED')
@@ -140,7 +140,7 @@ describe('the playground', () => {
     ['ADMIN', true],
     ['SCORER', false],
     ['MONITOR', false],
-  ])('is for whoever has schema:introspect: %s %s', async (role, may) => {
+  ])('requires schema:introspect: %s %s', async (role, may) => {
     for (const headers of [await basic(role), await bearer(role)]) {
       const answers = [await ask(server, '/playground', { headers }), await ask(server, '/', { headers })]
       if (may) expect(answers.map(({ status }) => status)).toEqual([200, 302])
@@ -149,7 +149,7 @@ describe('the playground', () => {
   })
 
   it.each(['', 'Basic', 'Basic !!!', 'Basic Og==', `Basic ${Buffer.from('a:b').toString('base64')}`, 'Digest x'])(
-    'makes a browser ask for who is nobody: %j',
+    'makes a browser ask for a password without a valid one: %j',
     async authorization => {
       for (const path of ['/playground', '/']) {
         const answer = await ask(server, path, { headers: { authorization } })
@@ -159,19 +159,19 @@ describe('the playground', () => {
     },
   )
 
-  it('tells a person who closes the question of the browser what it wants', async () => {
+  it("explains the password to a person who closes the browser's prompt", async () => {
     const { text } = await ask(server, '/playground')
     expect(JSON.parse(text).errors[0].message).toContain('as the password')
   })
 
-  it('leaves its assets open: they are published code', async () => {
+  it('serves its assets to everyone, because they are published code', async () => {
     const { text } = await ask(server, '/playground', { headers: await basic('ADMIN') })
     const [, script] = /src="(\/assets\/[^"]+\.js)"/.exec(text) ?? []
     const { status, headers } = await ask(server, script ?? '')
     expect({ status, cache: headers['cache-control'] }).toEqual({ status: 200, cache: 'public, max-age=31536000, immutable' })
   })
 
-  it('is kept by no cache where it is refused, nor is an asset that is not there (yet)', async () => {
+  it('is not cached when it is refused, nor is a missing asset, which may come later', async () => {
     for (const path of ['/assets/none.js', '/assets/', '/playground', '/']) {
       const { status, headers } = await ask(server, path)
       expect({ path, status, cache: headers['cache-control'] }).toEqual({
@@ -182,7 +182,7 @@ describe('the playground', () => {
     }
   })
 
-  it('opens nothing else with its password, which a browser sends by itself to whatever other sites make it ask', async () => {
+  it('has a password that opens nothing else, because browsers also send it with requests from other sites', async () => {
     const headers = await basic('ADMIN')
     const query = `?query=${encodeURIComponent('{ viewer }')}`
     for (const answer of [
@@ -193,7 +193,7 @@ describe('the playground', () => {
       await ask(server, '/metrics', { headers }),
     ]) {
       expectRefused(answer, 'UNAUTHENTICATED')
-      // Asked for a password here, a browser would keep it for here.
+      // A Basic challenge here would make a browser store the password for this URL.
       expect(answer.headers['www-authenticate']).toBe('Bearer')
     }
     const socket = new WebSocket(`${server.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws', { headers })

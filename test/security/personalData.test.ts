@@ -29,8 +29,8 @@ const names = [
   'description',
   'webhookPath',
   'cursor',
-  'name in a document',
-  'name of a key',
+  'name in document',
+  'name of key',
   'query',
   'operationName',
   'variable',
@@ -47,13 +47,13 @@ const names = [
   'socketToken',
   'socketMessage',
   'hostile',
-  'search of an id',
+  'search for id',
   'erased',
 ] as const
 const canary = Object.fromEntries(names.map(name => [name, canaryOf(name)])) as Record<(typeof names)[number], Canary>
 const of = (name: (typeof names)[number]) => canary[name].value
 
-/** Numbers that nobody would send by chance; of high risk together. */
+/** Numbers that do not occur by chance; together they are high risk. */
 const NUMBERS = {
   expenses: 61.0417293,
   income: 50.0417293,
@@ -83,14 +83,14 @@ describe('personal data', () => {
   let apiKey = ''
   const temporary = mkdtempSync(join(tmpdir(), 'riskgate-canary-'))
   const cwd = mkdtempSync(join(tmpdir(), 'riskgate-canary-'))
-  /** What the gateway let out, by its kind. */
+  /** All output of the gateway, by its kind. */
   const seen = {
     answers: '',
     'close frames': '',
     commands: '',
-    'commands of Redis': '',
-    'keys of Redis': '',
-    'values of Redis': '',
+    'Redis commands': '',
+    'Redis keys': '',
+    'Redis values': '',
     '/metrics': '',
     '/healthz': '',
     '/readyz': '',
@@ -104,7 +104,7 @@ describe('personal data', () => {
     redis = await startRedis()
     monitor = connect(Number(new URL(redis.url).port), '127.0.0.1')
     monitor.on('data', text => {
-      seen['commands of Redis'] += text
+      seen['Redis commands'] += text
     })
     monitor.write('MONITOR\r\n')
     await once(monitor, 'data')
@@ -132,8 +132,8 @@ describe('personal data', () => {
     await exports()
     const redisClient = new Redis(redis.url)
     const keys = await redisClient.keys('*')
-    seen['keys of Redis'] = keys.join('\n')
-    seen['values of Redis'] = (await Promise.all(keys.map(key => redisClient.get(key)))).join('\n')
+    seen['Redis keys'] = keys.join('\n')
+    seen['Redis values'] = (await Promise.all(keys.map(key => redisClient.get(key)))).join('\n')
     await redisClient.quit()
     for (const path of ['/metrics', '/healthz', '/readyz'] as const) seen[path] = await (await call(path, {})).text()
     exit = await gateway.stop()
@@ -152,7 +152,7 @@ describe('personal data', () => {
   const call = (path: string, init: RequestInit) =>
     fetch(`${gateway.url}${path}`, { ...init, headers: { authorization: `Bearer ${token}`, ...init.headers } })
 
-  /** Keeps of an answer all but the data that was asked for. */
+  /** Records an answer without the data that was asked for. */
   async function keep(response: Response): Promise<Record<string, never> | undefined> {
     statuses.set(response.status, (statuses.get(response.status) ?? 0) + 1)
     seen.answers += `${[...response.headers].join('\n')}\n`
@@ -182,7 +182,7 @@ describe('personal data', () => {
       input: { url: `${receiver.url}/${of('webhookPath')}`, description: of('description') },
     })
     expect(created).toBeDefined()
-    // Delivered at the second attempt.
+    // The second attempt delivers it.
     receiver.answer = 500
     const headers = {
       'x-request-id': `of ${of('requestId')}, who asks`,
@@ -193,7 +193,7 @@ describe('personal data', () => {
       forwarded: `for=${of('forwarded')}`,
       origin: `https://${of('origin')}.example`,
     }
-    // The plain executor, the compiled one, and the prepared one; then the same key again.
+    // Runs the plain executor, the compiled one and the prepared one, then the same key again.
     for (let use = 1; use <= 4; use++)
       await post(JSON.stringify({ query: PREDICT, variables: { input: application() } }), headers)
     await ask(BATCH, { items: [application(), { ...application(), applicantId: of('otherApplicant'), idempotencyKey: null }] })
@@ -211,14 +211,14 @@ describe('personal data', () => {
       },
     )
     await ask('query($id: ID!) { prediction(id: $id) { id } applicant(id: $id) { latestPrediction { id } } }', {
-      id: of('search of an id'),
+      id: of('search for id'),
     })
-    await ask('mutation($id: ID!) { acknowledgeAlert(input: {alertId: $id}) { alert { id } } }', { id: of('search of an id') })
+    await ask('mutation($id: ID!) { acknowledgeAlert(input: {alertId: $id}) { alert { id } } }', { id: of('search for id') })
     const issued = await ask('mutation($input: CreateApiKeyInput!) { createApiKey(input: $input) { key } }', {
       input: { description: of('description'), principal: 'key-holder', roles: ['ADMIN'] },
     })
     apiKey = (issued as never as { createApiKey: { key: string } }).createApiKey.key
-    // As it is, spoilt, and at every door.
+    // Sends the key unchanged and changed, to every endpoint.
     for (const text of [apiKey, `${apiKey}x`, apiKey.slice(0, -1)]) {
       await post('{"query":"{ viewer { id } }"}', { authorization: `Bearer ${text}` })
       await keep(await call('/graphql/stream', { headers: { authorization: `Bearer ${text}` } }))
@@ -234,13 +234,13 @@ describe('personal data', () => {
   async function hostileRequests() {
     const scored = await ask(PREDICT, { input: { ...application(), applicantId: 'with an outcome', idempotencyKey: null } })
     const { id } = (scored as never as { predictRisk: { prediction: { id: string } } }).predictRisk.prediction
-    const inputs = hostileApplications(of('hostile'), of('name of a key'))
+    const inputs = hostileApplications(of('hostile'), of('name of key'))
     for (const { json } of inputs) await post(`{"query":${JSON.stringify(PREDICT)},"variables":{"input":${json}}}`)
     const rows = inputs.filter(({ json, refuses }) => refuses === 'row' && json.length < 5_000).map(({ json }) => json)
     for (let at = 0; at < rows.length; at += 100) {
       await post(`{"query":${JSON.stringify(BATCH)},"variables":{"items":[${rows.slice(at, at + 100).join(',')}]}}`)
     }
-    for (const { json } of hostileOutcomes(of('hostile'), id, of('name of a key'))) {
+    for (const { json } of hostileOutcomes(of('hostile'), id, of('name of key'))) {
       await post(`{"query":${JSON.stringify(RECORD)},"variables":{"input":${json}}}`)
     }
     for (const text of [...printableTexts(of('hostile')), ...Object.values(hostileTexts(of('hostile')))]) {
@@ -256,7 +256,7 @@ describe('personal data', () => {
   }
 
   async function hostileTransport() {
-    const [name, value] = [of('name in a document'), of('query')]
+    const [name, value] = [of('name in document'), of('query')]
     for (const query of [
       `{ ${name} }`,
       `{ viewer { ${name} } }`,
@@ -319,7 +319,7 @@ describe('personal data', () => {
       })
       tcp.on('error', () => {})
       tcp.end(bytes)
-      // Not `once`, which fails where the server resets the connection.
+      // Not `once`, which rejects if the server resets the connection.
       await new Promise(resolve => tcp.once('close', resolve))
     }
   }
@@ -327,7 +327,7 @@ describe('personal data', () => {
   async function sockets() {
     const messages = [
       `{"type":"subscribe","id":"${of('socketMessage')}","payload":{"query":"subscription { highRiskScored(after: \\"${of('cursor')}\\") { id } }"}}`,
-      `{"type":"subscribe","id":"1","payload":{"query":"subscription { ${of('name in a document')} }","operationName":"${of('socketMessage')}"}}`,
+      `{"type":"subscribe","id":"1","payload":{"query":"subscription { ${of('name in document')} }","operationName":"${of('socketMessage')}"}}`,
       `{"type":"subscribe","id":"2","payload":{"query":"${of('socketMessage')}","variables":{"a":"${of('socketMessage')}"}}}`,
       `{"type":"subscribe","id":"3","payload":{"query":"mutation { predictRisk(input: {applicantId: \\"${of('socketMessage')}\\"}) { replayed } }"}}`,
       `{"type":"${of('socketMessage')}"}`,
@@ -338,7 +338,7 @@ describe('personal data', () => {
         'graphql-transport-ws',
       )
       await once(socket, 'open')
-      // A message names its subscription by the id that its client chose: of those only the payload is kept.
+      // A message repeats the id that the client chose for its subscription, so only the payload is recorded.
       socket.on('message', text => {
         seen.answers += `${JSON.stringify(JSON.parse(String(text)).payload ?? null)}\n`
       })
@@ -378,7 +378,7 @@ describe('personal data', () => {
       await Promise.all(answers)
     }
     const serves = async () => (await call('/readyz', {})).status === 200
-    // PostgreSQL then tells the whole row in the details of its error.
+    // PostgreSQL then puts the whole row into the details of its error.
     await sql`alter table predictions add constraint broken check (probability < 0) not valid`
     await calls()
     await sql`alter table predictions drop constraint broken`
@@ -414,7 +414,7 @@ describe('personal data', () => {
     }
   }
 
-  /** Every file below a folder, but not below these. */
+  /** Every file below a folder, except below the folders of these names. */
   function filesBelow(folder: string, without: readonly string[] = []): string[] {
     return readdirSync(folder).flatMap(name => {
       const path = join(folder, name)
@@ -430,7 +430,7 @@ describe('personal data', () => {
     ...Object.entries(NUMBERS).map(([field, value]) => ({ field, value: String(value) })),
   ]
 
-  it('was there: in the database, at the receiver, and in as many answers as were provoked', async () => {
+  it('was in the database and at the receiver, and every kind of answer was provoked', async () => {
     const [stored] = await sql<{ rows: number }[]>`
       select count(*)::int as rows from predictions where applicant_id = ${of('applicantId')} and features->>'income' = ${NUMBERS.income}`
     expect(stored?.rows).toBeGreaterThan(2)
@@ -441,29 +441,29 @@ describe('personal data', () => {
     expect(statuses.get(400)).toBeGreaterThan(400)
     for (const status of [401, 404, 413, 500, 503])
       expect({ status, count: statuses.get(status) }).toEqual({ status, count: expect.any(Number) })
-    expect(seen['commands of Redis']).toMatch(/"eval".*riskgate:latest:/i)
-    expect(seen['values of Redis']).toContain('"probability"')
+    expect(seen['Redis commands']).toMatch(/"eval".*riskgate:latest:/i)
+    expect(seen['Redis values']).toContain('"probability"')
     expect(exit.stdout.split('\n').length).toBeGreaterThan(500)
     expect(exit.stdout).toContain('unexpected error')
   })
 
-  it('is in no line of the log, at level debug, and nothing is on the standard error', () => {
+  it('is in no log line at level debug, and standard error is empty', () => {
     expect(findCanaries(exit.stdout, all())).toEqual([])
     expect(exit.stderr).toBe('')
   })
 
-  it('is in no answer but in the data that it asks for; only names that are none of ours are told to whoever sent them', () => {
+  it('is in no answer outside its data, except that unknown names are repeated to their sender', () => {
     const values = all().filter(({ field }) => !field.startsWith('name '))
     expect(findCanaries(seen.answers, values)).toEqual([])
   })
 
-  it.each(['close frames', 'commands', 'keys of Redis', '/metrics', '/healthz', '/readyz'] as const)('is not in: %s', kind => {
+  it.each(['close frames', 'commands', 'Redis keys', '/metrics', '/healthz', '/readyz'] as const)('is not in: %s', kind => {
     expect(seen[kind].length).toBeGreaterThan(0)
     expect(findCanaries(seen[kind], all())).toEqual([])
   })
 
-  it('is not in the values and commands of Redis, but for the channel, which says where from and not who', () => {
-    for (const kind of ['commands of Redis', 'values of Redis'] as const) {
+  it('is not in Redis values and commands, except the channel, which does not identify a person', () => {
+    for (const kind of ['Redis commands', 'Redis values'] as const) {
       expect(
         findCanaries(
           seen[kind] ?? '',
@@ -473,7 +473,7 @@ describe('personal data', () => {
     }
   })
 
-  it('is at the receiver of webhooks only as the reference and the channel that its contract names', () => {
+  it('reaches a webhook only as the reference and the channel that its contract names', () => {
     const bodies = receiver.calls.map(({ body, headers }) => body + JSON.stringify(headers)).join('\n')
     const allowed = ['applicantId', 'otherApplicant', 'erased', 'channel', 'hostile']
     expect(
@@ -484,7 +484,7 @@ describe('personal data', () => {
     ).toEqual([])
   })
 
-  it('is in no temporary file, none of the state directory, and none beside the data of PostgreSQL, its log included', () => {
+  it('is in no temporary file and in no file of the state directory except the data of PostgreSQL', () => {
     const files = [...filesBelow(temporary), ...filesBelow(cwd), ...filesBelow(state.path, ['postgres'])]
     expect(files.some(file => file.endsWith('.log'))).toBe(true)
     const found = files.flatMap(file => findCanaries(readFileSync(file, 'latin1'), all()).map(form => `${file}: ${form}`))
@@ -492,8 +492,8 @@ describe('personal data', () => {
   })
 })
 
-describe('an error that nobody caught', () => {
-  it('ends the gateway without its message, which may be anything, on the log or the standard error', async () => {
+describe('an uncaught error', () => {
+  it('ends the gateway; its message, which may hold anything, is not in the log or on standard error', async () => {
     const bird = canaryOf('crash')
     const directory = mkdtempSync(join(tmpdir(), 'riskgate-crash-'))
     const program = join(directory, 'crash.mjs')
@@ -513,16 +513,16 @@ describe('an error that nobody caught', () => {
 describe('a canary', () => {
   const bird = canaryOf('bird')
   it.each<[string, (value: string) => string]>([
-    ['as it is', value => value],
+    ['unchanged', value => value],
     ['in capitals', value => value.toUpperCase()],
     ['in base64', value => Buffer.from(value).toString('base64')],
-    ['in base64 behind one byte', value => Buffer.from(`1${value}2`).toString('base64')],
-    ['in base64 behind two', value => Buffer.from(`12${value}345`).toString('base64')],
+    ['in base64 after one byte', value => Buffer.from(`1${value}2`).toString('base64')],
+    ['in base64 after two bytes', value => Buffer.from(`12${value}345`).toString('base64')],
     ['in base64url', value => Buffer.from(`{"a":"${value}"}`).toString('base64url')],
     ['in hex', value => Buffer.from(value).toString('hex').toUpperCase()],
     ['in URL encoding', value => [...Buffer.from(value)].map(byte => `%${byte.toString(16).toUpperCase()}`).join('')],
     [
-      'in escapes of JSON',
+      'in escapes as JSON has them',
       value => [...value].map(letter => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`).join(''),
     ],
     ['backwards', value => [...value].reverse().join('')],

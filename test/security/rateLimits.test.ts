@@ -17,7 +17,7 @@ const LIMIT = 20
 const WATCH = { query: print(HighRiskScoredDocument), variables: {} }
 const BAD = { authorization: 'Bearer not.a.token' }
 
-/** A call whose body nobody should ever read. */
+/** Sends a call whose body must never be parsed. */
 function call(url: string, headers: Record<string, string> = {}, path = '/graphql'): Promise<Response> {
   return fetch(url + path, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: '{"not json' })
 }
@@ -32,7 +32,7 @@ async function statuses(calls: number, one: () => Promise<Response>): Promise<nu
   return answers
 }
 
-/** The code that a socket is closed with which says this. */
+/** The close code of a socket that sends these messages. */
 async function closeCode(url: string, messages: readonly unknown[], headers: Record<string, string> = {}): Promise<number> {
   const socket = new WebSocket(`${url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws', { headers })
   await once(socket, 'open')
@@ -45,7 +45,7 @@ async function closeCode(url: string, messages: readonly unknown[], headers: Rec
 const credentialOf = async (caller: Caller) => ({ authorization: `Bearer ${await signToken(caller)}` })
 const bad = [{ type: 'connection_init', payload: BAD }]
 
-describe('an address whose calls have no good credential', () => {
+describe('an address whose calls have no valid credential', () => {
   let gateway: TestGateway
   const opened: Client[] = []
   afterEach(async () => {
@@ -63,7 +63,7 @@ describe('an address whose calls have no good credential', () => {
     ['a bad token', BAD, '/graphql'],
     ['a bad token, for events', BAD, '/graphql/stream'],
     ['another scheme', { authorization: 'Basic eDp5' }, '/graphql'],
-  ])('is told 429 past its limit, before anything is parsed: %s', async (_what, headers, path) => {
+  ])('gets 429 past its limit, before anything is parsed: %s', async (_what, headers, path) => {
     const { url } = await start()
     expect(await statuses(LIMIT, () => call(url, headers, path))).toEqual(Array(LIMIT).fill(401))
     const response = await call(url, headers, path)
@@ -85,7 +85,7 @@ describe('an address whose calls have no good credential', () => {
     expect(await metric(gateway, 'riskgate_rate_limited_total', { kind: 'address' })).toBe(1)
   })
 
-  it('does not lock anybody out who has a good one: HTTP, events and sockets pass in the middle of its flood', async () => {
+  it('does not lock out callers with a valid one: HTTP, events and sockets work during its flood', async () => {
     const { url } = await start()
     const [scorer, monitor] = [await gateway.as({ roles: ['SCORER'] }), await gateway.as({ roles: ['MONITOR'] })]
     let isOver = false
@@ -108,7 +108,7 @@ describe('an address whose calls have no good credential', () => {
     await Promise.all(flood)
   })
 
-  it('cannot pass for another one by X-Forwarded-For, over HTTP or WebSocket', async () => {
+  it('cannot pretend to be another one with X-Forwarded-For, over HTTP or WebSocket', async () => {
     const { url } = await start()
     let i = 0
     const forged = () => ({ 'x-forwarded-for': `203.0.113.${i++}`, forwarded: 'for=203.0.113.1', 'x-real-ip': '203.0.113.2' })
@@ -116,7 +116,7 @@ describe('an address whose calls have no good credential', () => {
     expect(await closeCode(url, bad, forged())).toBe(4429)
   })
 
-  it('is the one that a trusted proxy names, at sockets', async () => {
+  it('is the one that a trusted proxy names, for sockets', async () => {
     const { url } = await start({ RISKGATE_TRUSTED_PROXIES: '127.0.0.1,::1' })
     const from = (address: string) => closeCode(url, bad, { 'x-forwarded-for': address })
     for (let i = 0; i < LIMIT; i++) expect(await from('198.51.100.1, 203.0.113.7')).toBe(4401)
@@ -124,7 +124,7 @@ describe('an address whose calls have no good credential', () => {
     expect(await from('203.0.113.8')).toBe(4401)
   })
 
-  it('is the one that a trusted proxy names, over HTTP; one for all pages and metrics', async () => {
+  it('is the one that a trusted proxy names, over HTTP, and shares its limit with pages and metrics', async () => {
     const { url } = await start({ RISKGATE_TRUSTED_PROXIES: '127.0.0.1,::1' })
     const from = (address: string) => () => call(url, { 'x-forwarded-for': address })
     expect(await statuses(LIMIT, from('198.51.100.1, 203.0.113.7'))).toEqual(Array(LIMIT).fill(401))
@@ -136,7 +136,7 @@ describe('an address whose calls have no good credential', () => {
     }
   })
 
-  it('is an IPv6 network, not each of its addresses', async () => {
+  it('is a whole IPv6 network, not a single IPv6 address', async () => {
     const { url } = await start({ RISKGATE_TRUSTED_PROXIES: '127.0.0.1,::1' })
     const from = (address: string) => closeCode(url, bad, { 'x-forwarded-for': address })
     for (let i = 0; i < LIMIT; i++) expect(await from(`2001:db8:1:2::${i + 1}`)).toBe(4401)
@@ -144,14 +144,14 @@ describe('an address whose calls have no good credential', () => {
     expect(await from('2001:db8:1:3::1')).toBe(4401)
   })
 
-  it('is closed with 4429 in place of 4401 at sockets; those that say nothing or ask at once count too', async () => {
+  it('gets 4429 instead of 4401 on sockets, also after sockets that send nothing or do not sign in', async () => {
     const { url } = await start()
     const subscribe = { id: '1', type: 'subscribe', payload: WATCH }
     const flood = await Promise.all(
       Array.from({ length: LIMIT }, (_, i) => closeCode(url, [[], [subscribe], ['garbage']][i % 3] ?? [])),
     )
     expect(new Set(flood)).toEqual(new Set([4408, 4401, 4400]))
-    // The client may know of the end a little before the gateway does.
+    // The client may see the close a little before the gateway does.
     let tries = 0
     await until(async () => {
       tries++
@@ -161,7 +161,7 @@ describe('an address whose calls have no good credential', () => {
     expect((await call(url)).status).toBe(429)
   })
 
-  it('cannot keep a client out with sockets that say nothing', async () => {
+  it('cannot lock out a client with silent sockets', async () => {
     const { url } = await start()
     const earlier = new WebSocket(`${url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws')
     await once(earlier, 'open')
@@ -190,12 +190,12 @@ describe('an address whose calls have no good credential', () => {
     for (const socket of [earlier, ...silent]) socket.terminate()
   })
 
-  it('is not counted where the limit is zero', async () => {
+  it('is not counted if the limit is zero', async () => {
     const { url } = await start({ RISKGATE_RATE_LIMIT_ADDRESS: '0' })
     expect(new Set(await statuses(50, () => call(url, BAD)))).toEqual(new Set([401]))
   })
 
-  it('does not fill the log, which names no address', async () => {
+  it('does not fill the log, and is not named in it', async () => {
     await start()
     await using noisy = await spawnGateway({ ...gateway.environment, RISKGATE_LOG_LEVEL: 'info' })
     const startedAt = performance.now()
@@ -216,13 +216,13 @@ describe.skipIf(!REDIS_SERVER)('addresses over replicas', () => {
   })
   afterAll(() => redis[Symbol.asyncDispose]())
 
-  it('have one limit, and one for each replica while Redis is frozen; no call waits for it', async () => {
+  it('share one limit, or have one for each replica while Redis is frozen, and no call waits', async () => {
     await using first = await startGateway({ RISKGATE_RATE_LIMIT_ADDRESS: String(LIMIT), REDIS_URL: redis.url })
     await using second = await startGateway({ ...first.environment, RISKGATE_PORT: '0' }, first.database)
     const urls = [first.url, second.url]
     let i = 0
     const inTurn = () => call(urls[i++ % 2] as string, BAD)
-    // Both believe in Redis a moment after they have started.
+    // Both replicas trust Redis a moment after they have started.
     await until(async () => {
       const answers = await statuses(4, inTurn)
       return answers.every(status => status === 429)
@@ -277,7 +277,7 @@ describe('the streams of a principal', () => {
     return { streams, next }
   }
 
-  it('are bounded over WebSocket and server-sent events together, and may be opened again when one ends', async () => {
+  it('are bounded over WebSocket and server-sent events together, and another may open when one ends', async () => {
     const first = await openSocket(watcher())
     await openSocket(watcher())
     await openEvents(watcher())
@@ -308,7 +308,7 @@ describe('the streams of a principal', () => {
     await subscribers(MAX)
   })
 
-  it('are counted no more when their socket goes, however it goes', async () => {
+  it('are no longer counted when their socket closes, however it closes', async () => {
     for (let round = 0; round < 3; round++) {
       const streams = await Promise.all(Array.from({ length: MAX }, () => openSocket(watcher())))
       await subscribers(MAX)
@@ -323,7 +323,7 @@ describe('the streams of a principal', () => {
     }
   })
 
-  it('are counted no more when their ids were given up and used again before they began', async () => {
+  it('are no longer counted if their ids were completed and used again before they began', async () => {
     for (let round = 0; round < 3; round++) {
       const socket = new WebSocket(`${gateway.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws')
       await once(socket, 'open')
@@ -354,7 +354,7 @@ describe('the streams of a principal', () => {
     await subscribers(MAX)
   })
 
-  it('are counted no more when they were refused', async () => {
+  it('are not counted if they were refused', async () => {
     const sockets = (await gateway.as({ roles: ['SCORER'], subject: 'watcher' })).sockets()
     opened.push(sockets)
     for (let i = 0; i < 3 * MAX; i++) {
@@ -365,7 +365,7 @@ describe('the streams of a principal', () => {
     }
   })
 
-  it('are counted as several where their requests are long, which are kept as long as they last', async () => {
+  it('count as several if their requests are long, because a request is kept for the whole stream', async () => {
     const client = await gateway.as(watcher())
     const long = { ...WATCH, query: `${WATCH.query} #${'x'.repeat(60_000)}` }
     const sockets = client.sockets()
@@ -386,7 +386,7 @@ describe('the streams of a principal', () => {
     expect(await client.openStream(WATCH)).toEqual([])
   })
 
-  it('do not keep another principal from its own, nor one of that name in another tenant', async () => {
+  it('do not count for another principal, nor for the same name in another tenant', async () => {
     await Promise.all(Array.from({ length: MAX }, () => openSocket(watcher())))
     await subscribers(MAX)
     await openSocket(watcher('other'))

@@ -11,31 +11,31 @@ const form = new URLSearchParams({ query: '{ viewer { id } }' })
 const multipart = new FormData()
 multipart.set('operations', body)
 
-/** What a browser sends for a page of any origin without asking first. */
-describe('a request that a browser sends unasked is refused', () => {
+/** Requests that a browser sends for a page of any origin without a preflight. */
+describe('a request that a browser sends without a preflight is refused', () => {
   let gateway: TestGateway
   let client: GraphqlClient
   beforeAll(async () => {
     gateway = await startGateway()
     client = await gateway.as({ roles: ['ADMIN'] })
-    // Known and compiled: the short way is open to this text.
+    // The document is known and compiled, so that the prepared operation could run it.
     for (let use = 1; use <= 4; use++) await client.send(body)
   })
   afterAll(() => gateway[Symbol.asyncDispose]())
 
   it.each<[string, RequestInit, string?]>([
-    ['GET without a header of its own', { method: 'GET' }, `?${form}`],
-    ['GET with a content type of forms', { method: 'GET', headers: { 'content-type': 'text/plain' } }, `?${form}`],
+    ['GET without a custom header', { method: 'GET' }, `?${form}`],
+    ['GET with the content type of a form', { method: 'GET', headers: { 'content-type': 'text/plain' } }, `?${form}`],
     ['HEAD', { method: 'HEAD' }, `?${form}`],
     ['text', { method: 'POST', headers: { 'content-type': 'text/plain' }, body }],
-    ['text that says it is JSON', { method: 'POST', headers: { 'content-type': 'text/plain; application/json' }, body }],
+    ['text that claims to be JSON', { method: 'POST', headers: { 'content-type': 'text/plain; application/json' }, body }],
     ['text with a parameter', { method: 'POST', headers: { 'content-type': 'text/plain; charset=application/json' }, body }],
     ['text, then JSON', { method: 'POST', headers: { 'content-type': 'text/plain, application/json' }, body }],
     ['a form', { method: 'POST', headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: form.toString() }],
     ['JSON as a form', { method: 'POST', headers: { 'content-type': 'application/x-www-form-urlencoded' }, body }],
     ['a multipart form', { method: 'POST', body: multipart }],
     ['no content type', { method: 'POST', headers: { 'content-type': '' }, body }],
-    ['a content type that is none', { method: 'POST', headers: { 'content-type': 'json' }, body }],
+    ['an invalid content type', { method: 'POST', headers: { 'content-type': 'json' }, body }],
   ])('%s', async (_what, init, search = '') => {
     const before = await storedRows(gateway)
     for (let use = 1; use <= 2; use++) {
@@ -48,7 +48,7 @@ describe('a request that a browser sends unasked is refused', () => {
     expect(await storedRows(gateway)).toEqual(before)
   })
 
-  it.each(['a[b', 'a b', '%', '\u00a0'])('a Host header that is none (%j), known operation or not', async host => {
+  it.each(['a[b', 'a b', '%', '\u00a0'])('an invalid Host header (%j), for a known operation or not', async host => {
     const { hostname, port } = new URL(gateway.url)
     const headers = { host, 'content-type': 'application/json', authorization: `Bearer ${await signToken({ roles: ['ADMIN'] })}` }
     const status = await new Promise(resolve => {
@@ -60,7 +60,7 @@ describe('a request that a browser sends unasked is refused', () => {
     expect(status).toBe(400)
   })
 
-  it('GET with a header that must be asked for is taken', async () => {
+  it('but GET with a header that needs a preflight is accepted', async () => {
     const answer = await client.raw({ method: 'GET', headers: { 'apollo-require-preflight': '1' } }, `?${form}`)
     expect(answer.status).toBe(200)
   })
@@ -69,7 +69,7 @@ describe('a request that a browser sends unasked is refused', () => {
     ['a list of two requests', [{ query: '{ viewer { id } }' }, { query: '{ viewer { id } }' }]],
     ['a list of one known request', [JSON.parse(body)]],
     ['an empty list', []],
-  ])('and so is %s: one request is one operation', async (_what, list) => {
+  ])('and so is %s, because a request holds one operation', async (_what, list) => {
     const answer = await client.raw({
       method: 'POST',
       headers: { 'content-type': 'application/json' },

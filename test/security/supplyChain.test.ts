@@ -44,7 +44,7 @@ const { packages } = read<{ packages: Record<string, Locked> }>('package-lock.js
 const locked = Object.entries(packages).filter(([path]) => path !== '')
 const nameOf = (path: string) => path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length)
 
-/** The rows of each table of docs/dependencies.md, below the headings they stand under. */
+/** The rows of the tables below a heading of docs/dependencies.md. */
 function documented(heading: string): string[][] {
   const text = readFileSync(join(ROOT, 'docs/dependencies.md'), 'utf8')
   const section = text.split(/^## /m).find(part => part.startsWith(`${heading}\n`)) ?? ''
@@ -66,13 +66,13 @@ const direct = {
   Overrides: overrides,
 }
 
-/** The licence that an installed package states; of one for another platform what the lock file knows. */
+/** The licence that an installed package states, or the one in the lock file for a package of another platform. */
 function licenceOf(path: string): string | undefined {
   const file = join(path, 'package.json')
   return existsSync(join(ROOT, file)) ? read<Manifest>(file).license : packages[path]?.license
 }
 
-/** Where Node would find a package that another one asks for. */
+/** Where Node would find a package that another one imports. */
 function pathOf(name: string, from: string): string | undefined {
   for (let at = from; ; at = at.slice(0, Math.max(0, at.lastIndexOf('/node_modules/')))) {
     const path = `${at === '' ? '' : `${at}/`}node_modules/${name}`
@@ -81,7 +81,7 @@ function pathOf(name: string, from: string): string | undefined {
   }
 }
 
-/** Everything that these packages bring along, themselves included. */
+/** These packages and all their dependencies. */
 function treeOf(names: readonly string[]): Set<string> {
   const found = new Set<string>()
   const add = (name: string, from: string) => {
@@ -96,7 +96,7 @@ function treeOf(names: readonly string[]): Set<string> {
 }
 
 describe('docs/dependencies.md', () => {
-  it.each(Object.entries(direct))('has one row for each direct dependency and no other: %s', (heading, names) => {
+  it.each(Object.entries(direct))('has exactly one row for each direct dependency: %s', (heading, names) => {
     const rows = documented(heading)
     expect(rows.map(([name]) => name).sort()).toEqual([...names].sort())
     for (const [, , reason = ''] of rows) expect(reason.length).toBeGreaterThan(4)
@@ -114,7 +114,7 @@ describe('docs/dependencies.md', () => {
     expect(documented('Install scripts').map(([name]) => name)).toEqual([...new Set(scripted)].sort())
   })
 
-  it('marks what is built into the playground', () => {
+  it('marks the packages that are built into the playground', () => {
     const marked = documented('In development').filter(([, , reason]) => reason?.startsWith('* '))
     const imported = execFileSync('grep', ['-rhoE', "from '[^.'][^']*'|import '[^.'][^']*'", join(ROOT, 'web')], {
       encoding: 'utf8',
@@ -126,7 +126,7 @@ describe('docs/dependencies.md', () => {
 })
 
 describe('the lock file', () => {
-  it('has the digest of each package, and names no place for it but the registry, over HTTPS', () => {
+  it('has a digest for each package, and no source other than the registry, over HTTPS', () => {
     expect(locked.length).toBeGreaterThan(500)
     for (const [path, { resolved, integrity }] of locked) {
       expect({ path, isOfRegistry: resolved?.startsWith(REGISTRY) ?? true }).toEqual({ path, isOfRegistry: true })
@@ -134,7 +134,7 @@ describe('the lock file', () => {
     }
   })
 
-  it('fits package.json, whose direct dependencies are exact versions', () => {
+  it('matches package.json, whose direct dependencies have exact versions', () => {
     const { dependencies, devDependencies, optionalDependencies } = packages[''] as Locked
     expect({ dependencies, devDependencies, optionalDependencies }).toEqual({
       dependencies: manifest.dependencies,
@@ -148,13 +148,13 @@ describe('the lock file', () => {
     }
   })
 
-  it('is installed without any script of a package', () => {
+  it('is installed without running scripts of packages', () => {
     expect(readFileSync(join(ROOT, '.npmrc'), 'utf8')).toMatch(/^ignore-scripts=true$/m)
   })
 })
 
 describe('the licences', () => {
-  /** Whether a licence is on the list; of a choice one is enough, of a conjunction all must be. */
+  /** Whether a licence is on the list. One part of an OR is enough; all parts of an AND must be on it. */
   function isAllowed(licence: string | undefined): boolean {
     const text = licence?.replace(/^\(|\)$/g, '') ?? ''
     if (text.includes(' AND ')) return text.split(' AND ').every(part => ALLOWED.includes(part))
@@ -165,7 +165,7 @@ describe('the licences', () => {
 
   it.each<[string, Set<string>]>([
     ['of the production tree', new Set(locked.filter(([, { dev }]) => !dev).map(([path]) => path))],
-    ['of what is built into the playground', treeOf(playground)],
+    ['of the packages built into the playground', treeOf(playground)],
   ])('%s are all on the list', (_name, paths) => {
     expect(paths.size).toBeGreaterThan(30)
     const others = [...paths].map(path => [path, licenceOf(path)] as const).filter(([, licence]) => !isAllowed(licence))

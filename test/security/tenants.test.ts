@@ -25,7 +25,7 @@ afterAll(async () => {
   await redis?.[Symbol.asyncDispose]()
 })
 
-/** Two clients of one name and role, of two tenants. */
+/** Two clients with the same name and role, in two tenants. */
 const inBoth = async (role: 'ADMIN' | 'ANALYST') =>
   [await gateway.as({ roles: [role] }), await gateway.as({ roles: [role], tenant: 'other-bank' })] as const
 
@@ -44,7 +44,7 @@ interface Event {
 }
 
 describe('two tenants', () => {
-  it('hear of no alert of each other, whatever way and however both subscribe by the same text', async () => {
+  it('get no alert of each other, over any transport, even if both subscribe with the same document', async () => {
     const [ours, theirs] = await inBoth('ADMIN')
     const after = await cursorOfNow(ours)
     const query =
@@ -64,7 +64,7 @@ describe('two tenants', () => {
     for (const [tenant, streams] of heard.entries()) {
       for (const predictions of await Promise.all(streams)) {
         expect(predictions.map(({ id }) => id)).toEqual(scored[tenant])
-        // Read when the alert was told, and by loaders of one of those who are told the same.
+        // The latest prediction is read when the alert is sent, once for all subscribers that share the execution.
         const newest = predictions.map(({ applicant }) => applicant.latestPrediction.id)
         expect(scored[tenant]).toEqual(expect.arrayContaining(newest))
       }
@@ -86,7 +86,7 @@ describe('two tenants', () => {
     return predictions
   }
 
-  it('have each their own newest prediction of one reference, from the cache that they share', async () => {
+  it('each get their own latest prediction of the same reference from the shared cache', async () => {
     const [ours, theirs] = await inBoth('ANALYST')
     const scorers = await inBoth('ADMIN')
     const query = '{ applicant(id: "shared") { latestPrediction { id band } predictions { total { count } } } }'
@@ -102,7 +102,7 @@ describe('two tenants', () => {
     }
   })
 
-  it('are answered each for itself by one compiled operation, also at the same moment', async () => {
+  it('each get their own answers from one compiled operation, also at the same moment', async () => {
     const clients = await inBoth('ADMIN')
     const ids = await Promise.all(clients.map(async client => (await score(client, 'compiled')).id))
     const query = `query ($id: ID!) { viewer { tenant } prediction(id: $id) { id features { name } applicant { predictions { nodes { id } } } } }`
@@ -122,7 +122,7 @@ describe('two tenants', () => {
     }
   })
 
-  it('see nothing of each other in lists, totals, sums, and in what is too broad', async () => {
+  it('do not affect each other in lists, totals, sums, and whether a query is too broad', async () => {
     const third = await gateway.as({ roles: ['ADMIN'], tenant: 'third-bank' })
     for (let i = 0; i < 3; i++) await score(third, 'applicant-0', i % 2 ? HIGH_RISK : LOW_RISK)
     const list = '{ total { count exact } edges { cursor node { id } } pageInfo { hasNextPage endCursor } }'
@@ -153,11 +153,11 @@ describe('two tenants', () => {
   })
 })
 
-describe('a SCORER that is a MONITOR too', () => {
+describe('a SCORER that is also a MONITOR', () => {
   const PREDICTION =
     'prediction { id outcome { defaulted } applicant { latestPrediction { id } predictions { total { count } } } }'
 
-  it('learns from alerts only of its own predictions more than a MONITOR does', async () => {
+  it('sees more in alerts than a MONITOR only for its own predictions', async () => {
     const [mine, other] = (await Promise.all(
       ['mine', 'other'].map(subject => gateway.as({ roles: ['SCORER', 'MONITOR'], subject, tenant: 'pair-bank' })),
     )) as [GraphqlClient, GraphqlClient]
@@ -176,7 +176,7 @@ describe('a SCORER that is a MONITOR too', () => {
     const query = `subscription ($after: String) { highRiskScored(after: $after) { ${PREDICTION} } }`
     for (const how of ['sockets', 'eventStreams'] as const) {
       const connections = [mine, other].map(client => client[how]())
-      // Both at once: subscriptions that are shown the same are executed once.
+      // Both subscribe at once, because subscriptions with the same rights share one execution.
       const streams = connections.map(connection => connection.iterate({ query, variables: { after } }))
       const [first, second] = (await Promise.all(streams.map(events => events.next()))).map(({ value }) => value as Event)
       expect(first).toEqual({ data: { highRiskScored: { prediction: seen } } })

@@ -28,7 +28,7 @@ function trusting({ ca }: TransportServer) {
 }
 
 describe('a server with a certificate', () => {
-  it('answers over HTTPS, and says that nothing else will do', async () => {
+  it('answers over HTTPS, and requires HTTPS from then on', async () => {
     expect(server.url).toMatch(/^https:/)
     const { status, headers, text } = await askViewer(server)
     expect({ status, text }).toEqual({ status: 200, text: '{"data":{"viewer":"test-client"}}\n' })
@@ -44,7 +44,7 @@ describe('a server with a certificate', () => {
   it.each([
     ['TLS 1.1', { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' }],
     ['a cipher in CBC mode', { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-RSA-AES128-SHA' }],
-    ['a key exchange whose traffic a stolen key opens', { maxVersion: 'TLSv1.2', ciphers: 'AES128-GCM-SHA256' }],
+    ['a key exchange without forward secrecy', { maxVersion: 'TLSv1.2', ciphers: 'AES128-GCM-SHA256' }],
   ] as const)('refuses %s', async (_what, tls) => {
     await using other = await startTransport({ isTls: true, keyType: 'rsa' })
     const good = await connectTo(other, { tls: { maxVersion: 'TLSv1.2', ciphers: 'ECDHE-RSA-AES128-GCM-SHA256' } })
@@ -56,14 +56,14 @@ describe('a server with a certificate', () => {
     expect(await closed).toBe('')
   })
 
-  it('does not negotiate anew in the middle', async () => {
+  it('refuses renegotiation', async () => {
     const { socket, closed } = await connectTo(server, { tls: { maxVersion: 'TLSv1.2' } })
     const done = new Promise(resolve => (socket as TLSSocket).renegotiate({}, resolve))
     expect(await Promise.race([done, closed.then(() => 'closed')])).not.toBeNull()
     socket.destroy()
   })
 
-  it('closes without a word on plain HTTP, and counts it', async () => {
+  it('closes a plain HTTP connection without an answer, and counts it', async () => {
     const { socket, closed } = await connectTo(server, { isPlain: true })
     socket.write('GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n')
     expect(await closed).not.toContain('HTTP/1.1')
@@ -102,12 +102,12 @@ describe('a server with a certificate', () => {
 })
 
 describe('a server with a certificate that stops', () => {
-  it('says goodbye to sockets, answers what is in hand, and is not held up by who does not speak', async () => {
+  it('closes sockets in order, answers open requests, and does not wait for silent connections', async () => {
     await using other = await startTransport({ isTls: true })
     const socket = new WebSocket(`${other.url.replace('https', 'wss')}/graphql`, 'graphql-transport-ws', { ca: other.ca })
     await once(socket, 'open')
     const handshake = await connectTo(other, { isPlain: true })
-    // The head of a record that does not come.
+    // The head of a record whose body never comes.
     handshake.socket.write(Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00]))
     const [silent, busy] = [await connectTo(other), await connectTo(other)]
     const { authorization } = await bearer('ANALYST')
@@ -121,7 +121,7 @@ describe('a server with a certificate that stops', () => {
     const [stopped, goodbye] = [other.stop(), once(socket, 'close')]
     expect((await goodbye)[0]).toBe(1001)
     expect([await silent.closed, await handshake.closed]).toEqual(['', ''])
-    // The request has lived longer than those that asked nothing.
+    // The request is still open after the silent connections were closed.
     busy.socket.write(VIEWER.slice(-1))
     expect(await busy.closed).toMatch(/HTTP\/1\.1 200[\s\S]*"viewer":"test-client"/)
     await stopped
@@ -144,15 +144,15 @@ describe('a server with a certificate that stops', () => {
   })
 })
 
-describe('a certificate that is renewed', () => {
-  it('is what new connections get, while open ones live on', async () => {
+describe('a renewed certificate', () => {
+  it('is used for new connections, while open ones stay open', async () => {
     await using other = await startTransport({ isTls: true })
     const before = await connectTo(other)
     expect(nameOf(before.socket)).toBe('riskgate.test')
     const renewed = await makePair({ name: 'renewed.test' })
     await other.secret?.swap(renewed)
-    await until(() => other.told.length > 1)
-    expect(other.told).toEqual(['loaded', 'loaded'])
+    await until(() => other.renewals.length > 1)
+    expect(other.renewals).toEqual(['loaded', 'loaded'])
     const after = await connectTo({ ...other, ca: renewed.cert })
     expect(nameOf(after.socket)).toBe('renewed.test')
     for (const { socket } of [before, after]) {
@@ -160,7 +160,7 @@ describe('a certificate that is renewed', () => {
       expect(String((await once(socket, 'data'))[0])).toContain('{"status":"ok"}')
       socket.destroy()
     }
-    // What the first context had is not lost with it.
+    // The settings of the first context apply to the new one too.
     const weak = await connectTo(
       { ...other, ca: renewed.cert },
       { tls: { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' } },
@@ -169,22 +169,22 @@ describe('a certificate that is renewed', () => {
     expect((weak.socket as TLSSocket).authorized).toBe(false)
   })
 
-  it('stays the one before when the new pair is broken, which is told once', async () => {
+  it('is not used if the new pair is broken, which is reported once', async () => {
     await using other = await startTransport({ isTls: true })
     const [one, two] = [await makePair(), await makePair()]
     await other.secret?.swap({ cert: one.cert, key: two.key })
-    await until(() => other.told.length > 1)
+    await until(() => other.renewals.length > 1)
     const good = await makePair({ name: 'good.test' })
     expect(nameOf((await connectTo(other)).socket)).toBe('riskgate.test')
     await other.secret?.swap(good)
-    await until(() => other.told.at(-1) === 'loaded' && other.told.length > 2)
-    expect(other.told).toEqual(['loaded', expect.stringContaining('RISKGATE_TLS_KEY_FILE is not the key'), 'loaded'])
+    await until(() => other.renewals.at(-1) === 'loaded' && other.renewals.length > 2)
+    expect(other.renewals).toEqual(['loaded', expect.stringContaining('RISKGATE_TLS_KEY_FILE is not the key'), 'loaded'])
     expect(nameOf((await connectTo({ ...other, ca: good.cert })).socket)).toBe('good.test')
   })
 })
 
 describe('the gateway', () => {
-  it('ends with 78 and names the setting when a certificate cannot be used', async () => {
+  it('ends with status 78 and names the setting if a certificate cannot be used', async () => {
     const environment = {
       ...TEST_KEY,
       DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none',

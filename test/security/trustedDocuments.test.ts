@@ -12,7 +12,7 @@ import { startGateway, TEST_SECRET, type TestGateway } from '../support/gateway.
 import { runCommand } from '../support/gatewayProcess.js'
 import { createGatewaySchema } from '../unit/support/gatewaySchema.js'
 
-/** As @graphql-codegen/client-preset wrote it. */
+/** The manifest that @graphql-codegen/client-preset wrote. */
 const MANIFEST = join(import.meta.dirname, 'generated/persisted-documents.json')
 const registered = JSON.parse(readFileSync(MANIFEST, 'utf8')) as Record<string, string>
 const registeredAs = (name: string): [id: string, text: string] => {
@@ -27,7 +27,7 @@ const bare = (id: string) => id.replace('sha256:', '')
 const persisted = (id: string) => ({ persistedQuery: { version: 1, sha256Hash: bare(id) } })
 const CSRF = { 'apollo-require-preflight': '1' }
 
-describe('a gateway of registered documents', () => {
+describe('a gateway that runs only registered documents', () => {
   let gateway: TestGateway
   let client: GraphqlClient
   beforeAll(async () => {
@@ -44,7 +44,7 @@ describe('a gateway of registered documents', () => {
     ['its text', { query: whoAmIText }],
     ['its text and its id', { query: whoAmIText, documentId: whoAmI }],
     ["its text and Apollo's extension", { query: whoAmIText, extensions: persisted(whoAmI) }],
-  ])('runs one by %s, over and over', async (_how, body) => {
+  ])('runs one by %s, repeatedly', async (_how, body) => {
     for (let use = 1; use <= 4; use++) {
       const { status, data } = await client.send(body)
       expect({ status, data }).toEqual({ status: 200, data: { viewer: { id: 'test-client', tenant: 'default' } } })
@@ -64,15 +64,15 @@ describe('a gateway of registered documents', () => {
   it.each<[string, object]>([
     ['any other text', { query: '{ viewer { id } }' }],
     ['the schema', { query: '{ __schema { types { name } } }' }],
-    ['a registered text with a space more', { query: `${whoAmIText} ` }],
-    ['a registered text with another operation behind it', { query: `${whoAmIText} query B { models { name } }` }],
-    ['an id that nobody has registered', { documentId: `sha256:${'0'.repeat(64)}` }],
+    ['a registered text with an extra space', { query: `${whoAmIText} ` }],
+    ['a registered text followed by another operation', { query: `${whoAmIText} query B { models { name } }` }],
+    ['an id that is not registered', { documentId: `sha256:${'0'.repeat(64)}` }],
     ['another text under a registered id', { documentId: whoAmI, query: '{ models { name } }' }],
     ['a registered text under the id of another', { documentId: watch, query: whoAmIText }],
     ["another text under a registered id in Apollo's extension", { query: '{ models { name } }', extensions: persisted(whoAmI) }],
-    ['an id that is no text', { documentId: { length: 71 } }],
+    ['an id that is not a text', { documentId: { length: 71 } }],
     ['an id of another algorithm', { documentId: `md5:${bare(whoAmI)}` }],
-    ['the id of every object', { documentId: '__proto__' }],
+    ['the id __proto__', { documentId: '__proto__' }],
     ['no document', { variables: {} }],
     ['a list of requests', [{ query: whoAmIText }, { query: '{ models { name } }' }]],
     ['a text that cannot be parsed', { query: '{' }],
@@ -98,7 +98,7 @@ describe('a gateway of registered documents', () => {
     if (status === 200) expect(JSON.parse(answer.text).data.viewer.id).toBe('test-client')
   })
 
-  it('is not misled by an address that names two documents', async () => {
+  it('is not misled by a URL that names two documents', async () => {
     for (const names of ['query', 'q%75ery']) {
       const search = `?query=${encodeURIComponent(whoAmIText)}&${names}=${encodeURIComponent('{ models { name } }')}`
       const { text } = await client.raw({ method: 'GET', headers: CSRF }, search)
@@ -118,7 +118,7 @@ describe('a gateway of registered documents', () => {
     else expect(first).toContain(code)
   })
 
-  it('subscribes over WebSocket by id or text, and by nothing else', async () => {
+  it('accepts subscriptions over WebSocket by id or text only', async () => {
     const asked = async (payload: object) => {
       const sockets = client.sockets()
       const events = sockets.iterate(payload as { query: string })
@@ -160,7 +160,7 @@ describe('a manifest', () => {
     expect(await problemsOf(write(content))).toEqual([expect.stringMatching(problem)])
   })
 
-  it('that is not there, or is a folder, is refused', async () => {
+  it('that is missing, or is a folder, is refused', async () => {
     expect(await problemsOf(join(directory, 'none.json'))).toEqual([expect.stringContaining('ENOENT')])
     expect(await problemsOf(directory)).toEqual([expect.stringContaining('EISDIR')])
   })
@@ -173,7 +173,7 @@ describe('a manifest', () => {
     for (const problem of problems) expect(problem).toMatch(/^RISKGATE_TRUSTED_DOCUMENTS: /)
   })
 
-  it('names documents that the schema cannot answer, and runs the others', async () => {
+  it('may hold documents that do not fit the schema: they are logged, and the others run', async () => {
     const { schema } = await createGatewaySchema()
     const [fits, other, deep] = ['{ viewer { id } }', '{ viewer { name } }', `{ ${'a: __typename '.repeat(16)} }`]
     const warned: unknown[] = []
@@ -184,7 +184,7 @@ describe('a manifest', () => {
     expect(documents?.textOf({ documentId: hash(fits) })).toBe(fits)
   })
 
-  it('ends the command with 78 where it is wrong', async () => {
+  it('ends the command with status 78 if it is wrong', async () => {
     await using database = await createTestDatabase()
     const { status, stderr } = await runCommand([], {
       DATABASE_URL: database.url,

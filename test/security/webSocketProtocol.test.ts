@@ -11,10 +11,10 @@ import { score, storedRows } from '../support/stored.js'
 import { subscribe, type TestSubscription } from '../support/subscription.js'
 import { type Frame, OPCODE, openRaw, type RawSocket } from './support/rawSocket.js'
 
-// test/api/subscriptionsRefused.test.ts has what clients send by mistake: tokens (4401), frames over 64 KiB (1009), messages that are
-// none (4400), names in use (4409), queries and mutations; test/unit/server/streams/webSocket.test.ts has two introductions (4429) and messages of
-// servers (4400); test/api/slowSubscribers.test.ts readers that are too slow (4413); test/api/subscriptions.test.ts the
-// goodbye of a gateway that stops (1001). Here is what only a hostile client does.
+// This file tests what only a hostile client sends. Other files test mistakes of clients:
+// test/api/subscriptionsRefused.test.ts: tokens (4401), frames over 64 KiB (1009), malformed messages (4400), ids in use (4409),
+// queries and mutations; test/unit/server/streams/webSocket.test.ts: signing in twice (4429) and messages of servers (4400);
+// test/api/slowSubscribers.test.ts: slow readers (4413); test/api/subscriptions.test.ts: a gateway that stops (1001).
 const WATCH = 'subscription { highRiskScored { id } }'
 const printed = vi.spyOn(console, 'error')
 
@@ -30,7 +30,7 @@ beforeAll(async () => {
   neighbour = subscribe(admin, HighRiskScoredDocument, { after })
 })
 afterEach(async () => {
-  // Whatever was sent: others are served on, and nothing of it is on the standard error.
+  // Whatever was sent, other sockets still work, and no part of it is on standard error.
   const { id } = await score(admin, 'next', HIGH_RISK)
   expect((await neighbour.next()).highRiskScored.id).toBe(id)
   await vi.waitFor(async () => expect(await metric(gateway, 'riskgate_alert_subscribers')).toBe(1))
@@ -54,7 +54,7 @@ async function signedIn(headers: Record<string, string> = {}): Promise<RawSocket
 }
 
 describe('a socket of graphql-transport-ws', () => {
-  it('is closed with 4406 without the subprotocol, and given none for another', async () => {
+  it('is closed with 4406 without the subprotocol, and not opened for another', async () => {
     const socket = new WebSocket(`${gateway.url.replace('http', 'ws')}/graphql`)
     const [code] = await once(socket, 'close')
     expect(code).toBe(4406)
@@ -63,7 +63,7 @@ describe('a socket of graphql-transport-ws', () => {
     expect(await other.closed).toBe(4406)
   })
 
-  it('is closed with 4408 when its client does not say who it is', async () => {
+  it('is closed with 4408 if its client does not sign in', async () => {
     using silent = await openRaw(gateway.url)
     using talking = await openRaw(gateway.url)
     const startedAt = performance.now()
@@ -73,7 +73,7 @@ describe('a socket of graphql-transport-ws', () => {
     expect(performance.now() - startedAt).toBeLessThan(6_000)
   })
 
-  it('is closed with 4400 for a binary frame, whatever is in it', async () => {
+  it('is closed with 4400 for every binary frame', async () => {
     for (const payload of ['{"type":"ping"}', Buffer.from([0, 255, 254])]) {
       using socket = await signedIn()
       socket.send({ opcode: OPCODE.binary, payload })
@@ -92,7 +92,7 @@ describe('a socket of graphql-transport-ws', () => {
     ['a number', '1e400'],
     ['nothing', ''],
     ['a NUL', '\u0000'],
-    ['a hundred thousand opening brackets', '['.repeat(60_000)],
+    ['sixty thousand opening brackets', '['.repeat(60_000)],
     ['JSON in JSON', JSON.stringify(JSON.stringify({ type: 'ping' }))],
     ['variables that are a list', JSON.stringify({ id: '1', type: 'subscribe', payload: { query: WATCH, variables: [CANARY] } })],
   ])('is closed with 4400 for %s', async (_what, message) => {
@@ -101,7 +101,7 @@ describe('a socket of graphql-transport-ws', () => {
     expect(await socket.closed).toBe(4400)
   })
 
-  it('serves on after JSON 10,000 levels deep as variables, and is closed with 4400 for it as payload of a ping', async () => {
+  it('accepts JSON 10,000 levels deep as variables, and is closed with 4400 for it as payload of a ping', async () => {
     using socket = await signedIn()
     const deep = `${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`
     const query = 'subscription($after: String) { highRiskScored(after: $after) { id } }'
@@ -115,7 +115,7 @@ describe('a socket of graphql-transport-ws', () => {
     expect(await socket.closed).toBe(4400)
   })
 
-  it('takes names of Object.prototype for ids, and ends what has them', async () => {
+  it('accepts names of Object.prototype as ids, and ends subscriptions with them', async () => {
     using socket = await signedIn()
     for (const id of ['__proto__', 'constructor', 'toString', 'x'.repeat(10_000)]) {
       socket.send(json({ id, type: 'subscribe', payload: { query: '{ viewer { id } }' } }))
@@ -126,7 +126,7 @@ describe('a socket of graphql-transport-ws', () => {
     expect(await received(socket)).toEqual({ type: 'pong' })
   })
 
-  it('answers a ping with a pong, with its payload, before its client has said who it is too', async () => {
+  it('answers a ping with a pong and its payload, even before signing in', async () => {
     using socket = await openRaw(gateway.url)
     socket.send(json({ type: 'ping', payload: { a: 1 } }), json({ type: 'pong' }), json({ type: 'pong', payload: {} }))
     expect(await received(socket)).toEqual({ type: 'pong', payload: { a: 1 } })
@@ -136,7 +136,7 @@ describe('a socket of graphql-transport-ws', () => {
     expect(await received(socket)).toEqual({ type: 'connection_ack' })
   })
 
-  it('does nothing of what comes behind a mistake, and nothing after the close', async () => {
+  it('ignores messages after a mistake, and after the close', async () => {
     const before = await storedRows(gateway)
     using socket = await signedIn()
     socket.send(text('{'), subscribeMessage('1'), json({ type: 'ping' }))
@@ -145,12 +145,12 @@ describe('a socket of graphql-transport-ws', () => {
     expect(await storedRows(gateway)).toEqual(before)
   })
 
-  it('does not ask who it is while that is being asked: messages before the answer are 4401 and 4429', async () => {
+  it('does not wait for its authentication: messages before the answer are closed with 4401 and 4429', async () => {
     for (const [message, code] of [
       [subscribeMessage('1'), 4401],
       [json({ type: 'connection_init', payload: { authorization } }), 4429],
     ] as const) {
-      // That nobody has used yet: the store is asked for it, which takes longer than the next message.
+      // The key is new, so that its look-up in the database takes longer than the next message.
       const { key } = (await admin.data(CreateApiKeyDocument, { input: { principal: 'new', roles: ['MONITOR'] } })).createApiKey
       using socket = await openRaw(gateway.url)
       socket.send(json({ type: 'connection_init', payload: { authorization: `Bearer ${key}` } }), message)
@@ -172,19 +172,19 @@ describe('a socket of graphql-transport-ws', () => {
   })
 })
 
-describe('frames that no client of the protocol sends', () => {
+describe('frames', () => {
   it.each<[string, number, Frame[]]>([
     ['an unmasked frame', 1002, [{ ...text('{"type":"ping"}'), isMasked: false }]],
-    ['a compressed frame, which was not agreed', 1002, [{ ...text('x'), reserved: 4 }]],
+    ['a compressed frame without negotiation', 1002, [{ ...text('x'), reserved: 4 }]],
     ['another reserved bit', 1002, [{ ...text('x'), reserved: 2 }]],
     ['an unknown opcode', 1002, [{ opcode: 3, payload: 'x' }]],
     ['the end of a message without its beginning', 1002, [{ opcode: OPCODE.continuation, payload: 'x' }]],
-    ['a message within another', 1002, [{ ...text('{'), isFinal: false }, text('{"type":"ping"}')]],
+    ['a message inside another', 1002, [{ ...text('{'), isFinal: false }, text('{"type":"ping"}')]],
     ['a ping of 126 bytes', 1002, [{ opcode: OPCODE.ping, payload: 'x'.repeat(126) }]],
     ['a ping in parts', 1002, [{ opcode: OPCODE.ping, payload: 'x', isFinal: false }]],
     ['a close frame of one byte', 1002, [{ opcode: OPCODE.close, payload: 'x' }]],
-    ['a close code that is none', 1002, [{ opcode: OPCODE.close, payload: Buffer.from([0, 5]) }]],
-    ['a text that is no UTF-8', 1007, [{ opcode: OPCODE.text, payload: Buffer.from([0x22, 0xc3, 0x28, 0x22]) }]],
+    ['an invalid close code', 1002, [{ opcode: OPCODE.close, payload: Buffer.from([0, 5]) }]],
+    ['a text that is not UTF-8', 1007, [{ opcode: OPCODE.text, payload: Buffer.from([0x22, 0xc3, 0x28, 0x22]) }]],
     ['half a surrogate pair as UTF-8', 1007, [{ opcode: OPCODE.text, payload: Buffer.from([0xed, 0xa0, 0x80]) }]],
     [
       'parts that are over 64 KiB together',
@@ -194,15 +194,15 @@ describe('frames that no client of the protocol sends', () => {
         { opcode: OPCODE.continuation, payload: 'x'.repeat(40_000) },
       ],
     ],
-  ])('close the socket: %s, with %i', async (_what, code, frames) => {
+  ])('close the socket if one is malformed: %s, with %i', async (_what, code, frames) => {
     using socket = await signedIn()
     socket.send(...frames)
     expect(await socket.closed).toBe(code)
   })
 
-  it('close the socket by their length alone, before what they announce has come', async () => {
+  it('close the socket by their announced length, before their payload has come', async () => {
     using socket = await signedIn()
-    // A text of 2^62 bytes.
+    // The head of a text of 2^62 bytes.
     socket.tcp.write(Buffer.from([0x81, 0xff, 0x40, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4]))
     expect(await socket.closed).toBe(1009)
   })
@@ -216,7 +216,7 @@ describe('frames that no client of the protocol sends', () => {
     }))
   }
 
-  it('are put together where they are one message in some hundred parts, with pings between them', async () => {
+  it('may be the parts of one message, a few hundred of them with pings in between', async () => {
     using socket = await signedIn()
     const parts = inParts(`{"type":"ping","payload":{"x":"${'x'.repeat(60_000)}"}}`, 200)
     for (const part of parts) {
@@ -228,25 +228,25 @@ describe('frames that no client of the protocol sends', () => {
     expect(await received(socket)).toMatchObject({ type: 'pong' })
   })
 
-  it('close the socket where one message is in sixty thousand parts, which would each take memory, with 1008', async () => {
+  it('close the socket with 1008 if one message has sixty thousand parts, which would each take memory', async () => {
     using socket = await signedIn()
     socket.send(...inParts(`{"type":"ping","payload":{"x":"${'x'.repeat(60_000)}"}}`, 1))
     expect(await socket.closed).toBe(1008)
   })
 
-  it('are never compressed: the extension is not agreed to, so no small frame can grow', async () => {
+  it('are never compressed, because the extension is not negotiated, so that no small frame can grow', async () => {
     using socket = await signedIn({ 'Sec-WebSocket-Extensions': 'permessage-deflate; client_max_window_bits' })
     expect(socket.answer).toMatch(/^HTTP\/1\.1 101 /)
     expect(socket.answer).not.toMatch(/^sec-websocket-extensions/im)
   })
 })
 
-describe('a handshake that is none', () => {
+describe('a malformed handshake', () => {
   it.each<[string, Record<string, string>, RegExp]>([
     ['an old version', { 'Sec-WebSocket-Version': '7' }, /^HTTP\/1\.1 (400|426) /],
-    ['a key that is none', { 'Sec-WebSocket-Key': CANARY }, /^HTTP\/1\.1 400 /],
-    ['a protocol that is no token', { 'Sec-WebSocket-Protocol': 'graphql-transport-ws,,' }, /^HTTP\/1\.1 400 /],
-    ['an extension that is none', { 'Sec-WebSocket-Extensions': 'permessage-deflate; =' }, /^HTTP\/1\.1 (101|400) /],
+    ['an invalid key', { 'Sec-WebSocket-Key': CANARY }, /^HTTP\/1\.1 400 /],
+    ['an invalid protocol', { 'Sec-WebSocket-Protocol': 'graphql-transport-ws,,' }, /^HTTP\/1\.1 400 /],
+    ['an invalid extension', { 'Sec-WebSocket-Extensions': 'permessage-deflate; =' }, /^HTTP\/1\.1 (101|400) /],
     ['headers of 20 KiB', { 'X-Long': 'x'.repeat(20_000) }, /^HTTP\/1\.1 431 /],
   ])('is refused for %s', async (_what, headers, answer) => {
     using socket = await openRaw(gateway.url, headers)
@@ -256,7 +256,7 @@ describe('a handshake that is none', () => {
 })
 
 describe('a flood', () => {
-  it('of a hundred thousand messages is answered, and others are served meanwhile', async () => {
+  it('of a hundred thousand messages is answered, and other sockets work meanwhile', async () => {
     using socket = await signedIn()
     const pings = Array.from({ length: 1_000 }, () => json({ type: 'ping' }))
     for (let sent = 0; sent < 100; sent++) {
@@ -268,7 +268,7 @@ describe('a flood', () => {
     }
   })
 
-  it('of messages whose answers nobody reads is closed with 4413', async () => {
+  it('of messages whose answers are not read is closed with 4413', async () => {
     using socket = await signedIn()
     socket.tcp.pause()
     const pings = Array.from({ length: 1_000 }, () => json({ type: 'ping', payload: { x: 'x'.repeat(1_000) } }))
@@ -280,7 +280,7 @@ describe('a flood', () => {
     expect(await socket.closed).toBe(4413)
   })
 
-  it('of pings whose pongs nobody reads ends the connection: no memory is held for them', async () => {
+  it('of pings whose pongs are not read ends the connection, so that they take no memory', async () => {
     using socket = await signedIn()
     socket.tcp.pause()
     const pings = Array.from({ length: 100 }, (): Frame => ({ opcode: OPCODE.ping, payload: 'x'.repeat(125) }))
@@ -288,10 +288,10 @@ describe('a flood', () => {
     socket.tcp.once('close', () => {
       isOpen = false
     })
-    // 13 MB at most, which must not be taken.
+    // At most 13 MB, which the server must not accept.
     for (let sent = 0; sent < 1_000 && isOpen; sent++) {
       socket.send(...pings)
-      // The server takes one a turn.
+      // The server handles one in each turn.
       do await new Promise(setImmediate)
       while (socket.tcp.writableLength > 0 && isOpen)
     }

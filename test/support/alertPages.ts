@@ -4,13 +4,13 @@ import type { GraphqlClient } from './client.js'
 import { AlertsDocument } from './generated/operations.js'
 import { present } from './process.js'
 
-/** Until so many alerts (at most 100) can be read: other tests on the server may have a transaction open that they wait for. */
+/** Waits until `count` alerts (at most 100) can be read: an open transaction of another test on the server may hold them back. */
 export async function settled(client: GraphqlClient, count: number): Promise<void> {
   const read = async () => (await client.data(AlertsDocument, { first: 100 })).alerts.nodes.length
   await expect.poll(read, { timeout: 10_000, interval: 10 }).toBe(count)
 }
 
-/** How a request was refused that must be. */
+/** Sends a request that must be refused; returns the status, message and extensions of its error. */
 export async function refusedWith<Data, Variables>(
   client: GraphqlClient,
   document: TypedDocumentNode<Data, Variables>,

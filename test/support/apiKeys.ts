@@ -6,7 +6,7 @@ export interface TestKey {
   readonly id: string
   readonly text: string
   readonly apiKey: CreateApiKeyMutation['createApiKey']['apiKey']
-  /** A client of that gateway that calls with it. */
+  /** A client that calls that gateway with this key. */
   at(gateway: { readonly url: string }): GraphqlClient
 }
 
@@ -16,7 +16,7 @@ export interface KeyRequest {
   readonly expiresAt?: Date
 }
 
-/** A key of the administrator's tenant. */
+/** Creates a key in the administrator's tenant. */
 export async function createKey(admin: GraphqlClient, request: KeyRequest = {}): Promise<TestKey> {
   const { principal = 'web-shop', roles = ['SCORER'], expiresAt } = request
   const input = { principal, roles: [...roles], expiresAt: expiresAt?.toISOString() }

@@ -17,7 +17,7 @@ export const LOW_RISK: ConsumerCredit = {
   price: 1645,
 }
 
-/** Far in T8 under both versions. */
+/** Deep in band T8 under both versions. */
 export const HIGH_RISK: ConsumerCredit = {
   seniority: 0,
   home: 'other',
@@ -37,7 +37,7 @@ export interface GoldenRow {
   readonly probability: number
 }
 
-/** Inputs with the probability that the native library gave. */
+/** Inputs with the probabilities that the model's own library gave. */
 export function goldenRows(version: string): GoldenRow[] {
   const file = new URL(`../../models/consumer-credit/${version}/golden.jsonl`, import.meta.url)
   return readFileSync(file, 'utf8')
@@ -51,7 +51,7 @@ export function application(applicantId: string, features: ConsumerCredit = LOW_
   return { applicantId, features: { consumerCredit: features } }
 }
 
-/** Parts of at most so many items, in order: what batches take. */
+/** Splits the items, in order, into parts of at most `size`, the most that a batch takes. */
 export function inParts<T>(items: readonly T[], size = 100): T[][] {
   return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size))
 }

@@ -3,7 +3,7 @@ import type { AuditSeal } from '../../src/storage/audit/auditChain.js'
 import { AuditSealer } from '../../src/storage/audit/auditSealer.js'
 import type { Database } from '../../src/storage/postgres/database.js'
 
-/** Writes entries as if something had been done, one transaction each or all in one. */
+/** Writes made-up audit entries in one statement, and so in one transaction unless the caller opened one. */
 export async function addEntries(sql: Sql, count: number, tenant = 'default'): Promise<void> {
   await sql`
     insert into audit_entries (tenant, at, principal, action, subject, details, epoch, xid)
@@ -13,7 +13,7 @@ export async function addEntries(sql: Sql, count: number, tenant = 'default'): P
     from generate_series(1, ${count}::int) i`
 }
 
-/** Seals what there is as one gateway would; answers the seals that it made. */
+/** Seals all open entries as one gateway would; returns the new seals. */
 export async function sealAll(database: Database): Promise<AuditSeal[]> {
   const made: AuditSeal[] = []
   await new AuditSealer(database, seal => made.push(seal)).run()

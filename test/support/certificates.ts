@@ -17,7 +17,7 @@ export interface PairOptions {
   readonly fromDays?: number
 }
 
-/** A certificate for this machine that is its own authority. */
+/** A self-signed certificate for this machine. */
 export async function makePair(options: PairOptions = {}): Promise<TestPair> {
   const { name = 'riskgate.test', keyType = 'ec', validDays = 90, fromDays = -1 } = options
   const inDays = (days: number) => new Date(Date.now() + days * DAY_MS)
@@ -37,11 +37,11 @@ export async function makePair(options: PairOptions = {}): Promise<TestPair> {
 export interface MountedSecret extends AsyncDisposable {
   readonly certFile: string
   readonly keyFile: string
-  /** Both files at once, by moving a link. */
+  /** Replaces both files at once, by moving a link. */
   swap(pair: TestPair): Promise<void>
 }
 
-/** A secret as Kubernetes mounts it: files are links through `..data`, which a renewal moves to another folder. */
+/** A secret as Kubernetes mounts it: the files are links through `..data`, and a renewal points `..data` at another folder. */
 export async function mountSecret(first: TestPair): Promise<MountedSecret> {
   const directory = await mkdtemp(join(tmpdir(), 'riskgate-tls-'))
   let version = 0

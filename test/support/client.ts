@@ -22,7 +22,7 @@ export interface GraphqlAnswer<Data> {
   readonly headers: Headers
 }
 
-/** An answer as it came over the wire, whatever it is. */
+/** An answer exactly as it came over the wire. */
 export interface RawAnswer {
   readonly status: number
   readonly text: string
@@ -40,14 +40,14 @@ export function subscribeTo<Data, Variables extends Record<string, unknown>>(
   return sockets.iterate({ query: print(document), variables }) as AsyncIterableIterator<SubscriptionEvent<Data>>
 }
 
-/** The data of the next event of a subscription, which must be there and without errors. */
+/** The data of a subscription's next event; throws if the subscription ended or the event holds errors. */
 export async function nextEvent<Data>(events: AsyncIterator<SubscriptionEvent<Data>>): Promise<Data> {
   const { value, done } = await events.next()
   if (done || !value.data || value.errors) throw new Error(`No event came: ${JSON.stringify(value)}`)
   return value.data
 }
 
-/** A client as a front-end would be: HTTP for queries and mutations, WebSocket for subscriptions. */
+/** A client like a front-end: HTTP for queries and mutations, WebSocket for subscriptions. */
 export class GraphqlClient {
   readonly #url: string
   readonly #token: string | undefined
@@ -68,7 +68,7 @@ export class GraphqlClient {
     return data
   }
 
-  /** Any body at all: a string is sent as it stands. */
+  /** Sends any body; a string is sent unchanged. */
   async send<Data = Record<string, unknown>>(body: unknown, headers: Record<string, string> = {}): Promise<GraphqlAnswer<Data>> {
     const response = await fetch(`${this.#url}/graphql`, {
       method: 'POST',
@@ -78,7 +78,7 @@ export class GraphqlClient {
     return { ...((await response.json()) as object), status: response.status, headers: response.headers }
   }
 
-  /** Any request at all to the GraphQL address, and its answer unread. */
+  /** Sends any request to the GraphQL address; returns the answer without parsing it. */
   async raw(init: RequestInit, search = ''): Promise<RawAnswer> {
     const headers = { ...this.#authorization(), ...(init.headers as Record<string, string> | undefined) }
     const response = await fetch(`${this.#url}/graphql${search}`, { ...init, headers })
@@ -100,7 +100,7 @@ export class GraphqlClient {
     return createEventStreams({ url: `${this.#url}/graphql/stream`, headers: this.#authorization(), retryAttempts: 0 })
   }
 
-  /** What an event stream tells before it waits for events; nothing where it waits at once. */
+  /** The events that a stream sends before its first pause of 300 ms; none if it sends none, the whole body if it is no stream. */
   async openStream(body: unknown, init: RequestInit = {}, search = ''): Promise<string[]> {
     const controller = new AbortController()
     const response = await fetch(`${this.#url}/graphql/stream${search}`, {
@@ -112,15 +112,15 @@ export class GraphqlClient {
     })
     if (!response.headers.get('content-type')?.startsWith('text/event-stream')) return [await response.text()]
     const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader()
-    const told: string[] = []
+    const sent: string[] = []
     for (;;) {
       const waiting = new Promise<void>(resolve => setTimeout(resolve, 300))
       const read = await Promise.race([reader?.read(), waiting])
       if (!read || read.done) break
-      if (read.value.includes('event:')) told.push(read.value)
+      if (read.value.includes('event:')) sent.push(read.value)
     }
     controller.abort()
-    return told
+    return sent
   }
 
   #authorization(): Record<string, string> {

@@ -7,7 +7,7 @@ export interface TestDatabase extends AsyncDisposable {
   readonly sql: Sql
 }
 
-/** An empty database of its own on the server of this test run. */
+/** Creates a new, empty database on the server of this test run. */
 export async function createTestDatabase(serverUrl = inject('postgresUrl'), template = 'template1'): Promise<TestDatabase> {
   const name = `test_${randomBytes(6).toString('hex')}`
   const server = postgres(serverUrl, { max: 1, onnotice: () => {} })

@@ -12,10 +12,10 @@ import { endProcess, present } from './process.js'
 
 export const isRoot = process.getuid?.() === 0
 
-/** Embedded servers of one test file: whatever a test started is ended after it, its directories are removed after the last. */
+/** Embedded servers of one test file. Each test's servers end after it; the directories are removed after the last test. */
 export function embeddedServers() {
   const root = mkdtempSync(join(tmpdir(), 'riskgate-embedded-'))
-  // mkdtemp makes 0700; the tests of an open path need it open, the one of a closed path makes its own.
+  // mkdtemp makes mode 0700. Most tests need a path that others can enter; the test of a closed path makes its own.
   chmodSync(root, 0o755)
   const undo: (() => unknown)[] = []
   const messages: string[] = []
@@ -25,19 +25,19 @@ export function embeddedServers() {
     for (const step of undo.splice(0).reverse()) await step()
     messages.length = 0
   }, 30_000)
-  // Each database is a thousand files, of which some disks remove no more than a few per millisecond.
+  // Each database is a thousand files, and some disks remove only a few files per millisecond.
   afterAll(() => rmSync(root, { recursive: true, force: true }), 60_000)
 
   const helpers = {
     root,
-    /** What the servers logged in this test. */
+    /** Messages that the servers logged in this test. */
     messages,
-    /** Runs at the end of the test, the last one first. */
+    /** Registers steps that run at the end of the test, the last one first. */
     defer: (...steps: (() => unknown)[]) => undo.push(...steps),
     newState(): string {
       const state = join(root, String(++count), '.riskgate')
       mkdirSync(dirname(state))
-      // Whatever a failed test left running is ended by the pid in its own lock file.
+      // A server that a failed test left running is ended by the pid in its lock file.
       undo.push(() => endProcess(lockedPid(join(state, 'postgres')), 'SIGQUIT'))
       return state
     },
@@ -84,7 +84,7 @@ export function postmasterPid(data: string): number {
   return present(lockedPid(data), 'postmaster')
 }
 
-/** Bundles a program that owns an embedded server, for a node that reads no TypeScript. */
+/** Bundles a program that owns an embedded server, because Node itself cannot run TypeScript. */
 export async function bundleOwner(directory: string): Promise<void> {
   await build({
     configFile: false,

@@ -9,11 +9,11 @@ export interface TestFeed extends AsyncDisposable {
   readonly feed: AlertFeed
   readonly hints: LocalHints
   readonly failures: unknown[]
-  /** Sessions of which the operator was told that they hold the feed back. */
+  /** Sessions that the feed reported as holding it back. */
   readonly holders: string[]
 }
 
-/** A started feed over a real log. */
+/** Starts a feed over a real alert log. */
 export async function startFeed(log: AlertStore): Promise<TestFeed> {
   const hints = new LocalHints()
   const failures: unknown[] = []
@@ -28,7 +28,7 @@ export async function startFeed(log: AlertStore): Promise<TestFeed> {
   return { feed, hints, failures, holders, [Symbol.asyncDispose]: () => feed.stop() }
 }
 
-/** A subscription to everything of the tenant `default`. */
+/** Subscribes to all alerts of the tenant `default`. */
 export function follow({ feed }: TestFeed, after?: string) {
   return feed.subscribe({ tenant: 'default', after, matches: () => true })
 }
@@ -44,7 +44,7 @@ export async function take(alerts: AsyncIterator<HighRiskAlert>, count: number):
   return taken
 }
 
-/** Stores a high-risk prediction and its alert within a transaction of the caller's, and answers its id. */
+/** Stores a high-risk prediction and its alert in the caller's transaction; returns the prediction's id. */
 export async function raiseAlert(sql: ISql, applicantId = 'applicant'): Promise<string> {
   const { id, tenant, createdAt, requestedBy } = newPrediction().prediction
   await sql`

@@ -19,13 +19,13 @@ export interface Caller {
 export interface TestGateway extends AsyncDisposable {
   readonly url: string
   readonly database: TestDatabase
-  /** The settings it runs with: what another replica of it needs. */
+  /** The settings it runs with, for starting another replica of it. */
   readonly environment: Readonly<Record<string, string>>
-  /** A client with a fresh token; without a caller an anonymous one. */
+  /** A client with a fresh token, or an anonymous client if no caller is given. */
   as(caller?: Caller): Promise<GraphqlClient>
 }
 
-/** A gateway in this process, on a real port and a database of its own unless the environment names one. */
+/** Starts a gateway in this process on a real port. It gets a new database unless `database` or DATABASE_URL names one. */
 export async function startGateway(environment: Record<string, string> = {}, database?: TestDatabase): Promise<TestGateway> {
   const owned = database ? undefined : await createTestDatabase()
   const used = database ?? (owned as TestDatabase)

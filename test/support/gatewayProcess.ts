@@ -19,16 +19,16 @@ export interface Exit {
 export interface GatewayProcess extends AsyncDisposable {
   readonly url: string
   readonly pid: number
-  /** Resolves when it has ended, with all that it printed. */
+  /** Resolves with all its output when it has ended. */
   readonly exited: Promise<Exit>
-  /** Whether it still runs. */
+  /** Whether it is still running. */
   readonly isRunning: boolean
-  /** What it printed so far, one parsed JSON line an entry. */
+  /** Its output so far, one entry for each JSON line. */
   log(): Record<string, unknown>[]
   as(caller: Caller): Promise<GraphqlClient>
-  /** SIGTERM, as an orchestrator does. */
+  /** Sends SIGTERM, as an orchestrator does. */
   stop(): Promise<Exit>
-  /** SIGKILL: no goodbye. */
+  /** Sends SIGKILL, so that it cannot shut down in order. */
   kill(): Promise<Exit>
 }
 
@@ -40,7 +40,7 @@ interface Started {
   readonly stdout: () => string
 }
 
-/** Starts `riskgate` as its users do and waits until it serves. Needs `npm run build`. */
+/** Starts `riskgate` as its users do, and waits until it serves. Needs `npm run build`. */
 export async function spawnGateway(environment: Environment, { cwd }: { cwd?: string } = {}): Promise<GatewayProcess> {
   const settings = { RISKGATE_PORT: '0', RISKGATE_MODELS_DIR: MODELS, RISKGATE_DRAIN_MS: '0', ...environment }
   const started = launch([], settings, cwd)
@@ -67,7 +67,7 @@ export async function spawnGateway(environment: Environment, { cwd }: { cwd?: st
   }
 }
 
-/** A gateway process that may not have begun to serve. */
+/** Starts a gateway process without waiting until it serves. */
 export function launchGateway(environment: Environment) {
   const started = launch([], { RISKGATE_PORT: '0', RISKGATE_MODELS_DIR: MODELS, ...environment })
   return {
@@ -87,7 +87,7 @@ export function runCommand(arguments_: string[], environment: Environment = {}, 
   return launch(arguments_, { RISKGATE_MODELS_DIR: MODELS, ...environment }, cwd).exited
 }
 
-/** The settings that make tokens of `signToken` valid. */
+/** Settings under which tokens of `signToken` are valid. */
 export const TEST_KEY: Environment = { RISKGATE_JWT_SECRET: TEST_SECRET }
 
 /** The dev.json that a gateway without configuration has written. */
@@ -96,7 +96,7 @@ export function readDevelopmentFile(stateDirectory: string): { url: string; toke
 }
 
 function launch(arguments_: string[], environment: Environment, cwd = mkdtempSync(join(tmpdir(), 'riskgate-cwd-'))): Started {
-  // Nothing of the environment of the tests reaches it, and nothing of it the .riskgate/ of whoever runs the tests.
+  // The process must not see the environment of the tests, nor touch the .riskgate/ of the developer who runs them.
   const env = { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', ...environment }
   const child = spawn(process.execPath, [MAIN, ...arguments_], { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] })
   let [stdout, stderr] = ['', '']
@@ -129,7 +129,7 @@ async function waitForLine({ child, exited, stdout }: Started, message: string):
 }
 
 function parseLines(text: string): Record<string, unknown>[] {
-  // The last piece may be half a line.
+  // The last piece may be an incomplete line.
   const lines = text.split('\n').slice(0, -1)
   return lines.filter(line => line.startsWith('{')).map(line => JSON.parse(line) as Record<string, unknown>)
 }

@@ -3,7 +3,7 @@ import { startPostgresServer } from './postgresServer.js'
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** A PostgreSQL server for all tests; each test file makes databases of its own. */
+    /** A PostgreSQL server for all tests; each test file creates its own databases on it. */
     postgresUrl: string
   }
 }

@@ -3,14 +3,15 @@ import { ensurePartitions } from '../../src/storage/postgres/partitions.js'
 
 export interface HistoryRows {
   readonly rows: number
-  /** Months that they are spread over, before this one. */
+  /** How many months before the current one the rows are spread over. */
   readonly months: number
 }
 
 /**
- * Fills the history of the tenant `default`, and a little of another's, with rows that are the same in every run but for their time:
- * 2 % of another tenant, 1 % asked for by `small-shop`, four channels of which one is null, outcomes of every tenth, versions 1 and 2
- * one after the other, probabilities of 0 to 1 in steps of 0.001, so that many are equal.
+ * Fills the history of the tenant `default`, and a little of another's. Only the times of the rows differ from run to run.
+ * 2 % of the rows belong to another tenant, and 1 % were requested by `small-shop`. There are four channels, one of them null.
+ * Every tenth row has an outcome. The first 60 % are of version 1, the rest of version 2. Probabilities go from 0 to 1 in steps
+ * of 0.001, so that many are equal.
  */
 export async function fillHistory(sql: Sql, { rows, months }: HistoryRows): Promise<void> {
   const now = new Date()

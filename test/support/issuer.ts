@@ -7,7 +7,7 @@ import type { SignatureAlgorithm } from '../../src/auth/verificationKey.js'
 export const ISSUER = 'https://login.bank.example/realms/risk'
 export const AUDIENCE = 'riskgate-api'
 
-/** A key pair of an issuer, and what its key set says of it. */
+/** A key pair of an issuer, and its entry in the key set. */
 export interface IssuerKey {
   readonly algorithm: SignatureAlgorithm
   readonly jwk: JsonWebKey & { kid?: string; alg?: string; use?: string }
@@ -16,7 +16,7 @@ export interface IssuerKey {
 
 const CURVES: Readonly<Record<string, string>> = { ES256: 'P-256', ES384: 'P-384', ES512: 'P-521' }
 
-/** A fresh key; `jwk` overrides what the key set says of it. */
+/** Makes a fresh key; `jwk` overrides fields of its entry in the key set. */
 export function makeKey(
   algorithm: SignatureAlgorithm,
   kid: string | undefined,
@@ -44,7 +44,7 @@ export function claimsOf(more: object = {}): Record<string, unknown> {
   return { iss: ISSUER, aud: AUDIENCE, sub: 'web-shop', exp: nowSeconds() + 600, roles: ['SCORER'], ...more }
 }
 
-/** The signature of these bytes, as JSON Web Algorithms (RFC 7518) writes it. */
+/** The signature of these bytes, in the form of JSON Web Algorithms (RFC 7518). */
 export function signatureOf(text: string, privateKey: KeyObject, algorithm: SignatureAlgorithm): Buffer {
   const data = Buffer.from(text)
   if (algorithm === 'EdDSA') return sign(null, data, privateKey)
@@ -55,7 +55,7 @@ export function signatureOf(text: string, privateKey: KeyObject, algorithm: Sign
   return sign(hash, data, { key: privateKey, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength })
 }
 
-/** A token of this key; texts for `claims` and `header` are taken as they stand. */
+/** A token signed with this key; `claims` and `header` that are strings go in unchanged. */
 export function tokenOf(key: IssuerKey, claims: unknown = claimsOf(), header: object | string = {}): string {
   const { kid } = key.jwk
   const shown =
@@ -67,19 +67,19 @@ export function tokenOf(key: IssuerKey, claims: unknown = claimsOf(), header: ob
 type Answer = (request: IncomingMessage, response: ServerResponse) => void
 
 export interface TestIssuer extends AsyncDisposable {
-  /** Of its key set. */
+  /** The address of its key set. */
   readonly url: string
-  /** What it publishes from now on. */
+  /** The keys that it publishes from now on. */
   keys: readonly { readonly jwk: object }[]
-  /** Answers instead of the key set while it is set. */
+  /** While this is set, it answers requests in place of the key set. */
   answer: Answer | undefined
-  /** When each request came, on the clock of `performance`. */
+  /** The time of each request, on the clock of `performance`. */
   readonly requests: number[]
-  /** Waits until so many requests have come in all. */
+  /** Waits until `count` requests have come since the start. */
   asked(count: number): Promise<void>
 }
 
-/** An issuer of tokens: a real HTTP server with a key set. */
+/** Starts an issuer of tokens: a real HTTP server with a key set. */
 export async function startIssuer(keys: readonly { readonly jwk: object }[], port = 0): Promise<TestIssuer> {
   const waiting = new Set<() => void>()
   const server = createServer((request, response) => {

@@ -4,7 +4,7 @@ import { PredictionByIdDocument, PredictRiskDocument } from './generated/operati
 import { until } from './process.js'
 
 export interface Call {
-  /** Its own for each call, so that rows can be counted by it. */
+  /** Different for each call, so that rows can be counted by it. */
   readonly applicantId: string
   /** Absent in every third call. */
   readonly idempotencyKey?: string
@@ -16,11 +16,11 @@ export interface Failure extends Call {
   readonly retryable: boolean
 }
 
-/** What became of the calls of a load. */
-export interface Outcomes {
+/** How the calls of a load ended. */
+export interface CallResults {
   readonly acknowledged: (Call & { readonly id: string })[]
   readonly failed: Failure[]
-  /** The connection broke before an answer. */
+  /** Calls whose connection broke before an answer. */
   readonly unanswered: Call[]
 }
 
@@ -33,29 +33,29 @@ export function newCall(): Call {
   return calls % 3 === 0 ? { applicantId: name } : { applicantId: name, idempotencyKey: `key-${name}` }
 }
 
-/** Sends one call and files its outcome. */
-export async function send(client: GraphqlClient, call: Call, outcomes: Outcomes): Promise<void> {
+/** Sends one call and files its result. */
+export async function send(client: GraphqlClient, call: Call, results: CallResults): Promise<void> {
   const features = { consumerCredit: call.applicantId.endsWith('1') ? HIGH_RISK : LOW_RISK }
   const answer = await client.request(PredictRiskDocument, { input: { ...call, features } }).catch(() => undefined)
-  if (!answer) return void outcomes.unanswered.push(call)
+  if (!answer) return void results.unanswered.push(call)
   const [error] = answer.errors ?? []
-  if (answer.data && !error) return void outcomes.acknowledged.push({ ...call, id: answer.data.predictRisk.prediction.id })
+  if (answer.data && !error) return void results.acknowledged.push({ ...call, id: answer.data.predictRisk.prediction.id })
   const { code = 'NONE', retryable = false } = error?.extensions ?? {}
-  outcomes.failed.push({ ...call, status: answer.status, code, retryable })
+  results.failed.push({ ...call, status: answer.status, code, retryable })
 }
 
-/** Eight clients, each with one call at a time, until `isDone` says so or the gateway is gone. */
-export async function runLoad(client: GraphqlClient, isDone: (outcomes: Outcomes) => boolean): Promise<Outcomes> {
-  const outcomes: Outcomes = { acknowledged: [], failed: [], unanswered: [] }
+/** Runs eight clients, each with one call at a time, until `isDone` returns true or the gateway is gone. */
+export async function runLoad(client: GraphqlClient, isDone: (results: CallResults) => boolean): Promise<CallResults> {
+  const results: CallResults = { acknowledged: [], failed: [], unanswered: [] }
   const work = async () => {
-    while (!isDone(outcomes) && outcomes.unanswered.length === 0) await send(client, newCall(), outcomes)
+    while (!isDone(results) && results.unanswered.length === 0) await send(client, newCall(), results)
   }
   await Promise.all(Array.from({ length: CLIENTS }, work))
-  return outcomes
+  return results
 }
 
-/** The acknowledged predictions that the public API does not find; asks again while the store is away. */
-export async function missing(client: GraphqlClient, { acknowledged }: Outcomes): Promise<string[]> {
+/** The ids of acknowledged predictions that the public API does not find; asks again while the database is away. */
+export async function missing(client: GraphqlClient, { acknowledged }: CallResults): Promise<string[]> {
   const lost: string[] = []
   const left = [...acknowledged]
   const work = async () => {

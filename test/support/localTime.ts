@@ -2,7 +2,7 @@ import type { SummaryInterval } from '../../src/monitoring/buckets.js'
 
 export const QUARTER_MS = 900_000
 
-/** Half hours, quarters of an hour, clocks changed by half an hour, at midnight, and over a day. */
+/** Zones whose offsets hold half hours or quarters, or whose clocks change by half an hour, at midnight or across two days. */
 export const ZONES = [
   'UTC',
   'Europe/Madrid',
@@ -15,7 +15,7 @@ export const ZONES = [
   'America/Scoresbysund',
 ]
 
-/** Days on which clocks of these zones are changed, and New Year. */
+/** Days on which clocks in these zones change, and New Year's Eve. */
 export const CHANGES = [
   '2026-03-29',
   '2026-10-25',
@@ -32,7 +32,7 @@ export const CHANGES = [
 
 const formats = new Map<string, Intl.DateTimeFormat>()
 
-/** A text that is the same for two instants of one local hour, day, week or month, and for no others. */
+/** A text that two instants share exactly if they are in the same local hour, day, week or month. */
 export function localName(instant: number, interval: SummaryInterval, timeZone: string): string {
   const format =
     formats.get(timeZone) ??

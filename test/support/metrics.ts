@@ -1,7 +1,7 @@
 import { SignJWT } from 'jose'
 import type { TestGateway } from './gateway.js'
 
-/** What Prometheus reads, with a credential of its own. */
+/** Reads the metrics as Prometheus does, with a token for Prometheus. */
 export async function metricsOf({ url, environment }: Pick<TestGateway, 'url' | 'environment'>): Promise<Response> {
   const token = await new SignJWT({ roles: ['MONITOR'] })
     .setProtectedHeader({ alg: 'HS256' })
@@ -13,7 +13,7 @@ export async function metricsOf({ url, environment }: Pick<TestGateway, 'url' | 
   return fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${token}` } })
 }
 
-/** Sum of the samples of a metric whose labels include these; undefined where there is none. */
+/** The sum of a metric's samples whose labels include these; undefined if there are none. */
 export async function metric(
   gateway: TestGateway,
   name: string,

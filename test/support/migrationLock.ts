@@ -1,6 +1,6 @@
 import type { TestDatabase } from './database.js'
 
-/** Holds the lock of a gateway that migrates. */
+/** Takes the lock that a gateway holds while it migrates. */
 export async function migrationLock({ sql }: TestDatabase): Promise<{ release(): Promise<void> }> {
   const holder = await sql.reserve()
   await holder`select pg_advisory_lock(7475002417)`

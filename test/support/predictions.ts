@@ -2,12 +2,12 @@ import { RISK_BANDS } from '../../src/scoring/bands.js'
 import type { NewPrediction } from '../../src/scoring/prediction.js'
 import { idAt, newPrediction } from './stores.js'
 
-/** A random one of these. */
+/** A random item. */
 export function oneOf<T>(items: readonly T[]): T {
   return items[Math.floor(Math.random() * items.length)] as T
 }
 
-/** A prediction made at that instant, of a random band, version and, where several are given, model. */
+/** A prediction made at that instant, with a random band and version, and a random one of the models. */
 export function randomPrediction(createdAt: Date, models: readonly string[] = ['consumer-credit']): NewPrediction {
   const probability = Math.random()
   const band = oneOf(RISK_BANDS)

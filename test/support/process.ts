@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Whether a process runs; one that has ended and that nobody has reaped does not. */
+/** Whether a process runs; a zombie does not count. */
 export function lives(pid: number): boolean {
   try {
     process.kill(pid, 0)
@@ -18,7 +18,7 @@ export async function endProcess(pid: number | undefined, signal: NodeJS.Signals
   await until(() => !lives(pid))
 }
 
-/** Waits for what no event tells. */
+/** Polls until the condition holds, where no event announces it. */
 export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 10_000): Promise<void> {
   const deadline = performance.now() + timeoutMs
   while (!(await condition())) {
@@ -27,7 +27,7 @@ export async function until(condition: () => boolean | Promise<boolean>, timeout
   }
 }
 
-/** The value, which must be there. */
+/** The value; throws if it is missing. */
 export function present<T>(value: T | null | undefined, what = 'value'): T {
   if (value === null || value === undefined) throw new Error(`no ${what}`)
   return value

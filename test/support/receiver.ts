@@ -12,20 +12,20 @@ export interface Received {
   readonly at: number
 }
 
-/** Answers a call: a status, or anything at all. */
+/** How a call is answered: with a status, or by a function that may do anything. */
 export type Answer = number | ((call: Received, response: ServerResponse) => void)
 
 export interface Receiver extends AsyncDisposable {
   readonly url: string
   readonly port: number
   readonly calls: Received[]
-  /** How calls are answered from now on; 204 at first. */
+  /** How calls are answered from now on; at first with 204. */
   answer: Answer
-  /** Waits until so many calls have come in all. */
+  /** Waits until `count` calls have come since the start. */
   received(count: number): Promise<readonly Received[]>
 }
 
-/** An endpoint for webhooks: a real HTTP server. */
+/** Starts an endpoint for webhooks: a real HTTP server. */
 export async function startReceiver(answer: Answer = 204): Promise<Receiver> {
   const waiting = new Set<() => void>()
   const server: Server = createServer((request, response) => {
@@ -68,7 +68,7 @@ export async function startReceiver(answer: Answer = 204): Promise<Receiver> {
   return receiver
 }
 
-/** The body of a call whose signature holds for the secret; throws otherwise. */
+/** The body of a call; throws unless its signature is valid under the secret. */
 export function verified({ body, headers }: Received, secret: string): Record<string, unknown> {
   return new Webhook(secret).verify(body, headers as Record<string, string>) as Record<string, unknown>
 }

@@ -21,15 +21,15 @@ interface PlanNode {
 }
 
 export interface Reading {
-  /** Rows that all scans of tables gave or threw away. */
+  /** Rows that all scans of tables returned or discarded. */
   readonly rows: number
-  /** Scans of an index or a table that were begun. */
+  /** Scans of an index or a table that were started. */
   readonly scans: number
   /** Pages of tables and indexes that were touched. */
   readonly pages: number
 }
 
-/** A database that keeps what is read from it, to run it again under EXPLAIN. */
+/** A database that records the statements that read from it, to run them again under EXPLAIN. */
 export class RecordedDatabase extends Database {
   readonly #statements: RecordedStatement[] = []
   readonly #sql: Sql
@@ -46,12 +46,12 @@ export class RecordedDatabase extends Database {
     })
   }
 
-  /** What was read since the last time this was asked for; what only asked for a plan has read nothing. */
+  /** The statements since the last call; those that only ask for a plan are left out. */
   take(): RecordedStatement[] {
     return this.#statements.splice(0).filter(({ query }) => !query.startsWith('explain'))
   }
 
-  /** Runs a statement again, and counts what it reads. */
+  /** Runs a statement again, and counts the rows, scans and pages it reads. */
   async reading({ query, parameters }: RecordedStatement): Promise<Reading> {
     const [row] = await this.#sql.unsafe<{ 'QUERY PLAN': [{ Plan: PlanNode }] }[]>(
       `explain (analyze, buffers, timing off, format json) ${query}`,

@@ -8,11 +8,11 @@ export const REDIS_SERVER = process.env.TEST_REDIS_SERVER
 export interface TestRedis extends AsyncDisposable {
   readonly url: string
   readonly pid: number
-  /** Ends the server at once, as a crash would. */
+  /** Kills the server at once, as a crash would. */
   kill(): Promise<void>
 }
 
-/** A real Redis on a free port, without persistence. */
+/** Starts a real Redis without persistence, on a free port unless one is given. */
 export async function startRedis(port?: number): Promise<TestRedis> {
   if (!REDIS_SERVER) throw new Error('Run the tests by `npm test`, which finds redis-server.')
   const chosen = port ?? (await freePort())

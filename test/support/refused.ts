@@ -1,12 +1,12 @@
 import { expect } from 'vitest'
 import type { RawAnswer } from './client.js'
 
-/** Stands in every value of a bad request; no answer may repeat it. */
+/** Part of every value in a bad request; no answer may repeat it. */
 export const CANARY = 'canary-7f3a9'
 
 const STACK = /node_modules|\n\s+at |\bat \w+.*:\d+:\d+|\.[jt]s:\d+/
 
-/** Holds for an answer that refuses with this status and code, and tells nothing that it should not. */
+/** Expects a refusal with this status and code that holds no data, no sent value, no stack trace and no suggestion. */
 export function expectRefusal({ status, text, headers }: RawAnswer, expected: { status: number; code: string }): void {
   expect(headers.get('content-type')).toMatch(/^application\/json/)
   const { errors, data } = JSON.parse(text) as { errors: { extensions: { code: string } }[]; data?: unknown }

@@ -6,18 +6,18 @@ import { endProcess, present } from './process.js'
 
 export interface StateDirectory extends AsyncDisposable {
   readonly path: string
-  /** Of the PostgreSQL that runs here. */
+  /** The pid of the PostgreSQL server that runs here. */
   postmaster(): number
   /** The postmaster and all its children. */
   postgresProcesses(): number[]
-  /** A process that serves a session: unlike a worker of its own, one that does not end by itself. */
+  /** The pid of a process that serves a session; unlike a background worker, it does not end by itself. */
   backend(): number
 }
 
-/** A state directory for gateways of a test. What still runs in it at the end is ended. */
+/** A state directory for a test's gateways. A PostgreSQL server that still runs in it at the end is ended. */
 export function newStateDirectory(): StateDirectory {
   const path = mkdtempSync(join(tmpdir(), 'riskgate-process-'))
-  // As root the data would else go to a system directory, where nobody removes them.
+  // Without this, root's data would go to a system directory, where no one removes it.
   chmodSync(path, 0o755)
   const data = join(path, 'postgres')
   const postmaster = () => present(lockedPid(data), 'postmaster')

@@ -2,11 +2,11 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 
 export interface StatementProxy extends AsyncDisposable {
   readonly url: string
-  /** The text of every statement that was executed since the last time this was asked for. */
+  /** The texts of all statements executed since the last call. */
   take(): string[]
 }
 
-/** Stands between a gateway and PostgreSQL, hands on every byte, and writes down the statements that PostgreSQL is told to execute. */
+/** A proxy between a gateway and PostgreSQL that passes on every byte and records the executed statements. */
 export async function startStatementProxy(databaseUrl: string): Promise<StatementProxy> {
   const target = new URL(databaseUrl)
   const executed: string[] = []
@@ -35,7 +35,7 @@ export async function startStatementProxy(databaseUrl: string): Promise<Statemen
   }
 }
 
-/** Reads the messages of a client (chapter 54.7 of PostgreSQL's manual): Parse names a text, Bind and Execute use it, Query is both. */
+/** Reads a client's messages (PostgreSQL manual, chapter 54.7): Parse names a text, Bind and Execute use it, Query does both. */
 function statementListener(executed: (text: string) => void): (bytes: Buffer) => void {
   const textOf = new Map<string, string>()
   let pending = Buffer.alloc(0)
@@ -43,7 +43,7 @@ function statementListener(executed: (text: string) => void): (bytes: Buffer) =>
   return bytes => {
     pending = Buffer.concat([pending, bytes])
     for (;;) {
-      // The first message of a connection has no letter before its length.
+      // A connection's first message has no type letter before its length.
       const header = isStarted ? 1 : 0
       if (pending.length < header + 4) return
       const length = header + pending.readInt32BE(header)
@@ -51,7 +51,7 @@ function statementListener(executed: (text: string) => void): (bytes: Buffer) =>
       const [first = '', second = ''] = pending.toString('utf8', header + 4, length).split('\0')
       const kind = isStarted ? String.fromCharCode(pending[0] as number) : 'startup'
       if (kind === 'P') textOf.set(first, second)
-      // Bind begins with the portal and then the statement.
+      // Bind begins with the portal's name, then the statement's.
       if (kind === 'B') executed(textOf.get(second) ?? '')
       if (kind === 'Q') executed(first)
       isStarted = true

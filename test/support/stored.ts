@@ -3,7 +3,7 @@ import type { GraphqlClient } from './client.js'
 import type { TestGateway } from './gateway.js'
 import { PredictRiskBatchDocument, PredictRiskDocument, type ScoredFragment } from './generated/operations.js'
 
-/** How many rows each table holds: what a refused request must leave as it was. */
+/** How many rows each table holds; a refused request must not change this. */
 export async function storedRows({ database: { sql } }: TestGateway): Promise<Record<string, number>> {
   const [rows] = await sql<Record<string, number>[]>`
     select (select count(*)::int from predictions) as predictions,
@@ -12,13 +12,13 @@ export async function storedRows({ database: { sql } }: TestGateway): Promise<Re
   return { ...rows }
 }
 
-/** Scores one application that must succeed. */
+/** Scores one application; throws if that fails. */
 export async function score(scorer: GraphqlClient, applicantId: string, features: ConsumerCredit = LOW_RISK) {
   const { predictRisk } = await scorer.data(PredictRiskDocument, { input: application(applicantId, features) })
   return predictRisk.prediction
 }
 
-/** Scores up to a hundred applications that must all succeed, in order. */
+/** Scores up to a hundred applications; throws if one fails. Returns the predictions in order. */
 export async function scoreBatch(
   scorer: GraphqlClient,
   items: readonly ReturnType<typeof application>[],

@@ -12,12 +12,12 @@ export interface TestStores extends AsyncDisposable {
   readonly predictions: PredictionStore
   readonly alerts: AlertStore
   readonly history: HistoryStore
-  /** Rows of each statement that was committed. */
+  /** The number of rows of each committed statement. */
   readonly commits: number[]
   readonly warnings: string[]
 }
 
-/** The stores of one gateway over a database, which is brought up to date first. */
+/** The stores of one gateway over a database; migrates it first. */
 export async function openStores(url: string, committed: Committed = async () => {}): Promise<TestStores> {
   await migrateDatabase(url)
   const warnings: string[] = []
@@ -39,7 +39,7 @@ export async function openStores(url: string, committed: Committed = async () =>
   }
 }
 
-/** A scored application; high risk unless told otherwise, without a key unless one is given. */
+/** A scored application: high risk by default, and without an idempotency key unless one is given. */
 export function newPrediction({
   key,
   digest = 'd',

@@ -3,13 +3,13 @@ import { print } from 'graphql'
 import type { GraphqlClient } from './client.js'
 
 export interface TestSubscription<Data> extends AsyncDisposable {
-  /** The next event; rejects with the errors of the subscription, or when it ends. Calls are answered in their order. */
+  /** The next event; rejects with the subscription's errors, or when it ends. Calls get events in the order of the calls. */
   next(): Promise<Data>
-  /** The code that the server closed the socket with. */
+  /** Resolves with the code that the server closes the socket with. */
   readonly closed: Promise<number>
 }
 
-/** A subscription on a socket of its own. */
+/** Opens a subscription on its own socket. */
 export function subscribe<Data, Variables extends Record<string, unknown>>(
   client: GraphqlClient,
   document: TypedDocumentNode<Data, Variables>,
@@ -26,7 +26,7 @@ export function subscribe<Data, Variables extends Record<string, unknown>>(
       const event = last.then(async () => {
         const { value, done } = await events.next()
         if (done || !value?.data)
-          throw new Error(`The subscription gave no event: ${JSON.stringify(value?.errors ?? 'it ended')}`)
+          throw new Error(`The subscription sent no event: ${JSON.stringify(value?.errors ?? 'it ended')}`)
         return value.data
       })
       last = event.catch(() => undefined)

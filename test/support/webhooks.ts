@@ -17,7 +17,7 @@ export interface TestWebhooks extends AsyncDisposable {
   readonly upkeep: WebhookUpkeep
 }
 
-/** What one gateway has of webhooks, over a database which is brought up to date first. Retries begin after one second. */
+/** One gateway's parts for webhooks, over a database; migrates it first. Retries begin after one second. */
 export async function openWebhooks(url: string): Promise<TestWebhooks> {
   const stores = await openStores(url)
   const queue = new JobQueue({ url, warn: message => stores.warnings.push(message) })
@@ -41,7 +41,7 @@ export async function newWebhook({ store }: TestWebhooks, given: Partial<NewWebh
   return webhook
 }
 
-/** Makes the pauses of all retries pass, and the patience with gateways that are gone. */
+/** Moves all unfinished jobs ten years into the past: retries are due, and the jobs of dead gateways have expired. */
 export async function passTime({ sql }: Pick<TestDatabase, 'sql'>): Promise<void> {
   await sql`
     update pgboss.job set start_after = start_after - interval '10 years',

@@ -30,10 +30,10 @@ export function Playground() {
       <main className="playground-editor">
         <GraphiQL
           fetcher={connection.fetcher}
-          // `null` keeps GraphiQL from introspecting: with a token that is missing or refused it would ask twice and fail twice.
+          // `null` stops GraphiQL from introspecting: with a missing or refused token it would ask twice and fail twice.
           schema={caller.state === 'known' ? undefined : null}
           defaultTabs={examples}
-          // Operations hold applicants' features: they end with the tab, as the token does.
+          // Operations hold applicants' features, so they are deleted with the tab, like the token.
           storage={sessionStorage}
           isHeadersEditorEnabled={false}
           showPersistHeadersSettings={false}

@@ -5,7 +5,7 @@ import { cleanToken, isSendable } from './token'
 interface TokenBarProps {
   token: string
   caller: Caller
-  /** Also with the token in force, to try it again; empty to forget it. */
+  /** Called with a new token, with the current one to check it again, or with an empty text to forget it. */
   onToken: (token: string) => void
 }
 
@@ -17,7 +17,7 @@ export function TokenBar({ token, caller, onToken }: TokenBarProps) {
   const inForce = token !== '' && cleaned === token
   const problem = cleaned && !isSendable(cleaned) ? 'A token has no spaces and no special characters.' : ''
 
-  // The token also comes from the address and goes by "Forget": the field then shows what is in force.
+  // The token can also come from the URL, and be removed by "Forget": the field then shows the current token.
   if (applied !== token) {
     setApplied(token)
     setDraft(token)
@@ -37,7 +37,7 @@ export function TokenBar({ token, caller, onToken }: TokenBarProps) {
         <label htmlFor="token">Access token</label>
         <div className="bar-field">
           <input
-            // No name: a form sent without our script would otherwise put the token into the address.
+            // The input has no name: a form sent without our script would otherwise put the token into the URL.
             id="token"
             type={shown ? 'text' : 'password'}
             value={draft}
@@ -78,8 +78,8 @@ function Who({ caller }: { caller: Caller }) {
     case 'none':
       return (
         <>
-          Enter an access token or an API key to load the schema and run operations. A development start leaves a token per role
-          in <code>.riskgate/dev.json</code>; elsewhere, ask whoever runs the gateway for one.
+          Enter an access token or an API key to load the schema and run operations. In development, the gateway writes one token
+          per role to <code>.riskgate/dev.json</code>. Elsewhere, ask the operator of the gateway.
         </>
       )
     case 'asking':

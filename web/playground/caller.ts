@@ -8,7 +8,7 @@ interface Viewer {
   roles: string[]
 }
 
-/** Who the gateway takes the token's owner for. */
+/** Who the token belongs to, according to the gateway. */
 export type Caller =
   | { state: 'none' }
   | { state: 'asking' }
@@ -32,7 +32,7 @@ async function whoAmI({ fetcher }: Connection): Promise<Caller> {
   }
 }
 
-/** Asks once per connection. */
+/** Asks the gateway once per connection. */
 export function useCaller(connection: Connection): Caller {
   const [answer, setAnswer] = useState<{ connection: Connection; caller: Caller }>()
 
@@ -48,6 +48,6 @@ export function useCaller(connection: Connection): Caller {
   }, [connection])
 
   if (!connection.token) return { state: 'none' }
-  // An answer counts for its own connection only: the one before must not open the schema to a token not yet checked.
+  // An answer counts only for its own connection: an earlier answer must not open the schema for an unchecked token.
   return answer?.connection === connection ? answer.caller : { state: 'asking' }
 }

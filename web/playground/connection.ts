@@ -8,9 +8,9 @@ const ENDPOINT = '/graphql'
 
 const NO_TOKEN = 'No access token is set, so nothing was sent. Enter one at the top of the page.'
 
-/** The two ways to the gateway for one token: HTTP for queries and mutations, one lazy WebSocket for subscriptions. */
+/** The two transports to the gateway for one token: HTTP for queries and mutations, one lazy WebSocket for subscriptions. */
 export interface Connection {
-  /** Empty where the caller has none: then nothing is sent. */
+  /** Empty if there is no token; then nothing is sent. */
   token: string
   fetcher: Fetcher
   close(): void
@@ -50,7 +50,7 @@ async function post(params: FetcherParams, authorization: string): Promise<Resul
 function subscribe(client: Client, { query, variables, operationName }: FetcherParams): AsyncIterableIterator<Result> {
   const events = client.iterate({ query, variables, ...(operationName && { operationName }) })
   const next = events.next.bind(events)
-  // As a result, not as an exception: GraphiQL shows a close event as {"isTrusted": true} and an Error with its stack.
+  // Errors become results, because GraphiQL shows a thrown close event as {"isTrusted": true}, and an Error with its stack.
   events.next = () => next().catch((error: unknown) => ({ done: false, value: refusal(error) }))
   return events
 }
@@ -61,7 +61,7 @@ function refusal(error: unknown): Result {
   return failure(error instanceof Error ? error.message : 'The subscription failed.')
 }
 
-// By its default the client tries a refused token five times more, and says nothing for up to a minute.
+// By default the client retries a refused token five times, and reports nothing for up to a minute.
 function shouldRetry(error: unknown): boolean {
   return isClose(error) && error.code !== CloseCode.Forbidden
 }
@@ -78,7 +78,7 @@ function failure(message: string): Result {
   return { errors: [{ message }] }
 }
 
-// The toolkit's type asks for instances of GraphQLError. Over JSON they are plain objects, and it only prints them.
+// The toolkit's type wants instances of GraphQLError. From JSON they are plain objects, which is enough, because it only prints them.
 function asFetcher(fetcher: (params: FetcherParams) => Result | Promise<Result> | AsyncIterableIterator<Result>): Fetcher {
   return fetcher as Fetcher
 }

@@ -1,4 +1,4 @@
-/** The tabs of a first visit. Only what every release of the API has: see the contract. */
+/** The tabs of a first visit. They use only fields that every release of the API has. */
 export const examples = [
   {
     query: `# Scores one applicant and stores the prediction.
@@ -61,8 +61,8 @@ query Predictions {
 `,
   },
   {
-    query: `# Every high-risk score from now on.
-# For MONITOR, ANALYST and ADMIN. To see one arrive,
+    query: `# Sends every high-risk score from now on.
+# For MONITOR, ANALYST and ADMIN. To receive one,
 # run PredictRisk in a second window.
 subscription HighRiskScored {
   highRiskScored {

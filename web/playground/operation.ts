@@ -1,8 +1,8 @@
 import { getOperationAST, type OperationDefinitionNode, parse } from 'graphql'
 
 /**
- * The operation that `query` means. GraphiQL learns of a text's operations late: right after a change of tab, `name` is still that
- * of the tab before, and a subscription would go out over HTTP. Undefined where the text has none, or several and none so named.
+ * The operation of `query` to run. GraphiQL updates `name` late: right after a change of tabs it is still that of the tab before, and
+ * a subscription would be sent over HTTP. Undefined if the text has no operation, or several and none with this name.
  */
 export function operationOf(query: string, name: string | null | undefined): OperationDefinitionNode | undefined {
   try {

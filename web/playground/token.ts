@@ -1,13 +1,13 @@
-// Session storage: it ends with the browser tab, is not shared with other tabs and never leaves the machine.
+// The token is in session storage, which ends with the browser tab, is not shared with other tabs and never leaves the machine.
 const STORAGE_KEY = 'riskgate:token'
 
-/** The token as the server expects it: people paste it with its scheme, with the quotes of a JSON file, with line ends. */
+/** The token as the server expects it. People paste it with its scheme, with the quotes of a JSON file, or with line ends. */
 export function cleanToken(text: string): string {
   const bare = text.replace(/["'\s]+/g, ' ').trim()
   return bare.replace(/^bearer /i, '')
 }
 
-/** A header field takes visible ASCII only; `fetch` would throw on anything else. */
+/** Whether `fetch` accepts the token: a header field takes visible ASCII only. */
 export function isSendable(token: string): boolean {
   return /^[\x21-\x7e]+$/.test(token)
 }
@@ -22,8 +22,8 @@ export function storeToken(token: string): void {
 }
 
 /**
- * Takes `#token=…` over from the address, once, and removes it from there, so that it stays out of bookmarks, of screenshots and
- * of the history. A fragment is not sent to the server. Undefined where the address has none.
+ * Reads `#token=…` from the URL once, and removes it, so that it stays out of bookmarks, screenshots and the history. A fragment is
+ * never sent to the server. Undefined if the URL has no token.
  */
 export function takeTokenFromAddress(): string | undefined {
   const fragment = new URLSearchParams(location.hash.slice(1).replaceAll('+', '%2B'))

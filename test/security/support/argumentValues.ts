@@ -17,11 +17,11 @@ interface ArgumentValue {
   readonly value: unknown
 }
 
-/** What a field's arguments are filled with. */
+/** The values for the arguments of fields. */
 export class ArgumentValues {
   readonly #given: Readonly<Record<string, unknown>>
 
-  /** Values by `Type.field.argument` or `InputType.field`; what must be there and is not given is made from its type. */
+  /** Takes values by `Type.field.argument` or `InputType.field`; a required value that is missing is made from its type. */
   constructor(given: Readonly<Record<string, unknown>>) {
     this.#given = given
   }
@@ -30,7 +30,7 @@ export class ArgumentValues {
     return field.args.flatMap(argument => {
       const place = `${type.name}.${field.name}.${argument.name}`
       if (place in this.#given) return { name: argument.name, type: argument.type, value: this.#given[place] }
-      // Small pages: answers of nested lists would be large.
+      // Pages are small, because answers of nested lists would be large.
       if (argument.name === 'first') return { name: argument.name, type: argument.type, value: 2 }
       if (!isRequiredArgument(argument)) return []
       return { name: argument.name, type: argument.type, value: this.#valueOf(argument.type, place) }
@@ -51,6 +51,6 @@ export class ArgumentValues {
     if (isScalarType(type) && type.name === 'Boolean') return true
     if (isScalarType(type) && type.name === 'Int') return 1
     if (isScalarType(type) && type.name === 'DateTime') return new Date().toISOString()
-    throw new Error(`Give the matrix a value for ${place} (test/security/matrixFixture.ts).`)
+    throw new Error(`Give the matrix a value for ${place} (test/security/support/matrixFixture.ts).`)
   }
 }

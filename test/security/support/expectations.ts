@@ -1,7 +1,7 @@
 import type { Permission, Role } from '../../../src/auth/principal.js'
 
-// What each caller may see, written down from the API contract (its table "who sees what", and the descriptions of the fields), and not
-// from the rules of the gateway. A coordinate without a line here fails the matrix.
+// The fields that each caller may see. They come from the API contract (its table "who sees what" and the descriptions of the fields),
+// and not from the rules of the gateway. A coordinate that is missing here fails the matrix.
 
 export interface MatrixCaller {
   readonly name: string
@@ -14,12 +14,12 @@ export const CALLERS: readonly MatrixCaller[] = [
   { name: 'MONITOR', roles: ['MONITOR'] },
   { name: 'ANALYST', roles: ['ANALYST'] },
   { name: 'MODEL_MANAGER', roles: ['MODEL_MANAGER'] },
-  { name: 'nobody in particular', roles: [] },
+  { name: 'a caller without roles', roles: [] },
   { name: 'SCORER and MONITOR', roles: ['SCORER', 'MONITOR'] },
   { name: 'MONITOR and MODEL_MANAGER', roles: ['MONITOR', 'MODEL_MANAGER'] },
 ]
 
-/** "prediction(s), applicant, predictionByKey: own - x - x". The matrix asks for what the caller scored itself: own is allowed. */
+/** "prediction(s), applicant, predictionByKey: own - x - x". The matrix asks for predictions of the caller itself: own is allowed. */
 const HISTORY: readonly Role[] = ['SCORER', 'ANALYST', 'ADMIN']
 /** "highRiskScored, alerts, alertCursor: - x x - x" */
 const ALERTS: readonly Role[] = ['MONITOR', 'ANALYST', 'ADMIN']
@@ -64,7 +64,7 @@ const WHO_SEES_WHAT: Readonly<Record<string, readonly Role[] | typeof EVERYONE>>
   'Mutation.eraseApplicant': ADMINISTRATION,
 }
 
-/** Fields for whoever came to their type: of each, the way there is what the table decides on. */
+/** Fields that are visible to every caller who can reach their type: the table decides on the fields that lead there. */
 const SHOWN_WITH_THEIR_TYPE: Readonly<Record<string, string>> = {
   AcknowledgeAlertPayload: 'alert',
   ApiKey: 'createdAt createdBy description expiresAt hint id lastUsedAt principal revokedAt revokedBy roles',
@@ -120,11 +120,11 @@ export const EXPECTATIONS: ReadonlyMap<string, readonly Role[] | typeof EVERYONE
 
 export function isAllowed(coordinate: string, { roles }: MatrixCaller): boolean {
   const expected = EXPECTATIONS.get(coordinate)
-  if (expected === undefined) throw new Error(`Say in test/security/expectations.ts who sees ${coordinate}.`)
+  if (expected === undefined) throw new Error(`Say in test/security/support/expectations.ts who sees ${coordinate}.`)
   return expected === EVERYONE || expected.some(role => roles.includes(role))
 }
 
-/** What `viewer.permissions` tells each role. */
+/** The `viewer.permissions` of each role. */
 const PERMISSIONS_OF: Readonly<Record<Role, readonly Permission[]>> = {
   SCORER: ['prediction:create', 'prediction:read-own', 'outcome:record'],
   MONITOR: ['alert:read', 'alert:acknowledge', 'telemetry:read'],
@@ -157,6 +157,6 @@ const PERMISSIONS_OF: Readonly<Record<Role, readonly Permission[]>> = {
   ],
 }
 
-export function permissionsTold({ roles }: MatrixCaller): readonly string[] {
+export function expectedPermissions({ roles }: MatrixCaller): readonly string[] {
   return [...new Set(roles.flatMap(role => PERMISSIONS_OF[role]))].sort()
 }

@@ -4,7 +4,7 @@ import { TEST_SECRET } from '../../support/gateway.js'
 import { claimsOf, encoded, type IssuerKey, makeKey, tokenOf } from '../../support/issuer.js'
 import { CANARY } from '../../support/refused.js'
 
-/** What the issuer publishes: good keys, and some that it should not. */
+/** The keys that the issuer publishes: good ones, and some that it should not publish. */
 export const KEYS = {
   rsa: makeKey('RS256', 'rsa-1'),
   rsa2: makeKey('RS256', 'rsa-2'),
@@ -31,9 +31,9 @@ const ED25519_ORDER = 2n ** 252n + 27742317777372353535851937790883648493n
 
 export const claims = (more: object = {}) => claimsOf({ sub: CANARY, roles: ['ADMIN'], ...more })
 
-/** A token that is good apart from these claims. */
+/** A token that is valid except for these claims. */
 export const claiming = (more: object) => tokenOf(ec, claims(more))
-/** A token that is good apart from what this does to the JSON of its claims. */
+/** A token that is valid except for this change to the JSON of its claims. */
 export const rewritten = (rewrite: (json: string) => string) => tokenOf(ec, rewrite(JSON.stringify(claims())))
 
 export function hmacToken(
@@ -46,14 +46,14 @@ export function hmacToken(
   return `${signed}.${createHmac(hash, secret).update(signed).digest('base64url')}`
 }
 
-/** A token whose signature is made of its signed part, or of its good signature. */
+/** A token whose signature is made from its signed part, or from its valid signature. */
 export function resigned(key: IssuerKey, change: (signature: Buffer, signed: string) => Buffer | string): string {
   const [header = '', body = '', signature = ''] = tokenOf(key, claims()).split('.')
   const changed = change(Buffer.from(signature, 'base64url'), `${header}.${body}`)
   return `${header}.${body}.${typeof changed === 'string' ? changed : changed.toString('base64url')}`
 }
 
-/** A token of this key that says and uses another algorithm. */
+/** A token of this key that names and uses another algorithm. */
 export function signedAs(key: IssuerKey, algorithm: SignatureAlgorithm, header: object = {}): string {
   return tokenOf({ ...key, algorithm }, claims(), header)
 }
@@ -61,7 +61,7 @@ export function signedAs(key: IssuerKey, algorithm: SignatureAlgorithm, header: 
 export const publicText = (type: 'spki' | 'pkcs1', format: 'pem' | 'der') =>
   createPublicKey(rsa.privateKey).export({ type, format } as KeyExportOptions<'pem'>)
 
-/** The other signature that is as good: (r, n - s). Whoever has a token can write it, and gets the same principal. */
+/** The second valid signature of an ECDSA token: (r, n - s). The holder of a token can compute it, and gets the same principal. */
 export function malleated(): string {
   return resigned(ec, good => {
     const s = BigInt(`0x${good.subarray(32).toString('hex')}`)
@@ -77,7 +77,7 @@ export function bytes(value: bigint): Buffer {
   return Buffer.from(value.toString(16).padStart(64, '0'), 'hex')
 }
 
-/** What an RSA signature by PKCS #1 is of: the digest with its padding. */
+/** The input of an RSA signature by PKCS #1: the digest with its padding. */
 export function emsa(signed: string, length: number): Buffer {
   const digest = Buffer.concat([
     Buffer.from('3031300d060960864801650304020105000420', 'hex'),
@@ -95,7 +95,7 @@ export function p1363(signed: string, hash: string): Buffer {
   return sign(hash, Buffer.from(signed), { key: ec.privateKey, dsaEncoding: 'ieee-p1363' })
 }
 
-/** Ed25519 writes numbers with their least byte first. */
+/** Adds the order of the group to `s`. Ed25519 writes numbers in little-endian order. */
 export function plusOrder(s: Buffer): Buffer {
   return bytes(BigInt(`0x${Buffer.from(s).reverse().toString('hex')}`) + ED25519_ORDER).reverse()
 }

@@ -1,10 +1,10 @@
 import { HIGH_RISK } from '../../support/applicants.js'
 
-/** A request that means harm. */
+/** A malicious request. */
 export interface HostileCase {
   readonly what: string
   readonly body: Readonly<Record<string, unknown>> | string
-  /** The code of the refusal over POST; `OK` where it is harmless within the limits and may be answered. */
+  /** The code of the refusal over POST, or `OK` if the request is harmless within the limits and is answered. */
   readonly code: string
 }
 
@@ -130,11 +130,11 @@ const FRAGMENTS: Row[] = [
     `{ viewer { ...F } } ${times(110, () => 'fragment F on Viewer { id }')}`,
   ],
   [
-    '120 fragments that nobody uses',
+    '120 unused fragments',
     'GRAPHQL_VALIDATION_FAILED',
     `{ viewer { id } } ${times(120, i => `fragment F${i} on Viewer { id }`)}`,
   ],
-  ['480 spreads of what is not there', 'GRAPHQL_VALIDATION_FAILED', `{ ${times(480, i => `...F${i}`)} }`],
+  ['480 spreads of missing fragments', 'GRAPHQL_VALIDATION_FAILED', `{ ${times(480, i => `...F${i}`)} }`],
   ['480 spreads of one fragment', 'OK', `{ ${'...F '.repeat(480)} } fragment F on Query { viewer { id } }`],
 ]
 
@@ -212,15 +212,15 @@ const VALUES: Row[] = [
   ],
   ['a page of two thousand million', 'BAD_USER_INPUT', '{ predictions(first: 2147483647) { nodes { id } } }'],
   [
-    'a page of two thousand million by variable',
+    'a page of two thousand million through a variable',
     'BAD_USER_INPUT',
     'query($n: Int) { predictions(first: $n) { nodes { id } } }',
     { n: 2_147_483_647 },
   ],
-  ['a page below nothing', 'BAD_USER_INPUT', 'query($n: Int) { predictions(first: $n) { nodes { id } } }', { n: -1 }],
+  ['a page of negative size', 'BAD_USER_INPUT', 'query($n: Int) { predictions(first: $n) { nodes { id } } }', { n: -1 }],
   ['pages of pages', 'QUERY_TOO_COMPLEX', PAGES.replace('($n: Int)', '').replaceAll('$n', '100')],
-  ['pages of pages by variable', 'QUERY_TOO_COMPLEX', PAGES, { n: 100 }],
-  ['pages of pages by the default of a variable', 'QUERY_TOO_COMPLEX', PAGES.replace('Int', 'Int = 100')],
+  ['pages of pages through a variable', 'QUERY_TOO_COMPLEX', PAGES, { n: 100 }],
+  ['pages of pages through a default of a variable', 'QUERY_TOO_COMPLEX', PAGES.replace('Int', 'Int = 100')],
   ['features of pages of pages', 'QUERY_TOO_COMPLEX', PAGES.replace('{ id }', '{ features { name } }'), { n: 20 }],
   [
     'a century of hours',
@@ -269,7 +269,7 @@ const VARIABLES: Row[] = [
     'mutation($i: [RecordOutcomeInput!]!) { recordOutcomes(input: {items: $i}) { results { index } } }',
     { i: Array(9_000).fill({ predictionId: 'x', defaulted: true, observedAt: '2026-01-01T00:00:00Z' }) },
   ],
-  ['a variable of 1 MB that nobody declares', 'OK', '{ viewer { id } }', { x: 'x'.repeat(1_000_000) }],
+  ['an undeclared variable of 1 MB', 'OK', '{ viewer { id } }', { x: 'x'.repeat(1_000_000) }],
   ['a text variable of 1 MB', 'BAD_USER_INPUT', SCORE, { input: { ...application, applicantId: 'x'.repeat(1_000_000) } }],
   ['a wrong variable of 1 MB', 'BAD_USER_INPUT', SCORE, { input: 'x'.repeat(1_000_000) }],
   ['70,000 variables', 'OK', '{ viewer { id } }', Object.fromEntries(Array.from({ length: 70_000 }, (_, i) => [`a${i}`, 1]))],
@@ -334,9 +334,9 @@ const TEXTS: Row[] = [
   ['an escaped half of a surrogate pair', 'GRAPHQL_PARSE_FAILED', '{ applicant(id: "\\ud800") { id } }'],
   ['a NUL', 'GRAPHQL_PARSE_FAILED', '{ viewer \u0000 { id } }'],
   ['an escaped NUL', 'BAD_USER_INPUT', '{ applicant(id: "\\u0000") { id } }'],
-  ['an end that is missing', 'GRAPHQL_PARSE_FAILED', `{ applicant(id: """${'x'.repeat(60_000)}`],
+  ['a missing end', 'GRAPHQL_PARSE_FAILED', `{ applicant(id: """${'x'.repeat(60_000)}`],
   ['a schema in place of an operation', 'GRAPHQL_VALIDATION_FAILED', 'type Query { a: Int } schema { query: Query }'],
-  ['types beside an operation', 'GRAPHQL_VALIDATION_FAILED', `{ viewer { id } } ${times(200, i => `scalar A${i}`)}`],
+  ['types next to an operation', 'GRAPHQL_VALIDATION_FAILED', `{ viewer { id } } ${times(200, i => `scalar A${i}`)}`],
 ]
 
 const OPERATIONS: Row[] = [

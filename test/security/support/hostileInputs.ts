@@ -1,11 +1,11 @@
 import { HIGH_RISK } from '../../support/applicants.js'
 
-/** An input whose JSON a client may have written by hand, and how it must be refused. */
+/** An input whose JSON a client wrote by hand, and the way it must be refused. */
 export interface HostileInput {
   readonly name: string
-  /** The input object as JSON text: it may hold what JSON.stringify never writes. */
+  /** The input object as JSON text, which may hold texts that JSON.stringify never writes. */
   readonly json: string
-  /** `row`: this application alone, with a problem at `path`. `document`: the whole request, for a wrong JSON type. */
+  /** `row`: only this application is refused, with a problem at `path`. `document`: the whole request is, for a wrong JSON type. */
   readonly refuses: 'row' | 'document'
   readonly path?: string
 }
@@ -16,12 +16,12 @@ const NUMBERS = ['seniority', 'time', 'expenses', 'income', 'assets', 'debt', 'a
 const CATEGORIES = ['home', 'job']
 const KEY = 'features.consumerCredit'
 
-/** Texts that hold the canary and something that a parser, a terminal, a log, a page or a database may stumble over. */
+/** Texts that hold the canary and characters that can break a parser, a terminal, a log, a page or a database. */
 export function hostileTexts(canary: string): Readonly<Record<string, string>> {
   return {
     'the canary alone': canary,
     'a NUL': `${canary}\u0000`,
-    'a line break, as if a log line began': `${canary}\n{"level":"error","msg":"forged"}`,
+    'a line break and a forged log line': `${canary}\n{"level":"error","msg":"forged"}`,
     'a carriage return and a header': `${canary}\r\nSet-Cookie: a=b`,
     'an escape sequence of a terminal': `\u001b[2J\u001b]0;${canary}\u0007`,
     'half a surrogate pair': `${canary}\ud800`,
@@ -30,15 +30,15 @@ export function hostileTexts(canary: string): Readonly<Record<string, string>> {
     'a character of no width': `${canary.slice(0, 3)}\u200b${canary.slice(3)}`,
     'a byte order mark': `\ufeff${canary}`,
     'a line separator of JavaScript': `${canary}\u2028`,
-    'a character that is none': `${canary}\uffff`,
-    'a private one': `${canary}\ue000`,
+    'a noncharacter': `${canary}\uffff`,
+    'a private character': `${canary}\ue000`,
     'a tag character': `${canary}\u{e0041}`,
     '4 KiB': canary.repeat(Math.ceil(4_096 / canary.length)),
     '800 KiB': canary.repeat(Math.ceil(819_200 / canary.length)),
   }
 }
 
-/** Texts that are printable: no reason to refuse them as a reference, and every reason to keep them what they are. */
+/** Printable texts, which must be accepted as references and stored unchanged. */
 export function printableTexts(canary: string): readonly string[] {
   return [
     `'; DROP TABLE predictions; -- ${canary}`,
@@ -61,13 +61,13 @@ export function printableTexts(canary: string): readonly string[] {
   ]
 }
 
-/** Applications to score, each wrong in one place. `key` stands where a name is asked for that is none of ours. */
+/** Applications to score, each with one mistake. `key` is used as an unknown name. */
 export function hostileApplications(canary: string, key = canary): HostileInput[] {
   const application = (changes: string, features = JSON.stringify(HIGH_RISK)) =>
     `{"applicantId":"${canary}-a","idempotencyKey":"${canary}-k","channel":"${canary}",${changes}"features":{"consumerCredit":${features}}}`
   const feature = (name: string, value: string, what: string, refuses: Refuses): HostileInput => ({
     name: `${what} for ${name}`,
-    // The last one of two equal keys counts.
+    // The last of two equal keys counts.
     json: application('', `${JSON.stringify(HIGH_RISK).slice(0, -1)},${JSON.stringify(name)}:${value}}`),
     refuses,
     ...(refuses === 'row' && { path: `${KEY}.${name}` }),
@@ -95,7 +95,7 @@ export function hostileApplications(canary: string, key = canary): HostileInput[
     ['thirty digits', '123456789012345678901234567890', 'row'],
     ['the largest number', '1.7976931348623157e308', 'row'],
     ['minus one', '-1', 'row'],
-    ['a little less than nothing', '-5e-324', 'row'],
+    ['a tiny negative number', '-5e-324', 'row'],
     ['the text NaN', '"NaN"', 'document'],
     ['the text Infinity', '"-Infinity"', 'document'],
     ['a number as a text', '"5"', 'document'],
@@ -142,7 +142,7 @@ export function hostileApplications(canary: string, key = canary): HostileInput[
       field(name, '1.5', 'a fraction', 'document'),
     ]),
     field('applicantId', '"   "', 'spaces', 'row'),
-    field('applicantId', `"erased:${canary}"`, 'the name of an erased one', 'row'),
+    field('applicantId', `"erased:${canary}"`, 'the form of an erased reference', 'row'),
     field('idempotencyKey', `"${canary} é"`, 'letters beyond ASCII', 'row'),
     ...['toString', 'hasOwnProperty', 'valueOf', key].flatMap(name => [
       feature(name, '1', 'a value', 'document'),
@@ -152,7 +152,7 @@ export function hostileApplications(canary: string, key = canary): HostileInput[
   ]
 }
 
-/** Outcomes to record, each wrong in one place; `id` is that of a prediction that is there. */
+/** Outcomes to record, each with one mistake; `id` is the id of a stored prediction. */
 export function hostileOutcomes(canary: string, id: string, key = canary): HostileInput[] {
   const outcome = (changes: string) =>
     `{"predictionId":"${id}","defaulted":true,"observedAt":${JSON.stringify(new Date().toISOString())},${changes}}`

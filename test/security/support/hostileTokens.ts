@@ -24,9 +24,9 @@ import {
 
 const { rsa, ps, ec, ed } = KEYS
 
-/** Tokens none of which may be let in. Those with claims are of an ADMIN. */
+/** Tokens that must all be refused. Those with claims claim the role ADMIN. */
 export const HOSTILE: readonly (readonly [family: string, what: string, token: () => string])[] = [
-  // One key's text as another key's secret.
+  // Tokens that use the text of a public key as a secret.
   ['confusion', 'HS256 with the public key as PEM', () => hmacToken(publicText('spki', 'pem'), { kid: 'rsa-1' })],
   [
     'confusion',
@@ -50,7 +50,7 @@ export const HOSTILE: readonly (readonly [family: string, what: string, token: (
   ['confusion', 'HS512 with the shared secret', () => hmacToken(TEST_SECRET, { alg: 'HS512' }, 'sha512')],
   ['confusion', 'RS256 with the shared secret', () => hmacToken(TEST_SECRET, { alg: 'RS256', kid: 'rsa-1' })],
   ['confusion', 'ES256 with the shared secret', () => hmacToken(TEST_SECRET, { alg: 'ES256', kid: 'ec-1' })],
-  // Algorithms that are none, or not that of the key.
+  // Algorithms that are `none`, or not the one of the key.
   ...['none', 'None', 'NONE', 'nOnE'].flatMap(alg => [
     ['algorithm', `${alg} without a signature`, () => `${encoded({ alg, kid: 'rsa-1' })}.${encoded(claims())}.`] as const,
     ['algorithm', `${alg} with a signature`, () => hmacToken(TEST_SECRET, { alg })] as const,
@@ -63,7 +63,7 @@ export const HOSTILE: readonly (readonly [family: string, what: string, token: (
   ['algorithm', 'RS256 by a PS256 key', () => signedAs(ps, 'RS256')],
   ['algorithm', 'RS256 said, PS256 signed', () => signedAs(rsa, 'PS256', { alg: 'RS256' })],
   ['algorithm', 'PS256 said, RS256 signed', () => signedAs(ps, 'RS256', { alg: 'PS256' })],
-  ['algorithm', 'PS256 by a key that names no algorithm and is taken for RS256', () => signedAs(KEYS.bare, 'PS256')],
+  ['algorithm', 'PS256 by a key that names no algorithm and serves RS256', () => signedAs(KEYS.bare, 'PS256')],
   ['algorithm', 'RS384 by an RS256 key', () => signedAs(rsa, 'RS384')],
   ['algorithm', 'RS512 by an RS256 key', () => signedAs(rsa, 'RS512')],
   ['algorithm', 'RS256 said, RS512 signed', () => signedAs(rsa, 'RS512', { alg: 'RS256' })],
@@ -73,11 +73,11 @@ export const HOSTILE: readonly (readonly [family: string, what: string, token: (
   ['algorithm', 'ES384, which is not allowed, by its key', () => tokenOf(KEYS.notAllowed, claims())],
   ['algorithm', 'ES256K', () => tokenOf(ec, claims(), { alg: 'ES256K' })],
   ['algorithm', 'RSA-OAEP', () => tokenOf(rsa, claims(), { alg: 'RSA-OAEP' })],
-  // Keys that must not count though the issuer publishes them.
+  // Keys that must not be used although the issuer publishes them.
   ['key', 'an RSA key of 1024 bits', () => tokenOf(KEYS.weak, claims())],
   [
     'key',
-    'an RSA key with the exponent 1, for which anybody can sign',
+    'an RSA key with the exponent 1, for which anyone can sign',
     () => resigned(KEYS.exponentOne, (_, signed) => emsa(signed, 256)),
   ],
   ['key', 'a key for encryption', () => tokenOf(KEYS.encryption, claims())],
@@ -85,8 +85,8 @@ export const HOSTILE: readonly (readonly [family: string, what: string, token: (
   ['key', 'one of two keys of one name', () => tokenOf(KEYS.twin, claims())],
   ['key', 'the other of two keys of one name', () => tokenOf(KEYS.otherTwin, claims())],
   ['key', 'a key whose private half is published', () => tokenOf(KEYS.leaked, claims())],
-  ['key', 'no name, where several keys fit', () => tokenOf(rsa, claims(), { kid: undefined })],
-  ['key', 'a key of the same name, of somebody else', () => tokenOf(ATTACKER, claims())],
+  ['key', 'no name, although several keys fit', () => tokenOf(rsa, claims(), { kid: undefined })],
+  ['key', 'a foreign key of the same name', () => tokenOf(ATTACKER, claims())],
   // Names of keys.
   ...[
     `../../../../etc/${CANARY}`,
@@ -112,9 +112,9 @@ export const HOSTILE: readonly (readonly [family: string, what: string, token: (
     kid => ['name of a key', `the key ${JSON.stringify(kid.slice(0, 30))}`, () => tokenOf(ATTACKER, claims(), { kid })] as const,
   ),
   ...[null, 1, true, ['rsa-1'], { toString: 'rsa-1' }].map(
-    kid => ['name of a key', `the key ${JSON.stringify(kid)}, which is no text`, () => tokenOf(rsa, claims(), { kid })] as const,
+    kid => ['name of a key', `the key ${JSON.stringify(kid)}, not a text`, () => tokenOf(rsa, claims(), { kid })] as const,
   ),
-  // Keys that the token brings.
+  // Keys that the token carries.
   ['own key', 'jwk', () => tokenOf(ATTACKER, claims(), { jwk: ATTACKER.jwk })],
   ['own key', 'jwk, and a good signature', () => tokenOf(rsa, claims(), { jwk: ATTACKER.jwk })],
   ['own key', 'jku', () => tokenOf(ATTACKER, claims(), { jku: `http://127.0.0.1:1/${CANARY}` })],
@@ -122,10 +122,10 @@ export const HOSTILE: readonly (readonly [family: string, what: string, token: (
   ['own key', 'x5u', () => tokenOf(ATTACKER, claims(), { x5u: 'file:///etc/passwd' })],
   ['own key', 'x5c', () => tokenOf(ATTACKER, claims(), { x5c: ['MIIClzCCAX8CBgF'] })],
   ['own key', 'x5c that is null, and a good signature', () => tokenOf(rsa, claims(), { x5c: null })],
-  // Headers that change what is signed or meant.
+  // Headers that change the signed bytes or their meaning.
   ['header', 'crit', () => tokenOf(rsa, claims(), { crit: ['exp'], exp: 1 })],
   ['header', 'crit that is empty', () => tokenOf(rsa, claims(), { crit: [] })],
-  ['header', 'crit with a name of our own', () => tokenOf(rsa, claims(), { crit: ['riskgate'], riskgate: 1 })],
+  ['header', 'crit with a private name', () => tokenOf(rsa, claims(), { crit: ['riskgate'], riskgate: 1 })],
   ['header', 'b64: false', () => tokenOf(rsa, claims(), { crit: ['b64'], b64: false })],
   ['header', 'b64: true', () => tokenOf(rsa, claims(), { b64: true })],
   ['header', 'zip', () => tokenOf(rsa, claims(), { zip: 'DEF' })],
@@ -135,14 +135,14 @@ export const HOSTILE: readonly (readonly [family: string, what: string, token: (
   ['header', 'an algorithm twice', () => tokenOf(rsa, claims(), '{"alg":"none","alg":"RS256","kid":"rsa-1"}')],
   [
     'header',
-    'a name twice, once written otherwise',
+    'a name twice, once written with an escape',
     () => tokenOf(rsa, claims(), '{"kid":"x","alg":"RS256","k\\u0069d":"rsa-1"}'),
   ],
   ['header', 'a list', () => tokenOf(rsa, claims(), '["RS256"]')],
   ['header', 'null', () => tokenOf(rsa, claims(), 'null')],
-  ['header', 'no JSON', () => tokenOf(rsa, claims(), `{alg:'RS256',kid:'${CANARY}'}`)],
-  ['header', 'JSON with a comma too many', () => tokenOf(rsa, claims(), '{"alg":"RS256","kid":"rsa-1",}')],
-  ['header', 'JSON with something behind it', () => tokenOf(rsa, claims(), '{"alg":"RS256","kid":"rsa-1"}{}')],
+  ['header', 'not JSON', () => tokenOf(rsa, claims(), `{alg:'RS256',kid:'${CANARY}'}`)],
+  ['header', 'JSON with an extra comma', () => tokenOf(rsa, claims(), '{"alg":"RS256","kid":"rsa-1",}')],
+  ['header', 'JSON followed by more JSON', () => tokenOf(rsa, claims(), '{"alg":"RS256","kid":"rsa-1"}{}')],
   ['header', 'a byte order mark', () => tokenOf(rsa, claims(), '\ufeff{"alg":"RS256","kid":"rsa-1"}')],
   ['header', 'a thousand levels', () => tokenOf(rsa, claims(), `{"alg":${'['.repeat(1_000)}${']'.repeat(1_000)},"kid":"rsa-1"}`)],
   // Signatures.
@@ -184,8 +184,8 @@ export const HOSTILE: readonly (readonly [family: string, what: string, token: (
   ['form', 'very many dots', () => '.'.repeat(8_000)],
   ['form', 'two parts', () => tokenOf(rsa, claims()).split('.').slice(0, 2).join('.')],
   ['form', 'four parts', () => `${tokenOf(rsa, claims())}.${encoded(CANARY)}`],
-  ['form', 'five parts, as encrypted ones have', () => `${tokenOf(rsa, claims())}.a.b`],
-  ['form', 'a dot behind it', () => `${tokenOf(rsa, claims())}.`],
+  ['form', 'five parts, as in an encrypted token', () => `${tokenOf(rsa, claims())}.a.b`],
+  ['form', 'a dot after it', () => `${tokenOf(rsa, claims())}.`],
   ['form', 'padding', () => `${tokenOf(rsa, claims())}==`],
   ['form', 'a space inside', () => tokenOf(rsa, claims()).replace('.', ' .')],
   [
@@ -194,27 +194,27 @@ export const HOSTILE: readonly (readonly [family: string, what: string, token: (
     () => tokenOf(rsa, claims(), { a: '???>>>~~~' }).replaceAll('-', '+').replaceAll('_', '/'),
   ],
   ['form', 'percent signs', () => tokenOf(rsa, claims()).replaceAll('.', '%2E')],
-  ['form', 'two of them', () => `${tokenOf(rsa, claims())},${tokenOf(rsa, claims())}`],
+  ['form', 'two tokens', () => `${tokenOf(rsa, claims())},${tokenOf(rsa, claims())}`],
   ['form', 'the JSON serialization', () => JSON.stringify({ payload: encoded(claims()), signatures: [] })],
-  ['form', 'longer than any of ours', () => tokenOf(rsa, claims({ padding: 'x'.repeat(8_000) }))],
-  ['form', 'a signature without end', () => resigned(rsa, () => 'A'.repeat(7_000))],
+  ['form', 'longer than 8 KiB', () => tokenOf(rsa, claims({ padding: 'x'.repeat(8_000) }))],
+  ['form', 'a very long signature', () => resigned(rsa, () => 'A'.repeat(7_000))],
   // Claims.
   ['claim', 'expired', () => claiming({ exp: nowSeconds() - 31 })],
-  ['claim', 'no end', () => claiming({ exp: undefined })],
+  ['claim', 'no expiry', () => claiming({ exp: undefined })],
   ...[null, '9999999999', true, [], {}, 0, -1, 1e-9, 8.64e12, 1e300].map(
-    exp => ['claim', `the end ${JSON.stringify(exp)}`, () => claiming({ exp })] as const,
+    exp => ['claim', `an expiry of ${JSON.stringify(exp)}`, () => claiming({ exp })] as const,
   ),
-  ['claim', 'an end of 1e999', () => rewritten(json => json.replace(/"exp":\d+/, '"exp":1e999'))],
-  ['claim', 'an end of NaN', () => rewritten(json => json.replace(/"exp":\d+/, '"exp":NaN'))],
+  ['claim', 'an expiry of 1e999', () => rewritten(json => json.replace(/"exp":\d+/, '"exp":1e999'))],
+  ['claim', 'an expiry of NaN', () => rewritten(json => json.replace(/"exp":\d+/, '"exp":NaN'))],
   ...[nowSeconds() + 3_600, '0', null, 1e300, [], false].map(
     nbf =>
       [
         'claim',
-        `the beginning ${nbf === null || typeof nbf !== 'number' ? JSON.stringify(nbf) : nbf > 1e12 ? 'far away' : 'in an hour'}`,
+        `valid from ${nbf === null || typeof nbf !== 'number' ? JSON.stringify(nbf) : nbf > 1e12 ? 'the far future' : 'in an hour on'}`,
         () => claiming({ nbf }),
       ] as const,
   ),
-  ['claim', 'issued at a text', () => claiming({ iat: CANARY })],
+  ['claim', 'a time of issue that is a text', () => claiming({ iat: CANARY })],
   ...[
     undefined,
     null,
@@ -246,7 +246,7 @@ export const HOSTILE: readonly (readonly [family: string, what: string, token: (
     tenant => ['claim', `the tenant ${JSON.stringify(tenant).slice(0, 30)}`, () => claiming({ tenant })] as const,
   ),
   ['claim', 'the subject twice', () => rewritten(json => json.replace('{', '{"sub":"other",'))],
-  ['claim', 'the roles twice, once written otherwise', () => rewritten(json => json.replace('{', '{"r\\u006fles":["SCORER"],'))],
+  ['claim', 'the roles twice, once escaped', () => rewritten(json => json.replace('{', '{"r\\u006fles":["SCORER"],'))],
   ['claim', 'a name twice, deep inside', () => rewritten(json => json.replace('{', '{"a":[{"b":1,"c":{"b":2},"b":3}],'))],
   [
     'claim',
@@ -256,7 +256,7 @@ export const HOSTILE: readonly (readonly [family: string, what: string, token: (
   ['claim', 'a list', () => tokenOf(ec, [claims()])],
   ['claim', 'a text', () => tokenOf(ec, `"${CANARY}"`)],
   ['claim', 'null', () => tokenOf(ec, 'null')],
-  ['claim', 'no JSON', () => tokenOf(ec, `sub=${CANARY}`)],
-  ['claim', 'half of their JSON', () => rewritten(json => json.slice(0, -5))],
+  ['claim', 'not JSON', () => tokenOf(ec, `sub=${CANARY}`)],
+  ['claim', 'truncated JSON', () => rewritten(json => json.slice(0, -5))],
   ['claim', 'a byte order mark', () => rewritten(json => `\ufeff${json}`)],
 ]

@@ -17,15 +17,15 @@ export interface Answer {
 }
 
 export interface Verdict {
-  /** What is not as the table says, in sentences. */
+  /** Every difference from the table, as a sentence. */
   readonly wrong: readonly string[]
-  /** The coordinates that the answer decided on. */
+  /** The coordinates on which the answer decided. */
   readonly decided: readonly string[]
 }
 
 /**
- * Holds an answer against the table: every value and every error of it must be accounted for. `leftOutAt` is the depth of fields that a
- * directive left out.
+ * Compares an answer with the table, which must account for every value and every error. `leftOutAt` is the depth of fields that
+ * a directive left out.
  */
 export function judge({ data, errors = [] }: Answer, asked: readonly Asked[], caller: MatrixCaller, leftOutAt = -1): Verdict {
   const wrong: string[] = []
@@ -36,7 +36,7 @@ export function judge({ data, errors = [] }: Answer, asked: readonly Asked[], ca
   const errorsBelow = (path: readonly Key[]) => placed.filter(({ path: at = [] }) => path.every((key, i) => at[i] === key))
 
   function object(fields: readonly Asked[], value: unknown, path: readonly Key[], depth: number): void {
-    if (typeof value !== 'object' || value === null) return void wrong.push(`${place(path)} is no object`)
+    if (typeof value !== 'object' || value === null) return void wrong.push(`${place(path)} is not an object`)
     const given = Object.keys(value).filter(key => key !== '__typename')
     const isLeftOut = depth === leftOutAt
     const keys = isLeftOut ? [] : fields.map(({ key }) => key)
@@ -51,7 +51,7 @@ export function judge({ data, errors = [] }: Answer, asked: readonly Asked[], ca
         continue
       }
       decided.push(coordinateOf(one))
-      if (below !== null) wrong.push(`${place(at)} is refused and not null`)
+      if (below !== null) wrong.push(`${place(at)} is refused, but not null`)
       const there = placed.filter(error => error.at === JSON.stringify(at))
       if (there.length !== 1) wrong.push(`${place(at)} is refused with ${there.length} errors`)
     }
@@ -59,23 +59,23 @@ export function judge({ data, errors = [] }: Answer, asked: readonly Asked[], ca
 
   function output(one: Asked, type: GraphQLOutputType, value: unknown, path: readonly Key[], depth: number): void {
     const inner = isNonNullType(type) ? type.ofType : type
-    if (value === undefined) return void wrong.push(`${place(path)} is not there`)
+    if (value === undefined) return void wrong.push(`${place(path)} is missing`)
     if (value === null) {
       const causes = errorsBelow(path)
       if (isNonNullType(type)) wrong.push(`${place(path)} must not be null`)
       else if (blanks(one, inner)) {
         if (causes.length === 0) wrong.push(`${place(path)} is null without an error`)
         decided.push(...causes.flatMap(cause => coordinateAt(cause.path) ?? []))
-      } else if (causes.length > 0) wrong.push(`${place(path)} is null for an error`)
+      } else if (causes.length > 0) wrong.push(`${place(path)} is null because of an error`)
       return
     }
     if (isListType(inner)) {
-      if (!Array.isArray(value)) return void wrong.push(`${place(path)} is no list`)
+      if (!Array.isArray(value)) return void wrong.push(`${place(path)} is not a list`)
       for (const [i, item] of value.entries()) output(one, inner.ofType, item, [...path, i], depth)
     } else if (one.children.length > 0) object(one.children, value, path, depth)
   }
 
-  /** Whether a refusal below a field leaves null in place of a value of this type, which is that of the field or of its items. */
+  /** Whether a refusal below a field turns its value, or an item of its list, of this type into null. */
   function blanks(one: Asked, type: GraphQLOutputType): boolean {
     if (isNonNullType(type)) return blanks(one, type.ofType)
     if (isListType(type)) return isNonNullType(type.ofType) && blanks(one, type.ofType)
@@ -98,7 +98,7 @@ export function judge({ data, errors = [] }: Answer, asked: readonly Asked[], ca
     if (coordinate === undefined || isAllowed(coordinate, caller) || isLeftOut)
       wrong.push(`${at} (${coordinate}) is refused: ${message}`)
     if (message !== REFUSAL || JSON.stringify(extensions) !== '{"code":"FORBIDDEN"}' || locations !== undefined) {
-      wrong.push(`${at} is not refused in our words: ${message} ${JSON.stringify(extensions)}`)
+      wrong.push(`${at} is not refused with our message: ${message} ${JSON.stringify(extensions)}`)
     }
   }
   if (data === null || data === undefined) {

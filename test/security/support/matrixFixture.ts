@@ -5,21 +5,21 @@ import { until } from '../../support/process.js'
 import { startReceiver } from '../../support/receiver.js'
 import { ArgumentValues } from './argumentValues.js'
 
-/** Every caller of the matrix is this client: what it may see of its own is there to be seen. */
+/** Every caller of the matrix is this client, so that it owns the data and may see what is visible only to an owner. */
 export const SUBJECT = 'asker'
 const DISPOSABLE = '01900000-0000-7000-8000-00000000d15b'
 const HOUR_MS = 3_600_000
 
 export interface MatrixFixture extends AsyncDisposable {
   readonly gateway: TestGateway
-  /** As the gateway tells it. */
+  /** The schema from the gateway's introspection. */
   readonly schema: GraphQLSchema
   readonly values: ArgumentValues
-  /** Makes what the mutation of this name uses up. */
+  /** Creates the data that the mutation of this name uses up. */
   prepare(mutation: string): Promise<void>
 }
 
-/** A gateway that has something of everything, all of it the subject's own. */
+/** Starts a gateway with some data of every kind, all owned by the subject. */
 export async function startMatrixFixture(): Promise<MatrixFixture> {
   const receiver = await startReceiver()
   const gateway = await startGateway({
@@ -32,7 +32,7 @@ export async function startMatrixFixture(): Promise<MatrixFixture> {
   const admin = await gateway.as({ roles: ['ADMIN'], subject: SUBJECT })
   const ask = async <Data>(query: string, variables = {}): Promise<Data> => {
     const { data, errors } = await admin.send<Data>({ query, variables })
-    if (errors || !data) throw new Error(`The fixture could not be made: ${JSON.stringify(errors)}`)
+    if (errors || !data) throw new Error(`The fixture could not be created: ${JSON.stringify(errors)}`)
     return data
   }
   const schema = buildClientSchema((await ask<IntrospectionQuery>(getIntrospectionQuery({ oneOf: true }))) as IntrospectionQuery)
@@ -52,7 +52,7 @@ export async function startMatrixFixture(): Promise<MatrixFixture> {
   await ask('mutation ($items: [RecordOutcomeInput!]!) { recordOutcomes(input: { items: $items }) { results { index } } }', {
     items: outcomes,
   })
-  // Other tests on the server may have a transaction open that the feed waits for.
+  // The feed may wait for an open transaction of another test on the server.
   await until(async () => (await ask<{ alerts: { nodes: unknown[] } }>('{ alerts { nodes { id } } }')).alerts.nodes.length === 3)
   await ask('mutation ($id: ID!) { acknowledgeAlert(input: { alertId: $id }) { alert { id } } }', { id })
   const { createWebhook } = await ask<{ createWebhook: { webhook: { id: string } } }>(
@@ -81,7 +81,7 @@ export async function startMatrixFixture(): Promise<MatrixFixture> {
       'Subscription.highRiskScored.after': alertCursor,
       'PredictRiskInput.applicantId': 'score-1',
       'PredictRiskInput.features': { consumerCredit: LOW_RISK },
-      // One that is refused beside one that is not: of its mistakes there are fields too.
+      // One row is refused and one is not, so that the fields of errors are covered too.
       'PredictRiskBatchInput.items': [application('score-1'), application('score-1', {})],
       'RecordOutcomesInput.items': [outcomes[0], { ...outcomes[1], predictionId: 'none' }],
       'AcknowledgeAlertInput.alertId': id,

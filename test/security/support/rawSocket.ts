@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
 
-/** What a frame is made of (RFC 6455, section 5.2); a sound one unless told otherwise. */
+/** The parts of a frame (RFC 6455, section 5.2); by default they make a valid frame. */
 export interface Frame {
   readonly opcode: number
   readonly payload?: Buffer | string
@@ -34,13 +34,13 @@ export interface RawSocket extends Disposable {
   /** The answer to the handshake, as text. */
   readonly answer: string
   send(...frames: Frame[]): void
-  /** The payload of the next frame of this kind; rejects when the connection ends before. */
+  /** The payload of the next frame with this opcode; rejects if the connection ends before. */
   next(opcode: number): Promise<Buffer>
-  /** The code of the server's close frame; undefined when the connection ended without one. */
+  /** The code of the server's close frame; undefined if the connection ended without one. */
   readonly closed: Promise<number | undefined>
 }
 
-/** A WebSocket without any library around it: what it sends may be anything. */
+/** A WebSocket without a client library, which can send any bytes. */
 export async function openRaw(url: string, headers: Record<string, string> = {}): Promise<RawSocket> {
   const { hostname, port, host } = new URL(url)
   const tcp = connect(Number(port), hostname)

@@ -2,7 +2,7 @@ import { encodeAuditCursor } from '../../../src/storage/audit/auditCursor.js'
 import { encodeHistoryCursor } from '../../../src/storage/history/historyCursor.js'
 import { application, HIGH_RISK } from '../../support/applicants.js'
 
-/** What another tenant, or another principal of the tenant, has. */
+/** The data of another tenant, or of another principal of the tenant. */
 export interface Belongings {
   readonly predictionId: string
   readonly probability: number
@@ -14,7 +14,7 @@ export interface Belongings {
   readonly auditEntry: { readonly at: number; readonly id: string }
 }
 
-/** A reference that a caller can send: one to what is another's, and one of the same form to what never existed. */
+/** A reference that a caller can send: one to foreign data, and one of the same form to data that never existed. */
 export interface Reference {
   readonly query: string
   readonly variables: (reference: string) => Record<string, unknown>
@@ -22,20 +22,20 @@ export interface Reference {
   readonly absent: string
 }
 
-/** Inputs of type ID or String that name nothing that belongs to anyone. */
+/** Inputs of type ID or String that do not refer to data of a tenant, with the reason. */
 export const NAMES_NOTHING: Readonly<Record<string, string>> = {
-  'Query.model.name': 'models are those of the gateway',
-  'Query.riskSummary.model': 'models are those of the gateway',
-  'AlertFilter.model': 'models are those of the gateway',
-  'PredictionFilter.model': 'models are those of the gateway',
-  'PredictionFilter.modelVersion': 'models are those of the gateway',
-  'WebhookFilter.model': 'models are those of the gateway',
-  'Query.riskSummary.timeZone': 'a name of the IANA',
-  'AuditFilter.action': 'actions are those of the gateway',
-  'CreateApiKeyInput.description': 'stored and read, never looked for',
-  'CreateApiKeyInput.principal': 'the name of a client within the tenant of its maker',
-  'CreateWebhookInput.description': 'stored and read, never looked for',
-  'PredictRiskInput.channel': 'stored and read; looked for by PredictionFilter.channel',
+  'Query.model.name': 'models belong to the gateway',
+  'Query.riskSummary.model': 'models belong to the gateway',
+  'AlertFilter.model': 'models belong to the gateway',
+  'PredictionFilter.model': 'models belong to the gateway',
+  'PredictionFilter.modelVersion': 'models belong to the gateway',
+  'WebhookFilter.model': 'models belong to the gateway',
+  'Query.riskSummary.timeZone': 'an IANA name',
+  'AuditFilter.action': 'actions belong to the gateway',
+  'CreateApiKeyInput.description': 'stored and read, never searched for',
+  'CreateApiKeyInput.principal': 'the name of a client in the tenant of the creator',
+  'CreateWebhookInput.description': 'stored and read, never searched for',
+  'PredictRiskInput.channel': 'stored and read; searched for by PredictionFilter.channel',
   'ConsumerCreditFeaturesInput.home': 'a category of the model',
   'ConsumerCreditFeaturesInput.job': 'a category of the model',
 }
@@ -45,15 +45,15 @@ const PREDICTION = `id applicantId probability band channel createdAt requestedB
 const ALERT = `id cursor raisedAt acknowledgedAt acknowledgedBy prediction { ${PREDICTION} }`
 const LIST = `total { count exact } edges { cursor node { ${PREDICTION} } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor }`
 
-/** Every input of type ID or String that names something of a tenant's. */
+/** Every input of type ID or String that refers to data of a tenant. */
 export function referencesTo({ predictionId, probability, ...foreign }: Belongings): Readonly<Record<string, Reference>> {
-  // The same milliseconds, another end: nothing lies between the two.
+  // The same millisecond with another ending, so that no row is between the two.
   const absentId = predictionId.replace(/.{12}$/, tail => (BigInt(`0x${tail}`) ^ 1n).toString(16).padStart(12, '0'))
   const historyCursors = (filter: object) => ({
     foreign: encodeHistoryCursor({ id: predictionId, probability }, filter, 'CREATED_AT_DESC'),
     absent: encodeHistoryCursor({ id: absentId, probability }, filter, 'CREATED_AT_DESC'),
   })
-  // Behind the alert within its transaction, which wrote no other.
+  // A position after the alert within its transaction, which wrote no other alert.
   const seq = (BigInt(`0x${foreign.alertCursor.slice(-12)}`) + 1_000n).toString(16).padStart(12, '0')
   const alertCursors = { foreign: foreign.alertCursor, absent: foreign.alertCursor.slice(0, -12) + seq }
   const ids = { foreign: predictionId, absent: absentId }
@@ -66,7 +66,7 @@ export function referencesTo({ predictionId, probability, ...foreign }: Belongin
   const { at, id: entryId } = foreign.auditEntry
   const auditCursors = {
     foreign: encodeAuditCursor({ at, id: entryId }, noFilter),
-    // Of the same length, and of the same milliseconds.
+    // An id of the same length, in the same millisecond.
     absent: encodeAuditCursor({ at, id: entryId.replace(/^./, first => String(Math.min(Number(first) + 1, 9))) }, noFilter),
   }
   const uuids = (id: string) => ({ foreign: id, absent: id.replace(/.$/, last => (last === '0' ? '1' : '0')) })

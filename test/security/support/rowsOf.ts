@@ -1,10 +1,10 @@
 import type { TestDatabase } from '../../support/database.js'
 
-// Written by the gateway itself, whoever calls: counts on their way from one table to the other, and places in the feed.
+// The gateway itself writes these at any time: counts that are folded from one table into the other, and positions in the feed.
 const OF_THE_GATEWAY = ['risk_deltas', 'risk_rollups']
 const COLUMNS_OF_THE_GATEWAY = ['epoch', 'xid', 'seq', 'last_used_at']
 
-/** Every row of a tenant in every table that has tenants, as texts. */
+/** Every row of a tenant in every table with a tenant column, as texts. */
 export async function rowsOf({ sql }: TestDatabase, tenant: string): Promise<Record<string, readonly string[]>> {
   const tables = await sql<{ name: string }[]>`
     select table_name as name from information_schema.columns c join information_schema.tables t using (table_schema, table_name)

@@ -11,36 +11,36 @@ import {
 } from 'graphql'
 import type { ArgumentValues } from './argumentValues.js'
 
-/** A field as an operation asks for it. */
+/** A field as an operation selects it. */
 export interface Asked {
   readonly type: GraphQLObjectType
   readonly field: GraphQLField<unknown, unknown>
-  /** Its place in the answer. */
+  /** Its key in the answer. */
   readonly key: string
   readonly children: readonly Asked[]
 }
 
-/** Fields from a root on, each of the type that the one before leads to. */
+/** Fields that begin at a root type, each on the type that the field before returns. */
 export interface Path {
   readonly root: GraphQLObjectType
   readonly steps: readonly Omit<Asked, 'children'>[]
   readonly end: GraphQLObjectType
 }
 
-/** How the fields at the end of a path are asked for. */
+/** How the fields at the end of a path are selected. */
 export interface Way {
   readonly name: string
   readonly aliased?: boolean
-  /** Puts the selections of these fields into a selection set of their type. */
+  /** Puts these fields into a fragment of this kind on their type. */
   readonly spread?: 'named fragment' | 'inline fragment' | 'fragment in fragment'
-  /** A directive behind each field; `$yes` is true and `$no` false. */
+  /** A directive on each field; `$yes` is true and `$no` is false. */
   readonly directive?: string
   /** Whether the directive leaves the fields out. */
   readonly leftOut?: boolean
   readonly variables?: boolean
 }
 
-// The gateway takes documents of depth 8: a path, a field at its end, and one below that.
+// The gateway accepts documents of depth 8: a path, a field at its end, and one below that.
 const MAX_STEPS = 6
 
 export function coordinateOf({ type, field }: Pick<Asked, 'type' | 'field'>): string {
@@ -56,11 +56,11 @@ export function fieldsOf(type: GraphQLObjectType): GraphQLField<unknown, unknown
   return Object.values(type.getFields())
 }
 
-/** Every way through the schema from its roots that takes no field twice, the short ones first; that of the roots alone too. */
+/** Every path from a root type that uses no field twice, shortest first, including the empty paths. */
 export function pathsOf(schema: GraphQLSchema): Path[] {
   const roots = [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()].filter(root => root != null)
   const found: Path[] = roots.map(root => ({ root, steps: [], end: root }))
-  // The list grows while it is read.
+  // The list grows while it is iterated.
   for (const { root, steps, end } of found) {
     if (steps.length === MAX_STEPS) continue
     for (const field of fieldsOf(end)) {
@@ -73,7 +73,7 @@ export function pathsOf(schema: GraphQLSchema): Path[] {
   return found
 }
 
-/** The fields of a path's end, asked for at its end: those with fields of their own with one of these. */
+/** Selects the fields at the end of a path; a field of an object type selects one of its own fields. */
 export function askedAtEnd({ steps, end }: Path, fields: readonly GraphQLField<unknown, unknown>[]): Asked[] {
   const asked = fields.map((field): Asked => {
     const to = getNamedType(field.type)
@@ -87,11 +87,11 @@ export function askedAtEnd({ steps, end }: Path, fields: readonly GraphQLField<u
 export interface Operation {
   readonly query: string
   readonly variables: Record<string, unknown>
-  /** What the answer is expected to hold. */
+  /** The fields that the answer should hold. */
   readonly asked: readonly Asked[]
 }
 
-/** The operation that asks this way. Texts with different marks are different documents. */
+/** The operation that selects the fields in this way. Different marks make different documents. */
 export function operationOf(path: Path, selection: readonly Asked[], way: Way, values: ArgumentValues, mark: string): Operation {
   const variables: Record<string, unknown> = way.directive
     ? { [way.directive.includes('$yes') ? 'yes' : 'no']: way.directive.includes('$yes') }

@@ -19,7 +19,7 @@ import type { TransportLimits } from '../../../src/server/transport/transportLim
 import { type MountedSecret, makePair, mountSecret } from '../../support/certificates.js'
 import { signToken, TEST_SECRET } from '../../support/gateway.js'
 
-/** Far more than sockets hold in their buffers. */
+/** Far more than the buffers of sockets hold. */
 const HUGE = 'x'.repeat(64 * 1024 * 1024)
 
 const schema = new GraphQLSchema({
@@ -36,7 +36,7 @@ const schema = new GraphQLSchema({
   }),
 })
 
-/** Two events, and then nothing until it is given up. */
+/** Yields two events, and then waits until it is cancelled. */
 function counting(): AsyncIterableIterator<unknown> {
   let count = 0
   let end = () => {}
@@ -66,32 +66,32 @@ export interface TransportSettings {
 export interface TransportServer extends AsyncDisposable {
   readonly url: string
   readonly port: number
-  /** Of TLS. */
+  /** The files of the TLS certificate. */
   readonly secret: MountedSecret | undefined
   readonly ca: string | undefined
   readonly malformed: Malformed[]
   readonly refused: string[]
-  /** Errors that nobody expected. */
+  /** Unexpected errors. */
   readonly reports: unknown[]
-  /** What the certificate's renewal told. */
-  readonly told: string[]
+  /** The reports of the certificate's renewal. */
+  readonly renewals: string[]
   stop(): Promise<void>
 }
 
-/** The real server with a schema of its own and no store. */
+/** Starts the real server with a test schema and no database. */
 export async function startTransport(settings: TransportSettings = {}): Promise<TransportServer> {
   const tokens = new Tokens({ secret: Buffer.from(TEST_SECRET), issuer: 'riskgate', audience: 'riskgate' })
   const pair = settings.isTls ? await makePair({ keyType: settings.keyType ?? 'ec' }) : undefined
   const secret = pair && (await mountSecret(pair))
-  const [malformed, refused, reports, told]: [Malformed[], string[], unknown[], string[]] = [[], [], [], []]
+  const [malformed, refused, reports, renewals]: [Malformed[], string[], unknown[], string[]] = [[], [], [], []]
   const certificate =
     secret &&
     new LiveCertificate({
       certFile: secret.certFile,
       keyFile: secret.keyFile,
-      loaded: () => told.push('loaded'),
-      refused: problem => told.push(problem),
-      expiresSoon: () => told.push('expires soon'),
+      loaded: () => renewals.push('loaded'),
+      refused: problem => renewals.push(problem),
+      expiresSoon: () => renewals.push('expires soon'),
       checkEveryMs: 20,
     })
   const http = await startHttpServer({
@@ -130,7 +130,7 @@ export async function startTransport(settings: TransportSettings = {}): Promise<
     malformed,
     refused,
     reports,
-    told,
+    renewals,
     stop,
     async [Symbol.asyncDispose]() {
       await stop()
@@ -144,11 +144,11 @@ export interface Connected {
   readonly socket: Socket
   /** Everything received, once the server has closed. */
   readonly closed: Promise<string>
-  /** From the connection on. */
+  /** The time from the connection to the close. */
   readonly closedAfterMs: Promise<number>
 }
 
-/** A client of its own making; over TLS where the server has it, unless it wants plain TCP. */
+/** Opens a raw connection, over TLS if the server has it, unless plain TCP is asked for. */
 export async function connectTo(
   server: TransportServer,
   options: { isPlain?: boolean; tls?: ConnectionOptions } = {},
@@ -170,7 +170,7 @@ export async function connectTo(
   })
   const ended = new Promise<void>(resolve => {
     socket.once('end', resolve).once('close', () => resolve())
-    // A connection that is cut may end with a reset.
+    // A cut connection may end with a reset.
     socket.on('error', () => resolve())
   })
   const closed = ended.then(() => {
@@ -182,7 +182,7 @@ export async function connectTo(
   return { socket, closed, closedAfterMs }
 }
 
-/** What the server answers to exactly this, until it closes. */
+/** Sends exactly this text; returns all that the server sends until it closes. */
 export async function answerTo(server: TransportServer, text: string): Promise<string> {
   const { socket, closed } = await connectTo(server)
   socket.write(text)
@@ -195,7 +195,7 @@ export interface Answer {
   readonly text: string
 }
 
-/** One request with a client that sends what it is told to, also what browsers alone send. */
+/** Sends one request with any headers, also those that only browsers send. */
 export async function ask(
   server: TransportServer,
   path: string,

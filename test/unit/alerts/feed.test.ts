@@ -44,7 +44,7 @@ describe('the alert feed', () => {
     return cursors
   }
 
-  it('gives what comes after the subscription, without a cursor', async () => {
+  it('without a cursor gives the alerts that come after the subscription', async () => {
     append(3)
     const late = new AlertFeed({ log, hints, failed: error => failures.push(error), heldBack: () => {} })
     await late.start()
@@ -55,7 +55,7 @@ describe('the alert feed', () => {
     await late.stop()
   })
 
-  it('reads nothing while nobody listens', async () => {
+  it('does not read the log while it has no subscribers', async () => {
     append(3)
     const subscription = await subscribe()
     const first = subscription.next()
@@ -72,7 +72,7 @@ describe('the alert feed', () => {
     expect(log.reads).toBe(reads)
   })
 
-  it('gives first what came after a cursor, through many pages, then what comes, once each', async () => {
+  it('gives the alerts since a cursor, over many pages, then new alerts, each once', async () => {
     const before = append(1_203)
     const subscription = await subscribe({ after: before[2] as string })
     expect(await take(subscription, 1_200)).toEqual(before.slice(3))
@@ -82,7 +82,7 @@ describe('the alert feed', () => {
     expect([(await next).value?.cursor, ...(await take(subscription, 1))]).toEqual(after)
   })
 
-  it('gives only alerts of the tenant, and of those only what matches', async () => {
+  it('gives only alerts of the tenant that match the request', async () => {
     const subscription = await subscribe({ after: cursorAt(0), matches: ({ prediction }) => prediction.band === 'T8' })
     append(2, 'other')
     log.append('default', { band: 'T7' })
@@ -104,7 +104,7 @@ describe('the alert feed', () => {
     expect((await next).value?.cursor).toBe(cursor)
   })
 
-  it('gives an alert that was held back as soon as it is settled, without another hint', async () => {
+  it('gives an alert that was held back as soon as it is settled, without a second hint', async () => {
     const subscription = await subscribe()
     const next = subscription.next()
     await live(1)
@@ -116,7 +116,7 @@ describe('the alert feed', () => {
     expect((await next).value?.cursor).toBe(cursor)
   })
 
-  it('serves a subscriber from the log again that fell behind by more than its mailbox holds', async () => {
+  it('serves a subscriber from the log again once it has fallen behind by more than its mailbox holds', async () => {
     const subscription = await subscribe()
     const next = subscription.next()
     await live(1)
@@ -135,12 +135,12 @@ describe('the alert feed', () => {
     expect((await last).value?.cursor).toBe(cursor)
   })
 
-  it('refuses a cursor that is not of this feed before the first alert', async () => {
+  it('refuses a foreign cursor before the first alert', async () => {
     await expect(subscribe({ after: 'canary' })).rejects.toMatchObject({ code: 'BAD_CURSOR' })
     expect(feed.subscribers).toBe(0)
   })
 
-  it('ends at once when the subscriber goes while it waits, and frees the mailbox', async () => {
+  it('ends a subscription at once when its subscriber leaves while waiting, and frees the mailbox', async () => {
     const subscription = await subscribe()
     const waiting = subscription.next()
     await live(1)
@@ -150,7 +150,7 @@ describe('the alert feed', () => {
     expect(await subscription.next()).toEqual(DONE)
   })
 
-  it('ends when the subscriber goes before it took anything, or between two alerts', async () => {
+  it('ends a subscription when its subscriber leaves before the first alert, or between two', async () => {
     const untouched = await subscribe()
     await untouched.return?.()
     expect(await untouched.next()).toEqual(DONE)
@@ -162,7 +162,7 @@ describe('the alert feed', () => {
     expect(feed.subscribers).toBe(0)
   })
 
-  /** Holds the next read of the tenant's own until the returned function is called. */
+  /** Holds the next read for a single subscriber until the returned function is called. */
   function holdRead(): { isHeld: Promise<void>; letGo: () => void } {
     let letGo = () => {}
     const isHeld = new Promise<void>(held => {
@@ -178,7 +178,7 @@ describe('the alert feed', () => {
     return { isHeld, letGo: () => letGo() }
   }
 
-  /** Holds the next read of the reader until the returned function is called. */
+  /** Holds the next read of the shared reader until the returned function is called. */
   function holdReader(): { isHeld: Promise<void>; letGo: () => void } {
     let letGo = () => {}
     const isHeld = new Promise<void>(held => {
@@ -194,7 +194,7 @@ describe('the alert feed', () => {
     return { isHeld, letGo: () => letGo() }
   }
 
-  it('ends when the subscriber goes while the log is read for it', async () => {
+  it('ends a subscription when its subscriber leaves while the log is read for it', async () => {
     const { isHeld, letGo } = holdRead()
     const subscription = await subscribe()
     const waiting = subscription.next()
@@ -206,7 +206,7 @@ describe('the alert feed', () => {
     expect(feed.subscribers).toBe(0)
   })
 
-  it('ends every subscriber when it stops, also one for which the log is being read', async () => {
+  it('ends every subscription when it stops, also one for which the log is being read', async () => {
     const subscriptions = [await subscribe(), await subscribe({ tenant: 'other' })]
     const waiting = subscriptions.map(subscription => subscription.next())
     await live(2)
@@ -221,11 +221,11 @@ describe('the alert feed', () => {
     expect(await (await subscribe({ after: cursorAt(0) })).next()).toEqual(DONE)
   })
 
-  it('gives nothing from behind what it has not read, when it stops while a subscriber catches up', async () => {
+  it('skips no alert when it stops while a subscriber catches up', async () => {
     const other = await subscribe({ tenant: 'other' })
     let heard = other.next()
     await live(1)
-    /** The reader has passed on everything that was there. */
+    /** Waits until the reader has passed on all alerts of the log. */
     const caughtUp = async () => {
       append(1, 'other')
       await heard
@@ -236,12 +236,12 @@ describe('the alert feed', () => {
     log.beforeAnswer = async ({ tenant }) => {
       if (tenant !== 'default') return
       pages++
-      // Between the end of the log and the opening of the mailbox lies more than one page.
+      // More than one page lies between the subscriber's position and the opening of its mailbox.
       if (pages === 1) {
         written.push(...append(1_200))
         await caughtUp()
       }
-      // With that half read, and the latest in the mailbox, it stops.
+      // The feed stops when the subscriber has read part of that, and the newest alerts are in its mailbox.
       if (pages === 3) {
         written.push(...append(3))
         await caughtUp()
@@ -254,13 +254,13 @@ describe('the alert feed', () => {
     expect(await heard).toEqual(DONE)
   })
 
-  it('begins anew when its own place has expired: each subscriber goes on from where it is', async () => {
+  it('begins anew when its own position has expired: its subscriptions end, and new ones work', async () => {
     const [first] = append(1)
     const subscription = await subscribe({ after: cursorAt(0) })
     expect(await take(subscription, 1)).toEqual([first])
     const next = subscription.next()
     await live(1)
-    // The reader is away for longer than the retention.
+    // The reader is held for longer than alerts are kept.
     const { letGo, isHeld } = holdReader()
     append(40, 'other')
     await isHeld
@@ -277,7 +277,7 @@ describe('the alert feed', () => {
     expect(failures).toHaveLength(1)
   })
 
-  it('tells no subscriber that has heard nothing for long that its cursor has expired', async () => {
+  it('sends no CURSOR_EXPIRED to a subscriber that only had no alert for a long time', async () => {
     const busy = await subscribe({ tenant: 'other' })
     const heard = busy.next()
     await live(1)
@@ -288,14 +288,14 @@ describe('the alert feed', () => {
     const next = quiet.next()
     await live(2)
     log.expire(30)
-    // The mailbox ends without having held anything.
+    // The mailbox is closed without ever having held an alert.
     const { letGo, isHeld } = holdReader()
     hints.publish()
     await isHeld
     log.beforeAnswer = ({ tenant }) => {
       if (tenant !== undefined) return
       log.beforeAnswer = () => {}
-      throw new AppError('CURSOR_EXPIRED', 'As if the reader had been away.')
+      throw new AppError('CURSOR_EXPIRED', 'The position of the reader has expired.')
     }
     letGo()
     await vi.waitFor(() => expect(failures).toHaveLength(1), { interval: 1 })
@@ -303,7 +303,7 @@ describe('the alert feed', () => {
     expect((await next).value?.cursor).toBe(cursor)
   })
 
-  it('counts the wait of each alert that is held back, not that something is always new', async () => {
+  it('measures how long a single alert is held back, not how long one after another is', async () => {
     const subscription = await subscribe()
     const reading = take(subscription, 40)
     await live(1)
@@ -326,7 +326,7 @@ describe('the alert feed', () => {
     expect(log.reads).toBe(reads)
   })
 
-  it('goes on after the log could not be read, and nothing is lost', async () => {
+  it('goes on after a failed read of the log, and loses no alert', async () => {
     const subscription = await subscribe()
     const next = subscription.next()
     await live(1)
@@ -341,7 +341,7 @@ describe('the alert feed', () => {
     expect((await next).value?.cursor).toBe(first)
   })
 
-  it('ends the one subscription for which the log could not be read, and frees it', async () => {
+  it('ends and frees only the subscription for which the log could not be read', async () => {
     const error = new Error('the database is away')
     log.beforeAnswer = ({ tenant }) => {
       if (tenant !== undefined) throw error
@@ -351,7 +351,7 @@ describe('the alert feed', () => {
     expect(feed.subscribers).toBe(0)
   })
 
-  describe('whose log is away', () => {
+  describe('while the log cannot be read', () => {
     const AWAY = new AppError('SERVICE_UNAVAILABLE', 'The store is not available at the moment.')
     const away = (times: number) => {
       for (const method of ['now', 'check', 'read'] as const) {
@@ -361,14 +361,14 @@ describe('the alert feed', () => {
     }
     afterEach(() => vi.restoreAllMocks())
 
-    it('resumes as soon as it is back, and nothing is lost', async () => {
+    it('resumes a subscription as soon as the log is back, and loses no alert', async () => {
       const [, second] = append(2)
       away(2)
       const subscription = await subscribe({ after: cursorAt(1) })
       expect((await subscription.next()).value?.cursor).toBe(second)
     })
 
-    it('begins without a cursor as soon as it is back', async () => {
+    it('begins a subscription without a cursor as soon as the log is back', async () => {
       away(2)
       const subscription = await subscribe()
       const first = subscription.next()
@@ -377,13 +377,13 @@ describe('the alert feed', () => {
       expect((await first).value?.cursor).toBe(expected)
     })
 
-    it('says then that the cursor is a wrong one', async () => {
+    it('refuses a wrong cursor as soon as the log is back', async () => {
       vi.spyOn(log, 'check').mockRejectedValueOnce(AWAY)
       const subscription = await subscribe({ after: 'nonsense' })
       await expect(subscription.next()).rejects.toMatchObject({ code: 'BAD_CURSOR' })
     })
 
-    it('asks no more once the client has gone, or the feed has stopped', async () => {
+    it('stops asking once the client has left, or the feed has stopped', async () => {
       const check = vi.spyOn(log, 'check').mockRejectedValue(AWAY)
       const [gone, left] = await Promise.all([subscribe({ after: cursorAt(0) }), subscribe({ after: cursorAt(0) })])
       const ends = [gone.next(), left.next()]
@@ -396,7 +396,7 @@ describe('the alert feed', () => {
     })
   })
 
-  it('reads for a few at once of many that resume together', async () => {
+  it('reads for four subscribers at a time when many resume together', async () => {
     const [first] = append(1)
     let [reading, most] = [0, 0]
     log.beforeAnswer = async ({ tenant }) => {
@@ -413,7 +413,7 @@ describe('the alert feed', () => {
   })
 
   it.each([1, 2, 3, 4, 5, 6])(
-    'loses and repeats nothing, however reading, writing and subscribing interleave (seed %d)',
+    'neither loses nor repeats an alert, however reads, writes and subscriptions interleave (seed %d)',
     async seed => {
       const random = randomFrom(seed)
       const turns = async (most: number) => {
@@ -450,7 +450,7 @@ describe('the alert feed', () => {
         if (readers.length < 8 && random() < 0.3) readers.push(read(tenant))
         await turns(4)
       }
-      // The last ones are for readers that wait for one more.
+      // A last alert for each tenant, because a reader may wait for one more.
       for (const tenant of tenants) cursors[tenant]?.push(log.write(tenant).cursor)
       isWritten = true
       log.settle()

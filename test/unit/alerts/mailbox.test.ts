@@ -15,7 +15,7 @@ async function drained(mailbox: Mailbox): Promise<HighRiskAlert[]> {
 }
 
 describe('a mailbox', () => {
-  it('gives what was put in before and while it is read, in order, until it is closed', async () => {
+  it('gives the alerts put in before and during the reading, in order, until it is closed', async () => {
     const mailbox = new Mailbox('0', 10)
     const [first, second, third] = alertsOf(3) as [HighRiskAlert, HighRiskAlert, HighRiskAlert]
     mailbox.put(first)
@@ -30,14 +30,14 @@ describe('a mailbox', () => {
     expect(await reader.next()).toEqual({ done: true, value: undefined })
   })
 
-  it('wakes a reader that waits when it is closed', async () => {
+  it('wakes a waiting reader when it is closed', async () => {
     const mailbox = new Mailbox('0', 10)
     const waiting = mailbox[Symbol.asyncIterator]().next()
     mailbox.close()
     expect(await waiting).toEqual({ done: true, value: undefined })
   })
 
-  it('gives what it holds when it is full, then ends, and takes nothing more', async () => {
+  it('closes when it is full: gives the alerts it holds, then ends, and takes no more', async () => {
     const alerts = alertsOf(5)
     const mailbox = new Mailbox('0', 3)
     for (const alert of alerts) mailbox.put(alert)
@@ -45,7 +45,7 @@ describe('a mailbox', () => {
     expect(await drained(mailbox)).toEqual([])
   })
 
-  it('counts as full only what is not taken yet', async () => {
+  it('counts only alerts that are not yet taken towards its size', async () => {
     const alerts = alertsOf(6)
     const mailbox = new Mailbox('0', 3)
     const reader = mailbox[Symbol.asyncIterator]()
@@ -55,7 +55,7 @@ describe('a mailbox', () => {
     }
   })
 
-  it('takes nothing once it is closed, and may be closed twice', async () => {
+  it('takes no alert once it is closed, and may be closed twice', async () => {
     const mailbox = new Mailbox('0', 3)
     mailbox.close()
     mailbox.close()

@@ -16,12 +16,12 @@ describe('the text of a key', () => {
     expect(apiKeyHint(id)).not.toContain(secret)
   })
 
-  it('is another each time', () => {
+  it('is different each time', () => {
     const secrets = Array.from({ length: 1_000 }, () => newApiKeyText().text.slice(42, 85))
     expect(new Set(secrets).size).toBe(1_000)
   })
 
-  it('with any one character changed is no key, nor with two neighbours exchanged, one left out or one added', () => {
+  it('is invalid with one character changed, left out or added, or with two neighbours exchanged', () => {
     const { text } = newApiKeyText()
     for (let i = 0; i < text.length; i++) {
       for (const character of CHARACTERS) {
@@ -36,7 +36,7 @@ describe('the text of a key', () => {
   })
 
   it.each(['', 'riskgate_', 'eyJhbGciOiJIUzI1NiJ9.e30.x', `riskgate_${'0'.repeat(84)}`, '\u0000', 'riskgate_\n'])(
-    'is not %j',
+    'is never %j',
     text => {
       expect(apiKeyIdOf(text)).toBeUndefined()
     },
@@ -44,7 +44,7 @@ describe('the text of a key', () => {
 })
 
 describe('the digest of a key', () => {
-  it('is that of its whole text', () => {
+  it('is the SHA-256 of its whole text', () => {
     const [one, other] = [newApiKeyText(), newApiKeyText()]
     expect(one.digest).toBe(crypto.createHash('sha256').update(one.text).digest('hex'))
     expect(hasDigest(one.text, one.digest)).toBe(true)
@@ -53,7 +53,7 @@ describe('the digest of a key', () => {
     expect(hasDigest(one.text, '')).toBe(false)
   })
 
-  it('is compared in a time that does not tell where it differs', () => {
+  it('is compared in constant time, which does not reveal where it differs', () => {
     const compare = vi.spyOn(crypto, 'timingSafeEqual')
     syncBuiltinESMExports()
     try {

@@ -8,7 +8,7 @@ import { present } from '../../support/process.js'
 
 const HOUR_MS = 3_600_000
 
-/** Keys in memory, behind answers that can be held back or fail. */
+/** Keys in memory; its answers can be delayed or fail. */
 class MemoryKeys implements ApiKeySource {
   readonly keys = new Map<string, StoredApiKey>()
   readonly found: number[] = []
@@ -29,7 +29,7 @@ class MemoryKeys implements ApiKeySource {
 
   async #answer<T>(answer: () => T): Promise<T> {
     this.mostAsking = Math.max(this.mostAsking, ++this.asking)
-    // As the database sees it when it is asked.
+    // A database answers with its state at the time of the question.
     const seen = answer()
     await new Promise(resolve => setTimeout(resolve, this.delayMs))
     this.asking--
@@ -64,22 +64,22 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-/** Waits for work that waits for answers. */
+/** Waits for work, and lets all delayed answers come. */
 async function done<T>(work: Promise<T>): Promise<T> {
   work.catch(() => {})
   await vi.runAllTimersAsync()
   return work
 }
 
-async function outcome(text: string): Promise<string> {
+async function resultOf(text: string): Promise<string> {
   return done(apiKeys.authenticate(text)).then(
     () => 'OK',
     (error: AppError) => error.code,
   )
 }
 
-describe('a key', () => {
-  it('is its principal, which a new key does not change', async () => {
+describe('an API key', () => {
+  it('stands for its principal, and a second key of that principal for the same', async () => {
     const [one, two] = [source.add({ roles: ['SCORER', 'MONITOR'] }), source.add()]
     const principal = await done(apiKeys.authenticate(one.text))
     expect(principal).toMatchObject({ id: 'web-shop', tenant: 'bank', roles: ['SCORER', 'MONITOR'], credential: `key:${one.id}` })
@@ -88,34 +88,34 @@ describe('a key', () => {
     expect(await done(apiKeys.authenticate(two.text))).toMatchObject({ id: 'web-shop', tenant: 'bank', roles: ['SCORER'] })
   })
 
-  it('that is in use is looked up once, and then asked for with all others in one statement', async () => {
+  it('that is in use is looked up once, and then checked together with all others in one statement', async () => {
     const keys = [source.add(), source.add(), source.add()]
-    for (let i = 0; i < 100; i++) for (const { text } of keys) expect(await outcome(text)).toBe('OK')
+    for (let i = 0; i < 100; i++) for (const { text } of keys) expect(await resultOf(text)).toBe('OK')
     expect(source.found).toEqual([1, 1, 1])
     await done(apiKeys.check())
     expect(source.checked).toEqual([keys.map(({ id }) => id)])
   })
 
-  it('keeps only those of its roles that there are', async () => {
+  it('keeps only those of its roles that exist', async () => {
     const { text } = source.add({ roles: ['SCORER', 'OF_ANOTHER_VERSION' as 'ADMIN'] })
     expect((await done(apiKeys.authenticate(text))).roles).toEqual(['SCORER'])
   })
 
-  it('is not valid with the secret of another', async () => {
+  it('is not valid with the secret of another key', async () => {
     const [one, two] = [source.add(), source.add()]
     source.keys.set(one.id, { ...present(source.keys.get(two.id)), id: one.id })
-    expect(await outcome(one.text)).toBe('UNAUTHENTICATED')
+    expect(await resultOf(one.text)).toBe('UNAUTHENTICATED')
   })
 
-  it('is not valid from the instant of its end, remembered or not', async () => {
+  it('is not valid from the instant it expires, even if it is remembered', async () => {
     const { text } = source.add({ expiresAt: new Date(Date.now() + 500) })
-    expect(await outcome(text)).toBe('OK')
+    expect(await resultOf(text)).toBe('OK')
     await vi.advanceTimersByTimeAsync(500)
-    expect(await outcome(text)).toBe('UNAUTHENTICATED')
+    expect(await resultOf(text)).toBe('UNAUTHENTICATED')
     await expect(done(apiKeys.authenticate(text))).rejects.toThrow('The API key has expired; ask for a new one.')
   })
 
-  it('that is garbage is refused without asking', async () => {
+  it('that is malformed is refused without a look-up', async () => {
     const { text } = source.add()
     for (const wrong of [
       `${text}x`,
@@ -123,14 +123,14 @@ describe('a key', () => {
       text.replace(/.$/, character => (character === '0' ? '1' : '0')),
       'riskgate_',
     ]) {
-      expect(await outcome(wrong)).toBe('UNAUTHENTICATED')
+      expect(await resultOf(wrong)).toBe('UNAUTHENTICATED')
     }
     expect(source.found).toEqual([])
   })
 })
 
 describe('a revocation', () => {
-  it('holds from the next check, which ends the streams of the key and no others', async () => {
+  it('takes effect at the next check, which ends the streams of that key only', async () => {
     const [revoked, other] = [source.add(), source.add()]
     const ended: string[] = []
     for (const { id, text } of [revoked, other]) {
@@ -140,11 +140,11 @@ describe('a revocation', () => {
     source.keys.delete(revoked.id)
     await done(apiKeys.check())
     expect(ended).toEqual([revoked.id])
-    expect(await outcome(revoked.text)).toBe('UNAUTHENTICATED')
-    expect(await outcome(other.text)).toBe('OK')
+    expect(await resultOf(revoked.text)).toBe('UNAUTHENTICATED')
+    expect(await resultOf(other.text)).toBe('OK')
   })
 
-  it('ends a stream too that began only after the key was forgotten', async () => {
+  it('also ends a stream of a key that is no longer remembered', async () => {
     const { id } = newApiKeyText()
     const ended = vi.fn()
     withdrawals.watch('secret', ended)
@@ -154,20 +154,20 @@ describe('a revocation', () => {
     expect(ended).toHaveBeenCalledOnce()
   })
 
-  it('here holds at once', async () => {
+  it('on this replica takes effect at once', async () => {
     const { id, text } = source.add()
-    expect(await outcome(text)).toBe('OK')
+    expect(await resultOf(text)).toBe('OK')
     source.keys.delete(id)
     apiKeys.withdraw(id)
-    expect(await outcome(text)).toBe('UNAUTHENTICATED')
+    expect(await resultOf(text)).toBe('UNAUTHENTICATED')
   })
 
-  it('that a check has seen is not undone by an answer that was on its way', async () => {
+  it('that a check has seen is not undone by a look-up that began before it', async () => {
     const { id, text } = source.add()
     source.delayMs = 400
     const slow = apiKeys.authenticate(text)
     slow.catch(() => {})
-    // Asked, and not answered yet.
+    // The look-up has begun, and is not answered yet.
     await vi.advanceTimersByTimeAsync(0)
     source.keys.delete(id)
     source.delayMs = 0
@@ -175,12 +175,12 @@ describe('a revocation', () => {
     await apiKeys.check()
     await done(slow)
     await done(apiKeys.check())
-    expect(await outcome(text)).toBe('UNAUTHENTICATED')
+    expect(await resultOf(text)).toBe('UNAUTHENTICATED')
   })
 })
 
 describe('keys that cannot be checked', () => {
-  it('hold for 900 ms from the last answer, then nobody is let in, and streams stay', async () => {
+  it('stay valid for 900 ms after the last answer; then they are refused, but streams stay open', async () => {
     const { text } = source.add()
     const { credential } = await done(apiKeys.authenticate(text))
     const ended = vi.fn()
@@ -188,37 +188,37 @@ describe('keys that cannot be checked', () => {
     source.isAway = true
     await vi.advanceTimersByTimeAsync(800)
     await expect(done(apiKeys.check())).rejects.toThrow()
-    expect(await outcome(text)).toBe('OK')
+    expect(await resultOf(text)).toBe('OK')
     await vi.advanceTimersByTimeAsync(101)
-    expect(await outcome(text)).toBe('SERVICE_UNAVAILABLE')
+    expect(await resultOf(text)).toBe('SERVICE_UNAVAILABLE')
     expect(ended).not.toHaveBeenCalled()
     source.isAway = false
-    expect(await outcome(text)).toBe('OK')
+    expect(await resultOf(text)).toBe('OK')
     expect(ended).not.toHaveBeenCalled()
   })
 
-  it('are refused where the answer is older than that', async () => {
+  it('are refused if the answer took longer than that', async () => {
     const { text } = source.add()
     source.delayMs = 950
-    expect(await outcome(text)).toBe('SERVICE_UNAVAILABLE')
+    expect(await resultOf(text)).toBe('SERVICE_UNAVAILABLE')
     source.delayMs = 0
-    expect(await outcome(text)).toBe('OK')
+    expect(await resultOf(text)).toBe('OK')
   })
 
-  it('hold as long as checks are answered', async () => {
+  it('stay valid as long as checks are answered', async () => {
     const { text } = source.add()
-    expect(await outcome(text)).toBe('OK')
+    expect(await resultOf(text)).toBe('OK')
     for (let i = 0; i < 100; i++) {
       await vi.advanceTimersByTimeAsync(300)
       await done(apiKeys.check())
-      expect(await outcome(text)).toBe('OK')
+      expect(await resultOf(text)).toBe('OK')
     }
     expect(source.found).toEqual([1])
   })
 })
 
-describe('a flood of keys that nobody has', () => {
-  it('is one statement at a time, and is forgotten', async () => {
+describe('a flood of unknown keys', () => {
+  it('is looked up with one statement at a time, and is not remembered', async () => {
     source.delayMs = 2
     const withdrawn = vi.spyOn(withdrawals, 'withdraw')
     const flood = Array.from({ length: 10_000 }, () => apiKeys.authenticate(newApiKeyText().text).catch(({ code }) => code))
@@ -231,7 +231,7 @@ describe('a flood of keys that nobody has', () => {
     expect(withdrawn).not.toHaveBeenCalled()
   })
 
-  it('waits with 10,000 others at most', async () => {
+  it('waits in a queue of at most 10,000', async () => {
     source.delayMs = 2
     const flood = Array.from({ length: 10_001 }, () => apiKeys.authenticate(newApiKeyText().text).catch(({ code }) => code))
     await vi.runAllTimersAsync()
@@ -239,9 +239,9 @@ describe('a flood of keys that nobody has', () => {
     expect(answers.filter(code => code === 'SERVICE_UNAVAILABLE')).toEqual(['SERVICE_UNAVAILABLE'])
   })
 
-  it('does not keep those in use out, and fails at once where the source is away', async () => {
+  it('does not block keys in use, and fails at once if the database is away', async () => {
     const { text } = source.add()
-    expect(await outcome(text)).toBe('OK')
+    expect(await resultOf(text)).toBe('OK')
     source.isAway = true
     source.delayMs = 700
     const flood = Array.from({ length: 2_000 }, () => apiKeys.authenticate(newApiKeyText().text).catch(({ code }) => code))
@@ -252,20 +252,20 @@ describe('a flood of keys that nobody has', () => {
   })
 })
 
-describe('what is remembered', () => {
-  it('are 10,000 keys, the last ones', async () => {
+describe('the memory of keys', () => {
+  it('holds the 10,000 keys that were used last', async () => {
     const keys = Array.from({ length: 10_001 }, () => source.add())
     for (const some of [keys.slice(0, 1), keys.slice(1)])
       await done(Promise.all(some.map(({ text }) => apiKeys.authenticate(text))))
     await done(apiKeys.check())
     expect(source.checked.map(ids => ids.length)).toEqual(Array.from({ length: 10 }, () => 1_000))
     expect(source.checked.flat()).not.toContain(keys[0]?.id)
-    expect(await outcome(present(keys[0]).text)).toBe('OK')
+    expect(await resultOf(present(keys[0]).text)).toBe('OK')
   }, 60_000)
 
-  it('is forgotten ten minutes after its last use', async () => {
+  it('drops a key ten minutes after its last use', async () => {
     const { text } = source.add()
-    expect(await outcome(text)).toBe('OK')
+    expect(await resultOf(text)).toBe('OK')
     await vi.advanceTimersByTimeAsync(600_001)
     await done(apiKeys.check())
     expect(source.checked).toEqual([])
@@ -273,11 +273,11 @@ describe('what is remembered', () => {
 })
 
 describe('the last use of keys', () => {
-  it('is noted once for all, and not again while they are not used', async () => {
+  it('is noted for all keys in one statement, and not again until they are used again', async () => {
     const [one, two] = [source.add(), source.add()]
-    await outcome(one.text)
+    await resultOf(one.text)
     await vi.advanceTimersByTimeAsync(10)
-    for (const { text } of [two, one]) await outcome(text)
+    for (const { text } of [two, one]) await resultOf(text)
     const at = new Date()
     await done(apiKeys.noteUses())
     await done(apiKeys.noteUses())
@@ -289,11 +289,11 @@ describe('the last use of keys', () => {
     ])
   })
 
-  it('that could not be noted is noted later, the newest', async () => {
+  it('is noted later if noting failed, with the newest time', async () => {
     const [one, two] = [source.add(), source.add()]
-    await outcome(one.text)
+    await resultOf(one.text)
     const first = new Date()
-    await outcome(two.text)
+    await resultOf(two.text)
     source.isAway = true
     const failing = apiKeys.noteUses()
     failing.catch(() => {})
@@ -302,7 +302,7 @@ describe('the last use of keys', () => {
     source.isAway = false
     source.noted.length = 0
     await vi.advanceTimersByTimeAsync(5)
-    await outcome(two.text)
+    await resultOf(two.text)
     await done(apiKeys.noteUses())
     expect(source.noted).toEqual([
       [
@@ -312,7 +312,7 @@ describe('the last use of keys', () => {
     ])
   })
 
-  it('is now while a stream lives on it', async () => {
+  it('is the present time while a stream of the key is open', async () => {
     const { id, text } = source.add()
     const callOff = withdrawals.watch((await done(apiKeys.authenticate(text))).credential, () => {})
     for (let day = 0; day < 2; day++) {
@@ -326,8 +326,8 @@ describe('the last use of keys', () => {
     expect(source.noted).toHaveLength(2)
   })
 
-  it('is not noted of a key that was refused', async () => {
-    await outcome(newApiKeyText().text)
+  it('is not noted for a key that was refused', async () => {
+    await resultOf(newApiKeyText().text)
     await done(apiKeys.noteUses())
     expect(source.noted).toEqual([])
   })

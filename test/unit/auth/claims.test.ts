@@ -14,7 +14,7 @@ const tenantOf = (claims: object, settings: Partial<ClaimSettings> = {}) =>
   principalOf({ sub: 'one', ...claims }, { ...PLAIN, ...settings }).tenant
 
 describe('the roles of a token', () => {
-  it('are at the end of a path, or in a claim of that very name, which counts first', () => {
+  it('are found at the end of a path, or in a claim with exactly that name, which goes first', () => {
     const rolesClaim = 'access.roles'
     expect(rolesOf({ access: { roles: ['SCORER'] } }, { rolesClaim })).toEqual(['SCORER'])
     expect(rolesOf({ 'access.roles': ['MONITOR'], access: { roles: ['ADMIN'] } }, { rolesClaim })).toEqual(['MONITOR'])
@@ -26,20 +26,20 @@ describe('the roles of a token', () => {
 
   it.each<[string, string, unknown]>([
     ['nothing', 'a.b', undefined],
-    ['a text on the way', 'a.b', 'ADMIN'],
-    ['a list on the way', 'a.0', [['ADMIN']]],
-    ['null on the way', 'a.b', null],
-    ['what every object has', 'a.constructor.name', {}],
+    ['a text before its end', 'a.b', 'ADMIN'],
+    ['a list before its end', 'a.0', [['ADMIN']]],
+    ['null before its end', 'a.b', null],
+    ['a property that every object has', 'a.constructor.name', {}],
     ['the prototype', 'a.__proto__.roles', {}],
     ['an empty name', 'a.', { roles: ['ADMIN'] }],
     ['a list in a list', 'a', [['ADMIN']]],
-    ['an object like a list', 'a', { 0: 'ADMIN', length: 1 }],
+    ['an object that looks like a list', 'a', { 0: 'ADMIN', length: 1 }],
     ['a number', 'a', 5],
-  ])('are none where the path leads to %s', (_what, rolesClaim, a) => {
+  ])('are none if the path leads to %s', (_what, rolesClaim, a) => {
     expect(rolesOf({ a }, { rolesClaim })).toEqual([])
   })
 
-  it('are none where only the prototype of all objects has them', () => {
+  it('are none if only the prototype of all objects has them', () => {
     Object.defineProperty(Object.prototype, 'polluted', { value: ['ADMIN'], configurable: true })
     try {
       expect(rolesOf({ a: {} }, { rolesClaim: 'polluted' })).toEqual([])
@@ -49,13 +49,13 @@ describe('the roles of a token', () => {
     }
   })
 
-  it('may be words of a text, as scopes are', () => {
+  it('may be the words of a text, as scopes are', () => {
     expect(rolesOf({ scope: 'openid SCORER  MONITOR ADMINISTRATOR' }, { rolesClaim: 'scope' })).toEqual(['SCORER', 'MONITOR'])
     const roleMap = roles(['risk:score', 'SCORER'])
     expect(rolesOf({ scope: 'openid risk:score' }, { rolesClaim: 'scope', roleMap })).toEqual(['SCORER'])
   })
 
-  it('are those of the map alone where there is one', () => {
+  it('come only from the role map if there is one', () => {
     const roleMap = roles(['risk-desk', 'ANALYST'], ['risk-watch', 'MONITOR'], ['risk-lead', 'ANALYST'])
     expect(rolesOf({ roles: ['risk-lead', 'risk-desk', 'ADMIN', 'constructor', 7] }, { roleMap })).toEqual(['ANALYST'])
     expect(rolesOf({ roles: ['ADMIN', '__proto__'] }, { roleMap })).toEqual([])
@@ -63,12 +63,12 @@ describe('the roles of a token', () => {
 })
 
 describe('the tenant of a token', () => {
-  it('is the default one where the token names none', () => {
+  it('is `default` if the token names none', () => {
     expect(tenantOf({})).toBe('default')
     expect(tenantOf({}, { tenantMap: new Map([['1f3a', 'north']]) })).toBe('default')
   })
 
-  it('is what the map says, and a tenant that is not in it is refused', () => {
+  it('comes from the tenant map if there is one, and a tenant that is not in the map is refused', () => {
     const tenantMap = new Map([['1f3a', 'north']])
     expect(tenantOf({ tid: '1f3a' }, { tenantClaim: 'tid', tenantMap })).toBe('north')
     for (const tid of ['north', 'default', '', null, 5, {}, ['1f3a'], 'constructor']) {
@@ -76,7 +76,7 @@ describe('the tenant of a token', () => {
     }
   })
 
-  it('is at the end of a path too', () => {
+  it('can also be found at the end of a path', () => {
     expect(tenantOf({ org: { id: 'north' } }, { tenantClaim: 'org.id' })).toBe('north')
   })
 })
@@ -84,19 +84,19 @@ describe('the tenant of a token', () => {
 describe('claims for a principal', () => {
   it.each<[string, ClaimSettings, object]>([
     ['plain', PLAIN, { roles: ['SCORER'], tenant: 'north' }],
-    ['by paths', { rolesClaim: 'access.roles', tenantClaim: 'org.id' }, { 'access.roles': ['SCORER'], 'org.id': 'north' }],
+    ['found by paths', { rolesClaim: 'access.roles', tenantClaim: 'org.id' }, { 'access.roles': ['SCORER'], 'org.id': 'north' }],
     [
-      'by maps',
+      'translated by maps',
       { ...PLAIN, roleMap: roles(['desk', 'ANALYST'], ['shop', 'SCORER']), tenantMap: new Map([['1f3a', 'north']]) },
       { roles: ['shop'], tenant: '1f3a' },
     ],
-  ])('%s say the same when they are read', (_what, settings, expected) => {
+  ])('that are %s are read back as the same principal', (_what, settings, expected) => {
     const claims = claimsFor({ subject: 'one', tenant: 'north', roles: ['SCORER'] }, settings)
     expect(claims).toEqual(expected)
     expect(principalOf({ sub: 'one', ...claims }, settings)).toEqual({ id: 'one', tenant: 'north', roles: ['SCORER'] })
   })
 
-  it('cannot say what is in no map', () => {
+  it('cannot be made for a role or a tenant that is in no map', () => {
     const mapped = { ...PLAIN, roleMap: roles(['desk', 'ANALYST']), tenantMap: new Map([['1f3a', 'north']]) }
     const ask = (tenant: string, role: Role) => () => claimsFor({ subject: 'one', tenant, roles: [role] }, mapped)
     expect(ask('north', 'SCORER')).toThrow('RISKGATE_JWT_ROLE_MAP')
@@ -119,7 +119,7 @@ const span = () => ({ iat: nowSeconds() - 5, exp: nowSeconds() + 300 })
 const ENCRYPTION_KEY = makeKey('RS256', 'enc-1', { use: 'enc', alg: 'RSA-OAEP' })
 const THUMBPRINT = { x5t: 'NjVBRjY5MDlCMUIwNzU4RTA2QzZFMDQ4QzQ2MDAyQjVDNjk1RTM2Qg', x5c: ['MIIClzCCAX8CBgF'] }
 
-/** As these issuers write them, with made-up values. */
+/** Tokens in the form that each issuer writes, with made-up values. */
 const SHAPES: Readonly<Record<string, () => Shape>> = {
   'Keycloak, for a service account': () => ({
     issuer: 'https://sso.bank.example/realms/risk',
@@ -239,8 +239,8 @@ const SHAPES: Readonly<Record<string, () => Shape>> = {
   }),
 }
 
-describe('a token as issuers write it', () => {
-  it.each(Object.entries(SHAPES))('%s names its principal', async (_name, shapeOf) => {
+describe('a token of', () => {
+  it.each(Object.entries(SHAPES))('%s, names its principal', async (_name, shapeOf) => {
     const { settings, issuer, audience, header, claims, keys, expected } = shapeOf()
     await using published = await startIssuer(keys)
     const keySet = new KeySet({

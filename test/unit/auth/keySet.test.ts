@@ -15,14 +15,14 @@ const es256 = (id?: string) => ({ id, algorithm: 'ES256' })
 
 interface Followed extends AsyncDisposable {
   readonly keySet: KeySet
-  /** The outcome of each fetch: `ok`, or why it failed. */
-  readonly outcomes: string[]
+  /** The result of each fetch: `ok`, or why it failed. */
+  readonly fetches: string[]
   readonly added: string[]
   readonly gone: string[]
 }
 
 function follow({ url }: Pick<TestIssuer, 'url'>, options: Partial<KeySetOptions> = {}): Followed {
-  const outcomes: string[] = []
+  const fetches: string[] = []
   const [added, gone]: [string[], string[]] = [[], []]
   const credentials = (keys: readonly VerificationKey[]) => keys.map(({ credential }) => credential)
   const keySet = new KeySet({
@@ -32,24 +32,24 @@ function follow({ url }: Pick<TestIssuer, 'url'>, options: Partial<KeySetOptions
       added.push(...credentials(come))
       gone.push(...credentials(left))
     },
-    fetched: (failure: KeySetError | undefined) => outcomes.push(failure?.message ?? 'ok'),
+    fetched: (failure: KeySetError | undefined) => fetches.push(failure?.message ?? 'ok'),
     ...FAST,
     ...options,
   })
   keySet.start()
-  return { keySet, outcomes, added, gone, [Symbol.asyncDispose]: () => keySet.stop() }
+  return { keySet, fetches, added, gone, [Symbol.asyncDispose]: () => keySet.stop() }
 }
 
 describe('the key set of an issuer', () => {
-  it('is fetched at the start, and a token that comes before it is there waits for it', async () => {
+  it('is fetched at the start, and a token that comes earlier waits for it', async () => {
     await using issuer = await startIssuer([FIRST])
     await using followed = follow(issuer)
     expect(await followed.keySet.find(es256('first'))).toMatchObject({ id: 'first', credential: 'jwt:first' })
     expect(issuer.requests).toHaveLength(1)
-    expect(followed.outcomes).toEqual(['ok'])
+    expect(followed.fetches).toEqual(['ok'])
   })
 
-  it('is fetched again and again: what is new comes in and what has left goes, and only that is told', async () => {
+  it('is fetched periodically, and only added and removed keys are reported', async () => {
     await using issuer = await startIssuer([FIRST])
     await using followed = follow(issuer, { refreshMs: 30 })
     await followed.keySet.find(es256('first'))
@@ -63,7 +63,7 @@ describe('the key set of an issuer', () => {
     expect(await followed.keySet.find(es256('first'))).toBeUndefined()
   })
 
-  it('takes another key of the same name for another key', async () => {
+  it('treats a different key of the same name as a new key', async () => {
     await using issuer = await startIssuer([FIRST])
     await using followed = follow(issuer, { refreshMs: 30 })
     const before = await followed.keySet.find(es256('first'))
@@ -73,7 +73,7 @@ describe('the key set of an issuer', () => {
     expect(before && followed.keySet.holds(before)).toBe(false)
   })
 
-  it('is asked for a key that it did not hold: one that was published meanwhile is found', async () => {
+  it('is fetched again for an unknown key, and so finds a key that was published meanwhile', async () => {
     await using issuer = await startIssuer([FIRST])
     await using followed = follow(issuer)
     await followed.keySet.find(es256('first'))
@@ -81,7 +81,7 @@ describe('the key set of an issuer', () => {
     expect(await followed.keySet.find(es256('second'))).toMatchObject({ id: 'second' })
   })
 
-  it('finds a key that was published while an older set was on its way', async () => {
+  it('is fetched again if a key was published while an older set was on its way', async () => {
     await using issuer = await startIssuer([FIRST])
     let old: ServerResponse | undefined
     issuer.answer = (_request, response) => {
@@ -97,7 +97,7 @@ describe('the key set of an issuer', () => {
     expect(issuer.requests).toHaveLength(2)
   })
 
-  it('is asked at most once in each pause, however many unknown keys come', async () => {
+  it('is fetched at most once in each pause, however many unknown keys come', async () => {
     await using issuer = await startIssuer([FIRST])
     await using followed = follow(issuer, { minPauseMs: 150 })
     await followed.keySet.find(es256('first'))
@@ -111,7 +111,7 @@ describe('the key set of an issuer', () => {
     expect(issuer.requests.length).toBeLessThanOrEqual(1 + Math.ceil((performance.now() - startedAt) / 150))
   })
 
-  it('lets a thousand wait for it and no more, and known keys do not wait at all', async () => {
+  it('lets at most a thousand unknown keys wait for it, and known keys do not wait', async () => {
     await using issuer = await startIssuer([FIRST])
     await using followed = follow(issuer, { minPauseMs: 1_000 })
     await followed.keySet.find(es256('first'))
@@ -123,7 +123,7 @@ describe('the key set of an issuer', () => {
     expect(await followed.keySet.find(es256('one-more'))).toBeUndefined()
   })
 
-  it('is not asked for an algorithm that is not allowed, nor for a known key with another algorithm', async () => {
+  it('is not fetched again for an algorithm that is not allowed, nor for a known key with another algorithm', async () => {
     await using issuer = await startIssuer([FIRST])
     await using followed = follow(issuer)
     await followed.keySet.find(es256('first'))
@@ -134,7 +134,7 @@ describe('the key set of an issuer', () => {
     expect(issuer.requests).toHaveLength(1)
   })
 
-  it('finds the key of a token that names none where exactly one fits', async () => {
+  it('finds the key of a token that names none if exactly one fits', async () => {
     await using issuer = await startIssuer([FIRST, makeKey('RS256', 'rsa'), makeKey('EdDSA', undefined)])
     await using followed = follow(issuer)
     expect(await followed.keySet.find({ id: undefined, algorithm: 'RS256' })).toMatchObject({ id: 'rsa' })
@@ -144,7 +144,7 @@ describe('the key set of an issuer', () => {
     expect(await followed.keySet.find(es256())).toBeUndefined()
   })
 
-  it('tells keys of one name apart by their algorithm, and takes none of two that it cannot tell apart', async () => {
+  it('tells keys of one name apart by their algorithm, and finds none if it cannot tell two apart', async () => {
     const [rsa, namesake] = [makeKey('RS256', 'first'), makeKey('ES256', 'twice')]
     await using issuer = await startIssuer([FIRST, rsa, makeKey('ES256', 'twice'), namesake, SECOND, SECOND])
     await using followed = follow(issuer)
@@ -154,7 +154,7 @@ describe('the key set of an issuer', () => {
     expect(await followed.keySet.find(es256('second'))).toBeDefined()
   })
 
-  it('stops at once, even while the issuer does not answer, and whoever waits is told', async () => {
+  it('stops at once, even while the issuer does not answer, and refuses waiting tokens', async () => {
     await using issuer = await startIssuer([FIRST])
     issuer.answer = () => {}
     const { keySet } = follow(issuer, { timeoutMs: 60_000 })
@@ -172,38 +172,38 @@ describe('an issuer that', () => {
     return (_request: unknown, response: ServerResponse) => void response.writeHead(200, headers).end(body)
   }
   it.each<[string, TestIssuer['answer'], RegExp]>([
-    ['breaks the connection off', (_request, response) => void response.destroy(), /could not be fetched/],
+    ['breaks off the connection', (_request, response) => void response.destroy(), /could not be fetched/],
     ['never answers', () => {}, /did not answer within/],
     ['never ends its answer', (_request, response) => void response.writeHead(200).write('{"keys": ['), /did not answer within/],
-    ['answers drop by drop', dropByDrop, /did not answer within/],
+    ['answers byte by byte', byteByByte, /did not answer within/],
     ['answers with an error', (_request, response) => void response.writeHead(503).end(set([SECOND.jwk])), /status 503/],
     ['has moved', (_request, response) => void response.writeHead(302, { location: '/elsewhere' }).end(), /status 302/],
-    ['answers with far too much', answering(`${' '.repeat(300_000)}${set([SECOND.jwk])}`), /longer than/],
+    ['answers with far too many bytes', answering(`${' '.repeat(300_000)}${set([SECOND.jwk])}`), /longer than/],
     [
-      'answers with far too much, packed',
+      'answers with far too many bytes, compressed',
       answering(gzipSync(`${' '.repeat(50_000_000)}${set([])}`), { 'content-encoding': 'gzip' }),
       /longer than/,
     ],
-    ['answers with something else', answering('<html>Please log in</html>'), /not JSON/],
-    ['answers with nothing', answering(''), /not JSON/],
+    ['answers with a web page', answering('<html>Please log in</html>'), /not JSON/],
+    ['answers with an empty body', answering(''), /not JSON/],
     ['answers with null', answering('null'), /not a JSON Web Key Set/],
     ['answers with a list', answering('[]'), /not a JSON Web Key Set/],
     ['answers with keys that are no list', answering('{"keys": {"0": {}}}'), /not a JSON Web Key Set/],
     ['answers with 101 keys', answering(set(Array(101).fill(SECOND.jwk))), /not a JSON Web Key Set/],
     ['answers with half a set', answering(set([SECOND.jwk]).slice(0, -20)), /not JSON/],
     ['answers with no key', answering(set([])), /no usable key/],
-    ['answers with keys that are none', answering('{"keys": [null, 5, "x", [], {}]}'), /no usable key/],
-    ['answers with deep nonsense', answering(`{"keys": ${'['.repeat(60_000)}${']'.repeat(60_000)}}`), /no usable key/],
+    ['answers with keys of wrong types', answering('{"keys": [null, 5, "x", [], {}]}'), /no usable key/],
+    ['answers with nested lists', answering(`{"keys": ${'['.repeat(60_000)}${']'.repeat(60_000)}}`), /no usable key/],
   ])(
-    '%s takes no key away: the last good ones are kept, and what is not known is not refused for good',
+    '%s removes no key: the last good keys stay, and a token with an unknown key may be sent again later',
     async (_what, answer, why) => {
       await using issuer = await startIssuer([FIRST])
       await using followed = follow(issuer)
-      const { keySet, outcomes, gone } = followed
+      const { keySet, fetches, gone } = followed
       const known = await keySet.find(es256('first'))
       issuer.answer = answer
       await expect(keySet.find(es256('second'))).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' })
-      expect(outcomes).toEqual(['ok', expect.stringMatching(why)])
+      expect(fetches).toEqual(['ok', expect.stringMatching(why)])
       expect(await keySet.find(es256('first'))).toBe(known)
       expect(gone).toEqual([])
       issuer.answer = undefined
@@ -212,19 +212,19 @@ describe('an issuer that', () => {
     },
   )
 
-  it('is down at the start is asked until it is there', async () => {
+  it('is down at the start is asked until it answers', async () => {
     const { url, ...gone } = await startIssuer([FIRST])
     await gone[Symbol.asyncDispose]()
     await using followed = follow({ url }, { retryMs: 30 })
     await expect(followed.keySet.find(es256('first'))).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' })
-    await until(() => followed.outcomes.length >= 3)
-    expect(new Set(followed.outcomes)).toEqual(new Set(['The key set could not be fetched (ECONNREFUSED).']))
+    await until(() => followed.fetches.length >= 3)
+    expect(new Set(followed.fetches)).toEqual(new Set(['The key set could not be fetched (ECONNREFUSED).']))
     await using _issuer = await startIssuer([FIRST], Number(new URL(url).port))
-    await until(() => followed.outcomes.includes('ok'))
+    await until(() => followed.fetches.includes('ok'))
     expect(await followed.keySet.find(es256('first'))).toBeDefined()
   })
 
-  it('stays away for too long loses its keys', async () => {
+  it('stays down for too long loses its keys', async () => {
     await using issuer = await startIssuer([FIRST])
     await using followed = follow(issuer, { keepMs: 200, refreshMs: 20, retryMs: 20 })
     await followed.keySet.find(es256('first'))
@@ -236,8 +236,8 @@ describe('an issuer that', () => {
   })
 })
 
-function dropByDrop(_request: unknown, response: ServerResponse): void {
+function byteByByte(_request: unknown, response: ServerResponse): void {
   response.writeHead(200)
-  const drops = setInterval(() => response.write(' '), 20)
-  void once(response, 'close').then(() => clearInterval(drops))
+  const timer = setInterval(() => response.write(' '), 20)
+  void once(response, 'close').then(() => clearInterval(timer))
 }

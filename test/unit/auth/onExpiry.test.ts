@@ -10,7 +10,7 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-it.each([1, 30_000, 24 * DAY_MS, 25 * DAY_MS, 100 * DAY_MS])('calls back once, and not before, in %d ms', async delay => {
+it.each([1, 30_000, 24 * DAY_MS, 25 * DAY_MS, 100 * DAY_MS])('calls back once, and not earlier than in %d ms', async delay => {
   const expired = vi.fn()
   onExpiry(Date.now() + delay, expired)
   await vi.advanceTimersByTimeAsync(delay - 1)
@@ -20,14 +20,14 @@ it.each([1, 30_000, 24 * DAY_MS, 25 * DAY_MS, 100 * DAY_MS])('calls back once, a
   expect(vi.getTimerCount()).toBe(0)
 })
 
-it('calls back for an instant that is past', async () => {
+it('calls back for an instant in the past', async () => {
   const expired = vi.fn()
   onExpiry(Date.now() - DAY_MS, expired)
   await vi.advanceTimersByTimeAsync(1)
   expect(expired).toHaveBeenCalledOnce()
 })
 
-it('wakes seldom for the last instant there is', async () => {
+it('wakes rarely even for the last instant that a Date can hold', async () => {
   const expired = vi.fn()
   onExpiry(8.64e15, expired)
   await vi.advanceTimersByTimeAsync(100 * DAY_MS)
@@ -35,7 +35,7 @@ it('wakes seldom for the last instant there is', async () => {
   expect(vi.getTimerCount()).toBe(1)
 })
 
-it.each([DAY_MS, 100 * DAY_MS])('leaves no timer when it is called off, %d ms before the instant', async delay => {
+it.each([DAY_MS, 100 * DAY_MS])('leaves no timer behind when it is cancelled %d ms before the instant', async delay => {
   const expired = vi.fn()
   const callOff = onExpiry(Date.now() + delay, expired)
   await vi.advanceTimersByTimeAsync(delay / 2)

@@ -4,12 +4,12 @@ import { ROLES, visibilityOf } from '../../../src/auth/principal.js'
 import { principalOf } from '../support/gatewaySchema.js'
 
 describe('permissions', () => {
-  it('of ADMIN hold those of every other role', () => {
+  it('of ADMIN include those of every other role', () => {
     const admin = permissionsOf(['ADMIN'])
     for (const permission of permissionsOf(ROLES.filter(role => role !== 'ADMIN'))) expect(admin).toContain(permission)
   })
 
-  it('of several roles are those of each', () => {
+  it('of several roles are those of each role together', () => {
     const expected = new Set([...permissionsOf(['SCORER']), ...permissionsOf(['MONITOR'])])
     expect(permissionsOf(['SCORER', 'MONITOR'])).toEqual(expected)
   })

@@ -9,7 +9,7 @@ const SCHEMA = readFileSync(new URL('../../../schema.graphql', import.meta.url),
 
 const ROOT = /^(Query|Mutation|Subscription)\./
 
-/** The fields that a guard stands before: these alone have a resolver after it. */
+/** The guarded fields. In this schema only guarding gives a field a resolver. */
 function guardedFields(schema: GraphQLSchema) {
   const types = Object.values(schema.getTypeMap())
     .filter(isObjectType)
@@ -26,22 +26,22 @@ function guarded(text = SCHEMA): GraphQLSchema {
 }
 
 describe('the policy', () => {
-  it('stops the start for a field without a rule, and names it', () => {
+  it('refuses to start if a field has no rule, and names the field', () => {
     expect(() => guarded(`${SCHEMA} extend type Query { everything: String } extend type Prediction { score: Float }`)).toThrow(
       'These fields have no rule: Prediction.score, Query.everything.',
     )
   })
 
-  it('stops the start for a type without a rule, and names its fields', () => {
+  it('refuses to start if a type has no rule, and names its fields', () => {
     expect(() => guarded(`${SCHEMA} type Secret { id: ID value: String }`)).toThrow('no rule: Secret.id, Secret.value.')
   })
 
-  it('stops the start where it names a type or a field that the schema has not', () => {
+  it('refuses to start if it has a rule for a type or field that is not in the schema', () => {
     expect(() => guarded('type Query { viewer: Int }')).toThrow()
     expect(() => guarded(SCHEMA.replace(/^ {2}features: \[FeatureValue!\]$/m, ''))).toThrow('Prediction.features')
   })
 
-  it('stands before no field that is allowed to all who came to it, so that a row costs nothing', () => {
+  it('guards no field that every caller who reaches it may read, so that rows cost nothing', () => {
     const names = guardedFields(guarded()).map(({ coordinate }) => coordinate)
     const open = ['Query.viewer', 'Query.model', 'Query.models']
     const rows = names.filter(name => !ROOT.test(name))
@@ -55,16 +55,16 @@ describe('the policy', () => {
     ])
   })
 
-  // A refusal takes its siblings with it where the field is non-null. At the root the API contract has it so: whoever sends an operation
-  // that it may not send gets nothing of it. Of Applicant.predictions the contract has it so too: who may read no history gets nothing of
-  // an applicant but the reference that it has already.
-  it('stands before non-null fields only at the root, and where the API contract has made one non-null', () => {
+  // A refused non-null field also blanks the fields beside it. The API contract wants this at the root: a caller who may not run one
+  // field of an operation gets none of it. It also wants it for Applicant.predictions: a caller who may not read history gets nothing
+  // about an applicant except the reference that the caller already has.
+  it('guards non-null fields only at the root, and the one that the API contract makes non-null', () => {
     const blanking = guardedFields(guarded()).filter(({ type }) => isNonNullType(type))
     const below = blanking.map(({ coordinate }) => coordinate).filter(name => !ROOT.test(name))
     expect(below).toEqual(['Applicant.predictions'])
   })
 
-  it('calls no resolver of a field that it refuses', async () => {
+  it('does not call the resolver of a field that it refuses', async () => {
     const { schema, contextOf, asked, recorder } = await createGatewaySchema()
     const refused = [
       `{ prediction(id: "${STORED.id}") { id } predictionByKey(idempotencyKey: "k") { id } applicant(id: "a-1") { id } }`,

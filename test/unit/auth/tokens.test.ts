@@ -19,7 +19,7 @@ const claims = () => ({ iss: 'riskgate', aud: 'gateway', sub: 'web-shop', exp: n
 const encode = (value: unknown) =>
   Buffer.from(Buffer.isBuffer(value) ? value : typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')
 
-/** A token by hand, so that it may be anything; without a `hash` it is unsigned. */
+/** Writes a token by hand, so that it may hold anything; with an empty `hash` it is unsigned. */
 function forge(payload: unknown, header: object | string = { alg: 'HS256' }, hash = 'sha256', secret = SECRET): string {
   const signed = `${encode(header)}.${encode(payload)}`
   return `${signed}.${hash ? createHmac(hash, secret).update(signed).digest('base64url') : ''}`
@@ -36,7 +36,7 @@ describe('an access token', () => {
     vi.useRealTimers()
   })
 
-  it('that was signed here names its principal', async () => {
+  it('that the gateway signed names its principal', async () => {
     const tokens = new Tokens(SETTINGS)
     const token = await tokens.sign({ subject: 'web-shop', tenant: 'north', roles: ['SCORER', 'MONITOR'], ttlSeconds: 60 })
     const principal = await withTokens(tokens).authenticate(`bearer ${token}`)
@@ -44,15 +44,15 @@ describe('an access token', () => {
     expect(principal.permissions).toEqual(permissionsOf(['SCORER', 'MONITOR']))
   })
 
-  it('without a tenant belongs to the default one', async () => {
+  it('without a tenant belongs to the tenant `default`', async () => {
     expect(await authenticate(forge(claims()))).toMatchObject({ tenant: 'default', roles: ['SCORER'] })
   })
 
   it.each<[string, () => string]>([
     ['has expired', () => forge({ ...claims(), exp: now() - 31 })],
     ['is not valid yet', () => forge({ ...claims(), nbf: now() + 60 })],
-    ['has no end', () => forge({ ...claims(), exp: undefined })],
-    ['has an end that is a text', () => forge({ ...claims(), exp: '9999999999' })],
+    ['has no expiry', () => forge({ ...claims(), exp: undefined })],
+    ['has an expiry that is a text', () => forge({ ...claims(), exp: '9999999999' })],
     ['is of another issuer', () => forge({ ...claims(), iss: 'other' })],
     ['has no issuer', () => forge({ ...claims(), iss: undefined })],
     ['is for another audience', () => forge({ ...claims(), aud: 'other' })],
@@ -65,7 +65,7 @@ describe('an access token', () => {
     ['has a tenant that is an object', () => forge({ ...claims(), tenant: {} })],
     ['has a tenant with a line break', () => forge({ ...claims(), tenant: 'a\nb' })],
     ['has the algorithm none', () => forge(claims(), { alg: 'none' }, '')],
-    ['has the algorithm None, signed all the same', () => forge(claims(), { alg: 'None' })],
+    ['has the algorithm None, but is signed', () => forge(claims(), { alg: 'None' })],
     ['has no algorithm', () => forge(claims(), {})],
     ['is signed by HS512', () => forge(claims(), { alg: 'HS512' }, 'sha512')],
     ['says HS256 but is signed by HS512', () => forge(claims(), { alg: 'HS256' }, 'sha512')],
@@ -77,36 +77,36 @@ describe('an access token', () => {
     ],
     ['has a critical header', () => forge(claims(), { alg: 'HS256', crit: ['exp'], exp: 1 })],
     ['has a payload that is not encoded', () => forge(claims(), { alg: 'HS256', crit: ['b64'], b64: false })],
-    ['names a key by its address', () => forge(claims(), { alg: 'HS256', jku: 'https://evil.example/keys' })],
-    ['brings a key of its own', () => forge(claims(), { alg: 'HS256', jwk: { kty: 'oct', k: 'AA' } })],
-    ['brings a certificate of its own', () => forge(claims(), { alg: 'HS256', x5c: ['AA'] })],
-    ['names a certificate by its address', () => forge(claims(), { alg: 'HS256', x5u: 'https://evil.example' })],
-    ['has its claims packed', () => forge(claims(), { alg: 'HS256', zip: 'DEF' })],
+    ['names the URL of a key', () => forge(claims(), { alg: 'HS256', jku: 'https://evil.example/keys' })],
+    ['carries its own key', () => forge(claims(), { alg: 'HS256', jwk: { kty: 'oct', k: 'AA' } })],
+    ['carries its own certificate', () => forge(claims(), { alg: 'HS256', x5c: ['AA'] })],
+    ['names the URL of a certificate', () => forge(claims(), { alg: 'HS256', x5u: 'https://evil.example' })],
+    ['has compressed claims', () => forge(claims(), { alg: 'HS256', zip: 'DEF' })],
     ['is a logout token', () => forge(claims(), { alg: 'HS256', typ: 'logout+jwt' })],
     ['has a type that is a list', () => forge(claims(), { alg: 'HS256', typ: ['JWT'] })],
     ['names its key by a number', () => forge(claims(), { alg: 'HS256', kid: 5 })],
     ['has a name twice in its header', () => forge(claims(), '{"alg":"none","alg":"HS256"}')],
     ['has a claim twice', () => forge(JSON.stringify(claims()).replace('{', '{"sub":"root",'))],
-    ['has a claim twice, once written otherwise', () => forge(JSON.stringify(claims()).replace('{', '{"\\u0073ub":"root",'))],
+    ['has a claim twice, once escaped', () => forge(JSON.stringify(claims()).replace('{', '{"\\u0073ub":"root",'))],
     ['has a claim twice, deep inside', () => forge(JSON.stringify(claims()).replace('{', '{"a":[{"b":{"c":1,"d":[],"c":2}}],'))],
     ['has a byte order mark', () => forge(`\ufeff${JSON.stringify(claims())}`)],
-    ['has bytes that are no UTF-8', () => forge(Buffer.from(`${JSON.stringify(claims()).slice(0, -1)},"a":"\xff"}`, 'latin1'))],
-    ['never ends', () => forge(JSON.stringify(claims()).replace(/"exp":\d+/, '"exp":1e999'))],
-    ['ends after the last day', () => forge({ ...claims(), exp: 8.64e12 })],
-    ['begins when time begins', () => forge(JSON.stringify({ ...claims(), nbf: 0 }).replace('"nbf":0', '"nbf":-1e999'))],
-    ['begins at null', () => forge({ ...claims(), nbf: null })],
-    ['was issued at a text', () => forge({ ...claims(), iat: 'now' })],
+    ['has bytes that are not UTF-8', () => forge(Buffer.from(`${JSON.stringify(claims()).slice(0, -1)},"a":"\xff"}`, 'latin1'))],
+    ['has an infinite expiry', () => forge(JSON.stringify(claims()).replace(/"exp":\d+/, '"exp":1e999'))],
+    ['expires after the last instant that a Date can hold', () => forge({ ...claims(), exp: 8.64e12 })],
+    ['is valid from minus infinity on', () => forge(JSON.stringify({ ...claims(), nbf: 0 }).replace('"nbf":0', '"nbf":-1e999'))],
+    ['is valid from null on', () => forge({ ...claims(), nbf: null })],
+    ['has a time of issue that is a text', () => forge({ ...claims(), iat: 'now' })],
     ['has a payload that is a list', () => forge(['ADMIN'])],
     ['has a payload that is a text', () => forge('"ADMIN"')],
     ['has two parts', () => forge(claims()).split('.').slice(0, 2).join('.')],
     ['has five parts', () => `${forge(claims())}.a.b`],
     ['is no token', () => 'abc'],
-    ['is longer than any of ours', () => forge({ ...claims(), padding: 'x'.repeat(8_192) })],
+    ['is longer than 8 KiB', () => forge({ ...claims(), padding: 'x'.repeat(8_192) })],
   ])('that %s is refused', async (_what, token) => {
     await expect(authenticate(token())).rejects.toMatchObject({ code: 'UNAUTHENTICATED' })
   })
 
-  it('that was tampered with in any of its parts is refused', async () => {
+  it('that was changed in any of its parts is refused', async () => {
     const [header = '', , signature = ''] = forge(claims()).split('.')
     const admin = encode({ ...claims(), roles: ['ADMIN'] })
     await expect(authenticate(`${header}.${admin}.${signature}`)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' })
@@ -118,10 +118,10 @@ describe('an access token', () => {
     }
   })
 
-  it('written in any but the one way is refused', async () => {
+  it('in any other than its canonical form is refused', async () => {
     const token = forge(claims())
     const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
-    // The last of 43 characters has two bits that say nothing.
+    // The last of the signature's 43 characters has two unused bits.
     const strayBits = `${token.slice(0, -1)}${alphabet[alphabet.indexOf(token.at(-1) ?? '') + 1]}`
     for (const other of [
       strayBits,
@@ -136,11 +136,11 @@ describe('an access token', () => {
     }
   })
 
-  it.each([undefined, 'JWT', 'jwt', 'at+jwt', 'application/at+jwt'])('of the type %j is taken', async typ => {
+  it.each([undefined, 'JWT', 'jwt', 'at+jwt', 'application/at+jwt'])('of the type %j is accepted', async typ => {
     expect(await authenticate(forge(claims(), { alg: 'HS256', typ }))).toMatchObject({ id: 'web-shop' })
   })
 
-  it('within the skew of clocks is taken', async () => {
+  it('that is expired or early within the allowed clock skew is accepted', async () => {
     expect(await authenticate(forge({ ...claims(), exp: now() - 28 }))).toMatchObject({ id: 'web-shop' })
     expect(await authenticate(forge({ ...claims(), nbf: now() + 28, iat: now() + 28 }))).toMatchObject({ id: 'web-shop' })
     expect(await authenticate(forge({ ...claims(), exp: now() + 0.5, aud: ['other', 'gateway'] }))).toMatchObject({
@@ -148,7 +148,7 @@ describe('an access token', () => {
     })
   })
 
-  it('of the secret before is taken, and new ones are of the new secret', async () => {
+  it('under the previous secret is accepted, and new tokens use the new secret', async () => {
     const [old, both] = [new Tokens(SETTINGS), new Tokens({ ...SETTINGS, secret: OTHER_SECRET, previousSecret: SECRET })]
     const after = new Tokens({ ...SETTINGS, secret: OTHER_SECRET })
     const request = { subject: 'web-shop', roles: ['SCORER'], ttlSeconds: 60 } as const
@@ -160,7 +160,7 @@ describe('an access token', () => {
     await expect(old.authenticate(since)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' })
   })
 
-  it('that many bring at once is verified once', async () => {
+  it('that many requests carry at once is verified once', async () => {
     const key = makeKey('ES256', 'one')
     const verificationKey = present(verificationKeyOf(key.jwk, ['ES256']))
     const asked: string[] = []
@@ -189,14 +189,14 @@ describe('an access token', () => {
     expect(asked).toHaveLength(3)
   })
 
-  it('whose key leaves while it is verified is refused', async () => {
+  it('whose key is removed during its verification is refused', async () => {
     const key = makeKey('ES256', 'one')
     const found = present(verificationKeyOf(key.jwk, ['ES256']))
     const tokens = new Tokens({ issuer: ISSUER, audience: AUDIENCE, keySet: { find: async () => found, holds: () => false } })
     await expect(tokens.authenticate(tokenOf(key))).rejects.toMatchObject({ code: 'UNAUTHENTICATED' })
   })
 
-  it('that is of no use anyway makes nobody look for its key', async () => {
+  it('whose claims are not acceptable causes no look-up of its key', async () => {
     const find = () => Promise.reject(new Error('asked'))
     const tokens = new Tokens({ issuer: ISSUER, audience: AUDIENCE, keySet: { find, holds: () => true } })
     const key = makeKey('ES256', 'one')
@@ -207,7 +207,7 @@ describe('an access token', () => {
     await expect(tokens.authenticate(tokenOf(key))).rejects.toThrow('asked')
   })
 
-  it('by secret is refused where there is none, and by key where there is no issuer', async () => {
+  it('signed with a secret is refused if no secret is set, and with a key if no issuer is set', async () => {
     const withoutSecret = new Tokens({ issuer: 'riskgate', audience: 'gateway' })
     for (const secret of [SECRET, Buffer.alloc(0), Buffer.from('undefined')]) {
       const token = forge(claims(), { alg: 'HS256' }, 'sha256', secret)
@@ -230,11 +230,11 @@ describe('an access token', () => {
     }
   })
 
-  it.each([undefined, '', 'Bearer', 'Bearer ', 'Basic dXNlcjpwYXNz'])('is not found in the header %j', async header => {
+  it.each([undefined, '', 'Bearer', 'Bearer ', 'Basic dXNlcjpwYXNz'])('cannot be read from the header %j', async header => {
     await expect(withTokens(new Tokens(SETTINGS)).authenticate(header)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' })
   })
 
-  it('with unknown, inherited or wrongly typed roles has only those that are known', async () => {
+  it('with unknown, inherited or wrongly typed roles keeps only the known roles', async () => {
     const rolesOf = async (roles: unknown) => (await authenticate(forge({ ...claims(), roles }))).roles
     expect(await rolesOf(['ROOT', 'admin', 'constructor', '__proto__', 'MONITOR', 'MONITOR', 7, null])).toEqual(['MONITOR'])
     expect(await rolesOf('ADMINISTRATOR')).toEqual([])
@@ -243,11 +243,11 @@ describe('an access token', () => {
     expect(await rolesOf(undefined)).toEqual([])
   })
 
-  it('without a role has no permission at all', async () => {
+  it('without a role has no permissions', async () => {
     expect([...(await authenticate(forge({ ...claims(), roles: [] }))).permissions]).toEqual([])
   })
 
-  it('says that it has expired, and nothing of what is in it', async () => {
+  it('that has expired is refused with a message that says so and shows none of its contents', async () => {
     const expired = forge({ ...claims(), sub: 'canary', exp: now() - 60 })
     await expect(authenticate(expired)).rejects.toThrow('The access token has expired; ask for a new one.')
     await expect(authenticate(forge({ ...claims(), iss: 'canary' }))).rejects.toThrow(
@@ -255,7 +255,7 @@ describe('an access token', () => {
     )
   })
 
-  it('is remembered while it lasts, and not a moment longer than its end and the skew of clocks', async () => {
+  it('is remembered until it expires plus the allowed clock skew, and no longer', async () => {
     vi.useFakeTimers({ toFake: ['Date'] })
     const tokens = new Tokens(SETTINGS)
     const header = `Bearer ${await tokens.sign({ subject: 'web-shop', roles: ['SCORER'] as Role[], ttlSeconds: 60 })}`
@@ -267,7 +267,7 @@ describe('an access token', () => {
     await expect(withTokens(tokens).authenticate(header)).rejects.toThrow('has expired')
   })
 
-  it('of another set of settings is not remembered here', async () => {
+  it('signed with another secret is refused the second time too', async () => {
     const token = await new SignJWT({ roles: ['ADMIN'] })
       .setProtectedHeader({ alg: 'HS256' })
       .setIssuer('riskgate')

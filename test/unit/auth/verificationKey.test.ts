@@ -8,7 +8,7 @@ const RSA = makeKey('RS256', 'rsa').jwk
 const EC = makeKey('ES256', 'ec').jwk
 
 describe('a key of an issuer', () => {
-  it.each(SIGNATURE_ALGORITHMS)('for %s is for that algorithm alone', algorithm => {
+  it.each(SIGNATURE_ALGORITHMS)('for %s serves that algorithm alone', algorithm => {
     const { jwk } = makeKey(algorithm, 'one')
     expect(verificationKeyOf(jwk, SIGNATURE_ALGORITHMS)).toMatchObject({ id: 'one', algorithm, credential: 'jwt:one' })
     expect(
@@ -25,12 +25,12 @@ describe('a key of an issuer', () => {
     ['ES384', ['ES256', 'ES384'], 'ES384'],
     ['ES384', ['ES256'], undefined],
     ['EdDSA', ['EdDSA'], 'EdDSA'],
-  ])('made for %s that names no algorithm is for the first of %j that fits', (made, allowed, expected) => {
+  ])('made for %s that names no algorithm serves the first of %j that fits', (made, allowed, expected) => {
     const { alg: _alg, ...jwk } = makeKey(made as SignatureAlgorithm, 'one').jwk
     expect(verificationKeyOf(jwk, allowed)?.algorithm).toBe(expected)
   })
 
-  it('without a name is known by its fingerprint, which is the same whatever its name', () => {
+  it('without a name is known by its fingerprint, which does not depend on the name', () => {
     const { kid: _kid, ...nameless } = EC
     const [named, unnamed] = [verificationKeyOf(EC, ALLOWED), verificationKeyOf(nameless, ALLOWED)]
     expect(unnamed?.credential).toBe(`jwt:${unnamed?.fingerprint}`)
@@ -42,14 +42,14 @@ describe('a key of an issuer', () => {
     (pair as unknown as Record<string, { export(options: object): JsonWebKey }>)[key]?.export({ format: 'jwk' }) as object
   it.each<[string, () => unknown]>([
     ['is symmetric', () => ({ kty: 'oct', k: 'c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0ISE', kid: 'one', alg: 'HS256' })],
-    ['is symmetric and says it is for RS256', () => ({ kty: 'oct', k: 'c2VjcmV0', kid: 'one', alg: 'RS256', use: 'sig' })],
+    ['is symmetric and claims to be for RS256', () => ({ kty: 'oct', k: 'c2VjcmV0', kid: 'one', alg: 'RS256', use: 'sig' })],
     ['is a private RSA key', () => exportedAs('privateKey', generateKeyPairSync('rsa', { modulusLength: 2048 }) as never)],
     ['is a private EC key', () => exportedAs('privateKey', generateKeyPairSync('ec', { namedCurve: 'P-256' }) as never)],
-    ['is a public key with a bit of its private one', () => ({ ...RSA, d: '' })],
+    ['is a public key with a part of its private key', () => ({ ...RSA, d: '' })],
     ['is an RSA key of 1024 bits', () => makeKey('RS256', 'one', {}, 1024).jwk],
     ['is an RSA key of 2047 bits', () => makeKey('RS256', 'one', {}, 2047).jwk],
-    ['is an RSA key whose length is made up of zeros', () => padded(makeKey('RS256', 'one', {}, 1024).jwk)],
-    ['is an RSA key that takes ages', () => ({ ...RSA, n: Buffer.alloc(2_000, 0xff).toString('base64url') })],
+    ['is a short RSA key, padded with zeros', () => padded(makeKey('RS256', 'one', {}, 1024).jwk)],
+    ['is an RSA key so long that verifying takes ages', () => ({ ...RSA, n: Buffer.alloc(2_000, 0xff).toString('base64url') })],
     ['has the exponent 1', () => ({ ...RSA, e: 'AQ' })],
     ['has the exponent 1, with zeros before it', () => ({ ...RSA, e: 'AAAB' })],
     ['has the exponent 2', () => ({ ...RSA, e: 'Ag' })],
@@ -59,18 +59,18 @@ describe('a key of an issuer', () => {
     ['has a modulus that is a number', () => ({ ...RSA, n: 5 })],
     ['is for encryption', () => ({ ...RSA, use: 'enc' })],
     ['is for a use that is a list', () => ({ ...RSA, use: ['sig'] })],
-    ['is not to verify', () => ({ ...RSA, key_ops: ['encrypt'] })],
+    ['is not meant for verifying', () => ({ ...RSA, key_ops: ['encrypt'] })],
     ['is for no operation', () => ({ ...RSA, key_ops: [] })],
-    ['is for operations that are a text', () => ({ ...RSA, key_ops: 'verify' })],
+    ['has operations that are a text', () => ({ ...RSA, key_ops: 'verify' })],
     ['is for an algorithm of encryption', () => ({ ...RSA, alg: 'RSA-OAEP' })],
     ['is for an algorithm of another kind of key', () => ({ ...RSA, alg: 'ES256' })],
     ['is for an algorithm of another curve', () => ({ ...EC, alg: 'ES384' })],
     ['is for an algorithm that is not allowed', () => ({ ...RSA, alg: 'RS512' })],
     ['is for HS256', () => ({ ...RSA, alg: 'HS256' })],
     ['is for no algorithm', () => ({ ...RSA, alg: 'none' })],
-    ['is for an algorithm that every object has', () => ({ ...RSA, alg: 'constructor' })],
+    ['names an algorithm that is a property of every object', () => ({ ...RSA, alg: 'constructor' })],
     [
-      'is on a curve that nobody uses',
+      'is on an unsupported curve',
       () => exportedAs('publicKey', generateKeyPairSync('ec', { namedCurve: 'secp256k1' }) as never),
     ],
     ['is not on its curve', () => ({ ...EC, x: EC.y })],
@@ -78,11 +78,11 @@ describe('a key of an issuer', () => {
     ['is for key agreement', () => exportedAs('publicKey', generateKeyPairSync('x25519') as never)],
     ['has a name that is a number', () => ({ ...EC, kid: 7 })],
     ['has an empty name', () => ({ ...EC, kid: '' })],
-    ['has a name without end', () => ({ ...EC, kid: 'x'.repeat(257) })],
+    ['has a name of 257 characters', () => ({ ...EC, kid: 'x'.repeat(257) })],
     ['is null', () => null],
     ['is a text', () => 'key'],
     ['is a list', () => [EC]],
-  ])('that %s is not taken', (_what, jwk) => {
+  ])('that %s is not accepted', (_what, jwk) => {
     expect(verificationKeyOf(jwk(), ALLOWED)).toBeUndefined()
   })
 })

@@ -3,8 +3,8 @@ import { Withdrawals } from '../../../src/auth/withdrawals.js'
 
 const settled = () => new Promise(resolve => setImmediate(resolve))
 
-describe('a credential that is withdrawn', () => {
-  it('ends what lives on it, once, and nothing else', async () => {
+describe('a withdrawn credential', () => {
+  it('calls back its own watchers, once each, and no others', async () => {
     const withdrawals = new Withdrawals()
     const ended: string[] = []
     for (const credential of ['one', 'one', 'two']) withdrawals.watch(credential, () => ended.push(credential))
@@ -16,7 +16,7 @@ describe('a credential that is withdrawn', () => {
     expect(ended).toEqual(['one', 'one'])
   })
 
-  it('ends what was let in by it just before and is watched only now', async () => {
+  it('also calls back a watcher that comes just after the withdrawal', async () => {
     const withdrawals = new Withdrawals()
     const ended: string[] = []
     withdrawals.withdraw('one')
@@ -28,7 +28,7 @@ describe('a credential that is withdrawn', () => {
     expect(ended).toEqual(['late'])
   })
 
-  it('is good again once it is reinstated', async () => {
+  it('is valid again once it is reinstated', async () => {
     const withdrawals = new Withdrawals()
     const ended: string[] = []
     withdrawals.withdraw('one')

@@ -2,7 +2,7 @@ import { expect, it, vi } from 'vitest'
 import { LeasedLimiter } from '../../../src/cache/leasedLimiter.js'
 import type { Taken } from '../../../src/server/limits/pointLimiter.js'
 
-/** Redis, to the point: answers when told to. */
+/** The part of Redis that the limiter uses; it answers when the test calls `answer`. */
 class SharedCount {
   answers = true
   total = 0
@@ -30,7 +30,7 @@ const now = (taken: Taken | Promise<Taken>): Taken => {
   return taken
 }
 
-it('lets exactly the limit through in a window, and says what is left', () => {
+it('admits exactly the limit in a window, and says how many points are left', () => {
   const limiter = new LeasedLimiter({ limit: 5, windowSeconds: 10 })
   const taken = Array.from({ length: 7 }, () => now(limiter.take('a', 1)))
   expect(taken.map(({ isRefused }) => isRefused)).toEqual([false, false, false, false, false, true, true])
@@ -38,21 +38,21 @@ it('lets exactly the limit through in a window, and says what is left', () => {
   expect(taken[0]).toEqual({ isRefused: false, limit: 5, remaining: 4, resetSeconds: 10 })
 })
 
-it('takes all points of a call or none', () => {
+it('takes all points of a call, or none', () => {
   const limiter = new LeasedLimiter({ limit: 5, windowSeconds: 10 })
   now(limiter.take('a', 3))
   expect(now(limiter.take('a', 3))).toMatchObject({ isRefused: true, remaining: 2 })
   expect(now(limiter.take('a', 2))).toMatchObject({ isRefused: false, remaining: 0 })
 })
 
-it('counts each key alone', () => {
+it('counts each key separately', () => {
   const limiter = new LeasedLimiter({ limit: 1, windowSeconds: 10 })
   now(limiter.take('a', 1))
   expect(now(limiter.take('a', 1)).isRefused).toBe(true)
   expect(now(limiter.take('b', 1)).isRefused).toBe(false)
 })
 
-it('takes back what was not used', () => {
+it('takes unused points back', () => {
   const limiter = new LeasedLimiter({ limit: 2, windowSeconds: 10 })
   now(limiter.take('a', 2))
   limiter.giveBack('a', 2)
@@ -60,7 +60,7 @@ it('takes back what was not used', () => {
   limiter.giveBack('unknown', 2)
 })
 
-it('begins anew when the window is over, whatever the clock on the wall says', () => {
+it('begins anew when the window is over, even if the system clock is changed', () => {
   vi.useFakeTimers({ toFake: ['performance', 'Date'] })
   try {
     const limiter = new LeasedLimiter({ limit: 1, windowSeconds: 10 })
@@ -76,7 +76,7 @@ it('begins anew when the window is over, whatever the clock on the wall says', (
   }
 })
 
-it('leases ahead, a block at most, and no more than the caller has used', async () => {
+it('leases ahead at most one block, and no more than the caller has used', async () => {
   const shared = new SharedCount()
   const limiter = new LeasedLimiter({ limit: 1_000, windowSeconds: 10, shared })
   now(limiter.take('a', 1))
@@ -87,11 +87,11 @@ it('leases ahead, a block at most, and no more than the caller has used', async 
     await shared.answer()
   }
   expect(Math.max(...shared.asked)).toBeLessThanOrEqual(11)
-  // What it has asked for and not used.
+  // The points that it has leased and not used.
   expect(shared.total - 201).toBeLessThanOrEqual(10)
 })
 
-it('is ahead of Redis by a block at most while a lease is under way; the call after that waits', async () => {
+it('admits at most one block ahead of Redis during a lease; the next call waits', async () => {
   const shared = new SharedCount()
   const limiter = new LeasedLimiter({ limit: 1_000, windowSeconds: 10, shared })
   for (let i = 0; i < 10; i++) now(limiter.take('a', 1))
@@ -101,7 +101,7 @@ it('is ahead of Redis by a block at most while a lease is under way; the call af
   await expect(waiting).resolves.toMatchObject({ isRefused: false, remaining: 989 })
 })
 
-it('leases small limits point by point, and is exact', async () => {
+it('leases points of a small limit one by one, and so is exact', async () => {
   const shared = new SharedCount()
   const replicas = [1, 2, 3].map(() => new LeasedLimiter({ limit: 20, windowSeconds: 10, shared }))
   const taking = replicas.flatMap(limiter => Array.from({ length: 20 }, () => limiter.take('a', 1)))
@@ -111,7 +111,7 @@ it('leases small limits point by point, and is exact', async () => {
   expect(shared.asked.every(points => points === 1)).toBe(true)
 })
 
-it('refuses at once what Redis is known not to have, and gives a waiting call its points back', async () => {
+it('refuses at once when it knows that Redis has no points left', async () => {
   const shared = new SharedCount()
   shared.total = 1_000
   const limiter = new LeasedLimiter({ limit: 1_000, windowSeconds: 10, shared })
@@ -122,7 +122,7 @@ it('refuses at once what Redis is known not to have, and gives a waiting call it
   expect(shared.asked).toEqual([110])
 })
 
-it('decides alone while Redis is away, tells it the debt when it is back, and holds its own limit through a flush', async () => {
+it('decides alone while Redis is away, adds its points when Redis is back, and keeps the limit through a flush', async () => {
   const shared = new SharedCount()
   const limiter = new LeasedLimiter({ limit: 1_000, windowSeconds: 10, shared })
   shared.answers = false
@@ -133,18 +133,18 @@ it('decides alone while Redis is away, tells it the debt when it is back, and ho
   await shared.answer()
   await expect(back).resolves.toMatchObject({ isRefused: false, remaining: 599 })
   expect(shared.total).toBeGreaterThanOrEqual(401)
-  let letThrough = 401
+  let admitted = 401
   for (let i = 0; i < 2_000; i++) {
-    // Flushed all the time.
+    // Redis is flushed before each call.
     shared.total = 0
     const taking = limiter.take('a', 1)
     await shared.answer()
-    if (!(await taking).isRefused) letThrough++
+    if (!(await taking).isRefused) admitted++
   }
-  expect(letThrough).toBe(1_000)
+  expect(admitted).toBe(1_000)
 })
 
-it('tells Redis all that was let through while a lease was under way, though no other call comes', async () => {
+it('adds the points admitted during a lease to Redis even if no further call comes', async () => {
   const shared = new SharedCount()
   const limiter = new LeasedLimiter({ limit: 1_000, windowSeconds: 10, shared })
   for (let i = 0; i < 10; i++) now(limiter.take('a', 1))
@@ -153,7 +153,7 @@ it('tells Redis all that was let through while a lease was under way, though no 
   expect(shared.total).toBeGreaterThanOrEqual(10)
 })
 
-it('lets a call through that waits for a lease which Redis then fails', async () => {
+it('admits a call whose lease Redis fails to answer', async () => {
   const shared = new SharedCount()
   const limiter = new LeasedLimiter({ limit: 50, windowSeconds: 10, shared })
   const waiting = limiter.take('a', 1)
@@ -162,7 +162,7 @@ it('lets a call through that waits for a lease which Redis then fails', async ()
   await expect(waiting).resolves.toMatchObject({ isRefused: false, remaining: 49 })
 })
 
-it('takes over the end of the window that the replicas share', async () => {
+it('adopts the end of the window that the replicas share', async () => {
   const shared = new SharedCount()
   shared.endsInMs = 2_500
   const limiter = new LeasedLimiter({ limit: 1_000, windowSeconds: 10, shared })
@@ -171,7 +171,7 @@ it('takes over the end of the window that the replicas share', async () => {
   expect(now(limiter.take('a', 1)).resetSeconds).toBe(3)
 })
 
-it('keeps the end of its window when Redis forgets it', async () => {
+it('keeps the end of its window when Redis has forgotten it', async () => {
   const shared = new SharedCount()
   shared.endsInMs = 2_000
   const limiter = new LeasedLimiter({ limit: 1_000, windowSeconds: 10, shared })
@@ -183,7 +183,7 @@ it('keeps the end of its window when Redis forgets it', async () => {
   expect((await waiting).resetSeconds).toBeLessThanOrEqual(2)
 })
 
-it('remembers a bounded number of keys, and of those the ones that still call', () => {
+it('remembers a bounded number of keys, and keeps those that still call', () => {
   const limiter = new LeasedLimiter({ limit: 100, windowSeconds: 60 })
   for (let i = 0; i < 100_000; i++) {
     now(limiter.take(`address-${i}`, 1))

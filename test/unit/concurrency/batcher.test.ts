@@ -4,7 +4,7 @@ import { Batcher } from '../../../src/concurrency/batcher.js'
 
 type Answers = readonly (string | Error)[]
 
-/** A run whose groups answer when the test says so. */
+/** A run whose groups are answered by the test. */
 function heldRun() {
   const groups: { items: readonly number[]; answer: (answers?: Answers) => void; fail: (error: unknown) => void }[] = []
   const run = (items: readonly number[]) =>
@@ -15,7 +15,7 @@ function heldRun() {
 }
 
 describe('the batcher', () => {
-  it('joins what arrives together into one run, in order', async () => {
+  it('joins items that arrive together into one run, in order', async () => {
     const { groups, run, itemsOfGroups } = heldRun()
     const batcher = new Batcher(run, { maxItems: 10, maxRunning: 1 })
     const answers = Promise.all([1, 2, 3].map(item => batcher.submit(item)))
@@ -27,7 +27,7 @@ describe('the batcher', () => {
     expect(await answers).toEqual(['done 1', 'done 2', 'done 3'])
   })
 
-  it('gathers what comes while a run is on, and runs it next', async () => {
+  it('collects items that arrive during a run, and runs them next', async () => {
     const { groups, run, itemsOfGroups } = heldRun()
     const batcher = new Batcher(run, { maxItems: 10, maxRunning: 1 })
     const first = batcher.submit(1)
@@ -44,7 +44,7 @@ describe('the batcher', () => {
     expect(await Promise.all(later)).toEqual(['done 2', 'done 3'])
   })
 
-  it('runs with what it has at maxItems, and no more groups at a time than maxRunning', async () => {
+  it('runs at most maxItems in a group, and at most maxRunning groups at a time', async () => {
     const { groups, run, itemsOfGroups } = heldRun()
     const batcher = new Batcher(run, { maxItems: 2, maxRunning: 2 })
     const answers = [1, 2, 3, 4, 5, 6, 7].map(item => batcher.submit(item))
@@ -69,7 +69,7 @@ describe('the batcher', () => {
     expect(await Promise.all(answers)).toEqual([1, 2, 3, 4, 5, 6, 7].map(item => `done ${item}`))
   })
 
-  it('fails the one item whose answer is an Error', async () => {
+  it('fails only the item whose answer is an Error', async () => {
     const batcher = new Batcher<number, string>(
       async items => items.map(item => (item === 2 ? new Error('bad row') : `done ${item}`)),
       { maxItems: 10, maxRunning: 1 },
@@ -79,7 +79,7 @@ describe('the batcher', () => {
     expect(settled[1]).toMatchObject({ reason: { message: 'bad row' } })
   })
 
-  it('fails all of a group whose run throws, at once or later, and nothing of the next', async () => {
+  it('fails all items of a group whose run throws, at once or later, and none of the next group', async () => {
     const { groups, run } = heldRun()
     let isFirst = true
     const batcher = new Batcher<number, string>(
@@ -90,12 +90,12 @@ describe('the batcher', () => {
       },
       { maxItems: 2, maxRunning: 1 },
     )
-    const outcome = Promise.allSettled([1, 2, 3, 4, 5, 6].map(item => batcher.submit(item)))
+    const settling = Promise.allSettled([1, 2, 3, 4, 5, 6].map(item => batcher.submit(item)))
     while (groups.length < 1) await nextTurn()
     groups[0]?.fail(new Error('the run failed'))
     while (groups.length < 2) await nextTurn()
     groups[1]?.answer()
-    const settled = await outcome
+    const settled = await settling
     expect(settled.map(result => (result.status === 'fulfilled' ? result.value : (result.reason as Error).message))).toEqual([
       'no run at all',
       'no run at all',
@@ -113,7 +113,7 @@ describe('the batcher', () => {
     expect(settled[1]).toMatchObject({ status: 'rejected', reason: { message: expect.stringContaining('unanswered') } })
   })
 
-  it('takes an answer of 0, false or null for an answer', async () => {
+  it('accepts 0, false and null as answers', async () => {
     const batcher = new Batcher<unknown, unknown>(async items => items as (0 | false | null)[], { maxItems: 10, maxRunning: 1 })
     expect(await Promise.all([batcher.submit(0), batcher.submit(false), batcher.submit(null)])).toEqual([0, false, null])
   })

@@ -3,7 +3,7 @@ import { Turns } from '../../../src/concurrency/turns.js'
 
 const LIMIT = { longestWaitMs: 20, tooLong: () => new Error('too long') }
 
-/** Work that ends when it is told to. */
+/** Work that ends when the test calls `end`. */
 function openWork() {
   let end = () => {}
   const ended = new Promise<void>(resolve => {
@@ -13,7 +13,7 @@ function openWork() {
 }
 
 describe('turns', () => {
-  it('run one at a time, in the order of asking, also those asked for at the moment one ends', async () => {
+  it('run one at a time, in the order of the calls, also a call that comes just as one ends', async () => {
     const turns = new Turns(1)
     const log: string[] = []
     let running = 0
@@ -30,7 +30,7 @@ describe('turns', () => {
     expect(log).toEqual(['a', 'b', 'c'])
   })
 
-  it('run so many at once', async () => {
+  it('run as many at once as the limit allows', async () => {
     const turns = new Turns(2)
     const [first, second] = [openWork(), openWork()]
     const running = [turns.run(first.run), turns.run(second.run)]
@@ -54,7 +54,7 @@ describe('turns', () => {
     expect(await next).toBe('done')
   })
 
-  it('are not waited for longer than that, and what was not begun never begins', async () => {
+  it('wait no longer than the limit, and work that timed out never begins', async () => {
     const turns = new Turns(1)
     const open = openWork()
     const first = turns.run(open.run)
@@ -69,7 +69,7 @@ describe('turns', () => {
     expect(await turns.run(async () => 'next')).toBe('next')
   })
 
-  it('are given up by all that wait, and by nobody who comes later', async () => {
+  it('can all be given up while they wait, and later calls still run', async () => {
     const turns = new Turns(1)
     const open = openWork()
     const first = turns.run(open.run)

@@ -20,7 +20,7 @@ function problemsOf(variables: Record<string, string>): readonly string[] {
 }
 
 describe('the configuration', () => {
-  it('needs nothing', () => {
+  it('has a default for every setting', () => {
     expect(loadConfig({})).toEqual({
       development: true,
       host: '127.0.0.1',
@@ -59,7 +59,7 @@ describe('the configuration', () => {
     })
   })
 
-  it('takes every setting', () => {
+  it('reads every setting', () => {
     const config = loadConfig({
       NODE_ENV: 'production',
       DATABASE_URL: 'postgres://db/riskgate',
@@ -93,18 +93,18 @@ describe('the configuration', () => {
     expect(config.jwt.secret).toEqual(Buffer.from(SECRET))
   })
 
-  it('refuses to forget predictions before their alerts', () => {
+  it('refuses to delete predictions before their alerts', () => {
     expect(problemsOf({ RISKGATE_PREDICTION_RETENTION_DAYS: '29' })).toEqual([
       'RISKGATE_PREDICTION_RETENTION_DAYS must not be less than RISKGATE_ALERT_RETENTION_DAYS.',
     ])
     expect(problemsOf({ RISKGATE_PREDICTION_RETENTION_DAYS: '30' })).toEqual([])
   })
 
-  it('takes an empty value for one that is not set', () => {
+  it('treats an empty setting as unset', () => {
     expect(loadConfig({ RISKGATE_PORT: '', DATABASE_URL: '', RISKGATE_JWT_SECRET: '' })).toEqual(loadConfig({}))
   })
 
-  it('leaves alone what belongs to others', () => {
+  it('ignores variables of other programs', () => {
     expect(problemsOf({ PORT: 'x', PGHOST: 'x', RISKGATEX: 'x', NODE_ENV: 'anything' })).toEqual([])
   })
 
@@ -179,7 +179,7 @@ describe('the configuration', () => {
     expect(problemsOf({ RISKGATE_JWT_SECRET: 'é'.repeat(15) })).toHaveLength(1)
   })
 
-  it('asks for keys and database in production', () => {
+  it('requires a key and a database in production', () => {
     expect(problemsOf({ NODE_ENV: 'production' })).toEqual([
       'DATABASE_URL must be set when NODE_ENV is production.',
       'RISKGATE_JWT_SECRET or RISKGATE_JWKS_URL must be set when NODE_ENV is production.',
@@ -187,7 +187,7 @@ describe('the configuration', () => {
     expect(problemsOf({ NODE_ENV: 'production', DATABASE_URL: 'postgresql://db', RISKGATE_JWT_SECRET: SECRET })).toEqual([])
   })
 
-  it('reports every problem at once and repeats no value', () => {
+  it('reports every problem at once, and repeats no value', () => {
     const problems = problemsOf({
       NODE_ENV: 'production',
       DATABASE_URL: CANARY,
@@ -208,14 +208,14 @@ describe('the configuration', () => {
     expect(problems.join()).not.toContain(CANARY)
   })
 
-  it('repeats the value of no setting', () => {
+  it('repeats no value of any setting', () => {
     for (const key of Object.keys(settings.shape)) {
       for (const value of [CANARY, `https://${CANARY}`, `${CANARY}=${CANARY}`, `http://${CANARY}:${CANARY}@${CANARY}/`])
         expect(problemsOf({ [key]: value }).join()).not.toContain(CANARY)
     }
   })
 
-  it('tells what settings contradict beside one that is wrong', () => {
+  it('reports contradictions between settings together with wrong settings', () => {
     const wrong = {
       NODE_ENV: 'production',
       DATABASE_URL: 'postgres://db/riskgate',
@@ -237,7 +237,7 @@ describe('the configuration', () => {
     ])
   })
 
-  it('finds no contradiction in a setting that is only wrong itself', () => {
+  it('reports no contradiction with a setting that is itself wrong', () => {
     const problems = problemsOf({
       RISKGATE_JWT_SECRET: 'short',
       RISKGATE_JWT_PREVIOUS_SECRET: SECRET,
@@ -247,7 +247,7 @@ describe('the configuration', () => {
     expect(problems.map(problem => problem.split(' ')[0])).toEqual(['RISKGATE_JWT_SECRET', 'RISKGATE_ALERT_RETENTION_DAYS'])
   })
 
-  it('takes lists and maps apart at their commas, whatever spaces are around', () => {
+  it('splits lists and maps at commas, and ignores the spaces around them', () => {
     const { jwt, trustedProxies, corsOrigins } = loadConfig({
       RISKGATE_JWKS_URL: 'http://[::1]:8080/keys',
       RISKGATE_JWT_ALGORITHMS: 'ES256, EdDSA',
@@ -276,14 +276,14 @@ describe('development', () => {
     'another loopback': { RISKGATE_HOST: '127.8.8.8' },
     'loopback of IPv6': { RISKGATE_HOST: '::1' },
     localhost: { RISKGATE_HOST: 'localhost' },
-    everywhere: { RISKGATE_HOST: '0.0.0.0' },
-    'everywhere of IPv6': { RISKGATE_HOST: '::' },
+    'all addresses': { RISKGATE_HOST: '0.0.0.0' },
+    'all addresses of IPv6': { RISKGATE_HOST: '::' },
     'a network': { RISKGATE_HOST: '10.0.0.5' },
     'a name like loopback': { RISKGATE_HOST: '127.0.0.1.example' },
   }
   const SWITCHES = { unset: {}, on: { RISKGATE_DEVELOPMENT: 'true' }, off: { RISKGATE_DEVELOPMENT: 'false' } }
   const NODE = { unset: {}, development: { NODE_ENV: 'development' }, production: { NODE_ENV: 'production' } }
-  const isLoopback = (host: keyof typeof HOSTS) => !/everywhere|network|name/.test(host)
+  const isLoopback = (host: keyof typeof HOSTS) => !/addresses|network|name/.test(host)
 
   const keysOf = <T extends object>(of: T) => Object.keys(of) as (keyof T)[]
   const combinations = keysOf(KEYS).flatMap(key =>
@@ -291,12 +291,12 @@ describe('development', () => {
   )
 
   it.each(combinations)(
-    'holds or is refused by one rule on every host, with key %s, switch %s and NODE_ENV %s',
+    'is on, off or refused by the same rule on every host, with key %s, switch %s and NODE_ENV %s',
     (key, on, node) => {
       for (const host of keysOf(HOSTS)) {
         const variables = { DATABASE_URL: 'postgres://db/x', ...KEYS[key], ...HOSTS[host], ...SWITCHES[on], ...NODE[node] }
         const isProduction = node === 'production'
-        // The switch decides; without it only a start that has no key, on loopback, outside of production.
+        // RISKGATE_DEVELOPMENT decides. If it is unset, only a start without a key, on loopback and not in production, is development.
         const isDevelopment = on === 'unset' ? !isProduction && key === 'none' && isLoopback(host) : on === 'on'
         const problems = problemsOf(variables)
         if (isProduction && on === 'on') {
@@ -318,7 +318,7 @@ describe('development', () => {
     },
   )
 
-  it('says what a key is wanted for', () => {
+  it('says why a key is required', () => {
     const why = (variables: Record<string, string>) => problemsOf(variables).join()
     expect(why({ RISKGATE_HOST: '0.0.0.0' })).toContain(
       'unless riskgate serves this machine alone or RISKGATE_DEVELOPMENT is true',
@@ -327,7 +327,7 @@ describe('development', () => {
     expect(why({ NODE_ENV: 'production', DATABASE_URL: 'postgres://x' })).toContain('when NODE_ENV is production')
   })
 
-  it('changes no limit that is set', () => {
+  it('does not change rate limits that are set', () => {
     const set = { RISKGATE_RATE_LIMIT_PRINCIPAL: '5', RISKGATE_RATE_LIMIT_TENANT: '6', RISKGATE_RATE_LIMIT_ADDRESS: '7' }
     for (const variables of [set, { ...set, RISKGATE_JWT_SECRET: SECRET }])
       expect(loadConfig(variables).rateLimits).toEqual({ principal: 5, tenant: 6, address: 7 })
@@ -344,7 +344,7 @@ describe('a secret from a file', () => {
     return file
   }
 
-  it.each(['', '\n', '\r\n'])('is its text without the end of its line: %j', end => {
+  it.each(['', '\n', '\r\n'])('is the text of the file without the line end %j', end => {
     const { jwt, databaseUrl, redisUrl } = loadConfig({
       RISKGATE_JWT_SECRET_FILE: fileOf(`${SECRET}${end}`),
       RISKGATE_JWT_PREVIOUS_SECRET_FILE: fileOf(`${SECRET}2${end}`),
@@ -359,7 +359,7 @@ describe('a secret from a file', () => {
     })
   })
 
-  it('keeps spaces, and line ends within', () => {
+  it('keeps spaces, and all line ends except the last', () => {
     const text = ` ${SECRET} \n\n`
     expect(loadConfig({ RISKGATE_JWT_SECRET_FILE: fileOf(text) }).jwt.secret).toEqual(Buffer.from(` ${SECRET} \n`))
   })
@@ -374,13 +374,13 @@ describe('a secret from a file', () => {
     expect(loadConfig(variables).development).toBe(false)
   })
 
-  it.each(SECRETS)('is refused beside the setting itself: %s', key => {
+  it.each(SECRETS)('is refused if the setting itself is also set: %s', key => {
     const value = { DATABASE_URL: 'postgres://db/x', REDIS_URL: 'redis://cache' }[key as string] ?? SECRET
     const all = { RISKGATE_JWT_SECRET: SECRET, [key]: value, [`${key}_FILE`]: fileOf(value) }
     expect(problemsOf(all)).toEqual([`${key} and ${key}_FILE must not both be set.`])
   })
 
-  it('is checked as the setting is, by the setting name', () => {
+  it('is checked like the setting, under the name of the setting', () => {
     expect(problemsOf({ RISKGATE_JWT_SECRET_FILE: fileOf(CANARY) })).toEqual([
       'RISKGATE_JWT_SECRET must be at least 32 bytes long.',
     ])
@@ -395,12 +395,12 @@ describe('a secret from a file', () => {
   it.each<[string, () => string, string]>([
     ['is not there', () => join(directory, CANARY), 'names a file that cannot be read (ENOENT).'],
     ['is a folder', () => join(directory, 'folder'), 'names a file that cannot be read (EISDIR).'],
-    ['lies below a file', () => join(fileOf('x'), CANARY), 'names a file that cannot be read (ENOTDIR).'],
+    ['is below a file', () => join(fileOf('x'), CANARY), 'names a file that cannot be read (ENOTDIR).'],
     ['is a link to itself', () => loop, 'names a file that cannot be read (ELOOP).'],
     ['is empty', () => fileOf(''), 'names an empty file.'],
-    ['holds bytes that are no text', () => fileOf(Buffer.alloc(40, 0xff)), 'names a file that is not UTF-8 text.'],
-    ['holds the end of a line alone', () => fileOf('\r\n'), 'names an empty file.'],
-  ])('is one problem, also in production and beside a setting that needs it, where the file %s', (_what, file, problem) => {
+    ['holds bytes that are not text', () => fileOf(Buffer.alloc(40, 0xff)), 'names a file that is not UTF-8 text.'],
+    ['holds only a line end', () => fileOf('\r\n'), 'names an empty file.'],
+  ])('is a single problem, also in production and with a setting that needs it, if the file %s', (_what, file, problem) => {
     const production = { NODE_ENV: 'production', DATABASE_URL: 'postgres://db/x', RISKGATE_JWT_PREVIOUS_SECRET: SECRET }
     for (const variables of [{}, production]) {
       const problems = problemsOf({ ...variables, RISKGATE_JWT_SECRET_FILE: file() })
@@ -410,8 +410,8 @@ describe('a secret from a file', () => {
   })
 })
 
-describe('what is shown of the configuration', () => {
-  it('is every setting as it holds, defaults included', () => {
+describe('the printed configuration', () => {
+  it('shows every setting with its effective value, also defaults', () => {
     const shown = shownSettings({})
     expect(Object.keys(shown).sort()).toEqual(Object.keys(settings.shape).sort())
     expect(shown).toMatchObject({
@@ -429,7 +429,7 @@ describe('what is shown of the configuration', () => {
     })
   })
 
-  it('holds no secret, nor a part of a URL that may be one', () => {
+  it('shows no secret, and no part of a URL that may be a secret', () => {
     const shown = shownSettings({
       DATABASE_URL: `postgres://${CANARY}:${CANARY}@db/${CANARY}?password=${CANARY}`,
       REDIS_URL: `rediss://:${CANARY}@cache`,
@@ -442,7 +442,7 @@ describe('what is shown of the configuration', () => {
     expect(shown.RISKGATE_JWKS_URL).toBe('https://login.example/keys?(hidden)')
   })
 
-  it('is nothing but the problems where there are some', () => {
+  it('is replaced by the problems if there are any', () => {
     expect(() => shownSettings({ RISKGATE_PORT: 'x', RISKGATE_X: 'y' })).toThrow(ConfigError)
   })
 })

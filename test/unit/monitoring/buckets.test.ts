@@ -17,7 +17,7 @@ function starts(
   return bucketStarts(new Date(from), new Date(to), interval, clock, limit).map(start => start.toISOString())
 }
 
-/** The same by looking at each quarter of an hour. */
+/** The same starts, found by looking at each quarter of an hour. */
 function plainStarts(from: number, to: number, interval: SummaryInterval, timeZone: string): string[] {
   const nameAt = (instant: number) => localName(instant, interval, timeZone)
   let start = Math.floor(from / QUARTER_MS) * QUARTER_MS
@@ -33,7 +33,7 @@ function plainStarts(from: number, to: number, interval: SummaryInterval, timeZo
 }
 
 describe('buckets', () => {
-  it.each(ZONES)('begin with each hour, day, week and month of the clock in %s, also where it is changed', zone => {
+  it.each(ZONES)('begin with each hour, day, week and month of the local clock in %s, also on days when it changes', zone => {
     for (const change of CHANGES) {
       for (const interval of INTERVALS) {
         const span = DAYS_AROUND[interval] * 86_400_000
@@ -44,7 +44,7 @@ describe('buckets', () => {
     }
   })
 
-  it('of a day have 23 and 25 hours where the clock is changed', () => {
+  it('of a day have 23 or 25 hours when the clock changes', () => {
     expect(starts('2026-03-29T12:00Z', '2026-03-30T12:00Z', 'DAY', 'Europe/Madrid')).toEqual([
       '2026-03-28T23:00:00.000Z',
       '2026-03-29T22:00:00.000Z',
@@ -55,12 +55,12 @@ describe('buckets', () => {
     ])
   })
 
-  it('begin with the first instant of a day that has no midnight, and of one that has two', () => {
+  it('begin with the first instant of a day, also if it has no midnight or two', () => {
     expect(starts('2026-09-06T12:00Z', '2026-09-06T13:00Z', 'DAY', 'America/Santiago')).toEqual(['2026-09-06T04:00:00.000Z'])
     expect(starts('2026-11-01T12:00Z', '2026-11-01T13:00Z', 'DAY', 'America/Havana')).toEqual(['2026-11-01T04:00:00.000Z'])
   })
 
-  it('leave out a day that a zone left out', () => {
+  it('leave out a day that the time zone skipped', () => {
     expect(starts('2011-12-29T12:00Z', '2011-12-31T12:00Z', 'DAY', 'Pacific/Apia')).toEqual([
       '2011-12-29T10:00:00.000Z',
       '2011-12-30T10:00:00.000Z',
@@ -68,7 +68,7 @@ describe('buckets', () => {
     ])
   })
 
-  it('of an hour are shorter where the clock is changed by half of one', () => {
+  it('of an hour are shorter when the clock changes by half an hour', () => {
     expect(starts('2026-04-04T14:20Z', '2026-04-04T16:00Z', 'HOUR', 'Australia/Lord_Howe')).toEqual([
       '2026-04-04T14:00:00.000Z',
       '2026-04-04T15:00:00.000Z',
@@ -83,12 +83,12 @@ describe('buckets', () => {
     ])
   })
 
-  it('leave out the one that begins where the range ends', () => {
+  it('do not include one that begins where the range ends', () => {
     expect(starts('2026-01-01T00:00Z', '2026-01-02T00:00Z', 'DAY', 'UTC')).toEqual(['2026-01-01T00:00:00.000Z'])
     expect(starts('2026-01-01T00:00Z', '2026-01-02T00:00:00.001Z', 'DAY', 'UTC')).toHaveLength(2)
   })
 
-  it.each(INTERVALS)('of %s are counted no further than one past the limit', interval => {
+  it.each(INTERVALS)('of %s are counted only up to one past the limit', interval => {
     for (const zone of ['UTC', 'America/Santiago']) {
       expect(starts('0000-01-01T00:00Z', '9999-12-31T23:59:59Z', interval, zone)).toHaveLength(1_001)
     }
@@ -98,7 +98,7 @@ describe('buckets', () => {
 
 describe('the clock of a time zone', () => {
   it.each(['', 'Mars/Olympus', '+05:30', 'UTC+3', '<X>5', 'Europe/Madrid\u0000', 'x'.repeat(10_000), '__proto__', 'Europe'])(
-    'is none for a name that is none: %j',
+    'does not exist for the invalid name %j',
     name => {
       expect(clockOf(name)).toBeUndefined()
     },

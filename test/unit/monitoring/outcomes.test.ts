@@ -6,7 +6,7 @@ import { principalOf, STORED } from '../support/gatewaySchema.js'
 const REPORT = { predictionId: STORED.id, defaulted: true, observedAt: STORED.createdAt }
 const scorer = principalOf('SCORER')
 
-/** Over a store whose writes end like this, the first ones well. */
+/** The use case over a store whose writes fail with `error` after the first `good` ones. */
 function recordOutcomes(error?: Error, good = 0) {
   const asked: unknown[] = []
   const record = async (...call: [unknown, string, readonly NewOutcome[]]) => {
@@ -18,9 +18,9 @@ function recordOutcomes(error?: Error, good = 0) {
   return { asked, useCase: new RecordOutcomes({ record }) }
 }
 
-describe('outcomes', () => {
+describe('the recording of outcomes', () => {
   it.each<ErrorCode>(['SERVICE_UNAVAILABLE', 'OUTCOME_UNKNOWN'])(
-    'that met %s fail with it, alone or each in a list',
+    'fails with %s if the store does: a single outcome as a whole, a list row by row',
     async code => {
       const { useCase } = recordOutcomes(new AppError(code, 'Retry with the same idempotency key.'))
       await expect(useCase.run(REPORT, scorer)).rejects.toMatchObject({ code })
@@ -31,12 +31,12 @@ describe('outcomes', () => {
     },
   )
 
-  it('whose store left unknown whether they are recorded are to be sent again, not to be asked for by a key', async () => {
+  it('asks the caller to repeat the call, with no word of an idempotency key, if the commit is unknown', async () => {
     const { useCase } = recordOutcomes(new AppError('OUTCOME_UNKNOWN', 'Retry with the same idempotency key.'))
     await expect(useCase.run(REPORT, scorer)).rejects.toThrow('a repeat changes nothing')
   })
 
-  it('of a long list are stored part by part, in order, and no part is tried after one that failed', async () => {
+  it('stores a long list part by part, in order, and stops at the first part that fails', async () => {
     const reports = Array.from({ length: 1_000 }, (_, i) => ({ ...REPORT, predictionId: `prediction-${i}` }))
     const whole = recordOutcomes()
     await whole.useCase.runAll(reports, scorer)
@@ -49,12 +49,12 @@ describe('outcomes', () => {
     expect(answers.map(answer => 'problems' in answer)).toEqual(reports.map((_, i) => i >= 200))
   })
 
-  it('that failed as nobody expected fail as a whole', async () => {
+  it('fails as a whole on an unexpected error', async () => {
     const { useCase } = recordOutcomes(new Error('broken'))
     await expect(useCase.runAll([REPORT], scorer)).rejects.toThrow('broken')
   })
 
-  it('are stored for the eyes of the caller, once each, and not at all where none is left', async () => {
+  it('stores each outcome once, only for predictions that the caller may see, and calls no store for none', async () => {
     const { asked, useCase } = recordOutcomes()
     await useCase.runAll([REPORT, REPORT, { ...REPORT, predictionId: undefined }], scorer)
     expect(asked).toEqual([[{ tenant: 'default', requestedBy: 'test-client' }, 'test-client', [REPORT]]])

@@ -14,7 +14,7 @@ afterEach(() => {
 
 const refusal = (code: string, requestId = 'r-1', principal?: string) => ({ requestId, code, principal })
 
-it('writes one line a second of rate limits, and says how many it did not write', () => {
+it('writes one line a second about rate limits, and says how many lines it left out', () => {
   for (let i = 0; i < 10_000; i++) log.note(refusal('RATE_LIMITED', `${i}`), 'request refused')
   expect(lines).toEqual([refusal('RATE_LIMITED', '0')])
   vi.advanceTimersByTime(1_000)
@@ -22,13 +22,13 @@ it('writes one line a second of rate limits, and says how many it did not write'
   expect(lines.slice(1)).toEqual([{ ...refusal('RATE_LIMITED', 'next'), unlogged: 9_999 }])
 })
 
-it('writes a bounded number of lines of every other code, each by itself', () => {
+it('writes a bounded number of lines for every other code, and counts each code separately', () => {
   for (let i = 0; i < 1_000; i++) log.note(refusal('UNAUTHENTICATED'), 'request refused')
   log.note(refusal('NOT_FOUND'), 'request refused')
   expect(lines).toHaveLength(51)
 })
 
-it('writes every line of a caller that is known', () => {
+it('writes every line about a known caller', () => {
   for (let i = 0; i < 1_000; i++) log.note(refusal('RATE_LIMITED', `${i}`, 'client'), 'request refused')
   expect(lines).toHaveLength(1_000)
 })

@@ -45,14 +45,14 @@ describe('a models folder', () => {
     await writeFile(file(version, 'manifest.json'), JSON.stringify(manifest))
   }
 
-  it('serves the version that the champion file names, with or without an end of line', async () => {
+  it('serves the version that the champion file names, with or without a line end', async () => {
     expect(await stages()).toEqual({ 1: 'CANDIDATE', 2: 'CHAMPION' })
     await writeFile(file('champion'), '1\r\n')
     expect(await stages()).toEqual({ 1: 'CHAMPION', 2: 'CANDIDATE' })
     expect(warnings).toEqual([])
   })
 
-  it.each(['1', '2'])('scores the golden rows of version %s within 1e-5 of the native library', async version => {
+  it.each(['1', '2'])("scores the golden rows of version %s within 1e-5 of the model's own library", async version => {
     await writeFile(file('champion'), version)
     const release = (await load()).serving(MODEL, 'a')
     const rows = goldenRows(version)
@@ -62,18 +62,18 @@ describe('a models folder', () => {
     expect(worst).toBeLessThan(1e-5)
   })
 
-  it('is refused when the champion is not the file that its manifest names, and says which file', async () => {
+  it('is refused, and the file named, if the champion has not the digest of its manifest', async () => {
     await appendFile(file('2', 'model.onnx'), 'x')
     expect(await problems()).toEqual([`${file('2', 'model.onnx')} does not have the SHA-256 of its manifest.`])
   })
 
-  it('rejects another version with the wrong digest, warns and serves on', async () => {
+  it('rejects another version with the wrong digest, warns, and still serves the champion', async () => {
     await appendFile(file('1', 'model.onnx'), 'x')
     expect(await stages()).toEqual({ 1: 'REJECTED', 2: 'CHAMPION' })
     expect(warnings).toEqual([{ model: MODEL, problem: expect.stringContaining(file('1', 'model.onnx')) }])
   })
 
-  it('rejects another version whose file is missing, and serves on', async () => {
+  it('rejects another version whose file is missing, and still serves the champion', async () => {
     await rm(file('1', 'model.onnx'))
     expect(await stages()).toEqual({ 1: 'REJECTED', 2: 'CHAMPION' })
     expect(warnings).toHaveLength(1)
@@ -85,28 +85,28 @@ describe('a models folder', () => {
     expect(warnings[0]).toMatchObject({ problem: expect.stringContaining('column age: the contract has no such feature') })
   })
 
-  it('rejects another version that is of another model', async () => {
+  it('rejects a version that belongs to another model', async () => {
     await changeManifest('1', manifest => Object.assign(manifest, { model: 'mortgage' }))
     expect(await stages()).toEqual({ 1: 'REJECTED', 2: 'CHAMPION' })
   })
 
-  it('rejects another version whose graph has other outputs than its manifest says', async () => {
+  it('rejects another version whose graph lacks an output that its manifest names', async () => {
     await changeManifest('1', ({ onnx }) => Object.assign(onnx.output, { name: 'score' }))
     expect(await stages()).toEqual({ 1: 'REJECTED', 2: 'CHAMPION' })
     expect(warnings[0]).toMatchObject({ problem: expect.stringContaining('it has no output score') })
   })
 
-  it('is refused when a version or a model has not the name of its folder', async () => {
+  it('is refused if a version or a model does not have the name of its folder', async () => {
     await changeManifest('1', manifest => Object.assign(manifest, { version: '2' }))
     expect(await problems()).toEqual([expect.stringMatching(/1\/manifest\.json: version must be the name of its folder/)])
   })
 
-  it('is refused when the champion does not fit the contract', async () => {
+  it('is refused if the champion does not fit the contract', async () => {
     await changeManifest('2', ({ onnx }) => Object.assign(onnx.inputs[0]?.columns[0] ?? {}, { feature: 'age' }))
     expect(await problems()).toEqual([expect.stringMatching(/2\/manifest\.json does not fit the contract: .*column age/)])
   })
 
-  it.each(['3', '', '../2'])('is refused when the champion file names no version: "%s"', async version => {
+  it.each(['3', '', '../2'])('is refused if the champion file names no version: "%s"', async version => {
     await writeFile(file('champion'), version)
     expect(await problems()).toEqual([`${file('champion')} names a version that does not exist.`])
   })
@@ -117,7 +117,7 @@ describe('a models folder', () => {
   })
 
   it.each(['contract.json', '2/manifest.json'])(
-    'is refused when %s is no JSON or is missing, and says which file',
+    'is refused with the name of the file if %s is not JSON or is missing',
     async name => {
       await writeFile(file(name), '{"name": ')
       expect(await problems()).toEqual([`${file(name)} is missing or is not JSON.`])
@@ -128,12 +128,12 @@ describe('a models folder', () => {
 
   it('is refused with every problem of a contract that is wrong', async () => {
     await writeFile(file('contract.json'), JSON.stringify({ name: 'X', inputField: 'X', description: {}, features: [] }))
-    const told = await problems()
-    expect(told.length).toBeGreaterThanOrEqual(4)
-    for (const problem of told) expect(problem.startsWith(`${file('contract.json')}: `)).toBe(true)
+    const found = await problems()
+    expect(found.length).toBeGreaterThanOrEqual(4)
+    for (const problem of found) expect(problem.startsWith(`${file('contract.json')}: `)).toBe(true)
   })
 
-  it('is refused when it is empty, and when it is not there', async () => {
+  it('is refused if it is empty or does not exist', async () => {
     await rm(file(), { recursive: true })
     expect(await problems()).toEqual([`RISKGATE_MODELS_DIR: ${directory} holds no model.`])
     directory = join(directory, 'nowhere')
@@ -148,11 +148,11 @@ describe('a models folder', () => {
     expect(await problems()).toHaveLength(2)
   })
 
-  it('gives its contracts alone, for the schema', async () => {
+  it('can give only its contracts, for the schema', async () => {
     expect((await loadContracts(directory)).map(({ name }) => name)).toEqual([MODEL])
   })
 
-  it('answers MODEL_NOT_FOUND for a model that it does not hold', async () => {
+  it('throws MODEL_NOT_FOUND for a model that it does not hold', async () => {
     const registry = await load()
     expect(() => registry.serving('mortgage', 'a')).toThrow(expect.objectContaining({ code: 'MODEL_NOT_FOUND' }))
     expect(registry.version(MODEL, '3')).toBeUndefined()

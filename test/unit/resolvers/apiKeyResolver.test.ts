@@ -5,7 +5,7 @@ import type { RequestContext } from '../../../src/resolvers/context.js'
 import type { ApiKeyStore } from '../../../src/storage/apiKeys/apiKeyStore.js'
 import { principalOf } from '../support/gatewaySchema.js'
 
-it('makes no key that may do more than whoever asks for it', async () => {
+it('creates no key with permissions that its creator does not have', async () => {
   const created: unknown[] = []
   const create = async (_owner: unknown, key: object) => {
     created.push(key)

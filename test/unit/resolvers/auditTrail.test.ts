@@ -24,7 +24,7 @@ function newTrail() {
 const rows = (count: number) => Array.from({ length: count }, (_, i) => ({ id: `p-${i}` }))
 
 describe('the trail of a principal', () => {
-  it('has at most 100 ids in an entry, and all of them', async () => {
+  it('holds all ids, at most 100 in an entry', async () => {
     const { trail, written } = newTrail()
     await trail.features(rows(250).map(({ id }) => id))
     expect(written.map(({ details }) => (details.ids as string[]).length)).toEqual([100, 100, 50])
@@ -32,7 +32,7 @@ describe('the trail of a principal', () => {
     expect(new Set(written.map(({ subject, action }) => `${subject} ${action}`))).toEqual(new Set(['bank features.read']))
   })
 
-  it('notes a list that showed nothing, and no features of nobody', async () => {
+  it('notes a list that was empty, but not a read of features of no prediction', async () => {
     const { trail, written } = newTrail()
     await trail.list('predictions', { applicantId: 'nobody' }, [])
     await trail.features([])
@@ -42,7 +42,7 @@ describe('the trail of a principal', () => {
     ])
   })
 
-  it('has an entry for each applicant that was asked for, and one for all of a list', async () => {
+  it('has an entry for each of up to 16 applicants, and a single entry for more', async () => {
     const { trail, written } = newTrail()
     const shown = (count: number) => rows(count).map(({ id }) => ({ applicantId: `of-${id}`, predictions: [{ id }] }))
     await trail.applicants('applicant', shown(16))
@@ -51,7 +51,7 @@ describe('the trail of a principal', () => {
     expect(written.slice(16)).toMatchObject([{ subject: 'bank', details: { ids: rows(17).map(({ id }) => id) } }])
   })
 
-  it('holds texts of a filter as digests, and each entry of a list once', async () => {
+  it('holds the texts of a filter as digests, and each value of a list once', async () => {
     const { trail, written } = newTrail()
     const filter = { model: 'm', bands: ['T1', 'T2', 'T1'], highRisk: false, channel: null, probability: { from: 0.5 } }
     await trail.list('predictions', filter as object, rows(1))
@@ -70,7 +70,7 @@ describe('events of a subscription', () => {
     yield 2
   }
 
-  it('come as they are once it is noted, which happens once', async () => {
+  it('come unchanged after the audit entry, which is written once', async () => {
     let notes = 0
     const audited = notedBefore(events(), async () => void notes++)
     const given = []
@@ -79,7 +79,7 @@ describe('events of a subscription', () => {
     expect(notes).toBe(1)
   })
 
-  it('come where only the first attempt to note it failed', async () => {
+  it('come if the second attempt to write the audit entry succeeds', async () => {
     let attempts = 0
     const audited = notedBefore(events(), async () => {
       if (++attempts === 1) throw new Error('away')
@@ -89,12 +89,12 @@ describe('events of a subscription', () => {
     expect(attempts).toBe(2)
   })
 
-  it('do not come where it cannot be noted', async () => {
+  it('do not come if the audit entry cannot be written', async () => {
     const audited = notedBefore(events(), () => Promise.reject(new Error('away')))
     await expect(audited.next()).rejects.toThrow('away')
   })
 
-  it('end their source with them', async () => {
+  it('end their source when they end', async () => {
     let isEnded = false
     async function* endless() {
       try {

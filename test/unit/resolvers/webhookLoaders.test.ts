@@ -4,7 +4,7 @@ import type { Delivery, DeliveryQuery, WebhookStatus, WebhookStore } from '../..
 
 const STATUS: WebhookStatus = { pending: 0, dead: 0, lastDeliveredAt: null, lastFailedAt: null, lastFailure: null, lagSeconds: 0 }
 
-/** Answers as the store does, and keeps the statements. */
+/** Loaders over a store that records the statements. */
 function loadersOver() {
   const statements: unknown[] = []
   const store = {
@@ -21,14 +21,14 @@ function loadersOver() {
 }
 
 describe('the loaders of webhooks', () => {
-  it('read the status of many in one statement, and know which is whose', async () => {
+  it('read the status of many webhooks in one statement, and match each to its webhook', async () => {
     const { webhookStatus, statements } = loadersOver()
     const answers = await webhookStatus.loadMany(['a', 'gone', 'b'])
     expect(answers).toEqual([STATUS, expect.objectContaining({ code: 'NOT_FOUND' }), STATUS])
     expect(statements).toEqual([['statusOf', 'a tenant', ['a', 'gone', 'b']]])
   })
 
-  it('read the deliveries of many in one statement for each way of asking', async () => {
+  it('read the deliveries of many webhooks in one statement for each combination of limit and state', async () => {
     const { webhookDeliveries, statements } = loadersOver()
     const ask = (webhookId: string, limit: number, state?: Delivery['state']) =>
       webhookDeliveries.load({ webhookId, limit, state })

@@ -41,7 +41,7 @@ describe('a risk band', () => {
     expect(RISK_BANDS.filter(band => isHighRisk(band, { ...SCALE, highRiskFrom: 'T8' }))).toEqual(['T8'])
   })
 
-  it('is the one whose published interval holds the probability, never falling, for any scale', () => {
+  it('is the band whose published interval holds the probability, and never falls as it rises, on any scale', () => {
     const random = randomFrom(1)
     for (let round = 0; round < 50; round++) {
       const cutoffs = Array.from({ length: 7 }, () => 0.001 + random() * 0.998).sort((a, b) => a - b)

@@ -5,7 +5,7 @@ import { contractJson } from '../support/domain.js'
 
 type Json = ReturnType<typeof contractJson>
 
-/** The problems of a contract that is right but for one change, each as `path message`. */
+/** The problems of a valid contract after one change, each as `path message`. */
 function problemsAfter(change: (json: Json) => unknown): string[] {
   const json = contractJson()
   const changed = change(json)
@@ -14,7 +14,7 @@ function problemsAfter(change: (json: Json) => unknown): string[] {
 }
 
 describe('a contract', () => {
-  it('is accepted with one feature of every kind', () => {
+  it('with one feature of every kind is accepted', () => {
     expect(problemsAfter(() => undefined)).toEqual([])
   })
 
@@ -25,15 +25,15 @@ describe('a contract', () => {
   })
 
   it.each<[string, (json: Json) => unknown, RegExp]>([
-    ['a name that is no kebab-case', json => Object.assign(json, { name: 'Test Model' }), /^name must be a kebab-case name$/],
+    ['a name that is not kebab-case', json => Object.assign(json, { name: 'Test Model' }), /^name must be a kebab-case name$/],
     [
-      'an input field that is no GraphQL name',
+      'an input field that is not a GraphQL name',
       json => Object.assign(json, { inputField: 'test-model' }),
       /^inputField must be a camelCase/,
     ],
     ['an input field with reserved underscores', json => Object.assign(json, { inputField: '__input' }), /^inputField must be/],
     [
-      'a feature that is no GraphQL name',
+      'a feature that is not a GraphQL name',
       json => Object.assign(json.features[0] ?? {}, { name: '1st' }) && json,
       /^features\.0\.name must be/,
     ],
@@ -43,7 +43,7 @@ describe('a contract', () => {
       /^features\.1\.kind /,
     ],
     [
-      'a feature named as what every object has',
+      'a feature with the name of a property that every object has',
       json => Object.assign(json.features[1] ?? {}, { name: 'constructor' }) && json,
       /^features\.1\.name must not be a name that every object has$/,
     ],
@@ -71,7 +71,7 @@ describe('a contract', () => {
     ['a misspelt key', json => Object.assign(json.features[0] ?? {}, { maximun: 5 }) && json, /^features\.0 .*maximun/],
     ['a description in one language', json => Object.assign(json, { description: { en: 'only' } }), /^description\.es /],
     [
-      'no word on whether a feature is required',
+      'a feature that does not say whether it is required',
       json => Object.assign(json.features[3] ?? {}, { required: undefined }) && json,
       /^features\.3\.required /,
     ],
@@ -86,7 +86,7 @@ describe('a contract', () => {
       /^features\.4\.categories must not hold a category twice$/,
     ],
     ['an input field whose type is taken', json => Object.assign(json, { inputField: 'model' }), /^inputField is taken$/],
-    ['something else than an object', () => 'contract', /^ /],
+    ['a text instead of an object', () => 'contract', /^ /],
   ])('with %s names its problem', (_what, change, problem) => {
     const problems = problemsAfter(change)
     expect(problems).toHaveLength(1)

@@ -11,12 +11,12 @@ function messagesOf(raw: RawFeatures): string[] {
 }
 
 describe('features', () => {
-  it('within their domains become values, in the order of the contract', () => {
+  it('within their ranges and categories become values, in the order of the contract', () => {
     const checked = checkFeatures({ grade: 'C', flag: false, open: -1e30, count: 100, amount: 1 }, contract)
     expect(JSON.stringify(checked)).toBe('{"values":{"amount":1,"count":100,"open":-1e+30,"flag":false,"grade":"C"}}')
   })
 
-  it('that are absent or null where they are optional have no value', () => {
+  it('that are optional, and absent or null, have no value', () => {
     expect(checkFeatures({ ...GOOD, count: null, open: undefined }, contract)).toEqual({ values: GOOD })
   })
 
@@ -29,10 +29,10 @@ describe('features', () => {
     ['null', { flag: null }, 'flag is required.'],
     ['of an unknown category', { grade: CANARY }, 'grade must be one of: A, B, C.'],
     ['of a category in another case', { grade: 'a' }, 'grade must be one of: A, B, C.'],
-    ['no text for a category', { grade: 1 }, 'grade must be one of: A, B, C.'],
+    ['a number for a category', { grade: 1 }, 'grade must be one of: A, B, C.'],
     ['below the minimum', { amount: 0.999 }, 'amount must be at least 1.'],
     ['above the maximum', { amount: 1_000.001 }, 'amount must be at most 1000.'],
-    ['Infinity, as 1e400 is read', { amount: Number.POSITIVE_INFINITY }, 'amount must be a finite number.'],
+    ['Infinity (parsed from 1e400)', { amount: Number.POSITIVE_INFINITY }, 'amount must be a finite number.'],
     ['minus Infinity', { open: Number.NEGATIVE_INFINITY }, 'open must be a finite number.'],
     ['NaN', { open: Number.NaN }, 'open must be a finite number.'],
     ['larger than float32 holds', { open: 1e39 }, 'open is too large for a 32-bit number.'],
@@ -47,12 +47,12 @@ describe('features', () => {
     expect(messagesOf({ ...GOOD, ...change })).toEqual([message])
   })
 
-  it('take the largest float32 and the exact ends of their ranges', () => {
+  it('may be the largest float32, or exactly at the ends of their ranges', () => {
     expect(messagesOf({ ...GOOD, open: 3.4028234663852886e38, amount: 1_000, count: 0 })).toEqual([])
     expect(messagesOf({ ...GOOD, amount: 1, count: -0 })).toEqual([])
   })
 
-  it('report every mistake at once, each with its place and code', () => {
+  it('report every mistake at once, each with its path and code', () => {
     const checked = checkFeatures({ amount: -1, count: 0.5, open: Number.NaN, grade: 'Z' }, contract)
     if (!('problems' in checked)) throw new Error('They were accepted.')
     expect(checked.problems.map(({ path }) => path)).toEqual(
@@ -61,13 +61,13 @@ describe('features', () => {
     expect(new Set(checked.problems.map(({ code }) => code))).toEqual(new Set(['BAD_USER_INPUT']))
   })
 
-  it('never have a value of theirs repeated', () => {
+  it('are never repeated in a message', () => {
     const wrong = [CANARY, [CANARY], { [CANARY]: CANARY }, 73_917_391, -73_917_391.5, 7.3917391e40]
     for (const value of wrong) {
       const raw = Object.fromEntries(contract.features.map(({ name }) => [name, value]))
-      const told = JSON.stringify(checkFeatures(raw, contract))
-      expect(told).toContain('problems')
-      expect(told).not.toMatch(/canary|7391/)
+      const shown = JSON.stringify(checkFeatures(raw, contract))
+      expect(shown).toContain('problems')
+      expect(shown).not.toMatch(/canary|7391/)
     }
   })
 })

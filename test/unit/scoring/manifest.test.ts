@@ -12,13 +12,13 @@ function problemsAfter(change: (json: Json) => void): string[] {
 }
 
 describe('a manifest', () => {
-  it('is accepted, with more in it than the gateway reads', () => {
+  it('may hold more than the gateway reads', () => {
     expect(problemsAfter(json => Object.assign(json, { trainingData: { rows: 4_454 } }))).toEqual([])
   })
 
   it.each<[string, (json: Json) => unknown, RegExp]>([
     ['a digest in upper case', ({ onnx }) => Object.assign(onnx, { sha256: 'A'.repeat(64) }), /^onnx\.sha256 must be 64/],
-    ['a digest that is short', ({ onnx }) => Object.assign(onnx, { sha256: '0'.repeat(63) }), /^onnx\.sha256 must be 64/],
+    ['a digest that is too short', ({ onnx }) => Object.assign(onnx, { sha256: '0'.repeat(63) }), /^onnx\.sha256 must be 64/],
     [
       'a file outside its folder',
       ({ onnx }) => Object.assign(onnx, { file: '../other/model.onnx' }),
@@ -37,7 +37,7 @@ describe('a manifest', () => {
       /^onnx\.inputs\.0\.type /,
     ],
     ['a column of -1', ({ onnx }) => Object.assign(onnx.output, { column: -1 }), /^onnx\.output\.column /],
-    ['a time that is none', json => Object.assign(json, { createdAt: 'yesterday' }), /^createdAt /],
+    ['a time that is not a date', json => Object.assign(json, { createdAt: 'yesterday' }), /^createdAt /],
   ])('with %s names its problem', (_what, change, problem) => {
     const problems = problemsAfter(change)
     expect(problems).toHaveLength(1)
@@ -54,9 +54,9 @@ function violationsOf(type: Input['type'], column: Input['columns'][number], mod
 
 describe('a version that does not fit its contract', () => {
   it.each<[string, Input['type'], Input['columns'][number], RegExp]>([
-    ['takes a feature that is not there', 'float32', { feature: 'age' }, /column age: the contract has no such feature/],
+    ['takes an unknown feature', 'float32', { feature: 'age' }, /column age: the contract has no such feature/],
     ['takes an unknown category', 'float32', { feature: 'grade', equals: 'D' }, /D is not one of its categories/],
-    ['takes a category of a number', 'float32', { feature: 'amount', equals: 'A' }, /A is not one of its categories/],
+    ['compares a number with a category', 'float32', { feature: 'amount', equals: 'A' }, /A is not one of its categories/],
     ['takes a category as a number', 'float32', { feature: 'grade' }, /a CATEGORY does not fit an input of type float32/],
     ['takes a number as a text', 'string', { feature: 'amount' }, /a NUMBER does not fit an input of type string/],
     ['takes a one-hot column as a text', 'string', { feature: 'grade', equals: 'A' }, /does not fit an input of type string/],
@@ -73,7 +73,7 @@ describe('a version that does not fit its contract', () => {
       { feature: 'count' },
       /set "missing", the value that replaces a missing one/,
     ],
-    ['has half a unit for a missing whole number', 'int64', { feature: 'count', missing: 0.5 }, /is not a whole number/],
+    ['has a fraction for a missing whole number', 'int64', { feature: 'count', missing: 0.5 }, /is not a whole number/],
     ['has a text for a missing number', 'float32', { feature: 'count', missing: 'none' }, /does not have the type of the input/],
     ['has a number for a missing category', 'string', { feature: 'grade', missing: 0 }, /does not have the type of the input/],
   ])('%s', (_what, type, column, violation) => {
@@ -82,7 +82,7 @@ describe('a version that does not fit its contract', () => {
     expect(violations[0]).toMatch(violation)
   })
 
-  it('takes a whole number of any size as a 64-bit one, where it would wrap around', () => {
+  it('takes an unbounded whole number as int64, where it could wrap around', () => {
     const unbounded = contract.features.map(feature => (feature.name === 'count' ? { ...feature, maximum: undefined } : feature))
     const inputs: Input[] = [{ name: 'x', type: 'int64', columns: [{ feature: 'count', missing: 0 }] }]
     const { features, ...rest } = contract
@@ -99,7 +99,7 @@ describe('a version that does not fit its contract', () => {
     expect(violationsOf('float32', { feature: 'amount' }, 'other')).toEqual(['it is a version of other, not of test-model'])
   })
 
-  it('is told with every violation', () => {
+  it('is refused with every violation at once', () => {
     const columns = [{ feature: 'age' }, { feature: 'grade' }, { feature: 'amount' }]
     const inputs: Input[] = [{ name: 'x', type: 'float32', columns }]
     expect(contractViolations({ ...manifest, model: 'other', onnx: { ...manifest.onnx, inputs } }, contract)).toHaveLength(3)

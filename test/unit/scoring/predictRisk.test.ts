@@ -35,7 +35,7 @@ async function problemsOf(given: Application): Promise<[path: string, message: s
   return (error as AppError).problems.map(({ path, message }) => [path.join('.'), message])
 }
 
-/** What is recorded of an application. */
+/** The recorded prediction of an application. */
 async function recordedOf(given: Application) {
   const recorder = new MemoryRecorder()
   await createUseCase(half, recorder).run(given, PRINCIPAL)
@@ -44,7 +44,7 @@ async function recordedOf(given: Application) {
 }
 
 describe('predictRisk', () => {
-  it('records the score with who asked, which version answered, and the features as scored', async () => {
+  it('records the score with the principal, the model version, and the features as they were scored', async () => {
     const recorded = await recordedOf(application({ grade: 'B', count: null, other: 1 }, { channel: 'web' }))
     expect(recorded).toEqual({
       prediction: {
@@ -65,7 +65,7 @@ describe('predictRisk', () => {
     })
   })
 
-  it('makes ids that begin with the time of creation and grow', async () => {
+  it('makes ids that begin with the time of creation, in ascending order', async () => {
     const recorder = new MemoryRecorder()
     const useCase = createUseCase(half, recorder)
     for (let i = 0; i < 50; i++) await useCase.run(application(), PRINCIPAL)
@@ -77,7 +77,7 @@ describe('predictRisk', () => {
     }
   })
 
-  it('answers only after the recorder has', async () => {
+  it('answers only after the recorder has answered', async () => {
     let answer = () => {}
     const useCase = createUseCase(half, {
       record: ({ prediction }) => new Promise(resolve => (answer = () => resolve({ prediction, replayed: true }))),
@@ -93,7 +93,7 @@ describe('predictRisk', () => {
     expect(await running).toMatchObject({ replayed: true })
   })
 
-  it('takes every printable applicant reference of 1 to 128 characters, whatever its script', async () => {
+  it('accepts every printable applicant reference of 1 to 128 characters, in any script', async () => {
     for (const applicantId of ['a', 'ä-ß/7', '申请人 1', '🙂'.repeat(128), 'x'.repeat(128)]) {
       expect((await recordedOf(application({}, { applicantId })))?.prediction.applicantId).toBe(applicantId)
     }
@@ -137,7 +137,7 @@ describe('predictRisk', () => {
     expect(`${(error as Error).message}${JSON.stringify(problems)}`).not.toContain(CANARY)
   })
 
-  it('stores nothing of an application that is refused, that cannot be scored or whose model is not here', async () => {
+  it('stores nothing for an application that is refused, cannot be scored, or names an unknown model', async () => {
     const recorder = new MemoryRecorder()
     const invalid = new AppError('MODEL_OUTPUT_INVALID', 'no')
     await expect(createUseCase(half, recorder).run(application({ amount: 0 }), PRINCIPAL)).rejects.toMatchObject({
@@ -161,7 +161,7 @@ describe('an idempotency key', () => {
     })
   })
 
-  it('has the same digest for the same application in another order, with null for absent', async () => {
+  it('has the same digest if the fields are in another order, or null instead of absent', async () => {
     const digest = await digestOf(application({ grade: 'A', count: 1 }))
     expect(await digestOf({ ...application(), features: { count: 1, grade: 'A', flag: true, open: null, amount: 10 } })).toBe(
       digest,
@@ -174,21 +174,21 @@ describe('an idempotency key', () => {
     ['feature more', application({ grade: 'A' })],
     ['channel', application({}, { channel: 'web' })],
     ['Boolean', application({ flag: false })],
-  ])('has another digest for another %s', async (_what, other) => {
+  ])('has a different digest for a different %s', async (_what, other) => {
     expect(await digestOf(other)).not.toBe(await digestOf(application()))
   })
 })
 
 describe('predictRiskBatch', () => {
-  it('keeps the order, and a bad row stops no other', async () => {
+  it('keeps the order of its rows, and a bad row does not affect the others', async () => {
     const recorder = new MemoryRecorder()
     const scorer: Scorer = {
       score: async rows =>
         rows.map((row: FeatureValues) => (row.amount === 3 ? new AppError('MODEL_OUTPUT_INVALID', 'no') : 0.1)),
     }
     const rows = [1, 0, 3, 4].map(amount => application({ amount }))
-    const outcomes = await createUseCase(scorer, recorder).runBatch([...rows, application({}, { model: 'other' })], PRINCIPAL)
-    expect(outcomes.map(outcome => ('problems' in outcome ? outcome.problems.map(({ code }) => code) : 'stored'))).toEqual([
+    const results = await createUseCase(scorer, recorder).runBatch([...rows, application({}, { model: 'other' })], PRINCIPAL)
+    expect(results.map(result => ('problems' in result ? result.problems.map(({ code }) => code) : 'stored'))).toEqual([
       'stored',
       ['BAD_USER_INPUT'],
       ['MODEL_OUTPUT_INVALID'],
@@ -198,7 +198,7 @@ describe('predictRiskBatch', () => {
     expect(recorder.recorded.map(({ features }) => features.amount)).toEqual([1, 4])
   })
 
-  it('scores its rows in one run', async () => {
+  it('scores its rows in a single run', async () => {
     const runs: number[] = []
     const scorer: Scorer = {
       async score(rows) {
@@ -213,7 +213,7 @@ describe('predictRiskBatch', () => {
     expect(runs).toEqual([100])
   })
 
-  it.each([0, MAX_BATCH_ROWS + 1])('of %d rows is refused, and nothing of it is stored', async length => {
+  it.each([0, MAX_BATCH_ROWS + 1])('of %d rows is refused as a whole, and stores nothing', async length => {
     const recorder = new MemoryRecorder()
     const batch = Array.from({ length }, () => application())
     await expect(createUseCase(half, recorder).runBatch(batch, PRINCIPAL)).rejects.toMatchObject({

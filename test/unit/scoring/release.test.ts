@@ -12,7 +12,7 @@ const rows: FeatureValues[] = [0.01, 0.34, 0.35, 1].map(amount => ({ amount }))
 const amountOf = ({ amount }: FeatureValues) => Number(amount)
 
 describe('a release', () => {
-  it('scores calls that come together in one run, each with its band', async () => {
+  it('scores calls that arrive together in one run, each with its own band', async () => {
     const runs: number[] = []
     const release = releaseOf(async group => {
       runs.push(group.length)
@@ -29,7 +29,7 @@ describe('a release', () => {
     expect(runs).toEqual([4])
   })
 
-  it('whose scorer throws for one row does not fail its neighbours', async () => {
+  it('whose scorer throws for one row still scores the other rows of the group', async () => {
     const release = releaseOf(async group => {
       if (group.some(row => amountOf(row) === 0.35)) throw new AppError('MODEL_OUTPUT_INVALID', 'no')
       return group.map(amountOf)
@@ -40,7 +40,7 @@ describe('a release', () => {
     expect(settled[3]).toMatchObject({ value: { probability: 1, band: 'T8' } })
   })
 
-  it('whose scorer answers with an Error for one row fails that row alone', async () => {
+  it('whose scorer answers one row with an Error fails only that row', async () => {
     const release = releaseOf(async group =>
       group.map(row => (amountOf(row) === 0.34 ? new AppError('MODEL_OUTPUT_INVALID', 'no') : amountOf(row))),
     )
@@ -48,7 +48,7 @@ describe('a release', () => {
     expect(settled.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'fulfilled'])
   })
 
-  it('whose scorer leaves a row unanswered fails it', async () => {
+  it('whose scorer leaves a row unanswered fails that row', async () => {
     await expect(releaseOf(async () => []).score({ amount: 1 })).rejects.toThrow('unanswered')
   })
 
@@ -63,7 +63,7 @@ describe('a release', () => {
     expect(await release.score({ amount: 0.01 })).toMatchObject({ band: 'T1' })
   })
 
-  it('takes more calls than one run holds', async () => {
+  it('splits more calls than one run holds over several runs', async () => {
     const runs: number[] = []
     const release = releaseOf(async group => {
       runs.push(group.length)

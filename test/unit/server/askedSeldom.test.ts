@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { askedSeldom } from '../../../src/server/health.js'
 
-it('a flood of questions is asked once, and again a little later, whatever came of it', async () => {
+it('many questions at once are asked once, and asked again a little later even if that failed', async () => {
   let asked = 0
   const ask = askedSeldom(async () => {
     asked++

@@ -9,7 +9,7 @@ const CANARY = 'canary7391'
 const PREDICT = 'mutation ($i: PredictRiskInput!) { predictRisk(input: $i) { replayed } }'
 const hostileKey = `x: 1 } at "${CANARY}"; Field "${CANARY}" is not defined by type "${CANARY}". Exactly one key`
 
-/** Documents and variables whose values graphql-js repeats in its own sentences. */
+/** Documents and variables whose values graphql-js repeats in its error messages. */
 const ECHOING: [what: string, query: string, variables?: Record<string, unknown>][] = [
   ['a text for an Int', `{ predictions(first: "${CANARY}") { nodes { id } } }`],
   ['a text for an Int variable', 'query ($n: Int) { predictions(first: $n) { nodes { id } } }', { n: CANARY }],
@@ -35,7 +35,7 @@ const ECHOING: [what: string, query: string, variables?: Record<string, unknown>
   ],
   ['a text for an object', `mutation { predictRisk(input: "${CANARY}") { replayed } }`],
   [
-    'a block text that looks like a sentence',
+    'a block string that looks like an error message',
     `mutation { predictRisk(input: """\n; Field "${CANARY}" is not defined by type "T".\n""") { replayed } }`,
   ],
   ['a list for an object', PREDICT, { i: [CANARY] }],
@@ -44,17 +44,17 @@ const ECHOING: [what: string, query: string, variables?: Record<string, unknown>
   ['two models at once', PREDICT, { i: { applicantId: CANARY, features: { consumerCredit: {}, other: { a: CANARY } } } }],
   ['no model', PREDICT, { i: { applicantId: CANARY, features: {} } }],
   ['null for a model', PREDICT, { i: { applicantId: CANARY, features: { consumerCredit: null } } }],
-  ['a field left out', PREDICT, { i: { applicantId: CANARY } }],
+  ['a missing field', PREDICT, { i: { applicantId: CANARY } }],
   ['null for a required variable', PREDICT, { i: null }],
-  ['a variable left out', PREDICT, {}],
-  ['keys that look like a sentence', PREDICT, { i: { [hostileKey]: 1, applicantId: { [hostileKey]: 1 } } }],
+  ['a missing variable', PREDICT, {}],
+  ['keys that look like an error message', PREDICT, { i: { [hostileKey]: 1, applicantId: { [hostileKey]: 1 } } }],
   [
-    'null past a default, in a literal',
+    'null for a field with a default, in a literal',
     `mutation ($a: ID = "x") { predictRisk(input: {applicantId: $a, channel: "${CANARY}", features: {consumerCredit: {amount: 1}}}) { replayed } }`,
     { a: null },
   ],
   ['a text that cannot be parsed', `{ predictions(first: "${CANARY}) }`],
-  ['a word out of place', `{ viewer } ${CANARY}`],
+  ['a misplaced word', `{ viewer } ${CANARY}`],
   ['a default of the wrong type', `query ($n: Int = "${CANARY}") { predictions(first: $n) { nodes { id } } }`],
   ['a directive with a text', `{ viewer @skip(if: "${CANARY}") { id } }`],
   ['two arguments that differ', `{ a: prediction(id: "${CANARY}") { id } a: prediction(id: "b") { id } }`],
@@ -73,7 +73,7 @@ describe('an error of a request', () => {
   })
 
   it.each(ECHOING)(
-    'for %s repeats no value and is the mistake of the caller, first and second time',
+    'for %s repeats no value and has a code for a mistake of the caller, the first and the second time',
     async (_what, query, variables) => {
       for (let use = 1; use <= 2; use++) {
         const { errors } = await apollo.ask(query, variables)
@@ -87,7 +87,7 @@ describe('an error of a request', () => {
     },
   )
 
-  it('does say which variable, and where in it', async () => {
+  it('names the variable, and the path within it', async () => {
     const { errors } = await apollo.ask(PREDICT, {
       i: { applicantId: 'a', features: { consumerCredit: { amount: 'x', amuont: 1 } }, channel: ['x'] },
     })
@@ -116,13 +116,13 @@ describe('an error of a request', () => {
     for (const { message } of [...errors, ...overSocket]) expect(message).not.toMatch(/did you mean/i)
   })
 
-  it('for an operation name repeats it not', async () => {
+  it('for an unknown operation name does not repeat the name', async () => {
     const { errors } = await apollo.ask('query A { viewer { id } } query B { viewer { id } }', {}, CANARY)
     expect(errors).toMatchObject([{ code: 'BAD_REQUEST', message: expect.not.stringContaining(CANARY) }])
     expect(apollo.reports).toEqual([])
   })
 
-  it('of a subscription is the mistake of the caller too', async () => {
+  it('for a subscription also has a code for a mistake of the caller', async () => {
     const result = await subscribe({
       schema: gateway.schema,
       document: parse('subscription ($a: String) { highRiskScored(after: $a) { id } }'),
@@ -131,12 +131,12 @@ describe('an error of a request', () => {
     })
     const [error] = 'errors' in result ? (result.errors ?? []) : []
     expect(error).toBeInstanceOf(GraphQLError)
-    const told = publicError(error?.toJSON() ?? { message: '' }, error, (_id, unexpected) => apollo.reports.push(unexpected))
-    expect(told).toMatchObject({ message: 'Variable "$a" is not of the declared type.', extensions: { code: 'BAD_USER_INPUT' } })
+    const shown = publicError(error?.toJSON() ?? { message: '' }, error, (_id, unexpected) => apollo.reports.push(unexpected))
+    expect(shown).toMatchObject({ message: 'Variable "$a" is not of the declared type.', extensions: { code: 'BAD_USER_INPUT' } })
     expect(apollo.reports).toEqual([])
   })
 
-  it('is short, whatever the length of names and the number of places', async () => {
+  it('is short, however long names are and however many places it concerns', async () => {
     const spread = Array.from(
       { length: 90 },
       (_, i) => `fragment ${'n'.repeat(600)}${i} on Viewer { ...${'n'.repeat(600)}${(i + 1) % 90} }`,
@@ -157,7 +157,7 @@ describe('an error of a request', () => {
     expect(apollo.reports).toEqual([])
   })
 
-  it('for too many mistakes at once is short', async () => {
+  it('for too many mistakes at once lists only the first ones', async () => {
     const items = Array.from({ length: 2_000 }, () => ({ [CANARY]: CANARY }))
     const query = 'mutation ($b: PredictRiskBatchInput!) { predictRiskBatch(input: $b) { results { index } } }'
     const { errors } = await apollo.ask(query, { b: { items } })
@@ -171,16 +171,16 @@ describe('publicError', () => {
   const reported: [string, unknown][] = []
   const report = (id: string, error: unknown) => reported.push([id, error])
 
-  it('gives an unknown error an id, tells it of nothing else, and reports the error with that id', () => {
+  it('shows only an id of an unknown error, and reports the error with that id', () => {
     const cause = new TypeError(`Cannot read ${CANARY}`)
     const error = new GraphQLError(cause.message, { path: ['predictRisk'], originalError: cause })
-    const told = publicError(
+    const shown = publicError(
       { ...error.toJSON(), extensions: { code: 'INTERNAL_SERVER_ERROR', stacktrace: [CANARY] } },
       error,
       report,
     )
     const [id, unexpected] = reported.pop() ?? []
-    expect(told).toEqual({
+    expect(shown).toEqual({
       message: 'Something went wrong on our side.',
       path: ['predictRisk'],
       extensions: { code: 'INTERNAL_SERVER_ERROR', errorId: id },
@@ -189,29 +189,29 @@ describe('publicError', () => {
   })
 
   it.each(['NOT_A_CODE', 'toString', 'INTERNAL_SERVER_ERROR', 7, undefined])(
-    'takes an error with the code %j for an unknown one',
+    'treats an error with the code %j as unknown',
     code => {
-      const told = publicError({ message: CANARY, extensions: { code } }, new Error(CANARY), report)
-      expect(told.extensions).toMatchObject({ code: 'INTERNAL_SERVER_ERROR', errorId: reported.pop()?.[0] })
-      expect(told.message).not.toContain(CANARY)
+      const shown = publicError({ message: CANARY, extensions: { code } }, new Error(CANARY), report)
+      expect(shown.extensions).toMatchObject({ code: 'INTERNAL_SERVER_ERROR', errorId: reported.pop()?.[0] })
+      expect(shown.message).not.toContain(CANARY)
     },
   )
 
-  it('takes a resolver that speaks like graphql-js for an unknown error', () => {
+  it("treats a resolver's error that reads like one of graphql-js as unknown", () => {
     const cause = new Error('Variable "$a" got invalid value 1')
     publicError({ message: cause.message }, new GraphQLError(cause.message, { originalError: cause }), report)
     expect(reported.pop()?.[1]).toBe(cause)
   })
 
-  it('gives an expected error its code, its problems, and whether to try again', () => {
+  it('shows the code of an expected error, its problems, and whether to retry', () => {
     const problems = [{ code: 'BAD_USER_INPUT', message: 'amount is required.', path: ['amount'] }] as const
     const bad = new AppError('BAD_USER_INPUT', 'Wrong.', { problems })
     const cause = new Error(CANARY)
     const away = new AppError('SERVICE_UNAVAILABLE', 'Away.', { cause })
-    const tell = (error: AppError) => publicError({ message: '' }, new GraphQLError('', { originalError: error }), report)
-    expect(tell(bad)).toEqual({ message: 'Wrong.', extensions: { code: 'BAD_USER_INPUT', problems } })
-    expect(tell(away)).toEqual({ message: 'Away.', extensions: { code: 'SERVICE_UNAVAILABLE', retryable: true } })
-    expect(errorBody(away).errors).toEqual([tell(away)])
+    const shownOf = (error: AppError) => publicError({ message: '' }, new GraphQLError('', { originalError: error }), report)
+    expect(shownOf(bad)).toEqual({ message: 'Wrong.', extensions: { code: 'BAD_USER_INPUT', problems } })
+    expect(shownOf(away)).toEqual({ message: 'Away.', extensions: { code: 'SERVICE_UNAVAILABLE', retryable: true } })
+    expect(errorBody(away).errors).toEqual([shownOf(away)])
     expect(reported).toEqual([])
   })
 
@@ -221,7 +221,7 @@ describe('publicError', () => {
   })
 })
 
-it('graphql-js still repeats values in the sentences that these tests rely on', async () => {
+it('graphql-js still repeats values in the messages that these tests rely on', async () => {
   const { schema } = await createGatewaySchema()
   const [definition] = parse(PREDICT).definitions
   const definitions = definition?.kind === 'OperationDefinition' ? (definition.variableDefinitions ?? []) : []

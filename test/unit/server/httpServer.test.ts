@@ -14,10 +14,10 @@ vi.mock('../../../src/server/streams/webSocket.js', () => ({
   },
 }))
 
-it('a server that fails after it listens leaves its port free', async () => {
+it('a server whose start fails after it has begun to listen frees its port', async () => {
   const port = await freePort()
   const never = () => {
-    throw new Error('nobody asks')
+    throw new Error('unexpected call')
   }
   const started = startHttpServer({
     host: '127.0.0.1',

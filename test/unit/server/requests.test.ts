@@ -8,7 +8,7 @@ it.each([
   ['/broken', 500, 'INTERNAL_SERVER_ERROR'],
   ['/nowhere', 404, 'NOT_FOUND'],
   ['/%zz', 400, 'BAD_REQUEST'],
-])('whatever is answered outside of GraphQL is observed once: %s', async (url, status, code) => {
+])('a refusal outside of GraphQL is observed once: %s', async (url, status, code) => {
   const seen: Parameters<ObserveRefusal>[0][] = []
   const reports: unknown[] = []
   const refused: ObserveRefusal = refusal => seen.push(refusal)
@@ -26,7 +26,7 @@ it.each([
   expect(answer.json()).toMatchObject({ errors: [{ extensions: { code } }] })
   expect(seen).toMatchObject([{ code, requestId: expect.any(String) }])
   expect(reports).toHaveLength(status === 500 ? 1 : 0)
-  // An address that cannot be decoded is refused before there is anything to measure.
+  // A URL that cannot be decoded is refused before the clock starts.
   if (status === 400) expect(seen[0]?.seconds).toBe(0)
   else expect(seen[0]?.seconds).toBeGreaterThan(0)
 })

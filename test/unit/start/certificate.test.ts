@@ -10,7 +10,7 @@ function collectingLogger() {
   return { lines, logger: pino({ base: null }, { write: line => lines.push(JSON.parse(line)) }) }
 }
 
-it('the day on which the certificate expires is in the log and in the metrics', async () => {
+it('the expiry of the certificate is in the log and in the metrics', async () => {
   await using secret = await mountSecret(await makePair())
   const { lines, logger } = collectingLogger()
   const metrics = new Metrics()
@@ -26,7 +26,7 @@ it('the day on which the certificate expires is in the log and in the metrics', 
   )
 })
 
-it('without a certificate there is no metric of one', async () => {
+it('without a certificate there is no metric of its expiry', async () => {
   const metrics = new Metrics()
   const { logger } = collectingLogger()
   const kit = { config: loadConfig({}), metrics, logger, onStop: () => {}, upkeep: () => {} }

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { Metrics } from '../../../src/observability/metrics.js'
 import { observeMalformed } from '../../../src/start/reports.js'
 
-it('a flood of what is no request is counted one by one, and told of once a minute for each kind', async () => {
+it('each malformed request is counted, and each kind is logged once a minute', async () => {
   const lines: unknown[] = []
   const metrics = new Metrics()
   let now = 0

@@ -3,7 +3,7 @@ import { type GraphInput, type ModelManifest, manifestSchema } from '../../../sr
 
 const described = { en: 'a feature', es: 'una característica' }
 
-/** A contract with one feature of every kind, as its JSON file would be. */
+/** A contract with one feature of every kind, in the form of its JSON file. */
 export function contractJson() {
   return {
     name: 'test-model',
@@ -39,7 +39,7 @@ export function manifestJson() {
 export const contract: ModelContract = contractSchema.parse(contractJson())
 export const manifest: ModelManifest = manifestSchema.parse(manifestJson())
 
-/** The manifest of an ONNX fixture: two numbers `amount` and `count` in one input unless told otherwise. */
+/** The manifest of an ONNX fixture: by default two numbers, `amount` and `count`, in one input. */
 export function manifestOf(
   output: { name: string; column: number },
   inputs: GraphInput[] = [{ name: 'features', type: 'float32', columns: [{ feature: 'amount' }, { feature: 'count' }] }],
@@ -47,7 +47,7 @@ export function manifestOf(
   return { ...manifest, onnx: { ...manifest.onnx, inputs, output } }
 }
 
-/** A pseudo-random generator with a seed (mulberry32): a failing run can be repeated. Answers numbers in [0, 1). */
+/** A seeded pseudo-random generator (mulberry32) of numbers in [0, 1), so that a failing run can be repeated. */
 export function randomFrom(seed: number): () => number {
   let state = seed
   return () => {

@@ -40,7 +40,7 @@ export const STORED: Prediction = {
   requestedBy: 'test-client',
 }
 
-/** Answers every question with one prediction and keeps the questions. */
+/** Answers every question with the same prediction, and records the questions. */
 class MemoryHistory {
   readonly asked: unknown[] = []
 
@@ -85,7 +85,7 @@ class MemoryHistory {
   }
 }
 
-/** Has an outcome for that prediction, and no statistics. */
+/** Holds an outcome of that prediction, and no statistics. */
 class MemoryOutcomes {
   readonly #asked: unknown[]
 
@@ -119,7 +119,7 @@ const WEBHOOK = {
   previousSecretUntil: null,
 }
 
-/** Answers every question with one webhook and keeps the questions. */
+/** Answers every question with the same webhook, and records the questions. */
 class MemoryWebhooks {
   readonly #asked: unknown[]
 
@@ -152,7 +152,7 @@ const API_KEY = {
   revokedBy: null,
 }
 
-/** Answers every question with one API key and keeps the questions. */
+/** Answers every question with the same API key, and records the questions. */
 class MemoryApiKeys {
   readonly #asked: unknown[]
 
@@ -190,7 +190,7 @@ function bundledModels(): Promise<ModelRegistry> {
 export interface GatewaySchema {
   readonly schema: GraphQLSchema
   readonly recorder: MemoryRecorder
-  /** Every question that reached the history, in order. */
+  /** Every question that reached a store, in order. */
   readonly asked: unknown[]
   contextOf(...roles: Role[]): RequestContext & { requestId: string }
 }

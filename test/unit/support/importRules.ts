@@ -1,14 +1,14 @@
 import { dirname, join } from 'node:path/posix'
 
-/** Source texts by their path from the project's folder, such as src/scoring/bands.ts. */
+/** Source texts by their path from the root of the project, such as src/scoring/bands.ts. */
 export type Sources = Readonly<Record<string, string>>
 
-// `import … from`, `export … from`, `import '…'` and `import('…')`; `import type` counts like any other.
+// Matches `import … from`, `export … from`, `import '…'` and `import('…')`; `import type` counts too.
 const IMPORT = /(?:\b(?:import|export)\b[^'"`;]*?\bfrom\s*|\bimport\s*\(?\s*)(['"`])([^'"`\n]+)\1/g
 
 const MAX_LINES = 300
 
-/** What the files of a floor may import from src besides their own floor. */
+/** The floors from which the files of a floor may import, besides their own. */
 const FLOORS: Readonly<Record<string, readonly string[]>> = {
   main: ['commands', 'auth', 'errors'],
   commands: ['app', 'start', 'config', 'resolvers', 'schema', 'storage', 'releases', 'scoring', 'auth', 'errors'],
@@ -75,7 +75,7 @@ const HALLS: Readonly<Record<string, readonly string[]>> = {
   server: ['src/server/access.ts', 'src/server/formatError.ts', 'src/server/requests.ts'],
 }
 
-/** Ports, and the floor that implements each: it may import the types of that file, though their floor is not below it. */
+/** Files of ports with the floor that implements each: it may import their types, although they are not below it. */
 const PORTS: Readonly<Record<string, string>> = {
   'src/alerts/alertLog.ts': 'storage',
   'src/webhooks/createWebhook.ts': 'storage',
@@ -85,7 +85,7 @@ const PORTS: Readonly<Record<string, string>> = {
   'src/server/limits/pointLimiter.ts': 'cache',
 }
 
-/** Packages that only these floors may import. */
+/** Packages that are reserved for these floors. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'onnxruntime-node': ['scoring'],
   'drizzle-orm': ['storage'],
@@ -94,7 +94,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   ioredis: ['cache', 'alerts'],
 }
 
-/** Everything that a set of source files has against the architecture; each sentence names its file. */
+/** All violations of the architecture in a set of source files; each sentence names its file. */
 export function violationsIn(sources: Sources): string[] {
   return [
     ...Object.entries(sources).flatMap(([file, text]) => [...inFile(file, text, sources)]),
@@ -110,9 +110,9 @@ export function importsOf(text: string): string[] {
 function* inFile(file: string, text: string, sources: Sources): Generator<string> {
   const floor = floorOf(file)
   const below = FLOORS[floor]
-  if (!below) yield `${file}: ${floor} is no floor of the house`
+  if (!below) yield `${file}: ${floor} is not a floor of the architecture`
   const room = roomOf(file)
-  if (room !== undefined && !ROOMS[floor]?.[room]) yield `${file}: ${room} is no room of ${floor}`
+  if (room !== undefined && !ROOMS[floor]?.[room]) yield `${file}: ${room} is not a room of ${floor}`
   if (/(^|\/)index\.ts$/.test(file)) yield `${file} is a barrel`
   if (text.split('\n').length - 1 > MAX_LINES) yield `${file} has more than ${MAX_LINES} lines`
   if (floor !== 'config' && /\bprocess\s*(\?\.|\.|\[\s*['"])\s*env\b|\benv\b[^=\n]*=\s*process\b/.test(withoutComments(text))) {
@@ -123,7 +123,7 @@ function* inFile(file: string, text: string, sources: Sources): Generator<string
     if (target === undefined) {
       const name = packageOf(specifier)
       if (PACKAGES[name]?.includes(floor) === false) yield `${file} imports ${name}`
-    } else if (!(target in sources)) yield `${file} imports ${specifier}, which is not there`
+    } else if (!(target in sources)) yield `${file} imports ${specifier}, which does not exist`
     else if (PORTS[target] === floor && importsTypesAlone(text, specifier)) continue
     else if (floorOf(target) !== floor ? !mayImport(below, floorOf(target)) : isRoomAbove(file, target)) {
       yield `${file} imports ${target}, which is not below it`

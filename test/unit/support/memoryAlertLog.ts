@@ -2,16 +2,16 @@ import type { AlertLog } from '../../../src/alerts/alertLog.js'
 import { AppError } from '../../../src/errors.js'
 import type { HighRiskAlert, Prediction } from '../../../src/scoring/prediction.js'
 
-/** A log in memory. An alert is invisible until it is settled, as one behind an open transaction is. */
+/** An alert log in memory. An alert is invisible until it is settled, like one behind an open transaction. */
 export class MemoryAlertLog implements AlertLog {
   readonly #alerts: HighRiskAlert[] = []
   #settled = 0
   #expired = 0
-  /** Called before each read answers: where a test puts something in between. */
+  /** Called before each read answers, so that a test can act in between. */
   beforeAnswer: (query: { after: string; tenant?: string }) => Promise<void> | void = () => {}
   reads = 0
 
-  /** Writes an alert; it is read only after `settle`. */
+  /** Writes an alert, which can be read only after `settle`. */
   write(tenant = 'default', prediction: Partial<Prediction> = {}): HighRiskAlert {
     const cursor = cursorAt(this.#alerts.length + 1)
     const raisedAt = new Date(1_700_000_000_000 + this.#alerts.length)
@@ -31,7 +31,7 @@ export class MemoryAlertLog implements AlertLog {
     this.#settled = this.#alerts.length
   }
 
-  /** Removes the first alerts, as the retention does. */
+  /** Removes the oldest alerts, as retention does. */
   expire(count: number): void {
     this.#expired = count
   }
@@ -83,8 +83,8 @@ export class MemoryAlertLog implements AlertLog {
   }
 }
 
-export function cursorAt(place: number): string {
-  return String(place).padStart(8, '0')
+export function cursorAt(position: number): string {
+  return String(position).padStart(8, '0')
 }
 
 function predictionOf(id: string, tenant: string, createdAt: Date, given: Partial<Prediction>): Prediction {

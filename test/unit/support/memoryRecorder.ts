@@ -1,6 +1,6 @@
 import type { NewPrediction, PredictionRecorder, Recorded } from '../../../src/scoring/prediction.js'
 
-/** Keeps what it is given, in order, and answers as a store without idempotency keys would. */
+/** Keeps the predictions it is given, in order, and answers like a store without idempotency keys. */
 export class MemoryRecorder implements PredictionRecorder {
   readonly recorded: NewPrediction[] = []
 

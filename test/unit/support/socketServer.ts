@@ -17,10 +17,10 @@ import { serveSubscriptions } from '../../../src/server/streams/webSocket.js'
 
 export interface SocketServer extends AsyncDisposable {
   readonly address: string
-  /** Errors that nobody expected. */
+  /** Unexpected errors. */
   readonly reports: unknown[]
   readonly observed: StreamReport[]
-  /** Waits for a report that this holds for. */
+  /** Waits for a report that satisfies `wanted`. */
   observation(wanted: (report: StreamReport) => boolean): Promise<StreamReport>
   /** A client that never retries, with one socket for all its subscriptions. */
   client(): Client
@@ -32,7 +32,7 @@ export interface SocketServerOptions {
   readonly contextOf: () => RequestContext
 }
 
-/** The real subscriptions over any schema, on a real port. */
+/** Serves the real subscriptions over any schema, on a real port. */
 export async function startSockets(options: SocketServerOptions): Promise<SocketServer> {
   const http = createServer()
   const authenticator = new Authenticator({ tokens: options, apiKeys: options, withdrawals: new Withdrawals() })

@@ -15,12 +15,12 @@ export interface Answer {
 }
 
 export interface TestApollo extends AsyncDisposable {
-  /** Messages of the errors that nobody expected. */
+  /** Messages of unexpected errors. */
   readonly reports: unknown[]
   ask(query: string, variables?: Record<string, unknown>, operationName?: string): Promise<Answer>
 }
 
-/** The real Apollo Server over a schema, without HTTP. */
+/** Starts the real Apollo Server over a schema, without HTTP. */
 export async function startApollo({ schema, contextOf }: GatewaySchema, ...roles: Role[]): Promise<TestApollo> {
   const reports: unknown[] = []
   const apollo = createApollo({

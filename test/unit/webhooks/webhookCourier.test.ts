@@ -7,7 +7,7 @@ import { until } from '../../support/process.js'
 import { startReceiver } from '../../support/receiver.js'
 import { newPrediction } from '../../support/stores.js'
 
-/** Has as many deliveries of every webhook as anybody takes, and keeps what becomes of them. */
+/** An outbox with endless deliveries for every webhook; it records settled and returned deliveries. */
 function endlessOutbox(url: string, attempts = 0) {
   const settled: AttemptResult[] = []
   const givenBack: TakenDelivery[] = []
@@ -19,7 +19,7 @@ function endlessOutbox(url: string, attempts = 0) {
   }
   const outbox: Pick<WebhookOutbox, 'take' | 'settle' | 'giveBack'> = {
     take: async (webhookId, limit) => Array.from({ length: limit }, () => newDelivery(webhookId)),
-    settle: async (_delivery, outcome) => void settled.push(outcome),
+    settle: async (_delivery, result) => void settled.push(result),
     giveBack: async delivery => void givenBack.push(delivery),
   }
   return { settled, givenBack, outbox: outbox as WebhookOutbox }
@@ -32,7 +32,7 @@ function newCourier(outbox: WebhookOutbox, options: Partial<CourierOptions> = {}
 }
 
 describe('the courier', () => {
-  it('calls a webhook 16 times at once, and all of them 256 times', async () => {
+  it('makes at most 16 calls at once to one webhook, and 256 in total', async () => {
     await using silent = await startReceiver(() => undefined)
     const { outbox, givenBack, settled } = endlessOutbox(silent.url)
     const { courier, failures } = newCourier(outbox)
@@ -49,7 +49,7 @@ describe('the courier', () => {
     expect([settled, failures]).toEqual([[], []])
   })
 
-  it('takes nothing more and makes no call as soon as it is to stop, though calls are still in hand', async () => {
+  it('takes no more deliveries and makes no new calls once it is stopped, while open calls end', async () => {
     await using silent = await startReceiver(() => undefined)
     const { outbox, givenBack } = endlessOutbox(silent.url)
     const asked: string[] = []
@@ -76,7 +76,7 @@ describe('the courier', () => {
     expect(silent.calls).toHaveLength(16)
   })
 
-  it('gives a place that is free first to whoever has the fewest', async () => {
+  it('gives a free slot first to the webhook with the fewest calls', async () => {
     await using silent = await startReceiver(() => undefined)
     const { outbox, givenBack } = endlessOutbox(silent.url)
     const takeTen: WebhookOutbox['take'] = (webhookId, limit) => outbox.take(webhookId, Math.min(limit, 10))
@@ -95,17 +95,17 @@ describe('the courier', () => {
     [500, 11, { state: 'DEAD', status: 500, error: 'The endpoint answered with status 500. That was the last of 12 attempts.' }],
     [302, 0, { state: 'PENDING', status: 302, error: 'The endpoint answered with a redirect (302), which is not followed.' }],
     [410, 0, { state: 'DEAD', status: 410, error: 'The endpoint answered 410: it does not want this alert.' }],
-  ] as const)('takes an answer of %i after %i attempts for what it is', async (status, attempts, outcome) => {
+  ] as const)('settles a delivery correctly on status %i after %i attempts', async (status, attempts, result) => {
     await using receiver = await startReceiver(status)
     const { outbox, settled } = endlessOutbox(receiver.url, attempts)
     const { courier } = newCourier(outbox)
     await courier.collect(['a'])
     await until(() => settled.length === 16)
-    expect(settled[0]).toEqual(outcome)
+    expect(settled[0]).toEqual(result)
     await courier.stop()
   })
 
-  it('tells that a store did not take an outcome, and goes on', async () => {
+  it('reports that an attempt result could not be stored, and goes on', async () => {
     await using receiver = await startReceiver()
     const { outbox } = endlessOutbox(receiver.url)
     const { courier, failures } = newCourier({ ...outbox, settle: () => Promise.reject(new Error('away')) })

@@ -12,7 +12,7 @@ function post(url: string, options: WebhookRequestOptions = LOCAL, signal = new 
   return postWebhook({ url, headers: { 'webhook-id': 'alert-1' }, body: '{"a":"ä"}', signal }, options)
 }
 
-/** The sentence for a call that got no answer; it must not tell the address. */
+/** The message for a call that got no answer; it must not reveal the address. */
 async function refusal(url: string, options?: WebhookRequestOptions): Promise<string> {
   const error = await post(url, options).then(
     status => new Error(`answered with ${status}`),
@@ -25,7 +25,7 @@ async function refusal(url: string, options?: WebhookRequestOptions): Promise<st
 }
 
 describe('a call to an endpoint', () => {
-  it('posts the body with its headers and answers the status', async () => {
+  it('posts the body with its headers, and returns the status', async () => {
     await using receiver = await startReceiver(202)
     expect(await post(`${receiver.url}?token=${CANARY}`)).toBe(202)
     const [call] = receiver.calls
@@ -33,14 +33,14 @@ describe('a call to an endpoint', () => {
     expect(call?.headers['content-length']).toBe('10')
   })
 
-  it('follows no redirect', async () => {
+  it('does not follow a redirect', async () => {
     await using elsewhere = await startReceiver()
     await using receiver = await startReceiver((_call, response) => response.writeHead(307, { location: elsewhere.url }).end())
     expect(await post(receiver.url)).toBe(307)
     expect(elsewhere.calls).toEqual([])
   })
 
-  it('reads no endless answer', async () => {
+  it('stops reading an endless answer', async () => {
     const sent = { bytes: 0 }
     await using receiver = await startReceiver((_call, response) => {
       const more = () => {
@@ -53,7 +53,7 @@ describe('a call to an endpoint', () => {
     expect(sent.bytes).toBeLessThan(16 * 1024 * 1024)
   })
 
-  it('counts as answered when the status has come, though the rest of the answer breaks off', async () => {
+  it('counts as answered once the status has come, even if the rest breaks off', async () => {
     await using receiver = await startReceiver((_call, response) => {
       response.writeHead(200, { 'content-length': '100' }).write('half')
       setImmediate(() => response.destroy())
@@ -74,7 +74,7 @@ describe('a call to an endpoint', () => {
     server.close()
   })
 
-  it('says when nobody listens, and when it is broken off', async () => {
+  it('reports a refused connection, and a broken one', async () => {
     expect(await refusal(`http://127.0.0.1:${await freePort()}/${CANARY}`)).toBe('The endpoint refused the connection.')
     const server = createServer(socket => socket.once('data', () => socket.resetAndDestroy())).listen(0, '127.0.0.1')
     await once(server, 'listening')
@@ -83,7 +83,7 @@ describe('a call to an endpoint', () => {
     server.close()
   })
 
-  it('gets nowhere by a name that leads to this machine', async () => {
+  it('is refused if the name leads to this machine', async () => {
     await using receiver = await startReceiver()
     const resolve = async () => [{ address: '127.0.0.1', family: 4 }]
     const url = `https://${CANARY}.example:${receiver.port}/`
@@ -91,7 +91,7 @@ describe('a call to an endpoint', () => {
     expect(receiver.calls).toEqual([])
   })
 
-  it('connects to the address that was checked, not to what the name leads to a moment later', async () => {
+  it('connects to the address that was checked, and does not look up the name again', async () => {
     await using receiver = await startReceiver()
     let lookups = 0
     const resolve = async () => {
@@ -102,7 +102,7 @@ describe('a call to an endpoint', () => {
     expect(lookups).toBe(1)
   })
 
-  it('is not made to an address that has been forbidden since the webhook was created', async () => {
+  it('is refused if its address was forbidden after the webhook was created', async () => {
     await using receiver = await startReceiver()
     expect(await refusal(receiver.url, { mayBePrivate: false })).toBe('The URL must begin with https://.')
     expect(await refusal(`https://127.0.0.1:${receiver.port}/`, { mayBePrivate: false })).toBe(
@@ -111,7 +111,7 @@ describe('a call to an endpoint', () => {
     expect(receiver.calls).toEqual([])
   })
 
-  it('can be given up', async () => {
+  it('can be aborted', async () => {
     await using receiver = await startReceiver(() => undefined)
     const giveUp = new AbortController()
     const answer = post(receiver.url, LOCAL, giveUp.signal)
@@ -120,10 +120,10 @@ describe('a call to an endpoint', () => {
     await expect(answer).rejects.toMatchObject({ name: 'AbortError' })
   })
 
-  it('leaves nothing behind on the signal that would give it up', async () => {
+  it('leaves nothing behind on its abort signal', async () => {
     await using receiver = await startReceiver()
     const { signal } = new AbortController()
-    // Where Node keeps what depends on a signal.
+    // Node keeps the dependants of a signal in these own keys.
     const state = () => Reflect.ownKeys(signal).map(String)
     const before = state()
     await post(receiver.url, LOCAL, signal)

@@ -10,7 +10,7 @@ function headersOf(secrets: readonly string[], at = new Date()): Record<string, 
 }
 
 describe('the signature of a webhook', () => {
-  it('is one that the library of Standard Webhooks accepts', () => {
+  it('is accepted by the library of Standard Webhooks', () => {
     const secret = newWebhookSecret()
     expect(new Webhook(secret).verify(BODY, headersOf([secret]))).toEqual(JSON.parse(BODY))
   })
@@ -23,23 +23,23 @@ describe('the signature of a webhook', () => {
       (headers: Record<string, string>) =>
         [{ ...headers, 'webhook-timestamp': String(Number(headers['webhook-timestamp']) - 1) }, BODY] as const,
     ],
-  ])('does not hold for %s', (_what, change) => {
+  ])('is not valid for %s', (_what, change) => {
     const secret = newWebhookSecret()
     const [headers, body] = change(headersOf([secret]))
     expect(() => new Webhook(secret).verify(body, headers)).toThrow('No matching signature')
   })
 
-  it('does not hold for another secret', () => {
+  it('is not valid under another secret', () => {
     expect(() => new Webhook(newWebhookSecret()).verify(BODY, headersOf([newWebhookSecret()]))).toThrow()
   })
 
-  it('is too old for a call that is sent again after a while', () => {
+  it('is refused as too old when an old call is replayed', () => {
     const secret = newWebhookSecret()
     const headers = headersOf([secret], new Date(Date.now() - 6 * 60_000))
     expect(() => new Webhook(secret).verify(BODY, headers)).toThrow('too old')
   })
 
-  it('holds for the new secret and for the one before while both sign', () => {
+  it('is valid under the new and the previous secret while both sign', () => {
     const [secret, previous] = [newWebhookSecret(), newWebhookSecret()]
     const headers = headersOf([secret, previous])
     expect(headers['webhook-signature']?.split(' ')).toHaveLength(2)
@@ -48,7 +48,7 @@ describe('the signature of a webhook', () => {
 })
 
 describe('the receiver in the guide', () => {
-  it('tells a genuine call from a forged one and from one that is too old', async () => {
+  it('accepts a genuine call, and refuses a forged one and one that is too old', async () => {
     const guide = readFileSync(new URL('../../../docs/alerts.md', import.meta.url), 'utf8')
     const [, code = ''] = /```js\n(.*?isGenuine.*?)```/s.exec(guide) ?? []
     const source = `data:text/javascript,${encodeURIComponent(`${code}\nexport { isGenuine }`)}`
@@ -64,7 +64,7 @@ describe('the receiver in the guide', () => {
 })
 
 describe('a webhook secret', () => {
-  it('is 32 random bytes in base64 behind whsec_', () => {
+  it('is `whsec_` and 32 random bytes in base64', () => {
     const secrets = Array.from({ length: 20 }, newWebhookSecret)
     expect(new Set(secrets).size).toBe(20)
     for (const secret of secrets) {

@@ -78,12 +78,12 @@ const NEVER = [
 ]
 
 describe('the address of a webhook', () => {
-  it.each(REFUSED)('is refused when it is not public: %s', url => {
+  it.each(REFUSED)('is refused if it is not public: %s', url => {
     expect(targetProblem(url, PUBLIC_ONLY)).toBe('The URL must lead to a public address.')
     expect(targetProblem(url, { mayBePrivate: true })).toBeUndefined()
   })
 
-  it.each(ACCEPTED)('is accepted when it is public: %s', url => {
+  it.each(ACCEPTED)('is accepted if it is public: %s', url => {
     expect(targetProblem(url, PUBLIC_ONLY)).toBeUndefined()
   })
 
@@ -95,7 +95,7 @@ describe('the address of a webhook', () => {
     }
   })
 
-  it('may be plain HTTP only where private addresses are allowed', () => {
+  it('may be plain HTTP only if private addresses are allowed', () => {
     expect(targetProblem('http://example.com/', PUBLIC_ONLY)).toMatch(/https/)
     expect(targetProblem('http://example.com/', { mayBePrivate: true })).toBeUndefined()
   })
@@ -114,7 +114,7 @@ const PUBLIC: LookupAddress = { address: '93.184.216.34', family: 4 }
 const LOOPBACK: LookupAddress = { address: '127.0.0.1', family: 4 }
 
 describe('the lookup for calls', () => {
-  it('gives out public addresses, in the form that was asked for', async () => {
+  it('returns public addresses, in the requested form', async () => {
     expect(await lookUp([PUBLIC])).toEqual([PUBLIC])
     expect(await lookUp([PUBLIC], { all: false })).toEqual([PUBLIC.address, 4])
   })
@@ -122,23 +122,23 @@ describe('the lookup for calls', () => {
   it.each([
     ['a loopback address', [LOOPBACK]],
     ['a loopback address behind a public one', [PUBLIC, LOOPBACK]],
-    ['an inner address in the clothes of IPv6', [{ address: '::ffff:10.0.0.1', family: 6 }]],
+    ['a private address in IPv6 form', [{ address: '::ffff:10.0.0.1', family: 6 }]],
     ['no address', []],
   ])('refuses a name that leads to %s', async (_what, addresses) => {
     for (const all of [true, false]) await expect(lookUp(addresses, { all })).rejects.toBeInstanceOf(PrivateAddressError)
   })
 
-  it('gives out all of them where private addresses are allowed', async () => {
+  it('returns all addresses if private addresses are allowed', async () => {
     expect(await lookUp([PUBLIC, LOOPBACK], { mayBePrivate: true })).toEqual([PUBLIC, LOOPBACK])
   })
 
-  it('hands on that a name is not known', async () => {
+  it('passes on the error for an unknown name', async () => {
     const error = Object.assign(new Error('no such name'), { code: 'ENOTFOUND' })
     const lookup = guardedLookup({ mayBePrivate: false, resolve: () => Promise.reject(error) })
     expect(await new Promise(resolve => lookup('gone.example', {}, resolve))).toBe(error)
   })
 
-  it('knows the address of the cloud from a public one', () => {
+  it('distinguishes the metadata address of a cloud from a public one', () => {
     expect([isPublicAddress('169.254.169.254'), isPublicAddress('8.8.8.8')]).toEqual([false, true])
   })
 })

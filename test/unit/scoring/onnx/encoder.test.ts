@@ -11,7 +11,7 @@ function dataOf(type: GraphInput['type'], columns: GraphInput['columns'], rows =
 }
 
 describe('the encoder', () => {
-  it('fills one input of many columns row by row', () => {
+  it('fills a single input of many columns row by row', () => {
     const columns = [
       { feature: 'amount' },
       { feature: 'flag' },
@@ -35,7 +35,7 @@ describe('the encoder', () => {
     ])
   })
 
-  it('puts NaN for a missing number, 0 for a missing one-hot column, or what the manifest says', () => {
+  it('puts NaN for a missing number, 0 for a missing one-hot column, or the value that the manifest names', () => {
     expect(dataOf('float32', [{ feature: 'amount' }])).toEqual([2.5, Number.NaN])
     expect(dataOf('float32', [{ feature: 'amount', missing: -9 }])).toEqual([2.5, -9])
     expect(dataOf('float32', [{ feature: 'grade', equals: 'B' }])).toEqual([1, 0])
@@ -43,7 +43,7 @@ describe('the encoder', () => {
     expect(dataOf('int64', [{ feature: 'grade', equals: 'B' }])).toEqual([1n, 0n])
   })
 
-  it('keeps a value of 0 or false apart from a missing one', () => {
+  it('does not confuse 0 or false with a missing value', () => {
     expect(
       dataOf(
         'float32',

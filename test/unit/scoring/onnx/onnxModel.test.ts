@@ -76,7 +76,7 @@ describe('a graph', () => {
     { column: number; rows: { features: [number, number]; probability: number }[] }
   >
 
-  it.each(Object.keys(expected))('with the ZipMap of %s answers as scikit-learn does, alone and together', async name => {
+  it.each(Object.keys(expected))('with the ZipMap of %s answers like scikit-learn, for one row and for many', async name => {
     const { column, rows } = expected[name] ?? { column: -1, rows: [] }
     expect(manifestFor(name).onnx.output.column).toBe(column)
     const inputs = rows.map(({ features: [amount, count] }) => ({ amount, count }))
@@ -85,11 +85,11 @@ describe('a graph', () => {
     for (const [i, input] of inputs.entries()) expectClose(await scored(name, [input]), [probabilities[i] ?? Number.NaN], 6)
   })
 
-  it.each(['one-column.onnx', 'flat.onnx'])('of the form %s is read', async name => {
+  it.each(['one-column.onnx', 'flat.onnx'])('with the output form of %s is read', async name => {
     expectClose(await scored(name), ROWS.map(ruleOf), 6)
   })
 
-  it('in double precision keeps it', async () => {
+  it('in double precision gives results in double precision', async () => {
     expectClose(await scored('double.onnx'), ROWS.map(ruleOf), 14)
   })
 
@@ -102,13 +102,13 @@ describe('a graph', () => {
     expectClose(await scored('mixed.onnx', rows), probabilities, 6)
   })
 
-  it('answers for 1,000 rows in their order', async () => {
+  it('answers 1,000 rows in their order', async () => {
     const rows = Array.from({ length: 1_000 }, (_, i) => ({ amount: i / 100, count: -i / 50 }))
     expectClose(await scored('one-column.onnx', rows), rows.map(ruleOf), 6)
   })
 
   it.each(['nan.onnx', 'out-of-range.onnx'])(
-    'that answers with no probability, %s, gives MODEL_OUTPUT_INVALID for each row',
+    'that answers with values that are not probabilities, %s, gives MODEL_OUTPUT_INVALID for each row',
     async name => {
       const answers = await scored(name)
       expect(answers).toHaveLength(ROWS.length)
@@ -116,16 +116,16 @@ describe('a graph', () => {
     },
   )
 
-  it('that answers for another number of rows fails with MODEL_OUTPUT_INVALID', async () => {
+  it('that answers a different number of rows fails with MODEL_OUTPUT_INVALID', async () => {
     await expect(scored('wrong-rows.onnx')).rejects.toMatchObject({ code: 'MODEL_OUTPUT_INVALID' })
   })
 
   it.each([
-    ['a column that the output has not', 'one-column.onnx', manifestOf({ name: 'probability', column: 1 })],
+    ['a column that the output does not have', 'one-column.onnx', manifestOf({ name: 'probability', column: 1 })],
     ['a column of an output without columns', 'flat.onnx', manifestOf({ name: 'probabilities', column: 1 })],
-    ['the labels for probabilities', 'zipmap-int.onnx', manifestOf({ name: 'label', column: 0 })],
-    ['texts for probabilities', 'zipmap-string.onnx', manifestOf({ name: 'label', column: 0 })],
-  ])('whose manifest names %s never answers', async (_what, name, manifest) => {
+    ['the labels as probabilities', 'zipmap-int.onnx', manifestOf({ name: 'label', column: 0 })],
+    ['texts as probabilities', 'zipmap-string.onnx', manifestOf({ name: 'label', column: 0 })],
+  ])('whose manifest names %s gives no answers', async (_what, name, manifest) => {
     const scoring = loaded(name, manifest).then(model => model.score(ROWS))
     await expect(scoring).rejects.toMatchObject({ code: 'MODEL_OUTPUT_INVALID' })
   })
@@ -137,13 +137,13 @@ describe('a graph', () => {
       manifestOf({ name: 'probabilities', column: 0 }, [{ name: 'features', type: 'float32', columns: [{ feature: 'amount' }] }]),
       'is float32 [N, 2], in the manifest float32 [N, 1]',
     ],
-  ])('whose input has another type or width than its manifest says is refused: %s', async (name, manifest, problem) => {
+  ])('whose input differs in type or width from its manifest is refused: %s', async (name, manifest, problem) => {
     await expect(loaded(name, manifest)).rejects.toThrow(problem)
   })
 
   it.each([
     [
-      'an input that is not there',
+      'an input that the graph does not have',
       manifestOf({ name: 'probability', column: 0 }, [
         ...DOUBLES,
         { name: 'more', type: 'float32', columns: [{ feature: 'open' }] },
@@ -155,36 +155,36 @@ describe('a graph', () => {
       manifestOf({ name: 'probability', column: 0 }, [{ name: 'other', type: 'float32', columns: [{ feature: 'amount' }] }]),
       'its input features is not in the manifest',
     ],
-    ['an output that is not there', manifestOf({ name: 'score', column: 0 }), 'it has no output score'],
+    ['an output that the graph does not have', manifestOf({ name: 'score', column: 0 }), 'it has no output score'],
   ])('whose manifest names %s is refused', async (_what, manifest, problem) => {
     await expect(loaded('one-column.onnx', manifest)).rejects.toThrow(problem)
   })
 })
 
-describe('a file that is no model', () => {
+describe('a file that is not a model', () => {
   const good = fixture('zipmap-int.onnx')
 
   it.each<[string, Uint8Array]>([
     ['empty', Buffer.alloc(0)],
     ['a text', Buffer.from('{"not": "a model"}\n'.repeat(100))],
-    ['of zeros', Buffer.alloc(4_096)],
-    ['of start-group tags without end', Buffer.alloc(100_000, 0x0b)],
-    ['of lengths past its end', Buffer.from([0x3a, 0xff, 0xff, 0xff, 0xff, 0x07, 0x0a])],
+    ['all zeros', Buffer.alloc(4_096)],
+    ['an endless run of start-group tags', Buffer.alloc(100_000, 0x0b)],
+    ['a length that goes past its end', Buffer.from([0x3a, 0xff, 0xff, 0xff, 0xff, 0x07, 0x0a])],
   ])('being %s is refused', async (_what, bytes) => {
     await expect(OnnxModel.load(bytes, manifestFor('zipmap-int.onnx'))).rejects.toThrow()
   })
 
-  it('being cut off anywhere is refused', async () => {
+  it('being a model cut off at any byte is refused', async () => {
     for (let length = 1; length < good.length; length += 7) {
       await expect(OnnxModel.load(good.subarray(0, length), manifestFor('zipmap-int.onnx')), `at ${length}`).rejects.toThrow()
     }
   })
 
   it.each(['zipmap-int.onnx', 'mixed.onnx', 'one-column.onnx'])(
-    'being %s with flipped bytes is refused, or answers with probabilities or a coded error, and the process lives',
+    'being %s with flipped bytes is refused, or gives probabilities or a coded error, and never ends the process',
     async name => {
       const random = randomFrom(7)
-      const outcomes = { refused: 0, failed: 0, answered: 0 }
+      const counts = { refused: 0, failed: 0, answered: 0 }
       const original = fixture(name)
       for (let round = 0; round < 150; round++) {
         const flipped = Buffer.from(original)
@@ -192,7 +192,7 @@ describe('a file that is no model', () => {
         flipped[at] = (flipped[at] ?? 0) ^ (1 << Math.floor(random() * 8))
         const model = await OnnxModel.load(flipped, manifestFor(name)).catch(() => undefined)
         if (!model) {
-          outcomes.refused++
+          counts.refused++
           continue
         }
         const answers = await model.score(ROWS).catch((error: unknown) => [error])
@@ -200,24 +200,24 @@ describe('a file that is no model', () => {
           if (typeof answer === 'number') expect(answer >= 0 && answer <= 1).toBe(true)
           else expect(answer).toMatchObject({ code: 'MODEL_OUTPUT_INVALID' })
         }
-        outcomes[answers.every(answer => typeof answer === 'number') ? 'answered' : 'failed']++
+        counts[answers.every(answer => typeof answer === 'number') ? 'answered' : 'failed']++
         await model.release()
       }
-      expect(outcomes.refused).toBeGreaterThan(0)
+      expect(counts.refused).toBeGreaterThan(0)
       expectClose(await scored('one-column.onnx'), ROWS.map(ruleOf), 6)
     },
   )
 })
 
 describe('dropZipMap', () => {
-  it('leaves a model without a ZipMap as it stands', () => {
+  it('does not change a model without a ZipMap', () => {
     const model = fixture('one-column.onnx')
     const { bytes, tensorOf } = dropZipMap(model)
     expect(bytes).toBe(model)
     expect(tensorOf.size).toBe(0)
   })
 
-  it.each(['zipmap-int.onnx', 'zipmap-string.onnx'])('takes the ZipMap out of %s and names the tensor in its place', name => {
+  it.each(['zipmap-int.onnx', 'zipmap-string.onnx'])('removes the ZipMap of %s and names the tensor in its place', name => {
     const model = fixture(name)
     const before = Buffer.from(model)
     const { bytes, tensorOf } = dropZipMap(model)

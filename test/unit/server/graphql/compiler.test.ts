@@ -15,7 +15,7 @@ import { createExecutor } from '../../../../src/server/graphql/executor.js'
 import { OperationGate } from '../../../../src/server/operations/operationGate.js'
 import { shapesOf } from '../../../../src/server/operations/operationShape.js'
 
-/** Says of itself whether the compiler calls it. */
+/** A field whose value says whether compiled code called it. */
 const isCompiled = {
   type: GraphQLBoolean,
   args: { n: { type: GraphQLInt } },
@@ -35,7 +35,7 @@ const requiredCount = { type: new GraphQLNonNull(GraphQLInt), defaultValue: 7 }
 const count = { type: GraphQLInt, defaultValue: 8 }
 const Range = new GraphQLInputObjectType({ name: 'Range', fields: { requiredCount, count, name: { type: GraphQLString } } })
 const echo = { args: { requiredCount, count }, resolve: (_parent: unknown, args: object) => JSON.stringify(args) }
-/** Answers with its arguments. */
+/** A schema whose fields return their arguments. */
 const DEFAULTS = new GraphQLSchema({
   query: new GraphQLObjectType({
     name: 'Query',
@@ -66,23 +66,23 @@ describe('the compiler', () => {
     return uses
   }
 
-  it('takes a document over at its second use', async () => {
+  it('compiles a document at its second use', async () => {
     expect(await usesOf('query Q { isCompiled }', 3)).toEqual([false, true, true])
   })
 
-  it('leaves alone a document of several operations, and null for a variable with a default', async () => {
+  it('does not run a document of several operations, nor null for a variable with a default', async () => {
     expect(await usesOf('query Q { isCompiled } query R { isCompiled }', 3)).toEqual([false, false, false])
     expect(await usesOf('query Q($n: Int = 1) { isCompiled(n: $n) }', 3, { n: null })).toEqual([false, false, false])
     expect(await usesOf('query Q($n: Int = 1) { isCompiled(n: $n) }', 3, {})).toEqual([false, true, true])
   })
 
-  it('leaves alone a document of too many fields', async () => {
+  it('does not compile a document of too many fields', async () => {
     const fields = (count: number) => Array.from({ length: count }, (_, i) => `a${i}: isCompiled`).join(' ')
     expect(await usesOf(`query Q { isCompiled ${fields(199)} }`, 2)).toEqual([false, true])
     expect(await usesOf(`query Q { isCompiled ${fields(200)} }`, 2)).toEqual([false, false])
   })
 
-  /** A few tokens a level, twice the fields. */
+  /** Nested fragments: each level adds a few tokens, and doubles the fields. */
   function nested(levels: number): string {
     const bodies = Array.from(
       { length: levels },
@@ -91,16 +91,16 @@ describe('the compiler', () => {
     return `query Q { isCompiled node { ...F0 } } ${bodies.join(' ')} fragment F${levels} on Node { isCompiled }`
   }
 
-  it('leaves alone fragments within fragments, which it would write out into gigabytes', async () => {
+  it('does not compile deeply nested fragments, which it would expand to gigabytes', async () => {
     expect(await usesOf(nested(3), 2)).toEqual([false, true])
     expect(await usesOf(nested(8), 3)).toEqual([false, false, false])
   })
 
-  it('is never asked for more than an answer may hold', async () => {
+  it('is never given a document that costs more than an answer may hold', async () => {
     await expect(usesOf(nested(40), 1)).rejects.toMatchObject({ code: 'QUERY_TOO_COMPLEX' })
   })
 
-  it('is told how many fields an operation has when written out', () => {
+  it('knows how many fields an operation has with its fragments expanded', () => {
     const sizeOf = (source: string) => {
       const document = parse(source)
       const operation = document.definitions[0]
@@ -114,7 +114,7 @@ describe('the compiler', () => {
   })
 })
 
-describe('an argument or input field that has a default', () => {
+describe('an argument or input field with a default', () => {
   const fields = [
     'echo',
     'required',
@@ -133,7 +133,7 @@ describe('an argument or input field that has a default', () => {
   const declarations = ['$v: Int', '$v: Int!', '$v: Int = 3', '$v: Int! = 3']
   const cases = fields.flatMap(field => (/\$v|F/.test(field) ? declarations : ['$v: Int = 1']).map(declared => [field, declared]))
 
-  it.each(cases)('answers alike plain and compiled: %s with %s', async (field, declared) => {
+  it.each(cases)('gives the same answer plain and compiled: %s with %s', async (field, declared) => {
     const fragment = field === '...F' ? 'fragment F on Query { range(range: { requiredCount: $v }) echo(requiredCount: $v) }' : ''
     const source = `query Q(${declared}) { __typename @skip(if: false) use: echo(count: $v) ${field} } ${fragment}`
     const document = parse(source)
@@ -150,7 +150,7 @@ describe('an argument or input field that has a default', () => {
     }
   })
 
-  it('is met by compiled code where only arguments have one', async () => {
+  it('is compiled if it is an argument, but not if it is an input field', async () => {
     const prepared: string[] = []
     const add = (text: string) => prepared.push(text)
     const execute = createExecutor(DEFAULTS, openGate(DEFAULTS), { add } as unknown as Parameters<typeof createExecutor>[2])

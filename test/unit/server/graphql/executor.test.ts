@@ -63,7 +63,7 @@ const CASES: Case[] = [
     ['BAD_USER_INPUT'],
   ],
   ['1e39', WITH, { i: credit({ ...LOW_RISK, amount: 1e39 }) }, ['BAD_USER_INPUT']],
-  ['1e400, as JSON reads it', WITH, { i: credit({ ...LOW_RISK, amount: Number.POSITIVE_INFINITY }) }, ['BAD_USER_INPUT']],
+  ['1e400, Infinity in JSON', WITH, { i: credit({ ...LOW_RISK, amount: Number.POSITIVE_INFINITY }) }, ['BAD_USER_INPUT']],
   [
     '1e400 in the document',
     predict('', '{applicantId: "a", features: {consumerCredit: {amount: 1e400}}}'),
@@ -83,10 +83,10 @@ const CASES: Case[] = [
     Array(4).fill('BAD_USER_INPUT'),
   ],
   ['unknown fields', WITH, { i: { ...credit({ amuont: 1 }), extra: 1 } }, ['BAD_USER_INPUT', 'BAD_USER_INPUT']],
-  ['a key of all objects', WITH, { i: credit(JSON.parse('{"__proto__": {"amount": 1}}') as object) }, ['BAD_USER_INPUT']],
+  ['a key that every object has', WITH, { i: credit(JSON.parse('{"__proto__": {"amount": 1}}') as object) }, ['BAD_USER_INPUT']],
   ['a list for an object', WITH, { i: [GOOD] }, ['BAD_USER_INPUT']],
   ['no variable at all', WITH, undefined, ['BAD_USER_INPUT']],
-  ['a variable too many', WITH, { i: GOOD, other: 1 }, []],
+  ['an extra variable', WITH, { i: GOOD, other: 1 }, []],
   [
     'a default for a required variable',
     predict('($i: ID! = 5)', '{applicantId: $i, features: {consumerCredit: {amount: 1}}}'),
@@ -94,26 +94,26 @@ const CASES: Case[] = [
     ['BAD_USER_INPUT'],
   ],
   [
-    'null past a default of a required argument',
+    'null past the default of a variable, for a required argument',
     predict('($i: PredictRiskInput = {applicantId: "a", features: {consumerCredit: {}}})', '$i'),
     { i: null },
     ['BAD_USER_INPUT'],
   ],
   [
-    'null past a default of a required field',
+    'null past the default of a variable, for a required field',
     predict('($i: ID = "a")', '{applicantId: $i, features: {consumerCredit: {amount: 1}}}'),
     { i: null },
     ['BAD_USER_INPUT'],
   ],
   [
-    'null past a default of the features',
+    'null past the default of a variable, for the features',
     predict('($f: ModelFeaturesInput = {consumerCredit: {}})', '{applicantId: "a", features: $f}'),
     { f: null },
     ['BAD_USER_INPUT'],
   ],
-  ['null past a default inside a list', find('($b: RiskBand = T3)', '{bands: [T1, $b]}'), { b: null }, ['BAD_USER_INPUT']],
+  ['null past a default in a list', find('($b: RiskBand = T3)', '{bands: [T1, $b]}'), { b: null }, ['BAD_USER_INPUT']],
   [
-    'null past a default of @skip',
+    'null past the default of a variable, for @skip',
     'query Q($s: Boolean = true) { viewer { id tenant @skip(if: $s) } }',
     { s: null },
     ['BAD_USER_INPUT'],
@@ -121,7 +121,7 @@ const CASES: Case[] = [
   ['one value for a list', find('($b: [RiskBand!])', '{bands: $b}'), { b: 'T7' }, []],
   ['a list with variables', find('($b: RiskBand!)', '{bands: [T1, $b, T8]}'), { b: 'T7' }, []],
   [
-    'lists of a batch, nested',
+    'nested lists of a batch',
     'mutation M($i: [PredictRiskInput!]!) { predictRiskBatch(input: {items: $i}) { results { index replayed prediction { band } errors { code message path } } } }',
     { i: [GOOD, credit({}), { ...GOOD, applicantId: '' }, GOOD] },
     [],
@@ -151,13 +151,13 @@ const CASES: Case[] = [
     [],
   ],
   [
-    'variables left out',
+    'missing variables',
     'query Q($n: Int, $a: String, $o: PredictionOrder, $f: PredictionFilter) { predictions(first: $n, after: $a, orderBy: $o, filter: $f) { nodes { id } } }',
     {},
     [],
   ],
   [
-    'variables of null',
+    'variables that are null',
     'query Q($n: Int = 5, $a: String, $o: PredictionOrder = PROBABILITY_ASC) { predictions(first: $n, after: $a, orderBy: $o) { nodes { id } } }',
     { n: null, a: null, o: null },
     [],
@@ -207,8 +207,8 @@ const CASES: Case[] = [
       ]
     },
   ),
-  ['a variable without a value for a default', summary('($z: String)', 'timeZone: $z'), {}, []],
-  ['null for a default', summary('($z: String)', 'timeZone: $z'), { z: null }, []],
+  ['a defaulted argument, its variable without a value', summary('($z: String)', 'timeZone: $z'), {}, []],
+  ['a defaulted argument, its variable null', summary('($z: String)', 'timeZone: $z'), { z: null }, []],
   [
     'an outcome',
     'mutation M($i: RecordOutcomeInput!) { recordOutcome(input: $i) { prediction { id outcome { defaulted observedAt recordedBy } } } }',
@@ -222,7 +222,7 @@ const CASES: Case[] = [
     [],
   ],
   [
-    'an outcome at no time',
+    'an outcome observed on a day that does not exist',
     'mutation M($i: RecordOutcomeInput!) { recordOutcome(input: $i) { prediction { id } } }',
     { i: { predictionId: STORED.id, defaulted: false, observedAt: '2026-02-30' } },
     ['BAD_USER_INPUT'],
@@ -265,7 +265,7 @@ describe('an operation gives the same answer plain and compiled:', () => {
     expect(plain.codes).toEqual(codes)
     expect(plain.reports).toEqual([])
     expect(compiled).toEqual(plain)
-    // The order of keys too: a cursor holds a digest of its filter.
+    // The order of keys counts too, because a cursor holds a digest of its filter.
     expect(JSON.stringify(compiled)).toBe(JSON.stringify(plain))
     expect(again).toEqual(plain)
   })

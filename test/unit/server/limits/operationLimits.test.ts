@@ -8,7 +8,7 @@ import { principalOf } from '../../support/gatewaySchema.js'
 const principal = (id: string, tenant = 'north') => ({ ...principalOf('SCORER'), id, tenant })
 const limiter = (limit: number) => new LeasedLimiter({ limit, windowSeconds: 10 })
 
-/** Answers as one does that asks Redis first. */
+/** A limiter that answers later, like one that asks Redis first. */
 function slow(inner: PointLimiter): PointLimiter {
   return {
     limit: inner.limit,
@@ -29,7 +29,7 @@ const refusalOf = async (charged: () => unknown): Promise<RateLimitedError> => {
 describe.each([
   ['at once', (inner: PointLimiter) => inner],
   ['later', slow],
-])('limits of operations that are decided %s', (_when, decided) => {
+])('limits on operations, decided %s,', (_when, decided) => {
   let kinds: string[]
   let chargePoints: ChargePoints
   beforeEach(() => {
@@ -41,13 +41,13 @@ describe.each([
     })
   })
 
-  it('answer with the quota that ends first', async () => {
+  it('answer with the quota that has the fewest points left', async () => {
     expect(await chargePoints(principal('a'), 10)).toMatchObject({ limit: 100, remaining: 90, resetSeconds: 10 })
     expect(await chargePoints(principal('b'), 90)).toMatchObject({ limit: 100, remaining: 10 })
     expect(await chargePoints(principal('c'), 10)).toMatchObject({ limit: 150, remaining: 40 })
   })
 
-  it('refuse a principal past its limit alone, as a whole, and without a charge to its tenant', async () => {
+  it('refuse only the principal past its limit, charge no part of the call, and charge its tenant nothing', async () => {
     await chargePoints(principal('a'), 60)
     const { message, quota, code } = await refusalOf(() => chargePoints(principal('a'), 41))
     expect({ message, code }).toEqual({
@@ -59,7 +59,7 @@ describe.each([
     expect(kinds).toEqual(['principal'])
   })
 
-  it('refuse a tenant past its limit without a charge to the principal, and no other tenant', async () => {
+  it('refuse only the tenant past its limit, and charge the principal nothing', async () => {
     await chargePoints(principal('a'), 100)
     await chargePoints(principal('b'), 40)
     const { message } = await refusalOf(() => chargePoints(principal('b'), 60))
@@ -78,7 +78,7 @@ describe.each([
     expect(await chargePoints(principal('a'), 100)).toMatchObject({ remaining: 0 })
   })
 
-  it('hold alone where the other is none', async () => {
+  it('work with only a limit for principals, only one for tenants, or none', async () => {
     const ofTenant = limitOperations({ tenant: decided(limiter(5)), limited: () => {} })
     expect(await ofTenant(principal('a'), 5)).toMatchObject({ limit: 5, remaining: 0 })
     await refusalOf(() => ofTenant(principal('b'), 1))
@@ -88,12 +88,12 @@ describe.each([
   })
 })
 
-it('an operation is charged for without a promise', () => {
+it('an operation is charged synchronously when no shared count is needed', () => {
   const chargePoints = limitOperations({ principal: limiter(100), tenant: limiter(100), limited: () => {} })
   expect(chargePoints(principal('a'), 1)).not.toBeInstanceOf(Promise)
 })
 
-it('a refusal says when to come back, in whole seconds', async () => {
+it('a refusal says in whole seconds when to retry', async () => {
   const chargePoints = limitOperations({ principal: limiter(1), limited: () => {} })
   chargePoints(principal('a'), 1)
   expect(refusalHeaders(await refusalOf(() => chargePoints(principal('a'), 1)))).toEqual({

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { PendingSockets } from '../../../../src/server/limits/pendingSockets.js'
 
-it('cuts the oldest socket of an address for its newest, and none of another address', () => {
+it('cuts the oldest socket of an address that has too many, and none of another address', () => {
   const pending = new PendingSockets()
   const cut: string[] = []
   pending.add('other', () => cut.push('other'))
@@ -10,7 +10,7 @@ it('cuts the oldest socket of an address for its newest, and none of another add
   expect(pending.size).toBe(1_001)
 })
 
-it('cuts the oldest of all when many addresses take part', () => {
+it('cuts the oldest socket of all when many addresses have too many together', () => {
   const pending = new PendingSockets()
   const cut: number[] = []
   for (let i = 0; i < 4_002; i++) pending.add(`address-${i}`, () => cut.push(i))
@@ -18,7 +18,7 @@ it('cuts the oldest of all when many addresses take part', () => {
   expect(pending.size).toBe(4_000)
 })
 
-it('counts nobody any more who has said who it is, or is gone', () => {
+it('no longer counts a socket that has signed in or is gone', () => {
   const pending = new PendingSockets()
   const cut: number[] = []
   const settled = Array.from({ length: 500 }, (_, i) => pending.add('a', () => cut.push(i)))

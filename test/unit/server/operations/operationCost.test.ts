@@ -38,20 +38,20 @@ describe('the cost of an operation', () => {
 
   it.each<[string, number, string, Record<string, unknown>?]>([
     ['one object', 1, '{ viewer { id roles permissions } }'],
-    ['the same twice', 2, '{ viewer { id } viewer { id } }'],
-    ['a page of 20 unless said otherwise', 1 + 20, '{ predictions { nodes { id } } }'],
+    ['the same field twice', 2, '{ viewer { id } viewer { id } }'],
+    ['a page of 20 by default', 1 + 20, '{ predictions { nodes { id } } }'],
     ['a page of 5', 1 + 5, '{ predictions(first: 5) { nodes { id } } }'],
     ['a page backwards', 1 + 7, '{ predictions(last: 7) { nodes { id } } }'],
-    ['a page by variable', 1 + 9, 'query($n: Int) { predictions(first: $n) { nodes { id } } }', { n: 9 }],
-    ['a page by the default of a variable', 1 + 8, 'query($n: Int = 8) { predictions(first: $n) { nodes { id } } }'],
-    ['a page by a variable left out', 1 + 20, 'query($n: Int) { predictions(first: $n) { nodes { id } } }'],
-    ['a page that is refused later as the largest', 1 + 100, '{ predictions(first: 2000000000) { nodes { id } } }'],
-    ['a negative page as none', 1, '{ predictions(first: -5) { nodes { id } } }'],
-    ['rows that are read for nothing', 1 + 50 + 1, '{ predictions(first: 50) { pageInfo { hasNextPage } } }'],
+    ['a page sized by a variable', 1 + 9, 'query($n: Int) { predictions(first: $n) { nodes { id } } }', { n: 9 }],
+    ['a page sized by the default of a variable', 1 + 8, 'query($n: Int = 8) { predictions(first: $n) { nodes { id } } }'],
+    ['a page sized by a missing variable', 1 + 20, 'query($n: Int) { predictions(first: $n) { nodes { id } } }'],
+    ['a page over the maximum as the largest', 1 + 100, '{ predictions(first: 2000000000) { nodes { id } } }'],
+    ['a page of negative size as empty', 1, '{ predictions(first: -5) { nodes { id } } }'],
+    ['rows that are read but not shown', 1 + 50 + 1, '{ predictions(first: 50) { pageInfo { hasNextPage } } }'],
     ['nodes and edges', 1 + 10 * 3, '{ predictions(first: 10) { nodes { id } edges { node { id } } } }'],
     ['a count', 1 + 10 + 11, '{ predictions(first: 10) { nodes { id } total { count } } }'],
     [
-      'rows of rows',
+      'rows within rows',
       1 + 10 * (1 + 1 + 1 + 30),
       '{ predictions(first: 10) { nodes { applicant { predictions(first: 30) { nodes { id } } } } } }',
     ],
@@ -61,18 +61,18 @@ describe('the cost of an operation', () => {
       '{ predictions(first: 10) { ...P } } fragment P on PredictionConnection { nodes { ...N } } fragment N on Prediction { ... on Prediction { applicant { id } } }',
     ],
     [
-      'summaries by their buckets, each with its bands',
+      'a summary as its buckets, each with its bands',
       1 + 25 * 9,
       '{ riskSummary(from: "2026-01-01T00:00:00Z", to: "2026-01-02T00:00:00Z", interval: HOUR) { buckets { count } } }',
     ],
     [
-      'summaries of any length',
+      'a summary of any length',
       1 + 8 + 1_000 * 9,
       '{ riskSummary(from: "1970-01-01T00:00:00Z", to: "2026-01-02T00:00:00Z", interval: HOUR) { bands { count } buckets { bands { count } } } }',
     ],
     ['deliveries of all webhooks', 20 * (1 + 100 + 11), '{ webhooks { deliveries(first: 100) { id } status { dead } } }'],
     [
-      'a batch by its items',
+      'a batch as its items',
       1 + 3 * (1 + 1 + 10),
       'mutation($i: [PredictRiskInput!]!) { predictRiskBatch(input: {items: $i}) { results { prediction { id } errors { code } } } }',
       { i: [1, 2, 3].map(() => ({ applicantId: 'a', features: { consumerCredit: {} } })) },
@@ -83,7 +83,7 @@ describe('the cost of an operation', () => {
     expect(costOf(text, variables)).toBe(cost)
   })
 
-  it('counts fragments within fragments once each, however often they are spread', () => {
+  it('visits each nested fragment once, however often it is spread', () => {
     const fragments = Array.from({ length: 60 }, (_, i) => `fragment F${i} on Applicant { ...F${i + 1} ...F${i + 1} }`)
     const text = `query($n: Int) { applicant(id: "a") { ...F0 } } ${fragments.join(' ')} fragment F60 on Applicant { predictions(first: $n) { nodes { id } } }`
     expect(costOf(text, { n: 10 })).toBe(1 + 2 ** 60 * 11)
@@ -98,7 +98,7 @@ describe('the cost of an operation', () => {
     expect(measured(text, { i: Array(5_000).fill(item) }).rows).toBe(1_001)
   })
 
-  it('lets all documented operations pass, at their largest', () => {
+  it('is low enough for all documented operations, at their largest', () => {
     const largest = {
       first: 100,
       id: 'a',
@@ -138,7 +138,7 @@ describe('the cost of an operation', () => {
     expect(seen).toBeGreaterThan(30)
   })
 
-  it('does not let pages of pages pass', () => {
+  it('is too high for pages of pages', () => {
     expect(
       costOf('{ predictions(first: 100) { nodes { applicant { predictions(first: 100) { nodes { id } } } } } }'),
     ).toBeGreaterThan(LIMIT)
@@ -147,7 +147,7 @@ describe('the cost of an operation', () => {
     ).toBeGreaterThan(LIMIT)
   })
 
-  it('is declared for every list of objects in the schema, and by whoever asks for its rows', () => {
+  it('is declared for every list of objects in the schema, and for every field that returns a type with rows', () => {
     const types = Object.values(gateway.schema.getTypeMap()).filter(type => isObjectType(type) && !type.name.startsWith('__'))
     const undeclared: string[] = []
     const holdsRows = new Set<string>()

@@ -19,12 +19,12 @@ const SCORE_WITH_HISTORY = `mutation($input: PredictRiskInput!) { predictRisk(in
   predictions(first: 100) { nodes { applicant { id } outcome { defaulted } } } } } } }`
 const PAGE = 'query($n: Int) { predictions(first: $n) { nodes { applicant { predictions(first: 3) { nodes { id } } } } } }'
 
-describe('an operation is let in', () => {
+describe('an operation is charged', () => {
   let gateway: GatewaySchema
   let server: HttpServer
   let client: GraphqlClient
   let chargePoints: ChargePoints
-  /** Points that were asked for, in order. */
+  /** The points that were charged, in order. */
   let asked: number[]
   const observed: unknown[][] = []
   const refused: unknown[] = []
@@ -79,31 +79,31 @@ describe('an operation is let in', () => {
       {},
       2,
     ],
-    ['a point for 100 objects that hang on a score', SCORE_WITH_HISTORY, { input: application }, 3],
+    ['a point for each 100 objects that a score selects', SCORE_WITH_HISTORY, { input: application }, 3],
     ['one point for a small query', '{ viewer { id } }', {}, 1],
     ['a point for each field of a query', '{ viewer { id } models { name } alertCursor }', {}, 3],
-    ['a point for 100 objects', PAGE, { n: 100 }, 1 + Math.floor((1 + 100 * (1 + 1 + 1 + 3)) / 100)],
-    ['less for a smaller page', PAGE, { n: 10 }, 1],
-  ])('for %s, plain and compiled', async (_what, query, variables, points) => {
+    ['a point for each 100 objects of a page', PAGE, { n: 100 }, 1 + Math.floor((1 + 100 * (1 + 1 + 1 + 3)) / 100)],
+    ['fewer points for a smaller page', PAGE, { n: 10 }, 1],
+  ])('%s, plain and compiled', async (_what, query, variables, points) => {
     for (let use = 1; use <= 4; use++) {
       asked = []
       expect((await client.send({ query, variables })).errors).toBeUndefined()
       expect(sum()).toBe(points)
-      // The first time it pays before it is read, and the rest when it is known.
+      // At its first use it pays one point before it is parsed, and the rest when its cost is known.
       expect(asked.length).toBeLessThanOrEqual(2)
     }
-    // A compiled one, whose variables need no coercion, is asked for once.
+    // A compiled operation whose variables need no coercion pays in one step.
     if (!query.includes('$n') && !query.includes('Outcome') && !query.includes('erase')) expect(asked).toEqual([points])
   })
 
   it.each<[string, object, number]>([
-    ['a text that cannot be parsed', { query: '{' }, 1],
+    ['a document that cannot be parsed', { query: '{' }, 1],
     ['an unknown field', { query: '{ viewers }' }, 1],
     ['a document beyond the limits', { query: `{ ${'a: __typename '.repeat(16)} }` }, 1],
     ['wrong variables', { query: PAGE, variables: { n: 'x' } }, 1],
     ['an answer beyond the limits', { query: PAGE.replace('3', '100'), variables: { n: 100 } }, 1],
     ['no document', {}, 1],
-  ])('at the price of a look for %s, which is not executed', async (_what, body, points) => {
+  ])('one point for %s, which is not executed', async (_what, body, points) => {
     const { status } = await client.send(body)
     expect(status).toBe(400)
     expect(sum()).toBe(points)
@@ -111,13 +111,13 @@ describe('an operation is let in', () => {
   })
 
   it.each<[string, string, string, RequestInit]>([
-    ['a body that is no JSON', '/graphql', 'application/json', { body: '{' }],
+    ['a body that is not JSON', '/graphql', 'application/json', { body: '{' }],
     ['no body', '/graphql', 'application/json', {}],
     ['a body of another type', '/graphql', 'text/csv', { body: 'a,b' }],
     ['a body that is too large', '/graphql', 'application/json', { body: 'x'.repeat(1_100_000) }],
-    ['no JSON for server-sent events', '/graphql/stream', 'application/json', { body: '{' }],
-    ['no document for server-sent events', '/graphql/stream', 'application/json', { body: '{}' }],
-  ])('at the price of a look for %s, and refused past the limit', async (_what, path, type, init) => {
+    ['a body for server-sent events that is not JSON', '/graphql/stream', 'application/json', { body: '{' }],
+    ['a body for server-sent events without a document', '/graphql/stream', 'application/json', { body: '{}' }],
+  ])('one point for %s, and is refused past the limit', async (_what, path, type, init) => {
     const send = () =>
       fetch(server.url + path, { method: 'POST', ...init, headers: { authorization: 'Bearer x', 'content-type': type } })
     expect((await send()).status).toBeOneOf([400, 413])
@@ -130,7 +130,7 @@ describe('an operation is let in', () => {
   it.each([
     ['at once', (value: () => ReturnType<ChargePoints>) => value()],
     ['after a while', async (value: () => ReturnType<ChargePoints>) => value()],
-  ])('%s, with its quota in the headers of the answer, plain and compiled', async (_when, answer) => {
+  ])('%s, and the headers of its answer show the quota, plain and compiled', async (_when, answer) => {
     chargePoints = () => answer(() => LEFT) as ReturnType<ChargePoints>
     for (let use = 1; use <= 4; use++) {
       const { headers } = await client.send({ query: SCORE, variables: { input: application } })
@@ -145,7 +145,7 @@ describe('an operation is let in', () => {
   it.each([
     ['at once', (points: number) => refuseOver(points)],
     ['after a while', async (points: number) => refuseOver(points)],
-  ])('or refused %s with 429 and not executed, plain and compiled', async (_when, limit) => {
+  ])('or %s refused with 429 and not executed, plain and compiled', async (_when, limit) => {
     for (let use = 1; use <= 4; use++) await client.send({ query: SCORE, variables: { input: application } })
     for (let use = 1; use <= 4; use++) await client.send({ query: BATCH, variables: { i: [application, application] } })
     gateway.recorder.recorded.length = 0
@@ -167,7 +167,7 @@ describe('an operation is let in', () => {
     expect(refused).toEqual([])
   })
 
-  it('or refused late, when its rows are known, with 429', async () => {
+  it('or refused with 429 later, when the number of its rows is known', async () => {
     chargePoints = (_principal, points) => (points > 1 ? refuseOver(0) : LEFT)
     const { status, headers } = await client.send({
       query: `${BATCH} # new`,
@@ -177,13 +177,13 @@ describe('an operation is let in', () => {
     expect(gateway.recorder.recorded).toEqual([])
   })
 
-  it('for one point as a subscription, or refused: server-sent events with 429, WebSocket with its code', async () => {
+  it('one point as a subscription, or refused: over server-sent events with 429, over WebSocket with RATE_LIMITED', async () => {
     const query = 'subscription { highRiskScored { id } }'
     expect(await client.openStream({ query })).toEqual([])
     expect(asked).toEqual([1])
     chargePoints = () => refuseOver(0)
-    const [told] = await client.openStream({ query })
-    expect(told).toContain('RATE_LIMITED')
+    const [refusal] = await client.openStream({ query })
+    expect(refusal).toContain('RATE_LIMITED')
     const response = await fetch(`${server.url}/graphql/stream`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', authorization: 'Bearer x' },

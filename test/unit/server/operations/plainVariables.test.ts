@@ -40,7 +40,7 @@ const STRANGE = [
 ]
 
 describe('variables', () => {
-  it('that are a plain application, or a list of them, need no coercion', () => {
+  it('that hold a plain application, or a list of them, need no coercion', () => {
     expect(plainVariables(schema, SCORE)({ i: application() })).toBe(true)
     expect(plainVariables(schema, SCORE)({ i: application({ channel: null, idempotencyKey: 'k' }) })).toBe(true)
     expect(plainVariables(schema, BATCH)({ items: [application(), application()] })).toBe(true)
@@ -62,22 +62,22 @@ describe('variables', () => {
     expect(plainVariables(schema, operation)(variables)).toBe(false)
   })
 
-  it('that pass are those that coercion would hand on unchanged, whatever stands in each place', () => {
+  it('pass only if coercion would not change them, whatever value is in each field', () => {
     const isPlain = plainVariables(schema, SCORE)
     const definitions = SCORE.variableDefinitions ?? []
     let passed = 0
-    const places = ['applicantId', 'features', 'idempotencyKey', 'channel', 'consumerCredit', ...Object.keys(LOW_RISK)]
-    for (const place of places) {
+    const names = ['applicantId', 'features', 'idempotencyKey', 'channel', 'consumerCredit', ...Object.keys(LOW_RISK)]
+    for (const name of names) {
       for (const value of STRANGE) {
-        const features = { consumerCredit: { ...LOW_RISK, ...(place in LOW_RISK && { [place]: value }) } as unknown }
-        if (place === 'consumerCredit') features.consumerCredit = value
-        const changed = place in LOW_RISK || place === 'consumerCredit' ? {} : { [place]: value }
+        const features = { consumerCredit: { ...LOW_RISK, ...(name in LOW_RISK && { [name]: value }) } as unknown }
+        if (name === 'consumerCredit') features.consumerCredit = value
+        const changed = name in LOW_RISK || name === 'consumerCredit' ? {} : { [name]: value }
         const variables = { i: { ...application({ features }), ...changed } }
         if (!isPlain(variables)) continue
         passed++
         expect(getVariableValues(schema, definitions, variables)).toEqual({ coerced: variables })
       }
     }
-    expect(passed).toBeGreaterThan(places.length)
+    expect(passed).toBeGreaterThan(names.length)
   })
 })

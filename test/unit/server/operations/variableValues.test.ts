@@ -58,7 +58,7 @@ const VALUES: unknown[] = [
 ]
 
 describe('variables', () => {
-  it.each(TYPES)('of type %s are coerced as graphql-js coerces them, with mistakes at the same places', type => {
+  it.each(TYPES)('of type %s are coerced as graphql-js coerces them, with mistakes at the same paths', type => {
     const operation = parse(`query($v: ${type}, $w: Int = 5) { a }`).definitions[0] as OperationDefinitionNode
     for (const value of VALUES) {
       const given = value === undefined ? {} : { v: value }
@@ -75,7 +75,7 @@ describe('variables', () => {
     }
   })
 
-  it('named like parts of every object are taken as their own', () => {
+  it('may have the name of a property that every object has', () => {
     const operation = parse('query($__proto__: Int, $constructor: Int, $toString: Int) { a }')
       .definitions[0] as OperationDefinitionNode
     const given = JSON.parse('{"__proto__": 1, "toString": 2}') as Record<string, unknown>
@@ -86,7 +86,7 @@ describe('variables', () => {
     ])
   })
 
-  it('of 50,000 mistakes tell 50, and none of the values', () => {
+  it('with 50,000 mistakes give 50 of them, and repeat no value', () => {
     const operation = parse('query($v: Range) { a }').definitions[0] as OperationDefinitionNode
     const v = Object.fromEntries(Array.from({ length: 50_000 }, (_, i) => [`k${i}`, 'canary']))
     const ours = coercedVariables(schema, operation, { v })
@@ -95,7 +95,7 @@ describe('variables', () => {
     expect(errors.map(({ message }) => message).join()).not.toContain('canary')
   })
 
-  it('may hold 2,000 items of lists in all', () => {
+  it('may hold 2,000 list items in total', () => {
     const operation = parse('query($v: [Int], $w: [Int]) { a }').definitions[0] as OperationDefinitionNode
     const items = (count: number) => Array<number>(count).fill(1)
     expect(coercedVariables(schema, operation, { v: items(1_000), w: items(1_000) })).toHaveProperty('coerced')

@@ -27,7 +27,7 @@ afterEach(async () => {
 
 const nextPiece = async () => (await once(response, 'data'))[0]
 
-it('an event stream that is silent says every 12 seconds that it lives', async () => {
+it('a silent event stream sends a sign of life every 12 seconds', async () => {
   expect(response.headers['x-request-id']).toBe('r-1')
   expect(await nextPiece()).toBe(':\n\n')
   vi.advanceTimersByTime(11_999)
@@ -39,7 +39,7 @@ it('an event stream that is silent says every 12 seconds that it lives', async (
   expect(await nextPiece()).toBe(':\n\n')
 })
 
-it('an event stream that is cut ends in the middle, behind what it took', async () => {
+it('an event stream that is cut breaks off after the events that it has sent', async () => {
   const pieces: string[] = []
   response.on('data', piece => pieces.push(piece))
   stream.push('{"data":1}')
@@ -52,7 +52,7 @@ it('an event stream that is cut ends in the middle, behind what it took', async 
   stream.complete()
 })
 
-it('an event stream that completes tells its errors, and takes nothing more', async () => {
+it('an event stream that completes sends its errors, and accepts no further events', async () => {
   stream.complete([{ message: 'No.' }])
   stream.push('{"data":1}')
   stream.complete()
@@ -61,7 +61,7 @@ it('an event stream that completes tells its errors, and takes nothing more', as
   expect(text).toBe(':\n\nevent: next\ndata: {"errors":[{"message":"No."}]}\n\nevent: complete\ndata:\n\n')
 })
 
-it('an event stream whose client has gone before it begins is over at once', async () => {
+it('an event stream whose client has left before it begins is closed at once', async () => {
   await nextPiece()
   server.once('request', async (_request, answer) => {
     await once(answer, 'close')

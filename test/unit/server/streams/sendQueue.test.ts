@@ -4,7 +4,7 @@ import { WriteRounds } from '../../../../src/server/streams/writeRounds.js'
 
 const turn = () => new Promise(setImmediate)
 
-/** An sendQueue whose texts leave when the test says so. */
+/** A send queue whose texts leave the wire when the test calls `left`. */
 function sendQueueOf(rounds = new WriteRounds()) {
   const writes: { texts: readonly string[]; left: () => void }[] = []
   let stalls = 0
@@ -28,8 +28,8 @@ async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   return (await Promise.race([promise, Promise.resolve(pending)])) !== pending
 }
 
-describe('an sendQueue', () => {
-  it('writes at once what one turn brings, together, and what comes meanwhile when that has left', async () => {
+describe('a send queue', () => {
+  it('writes the texts of one turn together, and later texts once those have left', async () => {
     const { sendQueue, writes, written } = sendQueueOf()
     sendQueue.push('a')
     sendQueue.push('b')
@@ -45,7 +45,7 @@ describe('an sendQueue', () => {
     expect(written()).toEqual(['ab', 'cd'])
   })
 
-  it('lets nobody go on past 64 KiB until that has left', async () => {
+  it('makes senders wait past 64 KiB until those have left', async () => {
     const { sendQueue, writes } = sendQueueOf()
     expect(sendQueue.push('x'.repeat(60_000))).toBeUndefined()
     const wait = sendQueue.push('y'.repeat(10_000)) as Promise<void>
@@ -55,7 +55,7 @@ describe('an sendQueue', () => {
     expect(sendQueue.push('z')).toBeUndefined()
   })
 
-  it('says when all that was pushed has left, whatever was pushed behind it', async () => {
+  it('reports when all texts so far have left, even if more were pushed after them', async () => {
     const { sendQueue, writes } = sendQueueOf()
     sendQueue.push('a')
     const left = sendQueue.left()
@@ -67,7 +67,7 @@ describe('an sendQueue', () => {
     expect(await isSettled(sendQueue.left())).toBe(false)
   })
 
-  it('gives a client up once that lets more than 1 MiB wait, and lets go whoever waits', async () => {
+  it('gives up a client once more than 1 MiB waits for it, and releases waiting senders', async () => {
     const { sendQueue, stalls, written } = sendQueueOf()
     const waits = [sendQueue.push('x'.repeat(600_000)), sendQueue.push('x'.repeat(600_000))] as Promise<void>[]
     expect(stalls()).toBe(0)
@@ -75,14 +75,14 @@ describe('an sendQueue', () => {
     sendQueue.push('and more')
     expect(stalls()).toBe(1)
     expect(await isSettled(Promise.all(waits))).toBe(true)
-    // Else whoever pushes on would spin until the socket is closed.
+    // A later sender must wait: it would otherwise spin until the socket is closed.
     expect(await isSettled(refused)).toBe(false)
     sendQueue.close()
     expect(await isSettled(refused)).toBe(true)
     expect(written()).toEqual([])
   })
 
-  it('that has ended hands over what it holds, and takes no more', async () => {
+  it('writes the texts that it holds when it ends, and accepts no more', async () => {
     const { sendQueue, written } = sendQueueOf()
     sendQueue.push('a')
     sendQueue.end()
@@ -96,7 +96,7 @@ describe('an sendQueue', () => {
 })
 
 describe('rounds of writing', () => {
-  it('rest after a round that took long, and write all that came meanwhile together', async () => {
+  it('pause after a slow round, and then write all texts of the pause together', async () => {
     const rounds = new WriteRounds()
     const { sendQueue, writes, written } = sendQueueOf(rounds)
     const busy = (until: number) => {

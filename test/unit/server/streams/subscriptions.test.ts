@@ -12,7 +12,7 @@ import { principalOf } from '../../support/gatewaySchema.js'
 const EVENTS = [{ name: 'one' }, { name: 'two' }, { name: 'three' }]
 const WATCH = 'subscription($after: Int) { events(after: $after) { name } }'
 
-/** Which event was executed for whom, in order. */
+/** Which event was executed for which principal, in order. */
 let executed: string[]
 let reports: unknown[]
 let subscriptions: Subscriptions
@@ -60,7 +60,7 @@ function schemaOfEvents(): GraphQLSchema {
 
 const watcher = (id: string, given: Partial<Principal> = {}): Principal => ({ ...principalOf('MONITOR'), id, ...given })
 
-/** A subscription that has not begun; `run` answers all that it brings, as JSON. */
+/** Opens a subscription that has not begun; `run` returns all its events, as JSON. */
 async function subscribe(request: SubscribeRequest, principal: Principal) {
   const received: string[] = []
   const prepared = subscriptions.prepare(request, principal, ({ text, code }) => {
@@ -78,7 +78,7 @@ async function subscribe(request: SubscribeRequest, principal: Principal) {
 }
 
 async function all(...subscribers: [SubscribeRequest, Principal][]): Promise<string[][]> {
-  // All open before the first event, as subscribers of one feed are.
+  // All are open before the first event, like the subscribers of one feed.
   const opened = await Promise.all(subscribers.map(([request, principal]) => subscribe(request, principal)))
   return Promise.all(opened.map(({ run }) => run()))
 }
@@ -86,14 +86,14 @@ async function all(...subscribers: [SubscribeRequest, Principal][]): Promise<str
 const named = (name: string) => `OK {"data":{"events":{"name":"${name}"}}}`
 
 describe('an event for several subscribers of one operation', () => {
-  it('is executed once, and brought to each from its own place on', async () => {
+  it('is executed once, and sent to each subscriber that has not passed it', async () => {
     const request = (after: number) => ({ query: WATCH, variables: { after } })
     const received = await all([request(0), watcher('a')], [request(2), watcher('b')], [request(1), watcher('c')])
     expect(received).toEqual([EVENTS.map(({ name }) => named(name)), [named('three')], [named('two'), named('three')]])
     expect(executed.map(line => line.split(' ')[0]).sort()).toEqual(['one', 'three', 'two'])
   })
 
-  it('is executed anew for other tenants, other permissions, and those that see their own alone', async () => {
+  it('is executed again for another tenant, for other permissions, and for each principal that sees only its own data', async () => {
     const own = { permissions: new Set(['alert:read', 'prediction:read-own'] as const) }
     const watchers = [
       watcher('a'),
@@ -112,7 +112,7 @@ describe('an event for several subscribers of one operation', () => {
     expect(executed.sort()).toEqual(names.map(name => `three for ${name}`))
   })
 
-  it('is executed anew for other variables that its fields read, also where they stand in the root field as well', async () => {
+  it('is executed again if variables differ that its fields read, even if the root field reads them too', async () => {
     const query = 'subscription($after: Int, $loud: Boolean) { events(after: $after) { name(loud: $loud) copy(of: $after) } }'
     const received = await all(
       [{ query, variables: { after: 2, loud: false } }, watcher('a')],
@@ -123,7 +123,7 @@ describe('an event for several subscribers of one operation', () => {
     expect(received).toEqual([[event('three', 2)], [event('THREE', 2)], [event('TWO', 1), event('THREE', 1)]])
   })
 
-  it('is executed anew where the text or the operation is another', async () => {
+  it('is executed again for another document or another operation', async () => {
     const query = 'subscription A { events(after: 2) { name } } subscription B { events(after: 2) { name copy(of: 1) } }'
     const received = await all(
       [{ query, operationName: 'A' }, watcher('a')],
@@ -137,7 +137,7 @@ describe('an event for several subscribers of one operation', () => {
     ])
   })
 
-  it('has its errors for each of them, beside its data, and is reported once', async () => {
+  it('is sent to each with its errors and its data, and its unexpected error is reported once', async () => {
     const request = { query: 'subscription { events(after: 2) { forbidden broken name } }' }
     const [first, second] = await all([request, watcher('a')], [request, watcher('b')])
     expect(first).toEqual(second)
@@ -149,7 +149,7 @@ describe('an event for several subscribers of one operation', () => {
     expect(reports).toMatchObject([{ message: 'secret' }])
   })
 
-  it('ends the subscriptions to which nothing is left of it for now: they resume before it, and not behind', async () => {
+  it('ends subscriptions for which its data is null for a transient error, so that they resume before it', async () => {
     const request = { query: 'subscription { events { away } }' }
     const opened = await Promise.all([subscribe(request, watcher('a')), subscribe(request, watcher('b'))])
     for (const { run, received } of opened) {
@@ -160,7 +160,7 @@ describe('an event for several subscribers of one operation', () => {
 })
 
 describe('a delivery', () => {
-  it('takes no further event while the last may not be followed', async () => {
+  it('takes no further event until the last one has been accepted', async () => {
     let go = () => {}
     const received: string[] = []
     const prepared = subscriptions.prepare({ query: WATCH }, watcher('a'), ({ text }) => {
@@ -180,12 +180,12 @@ describe('a delivery', () => {
     expect(await ended).toEqual({ done: true, value: undefined })
   })
 
-  it('that is given up before it begins brings nothing, and leaves nothing behind', async () => {
+  it('that is given up before it begins sends nothing, and does not stay a subscriber', async () => {
     const { delivery, run, received } = await subscribe({ query: WATCH }, watcher('a'))
     await delivery.return()
     await run()
     expect(received).toEqual([])
-    // Nobody is left whose context another could be given.
+    // If it had stayed, this event would run in its context.
     await all([{ query: WATCH, variables: { after: 2 } }, watcher('b')])
     expect(executed).toEqual(['three for b'])
   })

@@ -4,7 +4,7 @@ import { expect, it } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
 import { textFrames } from '../../../../src/server/streams/textFrames.js'
 
-it('texts of every form of length arrive as messages of their own, in order, to the letter', async () => {
+it('texts of every length encoding arrive unchanged and in order, each as its own message', async () => {
   const texts = [0, 1, 125, 126, 65_535, 65_536, 200_000, 3].map(length => 'x'.repeat(length))
   texts.push('ñ'.repeat(63), 'ñ'.repeat(32_768), '€😀"\n')
   const server = new WebSocketServer({ port: 0 })

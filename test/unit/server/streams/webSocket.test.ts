@@ -92,7 +92,7 @@ afterEach(async () => {
 
 type Errors = readonly { readonly message: string; readonly extensions: Readonly<Record<string, unknown>> }[]
 
-/** What a subscription brings until it ends: values of its root field, and errors. */
+/** All that a subscription sends until it ends: values of its root field, and errors. */
 async function all(client: ReturnType<SocketServer['client']>, query: string) {
   const values: unknown[] = []
   const errors: Errors[number][] = []
@@ -107,7 +107,7 @@ async function all(client: ReturnType<SocketServer['client']>, query: string) {
   return { values, errors, codes: errors.map(({ extensions }) => extensions.code) }
 }
 
-/** A socket that has signed in, without any client around it. */
+/** A bare socket that has signed in, without a client library. */
 async function signedIn(): Promise<WebSocket> {
   const socket = new WebSocket(server.address, 'graphql-transport-ws')
   await once(socket, 'open')
@@ -119,7 +119,7 @@ async function signedIn(): Promise<WebSocket> {
 const subscribeMessage = (id: string, query: string) => JSON.stringify({ id, type: 'subscribe', payload: { query } })
 
 describe('a subscription that fails', () => {
-  it.each(['throws', 'throwsText', 'isNoStream'])('by %s ends alone, with an error that tells nothing', async field => {
+  it.each(['throws', 'throwsText', 'isNoStream'])('because it %s ends alone, with an error that shows nothing', async field => {
     const client = server.client()
     const beside = client.iterate({ query: 'subscription { waits }' })
     const next = beside.next()
@@ -136,7 +136,7 @@ describe('a subscription that fails', () => {
     await next
   })
 
-  it('by its context ends alone', async () => {
+  it('because its context throws ends alone', async () => {
     contextOf = () => {
       throw new TypeError(SECRET)
     }
@@ -151,7 +151,7 @@ describe('a subscription that fails', () => {
   it.each([
     ['fails', 'INTERNAL_SERVER_ERROR', 1],
     ['isAway', 'SERVICE_UNAVAILABLE', 0],
-  ])('in the middle, as %s, ends with %s behind what it brought', async (field, code, reports) => {
+  ])('after its first event (%s) delivers that event, then ends with %s', async (field, code, reports) => {
     const client = server.client()
     const { values, codes } = await all(client, `subscription { ${field} }`)
     expect({ values, codes }).toEqual({ values: [1], codes: [code] })
@@ -163,8 +163,8 @@ describe('a subscription that fails', () => {
 })
 
 describe('a socket', () => {
-  it('keeps nothing of what its client signed in with', async () => {
-    // Small when it comes, large when it is parsed.
+  it('does not keep the payload that its client signed in with', async () => {
+    // The message is small on the wire, and large when parsed.
     const hello = JSON.stringify({ type: 'connection_init', payload: { junk: Array(16_000).fill([]) } })
     setFlagsFromString('--expose-gc')
     const collect = runInNewContext('gc') as () => void
@@ -186,7 +186,7 @@ describe('a socket', () => {
     for (const socket of sockets) socket.terminate()
   })
 
-  it('that its client destroys under a flood is no unexpected error', async () => {
+  it('that its client destroys during a flood of events causes no unexpected error', async () => {
     const socket = await signedIn()
     const flood = once(socket, 'message')
     socket.send(subscribeMessage('1', 'subscription { floods }'))
@@ -197,7 +197,7 @@ describe('a socket', () => {
     expect(server.reports).toEqual([])
   })
 
-  it('is closed with 1013, to try again, when its caller could not be checked', async () => {
+  it('is closed with 1013, which means retry, if its caller cannot be checked', async () => {
     authenticate = () => Promise.reject(new Error(SECRET))
     const socket = new WebSocket(server.address, 'graphql-transport-ws')
     await once(socket, 'open')
@@ -232,7 +232,7 @@ describe('a socket', () => {
 })
 
 describe('a socket with many subscriptions', () => {
-  it('carries 32, refuses one more alone, and takes another when one has ended', async () => {
+  it('carries 32, refuses only the next one, and accepts another once one has ended', async () => {
     const socket = await signedIn()
     const answer = async () => JSON.parse(String((await once(socket, 'message'))[0]))
     for (let i = 0; i < 32; i++) socket.send(subscribeMessage(`waits-${i}`, 'subscription { waits }'))
@@ -248,7 +248,7 @@ describe('a socket with many subscriptions', () => {
     await server.observation(({ operation, code }) => operation === 'counts' && code === 'OK')
   })
 
-  it('has one message looked at in each turn of the event loop, however many come at once', async () => {
+  it('has one message handled in each turn of the event loop, however many arrive at once', async () => {
     const socket = await signedIn()
     let [inThisTurn, most, seen] = [0, 0, 0]
     contextOf = () => {
@@ -268,12 +268,12 @@ describe('a socket with many subscriptions', () => {
     for (const frame of frames) socket.send(frame)
     tcp.uncork()
     await until(() => seen === 30)
-    // Its immediate and that of the server may take turns within one.
+    // The test's immediate and the server's may run in either order within one turn.
     expect(most).toBeLessThanOrEqual(2)
     socket.terminate()
   })
 
-  it('is closed with 4413 when it asks without reading the answers', async () => {
+  it('is closed with 4413 if it sends requests without reading the answers', async () => {
     const socket = await signedIn()
     socket.pause()
     // Many long mistakes: an answer of 7 KB to a document that is quickly refused.
@@ -292,7 +292,7 @@ describe('a socket with many subscriptions', () => {
 })
 
 describe('the client of graphql-ws', () => {
-  it('takes 4413 for a reason to connect again', async () => {
+  it('connects again after 4413', async () => {
     const codes: number[] = []
     let received = () => {}
     const first = new Promise<void>(resolve => {
@@ -315,8 +315,8 @@ describe('the client of graphql-ws', () => {
   })
 })
 
-describe('what is observed', () => {
-  it('is the end of each subscription, once, with its caller and the id of its connection', async () => {
+describe('the observation', () => {
+  it('of each subscription comes once, at its end, with its caller and the id of its connection', async () => {
     const [first, second] = [server.client(), server.client()]
     await all(first, 'subscription { counts }')
     await all(first, 'subscription { forbids }')
@@ -342,7 +342,7 @@ describe('what is observed', () => {
     ['completes it', socket => socket.send('{"id":"1","type":"complete"}')],
     ['closes the socket', socket => socket.close()],
     ['is gone', socket => socket.terminate()],
-  ])('is the end of a subscription whose client %s', async (_how, end) => {
+  ])('of a subscription comes when its client %s', async (_how, end) => {
     const socket = await signedIn()
     const flood = once(socket, 'message')
     socket.send(subscribeMessage('1', 'subscription { floods }'))
@@ -352,7 +352,7 @@ describe('what is observed', () => {
     socket.terminate()
   })
 
-  it('is the end of a subscription whose id was used again, at the latest when its socket is closed', async () => {
+  it('of a subscription whose id was used again comes, at the latest, when its socket is closed', async () => {
     const socket = await signedIn()
     socket.send(subscribeMessage('1', 'subscription { waits }'))
     socket.send('{"id":"1","type":"complete"}')
@@ -364,11 +364,11 @@ describe('what is observed', () => {
   })
 
   it.each<[string, string, number, (socket: WebSocket) => void]>([
-    ['a message that is none', 'BAD_REQUEST', 4400, socket => socket.send('{')],
-    ['a subscription before it says who it is', 'UNAUTHENTICATED', 4401, socket => socket.send(subscribeMessage('1', '{ one }'))],
+    ['a malformed message', 'BAD_REQUEST', 4400, socket => socket.send('{')],
+    ['a subscription before signing in', 'UNAUTHENTICATED', 4401, socket => socket.send(subscribeMessage('1', '{ one }'))],
     ['a frame that is too large', 'PAYLOAD_TOO_LARGE', 1009, socket => socket.send('x'.repeat(64 * 1024 + 1))],
     [
-      'two introductions',
+      'signing in twice',
       'BAD_REQUEST',
       4429,
       socket => {
@@ -376,7 +376,7 @@ describe('what is observed', () => {
         socket.send('{"type":"connection_init"}')
       },
     ],
-  ])('is, once, a connection refused for %s', async (_what, code, closeCode, send) => {
+  ])('of a connection refused for %s comes once', async (_what, code, closeCode, send) => {
     const socket = new WebSocket(server.address, 'graphql-transport-ws')
     await once(socket, 'open')
     send(socket)
@@ -385,7 +385,7 @@ describe('what is observed', () => {
     expect(server.observed[0]).not.toHaveProperty('operation')
   })
 
-  it('is a connection refused for its token, once', async () => {
+  it('of a connection refused for its token comes once', async () => {
     authenticate = () => Promise.reject(new AppError('UNAUTHENTICATED', 'The access token is not valid here; ask for a new one.'))
     const { code, reason } = (await server
       .client()

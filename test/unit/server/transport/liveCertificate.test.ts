@@ -25,7 +25,7 @@ const problemOf = (given: TestPair) => {
 }
 
 describe('a certificate with its key', () => {
-  it('is taken, with the day it expires', () => {
+  it('is accepted, and its expiry is read', () => {
     const checked = checkPair(pair, NOW)
     if ('problem' in checked) throw new Error(checked.problem)
     const days = (checked.expiresAt.getTime() - NOW.getTime()) / DAY_MS
@@ -33,31 +33,31 @@ describe('a certificate with its key', () => {
     expect(days).toBeLessThan(91)
   })
 
-  it('is taken with the rest of its chain, in the order that TLS wants', async () => {
+  it('is accepted with the rest of its chain, in the order that TLS requires', async () => {
     expect(problemOf({ cert: pair.cert + other.cert, key: pair.key })).toBeUndefined()
     expect(problemOf({ cert: other.cert + pair.cert, key: pair.key })).toMatch(/^RISKGATE_TLS_KEY_FILE is not the key/)
   })
 
   it.each<[string, () => TestPair, string]>([
-    ['nothing for a certificate', () => ({ ...pair, cert: '' }), 'RISKGATE_TLS_CERT_FILE holds no certificate in PEM form.'],
+    ['an empty certificate', () => ({ ...pair, cert: '' }), 'RISKGATE_TLS_CERT_FILE holds no certificate in PEM form.'],
     [
-      'garbage for a certificate',
+      'garbage as a certificate',
       () => ({ ...pair, cert: 'garbage' }),
       'RISKGATE_TLS_CERT_FILE holds no certificate in PEM form.',
     ],
     [
-      'its key for a certificate',
+      'its key in place of a certificate',
       () => ({ ...pair, cert: pair.key }),
       'RISKGATE_TLS_CERT_FILE holds no certificate in PEM form.',
     ],
     [
-      'half a certificate',
+      'a truncated certificate',
       () => ({ ...pair, cert: pair.cert.slice(0, 200) }),
       'RISKGATE_TLS_CERT_FILE holds no certificate in PEM form.',
     ],
-    ['nothing for a key', () => ({ ...pair, key: '' }), 'RISKGATE_TLS_KEY_FILE holds no private key in PEM form.'],
-    ['garbage for a key', () => ({ ...pair, key: 'garbage' }), 'RISKGATE_TLS_KEY_FILE holds no private key in PEM form.'],
-    ['the certificate for a key', () => ({ ...pair, key: pair.cert }), 'RISKGATE_TLS_KEY_FILE holds no private key in PEM form.'],
+    ['an empty key', () => ({ ...pair, key: '' }), 'RISKGATE_TLS_KEY_FILE holds no private key in PEM form.'],
+    ['garbage as a key', () => ({ ...pair, key: 'garbage' }), 'RISKGATE_TLS_KEY_FILE holds no private key in PEM form.'],
+    ['the certificate as a key', () => ({ ...pair, key: pair.cert }), 'RISKGATE_TLS_KEY_FILE holds no private key in PEM form.'],
     [
       'another key',
       () => ({ ...pair, key: other.key }),
@@ -82,7 +82,7 @@ describe('a certificate with its key', () => {
     expect(problemOf(given())).toBe(problem)
   })
 
-  it('is refused before and after its time', async () => {
+  it('is refused before it is valid and after it has expired', async () => {
     const day = (offset: number) => new Date(NOW.getTime() + offset * DAY_MS).toISOString().slice(0, 10)
     const past = await makePair({ fromDays: -10, validDays: -2 })
     const future = await makePair({ fromDays: 2, validDays: 10 })
@@ -100,29 +100,29 @@ describe('a live certificate', () => {
   async function follow(first: TestPair, now?: () => Date) {
     const secret = await mountSecret(first)
     secrets.push(secret)
-    const told: string[] = []
+    const events: string[] = []
     const certificate = new LiveCertificate({
       certFile: secret.certFile,
       keyFile: secret.keyFile,
-      loaded: expiresAt => told.push(`loaded until ${expiresAt.toISOString()}`),
-      refused: problem => told.push(problem),
-      expiresSoon: () => told.push('expires soon'),
+      loaded: expiresAt => events.push(`loaded until ${expiresAt.toISOString()}`),
+      refused: problem => events.push(problem),
+      expiresSoon: () => events.push('expires soon'),
       ...(now && { now }),
       checkEveryMs: 5,
     })
-    return { secret, told, certificate, [Symbol.dispose]: () => certificate.stop() }
+    return { secret, events, certificate, [Symbol.dispose]: () => certificate.stop() }
   }
 
-  it('tells when it expires, once it is loaded', async () => {
+  it('reports its expiry once it is loaded', async () => {
     using followed = await follow(pair)
-    expect(followed.told).toEqual([`loaded until ${followed.certificate.current.expiresAt.toISOString()}`])
+    expect(followed.events).toEqual([`loaded until ${followed.certificate.current.expiresAt.toISOString()}`])
   })
 
-  it('cannot begin with files that are not there', async () => {
+  it('cannot start with missing or unusable files', async () => {
     const secret = await mountSecret(pair)
     await rm(secret.keyFile)
     const never = () => {
-      throw new Error('nothing is told')
+      throw new Error('unexpected report')
     }
     const begin = () => new LiveCertificate({ ...secret, loaded: never, refused: never, expiresSoon: never })
     expect(begin).toThrow(new CertificateError('RISKGATE_TLS_KEY_FILE names a file that cannot be read (ENOENT).'))
@@ -131,35 +131,35 @@ describe('a live certificate', () => {
     await secret[Symbol.asyncDispose]()
   })
 
-  it('warns once a day from fourteen days before its end', async () => {
+  it('warns once a day from fourteen days before it expires', async () => {
     let today = new Date(NOW.getTime() + 70 * DAY_MS)
     using followed = await follow(pair, () => today)
-    const { told } = followed
-    expect(told).toHaveLength(1)
+    const { events } = followed
+    expect(events).toHaveLength(1)
     const days = async (later: number, warnings: number) => {
       today = new Date(NOW.getTime() + later * DAY_MS)
-      await until(() => told.length > warnings)
+      await until(() => events.length > warnings)
       await new Promise(resolve => setTimeout(resolve, 50))
-      expect(told.slice(1)).toEqual(Array.from({ length: warnings }, () => 'expires soon'))
+      expect(events.slice(1)).toEqual(Array.from({ length: warnings }, () => 'expires soon'))
     }
     await days(77, 1)
     await days(78, 2)
   })
 
-  it('stays while its files cannot be read or used, which is told once, and goes on when they can', async () => {
+  it('stays in use while new files cannot be read or used, reports each problem once, and changes when they can', async () => {
     using followed = await follow(pair)
-    const { told, secret, certificate } = followed
+    const { events, secret, certificate } = followed
     await secret.swap({ cert: other.cert, key: 'garbage' })
-    await until(() => told.length > 1)
+    await until(() => events.length > 1)
     await rm(secret.keyFile)
-    await until(() => told.length > 2)
-    expect(told.slice(1)).toEqual([
+    await until(() => events.length > 2)
+    expect(events.slice(1)).toEqual([
       'RISKGATE_TLS_KEY_FILE holds no private key in PEM form.',
       'The files of the TLS certificate cannot be read (ENOENT).',
     ])
     expect(certificate.current.cert).toBe(pair.cert)
     await writeFile(secret.keyFile, other.key)
     await until(() => certificate.current.cert === other.cert)
-    expect(told).toHaveLength(4)
+    expect(events).toHaveLength(4)
   })
 })

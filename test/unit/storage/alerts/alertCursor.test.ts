@@ -25,7 +25,7 @@ function randomPositions(count: number): FeedPosition[] {
 }
 
 describe('an alert cursor', () => {
-  it('sorts as a text just as its position does, over all epochs', () => {
+  it('sorts as a text in the order of positions, over all epochs', () => {
     const extremes: FeedPosition[] = [
       { epoch: 1, xid: '9', seq: '10' },
       { epoch: 1, xid: '10', seq: '9' },
@@ -37,7 +37,7 @@ describe('an alert cursor', () => {
     expect(byText).toEqual([...positions].sort(compare))
   })
 
-  it('leads back to its position', () => {
+  it('decodes to its position', () => {
     for (const position of randomPositions(100)) {
       expect(decodeAlertCursor(encodeAlertCursor(position, EPOCHS), EPOCHS)).toEqual(position)
     }
@@ -50,7 +50,7 @@ describe('an alert cursor', () => {
     ['too short', good.slice(1)],
     ['too long', `${good}0`],
     ['in upper case', good.toUpperCase().replace(/^0002/, '000F')],
-    ['of an epoch that never was', good.replace(/^0002/, '0003')],
+    ['of an unknown epoch', good.replace(/^0002/, '0003')],
     ['of the same epoch of another database', good.replace('00000001', '00000002')],
     ['with a line break at its end', `${good}\n`],
     ['with a sign', good.replace(/^0002/, '-002')],
@@ -60,7 +60,7 @@ describe('an alert cursor', () => {
     expect(() => decodeAlertCursor(text, EPOCHS)).not.toThrow(/canary/)
   })
 
-  it('is not given out for an epoch that never was', () => {
+  it('cannot be made for an unknown epoch', () => {
     expect(() => encodeAlertCursor({ epoch: 3, xid: '1', seq: '1' }, EPOCHS)).toThrow('no epoch 3')
   })
 })

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { decodeAuditCursor, encodeAuditCursor } from '../../../../src/storage/audit/auditCursor.js'
 
-const PLACE = { at: 1_795_293_884_906, id: '9223372036854775807' }
+const POSITION = { at: 1_795_293_884_906, id: '9223372036854775807' }
 const FILTER = { action: 'history.read', principal: undefined, subjects: ['s'], from: new Date(0), to: undefined }
 
-describe('a cursor of the audit', () => {
-  it('names the place that it was made for', () => {
-    expect(decodeAuditCursor(encodeAuditCursor(PLACE, FILTER), FILTER)).toEqual(PLACE)
+describe('an audit cursor', () => {
+  it('decodes to the position that it was made for', () => {
+    expect(decodeAuditCursor(encodeAuditCursor(POSITION, FILTER), FILTER)).toEqual(POSITION)
   })
 
   it.each([
@@ -16,12 +16,12 @@ describe('a cursor of the audit', () => {
     { ...FILTER, subjects: ['s', 't'] },
     { ...FILTER, from: new Date(1) },
     { ...FILTER, from: undefined, to: new Date(0) },
-  ])('is BAD_CURSOR for another filter: %j', other => {
-    expect(() => decodeAuditCursor(encodeAuditCursor(PLACE, FILTER), other)).toThrow('does not belong to this filter')
+  ])('is BAD_CURSOR with another filter: %j', other => {
+    expect(() => decodeAuditCursor(encodeAuditCursor(POSITION, FILTER), other)).toThrow('does not belong to this filter')
   })
 
-  it('is BAD_CURSOR when anything of it was changed or lost', () => {
-    const cursor = encodeAuditCursor(PLACE, FILTER)
+  it('is BAD_CURSOR if any part of it was changed or lost', () => {
+    const cursor = encodeAuditCursor(POSITION, FILTER)
     const [digest, ...rest] = Buffer.from(cursor, 'base64url').toString().split('.')
     const changed = [
       ...Array.from(cursor, (_, i) => cursor.slice(0, i)),

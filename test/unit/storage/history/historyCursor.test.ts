@@ -8,7 +8,7 @@ const BAD_CURSOR = expect.objectContaining({ code: 'BAD_CURSOR' })
 const cursor = encodeHistoryCursor({ id: ID, probability: 0.25 }, {}, 'CREATED_AT_DESC')
 
 describe('a history cursor', () => {
-  it('leads back to its place for every probability, however long it is written', () => {
+  it('decodes to its position for every probability, however many digits it has', () => {
     const random = randomFrom(3)
     const probabilities = [0, 1, 0.1, 5e-324, 1 - 2 ** -53, 0.0000012345678901234567, 1.2345678901234566e-7]
     for (let i = 0; i < 500; i++) probabilities.push(random() ** (1 + 20 * random()))
@@ -18,7 +18,7 @@ describe('a history cursor', () => {
     }
   })
 
-  it('belongs to its filter, in whatever order that was given, with absent for null', () => {
+  it('belongs to its filter, also if its fields are in another order or absent instead of null', () => {
     const filter: HistoryFilter = { bands: ['T7', 'T8'], highRisk: true, createdAt: { from: new Date(0) } }
     const text = encodeHistoryCursor({ id: ID, probability: 1 }, filter, 'CREATED_AT_ASC')
     const same: HistoryFilter = { createdAt: { from: new Date(0) }, model: undefined, highRisk: true, bands: ['T7', 'T8'] }
@@ -29,7 +29,7 @@ describe('a history cursor', () => {
     ['another band', { bands: ['T8'] }],
     ['another applicant', { applicantId: 'a-2' }],
     ['a bound', { probability: { from: 0 } }],
-    ['false for absent', { highRisk: false }],
+    ['false instead of absent', { highRisk: false }],
   ])('is BAD_CURSOR with %s', (_what, filter) => {
     expect(() => decodeHistoryCursor(cursor, filter, 'CREATED_AT_DESC')).toThrow(BAD_CURSOR)
   })
@@ -41,11 +41,11 @@ describe('a history cursor', () => {
   const inside = Buffer.from(cursor, 'base64url').toString()
   it.each([
     ['empty', ''],
-    ['a text of its own', 'canary'],
+    ['a made-up text', 'canary'],
     ['cut off', Buffer.from(inside.slice(0, -6)).toString('base64url')],
     ['longer', Buffer.from(`${inside}x`).toString('base64url')],
     ['with a probability of 1e400', Buffer.from(inside.replace('0.25', '1e400')).toString('base64url')],
-    ['with a probability that is no number', Buffer.from(inside.replace('0.25', '1.2.3')).toString('base64url')],
+    ['with a probability that is not a number', Buffer.from(inside.replace('0.25', '1.2.3')).toString('base64url')],
     ['with a hostile id', Buffer.from(inside.replace(ID, "' or 1=1 --")).toString('base64url')],
     ['very long', 'A'.repeat(100_000)],
   ])('that is %s is BAD_CURSOR, and is not repeated', (_what, text) => {

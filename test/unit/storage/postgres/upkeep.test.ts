@@ -4,31 +4,31 @@ import { keepUp } from '../../../../src/storage/postgres/upkeep.js'
 
 const unavailable = new AppError('SERVICE_UNAVAILABLE', 'The store is not available.')
 
-/** Runs a task once for each of these outcomes and answers what was told of it, each by the number of the run. */
-async function toldOf(outcomes: readonly (Error | undefined)[]): Promise<number[]> {
-  const told: number[] = []
+/** Runs a task once with each of these results; returns the numbers of the runs whose failure was reported. */
+async function reportedRuns(results: readonly (Error | undefined)[]): Promise<number[]> {
+  const reported: number[] = []
   let runs = 0
   let stop = async () => {}
   await new Promise<void>(resolve => {
     const run = async () => {
-      const outcome = outcomes[runs++]
-      if (runs > outcomes.length) return resolve()
-      if (outcome) throw outcome
+      const result = results[runs++]
+      if (runs > results.length) return resolve()
+      if (result) throw result
     }
-    stop = keepUp([{ name: 'task', everyMs: 1, run }], () => told.push(runs))
+    stop = keepUp([{ name: 'task', everyMs: 1, run }], () => reported.push(runs))
   })
   await stop()
-  return told
+  return reported
 }
 
-it('tells of a task that fails once, until it works again', async () => {
+it('reports a failing task once, and again only after a run that worked', async () => {
   const broken = new Error('broken')
-  expect(await toldOf([broken, broken, broken, undefined, broken, undefined, undefined, broken])).toEqual([1, 5, 8])
+  expect(await reportedRuns([broken, broken, broken, undefined, broken, undefined, undefined, broken])).toEqual([1, 5, 8])
 })
 
-it('tells nothing of a store that is away for a moment', async () => {
+it('does not report a database that is away for a moment', async () => {
   expect(
-    await toldOf([
+    await reportedRuns([
       unavailable,
       Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }),
       new Error('broken'),
@@ -38,12 +38,12 @@ it('tells nothing of a store that is away for a moment', async () => {
   ).toEqual([3])
 })
 
-it('tells once of a task that fails three times in a row, whatever the reason, until it works again', async () => {
-  const outcomes = [unavailable, unavailable, undefined, unavailable, unavailable, unavailable, unavailable]
-  expect(await toldOf([...outcomes, undefined, unavailable, unavailable, unavailable])).toEqual([6, 11])
+it('reports a task that fails three times in a row, for any reason, once until a run works', async () => {
+  const results = [unavailable, unavailable, undefined, unavailable, unavailable, unavailable, unavailable]
+  expect(await reportedRuns([...results, undefined, unavailable, unavailable, unavailable])).toEqual([6, 11])
 })
 
-it('ends what is running, and waits for it', async () => {
+it('aborts a running task when it stops, and waits for it', async () => {
   const ended: string[] = []
   const stop = await new Promise<() => Promise<void>>(resolve => {
     const run = (signal: AbortSignal) =>

@@ -8,8 +8,8 @@ const spans = (from: string, to: string) =>
     new Date(span.to).toISOString().slice(5, 16),
   ])
 
-describe('the spans of a time', () => {
-  it('are as long as fit, without gap or overlap', () => {
+describe('the spans of a time range', () => {
+  it('are the longest that fit, without gaps or overlaps', () => {
     expect(spans('2026-01-01T22:45Z', '2026-01-05T01:30Z')).toEqual([
       [15, '01-01T22:45', '01-01T23:00'],
       [60, '01-01T23:00', '01-02T00:00'],
@@ -19,13 +19,13 @@ describe('the spans of a time', () => {
     ])
   })
 
-  it('are one where it is whole, and short ones where no longer one fits', () => {
+  it('are a single span if the range is whole, also one of hours', () => {
     expect(spans('2026-01-01T00:00Z', '2026-01-08T00:00Z')).toEqual([[1_440, '01-01T00:00', '01-08T00:00']])
     expect(spans('2026-01-01T12:00Z', '2026-01-02T11:00Z')).toEqual([[60, '01-01T12:00', '01-02T11:00']])
     expect(spans('2026-01-01T12:30Z', '2026-01-01T13:15Z')).toEqual([[15, '01-01T12:30', '01-01T13:15']])
   })
 
-  it('are none of an empty time, or of one that ends before it begins', () => {
+  it('are none if the range is empty, or ends before it begins', () => {
     expect(spans('2026-01-01T12:30Z', '2026-01-01T12:30Z')).toEqual([])
     expect(spans('2026-01-02T00:00Z', '2026-01-01T00:00Z')).toEqual([])
   })
