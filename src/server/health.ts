@@ -17,7 +17,7 @@ export interface HealthRoutes extends HealthOptions {
 }
 
 /** Gives one answer to all calls that come at about the same time. */
-export function askedSeldom<T>(ask: () => Promise<T>): () => Promise<T> {
+export function throttled<T>(ask: () => Promise<T>): () => Promise<T> {
   let answer: Promise<T> | undefined
   return () => {
     answer ??= ask().finally(() => setTimeout(() => (answer = undefined), ASK_EVERY_MS).unref())

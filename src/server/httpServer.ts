@@ -8,7 +8,7 @@ import { callersWith, type Identify, visitorsWith } from './access.js'
 import type { ReportUnexpected } from './formatError.js'
 import type { OperationReport } from './graphql/apollo.js'
 import { serveGraphql } from './graphql/graphqlRoute.js'
-import { askedSeldom, type HealthOptions, serveHealth } from './health.js'
+import { type HealthOptions, serveHealth, throttled } from './health.js'
 import type { AddressLimit } from './limits/addressLimit.js'
 import { clientAddress } from './limits/clientAddress.js'
 import type { ChargePoints } from './limits/quota.js'
@@ -133,7 +133,7 @@ async function servePages(
   draining: Draining,
 ): Promise<void> {
   const identify: Identify = (request, authorization) => addresses.identify(auth, request, authorization)
-  const notReady = askedSeldom(health.notReady)
+  const notReady = throttled(health.notReady)
   await serveHealth(server, {
     ...health,
     notReady: async () => (draining.isDraining ? ['shutting down'] : notReady()),

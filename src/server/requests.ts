@@ -5,7 +5,7 @@ import type { Principal } from '../auth/principal.js'
 import { AppError, type ErrorCode } from '../errors.js'
 import { errorBody, publicError, type ReportUnexpected, statusOf } from './formatError.js'
 import { RateLimitedError, refusalHeaders } from './limits/quota.js'
-import { type OperationGate, POINTS_OF_A_LOOK } from './operations/operationGate.js'
+import { type OperationGate, UNREAD_POINTS } from './operations/operationGate.js'
 
 const REQUEST_ID = /^[\w.-]{1,64}$/
 
@@ -78,7 +78,7 @@ export function answerBadAddress(refused: ObserveRefusal, headers: Readonly<Reco
  */
 export function chargeUnread(gate: Pick<OperationGate, 'charge'>) {
   return async (error: Error, { principal }: FastifyRequest, reply: FastifyReply): Promise<never> => {
-    if (principal) await gate.charge({ principal, setHeaders: headers => reply.headers(headers) }, POINTS_OF_A_LOOK)
+    if (principal) await gate.charge({ principal, setHeaders: headers => reply.headers(headers) }, UNREAD_POINTS)
     throw error
   }
 }

@@ -4,7 +4,7 @@ import type { Principal } from '../../auth/principal.js'
 import { AppError } from '../../errors.js'
 import type { RequestContext } from '../../resolvers/context.js'
 import { errorBody, JSON_TYPE, publicErrors, type ReportUnexpected } from '../formatError.js'
-import { type OperationGate, POINTS_OF_A_LOOK } from '../operations/operationGate.js'
+import { type OperationGate, UNREAD_POINTS } from '../operations/operationGate.js'
 import { failureStatus, responseCode, rootField } from '../operations/responseStatus.js'
 import type { TrustedDocuments } from '../operations/trustedDocuments.js'
 import type { GatewayContext, OperationReport } from './apollo.js'
@@ -49,8 +49,8 @@ export function runPrepared(options: RunPreparedOptions, otherwise: (request: Fa
     checkRequestedDocument(request, trustedDocuments)
     const found = trustedDocuments && find(request)
     if (found) return found
-    await gate.charge(context, POINTS_OF_A_LOOK)
-    request.operationContext = { ...context, paidPoints: POINTS_OF_A_LOOK }
+    await gate.charge(context, UNREAD_POINTS)
+    request.operationContext = { ...context, paidPoints: UNREAD_POINTS }
     return undefined
   }
 

@@ -13,7 +13,7 @@ type SetHeaders = (headers: Readonly<Record<string, string>>) => void
 const MAX_COST = 10_000
 const MAY_NOT_INTROSPECT = 'Your roles do not let you read the schema. Ask for a token of another role, or for schema.graphql.'
 /** The points that a request pays when its document is not known yet, valid or not. */
-export const POINTS_OF_A_LOOK = 1
+export const UNREAD_POINTS = 1
 /** A point is charged for this many objects of an answer. */
 const OBJECTS_A_POINT = 100
 

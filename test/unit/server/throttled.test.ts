@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it } from 'vitest'
-import { askedSeldom } from '../../../src/server/health.js'
+import { throttled } from '../../../src/server/health.js'
 
 it('many questions at once are asked once, and asked again a little later even if that failed', async () => {
   let asked = 0
-  const ask = askedSeldom(async () => {
+  const ask = throttled(async () => {
     asked++
     await sleep(5)
     if (asked === 1) throw new Error('away')
