@@ -7,6 +7,8 @@ import type { HistoryFilter } from './historyQuery.js'
 
 /** All conditions of a list but the tenant, which always holds, and the time of creation, which is a range of ids. */
 export type ConditionName = 'requestedBy' | Exclude<keyof HistoryFilter, 'createdAt'>
+const LAST_READABLE_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999)
+
 type TextName = 'requestedBy' | 'applicantId' | 'channel' | 'modelVersion'
 export type Conditions = ReadonlyMap<ConditionName, SQL>
 
@@ -61,6 +63,19 @@ export function createdAtBounds({ from, to }: NonNullable<HistoryFilter['created
     ...(from === undefined ? [] : [gte(predictions.id, firstIdOf(from))]),
     ...(to === undefined ? [] : [lt(predictions.id, firstIdOf(to))]),
   ]
+}
+
+/** The same by the time itself, for the index by probability. */
+export function createdAtTimes({ from, to }: NonNullable<HistoryFilter['createdAt']>): SQL[] {
+  return [
+    ...(from === undefined ? [] : [gte(predictions.createdAt, readable(from))]),
+    ...(to === undefined ? [] : [lt(predictions.createdAt, readable(to))]),
+  ]
+}
+
+/** An id holds no time before 1970, and Postgres reads no year of five digits. */
+function readable(instant: Date): Date {
+  return new Date(Math.min(Math.max(instant.getTime(), 0), LAST_READABLE_MS))
 }
 
 /** All of them; undefined for none. */

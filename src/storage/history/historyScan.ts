@@ -2,7 +2,7 @@ import { eq, type SQL, sql } from 'drizzle-orm'
 import { startOfMonth } from '../postgres/partitions.js'
 import { type PredictionRow, predictionColumns } from '../predictions/predictionRow.js'
 import { predictions } from '../tables/predictions.js'
-import { createdAtBounds, joined, probabilityBounds } from './historyConditions.js'
+import { createdAtBounds, createdAtTimes, joined, probabilityBounds } from './historyConditions.js'
 import type { Range } from './historyQuery.js'
 import { type HistoryList, isExact, type ListOrder, type Source } from './historySources.js'
 
@@ -70,16 +70,16 @@ function indexed(list: HistoryList, source: Source): SQL[] {
   // A cursor lies within the range, and takes the place of its bound: PostgreSQL 18 would start at the bound and read up to the cursor.
   const { from, to } = filter.probability ?? {}
   const range = probabilityBounds({ ...(!cursors.above && { from }), ...(!cursors.below && { to }) })
-  return [ofTenant, ...range, ...placeBounds(cursors), ...createdAtBounds(wholeMonths(filter.createdAt ?? {}))]
+  const times = filter.createdAt ? [...createdAtBounds(wholeMonths(filter.createdAt)), ...createdAtTimes(filter.createdAt)] : []
+  return [ofTenant, ...range, ...placeBounds(cursors), ...times]
 }
 
 /** What is left to be asked of each row that the index gives. */
 function residual(list: HistoryList, source: Source): SQL[] {
-  const { filter, conditions, order } = list
+  const { conditions, order } = list
   const others = [...conditions].filter(([name]) => !source.covers.includes(name)).map(([, condition]) => condition)
-  const times = source.order === 'id' ? [] : createdAtBounds(filter.createdAt ?? {})
   const cursors: Cursors = source.order === order.by ? {} : list
-  return [...others, ...times, ...(order.by === 'id' ? idBounds(cursors) : placeBounds(cursors))]
+  return [...others, ...(order.by === 'id' ? idBounds(cursors) : placeBounds(cursors))]
 }
 
 type Cursors = Pick<HistoryList, 'above' | 'below'>
@@ -99,7 +99,10 @@ function placeBounds({ above, below }: Cursors): SQL[] {
   ]
 }
 
-/** Leaves out partitions and nothing else: within a partition the index by probability would read every row to look at its id. */
+/**
+ * Leaves out partitions and nothing else. The exact range is one of times: by ids the planner would take the primary key as soon as it
+ * expects few rows, and read and sort all of a day whose rows its statistics do not know yet.
+ */
 function wholeMonths({ from, to }: Range<Date>): Range<Date> {
   return { from: from && startOfMonth(from, 0), to: to && startOfMonth(new Date(to.getTime() - 1), 1) }
 }

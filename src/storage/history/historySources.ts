@@ -51,18 +51,27 @@ const BY_PROBABILITY: Source = { covers: ['probability'], order: 'probability' }
 const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
 // What may be read is shared among the sources that are tried: more of them would each come to too little.
 const MOST_TRIED = 3
+const SHORT_RANGE_MS = 86_400_000
 
-/** Where to look for a list: the one index that finds exactly it; else those that may, best first. */
+/**
+ * Where to look for a list: the one index that finds exactly it; else those that may, best first. By probability a short range of time
+ * may have fewer rows than a page, and then the index of its whole month is read: all rows of the range are tried before.
+ */
 export function sourcesOf(list: HistoryList): Source[] {
   const sources = list.order.by === 'id' ? sourcesToCount(list) : sourcesByProbability(list)
   const exact = sources.find(source => isExact(list, source))
-  return exact ? [exact] : sources.slice(0, MOST_TRIED)
+  if (!exact) return sources.slice(0, MOST_TRIED)
+  return exact === BY_PROBABILITY && isShort(list.filter.createdAt) ? [EVERYTHING, exact] : [exact]
+}
+
+/** A range without an end is one until now. */
+function isShort({ from, to = new Date() }: NonNullable<HistoryFilter['createdAt']> = {}): boolean {
+  return from !== undefined && to.getTime() - from.getTime() <= SHORT_RANGE_MS
 }
 
 /** Whether each row that the source gives is one of the list, and in its order. */
-export function isExact({ conditions, filter, order }: HistoryList, source: Source): boolean {
-  if (source.order !== order.by || (source.order === 'probability' && filter.createdAt)) return false
-  return [...conditions.keys()].every(name => source.covers.includes(name))
+export function isExact({ conditions, order }: HistoryList, source: Source): boolean {
+  return source.order === order.by && [...conditions.keys()].every(name => source.covers.includes(name))
 }
 
 /** Where to look for the rows of a list in any order. */
