@@ -66,10 +66,12 @@ export const QUERIES = [
   {
     name: 'a week',
     query: page('$from: DateTime, $to: DateTime', 'filter: { createdAt: { from: $from, to: $to } }'),
-    variables: ({ times }, n) => {
-      const to = times[n % times.length]
-      return { from: new Date(to.getTime() - 7 * DAY_MS), to }
-    },
+    variables: weekBefore,
+  },
+  {
+    name: 'a week, by probability',
+    query: page('$from: DateTime, $to: DateTime', 'filter: { createdAt: { from: $from, to: $to } }, orderBy: PROBABILITY_DESC'),
+    variables: weekBefore,
   },
   { name: 'own predictions of a SCORER', role: 'SCORER', query: page('', '') },
   {
@@ -96,6 +98,11 @@ export const QUERIES = [
   },
   { name: 'alerts, newest page', query: 'query { alerts(last: 50) { nodes { id cursor prediction { id band } } } }' },
 ]
+
+function weekBefore({ times }, n) {
+  const to = times[n % times.length]
+  return { from: new Date(to.getTime() - 7 * DAY_MS), to }
+}
 
 function page(variables, arguments_) {
   return `query ${variables && `(${variables})`} { predictions(first: 50${arguments_ && `, ${arguments_}`}) { ${PAGE} } }`

@@ -90,9 +90,9 @@ describe('history with random filters, orders and pages', () => {
 })
 
 /** Whether one index holds exactly this list. */
-function hasIndex({ requestedBy }: Visibility, { createdAt, ...filter }: HistoryFilter, order: HistoryOrder): boolean {
+function hasIndex({ requestedBy }: Visibility, { createdAt: _, ...filter }: HistoryFilter, order: HistoryOrder): boolean {
   const names = [...Object.keys(filter), ...(requestedBy === undefined ? [] : ['requestedBy'])]
-  if (order.startsWith('PROBABILITY')) return !createdAt && names.every(name => name === 'probability')
+  if (order.startsWith('PROBABILITY')) return names.every(name => name === 'probability')
   const indexed = ['applicantId', 'bands', 'channel', 'hasOutcome', 'requestedBy', ...(filter.highRisk ? ['highRisk'] : [])]
   return names.length === 0 || (names.length === 1 && indexed.includes(names[0] as string))
 }

@@ -20,6 +20,8 @@ const ROWS = 100_000
 const MONTHS = 13
 const TENANT: Visibility = { tenant: 'default' }
 const DAY_MS = 86_400_000
+// Where a range begins or ends within a month, its other rows are passed over in the index: those of one probability after the other.
+const PASSED_OVER_PAGES = 1_000
 const daysAgo = (days: number) => new Date(Date.now() - days * DAY_MS)
 
 let owned: TestDatabase
@@ -70,7 +72,7 @@ const SHAPES: [string, HistoryFilter, HistoryOrder][] = [
   ['without outcome', { hasOutcome: false }, 'CREATED_AT_DESC'],
   ['with outcome', { hasOutcome: true }, 'CREATED_AT_ASC'],
 ]
-// The ranges end within a month, so that they cover parts of months and whole months.
+// The ranges end within a month, wherever today is in its own.
 const RANGES: [string, HistoryFilter['createdAt']][] = [
   ['of all time', undefined],
   ['of the last 80 days', { from: daysAgo(80) }],
@@ -141,10 +143,10 @@ describe('among 100,000 rows of 14 months', () => {
     ['an order by probability from the wrong end', ['a range of probability'], { highRisk: true }, 'PROBABILITY_ASC'],
     ['a band by probability', ['the range of probability of these bands'], { bands: ['T5'] }, 'PROBABILITY_DESC'],
     [
-      'an order by probability in a short range of time',
-      ['createdAt', 'probability'],
-      { createdAt: { from: daysAgo(9), to: daysAgo(8) } },
-      'PROBABILITY_ASC',
+      'a band by probability from the wrong end of some days',
+      ['a shorter range of createdAt', 'the range of probability of these bands'],
+      { createdAt: { from: daysAgo(9), to: daysAgo(6) }, bands: ['T1'] },
+      'PROBABILITY_DESC',
     ],
     [
       'a filter without matches for one principal',
@@ -237,6 +239,68 @@ describe('among 100,000 rows of 14 months', () => {
     const { statements, rows } = await readings()
     expect(statements).toBe(2)
     expect(rows).toBeLessThanOrEqual(20_000)
+  })
+})
+
+describe('by probability, where all rows before the 11th of a month are below the others and all after the 20th above them', () => {
+  const at = (text: string) => new Date(`${text}:00.000Z`)
+  let inOrder: { id: string; createdAt: Date }[] = []
+  const idsOf = ({ from = new Date(0), to = new Date() }: NonNullable<HistoryFilter['createdAt']>, order: HistoryOrder) => {
+    const ids = inOrder.filter(({ createdAt }) => createdAt >= from && createdAt < to).map(({ id }) => id)
+    return order === 'PROBABILITY_ASC' ? ids : ids.reverse()
+  }
+  useHistory(async ({ sql }) => {
+    await fillHistory(sql, { rows: 30_000, months: 2, until: at('2024-04-01T00:00') })
+    await sql`
+      update predictions set probability = case
+        when extract(day from created_at at time zone 'UTC') <= 10 then 0
+        when extract(day from created_at at time zone 'UTC') > 20 then 1
+        else probability end`
+    await sql`vacuum analyze predictions`
+    inOrder = await sql`
+      select id, created_at as "createdAt" from predictions where tenant = 'default' order by probability, id`
+  })
+
+  describe.each<[string, string | undefined, string | undefined]>([
+    ['the first minute of a month', '2024-03-01T00:00', '2024-03-01T00:01'],
+    ['the last hour of a month', '2024-02-29T23:00', '2024-03-01T00:00'],
+    ['the last hour of a month and the first of the next', '2024-02-29T23:00', '2024-03-01T01:00'],
+    ['the 29th of February', '2024-02-29T00:00', '2024-03-01T00:00'],
+    ['the last and the first day of months', '2024-02-29T00:00', '2024-03-02T00:00'],
+    ['two days in the middle', '2024-02-15T12:00', '2024-02-17T12:00'],
+    ['the middle of a month', '2024-02-11T00:00', '2024-02-21T00:00'],
+    ['the middle of one to the middle of the next', '2024-02-15T13:37', '2024-03-15T13:37'],
+    ['a month', '2024-02-01T00:00', '2024-03-01T00:00'],
+    ['all since the last minutes of a month', '2024-01-31T23:50', undefined],
+    ['all since the middle of a month', '2024-01-16T00:00', undefined],
+    ['all until the first day of a month', undefined, '2024-03-01T09:00'],
+    ['all until the middle of a month', undefined, '2024-02-16T00:00'],
+    ['an hour', '2024-02-15T12:00', '2024-02-15T13:00'],
+  ])('%s', (_range, from, to) => {
+    const createdAt = { ...(from && { from: at(from) }), ...(to && { to: at(to) }) }
+    const isShort = from && to && at(to).getTime() - at(from).getTime() <= DAY_MS
+
+    it.each<[HistoryOrder, number]>([
+      ['PROBABILITY_ASC', 1],
+      ['PROBABILITY_ASC', 20],
+      ['PROBABILITY_DESC', 1],
+      ['PROBABILITY_DESC', 20],
+    ])('is read page by page in order %s, %i a page, little more than its rows', async (order, size) => {
+      const wanted = idsOf(createdAt, order)
+      let after: string | undefined
+      for (let number = 0; number < 3; number++) {
+        const { entries, hasMore } = await page({ createdAt }, order, { size, after })
+        expect(entries.map(({ prediction }) => prediction.id)).toEqual(wanted.slice(number * size, (number + 1) * size))
+        expect(hasMore).toBe(wanted.length > (number + 1) * size)
+        const { rows, scans, pages } = await readings()
+        // A range of up to a day is tried by time before.
+        const tried = isShort ? 50 * size : 0
+        expect(rows).toBeLessThanOrEqual(tried + size + 1 + scans)
+        expect(pages).toBeLessThanOrEqual(2 * rows + 5 * scans + PASSED_OVER_PAGES)
+        if (!hasMore) break
+        after = entries.at(-1)?.cursor
+      }
+    })
   })
 })
 

@@ -1,10 +1,12 @@
 import type { Sql } from 'postgres'
-import { ensurePartitions } from '../../src/storage/postgres/partitions.js'
+import { ensurePartitions, startOfMonth } from '../../src/storage/postgres/partitions.js'
 
 export interface HistoryRows {
   readonly rows: number
-  /** How many months before the current one the rows are spread over. */
+  /** How many months before the one of `until` the rows are spread over. */
   readonly months: number
+  /** When they end; now unless given. */
+  readonly until?: Date
 }
 
 /**
@@ -13,12 +15,9 @@ export interface HistoryRows {
  * Every tenth row has an outcome. The first 60 % are of version 1, the rest of version 2. Probabilities go from 0 to 1 in steps
  * of 0.001, so that many are equal.
  */
-export async function fillHistory(sql: Sql, { rows, months }: HistoryRows): Promise<void> {
-  const now = new Date()
-  for (let ago = months; ago > 0; ago--) {
-    await ensurePartitions(sql, new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - ago, 15)))
-  }
-  const [from, to] = [Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - months, 1), now.getTime() - 1_000]
+export async function fillHistory(sql: Sql, { rows, months, until = new Date() }: HistoryRows): Promise<void> {
+  for (let ago = months; ago >= 0; ago--) await ensurePartitions(sql, startOfMonth(until, -ago))
+  const [from, to] = [startOfMonth(until, -months).getTime(), until.getTime() - 1_000]
   await sql.unsafe(`
     insert into predictions (id, tenant, applicant_id, model, model_version, probability, band, high_risk, channel, created_at,
       requested_by, defaulted, outcome_observed_at, outcome_recorded_by)

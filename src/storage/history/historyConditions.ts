@@ -5,6 +5,8 @@ import { firstIdOf } from '../postgres/partitions.js'
 import { predictions } from '../tables/predictions.js'
 import type { HistoryFilter } from './historyQuery.js'
 
+const LAST_READABLE_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999)
+
 /** The conditions of a list, except the tenant, which always applies, and the time of creation, which is a range of ids. */
 export type ConditionName = 'requestedBy' | Exclude<keyof HistoryFilter, 'createdAt'>
 type TextName = 'requestedBy' | 'applicantId' | 'channel' | 'modelVersion'
@@ -61,6 +63,19 @@ export function createdAtBounds({ from, to }: NonNullable<HistoryFilter['created
     ...(from === undefined ? [] : [gte(predictions.id, firstIdOf(from))]),
     ...(to === undefined ? [] : [lt(predictions.id, firstIdOf(to))]),
   ]
+}
+
+/** The same range as conditions on the time itself, for the index by probability. */
+export function createdAtTimes({ from, to }: NonNullable<HistoryFilter['createdAt']>): SQL[] {
+  return [
+    ...(from === undefined ? [] : [gte(predictions.createdAt, readable(from))]),
+    ...(to === undefined ? [] : [lt(predictions.createdAt, readable(to))]),
+  ]
+}
+
+/** An id holds no time before 1970, and Postgres reads no year of five digits. */
+function readable(instant: Date): Date {
+  return new Date(Math.min(Math.max(instant.getTime(), 0), LAST_READABLE_MS))
 }
 
 /** All conditions as one; undefined for none. */

@@ -7,7 +7,7 @@ import { conditionsOf, hintsOf } from './historyConditions.js'
 import { decodeHistoryCursor, encodeHistoryCursor } from './historyCursor.js'
 import type { ApplicantQuery, HistoryFilter, HistoryOrder, HistoryPage, HistoryQuery } from './historyQuery.js'
 import { IS_CUT, ORDINAL, orderOf, SCANNED, scan } from './historyScan.js'
-import { type HistoryList, ofApplicants, type Source, sourcesOf } from './historySources.js'
+import { type HistoryList, isExact, ofApplicants, type Source, sourcesOf } from './historySources.js'
 import { applicantTooBroad, tooBroad } from './tooBroad.js'
 
 /** A page may read this many rows for each row that it shows; when an index finds exactly the wanted rows, only those. */
@@ -27,10 +27,10 @@ export async function readPage(database: Database, visibility: Visibility, query
   const list = listOf(visibility, query)
   const sources = sourcesOf(list)
   const limit = query.size + 1
-  const share = (source: Source) => (source.order === list.order.by ? ORDERED_SHARE : 1)
+  const share = (source: Source) => (isExact(list, source) ? 0 : source.order === list.order.by ? ORDERED_SHARE : 1)
   const shares = sources.reduce((sum, source) => sum + share(source), 0)
   for (const source of sources) {
-    const readAtMost = Math.floor((READ_FACTOR * query.size * share(source)) / shares)
+    const readAtMost = Math.floor((READ_FACTOR * query.size * share(source)) / Math.max(1, shares))
     const rows: Row[] = await database.read(({ db }) =>
       db
         .select(ROW)

@@ -2,7 +2,7 @@ import { eq, type SQL, sql } from 'drizzle-orm'
 import { startOfMonth } from '../postgres/partitions.js'
 import { type PredictionRow, predictionColumns } from '../predictions/predictionRow.js'
 import { predictions } from '../tables/predictions.js'
-import { createdAtBounds, joined, probabilityBounds } from './historyConditions.js'
+import { createdAtBounds, createdAtTimes, joined, probabilityBounds } from './historyConditions.js'
 import type { Range } from './historyQuery.js'
 import { type HistoryList, isExact, type ListOrder, type Source } from './historySources.js'
 
@@ -71,16 +71,16 @@ function indexed(list: HistoryList, source: Source): SQL[] {
   // cursor.
   const { from, to } = filter.probability ?? {}
   const range = probabilityBounds({ ...(!cursors.above && { from }), ...(!cursors.below && { to }) })
-  return [ofTenant, ...range, ...positionBounds(cursors), ...createdAtBounds(wholeMonths(filter.createdAt ?? {}))]
+  const times = filter.createdAt ? [...createdAtBounds(wholeMonths(filter.createdAt)), ...createdAtTimes(filter.createdAt)] : []
+  return [ofTenant, ...range, ...positionBounds(cursors), ...times]
 }
 
 /** The conditions that are left to check on each row of the index. */
 function residual(list: HistoryList, source: Source): SQL[] {
-  const { filter, conditions, order } = list
+  const { conditions, order } = list
   const others = [...conditions].filter(([name]) => !source.covers.includes(name)).map(([, condition]) => condition)
-  const times = source.order === 'id' ? [] : createdAtBounds(filter.createdAt ?? {})
   const cursors: Cursors = source.order === order.by ? {} : list
-  return [...others, ...times, ...(order.by === 'id' ? idBounds(cursors) : positionBounds(cursors))]
+  return [...others, ...(order.by === 'id' ? idBounds(cursors) : positionBounds(cursors))]
 }
 
 type Cursors = Pick<HistoryList, 'above' | 'below'>
@@ -100,7 +100,10 @@ function positionBounds({ above, below }: Cursors): SQL[] {
   ]
 }
 
-/** Skips whole partitions, nothing else: within a partition the index by probability would read every row to look at its id. */
+/**
+ * Skips whole partitions, nothing else. The exact range is one of times: with a range of ids, the planner takes the primary key as soon
+ * as it expects few rows, and then reads and sorts all rows of a day that its statistics do not know yet.
+ */
 function wholeMonths({ from, to }: Range<Date>): Range<Date> {
   return { from: from && startOfMonth(from, 0), to: to && startOfMonth(new Date(to.getTime() - 1), 1) }
 }

@@ -51,18 +51,27 @@ const BY_PROBABILITY: Source = { covers: ['probability'], order: 'probability' }
 const LAST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
 // The sources that are tried share the rows that may be read: with more of them, each could read too few.
 const MOST_TRIED = 3
+const SHORT_RANGE_MS = 86_400_000
 
-/** The sources to try for a list: the one index that finds exactly its rows; else those that may find them, best first. */
+/**
+ * The sources to try for a list: the one index that finds exactly its rows; else those that may find them, best first. By probability, a
+ * short range of time may hold fewer rows than a page, and the index of its whole month would be read: such a range is first read by time.
+ */
 export function sourcesOf(list: HistoryList): Source[] {
   const sources = list.order.by === 'id' ? sourcesToCount(list) : sourcesByProbability(list)
   const exact = sources.find(source => isExact(list, source))
-  return exact ? [exact] : sources.slice(0, MOST_TRIED)
+  if (!exact) return sources.slice(0, MOST_TRIED)
+  return exact === BY_PROBABILITY && isShort(list.filter.createdAt) ? [EVERYTHING, exact] : [exact]
+}
+
+/** A range without an end reaches until now. */
+function isShort({ from, to = new Date() }: NonNullable<HistoryFilter['createdAt']> = {}): boolean {
+  return from !== undefined && to.getTime() - from.getTime() <= SHORT_RANGE_MS
 }
 
 /** Whether every row of the source belongs to the list, and comes in the list's order. */
-export function isExact({ conditions, filter, order }: HistoryList, source: Source): boolean {
-  if (source.order !== order.by || (source.order === 'probability' && filter.createdAt)) return false
-  return [...conditions.keys()].every(name => source.covers.includes(name))
+export function isExact({ conditions, order }: HistoryList, source: Source): boolean {
+  return source.order === order.by && [...conditions.keys()].every(name => source.covers.includes(name))
 }
 
 /** The sources to try when the order of the rows does not matter. */
