@@ -141,10 +141,10 @@ describe('among 100,000 rows of 14 months', () => {
     ['a model without a version', ['add modelVersion'], { model: 'mortgage' }],
     ['a range of probability far from a band', ['PROBABILITY'], { probability: { from: 0.3 }, bands: ['T1'] }],
     ['an order by probability from the wrong end', ['a range of probability'], { highRisk: true }, 'PROBABILITY_ASC'],
-    ['a band by probability', ['the range of probability of these bands'], { bands: ['T5'] }, 'PROBABILITY_DESC'],
+    ['a band by probability', ['the probability range of these bands'], { bands: ['T5'] }, 'PROBABILITY_DESC'],
     [
       'a band by probability from the wrong end of some days',
-      ['a shorter range of createdAt', 'the range of probability of these bands'],
+      ['a shorter range of createdAt', 'the probability range of these bands'],
       { createdAt: { from: daysAgo(9), to: daysAgo(6) }, bands: ['T1'] },
       'PROBABILITY_DESC',
     ],
