@@ -1,5 +1,7 @@
 import { createRequire } from 'node:module'
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
+import { LongestFirst } from './test/support/longestFirst.js'
 
 const require = createRequire(import.meta.url)
 
@@ -7,11 +9,24 @@ export default defineConfig({
   // Some packages load graphql as CommonJS and some as ES module: two copies refuse each other's schemas.
   resolve: { alias: { graphql: require.resolve('graphql') } },
   test: {
-    include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/globalPostgres.ts'],
-    setupFiles: ['reflect-metadata'],
     pool: 'forks',
-    testTimeout: 20_000,
-    hookTimeout: 60_000,
+    // Vitest itself would leave a processor to the terminal.
+    maxWorkers: Math.max(2, availableParallelism()),
+    sequence: { sequencer: LongestFirst },
+    projects: [
+      project('unit', { include: ['test/unit/**/*.test.ts', 'test/architecture.test.ts'], isolate: false }),
+      project('api', { include: ['test/api/*.test.ts'], isolate: false }),
+      project('integration', { include: ['test/integration/*.test.ts'], isolate: false }),
+      project('security', { include: ['test/security/*.test.ts'], isolate: false }),
+      project('faults', { include: ['test/faults/*.test.ts'], sequence: { groupOrder: 1 } }),
+    ],
   },
 })
+
+function project(name: string, options: object) {
+  return {
+    resolve: { alias: { graphql: require.resolve('graphql') } },
+    test: { name, setupFiles: ['reflect-metadata'], testTimeout: 20_000, hookTimeout: 60_000, ...options },
+  }
+}

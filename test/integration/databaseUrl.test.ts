@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect as connectSocket, createServer, type Socket } from 'node:net'
 import { describe, expect, it } from 'vitest'
-import { createTestDatabase } from '../support/database.js'
+import { createEmptyDatabase, createTestDatabase } from '../support/database.js'
 import { startGateway } from '../support/gateway.js'
 import { launchGateway, runCommand, TEST_KEY } from '../support/gatewayProcess.js'
 import { freePort } from '../support/redis.js'
@@ -87,7 +87,7 @@ describe('a DATABASE_URL', () => {
   })
 
   it('of a user that may not create tables ends the start with a sentence', async () => {
-    await using database = await createTestDatabase()
+    await using database = await createEmptyDatabase()
     const role = `reader_${process.pid}`
     await database.sql.unsafe(`create role ${role} login password '${PASSWORD}'`)
     const poor = changed(database.url, url => {

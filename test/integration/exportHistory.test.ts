@@ -9,7 +9,7 @@ import type { Prediction } from '../../src/scoring/prediction.js'
 import { readAuditDigest } from '../../src/storage/audit/auditDigest.js'
 import { ensurePartitions } from '../../src/storage/postgres/partitions.js'
 import { ErasureStore } from '../../src/storage/predictions/erasureStore.js'
-import { createTestDatabase, type TestDatabase } from '../support/database.js'
+import { createEmptyDatabase, createTestDatabase, type TestDatabase } from '../support/database.js'
 import { runCommand, spawnGateway } from '../support/gatewayProcess.js'
 import { lives, present, until } from '../support/process.js'
 import { newStateDirectory } from '../support/stateDirectory.js'
@@ -223,7 +223,7 @@ describe('riskgate export', () => {
   })
 
   it('says what to do about a database without tables', async () => {
-    await using empty = await createTestDatabase()
+    await using empty = await createEmptyDatabase()
     const { status, stderr } = await runCommand(['export', ...RANGE], { DATABASE_URL: empty.url })
     expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringMatching(/^riskgate: .*riskgate migrate.*\n$/) })
   })

@@ -6,7 +6,7 @@ import type { HighRiskAlert } from '../../src/scoring/prediction.js'
 import { parseAlertCursor } from '../../src/storage/alerts/alertCursor.js'
 import { AlertStore } from '../../src/storage/alerts/alertStore.js'
 import { Database } from '../../src/storage/postgres/database.js'
-import { createTestDatabase, type TestDatabase } from '../support/database.js'
+import { copyDatabase, createTestDatabase, type TestDatabase } from '../support/database.js'
 import { embeddedServers } from '../support/embeddedServers.js'
 import { follow, startFeed, take } from '../support/feed.js'
 import { present } from '../support/process.js'
@@ -48,7 +48,7 @@ describe('the alert feed of a database that was copied into another one of the s
     await before[Symbol.asyncDispose]()
     await original.sql.end({ timeout: 1 })
     // Nobody may be connected to a database that is copied.
-    copy = await createTestDatabase(undefined, new URL(original.url).pathname.slice(1))
+    copy = await copyDatabase(original)
     here = await openStores(original.url)
     lost = await raise(here, 2)
     nowAfterCopy = await here.alerts.now()

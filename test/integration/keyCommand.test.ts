@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { GraphqlClient } from '../support/client.js'
-import { createTestDatabase } from '../support/database.js'
+import { createEmptyDatabase, createTestDatabase } from '../support/database.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
 import { runCommand, spawnGateway } from '../support/gatewayProcess.js'
 import { ViewerDocument } from '../support/generated/operations.js'
@@ -95,7 +95,7 @@ describe('riskgate key', () => {
   it('ends with 78 without a database, and says what to do about one without tables', async () => {
     const nowhere = await runCommand(['key', 'list'], { RISKGATE_STATE_DIR: join(directory, 'no-state') })
     expect(nowhere).toMatchObject({ status: 78, stderr: expect.stringContaining('DATABASE_URL') })
-    await using empty = await createTestDatabase()
+    await using empty = await createEmptyDatabase()
     const { status, stderr } = await runCommand(['key', 'list'], { DATABASE_URL: empty.url })
     expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringMatching(/^riskgate: .*riskgate migrate.*\n$/) })
   })

@@ -91,7 +91,7 @@ export async function bundleOwner(directory: string): Promise<void> {
     logLevel: 'silent',
     ssr: { noExternal: true },
     build: {
-      ssr: join(import.meta.dirname, '../../src/storage/embedded.ts'),
+      ssr: join(import.meta.dirname, '../../src/storage/embedded/embeddedPostgres.ts'),
       outDir: directory,
       rolldownOptions: { output: { entryFileNames: 'embedded.mjs' } },
     },

@@ -3,8 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startEmbeddedPostgres } from '../../src/storage/embedded/embeddedPostgres.js'
 
+export interface PostgresServer {
+  readonly url: string
+  stop(): Promise<void>
+}
+
 /** A real PostgreSQL server: the one of TEST_DATABASE_URL, else an embedded one that is gone afterwards. */
-export async function startPostgresServer(): Promise<{ url: string; stop(): Promise<void> }> {
+export async function startPostgresServer(): Promise<PostgresServer> {
   const { TEST_DATABASE_URL } = process.env
   if (TEST_DATABASE_URL) return { url: TEST_DATABASE_URL, stop: async () => {} }
   const stateDirectory = await mkdtemp(join(tmpdir(), 'riskgate-test-'))
