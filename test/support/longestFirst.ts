@@ -5,7 +5,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 const SECONDS: Readonly<Record<string, number>> = {}
 
 /** Projects in the order of their longest files, so that short files are left to fill the end. */
-const PROJECTS = ['integration', 'security', 'api', 'unit', 'faults']
+const PROJECTS = ['integration', 'security', 'api', 'unit', 'isolated', 'faults']
 
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
