@@ -12,7 +12,7 @@ import { ErasureStore } from '../../src/storage/predictions/erasureStore.js'
 import { createEmptyDatabase, createTestDatabase, type TestDatabase } from '../support/database.js'
 import { runCommand, spawnGateway } from '../support/gatewayProcess.js'
 import { lives, present, until } from '../support/process.js'
-import { newStateDirectory } from '../support/stateDirectory.js'
+import { preparedStateDirectory } from '../support/stateDirectory.js'
 import { idAt, newPrediction, openStores, type TestStores } from '../support/stores.js'
 
 const MAIN = join(import.meta.dirname, '../../dist/main.js')
@@ -231,7 +231,7 @@ describe('riskgate export', () => {
 
 describe('riskgate export with the embedded database', () => {
   it('leaves the server of a running gateway alone, and ends one that it started itself', async () => {
-    await using state = newStateDirectory()
+    await using state = preparedStateDirectory()
     const settings = { RISKGATE_STATE_DIR: state.path }
     const gateway = await spawnGateway(settings)
     const { stdout } = await runCommand(['export', ...RANGE], settings)

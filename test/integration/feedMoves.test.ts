@@ -110,10 +110,10 @@ describe('the alert feed of a database that was copied into another one of the s
 })
 
 describe.skipIf(process.platform === 'win32')('the alert feed of a server', () => {
-  const { newState, start } = embeddedServers()
+  const { preparedState, start } = embeddedServers()
 
   it('goes on after a restart, also for a client that had heard nothing yet, and never gives a cursor twice', async () => {
-    const state = newState()
+    const state = preparedState()
     const server = await start(state)
     const before = await openStores(server.url)
     const quiet = await before.alerts.now()
@@ -130,7 +130,7 @@ describe.skipIf(process.platform === 'win32')('the alert feed of a server', () =
   })
 
   it('skips nothing after its files were copied back from an older backup, however far it has come again', async () => {
-    const state = newState()
+    const state = preparedState()
     const server = await start(state)
     const before = await openStores(server.url)
     const [kept] = await raise(before, 1)

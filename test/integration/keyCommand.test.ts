@@ -8,7 +8,7 @@ import { startGateway, type TestGateway } from '../support/gateway.js'
 import { runCommand, spawnGateway } from '../support/gatewayProcess.js'
 import { ViewerDocument } from '../support/generated/operations.js'
 import { until } from '../support/process.js'
-import { newStateDirectory } from '../support/stateDirectory.js'
+import { preparedStateDirectory } from '../support/stateDirectory.js'
 
 const DAY_MS = 86_400_000
 const directory = mkdtempSync(join(tmpdir(), 'riskgate-key-'))
@@ -117,7 +117,7 @@ describe('riskgate key', () => {
 })
 
 it('riskgate key works on the embedded database of a gateway that runs', async () => {
-  await using state = newStateDirectory()
+  await using state = preparedStateDirectory()
   const settings = { RISKGATE_STATE_DIR: state.path }
   await using gateway = await spawnGateway(settings)
   const { stdout } = await runCommand(['key', 'create', '--principal', 'operator', '--role', 'ADMIN'], settings)

@@ -3,10 +3,17 @@ import { tmpdir } from 'node:os'
 import postgres, { type Sql } from 'postgres'
 import { inject } from 'vitest'
 
+export interface WorkerServer {
+  readonly url: string
+  /** The name of a migrated database there, to be copied. */
+  readonly template: string
+}
+
 declare module 'vitest' {
   interface ProvidedContext {
-    /** The PostgreSQL of each worker of Vitest, and the name of a migrated database there. */
-    postgresServers: readonly { readonly url: string; readonly template: string }[]
+    postgresServers: readonly WorkerServer[]
+    /** A state directory with a database cluster, to be copied. */
+    cluster: string | undefined
   }
 }
 
@@ -36,7 +43,7 @@ export async function copyDatabase({ url, name }: TestDatabase): Promise<TestDat
 }
 
 /** The PostgreSQL that the test files of this worker use one after the other. */
-export function workerServer(): { readonly url: string; readonly template: string } {
+export function workerServer(): WorkerServer {
   const servers = inject('postgresServers')
   const server = servers[Number(process.env.VITEST_POOL_ID) - 1] ?? servers[0]
   if (!server) throw new Error('The tests of this project have no PostgreSQL.')

@@ -8,6 +8,7 @@ import postgres from 'postgres'
 import { build } from 'vite'
 import { afterAll, afterEach } from 'vitest'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/storage/embedded/embeddedPostgres.js'
+import { prepareState } from './postgresServer.js'
 import { endProcess, present } from './process.js'
 
 export const isRoot = process.getuid?.() === 0
@@ -34,6 +35,14 @@ export function embeddedServers() {
     messages,
     /** Runs at the end of the test, the last one first. */
     defer: (...steps: (() => unknown)[]) => undo.push(...steps),
+    /** A state directory with a database cluster. */
+    preparedState(): string {
+      const state = helpers.newState()
+      mkdirSync(state)
+      prepareState(state)
+      return state
+    },
+    /** Where a state directory can be made. */
     newState(): string {
       const state = join(root, String(++count), '.riskgate')
       mkdirSync(dirname(state))
