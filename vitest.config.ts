@@ -14,8 +14,8 @@ export default defineConfig({
   test: {
     globalSetup: ['test/support/globalPostgres.ts'],
     pool: 'forks',
-    // Vitest itself would leave a processor to the terminal.
-    maxWorkers: Math.max(2, availableParallelism()),
+    // Test files wait a good part of their time.
+    maxWorkers: availableParallelism() + 1,
     sequence: { sequencer: LongestFirst },
     projects: [
       project('unit', { include: ['test/unit/**/*.test.ts', 'test/architecture.test.ts'], exclude: [ISOLATED], isolate: false }),

@@ -35,7 +35,8 @@ async function startForwarder(port: number, target: URL): Promise<AsyncDisposabl
   }
 }
 
-describe('a DATABASE_URL', () => {
+// At once: most of their time is the patience of gateways.
+describe.concurrent('a DATABASE_URL', () => {
   it('whose password is wrong ends the start with 78 and a sentence without it', async () => {
     await using database = await createTestDatabase()
     const wrong = changed(database.url, url => {

@@ -1,8 +1,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Prediction } from '../../src/scoring/prediction.js'
@@ -10,6 +9,7 @@ import { readAuditDigest } from '../../src/storage/audit/auditDigest.js'
 import { ensurePartitions } from '../../src/storage/postgres/partitions.js'
 import { ErasureStore } from '../../src/storage/predictions/erasureStore.js'
 import { createEmptyDatabase, createTestDatabase, type TestDatabase } from '../support/database.js'
+import { testFolder } from '../support/folder.js'
 import { runCommand, spawnGateway } from '../support/gatewayProcess.js'
 import { lives, present, until } from '../support/process.js'
 import { preparedStateDirectory } from '../support/stateDirectory.js'
@@ -22,8 +22,7 @@ const COLUMNS =
   'id,applicantId,model,modelVersion,probability,band,highRisk,channel,createdAt,requestedBy,defaulted,outcomeObservedAt,outcomeRecordedBy'
 const MANY = 20_000
 
-const directory = mkdtempSync(join(tmpdir(), 'riskgate-export-'))
-afterAll(() => rmSync(directory, { recursive: true, force: true }))
+const directory = testFolder('export')
 
 describe('riskgate export', () => {
   let database: TestDatabase

@@ -1,9 +1,9 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { GraphqlClient } from '../support/client.js'
 import { createEmptyDatabase, createTestDatabase } from '../support/database.js'
+import { testFolder } from '../support/folder.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
 import { runCommand, spawnGateway } from '../support/gatewayProcess.js'
 import { ViewerDocument } from '../support/generated/operations.js'
@@ -11,8 +11,7 @@ import { until } from '../support/process.js'
 import { preparedStateDirectory } from '../support/stateDirectory.js'
 
 const DAY_MS = 86_400_000
-const directory = mkdtempSync(join(tmpdir(), 'riskgate-key-'))
-afterAll(() => rmSync(directory, { recursive: true, force: true }))
+const directory = testFolder('key')
 
 describe('riskgate key', () => {
   let gateway: TestGateway

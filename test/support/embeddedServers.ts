@@ -1,13 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import postgres from 'postgres'
 import { build } from 'vite'
-import { afterAll, afterEach } from 'vitest'
+import { afterEach } from 'vitest'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/storage/embedded/embeddedPostgres.js'
+import { testFolder } from './folder.js'
 import { prepareState } from './postgresServer.js'
 import { endProcess, present } from './process.js'
 
@@ -15,9 +15,8 @@ export const isRoot = process.getuid?.() === 0
 
 /** Embedded servers of one test file: whatever a test started is ended after it, its directories are removed after the last. */
 export function embeddedServers() {
-  const root = mkdtempSync(join(tmpdir(), 'riskgate-embedded-'))
-  // mkdtemp makes 0700; the tests of an open path need it open, the one of a closed path makes its own.
-  chmodSync(root, 0o755)
+  // The tests of an open path need it open, the one of a closed path makes its own.
+  const root = testFolder('embedded', 0o755)
   const undo: (() => unknown)[] = []
   const messages: string[] = []
   let count = 0
@@ -26,8 +25,6 @@ export function embeddedServers() {
     for (const step of undo.splice(0).reverse()) await step()
     messages.length = 0
   }, 30_000)
-  // Each database is a thousand files, of which some disks remove no more than a few per millisecond.
-  afterAll(() => rmSync(root, { recursive: true, force: true }), 60_000)
 
   const helpers = {
     root,
