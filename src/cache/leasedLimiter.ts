@@ -120,7 +120,8 @@ export class LeasedLimiter implements PointLimiter {
       isRefused,
       limit: this.limit,
       remaining: Math.max(0, this.#remaining(account)),
-      resetSeconds: Math.max(1, Math.ceil((account.endsAt - now) / 1_000)),
+      // Rounded first: of two sums of fractions the difference may be a trifle over a whole second.
+      resetSeconds: Math.max(1, Math.ceil(Math.round(account.endsAt - now) / 1_000)),
     }
   }
 

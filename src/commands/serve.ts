@@ -1,12 +1,14 @@
 import { readFile } from 'node:fs/promises'
-import { createApp } from '../app.js'
 import type { Role } from '../auth/principal.js'
 import { loadConfig } from '../config/config.js'
 import { isLostTypeFetch } from '../storage/postgres/postgresErrors.js'
 
 /** Starts the gateway, and stops it at SIGINT or SIGTERM; a second signal ends the process at once. */
 export async function serve(): Promise<void> {
-  const app = createApp(loadConfig())
+  const config = loadConfig()
+  // Only after the settings are checked: the import takes over a second, and mistakes in settings are named at once.
+  const { createApp } = await import('../app.js')
+  const app = createApp(config)
   // Node itself would print the message, which may hold inputs.
   const crash = (error: unknown) => {
     app.crashed(error)

@@ -44,7 +44,8 @@ const WAYS_TO_STALL: [string, (socket: Socket) => unknown][] = [
   ['a half-sent body', sendMost],
 ]
 
-describe('a gateway that stops', () => {
+// At once: most of their time is the patience of gateways.
+describe.concurrent('a gateway that stops', () => {
   it.each(WAYS_TO_STALL)('is not held up by %s', async (_what, stall) => {
     const gateway = await startGateway()
     const { socket, closed } = await connectTo(gateway)
@@ -68,7 +69,7 @@ describe('a gateway that stops', () => {
   })
 
   // This timeout is shorter than the grace period that ends every connection.
-  it('closes a connection after its answer, even if that said keep-alive', { timeout: 4_000 }, async () => {
+  it.sequential('closes a connection after its answer, even if that said keep-alive', { timeout: 4_000 }, async () => {
     const gateway = await startGateway()
     const [silent, busy] = [await connectTo(gateway), await connectTo(gateway)]
     await sendMost(busy.socket)

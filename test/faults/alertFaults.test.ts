@@ -1,4 +1,5 @@
-import { describe, expect, inject, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
+import { workerServer } from '../support/database.js'
 import { REDIS_SERVER } from '../support/redis.js'
 import { type FaultOptions, runAlertFaults } from './alertFaults.js'
 import { reportText } from './report.js'
@@ -19,7 +20,7 @@ const OPTIONS: FaultOptions = {
 describe.skipIf(!REDIS_SERVER)('two gateways under faults', () => {
   it('deliver every acknowledged alert to every subscriber in order, and repeat one only straight after a resume', async () => {
     const result = await runAlertFaults(OPTIONS, {
-      postgresUrl: inject('postgresUrl'),
+      postgresUrl: workerServer().url,
       signal: new AbortController().signal,
       progress: () => {},
     })

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
-import { startPostgresServer } from '../support/postgresServer.js'
+import { type PostgresServer, startPostgresServer } from '../support/postgresServer.js'
+import { present } from '../support/process.js'
 import { type FaultOptions, type Progress, runAlertFaults } from './alertFaults.js'
 import { count, eventLine, progressLine, reportText } from './report.js'
 import { judge } from './verdict.js'
@@ -34,11 +35,12 @@ export async function main(arguments_: string[]): Promise<number> {
       `${kills} gateways killed (kill -9), ${redisRestarts} Redis restarts, ${slowCommits} % slow commits, seed ${seed}\n`,
   )
   const screen = new Screen(options)
-  let server: Awaited<ReturnType<typeof startPostgresServer>> | undefined
+  const { TEST_DATABASE_URL } = process.env
+  let server: PostgresServer | undefined
   try {
-    server = await startPostgresServer()
+    if (!TEST_DATABASE_URL) server = await startPostgresServer()
     const result = await runAlertFaults(options, {
-      postgresUrl: server.url,
+      postgresUrl: TEST_DATABASE_URL ?? present(server).url,
       signal: given.signal,
       progress: state => screen.show(state),
     })

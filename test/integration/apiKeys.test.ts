@@ -21,7 +21,7 @@ import {
 } from '../support/generated/operations.js'
 import { metric } from '../support/metrics.js'
 import { present, until } from '../support/process.js'
-import { newStateDirectory, type StateDirectory } from '../support/stateDirectory.js'
+import { preparedStateDirectory, type StateDirectory } from '../support/stateDirectory.js'
 import { subscribe } from '../support/subscription.js'
 
 const RUNS = 10
@@ -205,7 +205,7 @@ describe.skipIf(process.platform !== 'linux')('a gateway whose PostgreSQL freeze
   let state: StateDirectory
   let gateway: GatewayProcess
   beforeAll(async () => {
-    state = newStateDirectory()
+    state = preparedStateDirectory()
     gateway = await spawnGateway({ RISKGATE_STATE_DIR: state.path, ...TEST_KEY })
   })
   afterAll(async () => {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type GatewayProcess, runCommand, spawnGateway, TEST_KEY } from '../support/gatewayProcess.js'
 import { EraseApplicantDocument, PredictionByIdDocument } from '../support/generated/operations.js'
 import { present, until } from '../support/process.js'
-import { newStateDirectory, type StateDirectory } from '../support/stateDirectory.js'
+import { preparedStateDirectory, type StateDirectory } from '../support/stateDirectory.js'
 import { score } from '../support/stored.js'
 
 interface SealLine {
@@ -19,7 +19,7 @@ describe('the audit of a gateway with the embedded database', () => {
   const seals = () => gateway.log().filter(({ msg }) => msg === 'audit sealed') as unknown as SealLine[]
 
   beforeAll(async () => {
-    state = newStateDirectory()
+    state = preparedStateDirectory()
     gateway = await spawnGateway({ RISKGATE_STATE_DIR: state.path, ...TEST_KEY })
   }, 120_000)
   afterAll(async () => {

@@ -1,16 +1,15 @@
-import { appendFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { appendFileSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { GraphqlClient } from '../support/client.js'
 import { createTestDatabase } from '../support/database.js'
+import { testFolder } from '../support/folder.js'
 import { startGateway, TEST_SECRET } from '../support/gateway.js'
 import { runCommand, spawnGateway, TEST_KEY } from '../support/gatewayProcess.js'
 import { ViewerDocument } from '../support/generated/operations.js'
 
 const ROOT = join(import.meta.dirname, '../..')
-const directory = mkdtempSync(join(tmpdir(), 'riskgate-cli-'))
-afterAll(() => rmSync(directory, { recursive: true, force: true }))
+const directory = testFolder('cli')
 
 const EXIT_CONFIG = 78
 /** A temporary state directory, so that no test creates .riskgate/ in the project. */
@@ -64,7 +63,7 @@ describe('a bad configuration', () => {
 describe('riskgate config', () => {
   const secret = 'hunter2'.repeat(5)
   const file = join(directory, 'database-url')
-  writeFileSync(file, `postgres://user:${secret}@nowhere.invalid/db\n`)
+  beforeAll(() => writeFileSync(file, `postgres://user:${secret}@nowhere.invalid/db\n`))
   const set = {
     DATABASE_URL_FILE: file,
     REDIS_URL: `rediss://:${secret}@nowhere.invalid`,

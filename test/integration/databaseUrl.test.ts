@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect as connectSocket, createServer, type Socket } from 'node:net'
 import { describe, expect, it } from 'vitest'
-import { createTestDatabase } from '../support/database.js'
+import { createEmptyDatabase, createTestDatabase } from '../support/database.js'
 import { startGateway } from '../support/gateway.js'
 import { launchGateway, runCommand, TEST_KEY } from '../support/gatewayProcess.js'
 import { freePort } from '../support/redis.js'
@@ -35,7 +35,8 @@ async function startForwarder(port: number, target: URL): Promise<AsyncDisposabl
   }
 }
 
-describe('a DATABASE_URL', () => {
+// Concurrent: most of the time, gateways wait for a database.
+describe.concurrent('a DATABASE_URL', () => {
   it('with a wrong password ends the start with status 78 and a message without the password', async () => {
     await using database = await createTestDatabase()
     const wrong = changed(database.url, url => {
@@ -87,7 +88,7 @@ describe('a DATABASE_URL', () => {
   })
 
   it('with a user that may not create tables ends the start with a message', async () => {
-    await using database = await createTestDatabase()
+    await using database = await createEmptyDatabase()
     const role = `reader_${process.pid}`
     await database.sql.unsafe(`create role ${role} login password '${PASSWORD}'`)
     const poor = changed(database.url, url => {

@@ -7,7 +7,7 @@ import { lives, present, until } from '../support/process.js'
 
 vi.setConfig({ testTimeout: 60_000 })
 
-const { newState, start, connect, answers } = embeddedServers()
+const { newState, preparedState, start, connect, answers } = embeddedServers()
 
 it('creates a durable database that listens on loopback only and answers a query', async () => {
   const state = newState()
@@ -33,7 +33,7 @@ it('creates a durable database that listens on loopback only and answers a query
 })
 
 it('adopts the running server, which runs until the last gateway has stopped', async () => {
-  const state = newState()
+  const state = preparedState()
   const first = await start(state)
   await connect(first)`create table seen as select 7 as value`
   const second = await start(state)
@@ -49,7 +49,7 @@ it('adopts the running server, which runs until the last gateway has stopped', a
 })
 
 it('leaves the server running for a connection pool of another gateway', async () => {
-  const server = await start(newState())
+  const server = await start(preparedState())
   const pool = connect(server, 'riskgate')
   await pool`select 1`
   await server.stop()
@@ -57,7 +57,7 @@ it('leaves the server running for a connection pool of another gateway', async (
 })
 
 it('stops the server even while a statement of its own pool still runs', async () => {
-  const state = newState()
+  const state = preparedState()
   const server = await start(state)
   const pool = connect(server, `riskgate:${process.pid}`)
   const left = pool`select pg_sleep(60)`.catch(() => undefined)
@@ -80,7 +80,7 @@ it('starts only one server when several gateways start at the same moment', asyn
 })
 
 it('writes no statements, parameters or values to its log, even when a backend crashes', async () => {
-  const state = newState()
+  const state = preparedState()
   const sql = connect(await start(state))
   await expect(sql`select ${'Ana Applicant'}::text::int`).rejects.toMatchObject({ code: '22P02' })
   await sql`create table people (name text primary key)`
@@ -98,7 +98,7 @@ it('writes no statements, parameters or values to its log, even when a backend c
 })
 
 it('keeps the data if the password file is lost', async () => {
-  const state = newState()
+  const state = preparedState()
   const first = await start(state)
   await connect(first)`create table seen as select 7 as value`
   await first.stop()
@@ -108,7 +108,7 @@ it('keeps the data if the password file is lost', async () => {
 })
 
 it('leaves no server running if it cannot use the one that it started', async () => {
-  const state = newState()
+  const state = preparedState()
   await (await start(state)).stop()
   writeFileSync(join(state, 'postgres.password'), 'that of another copy')
   await expect(start(state)).rejects.toThrow('refuses the password')

@@ -8,10 +8,10 @@ import { endProcess, lives, present, until } from '../support/process.js'
 
 vi.setConfig({ testTimeout: 60_000 })
 
-const { newState, start, connect, answers, defer, messages } = embeddedServers()
+const { preparedState, start, connect, answers, defer, messages } = embeddedServers()
 
 it('comes back on the same port with all committed data after a kill -9 of the postmaster', async () => {
-  const state = newState()
+  const state = preparedState()
   const [owner, guest] = [await start(state), await start(state)]
   const { url } = owner
   await connect(owner)`create table kept as select generate_series(1, 1000) as n`
@@ -25,7 +25,7 @@ it('comes back on the same port with all committed data after a kill -9 of the p
 })
 
 it.each([0, 5, 40, 80])('leaves no process running if it is stopped %i ms into a restart', async delayMs => {
-  const state = newState()
+  const state = preparedState()
   const server = await start(state)
   process.kill(postmasterPid(join(state, 'postgres')), 'SIGKILL')
   await until(() => messages.some(message => message.includes('died')))
@@ -38,7 +38,7 @@ it.each([0, 5, 40, 80])('leaves no process running if it is stopped %i ms into a
 })
 
 it('still counts as a connected gateway after a crashed backend closed all connections', async () => {
-  const state = newState()
+  const state = preparedState()
   const [first, second] = [await start(state), await start(state)]
   const [backend] = await connect(first)<{ pid: number }[]>`select pg_backend_pid() as pid`
   process.kill(present(backend).pid, 'SIGKILL')
@@ -55,7 +55,7 @@ it('still counts as a connected gateway after a crashed backend closed all conne
 })
 
 it('starts even if an unrelated process has the pid of a killed postmaster', async () => {
-  const state = newState()
+  const state = preparedState()
   const first = await start(state)
   const path = join(state, 'postgres/postmaster.pid')
   const lock = readFileSync(path, 'utf8')

@@ -10,13 +10,13 @@ import { endProcess, lives, present, until } from '../support/process.js'
 vi.setConfig({ testTimeout: 60_000 })
 
 const bundleDirectory = join(import.meta.dirname, '../../node_modules', `.riskgate-embedded-${process.pid}`)
-const { newState, start, connect, answers, defer, root, launchOwner, spawnOwner } = embeddedServers()
+const { newState, preparedState, start, connect, answers, defer, root, launchOwner, spawnOwner } = embeddedServers()
 
 beforeAll(() => bundleOwner(bundleDirectory))
 afterAll(() => rmSync(bundleDirectory, { recursive: true, force: true }))
 
 it('survives a kill -9 of its gateway, and is adopted by the next gateway', async () => {
-  const state = newState()
+  const state = preparedState()
   const { owner, url } = await spawnOwner(bundleDirectory, state)
   const pid = postmasterPid(join(state, 'postgres'))
   // Signals the whole process group, as Ctrl-C and a closing terminal do.
@@ -45,7 +45,7 @@ it('starts after an interrupted initdb', async () => {
 })
 
 it('does not adopt the server of the directory that its own was copied from', async () => {
-  const [original, copy] = [newState(), newState()]
+  const [original, copy] = [preparedState(), newState()]
   const first = await start(original)
   await connect(first)`checkpoint`
   const owner = statSync(join(original, 'postgres'))

@@ -1,18 +1,18 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Prediction } from '../../src/scoring/prediction.js'
 import { readAuditDigest } from '../../src/storage/audit/auditDigest.js'
 import { ensurePartitions } from '../../src/storage/postgres/partitions.js'
 import { ErasureStore } from '../../src/storage/predictions/erasureStore.js'
-import { createTestDatabase, type TestDatabase } from '../support/database.js'
+import { createEmptyDatabase, createTestDatabase, type TestDatabase } from '../support/database.js'
+import { testFolder } from '../support/folder.js'
 import { runCommand, spawnGateway } from '../support/gatewayProcess.js'
 import { lives, present, until } from '../support/process.js'
-import { newStateDirectory } from '../support/stateDirectory.js'
+import { preparedStateDirectory } from '../support/stateDirectory.js'
 import { idAt, newPrediction, openStores, type TestStores } from '../support/stores.js'
 
 const MAIN = join(import.meta.dirname, '../../dist/main.js')
@@ -22,8 +22,7 @@ const COLUMNS =
   'id,applicantId,model,modelVersion,probability,band,highRisk,channel,createdAt,requestedBy,defaulted,outcomeObservedAt,outcomeRecordedBy'
 const MANY = 20_000
 
-const directory = mkdtempSync(join(tmpdir(), 'riskgate-export-'))
-afterAll(() => rmSync(directory, { recursive: true, force: true }))
+const directory = testFolder('export')
 
 describe('riskgate export', () => {
   let database: TestDatabase
@@ -223,7 +222,7 @@ describe('riskgate export', () => {
   })
 
   it('says what to do about a database without tables', async () => {
-    await using empty = await createTestDatabase()
+    await using empty = await createEmptyDatabase()
     const { status, stderr } = await runCommand(['export', ...RANGE], { DATABASE_URL: empty.url })
     expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringMatching(/^riskgate: .*riskgate migrate.*\n$/) })
   })
@@ -231,7 +230,7 @@ describe('riskgate export', () => {
 
 describe('riskgate export with the embedded database', () => {
   it('leaves the server of a running gateway alone, and stops a server that it started itself', async () => {
-    await using state = newStateDirectory()
+    await using state = preparedStateDirectory()
     const settings = { RISKGATE_STATE_DIR: state.path }
     const gateway = await spawnGateway(settings)
     const { stdout } = await runCommand(['export', ...RANGE], settings)

@@ -6,7 +6,7 @@ import type { HighRiskAlert } from '../../src/scoring/prediction.js'
 import { parseAlertCursor } from '../../src/storage/alerts/alertCursor.js'
 import { AlertStore } from '../../src/storage/alerts/alertStore.js'
 import { Database } from '../../src/storage/postgres/database.js'
-import { createTestDatabase, type TestDatabase } from '../support/database.js'
+import { copyDatabase, createTestDatabase, type TestDatabase } from '../support/database.js'
 import { embeddedServers } from '../support/embeddedServers.js'
 import { follow, startFeed, take } from '../support/feed.js'
 import { present } from '../support/process.js'
@@ -48,7 +48,7 @@ describe('the alert feed of a database that was copied on the same server', () =
     await before[Symbol.asyncDispose]()
     await original.sql.end({ timeout: 1 })
     // PostgreSQL copies a database only while it has no connections.
-    copy = await createTestDatabase(undefined, new URL(original.url).pathname.slice(1))
+    copy = await copyDatabase(original)
     here = await openStores(original.url)
     lost = await raise(here, 2)
     nowAfterCopy = await here.alerts.now()
@@ -110,10 +110,10 @@ describe('the alert feed of a database that was copied on the same server', () =
 })
 
 describe.skipIf(process.platform === 'win32')('the alert feed of a server', () => {
-  const { newState, start } = embeddedServers()
+  const { preparedState, start } = embeddedServers()
 
   it('continues after a restart, also for a client without any alert yet, and never reuses a cursor', async () => {
-    const state = newState()
+    const state = preparedState()
     const server = await start(state)
     const before = await openStores(server.url)
     const quiet = await before.alerts.now()
@@ -130,7 +130,7 @@ describe.skipIf(process.platform === 'win32')('the alert feed of a server', () =
   })
 
   it('skips no alert after its files were restored from an older backup, however many alerts follow', async () => {
-    const state = newState()
+    const state = preparedState()
     const server = await start(state)
     const before = await openStores(server.url)
     const [kept] = await raise(before, 1)

@@ -16,7 +16,7 @@ import {
 } from '../support/generated/operations.js'
 import { type CallResults, newCall, send } from '../support/load.js'
 import { lives, present } from '../support/process.js'
-import { newStateDirectory } from '../support/stateDirectory.js'
+import { newStateDirectory, preparedStateDirectory } from '../support/stateDirectory.js'
 import { subscribe } from '../support/subscription.js'
 
 const ROLES = ['SCORER', 'MONITOR', 'ANALYST', 'MODEL_MANAGER', 'ADMIN']
@@ -56,7 +56,7 @@ describe('a start without configuration', () => {
   })
 
   it('has the history and accepts the tokens of the start before', async () => {
-    await using state = newStateDirectory()
+    await using state = preparedStateDirectory()
     const settings = { RISKGATE_STATE_DIR: state.path }
     await using first = await spawnGateway(settings)
     const { predictRisk } = await clientOf(state.path, 'SCORER').data(PredictRiskDocument, { input: APPLICATION })
@@ -70,7 +70,7 @@ describe('a start without configuration', () => {
   })
 
   it('shares its PostgreSQL with another gateway in the same directory', async () => {
-    await using state = newStateDirectory()
+    await using state = preparedStateDirectory()
     const settings = { RISKGATE_STATE_DIR: state.path, ...TEST_KEY }
     await using first = await spawnGateway(settings)
     await using second = await spawnGateway(settings)
@@ -86,7 +86,7 @@ describe('a start without configuration', () => {
   })
 
   it('can be stopped while it starts', async () => {
-    await using state = newStateDirectory()
+    await using state = preparedStateDirectory()
     await using gateway = launchGateway({ RISKGATE_STATE_DIR: state.path })
     await gateway.logged('embedded PostgreSQL is ready')
     const postmaster = state.postmaster()
@@ -150,7 +150,7 @@ describe('a port', () => {
   })
 
   it('on an address that this machine does not have does the same, and stops the started PostgreSQL', async () => {
-    await using state = newStateDirectory()
+    await using state = preparedStateDirectory()
     const { status, stderr } = await runCommand([], {
       RISKGATE_STATE_DIR: state.path,
       RISKGATE_HOST: '192.0.2.1',

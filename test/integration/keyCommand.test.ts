@@ -1,18 +1,17 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { GraphqlClient } from '../support/client.js'
-import { createTestDatabase } from '../support/database.js'
+import { createEmptyDatabase, createTestDatabase } from '../support/database.js'
+import { testFolder } from '../support/folder.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
 import { runCommand, spawnGateway } from '../support/gatewayProcess.js'
 import { ViewerDocument } from '../support/generated/operations.js'
 import { until } from '../support/process.js'
-import { newStateDirectory } from '../support/stateDirectory.js'
+import { preparedStateDirectory } from '../support/stateDirectory.js'
 
 const DAY_MS = 86_400_000
-const directory = mkdtempSync(join(tmpdir(), 'riskgate-key-'))
-afterAll(() => rmSync(directory, { recursive: true, force: true }))
+const directory = testFolder('key')
 
 describe('riskgate key', () => {
   let gateway: TestGateway
@@ -95,7 +94,7 @@ describe('riskgate key', () => {
   it('ends with status 78 without a database, and says what to do about one without tables', async () => {
     const nowhere = await runCommand(['key', 'list'], { RISKGATE_STATE_DIR: join(directory, 'no-state') })
     expect(nowhere).toMatchObject({ status: 78, stderr: expect.stringContaining('DATABASE_URL') })
-    await using empty = await createTestDatabase()
+    await using empty = await createEmptyDatabase()
     const { status, stderr } = await runCommand(['key', 'list'], { DATABASE_URL: empty.url })
     expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringMatching(/^riskgate: .*riskgate migrate.*\n$/) })
   })
@@ -117,7 +116,7 @@ describe('riskgate key', () => {
 })
 
 it('riskgate key works on the embedded database of a running gateway', async () => {
-  await using state = newStateDirectory()
+  await using state = preparedStateDirectory()
   const settings = { RISKGATE_STATE_DIR: state.path }
   await using gateway = await spawnGateway(settings)
   const { stdout } = await runCommand(['key', 'create', '--principal', 'operator', '--role', 'ADMIN'], settings)

@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { MemoryLatestPredictions } from '../../src/cache/memoryLatestPredictions.js'
 import { connectRedis } from '../../src/cache/redisConnection.js'
 import { RedisLatestPredictions } from '../../src/cache/redisLatestPredictions.js'
@@ -18,157 +18,181 @@ async function latestIn(cache: RedisLatestPredictions | MemoryLatestPredictions,
   return (await cache.find(TENANT, [applicantId])).get(applicantId)
 }
 
-describe.skipIf(!REDIS_SERVER)('the latest predictions of two replicas in one Redis', () => {
-  let redis: TestRedis
-  let port: number
-  let connections: Redis[]
-  let first: RedisLatestPredictions
-  let second: RedisLatestPredictions
-  beforeAll(async () => {
-    port = await freePort()
-    redis = await startRedis(port)
-  })
-  afterAll(() => redis[Symbol.asyncDispose]())
-  beforeEach(async () => {
-    connections = [connectRedis(redis.url, () => {}), connectRedis(redis.url, () => {})]
-    ;[first, second] = connections.map(connection => new RedisLatestPredictions(connection)) as [
-      RedisLatestPredictions,
-      RedisLatestPredictions,
-    ]
-    await first.remember([predictionOf('canary')])
-    for (const replica of [first, second]) await trusted(replica)
-  })
-  afterEach(() => {
-    for (const connection of connections) connection.disconnect()
-  })
+interface Stage extends AsyncDisposable {
+  redis: TestRedis
+  readonly port: number
+  readonly connections: Redis[]
+  first: RedisLatestPredictions
+  readonly second: RedisLatestPredictions
+  freeze(): void
+  thaw(): void
+  /** What a replica finds from now until both believe Redis again. */
+  foundUntilTrusted(applicantId: string): Promise<(string | undefined)[]>
+}
 
-  /** Waits until the replica trusts Redis. */
-  const trusted = (replica: RedisLatestPredictions) => until(async () => (await latestIn(replica, 'canary')) !== undefined)
-  const freeze = () => process.kill(redis.pid, 'SIGSTOP')
-  const thaw = () => process.kill(redis.pid, 'SIGCONT')
+/** Until the replica believes what is in Redis. */
+const trusted = (replica: RedisLatestPredictions) => until(async () => (await latestIn(replica, 'canary')) !== undefined)
 
-  /** The ids that both replicas find from now until both trust Redis again. */
-  async function foundUntilTrusted(applicantId: string): Promise<(string | undefined)[]> {
-    const found: (string | undefined)[] = []
-    for (const replica of [first, second]) {
-      await until(async () => {
-        found.push((await latestIn(first, applicantId))?.id, (await latestIn(second, applicantId))?.id)
-        return (await latestIn(replica, 'canary')) !== undefined
-      })
-    }
-    found.push((await latestIn(first, applicantId))?.id, (await latestIn(second, applicantId))?.id)
-    return found
+/** Two replicas and a Redis of their own. */
+async function startStage(): Promise<Stage> {
+  const port = await freePort()
+  const redis = await startRedis(port)
+  const connections = [connectRedis(redis.url, () => {}), connectRedis(redis.url, () => {})]
+  const [first, second] = connections.map(connection => new RedisLatestPredictions(connection)) as [
+    RedisLatestPredictions,
+    RedisLatestPredictions,
+  ]
+  const stage: Stage = {
+    redis,
+    port,
+    connections,
+    first,
+    second,
+    freeze: () => void process.kill(stage.redis.pid, 'SIGSTOP'),
+    thaw: () => void process.kill(stage.redis.pid, 'SIGCONT'),
+    async foundUntilTrusted(applicantId) {
+      const found: (string | undefined)[] = []
+      const look = async () =>
+        found.push((await latestIn(stage.first, applicantId))?.id, (await latestIn(second, applicantId))?.id)
+      for (const replica of [stage.first, second]) {
+        await until(async () => {
+          await look()
+          return (await latestIn(replica, 'canary')) !== undefined
+        })
+      }
+      await look()
+      return found
+    },
+    async [Symbol.asyncDispose]() {
+      for (const connection of connections) connection.disconnect()
+      await stage.redis[Symbol.asyncDispose]()
+    },
   }
+  await first.remember([predictionOf('canary')])
+  for (const replica of [first, second]) await trusted(replica)
+  return stage
+}
 
-  it('include those that the other replica wrote', async () => {
+// At once: most of their time is the patience of replicas.
+describe.skipIf(!REDIS_SERVER).concurrent('the latest predictions of two replicas in one Redis', () => {
+  it('are what the other one wrote', async () => {
+    await using stage = await startStage()
     const prediction = predictionOf('shared')
-    await first.remember([prediction])
-    expect(await latestIn(second, 'shared')).toEqual(prediction)
+    await stage.first.remember([prediction])
+    expect(await latestIn(stage.second, 'shared')).toEqual(prediction)
   })
 
-  it('are never from before a freeze of Redis, not even on a replica that was idle during it', async () => {
+  it('are never those of before a freeze, not on a replica that was asked nothing meanwhile either', async () => {
+    await using stage = await startStage()
     const [old, ...newer] = Array.from({ length: 5 }, () => predictionOf('frozen'))
-    await first.remember([old as Prediction])
-    freeze()
+    await stage.first.remember([old as Prediction])
+    stage.freeze()
     try {
-      for (const prediction of newer) await first.remember([prediction])
+      for (const prediction of newer) await stage.first.remember([prediction])
       // Waits as long as an idle replica needs to notice the freeze.
-      await connections[1]?.ping().catch(() => undefined)
-      await until(async () => (await latestIn(second, 'canary')) === undefined)
+      await stage.connections[1]?.ping().catch(() => undefined)
+      await until(async () => (await latestIn(stage.second, 'canary')) === undefined)
     } finally {
-      thaw()
+      stage.thaw()
     }
     const newest = newer.at(-1)?.id
-    const found = await foundUntilTrusted('frozen')
+    const found = await stage.foundUntilTrusted('frozen')
     expect(found.filter(id => id !== undefined && id !== newest)).toEqual([])
     expect(found.slice(-2)).toEqual([newest, newest])
   })
 
-  it('delay one write by the time limit of a command, and the next writes not at all', async () => {
-    freeze()
+  // Alone, as it takes the time.
+  it.sequential('hold a write up for one time limit of a command, and the next ones not at all', async () => {
+    await using stage = await startStage()
+    stage.freeze()
     try {
       const startedAt = performance.now()
-      for (let i = 0; i < 200; i++) await first.remember([predictionOf(`held-${i}`)])
+      for (let i = 0; i < 200; i++) await stage.first.remember([predictionOf(`held-${i}`)])
       expect(performance.now() - startedAt).toBeLessThan(400)
     } finally {
-      thaw()
+      stage.thaw()
     }
-    await trusted(first)
-    expect(await latestIn(second, 'held-199')).toBeDefined()
+    await trusted(stage.first)
+    expect(await latestIn(stage.second, 'held-199')).toBeDefined()
   })
 
-  it('are never those that a restarted Redis has loaded from its disk', async () => {
+  it('are never those that a restarted Redis has read back from its disk', async () => {
+    await using stage = await startStage()
     const [old, newer] = [predictionOf('restarted'), predictionOf('restarted')]
     // The replica that is the last to connect again.
-    const slow = connectRedis(redis.url, () => {})
+    const slow = connectRedis(stage.redis.url, () => {})
     slow.options.retryStrategy = () => 1_000
-    connections.push(slow)
-    first = new RedisLatestPredictions(slow)
-    await trusted(first)
-    await first.remember([old])
-    const client = new Redis(redis.url)
+    stage.connections.push(slow)
+    stage.first = new RedisLatestPredictions(slow)
+    await trusted(stage.first)
+    await stage.first.remember([old])
+    const client = new Redis(stage.redis.url)
     const saved = await Promise.all((await client.keys('riskgate:latest:*')).map(async key => [key, await client.get(key)]))
     client.disconnect()
-    await redis.kill()
-    await first.remember([newer])
-    redis = await startRedis(port)
-    const restored = new Redis(redis.url)
+    await stage.redis.kill()
+    await stage.first.remember([newer])
+    stage.redis = await startRedis(stage.port)
+    const restored = new Redis(stage.redis.url)
     // Restored before any replica has connected again, as if from the disk.
     await restored.mset(saved.flat() as string[])
     restored.disconnect()
-    const found = await foundUntilTrusted('restarted')
+    const found = await stage.foundUntilTrusted('restarted')
     expect(found.filter(id => id !== undefined && id !== newer.id)).toEqual([])
     expect(found.slice(-2)).toEqual([newer.id, newer.id])
   })
 
-  it('are empty after a flush', async () => {
-    await first.remember([predictionOf('flushed')])
-    const client = new Redis(redis.url)
+  it('are nobody’s after a flush', async () => {
+    await using stage = await startStage()
+    await stage.first.remember([predictionOf('flushed')])
+    const client = new Redis(stage.redis.url)
     await client.flushall()
-    expect(await latestIn(second, 'flushed')).toBeUndefined()
+    expect(await latestIn(stage.second, 'flushed')).toBeUndefined()
     client.disconnect()
   })
 
-  it('are all dropped if Redis missed more writes than a replica can keep', async () => {
+  it('are all dropped when Redis was away for more writes than can be kept', async () => {
+    await using stage = await startStage()
     const old = predictionOf('many')
-    await first.remember([old])
-    freeze()
+    await stage.first.remember([old])
+    stage.freeze()
     try {
-      await first.remember([predictionOf('many')])
-      await first.remember(Array.from({ length: 10_001 }, (_, i) => predictionOf(`other-${i}`)))
+      await stage.first.remember([predictionOf('many')])
+      await stage.first.remember(Array.from({ length: 10_001 }, (_, i) => predictionOf(`other-${i}`)))
     } finally {
-      thaw()
+      stage.thaw()
     }
     await until(async () => {
-      await first.remember([predictionOf('canary')])
-      return (await latestIn(first, 'canary')) !== undefined
+      await stage.first.remember([predictionOf('canary')])
+      return (await latestIn(stage.first, 'canary')) !== undefined
     })
-    expect(await latestIn(second, 'many')).toBeUndefined()
+    expect(await latestIn(stage.second, 'many')).toBeUndefined()
   })
 
-  it('do not come back after an erasure through a reader that read before it, but do with a new score', async () => {
+  it('do not come back after erasure with a reader that looked before it, but with a new score', async () => {
+    await using stage = await startStage()
     const [erased, rescored] = [predictionOf('erased'), predictionOf('erased')]
-    await first.remember([erased])
-    await first.forget(TENANT, 'erased', erased.id)
-    expect(await latestIn(second, 'erased')).toBeUndefined()
-    await second.remember([erased])
-    expect(await latestIn(first, 'erased')).toBeUndefined()
-    await second.remember([rescored])
-    expect(await latestIn(first, 'erased')).toEqual(rescored)
+    await stage.first.remember([erased])
+    await stage.first.forget(TENANT, 'erased', erased.id)
+    expect(await latestIn(stage.second, 'erased')).toBeUndefined()
+    await stage.second.remember([erased])
+    expect(await latestIn(stage.first, 'erased')).toBeUndefined()
+    await stage.second.remember([rescored])
+    expect(await latestIn(stage.first, 'erased')).toEqual(rescored)
   })
 
-  it('are forgotten even if Redis was frozen during the erasure', async () => {
+  it('are forgotten although Redis was frozen during the erasure', async () => {
+    await using stage = await startStage()
     const erased = predictionOf('erased-frozen')
-    await first.remember([erased])
-    freeze()
+    await stage.first.remember([erased])
+    stage.freeze()
     try {
-      await first.forget(TENANT, 'erased-frozen', erased.id)
+      await stage.first.forget(TENANT, 'erased-frozen', erased.id)
       // A reader that read before the erasure. Redis executes its write when it thaws.
-      await second.remember([erased])
+      await stage.second.remember([erased])
     } finally {
-      thaw()
+      stage.thaw()
     }
-    const found = await foundUntilTrusted('erased-frozen')
+    const found = await stage.foundUntilTrusted('erased-frozen')
     expect(found.filter(id => id !== undefined)).toEqual([])
   })
 })

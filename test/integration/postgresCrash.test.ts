@@ -3,7 +3,7 @@ import { type GatewayProcess, spawnGateway, TEST_KEY } from '../support/gatewayP
 import { AlertCursorDocument, HighRiskScoredDocument } from '../support/generated/operations.js'
 import { type CallResults, CLIENTS, type Failure, missing, newCall, runLoad, send } from '../support/load.js'
 import { present, until } from '../support/process.js'
-import { newStateDirectory, type StateDirectory } from '../support/stateDirectory.js'
+import { preparedStateDirectory, type StateDirectory } from '../support/stateDirectory.js'
 import { subscribe } from '../support/subscription.js'
 
 const SCORER = { roles: ['SCORER'], subject: 'web-shop' } as const
@@ -22,7 +22,7 @@ describe.skipIf(process.platform !== 'linux')('a gateway whose own PostgreSQL di
   const everything: CallResults = { acknowledged: [], failed: [], unanswered: [] }
 
   beforeAll(async () => {
-    state = newStateDirectory()
+    state = preparedStateDirectory()
     gateway = await spawnGateway({ RISKGATE_STATE_DIR: state.path, ...TEST_KEY })
   })
   afterAll(async () => {

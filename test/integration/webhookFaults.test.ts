@@ -14,7 +14,7 @@ import {
 } from '../support/generated/operations.js'
 import { present, until } from '../support/process.js'
 import { startReceiver, verified } from '../support/receiver.js'
-import { newStateDirectory } from '../support/stateDirectory.js'
+import { preparedStateDirectory } from '../support/stateDirectory.js'
 import { passTime } from '../support/webhooks.js'
 
 const SETTINGS = { RISKGATE_WEBHOOK_ALLOW_PRIVATE: 'true', RISKGATE_WEBHOOK_RETRY_SECONDS: '1' }
@@ -101,7 +101,7 @@ describe.concurrent('webhooks of a gateway whose PostgreSQL dies', () => {
     async () => {
       const CANARY = 'canary-7f3a9'
       await using receiver = await startReceiver()
-      await using state = newStateDirectory()
+      await using state = preparedStateDirectory()
       const settings = { RISKGATE_STATE_DIR: state.path, RISKGATE_LOG_LEVEL: 'debug', ...TEST_KEY, ...SETTINGS }
       await using gateway = await spawnGateway(settings)
       const admin = await gateway.as(ADMIN)

@@ -1,7 +1,8 @@
 import { isAbstractType } from 'graphql'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { PreparedOperations } from '../../src/server/graphql/preparedOperations.js'
-import type { GraphqlClient, RawAnswer } from '../support/client.js'
+import type { GraphqlClient } from '../support/client.js'
+import type { RawAnswer } from '../support/httpExchange.js'
 import { CALLERS, EXPECTATIONS, expectedPermissions, isAllowed, type MatrixCaller } from './support/expectations.js'
 import { type Answer, judge } from './support/judgement.js'
 import { type MatrixFixture, SUBJECT, startMatrixFixture } from './support/matrixFixture.js'
@@ -82,9 +83,9 @@ async function sendTo(caller: MatrixCaller, { query, variables, asked }: Operati
   const client = await clientOf(caller)
   if (method === 'GET') {
     const search = new URLSearchParams({ query, variables: JSON.stringify(variables) })
-    return client.raw({ headers: { 'apollo-require-preflight': 'true' } }, `?${search}`)
+    return client.call({ headers: { 'apollo-require-preflight': 'true' } }, `?${search}`)
   }
-  return client.raw({
+  return client.call({
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ query, variables }),

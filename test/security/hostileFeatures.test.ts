@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import contract from '../../models/consumer-credit/contract.json' with { type: 'json' }
 import { application, HIGH_RISK, inParts, LOW_RISK } from '../support/applicants.js'
-import type { GraphqlClient, RawAnswer } from '../support/client.js'
+import type { GraphqlClient } from '../support/client.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
+import type { RawAnswer } from '../support/httpExchange.js'
 import { CANARY, expectRefusal } from '../support/refused.js'
 import { score, storedRows } from '../support/stored.js'
 import { type HostileInput, hostileApplications, hostileOutcomes, printableTexts } from './support/hostileInputs.js'
@@ -33,7 +34,7 @@ beforeAll(async () => {
 afterAll(() => gateway[Symbol.asyncDispose]())
 
 const send = (query: string, variables: string) =>
-  client.raw({
+  client.call({
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: `{"query":${JSON.stringify(query)},"variables":${variables}}`,

@@ -1,9 +1,10 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Tokens } from '../../src/auth/tokens.js'
-import { GraphqlClient, type RawAnswer } from '../support/client.js'
+import { GraphqlClient } from '../support/client.js'
 import { startGateway, TEST_SECRET, type TestGateway } from '../support/gateway.js'
 import { ViewerDocument } from '../support/generated/operations.js'
+import type { RawAnswer } from '../support/httpExchange.js'
 import { AUDIENCE, claimsOf, ISSUER, startIssuer, type TestIssuer, tokenOf } from '../support/issuer.js'
 import { CANARY, expectRefusal } from '../support/refused.js'
 import { KEYS, malleated, PUBLISHED } from './support/forging.js'
@@ -32,7 +33,7 @@ afterAll(async () => {
 
 const BODY = JSON.stringify({ query: '{ viewer { id } }' })
 const post = (authorization: string) =>
-  new GraphqlClient(gateway.url, undefined).raw({
+  new GraphqlClient(gateway.url, undefined).call({
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization },
     body: BODY,

@@ -1,7 +1,6 @@
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import postgres, { type Sql } from 'postgres'
@@ -10,6 +9,7 @@ import { WebSocket } from 'ws'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/storage/embedded/embeddedPostgres.js'
 import { HIGH_RISK } from '../support/applicants.js'
 import { createTestDatabase } from '../support/database.js'
+import { testFolder } from '../support/folder.js'
 import { signToken } from '../support/gateway.js'
 import { type Exit, type GatewayProcess, runCommand, spawnGateway, TEST_KEY } from '../support/gatewayProcess.js'
 import { until } from '../support/process.js'
@@ -81,8 +81,8 @@ describe('personal data', () => {
   let exit: Exit
   let token: string
   let apiKey = ''
-  const temporary = mkdtempSync(join(tmpdir(), 'riskgate-canary-'))
-  const cwd = mkdtempSync(join(tmpdir(), 'riskgate-canary-'))
+  const temporary = testFolder('canary')
+  const cwd = testFolder('canary')
   /** All output of the gateway, by its kind. */
   const seen = {
     answers: '',
@@ -146,7 +146,6 @@ describe('personal data', () => {
     await redis?.[Symbol.asyncDispose]()
     await server?.stop()
     await state?.[Symbol.asyncDispose]()
-    for (const directory of [temporary, cwd]) rmSync(directory, { recursive: true, force: true })
   }, 60_000)
 
   const call = (path: string, init: RequestInit) =>
@@ -493,9 +492,9 @@ describe('personal data', () => {
 })
 
 describe('an uncaught error', () => {
+  const directory = testFolder('crash')
   it('ends the gateway; its message, which may hold anything, is not in the log or on standard error', async () => {
     const bird = canaryOf('crash')
-    const directory = mkdtempSync(join(tmpdir(), 'riskgate-crash-'))
     const program = join(directory, 'crash.mjs')
     const line = `process.on('SIGUSR2', () => setImmediate(() => { throw new Error('for ${bird.value}', { cause: '${bird.value}' }) }))`
     writeFileSync(program, `${line}\n`)
@@ -503,7 +502,6 @@ describe('an uncaught error', () => {
     await using gateway = await spawnGateway({ ...TEST_KEY, DATABASE_URL: database.url, NODE_OPTIONS: `--import=${program}` })
     process.kill(gateway.pid, 'SIGUSR2')
     const { status, stdout, stderr } = await gateway.exited
-    rmSync(directory, { recursive: true })
     expect(status).toBe(1)
     expect(stdout).toContain('nobody caught an error; the process ends')
     expect(findCanaries(stdout + stderr, [bird])).toEqual([])

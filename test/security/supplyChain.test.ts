@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { testFolder } from '../support/folder.js'
 
 const ROOT = join(import.meta.dirname, '../..')
 const REGISTRY = 'https://registry.npmjs.org/'
@@ -190,9 +190,10 @@ interface Bom {
 }
 
 describe('npm run sbom', () => {
+  const directory = testFolder('sbom')
   it('lists every package of the production tree with version, digest and licence', () => {
     expect(manifest.scripts?.sbom).toBe('node deploy/sbom.mjs')
-    const file = join(mkdtempSync(join(tmpdir(), 'riskgate-sbom-')), 'sbom.json')
+    const file = join(directory, 'sbom.json')
     execFileSync(process.execPath, ['deploy/sbom.mjs', file], { cwd: ROOT, stdio: ['ignore', 'inherit', 'pipe'] })
     const bom = JSON.parse(readFileSync(file, 'utf8')) as Bom
 

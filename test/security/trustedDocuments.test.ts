@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ConfigError } from '../../src/errors.js'
@@ -8,6 +7,7 @@ import { startTrustedDocuments } from '../../src/start/trustedDocuments.js'
 import { HIGH_RISK } from '../support/applicants.js'
 import type { GraphqlClient } from '../support/client.js'
 import { createTestDatabase } from '../support/database.js'
+import { testFolder } from '../support/folder.js'
 import { startGateway, TEST_SECRET, type TestGateway } from '../support/gateway.js'
 import { runCommand } from '../support/gatewayProcess.js'
 import { createGatewaySchema } from '../unit/support/gatewaySchema.js'
@@ -136,8 +136,7 @@ describe('a gateway that runs only registered documents', () => {
 })
 
 describe('a manifest', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'riskgate-manifest-'))
-  afterAll(() => rmSync(directory, { recursive: true, force: true }))
+  const directory = testFolder('manifest')
   const hash = (text: string) => createHash('sha256').update(text).digest('hex')
   const write = (content: unknown) => {
     const file = join(directory, 'manifest.json')

@@ -3,6 +3,7 @@ import { type ExecutionResult, print } from 'graphql'
 import { createClient as createEventStreams, type Client as EventStreams } from 'graphql-sse'
 import { type Client, createClient } from 'graphql-ws'
 import { WebSocket } from 'ws'
+import { exchange, type HttpRequest, type RawAnswer } from './httpExchange.js'
 
 export interface GraphqlError {
   readonly message: string
@@ -19,13 +20,6 @@ export interface GraphqlAnswer<Data> {
   readonly status: number
   readonly data?: Data | null
   readonly errors?: readonly GraphqlError[]
-  readonly headers: Headers
-}
-
-/** An answer exactly as it came over the wire. */
-export interface RawAnswer {
-  readonly status: number
-  readonly text: string
   readonly headers: Headers
 }
 
@@ -70,15 +64,20 @@ export class GraphqlClient {
 
   /** Sends any body; a string is sent unchanged. */
   async send<Data = Record<string, unknown>>(body: unknown, headers: Record<string, string> = {}): Promise<GraphqlAnswer<Data>> {
-    const response = await fetch(`${this.#url}/graphql`, {
+    const answer = await this.call({
       method: 'POST',
-      headers: { 'content-type': 'application/json', ...this.#authorization(), ...headers },
+      headers: { 'content-type': 'application/json', ...headers },
       body: typeof body === 'string' ? body : JSON.stringify(body),
     })
-    return { ...((await response.json()) as object), status: response.status, headers: response.headers }
+    return { ...(JSON.parse(answer.text) as object), status: answer.status, headers: answer.headers }
   }
 
-  /** Sends any request to the GraphQL address; returns the answer without parsing it. */
+  /** Sends a request to the GraphQL address; returns the answer without parsing it. */
+  call(request: HttpRequest, search = ''): Promise<RawAnswer> {
+    return exchange(`${this.#url}/graphql${search}`, { ...request, headers: { ...this.#authorization(), ...request.headers } })
+  }
+
+  /** Sends any request to the GraphQL address as a browser would; returns the answer without parsing it. */
   async raw(init: RequestInit, search = ''): Promise<RawAnswer> {
     const headers = { ...this.#authorization(), ...(init.headers as Record<string, string> | undefined) }
     const response = await fetch(`${this.#url}/graphql${search}`, { ...init, headers })

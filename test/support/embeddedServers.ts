@@ -1,22 +1,22 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import postgres from 'postgres'
 import { build } from 'vite'
-import { afterAll, afterEach } from 'vitest'
+import { afterEach } from 'vitest'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/storage/embedded/embeddedPostgres.js'
+import { testFolder } from './folder.js'
+import { prepareState } from './postgresServer.js'
 import { endProcess, present } from './process.js'
 
 export const isRoot = process.getuid?.() === 0
 
 /** Embedded servers of one test file. Each test's servers end after it; the directories are removed after the last test. */
 export function embeddedServers() {
-  const root = mkdtempSync(join(tmpdir(), 'riskgate-embedded-'))
-  // mkdtemp makes mode 0700. Most tests need a path that others can enter; the test of a closed path makes its own.
-  chmodSync(root, 0o755)
+  // Most tests need a path that others can enter; the test of a closed path makes its own.
+  const root = testFolder('embedded', 0o755)
   const undo: (() => unknown)[] = []
   const messages: string[] = []
   let count = 0
@@ -25,8 +25,6 @@ export function embeddedServers() {
     for (const step of undo.splice(0).reverse()) await step()
     messages.length = 0
   }, 30_000)
-  // Each database is a thousand files, and some disks remove only a few files per millisecond.
-  afterAll(() => rmSync(root, { recursive: true, force: true }), 60_000)
 
   const helpers = {
     root,
@@ -34,6 +32,14 @@ export function embeddedServers() {
     messages,
     /** Registers steps that run at the end of the test, the last one first. */
     defer: (...steps: (() => unknown)[]) => undo.push(...steps),
+    /** A state directory with a database cluster. */
+    preparedState(): string {
+      const state = helpers.newState()
+      mkdirSync(state)
+      prepareState(state)
+      return state
+    },
+    /** Where a state directory can be made. */
     newState(): string {
       const state = join(root, String(++count), '.riskgate')
       mkdirSync(dirname(state))

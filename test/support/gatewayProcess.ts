@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { GraphqlClient } from './client.js'
@@ -95,10 +95,11 @@ export function readDevelopmentFile(stateDirectory: string): { url: string; toke
   return JSON.parse(readFileSync(join(stateDirectory, 'dev.json'), 'utf8')) as { url: string; tokens: Record<string, string> }
 }
 
-function launch(arguments_: string[], environment: Environment, cwd = mkdtempSync(join(tmpdir(), 'riskgate-cwd-'))): Started {
+function launch(arguments_: string[], environment: Environment, cwd?: string): Started {
+  const ownFolder = cwd === undefined ? mkdtempSync(join(tmpdir(), 'riskgate-cwd-')) : undefined
   // The process must not see the environment of the tests, nor touch the .riskgate/ of the developer who runs them.
   const env = { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', ...environment }
-  const child = spawn(process.execPath, [MAIN, ...arguments_], { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [MAIN, ...arguments_], { env, cwd: cwd ?? ownFolder, stdio: ['ignore', 'pipe', 'pipe'] })
   let [stdout, stderr] = ['', '']
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     stdout += text
@@ -106,7 +107,10 @@ function launch(arguments_: string[], environment: Environment, cwd = mkdtempSyn
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text
   })
-  const exited = once(child, 'close').then(([status, signal]) => ({ status, signal, stdout, stderr }))
+  const exited = once(child, 'close').then(([status, signal]) => {
+    if (ownFolder) rmSync(ownFolder, { recursive: true, force: true })
+    return { status, signal, stdout, stderr }
+  })
   return { child, exited, stdout: () => stdout }
 }
 

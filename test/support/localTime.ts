@@ -46,11 +46,12 @@ export function localName(instant: number, interval: SummaryInterval, timeZone: 
       timeZoneName: 'longOffset',
     })
   formats.set(timeZone, format)
-  const parts = Object.fromEntries(format.formatToParts(instant).map(({ type, value }) => [type, value]))
-  const day = `${parts.year}-${parts.month}-${parts.day}`
-  if (interval === 'HOUR') return `${day} ${parts.hour} ${parts.timeZoneName}`
+  // Such as "2026-03-29, 14 GMT+02:00": written whole, as its parts would take several times as long.
+  const text = format.format(instant)
+  const day = text.slice(0, 'yyyy-mm-dd'.length)
+  if (interval === 'HOUR') return text
   if (interval === 'DAY') return day
-  if (interval === 'MONTH') return day.slice(0, 7)
+  if (interval === 'MONTH') return day.slice(0, 'yyyy-mm'.length)
   const date = new Date(day)
   // 2001 began with a Monday.
   return String(Math.floor((date.getTime() - Date.UTC(2001, 0, 1)) / (7 * 86_400_000)))

@@ -1,17 +1,21 @@
+import { execFileSync } from 'node:child_process'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { inject } from 'vitest'
 import { startEmbeddedPostgres } from '../../src/storage/embedded/embeddedPostgres.js'
 
-/** A real PostgreSQL server: the one of TEST_DATABASE_URL, or an embedded one that `stop` removes. */
-export async function startPostgresServer(): Promise<{ url: string; stop(): Promise<void> }> {
-  const { TEST_DATABASE_URL } = process.env
-  if (TEST_DATABASE_URL) return { url: TEST_DATABASE_URL, stop: async () => {} }
-  const stateDirectory = await mkdtemp(join(tmpdir(), 'riskgate-test-'))
-  // Without this, root's data would go to a system directory, where no one removes it.
-  await chmod(stateDirectory, 0o755)
+export interface PostgresServer {
+  readonly url: string
+  stop(): Promise<void>
+}
+
+/** A real PostgreSQL server that `stop` removes: on a copy of the cluster, or on a new one. */
+export async function startPostgresServer(cluster?: string): Promise<PostgresServer> {
+  const stateDirectory = await newFolder('riskgate-test-')
   const remove = () => rm(stateDirectory, { recursive: true, force: true })
   try {
+    if (cluster) copyCluster(cluster, stateDirectory)
     const postgres = await startEmbeddedPostgres({ stateDirectory, log: () => {} })
     return {
       url: postgres.url,
@@ -24,4 +28,38 @@ export async function startPostgresServer(): Promise<{ url: string; stop(): Prom
     await remove()
     throw error
   }
+}
+
+/**
+ * A state directory with a database cluster to be copied: making one takes longer than all else of a start. `fill` is called with
+ * its address while it runs.
+ */
+export async function makeCluster(fill: (url: string) => Promise<void>): Promise<string> {
+  const stateDirectory = await newFolder('riskgate-cluster-')
+  const postgres = await startEmbeddedPostgres({ stateDirectory, log: () => {} })
+  try {
+    await fill(postgres.url)
+  } finally {
+    await postgres.stop()
+  }
+  await rm(join(stateDirectory, 'postgres.log'))
+  return stateDirectory
+}
+
+/** Fills a state directory with the cluster of this run; one is made at the first start where the run uses a given server. */
+export function prepareState(stateDirectory: string): void {
+  const cluster = inject('cluster')
+  if (cluster) copyCluster(cluster, stateDirectory)
+}
+
+/** The data keep their owner, who need not be who runs the tests. */
+function copyCluster(cluster: string, stateDirectory: string): void {
+  execFileSync('cp', ['-a', `${cluster}/.`, stateDirectory])
+}
+
+async function newFolder(prefix: string): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), prefix))
+  // As root the data would else go to a system directory, where nobody removes them.
+  await chmod(folder, 0o755)
+  return folder
 }

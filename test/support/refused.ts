@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import type { RawAnswer } from './client.js'
+import type { RawAnswer } from './httpExchange.js'
 
 /** Part of every value in a bad request; no answer may repeat it. */
 export const CANARY = 'canary-7f3a9'

@@ -2,6 +2,7 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { lockedPid } from './embeddedServers.js'
+import { prepareState } from './postgresServer.js'
 import { endProcess, present } from './process.js'
 
 export interface StateDirectory extends AsyncDisposable {
@@ -14,7 +15,14 @@ export interface StateDirectory extends AsyncDisposable {
   backend(): number
 }
 
-/** A state directory for a test's gateways. A PostgreSQL server that still runs in it at the end is ended. */
+/** A state directory that has a database cluster already. */
+export function preparedStateDirectory(): StateDirectory {
+  const state = newStateDirectory()
+  prepareState(state.path)
+  return state
+}
+
+/** An empty state directory for a test's gateways. A PostgreSQL server that still runs in it at the end is ended. */
 export function newStateDirectory(): StateDirectory {
   const path = mkdtempSync(join(tmpdir(), 'riskgate-process-'))
   // Without this, root's data would go to a system directory, where no one removes it.

@@ -1,10 +1,10 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { loadConfig, shownSettings } from '../../../src/config/config.js'
 import { SECRETS, settings } from '../../../src/config/settings.js'
 import { ConfigError } from '../../../src/errors.js'
+import { testFolder } from '../../support/folder.js'
 
 const SECRET = 's'.repeat(32)
 const CANARY = 'canary-7391'
@@ -335,8 +335,7 @@ describe('development', () => {
 })
 
 describe('a secret from a file', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'riskgate-secrets-'))
-  afterAll(() => rmSync(directory, { recursive: true }))
+  const directory = testFolder('secrets')
   let files = 0
   function fileOf(text: string | Buffer): string {
     const file = join(directory, `secret-${files++}`)
@@ -390,8 +389,10 @@ describe('a secret from a file', () => {
   })
 
   const loop = join(directory, 'loop')
-  symlinkSync(loop, loop)
-  mkdirSync(join(directory, 'folder'))
+  beforeAll(() => {
+    symlinkSync(loop, loop)
+    mkdirSync(join(directory, 'folder'))
+  })
   it.each<[string, () => string, string]>([
     ['is not there', () => join(directory, CANARY), 'names a file that cannot be read (ENOENT).'],
     ['is a folder', () => join(directory, 'folder'), 'names a file that cannot be read (EISDIR).'],
