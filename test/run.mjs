@@ -8,19 +8,38 @@ import { makeRunFolder, removeRunFolder } from './runFolder.mjs'
 const REPORT = 'dist/test-report.json'
 const REPORTERS = ['default', './test/slowestFiles.mjs', 'json'].map(name => `--reporter=${name}`)
 
+// One file for each subject of the API, and none that waits for long.
+const QUICK_API = [
+  'alerts',
+  'apiKeys',
+  'audit',
+  'badRequests',
+  'eraseApplicant',
+  'eventStreams',
+  'historyPaging',
+  'models',
+  'operations',
+  'outcomes',
+  'predictRisk',
+  'predictRiskBatch',
+  'riskSummary',
+  'subscriptions',
+]
+const QUICK = ['test/unit/', 'test/architecture.test.ts', 'test/language.test.ts', ...QUICK_API.map(subject => `test/api/${subject}.test.ts`)]
+
 const { found, isComplete } = findRequirements()
 if (!isComplete && process.env.REQUIRE_ALL === '1') process.exit(1)
 
 rmSync(REPORT, { force: true })
 const folder = makeRunFolder()
 const env = { ...process.env, ...found, TMPDIR: folder }
-const arguments_ = ['run', ...REPORTERS, `--outputFile.json=${REPORT}`, ...process.argv.slice(2)]
+const given = process.argv.slice(2).flatMap(argument => (argument === '--quick' ? QUICK : [argument]))
+const arguments_ = ['run', ...REPORTERS, `--outputFile.json=${REPORT}`, ...given]
 const vitest = spawn(process.execPath, ['node_modules/vitest/vitest.mjs', ...arguments_], { stdio: 'inherit', env })
 // Ctrl-C reaches Vitest by itself; what it started ends with it, and then the folder is removed.
 process.on('SIGINT', () => {})
 process.on('SIGTERM', () => vitest.kill('SIGTERM'))
 const [status] = await once(vitest, 'exit')
-
 const cpuSeconds = secondsOfChildren()
 
 const left = await removeRunFolder(folder)

@@ -5,7 +5,8 @@ import { migrateDatabase } from '../../src/storage/migrate.js'
 import { createDatabase, type TestDatabase, type WorkerServer } from './database.js'
 import { makeCluster, startPostgresServer } from './postgresServer.js'
 
-const UNIT_TESTS = join(import.meta.dirname, '../unit/')
+const TESTS = join(import.meta.dirname, '..')
+const WITHOUT_DATABASE = [join(TESTS, 'unit/'), join(TESTS, 'architecture.test.ts')]
 
 interface Servers {
   /** One for each worker. The alert feed waits for the oldest transaction of its server: files on one server would wait for each other. */
@@ -26,9 +27,9 @@ export default async function setup(project: TestProject): Promise<() => Promise
   return stop
 }
 
-/** None for unit tests, and no more than there are test files. */
+/** None where no test needs one, and no more than there are test files. */
 function countFor({ vitest }: TestProject): number {
-  const files = vitest.state.getPaths().filter(path => !path.startsWith(UNIT_TESTS))
+  const files = vitest.state.getPaths().filter(path => !WITHOUT_DATABASE.some(start => path.startsWith(start)))
   return Math.min(files.length, vitest.config.maxWorkers ?? 1)
 }
 

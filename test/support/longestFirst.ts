@@ -1,29 +1,30 @@
 import { relative } from 'node:path'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
-/** In this order: one that began last would run on beside an idle worker. `npm test` prints the slowest at its end. */
+/** In this order: one that began last would run on beside idle workers. `npm test` prints the slowest at its end. */
 const LONGEST = [
+  'security/authorization.test.ts',
   'integration/firstStart.test.ts',
+  'api/slowSubscribers.test.ts',
   'integration/webhookFaults.test.ts',
+  'security/hostileDocuments.test.ts',
   'integration/postgresCrash.test.ts',
   'integration/riskSummary.test.ts',
   'integration/commandLine.test.ts',
   'integration/exportHistory.test.ts',
+  'security/rateLimits.test.ts',
+  'security/personalData.test.ts',
   'integration/apiKeys.test.ts',
   'integration/keyCommand.test.ts',
-  'integration/historyReads.test.ts',
   'integration/databaseUrl.test.ts',
-  'security/authorization.test.ts',
   'security/apiKeys.test.ts',
-  'security/hostileDocuments.test.ts',
-  'security/rateLimits.test.ts',
   'security/keyRotation.test.ts',
-  'security/hostileClients.test.ts',
-  'api/slowSubscribers.test.ts',
+  'integration/historyReads.test.ts',
+  'integration/gatewayCrash.test.ts',
 ]
 
-/** Files of one project come together, as they share what they have imported; short ones are left to fill the end. */
-const PROJECTS = ['security', 'integration', 'api', 'isolated', 'unit', 'faults']
+/** Test files of one project come together, as they share what was imported; short ones are left to fill the end. */
+const PROJECTS = ['gateway', 'isolated', 'unit', 'faults']
 
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
