@@ -2,12 +2,12 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { keysChecked } from '../support/apiKeys.js'
 import { GraphqlClient } from '../support/client.js'
 import { createTestDatabase } from '../support/database.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
 import { runCommand, spawnGateway } from '../support/gatewayProcess.js'
 import { ViewerDocument } from '../support/generated/operations.js'
-import { until } from '../support/process.js'
 import { newStateDirectory } from '../support/stateDirectory.js'
 
 const DAY_MS = 86_400_000
@@ -42,16 +42,15 @@ describe('riskgate key', () => {
     expect([...entries]).toEqual([{ principal: expect.stringMatching(/^cli:/), action: 'api-key.created', subject: id }])
   })
 
-  it('revoke ends a key within a second, and says the same when it is repeated', async () => {
+  it('revoke ends a key with the next check of the gateway, and says the same when it is repeated', async () => {
     const options = ['--tenant', 'revoked', '--principal', 'shop', '--role', 'SCORER']
     const key = (await run('create', ...options)).stdout.trim()
     expect((await viewerOf(key)).status).toBe(200)
     const [id = ''] = (await rowsOf('--tenant', 'revoked')).rows[0] ?? []
     const first = await run('revoke', id, '--tenant', 'revoked')
-    const revokedAt = performance.now()
     expect(first).toMatchObject({ status: 0, stdout: '', stderr: expect.stringMatching(/^riskgate: revoked at 2.*Z\.\n$/) })
-    await until(async () => (await viewerOf(key)).status === 401)
-    expect(performance.now() - revokedAt).toBeLessThan(1_000)
+    await keysChecked(1)
+    expect((await viewerOf(key)).status).toBe(401)
     expect(await run('revoke', id.toUpperCase(), '--tenant', 'revoked')).toEqual(first)
     expect((await rowsOf('--tenant', 'revoked')).rows).toEqual([])
     const { rows } = await rowsOf('--tenant', 'revoked', '--all')

@@ -125,28 +125,27 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
   })
 
   describe('while Redis', () => {
-    /** Calls at a steady pace; answers the longest wait and how many of them were let through. */
+    /** Calls at a steady pace; answers how many of them waited for a command of Redis, and how many were let through. */
     async function paced(limiter: LeasedLimiter, calls: number, key = 'a') {
-      let [longestMs, letThrough] = [0, 0]
+      let [waited, letThrough] = [0, 0]
       for (let i = 0; i < calls; i++) {
-        const startedAt = performance.now()
-        const { isRefused } = await limiter.take(key, 1)
-        longestMs = Math.max(longestMs, performance.now() - startedAt)
-        if (!isRefused) letThrough++
+        const taken = limiter.take(key, 1)
+        if (taken instanceof Promise) waited++
+        if (!(await taken).isRefused) letThrough++
         if (i % 20 === 0) await new Promise(resolve => setTimeout(resolve, 1))
       }
-      return { longestMs, letThrough }
+      return { waited, letThrough }
     }
     const freeze = () => process.kill(redis.pid, 'SIGSTOP')
     const thaw = () => process.kill(redis.pid, 'SIGCONT')
 
-    it('is frozen hold for each process, and no call waits longer than a command may take', async () => {
+    it('is frozen hold for each process, and one call waits for a command, as long as it may take', async () => {
       const limiters = await startLimiters(2)
       const before = await takeAll(limiters, 'a', 200)
       freeze()
       const during = await Promise.all(limiters.map(limiter => paced(limiter, 2 * LIMIT))).finally(thaw)
-      for (const { longestMs, letThrough } of during) {
-        expect(longestMs).toBeLessThan(200)
+      for (const { waited, letThrough } of during) {
+        expect(waited).toBeLessThanOrEqual(1)
         expect(letThrough).toBeLessThanOrEqual(LIMIT - before / 2 + BLOCK)
         expect(letThrough).toBeGreaterThanOrEqual(LIMIT - before)
       }
@@ -166,11 +165,11 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
       await until(async () => {
         await limiter.take('a', 1)
         return (await ofRedis()) > 42_000
-      }, 3_000)
+      })
       await until(async () => {
         const { remaining } = await other.take('a', 2_000)
         return remaining < 58_000
-      }, 3_000)
+      })
     })
 
     it('is killed and comes back hold for each process, and then for all again', async () => {
@@ -179,14 +178,12 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
       await until(() => connections.every(({ status }) => status !== 'ready'))
       const during = await Promise.all(limiters.map(limiter => paced(limiter, 2 * LIMIT)))
       expect(during.map(({ letThrough }) => letThrough)).toEqual([LIMIT, LIMIT])
-      expect(Math.max(...during.map(({ longestMs }) => longestMs))).toBeLessThan(100)
+      expect(during.map(({ waited }) => waited)).toEqual([0, 0])
       redis = await startRedis(port)
-      const startedAt = performance.now()
       await until(async () => {
         for (const limiter of limiters) await limiter.take('recovered', 1)
         return (await client.keys('*').catch(() => [])).length > 0
       })
-      expect(performance.now() - startedAt).toBeLessThan(2_000)
       await until(() => connections.every(({ status }) => status === 'ready'))
       await until(async () => {
         const key = `again-${performance.now()}`
@@ -212,7 +209,7 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
       try {
         const during = await Promise.all(limiters.map(limiter => paced(limiter, 2 * LIMIT)))
         expect(during.map(({ letThrough }) => letThrough)).toEqual([LIMIT, LIMIT])
-        expect(Math.max(...during.map(({ longestMs }) => longestMs))).toBeLessThan(100)
+        expect(during.map(({ waited }) => waited)).toEqual([0, 0])
       } finally {
         await client.config('SET', 'maxmemory', '0')
       }

@@ -1,4 +1,3 @@
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Tokens } from '../../src/auth/tokens.js'
 import { GraphqlClient, type RawAnswer } from '../support/client.js'
@@ -9,8 +8,8 @@ import { CANARY, expectRefusal } from '../support/refused.js'
 import { KEYS, malleated, PUBLISHED } from './support/forging.js'
 import { HOSTILE } from './support/hostileTokens.js'
 
-// A gap of the event loop longer than this makes everybody else wait. Refusing takes well under 1 ms; the rest is for a busy machine.
-const MAX_GAP_MS = 250
+// Everybody else waits as long. Refusing takes well under 1 ms; what the machine does besides counts for nothing.
+const MOST_CPU_MS = 250
 const AT_ONCE = 20
 const TOKENS = HOSTILE.map(([family, what, token]) => ({ family, what, token: token() }))
 
@@ -72,14 +71,15 @@ describe('a gateway with a shared secret and an issuer', () => {
 
 describe('over HTTP, a hostile token', () => {
   const answers = new Map<string, RawAnswer>()
-  let longestGapMs = 0
+  let mostCpuMs = 0
   beforeAll(async () => {
-    const gaps = monitorEventLoopDelay({ resolution: 5 })
     await inTurns(TOKENS.slice(0, AT_ONCE), ({ token }) => post(`Bearer ${token}`))
-    gaps.enable()
-    await inTurns(TOKENS, async ({ token }) => answers.set(token, await post(`Bearer ${token}`)))
-    gaps.disable()
-    longestGapMs = gaps.max / 1e6
+    for (const { token } of TOKENS) {
+      const used = process.cpuUsage()
+      answers.set(token, await post(`Bearer ${token}`))
+      const { user, system } = process.cpuUsage(used)
+      mostCpuMs = Math.max(mostCpuMs, (user + system) / 1_000)
+    }
   })
 
   it.each(TOKENS)('is refused: $family, $what', ({ token }) => {
@@ -91,7 +91,7 @@ describe('over HTTP, a hostile token', () => {
 
   it('holds nobody else up', () => {
     expect(TOKENS.length).toBeGreaterThanOrEqual(60)
-    expect(longestGapMs).toBeLessThan(MAX_GAP_MS)
+    expect(mostCpuMs).toBeLessThan(MOST_CPU_MS)
   })
 
   it('that is longer than any header may be is refused before anything reads it', async () => {
