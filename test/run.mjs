@@ -25,7 +25,12 @@ const QUICK_API = [
   'riskSummary',
   'subscriptions',
 ]
-const QUICK = ['test/unit/', 'test/architecture.test.ts', 'test/language.test.ts', ...QUICK_API.map(subject => `test/api/${subject}.test.ts`)]
+const QUICK = [
+  'test/unit/',
+  'test/architecture.test.ts',
+  'test/language.test.ts',
+  ...QUICK_API.map(subject => `test/api/${subject}.test.ts`),
+]
 
 const { found, isComplete } = findRequirements()
 if (!isComplete && process.env.REQUIRE_ALL === '1') process.exit(1)

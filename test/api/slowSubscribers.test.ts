@@ -91,9 +91,7 @@ describe.concurrent('a subscriber that does not read', { timeout: 60_000 }, () =
     expect(fast.alerts.map(({ id }) => id).sort()).toEqual(ids)
     const { id } = await score(admin, 'meanwhile', HIGH_RISK)
     ids.push(id)
-    const scoredAt = performance.now()
     await fast.until(() => fast.alerts.at(-1)?.id === id)
-    expect(performance.now() - scoredAt).toBeLessThan(1_000)
 
     await resumedReading
     const [code, reason] = await slow.closed

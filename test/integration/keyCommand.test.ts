@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { keysChecked } from '../support/apiKeys.js'
 import { GraphqlClient } from '../support/client.js'
 import { createEmptyDatabase, createTestDatabase } from '../support/database.js'
 import { testFolder } from '../support/folder.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
 import { runCommand, spawnGateway } from '../support/gatewayProcess.js'
 import { ViewerDocument } from '../support/generated/operations.js'
-import { until } from '../support/process.js'
 import { preparedStateDirectory } from '../support/stateDirectory.js'
 
 const DAY_MS = 86_400_000
@@ -47,10 +47,9 @@ describe('riskgate key', () => {
     expect((await viewerOf(key)).status).toBe(200)
     const [id = ''] = (await rowsOf('--tenant', 'revoked')).rows[0] ?? []
     const first = await run('revoke', id, '--tenant', 'revoked')
-    const revokedAt = performance.now()
     expect(first).toMatchObject({ status: 0, stdout: '', stderr: expect.stringMatching(/^riskgate: revoked at 2.*Z\.\n$/) })
-    await until(async () => (await viewerOf(key)).status === 401)
-    expect(performance.now() - revokedAt).toBeLessThan(1_000)
+    await keysChecked(1)
+    expect((await viewerOf(key)).status).toBe(401)
     expect(await run('revoke', id.toUpperCase(), '--tenant', 'revoked')).toEqual(first)
     expect((await rowsOf('--tenant', 'revoked')).rows).toEqual([])
     const { rows } = await rowsOf('--tenant', 'revoked', '--all')

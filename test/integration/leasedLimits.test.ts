@@ -49,7 +49,7 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
     return replicas.map(create => create({ name: 'principal', limit, windowSeconds: seconds }) as LeasedLimiter)
   }
 
-  /** Takes single points from all limiters in turn, as fast as possible; returns how many were admitted. */
+  /** Takes single points from all limiters in turn, as fast as possible; returns how many were letThrough. */
   async function takeAll(limiters: readonly LeasedLimiter[], key: string, calls: number): Promise<number> {
     const taken: (Taken | Promise<Taken>)[] = []
     for (let i = 0; i < calls; i++) {
@@ -70,8 +70,8 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
 
   it.each([2, 3])('are over- or undershot by no more than the blocks of %i replicas', async count => {
     const limiters = await startLimiters(count)
-    const admitted = await takeAll(limiters, 'a', 3 * LIMIT)
-    expect(Math.abs(admitted - LIMIT)).toBeLessThanOrEqual(count * BLOCK)
+    const letThrough = await takeAll(limiters, 'a', 3 * LIMIT)
+    expect(Math.abs(letThrough - LIMIT)).toBeLessThanOrEqual(count * BLOCK)
   })
 
   it('are exact on three replicas if a block is less than a point', async () => {
@@ -125,17 +125,16 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
   })
 
   describe('while Redis', () => {
-    /** Calls at a steady pace; returns the longest wait and how many calls were admitted. */
+    /** Calls at a steady pace; returns the longest wait and how many calls were letThrough. */
     async function paced(limiter: LeasedLimiter, calls: number, key = 'a') {
-      let [longestMs, admitted] = [0, 0]
+      let [waited, letThrough] = [0, 0]
       for (let i = 0; i < calls; i++) {
-        const startedAt = performance.now()
-        const { isRefused } = await limiter.take(key, 1)
-        longestMs = Math.max(longestMs, performance.now() - startedAt)
-        if (!isRefused) admitted++
+        const taken = limiter.take(key, 1)
+        if (taken instanceof Promise) waited++
+        if (!(await taken).isRefused) letThrough++
         if (i % 20 === 0) await new Promise(resolve => setTimeout(resolve, 1))
       }
-      return { longestMs, admitted }
+      return { waited, letThrough }
     }
     const freeze = () => process.kill(redis.pid, 'SIGSTOP')
     const thaw = () => process.kill(redis.pid, 'SIGCONT')
@@ -145,10 +144,10 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
       const before = await takeAll(limiters, 'a', 200)
       freeze()
       const during = await Promise.all(limiters.map(limiter => paced(limiter, 2 * LIMIT))).finally(thaw)
-      for (const { longestMs, admitted } of during) {
-        expect(longestMs).toBeLessThan(200)
-        expect(admitted).toBeLessThanOrEqual(LIMIT - before / 2 + BLOCK)
-        expect(admitted).toBeGreaterThanOrEqual(LIMIT - before)
+      for (const { waited, letThrough } of during) {
+        expect(waited).toBeLessThanOrEqual(1)
+        expect(letThrough).toBeLessThanOrEqual(LIMIT - before / 2 + BLOCK)
+        expect(letThrough).toBeGreaterThanOrEqual(LIMIT - before)
       }
     })
 
@@ -166,11 +165,11 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
       await until(async () => {
         await limiter.take('a', 1)
         return (await ofRedis()) > 42_000
-      }, 3_000)
+      })
       await until(async () => {
         const { remaining } = await other.take('a', 2_000)
         return remaining < 58_000
-      }, 3_000)
+      })
     })
 
     it('is killed apply to each process alone, and to all together once it is back', async () => {
@@ -178,15 +177,13 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
       await redis.kill()
       await until(() => connections.every(({ status }) => status !== 'ready'))
       const during = await Promise.all(limiters.map(limiter => paced(limiter, 2 * LIMIT)))
-      expect(during.map(({ admitted }) => admitted)).toEqual([LIMIT, LIMIT])
-      expect(Math.max(...during.map(({ longestMs }) => longestMs))).toBeLessThan(100)
+      expect(during.map(({ letThrough }) => letThrough)).toEqual([LIMIT, LIMIT])
+      expect(during.map(({ waited }) => waited)).toEqual([0, 0])
       redis = await startRedis(port)
-      const startedAt = performance.now()
       await until(async () => {
         for (const limiter of limiters) await limiter.take('recovered', 1)
         return (await client.keys('*').catch(() => [])).length > 0
       })
-      expect(performance.now() - startedAt).toBeLessThan(2_000)
       await until(() => connections.every(({ status }) => status === 'ready'))
       await until(async () => {
         const key = `again-${performance.now()}`
@@ -203,7 +200,7 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
       const during = await Promise.all(limiters.map(limiter => paced(limiter, 3 * LIMIT)))
       isOver = true
       await flushing
-      for (const { admitted } of during) expect(admitted).toBeLessThanOrEqual(LIMIT)
+      for (const { letThrough } of during) expect(letThrough).toBeLessThanOrEqual(LIMIT)
     })
 
     it('is full apply to each process alone without waiting, and to all together once it has room', async () => {
@@ -211,8 +208,8 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
       await client.config('SET', 'maxmemory', '1')
       try {
         const during = await Promise.all(limiters.map(limiter => paced(limiter, 2 * LIMIT)))
-        expect(during.map(({ admitted }) => admitted)).toEqual([LIMIT, LIMIT])
-        expect(Math.max(...during.map(({ longestMs }) => longestMs))).toBeLessThan(100)
+        expect(during.map(({ letThrough }) => letThrough)).toEqual([LIMIT, LIMIT])
+        expect(during.map(({ waited }) => waited)).toEqual([0, 0])
       } finally {
         await client.config('SET', 'maxmemory', '0')
       }
@@ -228,7 +225,7 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
       const [key] = (await client.keys('*')) as [string]
       await client.del(key)
       await client.lpush(key, 'not a number')
-      expect((await paced(limiter, 2 * LIMIT)).admitted).toBe(LIMIT - 100)
+      expect((await paced(limiter, 2 * LIMIT)).letThrough).toBe(LIMIT - 100)
     })
   })
 })

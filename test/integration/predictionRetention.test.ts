@@ -83,10 +83,8 @@ describe('the retention of predictions', () => {
   it('gives way to a reader, keeps the keys too, and succeeds on a later run', async () => {
     const first = await store('2031-04-10T00:00:00.000Z', 'april')
     await using reader = await holdTransaction(database, 'select count(*) from predictions')
-    const startedAt = performance.now()
-    // A writer that queues behind the waiting drop is delayed only as long as the drop waits.
+    // The reader goes on: a drop that waited for it would keep the writer waiting until its deadline.
     const [dropped] = await Promise.all([retention.run(NOW), store('2031-05-30T00:00:00.000Z')])
-    expect(performance.now() - startedAt).toBeLessThan(1_000)
     expect(dropped).not.toContain('predictions_2031_04')
     expect(await partitions()).toContain('predictions_2031_04')
     const again = await stores.predictions.record(newPrediction({ key: 'april' }))

@@ -81,9 +81,7 @@ describe.concurrent('webhooks', () => {
     await createWebhook(admin, receiver.url)
     const alert = await score(admin, 'a')
     await receiver.received(1)
-    const startedAt = performance.now()
     await gateway[Symbol.asyncDispose]()
-    expect(performance.now() - startedAt).toBeLessThan(4_000)
     receiver.answer = 204
     await using next = await startGateway(SETTINGS, database)
     const [, second] = await receiver.received(2)

@@ -206,9 +206,11 @@ describe('predictRiskBatch', () => {
   ])('%s at once', async (_what, open, close) => {
     const row = `{"applicantId":"deep","features":{"consumerCredit":{"price":${open}1${close}}}}`
     const items = Array.from({ length: 15 }, () => row).join(',')
-    const startedAt = performance.now()
+    const used = process.cpuUsage()
     expectRefused(await send(BATCH, `{"items":[${items}]}`), row)
-    expect(performance.now() - startedAt).toBeLessThan(2_000)
+    // CPU alone: what else the machine does counts for nothing.
+    const { user, system } = process.cpuUsage(used)
+    expect((user + system) / 1_000).toBeLessThan(2_000)
   })
 })
 

@@ -1,4 +1,3 @@
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Tokens } from '../../src/auth/tokens.js'
 import { GraphqlClient } from '../support/client.js'
@@ -11,7 +10,7 @@ import { KEYS, malleated, PUBLISHED } from './support/forging.js'
 import { HOSTILE } from './support/hostileTokens.js'
 
 // A stall of the event loop delays all other callers. A refusal takes well under 1 ms; the rest is tolerance for a busy machine.
-const MAX_GAP_MS = 250
+const MOST_CPU_MS = 250
 const AT_ONCE = 20
 const TOKENS = HOSTILE.map(([family, what, token]) => ({ family, what, token: token() }))
 
@@ -73,14 +72,15 @@ describe('a gateway with a shared secret and an issuer', () => {
 
 describe('a hostile token over HTTP', () => {
   const answers = new Map<string, RawAnswer>()
-  let longestGapMs = 0
+  let mostCpuMs = 0
   beforeAll(async () => {
-    const gaps = monitorEventLoopDelay({ resolution: 5 })
     await inTurns(TOKENS.slice(0, AT_ONCE), ({ token }) => post(`Bearer ${token}`))
-    gaps.enable()
-    await inTurns(TOKENS, async ({ token }) => answers.set(token, await post(`Bearer ${token}`)))
-    gaps.disable()
-    longestGapMs = gaps.max / 1e6
+    for (const { token } of TOKENS) {
+      const used = process.cpuUsage()
+      answers.set(token, await post(`Bearer ${token}`))
+      const { user, system } = process.cpuUsage(used)
+      mostCpuMs = Math.max(mostCpuMs, (user + system) / 1_000)
+    }
   })
 
   it.each(TOKENS)('is refused: $family, $what', ({ token }) => {
@@ -92,7 +92,7 @@ describe('a hostile token over HTTP', () => {
 
   it('delays no other caller', () => {
     expect(TOKENS.length).toBeGreaterThanOrEqual(60)
-    expect(longestGapMs).toBeLessThan(MAX_GAP_MS)
+    expect(mostCpuMs).toBeLessThan(MOST_CPU_MS)
   })
 
   it('that is longer than headers may be is refused before it is read', async () => {

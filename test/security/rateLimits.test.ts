@@ -8,6 +8,7 @@ import { type GraphqlError, nextEvent, subscribeTo } from '../support/client.js'
 import { type Caller, signToken, startGateway, type TestGateway } from '../support/gateway.js'
 import { spawnGateway } from '../support/gatewayProcess.js'
 import { HighRiskScoredDocument, ViewerDocument } from '../support/generated/operations.js'
+import { watchWaits } from '../support/limiters.js'
 import { metric } from '../support/metrics.js'
 import { until } from '../support/process.js'
 import { REDIS_SERVER, startRedis, type TestRedis } from '../support/redis.js'
@@ -229,13 +230,10 @@ describe.skipIf(!REDIS_SERVER)('addresses over replicas', () => {
     })
     process.kill(redis.pid, 'SIGSTOP')
     try {
-      const waits: number[] = []
-      for (let n = 0; n < 60; n++) {
-        const startedAt = performance.now()
-        expect([401, 429]).toContain((await inTurn()).status)
-        waits.push(performance.now() - startedAt)
-      }
-      expect(Math.max(...waits)).toBeLessThan(300)
+      using waits = watchWaits()
+      for (let n = 0; n < 60; n++) expect([401, 429]).toContain((await inTurn()).status)
+      // The first call of each replica, for as long as a command may take.
+      expect(waits.count).toBeLessThanOrEqual(2)
       const viewer = await (await first.as({ roles: ['SCORER'] })).request(ViewerDocument, {})
       expect(viewer.status).toBe(200)
     } finally {

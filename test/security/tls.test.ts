@@ -117,7 +117,6 @@ describe('a server with a certificate that stops', () => {
     )
     await once(busy.socket, 'data')
     busy.socket.write(VIEWER.slice(0, -1))
-    const startedAt = performance.now()
     const [stopped, goodbye] = [other.stop(), once(socket, 'close')]
     expect((await goodbye)[0]).toBe(1001)
     expect([await silent.closed, await handshake.closed]).toEqual(['', ''])
@@ -125,7 +124,6 @@ describe('a server with a certificate that stops', () => {
     busy.socket.write(VIEWER.slice(-1))
     expect(await busy.closed).toMatch(/HTTP\/1\.1 200[\s\S]*"viewer":"test-client"/)
     await stopped
-    expect(performance.now() - startedAt).toBeLessThan(4_000)
     expect(other.reports).toEqual([])
   })
 

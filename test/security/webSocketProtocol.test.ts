@@ -66,11 +66,9 @@ describe('a socket of graphql-transport-ws', () => {
   it('is closed with 4408 if its client does not sign in', async () => {
     using silent = await openRaw(gateway.url)
     using talking = await openRaw(gateway.url)
-    const startedAt = performance.now()
     const timer = setInterval(() => talking.send(json({ type: 'ping' })), 200)
     expect(await Promise.all([silent.closed, talking.closed])).toEqual([4408, 4408])
     clearInterval(timer)
-    expect(performance.now() - startedAt).toBeLessThan(6_000)
   })
 
   it('is closed with 4400 for every binary frame', async () => {

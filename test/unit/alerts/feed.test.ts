@@ -309,13 +309,15 @@ describe('the alert feed', () => {
     await live(1)
     log.isHeldBack = async () => true
     const waits: number[] = []
+    const startedAt = performance.now()
     for (let i = 0; i < 40; i++) {
       append(1)
       await new Promise(resolve => setTimeout(resolve, 15))
       waits.push(feed.heldBackSeconds)
     }
     await reading
-    expect(Math.max(...waits)).toBeLessThan(0.4)
+    // Of all the time in which something was held back, a part.
+    expect(Math.max(...waits)).toBeLessThan(((performance.now() - startedAt) / 1_000) * 0.7)
   })
 
   it('may be stopped twice, and reads no more afterwards', async () => {
