@@ -141,17 +141,23 @@ describe('a models folder', () => {
     expect(stderr).toContain('SHA-256')
   })
 
-  it('that is missing, is empty, or holds a broken contract ends with status 78 and a message', async () => {
-    const [empty, broken] = [join(directory, 'empty'), join(directory, 'broken')]
-    mkdirSync(empty)
-    cpSync(join(ROOT, 'models'), broken, { recursive: true })
-    writeFileSync(join(broken, 'consumer-credit/contract.json'), '{')
-    for (const models of [join(directory, 'nowhere'), empty, broken]) {
-      const { status, stderr } = await runCommand([], { RISKGATE_MODELS_DIR: models, ...STATE })
-      expect(status).toBe(EXIT_CONFIG)
-      expect(stderr).toMatch(/^riskgate: .*\.\n$/)
-      expect(stderr).toContain(models)
-    }
+  it.each<[string, (models: string) => void]>([
+    ['is missing', () => {}],
+    ['is empty', models => mkdirSync(models)],
+    [
+      'holds a broken contract',
+      models => {
+        cpSync(join(ROOT, 'models'), models, { recursive: true })
+        writeFileSync(join(models, 'consumer-credit/contract.json'), '{')
+      },
+    ],
+  ])('that %s ends with status 78 and a message', async (what, make) => {
+    const models = join(directory, what)
+    make(models)
+    const { status, stderr } = await runCommand([], { RISKGATE_MODELS_DIR: models, ...STATE })
+    expect(status).toBe(EXIT_CONFIG)
+    expect(stderr).toMatch(/^riskgate: .*\.\n$/)
+    expect(stderr).toContain(models)
   })
 })
 

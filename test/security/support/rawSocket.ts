@@ -11,6 +11,9 @@ export interface Frame {
   readonly reserved?: number
 }
 
+// That of the examples of RFC 6455: any will do, and new ones for a hundred thousand frames take seconds.
+const MASK = Buffer.from([0x37, 0xfa, 0x21, 0x3d])
+
 export const OPCODE = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const
 
 function frame({ opcode, payload = '', isFinal = true, isMasked = true, reserved = 0 }: Frame): Buffer {
@@ -24,9 +27,8 @@ function frame({ opcode, payload = '', isFinal = true, isMasked = true, reserved
     (isMasked ? 0x80 : 0) | (length[0] as number),
     ...length.slice(1),
   ]
-  const mask = randomBytes(4)
   if (!isMasked) return Buffer.concat([Buffer.from(head), wide, bytes])
-  return Buffer.concat([Buffer.from(head), wide, mask, bytes.map((byte, i) => byte ^ (mask[i % 4] as number))])
+  return Buffer.concat([Buffer.from(head), wide, MASK, bytes.map((byte, i) => byte ^ (MASK[i % 4] as number))])
 }
 
 export interface RawSocket extends Disposable {
