@@ -1,24 +1,42 @@
 // Programs that the tests need besides npm packages: found, or installed where that is possible.
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
 const REQUIREMENTS = [
   {
     name: 'redis',
-    program: 'redis-server',
+    locate: () => find('redis-server'),
     package: 'redis-server',
     howTo: 'apt-get install redis-server',
     variable: 'TEST_REDIS_SERVER',
   },
+  {
+    name: 'faketime',
+    locate: findFaketime,
+    package: 'faketime',
+    howTo: 'apt-get install faketime',
+    variable: 'TEST_FAKETIME',
+  },
+  {
+    name: 'C compiler, for faketime',
+    locate: () => find('cc') ?? find('gcc') ?? find('tcc'),
+    package: 'tcc',
+    howTo: 'apt-get install tcc',
+    variable: 'TEST_COMPILER',
+  },
 ]
 
-/** The path of each required program, as environment variables; prints a NOT RUN line for each missing one. */
-export function findRequirements() {
+/**
+ * The path of each required program, as environment variables; prints a NOT RUN line for each missing one.
+ * @param {string[]} variables the programs to find; all of them unless given
+ */
+export function findRequirements(variables = REQUIREMENTS.map(({ variable }) => variable)) {
   const found = {}
   let isComplete = true
-  for (const { name, program, package: debianPackage, howTo, variable } of REQUIREMENTS) {
-    const path = find(program) ?? install(debianPackage, program)
+  for (const { name, locate, package: debianPackage, howTo, variable } of REQUIREMENTS) {
+    if (!variables.includes(variable)) continue
+    const path = locate() ?? install(debianPackage, locate)
     if (path) found[variable] = path
     else {
       console.log(`NOT RUN: ${name} (${howTo})`)
@@ -35,11 +53,21 @@ function find(program) {
     .find(existsSync)
 }
 
-function install(debianPackage, program) {
+/** The library that shifts the clock of a process. */
+function findFaketime() {
+  if (process.platform !== 'linux') return undefined
+  const folders = ['/usr/lib', '/usr/local/lib'].filter(existsSync)
+  return folders
+    .flatMap(folder => [folder, ...readdirSync(folder).map(name => join(folder, name))])
+    .map(folder => join(folder, 'faketime/libfaketimeMT.so.1'))
+    .find(existsSync)
+}
+
+function install(debianPackage, locate) {
   if (process.getuid?.() !== 0 || !find('apt-get')) return undefined
   console.log(`installing ${debianPackage} for the tests`)
   const quiet = { stdio: 'ignore', env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } }
   spawnSync('apt-get', ['update'], quiet)
   spawnSync('apt-get', ['install', '-y', '--no-install-recommends', debianPackage], quiet)
-  return find(program)
+  return locate()
 }

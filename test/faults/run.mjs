@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { runnerImport } from 'vite'
 import { findRequirements } from '../requirements.mjs'
 
-const { found, isComplete } = findRequirements()
+const { found, isComplete } = findRequirements(['TEST_REDIS_SERVER'])
 if (!isComplete) process.exit(2)
 Object.assign(process.env, found)
 
