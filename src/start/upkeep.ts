@@ -1,5 +1,6 @@
 import { unexpected } from '../observability/logger.js'
 import { removeOldAlerts } from '../storage/alerts/alertRetention.js'
+import { databaseTime } from '../storage/postgres/instants.js'
 import { ensurePartitions } from '../storage/postgres/partitions.js'
 import { keepUp, type UpkeepTask } from '../storage/postgres/upkeep.js'
 import { PredictionRetention } from '../storage/predictions/predictionRetention.js'
@@ -17,7 +18,10 @@ export function startStatistics({ database, upkeep }: Kit): RollupStore {
   return rollups
 }
 
-/** Creates the partitions of the coming months, and removes alerts and predictions past their retention. */
+/**
+ * Creates the partitions of the coming months, and removes alerts and predictions past their retention. The clock of the database decides
+ * what is old: a gateway whose clock is a month ahead would remove all alerts.
+ */
 export function startRetention({ config, database, logger, upkeep }: Kit): void {
   upkeep(
     {
@@ -28,13 +32,16 @@ export function startRetention({ config, database, logger, upkeep }: Kit): void 
     {
       name: 'retention of alerts',
       everyMs: 5_000,
-      run: signal => removeOldAlerts(database, new Date(Date.now() - config.alertRetentionDays * DAY_MS), signal),
+      run: async signal => {
+        const now = await databaseTime(database)
+        await removeOldAlerts(database, new Date(now.getTime() - config.alertRetentionDays * DAY_MS), signal)
+      },
     },
   )
   if (config.predictionRetentionDays === undefined) return
   const retention = new PredictionRetention(database, config.predictionRetentionDays)
   const run = async (signal: AbortSignal) => {
-    for (const partition of await retention.run(new Date(), signal))
+    for (const partition of await retention.run(await databaseTime(database), signal))
       logger.info({ partition }, 'predictions past their retention were removed')
   }
   upkeep({ name: 'prediction retention', everyMs: HOUR_MS, run })

@@ -187,8 +187,8 @@ describe('a page of alerts', () => {
     for (const first of [1, 100]) {
       proxy.take()
       const { alerts } = await client.data(AlertsInFullDocument, { first })
-      // The upkeep of webhooks sends statements at the same time.
-      const statements = proxy.take().filter(text => text.includes('predictions') && !text.includes('webhook'))
+      // The upkeep of webhooks and statistics sends statements at the same time.
+      const statements = proxy.take().filter(text => text.includes('predictions') && !/webhook|risk_deltas/.test(text))
       // One statement each for the page, the features and the latest predictions.
       expect(statements).toHaveLength(3)
       expect(new Set(alerts.nodes.map(({ prediction }) => prediction.applicant.latestPrediction?.id)).size).toBe(first)

@@ -21,7 +21,7 @@ afterAll(async () => {
   await database[Symbol.asyncDispose]()
 })
 
-/** The statements that read predictions, without those of the alert feed, which reads all the time. */
+/** The statements that read predictions, without those of the alert feed and the statistics, which run all the time. */
 const statements = () => proxy.take().filter(text => text.includes('predictions') && !/alerts|risk_deltas/.test(text))
 
 describe('a page of a hundred predictions', () => {

@@ -1,4 +1,5 @@
-// `npm run test:days`: runs the tests that depend on today once for each clock of the table.
+// `npm run test:days`: runs the tests that depend on today once for each clock of the table. `npm run test:days -- 2027-01` runs those
+// that begin with this text.
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { relative } from 'node:path'
@@ -34,6 +35,7 @@ const FILES = [
   'test/integration/predictionRetention.test.ts',
   'test/integration/feedRetention.test.ts',
   'test/integration/outcomes.test.ts',
+  'test/integration/upkeep.test.ts',
   'test/integration/exportHistory.test.ts',
   // Keys, certificates and deliveries that expire.
   'test/integration/apiKeys.test.ts',

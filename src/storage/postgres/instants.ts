@@ -1,3 +1,5 @@
+import type { Database } from './database.js'
+
 // On Drizzle's connections, plain statements get instants as texts. They select milliseconds since 1970 instead.
 
 /** A row with its instants as milliseconds. */
@@ -12,4 +14,11 @@ export function milliseconds(expression: string): string {
 
 export function toInstant(milliseconds: number | null): Date | null {
   return milliseconds === null ? null : new Date(milliseconds)
+}
+
+/** The time by the clock of the database: the same for all gateways, however wrong the clock of one of them is. */
+export async function databaseTime(database: Database): Promise<Date> {
+  const [row] = await database.read(({ sql }) => sql.unsafe<{ now: number }[]>(`select ${milliseconds('now()')} as now`))
+  if (!row) throw new Error('The database returned no time.')
+  return new Date(row.now)
 }

@@ -28,7 +28,7 @@ export class PredictionRetention {
    * Keys are removed after their predictions: otherwise a repeated call would be scored twice. In between, `PredictionStore`
    * frees them.
    */
-  async run(now = new Date(), signal?: AbortSignal): Promise<string[]> {
+  async run(now: Date, signal?: AbortSignal): Promise<string[]> {
     const oldest = now.getTime() - this.#days * DAY_MS
     const months = await this.#months()
     const dropped: string[] = []
