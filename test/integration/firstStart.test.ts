@@ -7,17 +7,9 @@ import { HIGH_RISK } from '../support/applicants.js'
 import { GraphqlClient } from '../support/client.js'
 import { createTestDatabase } from '../support/database.js'
 import { launchGateway, readDevelopmentFile, runCommand, spawnGateway, TEST_KEY } from '../support/gatewayProcess.js'
-import {
-  AlertCursorDocument,
-  HighRiskScoredDocument,
-  PredictionByIdDocument,
-  PredictRiskDocument,
-  ViewerDocument,
-} from '../support/generated/operations.js'
-import { type CallResults, newCall, send } from '../support/load.js'
+import { PredictionByIdDocument, PredictRiskDocument, ViewerDocument } from '../support/generated/operations.js'
 import { lives, present } from '../support/process.js'
 import { newStateDirectory, preparedStateDirectory } from '../support/stateDirectory.js'
-import { subscribe } from '../support/subscription.js'
 
 const ROLES = ['SCORER', 'MONITOR', 'ANALYST', 'MODEL_MANAGER', 'ADMIN']
 const APPLICATION = { applicantId: 'first', features: { consumerCredit: HIGH_RISK } }
@@ -93,46 +85,6 @@ describe('a start without configuration', () => {
     gateway.stop()
     expect(await gateway.exited).toMatchObject({ status: 0, stderr: '' })
     expect(lives(postmaster)).toBe(false)
-  })
-})
-
-describe('SIGTERM', () => {
-  it('closes sockets with 1001, and lets a client resume at another gateway', async () => {
-    await using database = await createTestDatabase()
-    const settings = { DATABASE_URL: database.url, ...TEST_KEY }
-    await using first = await spawnGateway(settings)
-    const monitor = await first.as({ roles: ['MONITOR'] })
-    const { alertCursor } = await monitor.data(AlertCursorDocument, {})
-    await using alerts = subscribe(monitor, HighRiskScoredDocument, { after: alertCursor })
-    const scorer = await first.as({ roles: ['SCORER'] })
-    const scored = await scorer.data(PredictRiskDocument, { input: APPLICATION })
-    const seen = await alerts.next()
-    expect(seen.highRiskScored.prediction).toEqual(scored.predictRisk.prediction)
-    const missed = await scorer.data(PredictRiskDocument, { input: APPLICATION })
-    const exit = await first.stop()
-    expect(await alerts.closed).toBe(1001)
-    expect(exit).toMatchObject({ status: 0, stderr: '' })
-
-    await using second = await spawnGateway(settings)
-    const later = await (await second.as({ roles: ['SCORER'] })).data(PredictRiskDocument, { input: APPLICATION })
-    const after = seen.highRiskScored.cursor
-    await using resumed = subscribe(await second.as({ roles: ['MONITOR'] }), HighRiskScoredDocument, { after })
-    for (const { predictRisk } of [missed, later]) {
-      expect((await resumed.next()).highRiskScored.id).toBe(predictRisk.prediction.id)
-    }
-  })
-
-  it('answers every open call', async () => {
-    await using database = await createTestDatabase()
-    await using gateway = await spawnGateway({ DATABASE_URL: database.url, RISKGATE_DRAIN_MS: '700', ...TEST_KEY })
-    const scorer = await gateway.as({ roles: ['SCORER'] })
-    const results: CallResults = { acknowledged: [], failed: [], unanswered: [] }
-    const calls = Promise.all(Array.from({ length: 60 }, () => send(scorer, newCall(), results)))
-    const exited = gateway.stop()
-    await calls
-    expect(results).toMatchObject({ failed: [], unanswered: [] })
-    expect(await exited).toMatchObject({ status: 0, stderr: '' })
-    expect(await database.sql`select count(*)::int as rows from predictions`).toEqual([{ rows: 60 }])
   })
 })
 

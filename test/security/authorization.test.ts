@@ -195,9 +195,13 @@ describe('the matrix', () => {
       })
     })
 
-    it('decides the same on every path to a type', async () => {
+    it.each([
+      ['up to four', 1, 4],
+      ['five', 5, 5],
+      ['more', 6, Number.POSITIVE_INFINITY],
+    ])('decides the same on every path to a type: of %s steps', async (_many, least, most) => {
       const way = { name: 'on every path' }
-      const below = overHttp().filter(({ steps }) => steps.length > 0)
+      const below = overHttp().filter(({ steps }) => steps.length >= least && steps.length <= most)
       const each = below.flatMap(path => partsOf(path).map(fields => [path, fields] as const))
       await askEach(each, async (path, fields) => {
         const operation = operationOf(path, askedAtEnd(path, fields), way, fixture.values, caller.name)

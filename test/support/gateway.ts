@@ -39,18 +39,25 @@ export async function startGateway(environment: Record<string, string> = {}, dat
     RISKGATE_DRAIN_MS: '0',
     ...environment,
   }
-  const app: App = createApp(loadConfig(settings))
-  const { url } = await app.start()
-  return {
-    url,
-    database: used,
-    environment: settings,
-    as: async caller => new GraphqlClient(url, caller && (await signToken(caller))),
-    async [Symbol.asyncDispose]() {
-      await app.stop()
-      await owned?.[Symbol.asyncDispose]()
-      await rm(stateDirectory, { recursive: true, force: true })
-    },
+  let app: App | undefined
+  const end = async () => {
+    await app?.stop()
+    await owned?.[Symbol.asyncDispose]()
+    await rm(stateDirectory, { recursive: true, force: true })
+  }
+  try {
+    app = createApp(loadConfig(settings))
+    const { url } = await app.start()
+    return {
+      url,
+      database: used,
+      environment: settings,
+      as: async caller => new GraphqlClient(url, caller && (await signToken(caller))),
+      [Symbol.asyncDispose]: end,
+    }
+  } catch (error) {
+    await end()
+    throw error
   }
 }
 

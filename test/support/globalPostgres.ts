@@ -6,7 +6,7 @@ import { createDatabase, type TestDatabase, type WorkerServer } from './database
 import { makeCluster, startPostgresServer } from './postgresServer.js'
 
 const TESTS = join(import.meta.dirname, '..')
-const WITHOUT_DATABASE = [join(TESTS, 'unit/'), join(TESTS, 'architecture.test.ts')]
+const WITH_DATABASE = ['api/', 'integration/', 'security/', 'faults/'].map(folder => join(TESTS, folder))
 
 interface Servers {
   /** One for each worker. The alert feed waits for the oldest transaction of its server: files on one server would wait for each other. */
@@ -29,7 +29,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
 
 /** None where no test needs one, and no more than there are test files. */
 function countFor({ vitest }: TestProject): number {
-  const files = vitest.state.getPaths().filter(path => !WITHOUT_DATABASE.some(start => path.startsWith(start)))
+  const files = vitest.state.getPaths().filter(path => WITH_DATABASE.some(folder => path.startsWith(folder)))
   return Math.min(files.length, vitest.config.maxWorkers ?? 1)
 }
 

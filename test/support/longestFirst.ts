@@ -5,13 +5,13 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 const LONGEST = [
   'security/authorization.test.ts',
   'integration/firstStart.test.ts',
-  'api/slowSubscribers.test.ts',
   'integration/webhookFaults.test.ts',
   'security/hostileDocuments.test.ts',
   'integration/postgresCrash.test.ts',
   'integration/riskSummary.test.ts',
   'integration/commandLine.test.ts',
   'integration/exportHistory.test.ts',
+  'api/slowSubscribers.test.ts',
   'security/rateLimits.test.ts',
   'security/personalData.test.ts',
   'integration/apiKeys.test.ts',
@@ -21,6 +21,10 @@ const LONGEST = [
   'security/keyRotation.test.ts',
   'integration/historyReads.test.ts',
   'integration/gatewayCrash.test.ts',
+  'unit/alerts/feed.test.ts',
+  'unit/server/streams/webSocket.test.ts',
+  'unit/auth/keySet.test.ts',
+  'unit/webhooks/webhookCourier.test.ts',
 ]
 
 /** Test files of one project come together, as they share what was imported; short ones are left to fill the end. */
