@@ -18,7 +18,8 @@ export default defineConfig({
     sequence: { sequencer: LongestFirst },
     projects: [
       // Test files share the modules that a worker has imported: importing the gateway takes longer than most of them.
-      project('gateway', { include: ['test/{api,integration,security}/*.test.ts'], isolate: false }),
+      // A gateway takes seconds to start on a busy machine, and several start at once.
+      project('gateway', { include: ['test/{api,integration,security}/*.test.ts'], isolate: false, testTimeout: 60_000 }),
       project('unit', {
         include: ['test/unit/**/*.test.ts', 'test/*.test.ts'],
         exclude: [REPLACES_MODULE],

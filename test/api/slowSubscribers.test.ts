@@ -72,7 +72,7 @@ async function stageOf(gateway: TestGateway) {
 }
 
 // These run at once, because most of their time is the gateway's grace for clients that do not read.
-describe.concurrent('a subscriber that does not read', { timeout: 60_000 }, () => {
+describe.concurrent('a subscriber that does not read', { timeout: 120_000 }, () => {
   it('is closed with 4413, does not slow down others, and resumes without loss', async () => {
     await using gateway = await startGateway()
     const { admin, after, token } = await stageOf(gateway)
