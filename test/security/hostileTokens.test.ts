@@ -76,10 +76,15 @@ describe('a hostile token over HTTP', () => {
   beforeAll(async () => {
     await inTurns(TOKENS.slice(0, AT_ONCE), ({ token }) => post(`Bearer ${token}`))
     for (const { token } of TOKENS) {
-      const used = process.cpuUsage()
-      answers.set(token, await post(`Bearer ${token}`))
-      const { user, system } = process.cpuUsage(used)
-      mostCpuMs = Math.max(mostCpuMs, (user + system) / 1_000)
+      let leastCpuMs = Number.POSITIVE_INFINITY
+      // The least of some tries: a garbage collection may fall into one of them, but a token that is slow to refuse is so each time.
+      for (let tries = 0; tries < 3 && leastCpuMs >= MOST_CPU_MS; tries++) {
+        const used = process.cpuUsage()
+        answers.set(token, await post(`Bearer ${token}`))
+        const { user, system } = process.cpuUsage(used)
+        leastCpuMs = Math.min(leastCpuMs, (user + system) / 1_000)
+      }
+      mostCpuMs = Math.max(mostCpuMs, leastCpuMs)
     }
   })
 
