@@ -5,6 +5,9 @@ import { expect, it } from 'vitest'
 const OPENS_WITH_OF = /(?:^|[.!?:|]\s+|(?:\/\/|\*|description: ['"`])\s*)Of [a-z]/
 const HARD_WORDS = /\b(?:whoever|whomever|reckon(?:s|ed)?|mend(?:s|ed)?|untold)\b/i
 
+const SOURCE = ['src', 'web/playground']
+const TESTS = ['unit', 'api', 'integration', 'security', 'faults', 'support'].map(folder => `test/${folder}`)
+
 /** Lines of the files in a folder with one of these endings. */
 function hardLines(folders: readonly string[], ending: RegExp): string[] {
   const files = folders.flatMap(folder =>
@@ -20,8 +23,8 @@ function hardLines(folders: readonly string[], ending: RegExp): string[] {
   )
 }
 
-it('no sentence of the source opens with "Of" or has a word that slows a reader', () => {
-  expect(hardLines(['src', 'web/playground'], /\.tsx?$/)).toEqual([])
+it('no sentence of the source and the tests opens with "Of" or has a word that slows a reader', () => {
+  expect(hardLines([...SOURCE, ...TESTS], /\.tsx?$/)).toEqual([])
 })
 
 it('no sentence of the documentation does', () => {

@@ -316,7 +316,7 @@ describe('the alert feed', () => {
       waits.push(feed.heldBackSeconds)
     }
     await reading
-    // Of all the time in which something was held back, a part.
+    // Each wait is only a part of the whole time during which alerts were held back.
     expect(Math.max(...waits)).toBeLessThan(((performance.now() - startedAt) / 1_000) * 0.7)
   })
 
