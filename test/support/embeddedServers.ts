@@ -73,7 +73,10 @@ export function embeddedServers() {
     },
     async spawnOwner(directory: string, state: string): Promise<{ owner: ChildProcess; url: string }> {
       const owner = helpers.launchOwner(directory, state)
-      const [url] = (await once(createInterface(present(owner.stdout)), 'line')) as [string]
+      const lines = createInterface(present(owner.stdout))
+      const ended = once(owner, 'exit').then(([status]) => Promise.reject(new Error(`the owner ended with ${status}`)))
+      const [url] = (await Promise.race([once(lines, 'line'), ended])) as [string]
+      ended.catch(() => undefined)
       return { owner, url }
     },
   }

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { chmod, cp, mkdir, readdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises'
+import { chmod, cp, lstat, mkdir, readdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 import { promisify } from 'node:util'
@@ -24,7 +24,7 @@ export interface BinariesRequest {
   readonly account: Account | undefined
 }
 
-interface Bundle {
+export interface Bundle {
   readonly native: string
   readonly version: string
 }
@@ -83,28 +83,39 @@ async function majorVersion(directory: string, account: Account | undefined): Pr
   const postgres = executable({ directory, major: '' }, 'postgres')
   try {
     const { stdout } = await run(postgres, ['--version'], { ...account, cwd: '/', env: POSTGRES_ENVIRONMENT })
-    return /(\d+)/.exec(stdout)?.[1] ?? ''
+    const major = /(\d+)/.exec(stdout)?.[1]
+    // An empty file runs without an error, as a shell script of no lines.
+    if (!major) throw new Error(`${postgres} prints no version`)
+    return major
   } catch (cause) {
     const who = account ? ` as uid ${account.uid}` : ''
     throw new Error(`PostgreSQL cannot be run from ${directory}${who}: set DATABASE_URL to use another server`, { cause })
   }
 }
 
-async function copyBundle(bundle: Bundle, target: string, account: Account | undefined): Promise<Binaries> {
+/** Copies the bundle to `target`. A copy that stands there already is replaced only if it cannot be run and the new one can. */
+export async function copyBundle(bundle: Bundle, target: string, account: Account | undefined): Promise<Binaries> {
   await makeDirectory(dirname(target), 0o755)
   await removeAbandoned(dirname(target), 'pg-')
   const draft = draftName(target)
-  await mkdir(draft)
+  const native = join(draft, 'native')
+  await makeDirectory(draft, 0o755)
   try {
-    await cp(bundle.native, join(draft, 'native'), { recursive: true, verbatimSymlinks: true })
-    await linkLibraries(join(draft, 'native'))
-    await makeReadable(join(draft, 'native'))
-    await rename(join(draft, 'native'), target).catch(ignoreExisting)
+    // Links are made anew: those of the installed files may lead out of the copy, to a checkout that is removed one day.
+    await cp(bundle.native, native, { recursive: true, filter: async path => !(await lstat(path)).isSymbolicLink() })
+    await linkLibraries(native)
+    await makeReadable(native)
+    await majorVersion(join(native, 'bin'), account)
+    // Another gateway may have completed the copy meanwhile.
+    const directory = join(target, 'bin')
+    const completed = await runnable(directory, account)
+    if (completed) return completed
+    await rename(target, join(draft, 'broken')).catch(ignoreMissing)
+    await rename(native, target).catch(ignoreExisting)
+    return { directory, major: await majorVersion(directory, account) }
   } finally {
     await rm(draft, { recursive: true, force: true })
   }
-  const directory = join(target, 'bin')
-  return { directory, major: await majorVersion(directory, account) }
 }
 
 // A checkout made under umask 077 holds files that only its owner can read; the copy may be opened to others.
@@ -153,4 +164,8 @@ export function processExists(pid: number): boolean {
 /** Ignores the failure of a rename onto a directory that another gateway completed first. */
 export function ignoreExisting(error: NodeJS.ErrnoException): void {
   if (!['EEXIST', 'ENOTEMPTY', 'EPERM'].includes(error.code ?? '')) throw error
+}
+
+function ignoreMissing(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ENOENT') throw error
 }
