@@ -301,6 +301,15 @@ describe('by probability, where all rows before the 11th of a month are below th
         after = entries.at(-1)?.cursor
       }
     })
+
+    it('has a total; that of a day is counted without a look at the rest of the month', async () => {
+      const expected = idsOf(createdAt, 'PROBABILITY_ASC').length
+      const total = await history.total(TENANT, { createdAt, probability: { from: 0 } })
+      expect(total.exact).toBe(expected <= 10_000)
+      const { rows, scans } = await readings()
+      if (expected <= 10_000) expect(total.count).toBe(expected)
+      expect(rows).toBeLessThanOrEqual((isShort ? expected : 50_000) + scans)
+    })
   })
 })
 

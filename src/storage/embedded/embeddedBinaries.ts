@@ -106,12 +106,12 @@ export async function copyBundle(bundle: Bundle, target: string, account: Accoun
     await linkLibraries(native)
     await makeReadable(native)
     await majorVersion(join(native, 'bin'), account)
-    // Another gateway may have completed the copy meanwhile.
     const directory = join(target, 'bin')
-    const completed = await runnable(directory, account)
-    if (completed) return completed
-    await rename(target, join(draft, 'broken')).catch(ignoreMissing)
-    await rename(native, target).catch(ignoreExisting)
+    const isPlaced = await rename(native, target).then(() => true, ignoreExisting)
+    if (!isPlaced && !(await runnable(directory, account))) {
+      await rename(target, join(draft, 'broken'))
+      await rename(native, target).catch(ignoreExisting)
+    }
     return { directory, major: await majorVersion(directory, account) }
   } finally {
     await rm(draft, { recursive: true, force: true })
@@ -164,8 +164,4 @@ export function processExists(pid: number): boolean {
 /** Ignores the failure of a rename onto a directory that another gateway completed first. */
 export function ignoreExisting(error: NodeJS.ErrnoException): void {
   if (!['EEXIST', 'ENOTEMPTY', 'EPERM'].includes(error.code ?? '')) throw error
-}
-
-function ignoreMissing(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'ENOENT') throw error
 }

@@ -10,7 +10,7 @@ import { IS_CUT, ORDINAL, orderOf, SCANNED, scan } from './historyScan.js'
 import { type HistoryList, isExact, ofApplicants, type Source, sourcesOf } from './historySources.js'
 import { applicantTooBroad, tooBroad } from './tooBroad.js'
 
-/** A page may read this many rows for each row that it shows; when an index finds exactly the wanted rows, only those. */
+/** A page may read this many rows for each row that it shows, unless an index finds exactly the wanted rows. */
 const READ_FACTOR = 50
 // Reading a source in the order of the list ends with the page. Any other source is read whole and sorted: it is short or of no
 // use.

@@ -71,16 +71,18 @@ function indexed(list: HistoryList, source: Source): SQL[] {
   // cursor.
   const { from, to } = filter.probability ?? {}
   const range = probabilityBounds({ ...(!cursors.above && { from }), ...(!cursors.below && { to }) })
-  const times = filter.createdAt ? [...createdAtBounds(wholeMonths(filter.createdAt)), ...createdAtTimes(filter.createdAt)] : []
-  return [ofTenant, ...range, ...positionBounds(cursors), ...times]
+  const months = createdAtBounds(wholeMonths(filter.createdAt ?? {}))
+  const times = source.leavesOutByTime ? createdAtTimes(filter.createdAt ?? {}) : []
+  return [ofTenant, ...range, ...positionBounds(cursors), ...months, ...times]
 }
 
 /** The conditions that are left to check on each row of the index. */
 function residual(list: HistoryList, source: Source): SQL[] {
-  const { conditions, order } = list
+  const { conditions, filter, order } = list
+  const times = source.leavesOutByTime ? [] : createdAtTimes(filter.createdAt ?? {})
   const others = [...conditions].filter(([name]) => !source.covers.includes(name)).map(([, condition]) => condition)
   const cursors: Cursors = source.order === order.by ? {} : list
-  return [...others, ...(order.by === 'id' ? idBounds(cursors) : positionBounds(cursors))]
+  return [...others, ...times, ...(order.by === 'id' ? idBounds(cursors) : positionBounds(cursors))]
 }
 
 type Cursors = Pick<HistoryList, 'above' | 'below'>
@@ -101,8 +103,9 @@ function positionBounds({ above, below }: Cursors): SQL[] {
 }
 
 /**
- * Skips whole partitions, nothing else. The exact range is one of times: with a range of ids, the planner takes the primary key as soon
- * as it expects few rows, and then reads and sorts all rows of a day that its statistics do not know yet.
+ * Bounds on the id that only skip whole partitions. The exact range is given by times instead. With exact bounds on the id, the planner
+ * would take the primary key as soon as it expects few rows. It would then read and sort all rows of a day that its statistics do not
+ * know yet.
  */
 function wholeMonths({ from, to }: Range<Date>): Range<Date> {
   return { from: from && startOfMonth(from, 0), to: to && startOfMonth(new Date(to.getTime() - 1), 1) }

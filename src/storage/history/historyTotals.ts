@@ -6,7 +6,7 @@ import { predictions } from '../tables/predictions.js'
 import { conditionsOf, createdAtBounds, hintsOf, joined } from './historyConditions.js'
 import type { HistoryFilter, HistoryTotal } from './historyQuery.js'
 import { IS_CUT, ORDINAL, scan } from './historyScan.js'
-import { type HistoryList, isExact, ofApplicants, type Source, sourcesToCount } from './historySources.js'
+import { type HistoryList, ofApplicants, type Source, sourcesToCount } from './historySources.js'
 
 // The API promises exact totals up to here.
 const COUNTED_EXACTLY = 10_000
@@ -17,16 +17,12 @@ const LARGEST_INT = 2 ** 31 - 1
 /** How many visible predictions a filter leaves: counted, or estimated when counting would read too much. */
 export async function countHistory(database: Database, visibility: Visibility, filter: HistoryFilter): Promise<HistoryTotal> {
   const list = listToCount(visibility, filter)
-  const attempts = sourcesToCount(list).map(source => ({
-    source,
-    list: { ...list, order: { by: source.order, ascending: false } },
-  }))
-  const exact = attempts.filter(attempt => isExact(attempt.list, attempt.source)).slice(0, 1)
-  const tried = exact.length > 0 ? exact : attempts
+  const sources = sourcesToCount(list)
+  const readAtMost = Math.floor(READ_AT_MOST / sources.length)
   let counted = 0
-  for (const { source, list } of tried) {
-    const readAtMost = Math.floor(READ_AT_MOST / tried.length)
-    const answer = await countIn(database, list, source, readAtMost).catch(uncounted)
+  for (const source of sources) {
+    const inItsOrder = { ...list, order: { by: source.order, ascending: false } }
+    const answer = await countIn(database, inItsOrder, source, readAtMost).catch(uncounted)
     // The next source would take as long.
     if (!answer) break
     const { count, isCut } = answer

@@ -4,8 +4,8 @@ import { instant, optionalInstant } from './columns.js'
 
 /**
  * Every prediction. Partitioned by month on the id, a UUIDv7 that begins with its time, so that the id alone finds its partition
- * (docs/adr/0001). `band` is 1..8 for T1..T8. `features` is null after erasure. Each index gives one of the documented lists of the
- * history in the order of its ids, newest first, without a sort.
+ * (docs/adr/0001). `band` is 1..8 for T1..T8. `features` is null after erasure. Each index but the one by
+ * probability gives one of the documented lists of the history in the order of its ids, newest first, without a sort.
  */
 export const predictions = pgTable(
   'predictions',
@@ -33,7 +33,7 @@ export const predictions = pgTable(
     index('predictions_by_requester').on(table.tenant, table.requestedBy, table.id),
     index('predictions_by_band').on(table.tenant, table.band, table.id),
     index('predictions_by_version').on(table.tenant, table.model, table.modelVersion, table.id),
-    // Ends in the time of creation: rows of the month outside a range of time are passed over in the index, without a look at the table.
+    // Ends in the time of creation, so that rows outside a range of time are skipped without reading the table.
     index('predictions_by_probability').on(table.tenant, table.probability, table.id, table.createdAt),
     index('predictions_by_channel').on(table.tenant, table.channel, table.id).where(sql`channel is not null`),
     index('predictions_high_risk').on(table.tenant, table.id).where(sql`high_risk`),
