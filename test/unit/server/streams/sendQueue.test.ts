@@ -41,8 +41,8 @@ describe('a send queue', () => {
     await turn()
     expect(written()).toEqual(['ab'])
     writes[0]?.left()
-    await turn()
-    expect(written()).toEqual(['ab', 'cd'])
+    // Rounds rest after one that took long.
+    await expect.poll(written).toEqual(['ab', 'cd'])
   })
 
   it('makes senders wait past 64 KiB until those have left', async () => {
