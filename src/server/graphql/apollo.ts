@@ -26,7 +26,7 @@ export interface OperationReport {
 export interface ApolloOptions {
   readonly schema: GraphQLSchema
   readonly gate: OperationGate
-  /** Receives each operation that is compiled. */
+  /** Receives each operation that comes a second time. */
   readonly prepared: PreparedOperations
   readonly report: ReportUnexpected
   readonly observe: (report: OperationReport) => void
@@ -81,7 +81,7 @@ const statusOfErrors: ApolloServerPlugin<GatewayContext> = {
   async requestDidStart({ request }) {
     return {
       async willSendResponse({ response }) {
-        // The same header as on a compiled operation: no cache may keep either, and nobody may see whether others sent the same
+        // The same header as on a prepared operation: no cache may keep either, and nobody may see whether others sent the same
         // document.
         response.http.headers.set('cache-control', 'no-store')
         if (response.body.kind !== 'single') return

@@ -1,19 +1,18 @@
-import type { GraphQLSchema, OperationDefinitionNode } from 'graphql'
-import type { CompiledQuery } from 'graphql-jit'
+import type { GraphQLSchema } from 'graphql'
 import type { MeasuredOperation } from '../operations/operationGate.js'
 import { type IsPlain, plainVariables } from '../operations/plainVariables.js'
+import type { OperationPlan } from './operationPlan.js'
 
 const MAX_PREPARED = 200
 
 /** An operation that Apollo has parsed, validated and run before: ready to run again without another look at its text. */
 export interface PreparedOperation {
-  readonly operation: OperationDefinitionNode
-  readonly query: CompiledQuery['query']
+  readonly plan: OperationPlan
   readonly isPlain: IsPlain
   readonly measured: MeasuredOperation
 }
 
-/** The compiled operations, by the text that clients send. */
+/** The operations that have come more than once, by the text that clients send. */
 export class PreparedOperations {
   readonly #schema: GraphQLSchema
   readonly #byText = new Map<string, PreparedOperation>()
@@ -22,11 +21,11 @@ export class PreparedOperations {
     this.#schema = schema
   }
 
-  add(text: string, operation: OperationDefinitionNode, { query }: CompiledQuery, measured: MeasuredOperation): void {
+  add(text: string, plan: OperationPlan, measured: MeasuredOperation): void {
     if (this.#byText.has(text)) return
     const oldest = this.#byText.keys().next()
     if (this.#byText.size >= MAX_PREPARED && !oldest.done) this.#byText.delete(oldest.value)
-    this.#byText.set(text, { operation, query, isPlain: plainVariables(this.#schema, operation), measured })
+    this.#byText.set(text, { plan, isPlain: plainVariables(this.#schema, plan.operation), measured })
   }
 
   /** Finds the prepared operation of a request body; undefined where Apollo must parse it. */
@@ -35,7 +34,7 @@ export class PreparedOperations {
     // `extensions` and `documentId` may name another document than `query`.
     const isPlain = typeof query === 'string' && extensions === undefined && documentId === undefined
     const prepared = isPlain ? this.#byText.get(query) : undefined
-    if (!prepared || (operationName != null && operationName !== prepared.operation.name?.value)) return undefined
+    if (!prepared || (operationName != null && operationName !== prepared.plan.operation.name?.value)) return undefined
     return prepared.isPlain(variables) ? { prepared, variables } : undefined
   }
 }

@@ -8,9 +8,9 @@ import { type OperationGate, UNREAD_POINTS } from '../operations/operationGate.j
 import { failureStatus, responseCode, rootField } from '../operations/responseStatus.js'
 import type { TrustedDocuments } from '../operations/trustedDocuments.js'
 import type { GatewayContext, OperationReport } from './apollo.js'
-import { withPlainErrors } from './executor.js'
 import type { PreparedOperations } from './preparedOperations.js'
 import { checkRequestedDocument } from './requestedDocument.js'
+import { runPlan } from './runPlan.js'
 
 // Most clients send one of these; Apollo negotiates all others.
 const PLAIN_ACCEPT = new Set([undefined, '*/*', 'application/json', 'application/json, */*'])
@@ -71,10 +71,10 @@ export function runPrepared(options: RunPreparedOptions, otherwise: (request: Fa
     try {
       const found = find(request) ?? (await lookUp(request, context))
       if (!found) return otherwise(request, reply)
-      operation = found.prepared.operation
+      operation = found.prepared.plan.operation
       const entering = gate.enter(found.prepared.measured, context, found.variables)
       if (entering) await entering
-      const { data, errors } = withPlainErrors(await found.prepared.query(undefined, context, found.variables))
+      const { data, errors } = await runPlan(found.prepared.plan, context, found.variables)
       return answer({ data, errors: errors && publicErrors(errors, report) })
     } catch (error) {
       if (error instanceof AppError) return answer(errorBody(error))

@@ -30,7 +30,8 @@ export function plainVariables(schema: GraphQLSchema, { variableDefinitions = []
     return [variable.name.value, check] as const
   })
   return (variables): variables is Record<string, unknown> =>
-    isJsonObject(variables) && checks.every(([name, check]) => check(variables[name]))
+    isJsonObject(variables) &&
+    checks.every(([name, check]) => check(Object.hasOwn(variables, name) ? variables[name] : undefined))
 }
 
 const never: Check = () => false
