@@ -1,4 +1,5 @@
 import DataLoader from 'dataloader'
+import { defaultFieldResolver, type GraphQLSchema } from 'graphql'
 import { type Principal, visibilityOf } from '../auth/principal.js'
 import type { FeatureValues } from '../scoring/features.js'
 import type { LatestPredictions } from '../scoring/latestPredictions.js'
@@ -55,6 +56,22 @@ export function createLoaders(
     return new Map([...remembered, ...byApplicant(found)])
   }
 
+  const pageOfApplicant: Loaders['pageOfApplicant'] = new DataLoader(
+    async queries => {
+      const pages = await history.pagesOfApplicants(visibility, queries)
+      const shown = queries.flatMap((query, i) => {
+        const page = pages[i]
+        if (page && !(page instanceof Error)) return { applicantId: query.applicantId, predictions: predictionsOf(page) }
+        // The next field may ask again.
+        pageOfApplicant.clear(query)
+        return []
+      })
+      await trail?.applicants('applicant.predictions', shown)
+      return pages
+    },
+    { cache, cacheKeyFn: ({ applicantId, size, after }) => JSON.stringify([applicantId, size, after]) },
+  )
+
   return {
     predictionById: loader(async ids => {
       const found = new Map((await history.findByIds(visibility, ids)).map(prediction => [prediction.id, prediction]))
@@ -76,24 +93,30 @@ export function createLoaders(
       await trail?.applicants('applicant', shown)
       return ids.map(id => found.get(id) ?? null)
     }, cache),
-    pageOfApplicant: new DataLoader(
-      async queries => {
-        const pages = await history.pagesOfApplicants(visibility, queries)
-        const shown = pages.flatMap((page, i) =>
-          page instanceof Error ? [] : { applicantId: queries[i]?.applicantId ?? '', predictions: predictionsOf(page) },
-        )
-        await trail?.applicants('applicant.predictions', shown)
-        return pages
-      },
-      {
-        cache,
-        cacheKeyFn: ({ applicantId, size, after }) => JSON.stringify([applicantId, size, after]),
-      },
-    ),
+    pageOfApplicant,
     totalOfApplicant: loader(ids => history.totalsOfApplicants(visibility, ids), cache),
     ...webhookLoaders(webhooks, principal.tenant),
   }
 }
+
+/**
+ * Lets each mutation forget what its operation has loaded so far. Its own answer, and the mutations after it, then show what it has
+ * written.
+ */
+export function forgetLoadedAfterMutations(schema: GraphQLSchema): void {
+  for (const field of Object.values(schema.getMutationType()?.getFields() ?? {})) {
+    const { resolve = defaultFieldResolver } = field
+    field.resolve = async (source, args, context: { readonly loaders: Loaders }, info) => {
+      try {
+        return await resolve(source, args, context, info)
+      } finally {
+        for (const loaded of Object.values(context.loaders) as Clearable[]) loaded.clearAll()
+      }
+    }
+  }
+}
+
+type Clearable = { clearAll(): unknown }
 
 function loader<T>(load: (keys: readonly string[]) => Promise<T[]>, cache: boolean): DataLoader<string, T> {
   return new DataLoader<string, T>(load, { cache })

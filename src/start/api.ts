@@ -7,7 +7,7 @@ import { RiskSummaries } from '../monitoring/riskSummary.js'
 import type { ModelRegistry } from '../releases/modelRegistry.js'
 import { AuditTrail } from '../resolvers/auditTrail.js'
 import type { RequestContext } from '../resolvers/context.js'
-import { createLoaders } from '../resolvers/loaders.js'
+import { createLoaders, forgetLoadedAfterMutations } from '../resolvers/loaders.js'
 import { createResolvers, RESOLVERS } from '../resolvers/resolvers.js'
 import { buildApiSchema } from '../schema/build.js'
 import type { LatestPredictions } from '../scoring/latestPredictions.js'
@@ -59,6 +59,7 @@ export function startApi({ config, database }: Kit, needs: Needs): Api {
   })
   const contracts = models.models.map(({ contract }) => contract)
   const schema = buildApiSchema(RESOLVERS, resolver => instances.get(resolver), contracts)
+  forgetLoadedAfterMutations(schema)
   applyPermissions(schema)
   const sources = { history, latest, outcomes, webhooks }
   return {

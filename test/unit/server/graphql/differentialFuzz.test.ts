@@ -25,7 +25,7 @@ import { randomFrom } from '../../support/domain.js'
 import { createGatewaySchema, type GatewaySchema } from '../../support/gatewaySchema.js'
 import { type RandomRequest, randomRequest } from '../../support/randomRequests.js'
 
-const DOCUMENTS = Number(process.env.RISKGATE_FUZZ_DOCUMENTS ?? 500)
+const DOCUMENTS = Number(process.env.RISKGATE_FUZZ_DOCUMENTS ?? 300)
 const SEED = Number(process.env.RISKGATE_FUZZ_SEED ?? 1)
 const ROLES: readonly Role[] = ['SCORER', 'MONITOR', 'ANALYST', 'MODEL_MANAGER', 'ADMIN']
 /** The first runs through Apollo, the second is prepared, and the others run from their text. */
