@@ -1,6 +1,7 @@
-import { Arg, Ctx, FieldResolver, ID, Int, Query, Resolver, Root } from 'type-graphql'
+import { Arg, Ctx, FieldResolver, Int, Query, Resolver, Root } from 'type-graphql'
 import { Cost } from '../schema/cost.js'
 import { Applicant, Prediction, PredictionConnection } from '../schema/prediction.js'
+import { ID } from '../schema/scalars.js'
 import type { RequestContext } from './context.js'
 import { pageRequest, rowsOfPage, toConnection } from './paging.js'
 

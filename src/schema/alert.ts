@@ -1,9 +1,9 @@
-import { Field, ID, InputType, ObjectType } from 'type-graphql'
+import { Field, InputType, ObjectType } from 'type-graphql'
 import type { RiskBand } from '../scoring/bands.js'
 import { Cost } from './cost.js'
 import { PageInfo } from './paging.js'
 import { Prediction } from './prediction.js'
-import { DateTime, RiskBandEnum } from './scalars.js'
+import { DateTime, ID, RiskBandEnum } from './scalars.js'
 
 @ObjectType({ description: 'An entry of the durable feed of high-risk scores.' })
 export class HighRiskAlert {

@@ -1,8 +1,8 @@
-import { Field, ID, InputType, ObjectType } from 'type-graphql'
+import { Field, InputType, ObjectType } from 'type-graphql'
 import type { Role } from '../auth/principal.js'
 import { Cost } from './cost.js'
 import { PageInfo } from './paging.js'
-import { DateTime, RoleEnum } from './scalars.js'
+import { DateTime, ID, RoleEnum } from './scalars.js'
 
 @ObjectType({
   description: 'A key that a client sends in place of an access token. Its text is shown when it is created, and never again.',

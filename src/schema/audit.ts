@@ -1,8 +1,8 @@
-import { Field, ID, InputType, ObjectType } from 'type-graphql'
+import { Field, InputType, ObjectType } from 'type-graphql'
 import { Cost } from './cost.js'
 import { PageInfo } from './paging.js'
 import { DateTimeRange } from './prediction.js'
-import { DateTime, Json } from './scalars.js'
+import { DateTime, ID, Json } from './scalars.js'
 
 @ObjectType({ description: 'One action of a principal. Entries are only ever added.' })
 export class AuditEntry {

@@ -1,4 +1,5 @@
-import { Field, ID, InputType, Int, ObjectType } from 'type-graphql'
+import { Field, InputType, Int, ObjectType } from 'type-graphql'
+import { ID } from './scalars.js'
 
 @InputType({ description: 'The applicant whose personal data is to be erased.' })
 export class EraseApplicantInput {

@@ -1,8 +1,8 @@
-import { Field, ID, InputType, Int, ObjectType } from 'type-graphql'
+import { Field, InputType, Int, ObjectType } from 'type-graphql'
 import { Cost } from './cost.js'
 import { Prediction } from './prediction.js'
 import { UserError } from './predictRisk.js'
-import { DateTime } from './scalars.js'
+import { DateTime, ID } from './scalars.js'
 
 @ObjectType({ description: 'What really happened with the loan, as last recorded.' })
 export class Outcome {

@@ -1,8 +1,9 @@
-import { Field, ID, InputType, Int, ObjectType } from 'type-graphql'
+import { Field, InputType, Int, ObjectType } from 'type-graphql'
 import type { RawFeatures } from '../scoring/features.js'
 import { Cost } from './cost.js'
 import { ModelFeaturesInput } from './features.js'
 import { Prediction } from './prediction.js'
+import { ID } from './scalars.js'
 
 @InputType({ description: 'An application to score.' })
 export class PredictRiskInput {

@@ -1,8 +1,8 @@
-import { Field, Float, ID, InputType, ObjectType } from 'type-graphql'
+import { Field, Float, InputType, ObjectType } from 'type-graphql'
 import type { RiskBand } from '../scoring/bands.js'
 import { Cost } from './cost.js'
 import { PageInfo } from './paging.js'
-import { DateTime, RiskBandEnum } from './scalars.js'
+import { DateTime, ID, RiskBandEnum } from './scalars.js'
 
 @ObjectType({ description: 'One feature as it was scored: a number, a category, or missing. A Boolean is shown as 1 or 0.' })
 export class FeatureValue {

@@ -1,9 +1,23 @@
+import { GraphQLError, GraphQLID, GraphQLScalarType } from 'graphql'
 import { registerEnumType } from 'type-graphql'
 import { ROLES } from '../auth/principal.js'
 import { RISK_BANDS } from '../scoring/bands.js'
 import { DELIVERY_STATES } from '../webhooks/webhookOutbox.js'
 
 export { GraphQLDateTime as DateTime, GraphQLJSON as Json } from 'graphql-scalars'
+
+/** Like the ID of graphql-js, but refuses numbers that JSON has rounded: it would take one applicant for another. */
+export const ID = new GraphQLScalarType<string>({
+  ...GraphQLID.toConfig(),
+  parseValue(value) {
+    if (typeof value === 'number' && !Number.isSafeInteger(value)) {
+      throw new GraphQLError('an ID is a text. Send numbers over 9007199254740991 as a text too.', {
+        extensions: { code: 'BAD_USER_INPUT' },
+      })
+    }
+    return GraphQLID.parseValue(value)
+  },
+})
 
 /** Makes an enum from a list of names: TypeGraphQL registers enum objects, and the domain has lists. */
 function enumOf<Name extends string>(names: readonly Name[], name: string, description: string): { [N in Name]: N } {

@@ -1,6 +1,6 @@
-import { Field, ID, ObjectType } from 'type-graphql'
+import { Field, ObjectType } from 'type-graphql'
 import type { Role } from '../auth/principal.js'
-import { RoleEnum } from './scalars.js'
+import { ID, RoleEnum } from './scalars.js'
 
 @ObjectType({ description: 'The caller.' })
 export class Viewer {

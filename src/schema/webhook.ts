@@ -1,6 +1,6 @@
-import { Field, Float, ID, InputType, Int, ObjectType } from 'type-graphql'
+import { Field, Float, InputType, Int, ObjectType } from 'type-graphql'
 import type { RiskBand } from '../scoring/bands.js'
-import { DateTime, RiskBandEnum, WebhookDeliveryStateEnum } from './scalars.js'
+import { DateTime, ID, RiskBandEnum, WebhookDeliveryStateEnum } from './scalars.js'
 
 type DeliveryState = keyof typeof WebhookDeliveryStateEnum
 

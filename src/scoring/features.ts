@@ -41,7 +41,8 @@ function mistakeInNumber(value: unknown, { kind, minimum, maximum }: FeatureCont
   if (typeof value !== 'number' || !Number.isFinite(value)) return 'must be a finite number'
   // Models compute in float32: 1e39 would reach them as Infinity and still be scored.
   if (!Number.isFinite(Math.fround(value))) return 'is too large for a 32-bit number'
-  if (kind === 'INTEGER' && !Number.isInteger(value)) return 'must be a whole number'
+  // JSON rounds larger ones before they come here.
+  if (kind === 'INTEGER' && !Number.isSafeInteger(value)) return `must be a whole number of at most ${Number.MAX_SAFE_INTEGER}`
   if (minimum !== undefined && value < minimum) return `must be at least ${minimum}`
   if (maximum !== undefined && value > maximum) return `must be at most ${maximum}`
   return undefined

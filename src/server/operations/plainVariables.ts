@@ -1,7 +1,6 @@
 import {
   GraphQLBoolean,
   GraphQLFloat,
-  GraphQLID,
   type GraphQLInputType,
   type GraphQLSchema,
   GraphQLString,
@@ -12,7 +11,9 @@ import {
   type OperationDefinitionNode,
   typeFromAST,
 } from 'graphql'
+import { ID } from '../../schema/scalars.js'
 import { isJsonObject } from './jsonObject.js'
+import { isStorable } from './storableTexts.js'
 import { MAX_LIST_ITEMS } from './variableValues.js'
 
 type Check = (value: unknown) => boolean
@@ -56,7 +57,7 @@ function newCheck(type: GraphQLInputType, known: Map<GraphQLInputType, Check>): 
     return value => value == null || (Array.isArray(value) && value.length <= MAX_LIST_ITEMS && value.every(check))
   }
   if (isInputObjectType(type)) return objectCheck(type, known)
-  if (type === GraphQLString || type === GraphQLID) return value => value == null || typeof value === 'string'
+  if (type === GraphQLString || type === ID) return value => value == null || (typeof value === 'string' && isStorable(value))
   if (type === GraphQLFloat) return value => value == null || (typeof value === 'number' && Number.isFinite(value))
   if (type === GraphQLBoolean) return value => value == null || typeof value === 'boolean'
   return never

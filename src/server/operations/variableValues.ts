@@ -11,6 +11,7 @@ import {
   valueFromAST,
 } from 'graphql'
 import { tooComplex } from './documentLimits.js'
+import { isStorable, unstorable } from './storableTexts.js'
 
 type Variables = Readonly<Record<string, unknown>>
 type Coerced = { readonly coerced: Record<string, unknown> } | { readonly errors: readonly GraphQLError[] }
@@ -23,18 +24,20 @@ export const MAX_LIST_ITEMS = 2_000
 /**
  * Coerces variables (October 2021, section 6.4.1). It does not use graphql-js's getVariableValues, which writes the whole wrong
  * value into each message: 50,000 unknown keys in one object blocked the event loop for three seconds.
- * @throws AppError QUERY_TOO_COMPLEX for lists that are too long for any operation
+ * @throws AppError QUERY_TOO_COMPLEX for lists that are too long for any operation, BAD_USER_INPUT for a text that cannot be stored
  */
 export function coercedVariables(
   schema: GraphQLSchema,
   { variableDefinitions = [] }: OperationDefinitionNode,
   given: Variables,
 ): Coerced {
-  refuseLongLists(variableDefinitions, given)
+  refuseUnusable(variableDefinitions, given)
   const errors: GraphQLError[] = []
-  const report = (message: string, definition: VariableDefinitionNode, cause?: Error) => {
+  const report = (message: string, definition: VariableDefinitionNode, cause?: GraphQLError) => {
     if (errors.length >= MAX_ERRORS) throw new GraphQLError('Too many errors processing variables, error limit reached.')
-    errors.push(new GraphQLError(message, { nodes: definition, ...(cause && { originalError: cause }) }))
+    errors.push(
+      new GraphQLError(message, { nodes: definition, ...(cause && { originalError: cause, extensions: cause.extensions }) }),
+    )
   }
   const coerced: Record<string, unknown> = {}
   try {
@@ -46,7 +49,7 @@ export function coercedVariables(
   return errors.length > 0 ? { errors } : { coerced }
 }
 
-type Report = (message: string, definition: VariableDefinitionNode, cause?: Error) => void
+type Report = (message: string, definition: VariableDefinitionNode, cause?: GraphQLError) => void
 
 function coerceOne(
   schema: GraphQLSchema,
@@ -73,24 +76,41 @@ function coerceOne(
   }
   const refuse = (path: readonly (string | number)[], _value: unknown, error: GraphQLError) => {
     const place = path.map(key => (typeof key === 'number' ? `[${key}]` : `.${key}`)).join('')
-    // The sentence of graphql-js, without the value.
-    report(`Variable "$${name}" got invalid value …${place && ` at "${name}${place}"`}; ${error.message}`, definition, error)
+    // A scalar of ours says what to do. The sentences of graphql-js are shown without the value.
+    const isOurs = error.extensions.code === 'BAD_USER_INPUT'
+    const sentence = isOurs
+      ? `Variable "$${name}"${place && ` at "${name}${place}"`}: ${error.message}`
+      : `Variable "$${name}" got invalid value …${place && ` at "${name}${place}"`}; ${error.message}`
+    report(sentence, definition, error)
   }
   set(coerceInputValue(value, type, refuse, true))
 }
 
-/** Without recursion: JSON can be nested 100,000 levels deep. */
-function refuseLongLists(definitions: readonly VariableDefinitionNode[], given: Variables): void {
+/** Looks at all values before they are coerced. Without recursion: JSON can be nested 100,000 levels deep. */
+function refuseUnusable(definitions: readonly VariableDefinitionNode[], given: Variables): void {
   let items = 0
-  const open: unknown[] = definitions.map(({ variable }) =>
-    Object.hasOwn(given, variable.name.value) ? given[variable.name.value] : null,
+  const open: Place[] = definitions.flatMap(({ variable: { name } }) =>
+    Object.hasOwn(given, name.value) ? { value: given[name.value], key: name.value, within: undefined } : [],
   )
-  while (open.length > 0) {
-    const value = open.pop()
+  for (let place = open.pop(); place; place = open.pop()) {
+    const { value } = place
+    if (typeof value === 'string' && !isStorable(value)) throw unstorable(pathTo(place))
     if (typeof value !== 'object' || value === null) continue
     if (Array.isArray(value)) items += value.length
     if (items > MAX_LIST_ITEMS)
       throw tooComplex(`Lists in variables may have at most ${MAX_LIST_ITEMS} items. Send the others in another call.`)
-    for (const entry of Object.values(value)) if (typeof entry === 'object') open.push(entry)
+    for (const [key, entry] of Object.entries(value)) open.push({ value: entry, key, within: place })
   }
+}
+
+interface Place {
+  readonly value: unknown
+  readonly key: string
+  readonly within: Place | undefined
+}
+
+function pathTo(place: Place): string[] {
+  const path: string[] = []
+  for (let at: Place | undefined = place; at; at = at.within) path.unshift(at.key)
+  return path
 }
