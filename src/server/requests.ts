@@ -5,7 +5,6 @@ import type { Principal } from '../auth/principal.js'
 import { AppError, type ErrorCode } from '../errors.js'
 import { errorBody, publicError, type ReportUnexpected, statusOf } from './formatError.js'
 import { RateLimitedError, refusalHeaders } from './limits/quota.js'
-import { type OperationGate, UNREAD_POINTS } from './operations/operationGate.js'
 
 const REQUEST_ID = /^[\w.-]{1,64}$/
 
@@ -26,6 +25,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** On the clock of `performance`. Undefined where Fastify gave up before the first hook. */
     receivedAt: number | undefined
+    /** The caller of an operation. Undefined before it is known, and at all other addresses. */
+    principal: Principal | undefined
   }
 }
 
@@ -44,6 +45,7 @@ export type ObserveRefusal = (refusal: {
 /** Answers HTTP requests that fail outside of GraphQL in the same form as GraphQL does. */
 export function answerErrors(server: FastifyInstance, report: ReportUnexpected, refused: ObserveRefusal): void {
   server.decorateRequest('receivedAt', undefined)
+  server.decorateRequest('principal', undefined)
   server.addHook('onRequest', (request, _reply, done) => {
     request.receivedAt = performance.now()
     done()
@@ -69,17 +71,6 @@ export function answerErrors(server: FastifyInstance, report: ReportUnexpected, 
 export function answerBadAddress(refused: ObserveRefusal, headers: Readonly<Record<string, string>>) {
   return (_error: Error, _request: FastifyRequest, reply: FastifyReply): void => {
     refuse(reply.headers(headers), new AppError('BAD_REQUEST', 'The address of the request cannot be decoded.'), refused)
-  }
-}
-
-/**
- * Error handler of routes that charge points in their own handlers. It charges a point for a request that failed before, such as
- * one whose body cannot be read: a caller past its limit must learn that, whatever it sends.
- */
-export function chargeUnread(gate: Pick<OperationGate, 'charge'>) {
-  return async (error: Error, { principal }: FastifyRequest, reply: FastifyReply): Promise<never> => {
-    if (principal) await gate.charge({ principal, setHeaders: headers => reply.headers(headers) }, UNREAD_POINTS)
-    throw error
   }
 }
 

@@ -6,8 +6,8 @@ import { AppError } from '../../errors.js'
 import { errorBody, publicErrors, statusOf } from '../formatError.js'
 import { RateLimitedError, refusalHeaders } from '../limits/quota.js'
 import { isJsonObject } from '../operations/jsonObject.js'
+import { operationRoute } from '../operations/operationRoute.js'
 import { responseCode, rootField } from '../operations/responseStatus.js'
-import { chargeUnread } from '../requests.js'
 import { Delivery } from './delivery.js'
 import { EventStream } from './eventStream.js'
 import { SLOW_SUBSCRIBER, type StreamOptions } from './streamOptions.js'
@@ -24,19 +24,14 @@ const TAKES_EVENT_STREAM = /text\/event-stream|text\/\*|\*\/\*/i
  * Returns a function that cuts all streams, so that clients connect again elsewhere.
  */
 export function serveServerSentEvents(server: FastifyInstance, options: StreamOptions): () => void {
-  const { path, auth, addresses } = options
   const eventStreams = new EventStreams(options)
   server.route({
     method: ['GET', 'POST'],
-    url: path,
+    url: options.path,
     bodyLimit: MAX_BODY_BYTES,
     // The answer to a HEAD request would never end.
     exposeHeadRoute: false,
-    // Before the body is read: an anonymous caller costs nothing and learns nothing.
-    onRequest: async request => {
-      request.principal = await addresses.identify(auth, request)
-    },
-    errorHandler: chargeUnread(options.gate),
+    ...operationRoute(options),
     handler: (request, reply) => eventStreams.answer(request, reply),
   })
   return () => eventStreams.cut()
