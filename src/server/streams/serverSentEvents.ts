@@ -8,6 +8,7 @@ import { RateLimitedError, refusalHeaders } from '../limits/quota.js'
 import { isJsonObject } from '../operations/jsonObject.js'
 import { operationRoute } from '../operations/operationRoute.js'
 import { responseCode, rootField } from '../operations/responseStatus.js'
+import { SERVER_GOES_AWAY } from '../transport/upgrades.js'
 import { Delivery } from './delivery.js'
 import { EventStream } from './eventStream.js'
 import { SLOW_SUBSCRIBER, type StreamOptions, type StreamReport } from './streamOptions.js'
@@ -23,11 +24,11 @@ const TAKES_EVENT_STREAM = /text\/event-stream|text\/\*|\*\/\*/i
  * Serves subscriptions to clients that cannot use WebSocket, one for each request: graphql-sse's mode of distinct connections.
  * Returns a function that cuts all streams, so that clients connect again elsewhere.
  */
-export function serveServerSentEvents(server: FastifyInstance, options: StreamOptions): () => void {
+export function serveServerSentEvents(server: FastifyInstance, path: string, options: StreamOptions): () => void {
   const eventStreams = new EventStreams(options)
   server.route({
     method: ['GET', 'POST'],
-    url: options.path,
+    url: path,
     bodyLimit: MAX_BODY_BYTES,
     // The answer to a HEAD request would never end.
     exposeHeadRoute: false,
@@ -66,7 +67,7 @@ class EventStreams {
   async answer(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
     const { principal, id: connectionId } = request
     if (!principal) throw new Error('The route let an anonymous request through.')
-    if (this.#isClosed) throw new AppError('SERVICE_UNAVAILABLE', 'The server is going away; connect again and resume.')
+    if (this.#isClosed) throw new AppError('SERVICE_UNAVAILABLE', SERVER_GOES_AWAY)
     const asked = subscribeRequestOf(request)
     const subscriber = { connectionId, principal, startedAt: performance.now() }
     let endStream: () => void

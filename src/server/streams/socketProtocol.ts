@@ -30,12 +30,12 @@ type Opened = { readonly endStream: () => void } | { readonly errors: readonly G
 
 /** Answers graphql-ws's calls, message by message. */
 export class SocketProtocol {
-  readonly #options: Omit<StreamOptions, 'path'>
+  readonly #options: StreamOptions
   readonly #subscriptions: Subscriptions
   // By the message that asked for it, not by id: a client may reuse an id before the subscription of that id has ended.
   readonly #running = new WeakMap<object, Running>()
 
-  constructor(options: Omit<StreamOptions, 'path'>) {
+  constructor(options: StreamOptions) {
     this.#options = options
     this.#subscriptions = new Subscriptions(options)
   }
