@@ -1,5 +1,7 @@
 import type { Database } from './database.js'
 
+const DAY_MS = 86_400_000
+
 // On Drizzle's connections, plain statements get instants as texts. They select milliseconds since 1970 instead.
 
 /** A row with its instants as milliseconds. */
@@ -16,9 +18,9 @@ export function toInstant(milliseconds: number | null): Date | null {
   return milliseconds === null ? null : new Date(milliseconds)
 }
 
-/** The time by the clock of the database: the same for all gateways, however wrong the clock of one of them is. */
-export async function databaseTime(database: Database): Promise<Date> {
+/** The instant this many days ago by the clock of the database: the same for all gateways, however wrong the clock of one is. */
+export async function daysAgo(database: Database, days: number): Promise<Date> {
   const [row] = await database.read(({ sql }) => sql.unsafe<{ now: number }[]>(`select ${milliseconds('now()')} as now`))
   if (!row) throw new Error('The database returned no time.')
-  return new Date(row.now)
+  return new Date(row.now - days * DAY_MS)
 }
