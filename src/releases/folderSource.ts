@@ -3,7 +3,7 @@ import { basename, join } from 'node:path'
 import { ConfigError } from '../errors.js'
 import type { ModelContract } from '../scoring/contract.js'
 import { type ModelManifest, manifestSchema } from '../scoring/manifest.js'
-import { type ModelVersion, Release } from '../scoring/release.js'
+import { type InstalledVersion, Release } from '../scoring/release.js'
 import { admit } from './admission.js'
 import { loadContract, modelNames, readJson, subfolders } from './modelFiles.js'
 import { type ModelEntry, ModelRegistry } from './modelRegistry.js'
@@ -38,7 +38,7 @@ async function loadModel(directory: string, options: ModelFolderOptions): Promis
     throw new ConfigError([`${join(directory, 'contract.json')}: name must be the name of its folder.`])
   }
   const championVersion = (await readFile(join(directory, CHAMPION_FILE), 'utf8')).trim()
-  const versions: ModelVersion[] = []
+  const versions: InstalledVersion[] = []
   let champion: Release | undefined
   for (const folder of (await subfolders(directory)).sort()) {
     const manifest = await readManifest(join(directory, folder))

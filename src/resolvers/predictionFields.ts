@@ -5,15 +5,18 @@ import { Cost } from '../schema/cost.js'
 import { ModelVersion } from '../schema/model.js'
 import { Applicant, FeatureValue, Prediction } from '../schema/prediction.js'
 import type { Prediction as StoredPrediction } from '../scoring/prediction.js'
+import type { Releases } from '../scoring/release.js'
 import type { RequestContext } from './context.js'
 import { toModelVersion } from './modelView.js'
+
+type Models = Pick<Releases, 'version'> & Pick<ModelRegistry, 'model'>
 
 /** The fields of a prediction that need more than its row. */
 @Resolver(() => Prediction)
 export class PredictionFields {
-  readonly #models: ModelRegistry
+  readonly #models: Models
 
-  constructor(models: ModelRegistry) {
+  constructor(models: Models) {
     this.#models = models
   }
 
