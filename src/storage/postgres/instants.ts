@@ -1,6 +1,7 @@
 import type { Database } from './database.js'
 
 const DAY_MS = 86_400_000
+const LAST_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999)
 
 // On Drizzle's connections, plain statements get instants as texts. They select milliseconds since 1970 instead.
 
@@ -16,6 +17,14 @@ export function milliseconds(expression: string): string {
 
 export function toInstant(milliseconds: number | null): Date | null {
   return milliseconds === null ? null : new Date(milliseconds)
+}
+
+/**
+ * The nearest instant that ids and PostgreSQL can hold. Ids begin with a time since 1970, and PostgreSQL does not read years with
+ * more than four digits.
+ */
+export function storable(instant: Date): Date {
+  return new Date(Math.min(Math.max(instant.getTime(), 0), LAST_MS))
 }
 
 /** The instant this many days ago by the clock of the database: the same for all gateways, however wrong the clock of one is. */
