@@ -29,7 +29,9 @@ async function openCommandDatabase(
     return { url: databaseUrl, leave: async () => {} }
   }
   if (!existsSync(stateDirectory)) {
-    throw new ConfigError([`DATABASE_URL is not set, and RISKGATE_STATE_DIR (${stateDirectory}) does not exist.`])
+    throw new ConfigError([
+      `DATABASE_URL is not set, and RISKGATE_STATE_DIR (${stateDirectory}) does not exist. Set one of them, or start the gateway first.`,
+    ])
   }
   const embedded = await startEmbeddedPostgres({ stateDirectory, log: () => {} })
   return { url: embedded.url, leave: () => embedded.stop() }

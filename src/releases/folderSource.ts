@@ -35,7 +35,7 @@ export async function loadModelFolder(options: ModelFolderOptions): Promise<Mode
 async function loadModel(directory: string, options: ModelFolderOptions): Promise<ModelEntry> {
   const contract = await loadContract(directory)
   if (contract.name !== basename(directory)) {
-    throw new ConfigError([`${join(directory, 'contract.json')}: name must be the name of its folder.`])
+    throw new ConfigError([`${join(directory, 'contract.json')}: name must be "${basename(directory)}", like its folder.`])
   }
   const championVersion = (await readFile(join(directory, CHAMPION_FILE), 'utf8')).trim()
   const versions: InstalledVersion[] = []
@@ -58,7 +58,7 @@ async function readManifest(directory: string): Promise<ModelManifest> {
   const file = join(directory, 'manifest.json')
   const manifest = await readJson(file, manifestSchema)
   if (manifest.version === basename(directory)) return manifest
-  throw new ConfigError([`${file}: version must be the name of its folder.`])
+  throw new ConfigError([`${file}: version must be "${basename(directory)}", like its folder.`])
 }
 
 function refuse({ name }: ModelContract, problem: string, isChampion: boolean, { warn }: ModelFolderOptions): void {
