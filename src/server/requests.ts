@@ -6,12 +6,15 @@ import { AppError, type ErrorCode } from '../errors.js'
 import { errorBody, publicError, type ReportUnexpected, statusOf } from './formatError.js'
 import { RateLimitedError, refusalHeaders } from './limits/quota.js'
 
+/** For a request that is wrong in a way that no other sentence names. */
+export const NOT_UNDERSTOOD = 'This server does not understand the request. Check its method, address and headers.'
+
 const REQUEST_ID = /^[\w.-]{1,64}$/
 
 const OUR_ERROR_BY_FASTIFY_CODE: Readonly<Record<string, () => AppError>> = {
   FST_ERR_CTP_BODY_TOO_LARGE: () => new AppError('PAYLOAD_TOO_LARGE', 'The request body is too large: send less in one request.'),
-  FST_ERR_CTP_INVALID_JSON_BODY: () => new AppError('BAD_REQUEST', 'The request body is not valid JSON.'),
-  FST_ERR_CTP_EMPTY_JSON_BODY: () => new AppError('BAD_REQUEST', 'The request body is empty.'),
+  FST_ERR_CTP_INVALID_JSON_BODY: () => new AppError('BAD_REQUEST', 'The request body is not JSON. Send valid JSON.'),
+  FST_ERR_CTP_EMPTY_JSON_BODY: () => new AppError('BAD_REQUEST', 'The request body is empty. Send a JSON body.'),
   FST_ERR_CTP_INVALID_MEDIA_TYPE: () => new AppError('BAD_REQUEST', 'Send the request as Content-Type: application/json.'),
 }
 
@@ -54,13 +57,13 @@ export function answerErrors(server: FastifyInstance, report: ReportUnexpected, 
     const known = error instanceof AppError ? error : OUR_ERROR_BY_FASTIFY_CODE[error.code ?? '']?.()
     if (known) return refuse(reply, known, refused)
     if (error.statusCode !== undefined && error.statusCode < 500) {
-      return refuse(reply, new AppError('BAD_REQUEST', 'This server does not understand the request.'), refused)
+      return refuse(reply, new AppError('BAD_REQUEST', NOT_UNDERSTOOD), refused)
     }
     observe(reply, 'INTERNAL_SERVER_ERROR', refused)
     return reply.code(500).send({ errors: [publicError({ message: '' }, error, report)] })
   })
   server.setNotFoundHandler((_request, reply) =>
-    refuse(reply, new AppError('NOT_FOUND', 'There is nothing at this address.'), refused),
+    refuse(reply, new AppError('NOT_FOUND', 'There is nothing at this address. Use /graphql or /graphql/stream.'), refused),
   )
 }
 

@@ -87,7 +87,8 @@ export class SocketProtocol {
 
   async #prepare(connection: SocketConnection, id: string, payload: SubscribeRequest & object) {
     const { principal, receivedCharacters: characters } = connection
-    if (!principal) return [failure('The connection is not authenticated.', 'UNAUTHENTICATED')]
+    if (!principal)
+      return [failure('The connection is not authenticated. Send connection_init with a token first.', 'UNAUTHENTICATED')]
     const startedAt = performance.now()
     const head = `{"id":${JSON.stringify(id)},"type":"next","payload":`
     const refusal = await refusalOf(() => this.#subscriptions.charge({ principal }))
