@@ -17,10 +17,14 @@ import { startModels } from './start/models.js'
 import { startPredictions } from './start/predictions.js'
 import { startReplicas } from './start/replicas.js'
 import { startServer } from './start/server.js'
+import { startStatistics } from './start/statistics.js'
 import { startTokens, writeTokens } from './start/tokens.js'
-import { startRetention, startStatistics, startUpkeep } from './start/upkeep.js'
+import { startRetention, startUpkeep } from './start/upkeep.js'
 import { startWebhooks } from './start/webhooks.js'
 import type { UpkeepTask } from './storage/postgres/upkeep.js'
+
+/** The kit before any part has started. */
+type BareKit = Omit<EarlyKit, 'upkeep'>
 
 export interface App {
   /**
@@ -44,14 +48,7 @@ export function createApp(config: Config): App {
   let starting: ReturnType<App['start']> | undefined
   let stopping: Promise<void> | undefined
   const stopped = new AbortController()
-  const tasks: UpkeepTask[] = []
-  const kit: EarlyKit = {
-    config,
-    logger,
-    metrics: new Metrics(),
-    onStop: end => closers.push(end),
-    upkeep: (...more) => tasks.push(...more),
-  }
+  const kit: BareKit = { config, logger, metrics: new Metrics(), onStop: end => closers.push(end) }
 
   async function close(): Promise<void> {
     for (const closer of closers.splice(0).reverse()) {
@@ -66,7 +63,7 @@ export function createApp(config: Config): App {
   return {
     start() {
       if (stopping) return Promise.reject(new Error('The gateway has been stopped; a part that starts now would never end.'))
-      starting ??= startParts(kit, tasks, stopped.signal).catch(async error => {
+      starting ??= startParts(kit, stopped.signal).catch(async error => {
         await close()
         throw error
       })
@@ -87,8 +84,10 @@ export function createApp(config: Config): App {
   }
 }
 
-/** Starts every part, each after the parts that it needs. `tasks` fills with their periodic work. */
-async function startParts(early: EarlyKit, tasks: readonly UpkeepTask[], signal: AbortSignal): ReturnType<App['start']> {
+/** Starts every part, each after the parts that it needs. */
+async function startParts(bare: BareKit, signal: AbortSignal): ReturnType<App['start']> {
+  const tasks: UpkeepTask[] = []
+  const early: EarlyKit = { ...bare, upkeep: (...more) => tasks.push(...more) }
   const certificate = startCertificate(early)
   const withdrawals = new Withdrawals()
   const tokens = await startTokens(early, { withdrawals })
@@ -105,7 +104,8 @@ async function startParts(early: EarlyKit, tasks: readonly UpkeepTask[], signal:
   startRetention(kit)
   const alerts = await startAlertFeed(kit, { hints })
   const api = startApi(kit, { models, predictRisk, alerts, audit, latest, rollups, webhooks, apiKeys: apiKeyStore })
-  startUpkeep(kit, { tasks })
+  // A task that is registered later would never run: `upkeep` throws from here on.
+  startUpkeep(kit, { tasks: Object.freeze(tasks) })
   const url = await startServer(kit, { api, auth, certificate, createLimiter })
   const developmentFile = await writeTokens(kit, { url, tokens })
   const champions = models.models.map(({ champion }) => `${champion.manifest.model}/${champion.manifest.version}`)

@@ -47,6 +47,16 @@ export class AppError extends Error {
   }
 }
 
+/** A mistake in the input, which `path` leads into. */
+export function inputProblem(message: string, ...path: readonly string[]): Problem {
+  return { code: 'BAD_USER_INPUT', message, path }
+}
+
+/** The error for input with these problems. Its message is that of the first. */
+export function badInput(first: Problem, ...others: readonly Problem[]): AppError {
+  return new AppError('BAD_USER_INPUT', first.message, { problems: [first, ...others] })
+}
+
 /**
  * The settings, or the things that they name (models, certificate, documents, database), cannot be used. Lists every problem at
  * once, each with its setting or file. The process ends with EXIT_CONFIG.

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 import { type Command, Option, program } from 'commander'
 import { DEFAULT_TENANT, ROLES } from './auth/principal.js'
-import { collectRole, EXPORT_FORMATS, parseHash, parseInstant, parseSeconds, SECONDS } from './commands/arguments.js'
+import { collectRole, parseHash, parseInstant, parseSeconds } from './commands/arguments.js'
+import { EXPORT_FORMATS } from './commands/export/exportFormat.js'
 import { ConfigError, EXIT_CONFIG } from './errors.js'
 
 // The command line: names, options and help. Each command is imported when it is called, so that none waits for the code of another.
@@ -33,7 +34,7 @@ program
   .requiredOption('--role <role...>', `one or more of ${ROLES.join(', ')}`, collectRole)
   .option('--subject <id>', 'stable id of the client', 'cli')
   .option('--tenant <name>', 'tenant of the client', DEFAULT_TENANT)
-  .option('--ttl <time>', 'how long the token is valid, such as 30m, 12h or 7d', parseSeconds, 12 * SECONDS.h)
+  .option('--ttl <time>', 'how long the token is valid, such as 30m, 12h or 7d', parseSeconds, parseSeconds('12h'))
   .action(async options => {
     const { printToken } = await import('./commands/token.js')
     await printToken(options)
@@ -43,7 +44,7 @@ const key = program.command('key').description('create, list and revoke API keys
 key
   .command('create')
   .description('create an API key and print it; it is shown only this once')
-  .requiredOption('--principal <id>', 'stable id of the client; a new key with the same id can replace the old one')
+  .requiredOption('--principal <id>', 'stable id of the client; a new key for the same client can replace the old one')
   .requiredOption('--role <role...>', `one or more of ${ROLES.join(', ')}`, collectRole)
   .option('--tenant <name>', 'tenant of the client', DEFAULT_TENANT)
   .option('--description <text>', 'what the key is for')

@@ -33,7 +33,7 @@ export class RedisHints implements AlertHints {
 
   publish(): void {
     this.#local.publish()
-    // One more for all calls during a publish. Not none: readers of that one may have looked already, and would find these late.
+    // Publishes once more after calls that came during a publish: its readers may have read before those commits.
     this.#isDue = true
     if (!this.#isPublishing) void this.#publishDue()
   }

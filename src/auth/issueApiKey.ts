@@ -1,4 +1,4 @@
-import { AppError, type Problem } from '../errors.js'
+import { AppError, badInput, inputProblem, type Problem } from '../errors.js'
 import { newApiKeyText } from './apiKeyText.js'
 import { type Actor, isName, type Role } from './principal.js'
 
@@ -44,9 +44,8 @@ export async function issueApiKey<ApiKey>(
 ): Promise<{ readonly apiKey: ApiKey; readonly key: string }> {
   const now = Date.now()
   const { principal, description = null, roles, expiresAt } = request
-  const problems = problemsOf(actor, request, now)
-  const [first] = problems
-  if (first) throw new AppError('BAD_USER_INPUT', first.message, { problems })
+  const [first, ...others] = problemsOf(actor, request, now)
+  if (first) throw badInput(first, ...others)
   const { id, text, digest } = newApiKeyText()
   const asked = { id, principal, description, roles: [...new Set(roles)], digest }
   const until = expiresAt ?? new Date(now + DEFAULT_DAYS * DAY_MS)
@@ -57,14 +56,14 @@ export async function issueApiKey<ApiKey>(
 
 function problemsOf({ tenant }: Actor, { principal, description, roles, expiresAt }: ApiKeyRequest, now: number): Problem[] {
   const problems: Problem[] = []
-  const refuse = (message: string, ...path: string[]) => problems.push({ code: 'BAD_USER_INPUT', message, path })
-  if (!isName(tenant)) refuse('A tenant takes 1 to 128 ASCII characters without spaces.', 'tenant')
-  if (!isName(principal)) refuse('A principal takes 1 to 128 ASCII characters without spaces.', 'principal')
+  if (!isName(tenant)) problems.push(inputProblem('A tenant takes 1 to 128 ASCII characters without spaces.', 'tenant'))
+  if (!isName(principal)) problems.push(inputProblem('A principal takes 1 to 128 ASCII characters without spaces.', 'principal'))
   if (description != null && !DESCRIPTION.test(description)) {
-    refuse('A description takes 1 to 200 printable characters.', 'description')
+    problems.push(inputProblem('A description takes 1 to 200 printable characters.', 'description'))
   }
-  if (roles.length === 0) refuse('Name at least one role.', 'roles')
+  if (roles.length === 0) problems.push(inputProblem('Name at least one role.', 'roles'))
   const days = expiresAt ? (expiresAt.getTime() - now) / DAY_MS : DEFAULT_DAYS
-  if (!(days > 0 && days <= LONGEST_DAYS)) refuse(`The key must expire in the future, within ${LONGEST_DAYS} days.`, 'expiresAt')
+  if (!(days > 0 && days <= LONGEST_DAYS))
+    problems.push(inputProblem(`The key must expire in the future, within ${LONGEST_DAYS} days.`, 'expiresAt'))
   return problems
 }

@@ -59,7 +59,9 @@ export class LeasedLimiter implements PointLimiter {
     return this.#recent.size + this.#older.size
   }
 
-  /** Takes all of the points or none. A promise only beyond the held points and a block of debt: for one command of Redis. */
+  /**
+   * Takes all of the points or none. Answers at once while the debt stays within one block; else waits for one Redis command.
+   */
   take(key: string, points: number): Taken | Promise<Taken> {
     const now = performance.now()
     const account = this.#accountOf(key, now)
@@ -120,7 +122,7 @@ export class LeasedLimiter implements PointLimiter {
       isRefused,
       limit: this.limit,
       remaining: Math.max(0, this.#remaining(account)),
-      // Rounded first: of two sums of fractions the difference may be a trifle over a whole second.
+      // Rounded first: floating-point error must not add a second.
       resetSeconds: Math.max(1, Math.ceil(Math.round(account.endsAt - now) / 1_000)),
     }
   }

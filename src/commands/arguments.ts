@@ -2,11 +2,7 @@ import { InvalidArgumentError } from 'commander'
 import { ROLES, type Role } from '../auth/principal.js'
 
 const INSTANT = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2}))?$/
-
-export const EXPORT_FORMATS = ['csv', 'ndjson'] as const
-export type ExportFormat = (typeof EXPORT_FORMATS)[number]
-
-export const SECONDS = { s: 1, m: 60, h: 3600, d: 86_400 }
+const SECONDS = { s: 1, m: 60, h: 3600, d: 86_400 }
 
 /** Collects the values of an option that may be given several times. */
 export function collectRole(value: string, previous: Role[] = []): Role[] {

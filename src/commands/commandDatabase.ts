@@ -5,7 +5,7 @@ import { AppError, ConfigError } from '../errors.js'
 import { startEmbeddedPostgres } from '../storage/embedded/embeddedPostgres.js'
 import { Database } from '../storage/postgres/database.js'
 import { isMissingTable, postgresErrorCode } from '../storage/postgres/postgresErrors.js'
-import { DatabaseUnusableError, waitForDatabase } from '../storage/postgres/waitForDatabase.js'
+import { waitForDatabase } from '../storage/postgres/waitForDatabase.js'
 
 const CONNECTIONS = 4
 
@@ -25,13 +25,13 @@ async function openCommandDatabase(
   waiting: (code: string) => void,
 ): Promise<CommandDatabase> {
   if (databaseUrl !== undefined) {
-    await waitForDatabase(databaseUrl, waiting).catch((error: unknown) => {
-      throw error instanceof DatabaseUnusableError ? new ConfigError([`DATABASE_URL: ${error.message}`]) : error
-    })
+    await waitForDatabase(databaseUrl, waiting)
     return { url: databaseUrl, leave: async () => {} }
   }
   if (!existsSync(stateDirectory)) {
-    throw new ConfigError([`DATABASE_URL is not set, and RISKGATE_STATE_DIR (${stateDirectory}) does not exist.`])
+    throw new ConfigError([
+      `DATABASE_URL is not set, and RISKGATE_STATE_DIR (${stateDirectory}) does not exist. Set one of them, or start the gateway first.`,
+    ])
   }
   const embedded = await startEmbeddedPostgres({ stateDirectory, log: () => {} })
   return { url: embedded.url, leave: () => embedded.stop() }

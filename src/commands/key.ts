@@ -27,7 +27,7 @@ export async function listKeys({ tenant, all }: { tenant: string; all: boolean }
 export async function revokeKey(text: string, { tenant }: { tenant: string }): Promise<void> {
   const id = asUuid(text)
   const revoked = id && (await inStore(store => store.revoke({ tenant, principal: operator() }, id)))
-  if (!revoked) throw new Error('The tenant has no API key with this id.')
+  if (!revoked) throw new Error('The tenant has no API key with this id. `riskgate key list` shows them.')
   process.stderr.write(`riskgate: revoked at ${revoked.revokedAt?.toISOString()}.\n`)
 }
 

@@ -1,5 +1,5 @@
 import { type Principal, type Visibility, visibilityOf } from '../auth/principal.js'
-import { AppError, type Problem } from '../errors.js'
+import { AppError, badInput, inputProblem, type Problem } from '../errors.js'
 import type { Outcome, Prediction } from '../scoring/prediction.js'
 
 export const MAX_OUTCOMES = 1_000
@@ -58,7 +58,7 @@ export class RecordOutcomes {
    */
   async runAll(reports: readonly OutcomeReport[], principal: Principal): Promise<(RecordedOutcome | { problems: Problem[] })[]> {
     if (reports.length === 0 || reports.length > MAX_OUTCOMES) {
-      throw refusal('BAD_USER_INPUT', `Record 1 to ${MAX_OUTCOMES} outcomes in one call.`, ['items'])
+      throw badInput(inputProblem(`Record 1 to ${MAX_OUTCOMES} outcomes in one call.`, 'items'))
     }
     const answers = await this.#record(reports, principal)
     return answers.map(answer => (answer instanceof AppError ? { problems: problemsOf(answer) } : answer))
@@ -107,7 +107,7 @@ function checkAll(reports: readonly OutcomeReport[]): (NewOutcome | AppError)[] 
   return reports.map(({ predictionId, defaulted, observedAt }) => {
     if (predictionId === undefined) return notFound()
     if (seen.has(predictionId)) {
-      return refusal('BAD_USER_INPUT', 'This prediction is in the list already. Send one outcome for each.', ['predictionId'])
+      return badInput(inputProblem('This prediction is in the list already. Send one outcome for each.', 'predictionId'))
     }
     seen.add(predictionId)
     if (observedAt.getTime() > latest) return badTime('observedAt must not be in the future.')
@@ -122,15 +122,12 @@ function tooEarly(): AppError {
 }
 
 function badTime(message: string): AppError {
-  return refusal('BAD_USER_INPUT', message, ['observedAt'])
+  return badInput(inputProblem(message, 'observedAt'))
 }
 
 function notFound(): AppError {
-  return refusal('NOT_FOUND', 'There is no prediction with this id. Send the id that predictRisk returned.', ['predictionId'])
-}
-
-function refusal(code: 'BAD_USER_INPUT' | 'NOT_FOUND', message: string, path: readonly string[]): AppError {
-  return new AppError(code, message, { problems: [{ code, message, path }] })
+  const message = 'There is no prediction with this id. Send the id that predictRisk returned.'
+  return new AppError('NOT_FOUND', message, { problems: [{ code: 'NOT_FOUND', message, path: ['predictionId'] }] })
 }
 
 function problemsOf({ code, message, problems }: AppError): Problem[] {

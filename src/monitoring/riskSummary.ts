@@ -1,4 +1,4 @@
-import { AppError } from '../errors.js'
+import { badInput, inputProblem } from '../errors.js'
 import { RISK_BANDS, type RiskBand } from '../scoring/bands.js'
 import { bucketStarts, clockOf, MAX_BUCKETS, type SummaryInterval } from './buckets.js'
 
@@ -85,13 +85,13 @@ export class RiskSummaries {
 }
 
 function startsOf({ from, to, interval, timeZone }: SummaryQuery): Date[] {
-  if (from >= to) throw badInput('to', 'to must be after from.')
+  if (from >= to) throw badInput(inputProblem('to must be after from.', 'to'))
   const clock = clockOf(timeZone)
-  if (!clock) throw badInput('timeZone', 'timeZone must be the name of an IANA time zone, such as Europe/Madrid.')
+  if (!clock) throw badInput(inputProblem('timeZone must be the name of an IANA time zone, such as Europe/Madrid.', 'timeZone'))
   const starts = bucketStarts(from, to, interval, clock, MAX_BUCKETS)
   if (starts.length <= MAX_BUCKETS) return starts
   const longer = interval === 'MONTH' ? '' : ' or a longer interval'
-  throw badInput('interval', `A summary has at most ${MAX_BUCKETS} buckets. Ask for a shorter range${longer}.`)
+  throw badInput(inputProblem(`A summary has at most ${MAX_BUCKETS} buckets. Ask for a shorter range${longer}.`, 'interval'))
 }
 
 function figuresOf(counts: readonly BandCount[]): Figures {
@@ -115,8 +115,4 @@ function figuresOf(counts: readonly BandCount[]): Figures {
 
 function rate(part: number, whole: number): number | null {
   return whole === 0 ? null : part / whole
-}
-
-function badInput(argument: string, message: string): AppError {
-  return new AppError('BAD_USER_INPUT', message, { problems: [{ code: 'BAD_USER_INPUT', message, path: [argument] }] })
 }

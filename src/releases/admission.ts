@@ -17,7 +17,8 @@ export async function admit(directory: string, contract: ModelContract, manifest
   const bytes = await readFile(file).catch(() => undefined)
   if (!bytes) return { problem: `${file} is missing or cannot be read.` }
   const digest = createHash('sha256').update(bytes).digest('hex')
-  if (digest !== manifest.onnx.sha256) return { problem: `${file} does not have the SHA-256 of its manifest.` }
+  if (digest !== manifest.onnx.sha256)
+    return { problem: `${file} does not have the SHA-256 of its manifest. Copy the version again, or correct its manifest.` }
   try {
     return { model: await OnnxModel.load(bytes, manifest) }
   } catch (error) {

@@ -3,7 +3,7 @@ import { basename, join } from 'node:path'
 import { ConfigError } from '../errors.js'
 import type { ModelContract } from '../scoring/contract.js'
 import { type ModelManifest, manifestSchema } from '../scoring/manifest.js'
-import { type ModelVersion, Release } from '../scoring/release.js'
+import { type InstalledVersion, Release } from '../scoring/release.js'
 import { admit } from './admission.js'
 import { loadContract, modelNames, readJson, subfolders } from './modelFiles.js'
 import { type ModelEntry, ModelRegistry } from './modelRegistry.js'
@@ -35,10 +35,10 @@ export async function loadModelFolder(options: ModelFolderOptions): Promise<Mode
 async function loadModel(directory: string, options: ModelFolderOptions): Promise<ModelEntry> {
   const contract = await loadContract(directory)
   if (contract.name !== basename(directory)) {
-    throw new ConfigError([`${join(directory, 'contract.json')}: name must be the name of its folder.`])
+    throw new ConfigError([`${join(directory, 'contract.json')}: name must be "${basename(directory)}", like its folder.`])
   }
   const championVersion = (await readFile(join(directory, CHAMPION_FILE), 'utf8')).trim()
-  const versions: ModelVersion[] = []
+  const versions: InstalledVersion[] = []
   let champion: Release | undefined
   for (const folder of (await subfolders(directory)).sort()) {
     const manifest = await readManifest(join(directory, folder))
@@ -58,7 +58,7 @@ async function readManifest(directory: string): Promise<ModelManifest> {
   const file = join(directory, 'manifest.json')
   const manifest = await readJson(file, manifestSchema)
   if (manifest.version === basename(directory)) return manifest
-  throw new ConfigError([`${file}: version must be the name of its folder.`])
+  throw new ConfigError([`${file}: version must be "${basename(directory)}", like its folder.`])
 }
 
 function refuse({ name }: ModelContract, problem: string, isChampion: boolean, { warn }: ModelFolderOptions): void {

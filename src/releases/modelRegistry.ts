@@ -1,11 +1,11 @@
 import { AppError } from '../errors.js'
 import type { ModelContract } from '../scoring/contract.js'
-import type { ModelVersion, Release, Releases } from '../scoring/release.js'
+import type { InstalledVersion, Release, Releases } from '../scoring/release.js'
 
 export interface ModelEntry {
   readonly contract: ModelContract
   readonly champion: Release
-  readonly versions: readonly ModelVersion[]
+  readonly versions: readonly InstalledVersion[]
 }
 
 /** The models in service with all their versions. */
@@ -24,7 +24,7 @@ export class ModelRegistry implements Releases {
     return this.#entries.get(name)
   }
 
-  version(model: string, version: string): ModelVersion | undefined {
+  version(model: string, version: string): InstalledVersion | undefined {
     return this.model(model)?.versions.find(({ manifest }) => manifest.version === version)
   }
 

@@ -66,7 +66,7 @@ export class ApiKeyResolver {
   ): Promise<RevokeApiKeyPayload> {
     const id = asUuid(apiKeyId)
     const apiKey = id && (await this.#store.revoke(actorOf(principal), id))
-    if (!apiKey) throw new AppError('NOT_FOUND', 'There is no API key with this id.')
+    if (!apiKey) throw new AppError('NOT_FOUND', 'There is no API key with this id. Take the id from apiKeys.')
     return { apiKey }
   }
 

@@ -14,3 +14,6 @@ export interface RequestContext {
   /** In the context and not in a resolver: TypeGraphQL calls `subscribe` without the resolver's instance. */
   readonly alertFeed: AlertFeed
 }
+
+/** Makes the context of one operation. */
+export type ContextOf = (principal: Principal, options: { isStream: boolean }) => RequestContext

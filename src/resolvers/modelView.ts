@@ -2,7 +2,7 @@ import type { ModelEntry } from '../releases/modelRegistry.js'
 import type { FeatureContract, Model, ModelVersion } from '../schema/model.js'
 import { bandIntervals } from '../scoring/bands.js'
 import type { FeatureContract as ContractedFeature } from '../scoring/contract.js'
-import type { ModelVersion as StoredVersion } from '../scoring/release.js'
+import type { InstalledVersion } from '../scoring/release.js'
 
 /** A feature with its descriptions in all languages; the resolver picks the one that the caller asks for. */
 export type FeatureView = FeatureContract & { readonly descriptions: ContractedFeature['description'] }
@@ -18,7 +18,7 @@ export function toModel({ contract, versions, champion }: ModelEntry): Model {
   }
 }
 
-export function toModelVersion({ manifest, stage }: StoredVersion): ModelVersion {
+export function toModelVersion({ manifest, stage }: InstalledVersion): ModelVersion {
   return {
     name: manifest.model,
     version: manifest.version,

@@ -1,4 +1,4 @@
-import { AppError } from '../errors.js'
+import { badInput, inputProblem } from '../errors.js'
 import type { PageInfo } from '../schema/paging.js'
 import type { PredictionConnection } from '../schema/prediction.js'
 import type { Prediction } from '../scoring/prediction.js'
@@ -23,10 +23,12 @@ export type PageRequest = Pick<HistoryQuery, 'size' | 'backward' | 'after' | 'be
 
 /** Checks Relay's paging arguments. @throws AppError BAD_USER_INPUT for a size outside 1..100 or both `first` and `last` */
 export function pageRequest({ first, after, last, before }: PageArguments): PageRequest {
-  if (first != null && last != null) throw badPage('first', 'Ask for the first or the last rows, not for both.')
+  if (first != null && last != null) throw badInput(inputProblem('Ask for the first or the last rows, not for both.', 'first'))
   const argument = last == null ? 'first' : 'last'
   const size = last ?? first ?? DEFAULT_PAGE
-  if (size < 1 || size > LARGEST_PAGE) throw badPage(argument, `${argument} must be between 1 and ${LARGEST_PAGE}.`)
+  if (size < 1 || size > LARGEST_PAGE) {
+    throw badInput(inputProblem(`${argument} must be between 1 and ${LARGEST_PAGE}.`, argument))
+  }
   return { size, backward: last != null, after: after ?? undefined, before: before ?? undefined }
 }
 
@@ -66,8 +68,4 @@ export function pageInfo({ entries, hasMore, reached }: Page, { backward, after,
     startCursor: backward ? (reached ?? first) : first,
     endCursor: backward ? last : (reached ?? last),
   }
-}
-
-function badPage(argument: string, message: string): AppError {
-  return new AppError('BAD_USER_INPUT', message, { problems: [{ code: 'BAD_USER_INPUT', message, path: [argument] }] })
 }

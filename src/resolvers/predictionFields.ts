@@ -5,15 +5,20 @@ import { Cost } from '../schema/cost.js'
 import { ModelVersion } from '../schema/model.js'
 import { Applicant, FeatureValue, Prediction } from '../schema/prediction.js'
 import type { Prediction as StoredPrediction } from '../scoring/prediction.js'
+import type { Releases } from '../scoring/release.js'
 import type { RequestContext } from './context.js'
 import { toModelVersion } from './modelView.js'
+
+const NOT_INSTALLED = 'The model version that made this prediction is not installed here. Tell the operator.'
+
+type Models = Pick<Releases, 'version'> & Pick<ModelRegistry, 'model'>
 
 /** The fields of a prediction that need more than its row. */
 @Resolver(() => Prediction)
 export class PredictionFields {
-  readonly #models: ModelRegistry
+  readonly #models: Models
 
-  constructor(models: ModelRegistry) {
+  constructor(models: Models) {
     this.#models = models
   }
 
@@ -25,7 +30,7 @@ export class PredictionFields {
   @FieldResolver(() => ModelVersion)
   modelVersion(@Root() { model, modelVersion }: StoredPrediction): ModelVersion {
     const version = this.#models.version(model, modelVersion)
-    if (!version) throw new AppError('MODEL_NOT_FOUND', 'The model version that made this prediction is not installed here.')
+    if (!version) throw new AppError('MODEL_NOT_FOUND', NOT_INSTALLED)
     return toModelVersion(version)
   }
 

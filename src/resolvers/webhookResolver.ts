@@ -82,7 +82,8 @@ export class WebhookResolver {
   ): Promise<RedeliverWebhookPayload> {
     const id = asUuid(deliveryId)
     const delivery = id && (await this.#store.redeliver(actorOf(principal), id))
-    if (!delivery) throw new AppError('NOT_FOUND', 'There is no delivery with this id.')
+    if (!delivery)
+      throw new AppError('NOT_FOUND', 'There is no delivery with this id. Take the id from the deliveries of webhooks.')
     return { delivery }
   }
 
@@ -107,5 +108,5 @@ export class WebhookResolver {
 }
 
 function noWebhook(): AppError {
-  return new AppError('NOT_FOUND', 'There is no webhook with this id.')
+  return new AppError('NOT_FOUND', 'There is no webhook with this id. Take the id from webhooks.')
 }

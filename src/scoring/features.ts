@@ -1,4 +1,4 @@
-import type { Problem } from '../errors.js'
+import { inputProblem, type Problem } from '../errors.js'
 import type { FeatureContract, ModelContract } from './contract.js'
 
 export type FeatureValue = number | string | boolean
@@ -49,5 +49,5 @@ function mistakeInNumber(value: unknown, { kind, minimum, maximum }: FeatureCont
 }
 
 export function problemAt(path: readonly string[], mistake: string): Problem {
-  return { code: 'BAD_USER_INPUT', message: `${path.at(-1)} ${mistake}.`, path }
+  return inputProblem(`${path.at(-1)} ${mistake}.`, ...path)
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { uuidv7obj } from 'uuidv7'
 import type { Principal } from '../auth/principal.js'
-import { AppError, type Problem } from '../errors.js'
+import { AppError, badInput, inputProblem, type Problem } from '../errors.js'
 import { checkFeatures, type FeatureValues, problemAt } from './features.js'
 import {
   type Application,
@@ -63,8 +63,7 @@ export class PredictRisk {
    */
   async runBatch(applications: readonly Application[], principal: Principal): Promise<RowResult[]> {
     if (applications.length === 0 || applications.length > MAX_BATCH_ROWS) {
-      const message = `A batch takes 1 to ${MAX_BATCH_ROWS} items.`
-      throw new AppError('BAD_USER_INPUT', message, { problems: [{ code: 'BAD_USER_INPUT', message, path: ['items'] }] })
+      throw badInput(inputProblem(`A batch takes 1 to ${MAX_BATCH_ROWS} items.`, 'items'))
     }
     return Promise.all(applications.map(application => this.run(application, principal).catch(problemsOf)))
   }

@@ -48,18 +48,21 @@ export class Release {
 
 export type ModelStage = 'CANDIDATE' | 'CHAMPION' | 'REJECTED'
 
-/** A version of a model, whether it serves or not. */
-export interface ModelVersion {
+/** A version in the folder of a model, whether it serves or not. */
+export interface InstalledVersion {
   readonly manifest: ModelManifest
   readonly stage: ModelStage
 }
 
-/** The versions of all models; consumed by the predictRisk use case and by code that shows stored predictions. */
+/** The versions of all models, for the predictRisk use case and for the fields of a stored prediction. */
 export interface Releases {
-  /** The release that scores this applicant. Traffic may be divided by applicant. @throws AppError MODEL_NOT_FOUND */
+  /**
+   * The release that scores this applicant. `applicantId` is not used yet: the champion scores everybody.
+   * @throws AppError MODEL_NOT_FOUND
+   */
   serving(model: string, applicantId: string): Release
   /** The version that made a stored prediction; undefined where it is not installed. */
-  version(model: string, version: string): ModelVersion | undefined
+  version(model: string, version: string): InstalledVersion | undefined
 }
 
 async function scoreTogether(scorer: Scorer, rows: readonly FeatureValues[]): Promise<readonly (number | Error)[]> {

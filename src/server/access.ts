@@ -23,7 +23,7 @@ export function onlyAfter(onRequest: OnRequest | undefined): { onRequest?: OnReq
 }
 
 /** Lets in only callers with the permission, and checks that before anything else of the request. */
-export function callersWith(identify: Identify, permission: Permission): OnRequest {
+export function onlyCallersWith(identify: Identify, permission: Permission): OnRequest {
   return async request => {
     const principal = await identify(request, request.headers.authorization)
     requirePermission(principal, permission, `This address needs the permission ${permission}.`)
@@ -35,7 +35,7 @@ export function callersWith(identify: Identify, permission: Permission): OnReque
  * the user name is ignored. Only pages allow this, because browsers also add such a password to requests that other sites make
  * them send.
  */
-export function visitorsWith(identify: Identify, permission: Permission): OnRequest {
+export function onlyPageVisitorsWith(identify: Identify, permission: Permission): OnRequest {
   return (request, reply) => {
     const identifyPage: Identify = (_request, authorization) =>
       identify(request, bearerOf(authorization)).catch((error: unknown) => {
@@ -44,7 +44,7 @@ export function visitorsWith(identify: Identify, permission: Permission): OnRequ
         const isAsked = !authorization && error instanceof AppError && error.code === 'UNAUTHENTICATED'
         throw isAsked ? unauthenticated(HOW_TO_OPEN_A_PAGE) : error
       })
-    return callersWith(identifyPage, permission)(request, reply)
+    return onlyCallersWith(identifyPage, permission)(request, reply)
   }
 }
 

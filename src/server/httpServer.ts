@@ -2,9 +2,8 @@ import type { Server } from 'node:http'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { GraphQLSchema } from 'graphql'
 import type { Principal } from '../auth/principal.js'
-import type { RequestContext } from '../resolvers/context.js'
-import type { Auth } from './access.js'
-import { callersWith, type Identify, visitorsWith } from './access.js'
+import type { ContextOf } from '../resolvers/context.js'
+import { type Auth, type Identify, onlyCallersWith, onlyPageVisitorsWith } from './access.js'
 import type { ReportUnexpected } from './formatError.js'
 import type { OperationReport } from './graphql/apollo.js'
 import { serveGraphql } from './graphql/graphqlRoute.js'
@@ -37,7 +36,7 @@ export interface HttpServerOptions extends TransportOptions {
   readonly trustedProxies: readonly string[]
   readonly addresses: AddressLimit
   readonly streams: StreamLimit
-  readonly contextOf: (principal: Principal, options: { isStream: boolean }) => RequestContext
+  readonly contextOf: ContextOf
   readonly chargePoints: ChargePoints
   /** When true, anybody may open metrics and playground, and everybody who is signed in may read the schema. */
   readonly development: boolean
@@ -56,22 +55,17 @@ export interface HttpServer {
   stop(): Promise<void>
 }
 
-/** Whether the server is going away. It then reports that it is not ready, and asks its clients to connect elsewhere. */
-interface Draining {
-  isDraining: boolean
-}
-
 /** Starts listening: GraphQL over HTTP, WebSocket and server-sent events, playground, health and metrics. */
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
   const transport = createTransport(options)
-  const draining: Draining = { isDraining: false }
-  const server = createServer(options, transport, draining)
+  let isDraining = false
+  const server = createServer(options, transport, () => isDraining)
   const connections = await transport.attach(server, GRAPHQL_PATH)
-  await servePages(server, options, transport, draining)
+  await servePages(server, options, transport, () => isDraining)
   const gate = new OperationGate(options)
   const stopGraphql = await serveGraphql(server, { ...options, gate, path: GRAPHQL_PATH })
   const streams = streamOptions(options, gate)
-  const cutEventStreams = serveServerSentEvents(server, { ...streams, path: EVENT_STREAM_PATH })
+  const cutEventStreams = serveServerSentEvents(server, EVENT_STREAM_PATH, streams)
   const close = async () => {
     const callOff = connections.end()
     await server.close().finally(callOff)
@@ -92,7 +86,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     return {
       url,
       async stop() {
-        draining.isDraining = true
+        isDraining = true
         await new Promise(resolve => setTimeout(resolve, options.drainMs))
         cutEventStreams()
         await closeSockets()
@@ -105,8 +99,11 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   }
 }
 
-/** Creates the server with everything that applies to each request: limits, id, errors. */
-function createServer(options: HttpServerOptions, transport: Transport, draining: Draining): FastifyInstance {
+/**
+ * Creates the server with everything that applies to each request: limits, id, errors. While it is draining, it asks clients to
+ * connect elsewhere.
+ */
+function createServer(options: HttpServerOptions, transport: Transport, isDraining: () => boolean): FastifyInstance {
   const server = Fastify({
     bodyLimit: options.bodyLimitBytes,
     ...transport.serverOptions,
@@ -119,34 +116,34 @@ function createServer(options: HttpServerOptions, transport: Transport, draining
   answerErrors(server, options.report, options.refused)
   server.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
-    if (draining.isDraining) reply.header('connection', 'close')
+    if (isDraining()) reply.header('connection', 'close')
     done()
   })
   return server
 }
 
-/** Health, metrics and the playground. */
+/** Serves health, metrics and the playground. A server that is draining is not ready. */
 async function servePages(
   server: FastifyInstance,
   { auth, addresses, health, development }: HttpServerOptions,
   transport: Transport,
-  draining: Draining,
+  isDraining: () => boolean,
 ): Promise<void> {
   const identify: Identify = (request, authorization) => addresses.identify(auth, request, authorization)
   const notReady = throttled(health.notReady)
   await serveHealth(server, {
     ...health,
-    notReady: async () => (draining.isDraining ? ['shutting down'] : notReady()),
-    mayReadMetrics: development ? undefined : callersWith(identify, 'telemetry:read'),
+    notReady: async () => (isDraining() ? ['shutting down'] : notReady()),
+    mayReadMetrics: development ? undefined : onlyCallersWith(identify, 'telemetry:read'),
   })
   await servePlayground(server, {
-    mayOpen: development ? undefined : visitorsWith(identify, 'schema:introspect'),
+    mayOpen: development ? undefined : onlyPageVisitorsWith(identify, 'schema:introspect'),
     apiHeaders: transport.headers,
   })
 }
 
 /** The options that WebSocket and server-sent events share. */
-function streamOptions(options: HttpServerOptions, gate: OperationGate): Omit<StreamOptions, 'path'> {
+function streamOptions(options: HttpServerOptions, gate: OperationGate): StreamOptions {
   const { schema, trustedDocuments, auth, addresses, streams, report, observeStream, contextOf } = options
   return {
     schema,

@@ -5,14 +5,16 @@ import type { Principal } from '../auth/principal.js'
 import { AppError, type ErrorCode } from '../errors.js'
 import { errorBody, publicError, type ReportUnexpected, statusOf } from './formatError.js'
 import { RateLimitedError, refusalHeaders } from './limits/quota.js'
-import { type OperationGate, UNREAD_POINTS } from './operations/operationGate.js'
+
+/** For a request that is wrong in a way that no other sentence names. */
+export const NOT_UNDERSTOOD = 'This server does not understand the request. Check its method, address and headers.'
 
 const REQUEST_ID = /^[\w.-]{1,64}$/
 
 const OUR_ERROR_BY_FASTIFY_CODE: Readonly<Record<string, () => AppError>> = {
   FST_ERR_CTP_BODY_TOO_LARGE: () => new AppError('PAYLOAD_TOO_LARGE', 'The request body is too large: send less in one request.'),
-  FST_ERR_CTP_INVALID_JSON_BODY: () => new AppError('BAD_REQUEST', 'The request body is not valid JSON.'),
-  FST_ERR_CTP_EMPTY_JSON_BODY: () => new AppError('BAD_REQUEST', 'The request body is empty.'),
+  FST_ERR_CTP_INVALID_JSON_BODY: () => new AppError('BAD_REQUEST', 'The request body is not JSON. Send valid JSON.'),
+  FST_ERR_CTP_EMPTY_JSON_BODY: () => new AppError('BAD_REQUEST', 'The request body is empty. Send a JSON body.'),
   FST_ERR_CTP_INVALID_MEDIA_TYPE: () => new AppError('BAD_REQUEST', 'Send the request as Content-Type: application/json.'),
 }
 
@@ -26,6 +28,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** On the clock of `performance`. Undefined where Fastify gave up before the first hook. */
     receivedAt: number | undefined
+    /** The caller of an operation. Undefined before it is known, and at all other addresses. */
+    principal: Principal | undefined
   }
 }
 
@@ -44,6 +48,7 @@ export type ObserveRefusal = (refusal: {
 /** Answers HTTP requests that fail outside of GraphQL in the same form as GraphQL does. */
 export function answerErrors(server: FastifyInstance, report: ReportUnexpected, refused: ObserveRefusal): void {
   server.decorateRequest('receivedAt', undefined)
+  server.decorateRequest('principal', undefined)
   server.addHook('onRequest', (request, _reply, done) => {
     request.receivedAt = performance.now()
     done()
@@ -52,13 +57,13 @@ export function answerErrors(server: FastifyInstance, report: ReportUnexpected, 
     const known = error instanceof AppError ? error : OUR_ERROR_BY_FASTIFY_CODE[error.code ?? '']?.()
     if (known) return refuse(reply, known, refused)
     if (error.statusCode !== undefined && error.statusCode < 500) {
-      return refuse(reply, new AppError('BAD_REQUEST', 'This server does not understand the request.'), refused)
+      return refuse(reply, new AppError('BAD_REQUEST', NOT_UNDERSTOOD), refused)
     }
     observe(reply, 'INTERNAL_SERVER_ERROR', refused)
     return reply.code(500).send({ errors: [publicError({ message: '' }, error, report)] })
   })
   server.setNotFoundHandler((_request, reply) =>
-    refuse(reply, new AppError('NOT_FOUND', 'There is nothing at this address.'), refused),
+    refuse(reply, new AppError('NOT_FOUND', 'There is nothing at this address. Use /graphql or /graphql/stream.'), refused),
   )
 }
 
@@ -69,17 +74,6 @@ export function answerErrors(server: FastifyInstance, report: ReportUnexpected, 
 export function answerBadAddress(refused: ObserveRefusal, headers: Readonly<Record<string, string>>) {
   return (_error: Error, _request: FastifyRequest, reply: FastifyReply): void => {
     refuse(reply.headers(headers), new AppError('BAD_REQUEST', 'The address of the request cannot be decoded.'), refused)
-  }
-}
-
-/**
- * Error handler of routes that charge points in their own handlers. It charges a point for a request that failed before, such as
- * one whose body cannot be read: a caller past its limit must learn that, whatever it sends.
- */
-export function chargeUnread(gate: Pick<OperationGate, 'charge'>) {
-  return async (error: Error, { principal }: FastifyRequest, reply: FastifyReply): Promise<never> => {
-    if (principal) await gate.charge({ principal, setHeaders: headers => reply.headers(headers) }, UNREAD_POINTS)
-    throw error
   }
 }
 

@@ -1,12 +1,11 @@
 import type { GraphQLSchema } from 'graphql'
 import type { AlertFeed } from '../alerts/feed.js'
-import type { Principal } from '../auth/principal.js'
 import { applyPermissions } from '../auth/shield.js'
 import { RecordOutcomes } from '../monitoring/outcomes.js'
 import { RiskSummaries } from '../monitoring/riskSummary.js'
 import type { ModelRegistry } from '../releases/modelRegistry.js'
 import { AuditTrail } from '../resolvers/auditTrail.js'
-import type { RequestContext } from '../resolvers/context.js'
+import type { ContextOf } from '../resolvers/context.js'
 import { createLoaders, forgetLoadedAfterMutations } from '../resolvers/loaders.js'
 import { createResolvers, RESOLVERS } from '../resolvers/resolvers.js'
 import { buildApiSchema } from '../schema/build.js'
@@ -35,8 +34,7 @@ interface Needs {
 
 export interface Api {
   readonly schema: GraphQLSchema
-  /** The context of one operation. */
-  readonly contextOf: (principal: Principal, options: { isStream: boolean }) => RequestContext
+  readonly contextOf: ContextOf
 }
 
 /** Builds the schema with its resolvers and permissions, and the context that its operations run in. */

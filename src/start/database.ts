@@ -2,7 +2,8 @@ import { ConfigError } from '../errors.js'
 import { startEmbeddedPostgres } from '../storage/embedded/embeddedPostgres.js'
 import { type MigrateOptions, migrateDatabase } from '../storage/migrate.js'
 import { Database } from '../storage/postgres/database.js'
-import { DatabaseUnusableError, waitForDatabase } from '../storage/postgres/waitForDatabase.js'
+import { isNotPermitted } from '../storage/postgres/postgresErrors.js'
+import { waitForDatabase } from '../storage/postgres/waitForDatabase.js'
 import { type EarlyKit, warnTo } from './kit.js'
 
 /**
@@ -44,10 +45,8 @@ export async function prepareDatabase(
   waiting: (code: string) => void,
   migration: MigrateOptions,
 ): Promise<void> {
-  try {
-    await waitForDatabase(databaseUrl, waiting, migration.signal)
-    await migrateDatabase(databaseUrl, migration)
-  } catch (error) {
-    throw error instanceof DatabaseUnusableError ? new ConfigError([`DATABASE_URL: ${error.message}`]) : error
-  }
+  await waitForDatabase(databaseUrl, waiting, migration.signal)
+  await migrateDatabase(databaseUrl, migration).catch((error: unknown) => {
+    throw isNotPermitted(error) ? new ConfigError(['DATABASE_URL: its user may not create tables there (42501).']) : error
+  })
 }

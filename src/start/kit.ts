@@ -11,9 +11,9 @@ export interface Kit {
   readonly metrics: Metrics
   readonly logger: Logger
   /** Registers how the part ends. Parts end in the reverse order of their start. */
-  readonly onStop: (end: () => Promise<void> | void) => unknown
+  readonly onStop: (end: () => Promise<void> | void) => void
   /** Registers periodic work. It begins before callers are let in, and ends after the last of them. */
-  readonly upkeep: (...tasks: readonly UpkeepTask[]) => unknown
+  readonly upkeep: (...tasks: readonly UpkeepTask[]) => void
 }
 
 /** For the parts that start before the database. */

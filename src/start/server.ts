@@ -47,9 +47,10 @@ export async function startServer(kit: Kit, { api, auth, certificate, createLimi
 
 function listenProblem(error: unknown, { host, port }: Config): unknown {
   const { code } = error as NodeJS.ErrnoException
-  if (code === 'EADDRINUSE') return new ConfigError([`RISKGATE_PORT: another program listens on ${host}:${port}.`])
-  if (code === 'EACCES') return new ConfigError([`RISKGATE_PORT: this user may not listen on port ${port}.`])
+  if (code === 'EADDRINUSE')
+    return new ConfigError([`RISKGATE_PORT: another program listens on ${host}:${port}. Choose another port.`])
+  if (code === 'EACCES') return new ConfigError([`RISKGATE_PORT: this user may not listen on port ${port}. Choose another port.`])
   if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
-    return new ConfigError([`RISKGATE_HOST: ${host} is not an address of this machine.`])
+    return new ConfigError([`RISKGATE_HOST: ${host} is not an address of this machine. Set one that is, or 0.0.0.0.`])
   return error
 }

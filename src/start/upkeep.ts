@@ -1,22 +1,12 @@
 import { unexpected } from '../observability/logger.js'
 import { removeOldAlerts } from '../storage/alerts/alertRetention.js'
-import { databaseTime } from '../storage/postgres/instants.js'
+import { daysAgo } from '../storage/postgres/instants.js'
 import { ensurePartitions } from '../storage/postgres/partitions.js'
 import { keepUp, type UpkeepTask } from '../storage/postgres/upkeep.js'
 import { PredictionRetention } from '../storage/predictions/predictionRetention.js'
-import { RollupStore } from '../storage/statistics/rollupStore.js'
 import type { Kit } from './kit.js'
 
 const HOUR_MS = 3_600_000
-const DAY_MS = 24 * HOUR_MS
-const FOLD_EVERY_MS = 2_000
-
-/** Starts the statistics behind summaries, and folds them from time to time. */
-export function startStatistics({ database, upkeep }: Kit): RollupStore {
-  const rollups = new RollupStore(database)
-  upkeep({ name: 'statistics', everyMs: FOLD_EVERY_MS, run: signal => rollups.fold(signal) })
-  return rollups
-}
 
 /**
  * Creates the partitions of the coming months, and removes alerts and predictions past their retention. The clock of the database decides
@@ -32,16 +22,14 @@ export function startRetention({ config, database, logger, upkeep }: Kit): void 
     {
       name: 'retention of alerts',
       everyMs: 5_000,
-      run: async signal => {
-        const now = await databaseTime(database)
-        await removeOldAlerts(database, new Date(now.getTime() - config.alertRetentionDays * DAY_MS), signal)
-      },
+      run: async signal => removeOldAlerts(database, await daysAgo(database, config.alertRetentionDays), signal),
     },
   )
-  if (config.predictionRetentionDays === undefined) return
-  const retention = new PredictionRetention(database, config.predictionRetentionDays)
+  const { predictionRetentionDays } = config
+  if (predictionRetentionDays === undefined) return
+  const retention = new PredictionRetention(database)
   const run = async (signal: AbortSignal) => {
-    for (const partition of await retention.run(await databaseTime(database), signal))
+    for (const partition of await retention.run(await daysAgo(database, predictionRetentionDays), signal))
       logger.info({ partition }, 'predictions past their retention were removed')
   }
   upkeep({ name: 'prediction retention', everyMs: HOUR_MS, run })

@@ -5,7 +5,11 @@ import { PostgresWebhookOutbox } from '../storage/webhooks/postgresWebhookOutbox
 import { WebhookStore } from '../storage/webhooks/webhookStore.js'
 import { WebhookUpkeep } from '../storage/webhooks/webhookUpkeep.js'
 import { WebhookDispatcher } from '../webhooks/webhookDispatcher.js'
+import type { DeliveryState } from '../webhooks/webhookOutbox.js'
 import { type Kit, warnTo } from './kit.js'
+
+/** The label of an attempt, by the state of its delivery after it. */
+const RESULT_BY_STATE: Readonly<Record<DeliveryState, string>> = { PENDING: 'failed', DELIVERED: 'delivered', DEAD: 'dead' }
 
 /** Starts the delivery of alerts to webhooks. Returns the store of webhooks. */
 export function startWebhooks(kit: Kit, { databaseUrl, hints }: { databaseUrl: string; hints: AlertHints }): WebhookStore {
@@ -17,9 +21,9 @@ export function startWebhooks(kit: Kit, { databaseUrl, hints }: { databaseUrl: s
     hints,
     mayBePrivate: config.webhooksMayBePrivate,
     maxAttempts: config.webhookAttempts,
-    ended: (result, { webhookId, id }, status) => {
-      metrics.webhookAttempts.inc({ result })
-      if (result === 'dead') logger.warn({ webhookId, deliveryId: id, status }, 'a webhook delivery was given up')
+    ended: ({ state, status }, { webhookId, id }) => {
+      metrics.webhookAttempts.inc({ result: RESULT_BY_STATE[state] })
+      if (state === 'DEAD') logger.warn({ webhookId, deliveryId: id, status }, 'a webhook delivery was given up')
     },
     failed: error => logger.warn(unexpected(error), 'webhooks could not be served; trying again'),
   })

@@ -6,14 +6,11 @@ import postgres, { type Sql } from 'postgres'
 import { installJobQueue } from './jobs/jobQueue.js'
 import { openFeedEpoch } from './postgres/feedEpoch.js'
 import { ensurePartitions } from './postgres/partitions.js'
-import { postgresErrorCode } from './postgres/postgresErrors.js'
-import { DatabaseUnusableError } from './postgres/waitForDatabase.js'
 
 const MIGRATIONS = fileURLToPath(new URL('../../drizzle', import.meta.url))
 // An arbitrary number, the same in every gateway: the holder of the lock migrates, the others wait.
 const MIGRATION_LOCK = 7_475_002_417
 const LOCK_PAUSE_MS = 250
-const INSUFFICIENT_PRIVILEGE = '42501'
 
 export interface MigrateOptions {
   /** Called once when another gateway is migrating and this one has to wait. */
@@ -37,9 +34,6 @@ export async function migrateDatabase(url: string, options: MigrateOptions = {})
     await ensurePartitions(sql, new Date())
     await openFeedEpoch(sql)
     await installJobQueue(sql)
-  } catch (error) {
-    if (postgresErrorCode(error) !== INSUFFICIENT_PRIVILEGE) throw error
-    throw new DatabaseUnusableError(`its user may not create tables there (${INSUFFICIENT_PRIVILEGE}).`)
   } finally {
     await sql.end({ timeout: 1 })
   }

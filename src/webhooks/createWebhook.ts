@@ -1,5 +1,5 @@
 import type { Actor } from '../auth/principal.js'
-import { AppError, type Problem } from '../errors.js'
+import { AppError, badInput, inputProblem, type Problem } from '../errors.js'
 import type { RiskBand } from '../scoring/bands.js'
 import { newWebhookSecret } from './webhookSignature.js'
 import { type TargetRules, targetProblem } from './webhookTarget.js'
@@ -44,9 +44,8 @@ export async function createWebhook<Webhook>(
 ): Promise<{ readonly webhook: Webhook; readonly secret: string }> {
   const { url, description = null, filter } = settings
   const { bands = null, model = null } = filter ?? {}
-  const problems = problemsOf(settings, rules)
-  const [first] = problems
-  if (first) throw new AppError('BAD_USER_INPUT', first.message, { problems })
+  const [first, ...others] = problemsOf(settings, rules)
+  if (first) throw badInput(first, ...others)
   const secret = newWebhookSecret()
   const asked = { url, description, secret, bands: bands && [...new Set(bands)], model }
   const webhook = await shelf.create(actor, asked, MAX_WEBHOOKS)
@@ -57,15 +56,14 @@ export async function createWebhook<Webhook>(
 function problemsOf({ url, description, filter }: WebhookSettings, rules: TargetRules): Problem[] {
   const { bands, model } = filter ?? {}
   const problems: Problem[] = []
-  const refuse = (message: string, ...path: string[]) => problems.push({ code: 'BAD_USER_INPUT', message, path })
   const wrongTarget = targetProblem(url, rules)
-  if (wrongTarget !== undefined) refuse(wrongTarget, 'url')
+  if (wrongTarget !== undefined) problems.push(inputProblem(wrongTarget, 'url'))
   if (description && description.length > LONGEST_DESCRIPTION) {
-    refuse(`The description must have at most ${LONGEST_DESCRIPTION} characters.`, 'description')
+    problems.push(inputProblem(`The description must have at most ${LONGEST_DESCRIPTION} characters.`, 'description'))
   }
-  if (bands?.length === 0) refuse('Name at least one band, or leave bands out.', 'filter', 'bands')
+  if (bands?.length === 0) problems.push(inputProblem('Name at least one band, or leave bands out.', 'filter', 'bands'))
   if (model != null && (model === '' || model.length > LONGEST_MODEL)) {
-    refuse(`The name of a model has 1 to ${LONGEST_MODEL} characters.`, 'filter', 'model')
+    problems.push(inputProblem(`The name of a model has 1 to ${LONGEST_MODEL} characters.`, 'filter', 'model'))
   }
   return problems
 }

@@ -12,15 +12,13 @@ const CALLS_IN_ALL = 256
 const STOP_GRACE_MS = 1_000
 const GONE = 410
 
-/** How an attempt ended, for the counters. `failed`: the delivery is tried again. */
-export type AttemptKind = 'delivered' | 'failed' | 'dead'
-
 export interface CourierOptions extends WebhookRequestOptions {
   readonly outbox: WebhookOutbox
   readonly maxAttempts: number
   /** Called when a slot is free again. */
   readonly freed: () => void
-  readonly ended: (kind: AttemptKind, delivery: TakenDelivery, status: number | null) => void
+  /** Called once the result of an attempt is stored. */
+  readonly ended: (result: AttemptResult, delivery: TakenDelivery) => void
   /** Called when the store did not take a write; the queue brings the delivery again. */
   readonly failed: (error: unknown) => void
 }
@@ -96,7 +94,7 @@ export class WebhookCourier {
       throw error
     }
     await outbox.settle(delivery, result)
-    ended(KINDS[result.state], delivery, result.status)
+    ended(result, delivery)
   }
 
   async #attempt(delivery: TakenDelivery): Promise<AttemptResult> {
@@ -125,12 +123,6 @@ export class WebhookCourier {
     if (attempt < this.#options.maxAttempts) return { state: 'PENDING', status, error }
     return { state: 'DEAD', status, error: `${error} That was the last of ${attempt} attempts.` }
   }
-}
-
-const KINDS: Readonly<Record<AttemptResult['state'], AttemptKind>> = {
-  PENDING: 'failed',
-  DELIVERED: 'delivered',
-  DEAD: 'dead',
 }
 
 function sentenceFor(status: number): string {

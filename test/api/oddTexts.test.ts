@@ -34,7 +34,7 @@ const PLACES: Place[] = [schema.getQueryType(), schema.getMutationType()].flatMa
       within(argument.type, []).map(({ path, kind }) => {
         const required = field.args.filter(other => isNonNullType(other.type) || other === argument)
         const variables = Object.fromEntries(
-          required.map(other => [other.name, other === argument ? valueOf(other.type, path) : valueOf(other.type, undefined)]),
+          required.map(other => [other.name, other === argument ? inputOf(other.type, path) : inputOf(other.type, undefined)]),
         )
         return {
           name: [field.name, argument.name, ...path].join('.'),
@@ -56,14 +56,14 @@ function within(type: GraphQLInputType, path: readonly string[]): { path: readon
 }
 
 /** A value with all that is required, and with the placeholder at the path. */
-function valueOf(type: GraphQLInputType, path: readonly string[] | undefined): unknown {
-  if (isNonNullType(type)) return valueOf(type.ofType, path)
-  if (isListType(type)) return [valueOf(type.ofType, path)]
+function inputOf(type: GraphQLInputType, path: readonly string[] | undefined): unknown {
+  if (isNonNullType(type)) return inputOf(type.ofType, path)
+  if (isListType(type)) return [inputOf(type.ofType, path)]
   if (isInputObjectType(type)) {
     if (type.name === 'ModelFeaturesInput') return { consumerCredit: featuresOf(path?.at(-1)) }
     const fields = Object.values(type.getFields()).filter(({ name, type: of }) => name === path?.[0] || isNonNullType(of))
     return Object.fromEntries(
-      fields.map(({ name, type: of }) => [name, valueOf(of, name === path?.[0] ? path.slice(1) : undefined)]),
+      fields.map(({ name, type: of }) => [name, inputOf(of, name === path?.[0] ? path.slice(1) : undefined)]),
     )
   }
   if (path) return PLACEHOLDER

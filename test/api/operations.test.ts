@@ -197,7 +197,9 @@ describe('an unknown URL', () => {
     expect(response.status).toBe(404)
     expect(response.headers.get('content-type')).toMatch(/^application\/json/)
     expect(await response.json()).toEqual({
-      errors: [{ message: 'There is nothing at this address.', extensions: { code: 'NOT_FOUND' } }],
+      errors: [
+        { message: 'There is nothing at this address. Use /graphql or /graphql/stream.', extensions: { code: 'NOT_FOUND' } },
+      ],
     })
   })
 

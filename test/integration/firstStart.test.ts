@@ -98,7 +98,7 @@ describe('a port', () => {
     const { status, stderr } = await runCommand([], settings)
     other.close()
     expect(status).toBe(78)
-    expect(stderr).toBe(`riskgate: RISKGATE_PORT: another program listens on 127.0.0.1:${port}.\n`)
+    expect(stderr).toBe(`riskgate: RISKGATE_PORT: another program listens on 127.0.0.1:${port}. Choose another port.\n`)
   })
 
   it('on an address that this machine does not have does the same, and stops the started PostgreSQL', async () => {
@@ -110,7 +110,7 @@ describe('a port', () => {
       ...TEST_KEY,
     })
     expect(status).toBe(78)
-    expect(stderr).toBe('riskgate: RISKGATE_HOST: 192.0.2.1 is not an address of this machine.\n')
+    expect(stderr).toBe('riskgate: RISKGATE_HOST: 192.0.2.1 is not an address of this machine. Set one that is, or 0.0.0.0.\n')
     expect(existsSync(join(state.path, 'postgres/postmaster.pid'))).toBe(false)
   })
 })

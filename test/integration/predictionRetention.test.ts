@@ -3,9 +3,7 @@ import { PredictionRetention } from '../../src/storage/predictions/predictionRet
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { idAt, newPrediction, openStores, type TestStores } from '../support/stores.js'
 
-const DAYS = 30
-// At this time the last instant of April is exactly as old as the retention.
-const NOW = new Date('2031-05-31T00:00:00.000Z')
+const END_OF_APRIL = new Date('2031-05-01T00:00:00.000Z')
 
 describe('the retention of predictions', () => {
   let database: TestDatabase
@@ -14,7 +12,7 @@ describe('the retention of predictions', () => {
   beforeEach(async () => {
     database = await createTestDatabase()
     stores = await openStores(database.url)
-    retention = new PredictionRetention(stores.database, DAYS)
+    retention = new PredictionRetention(stores.database)
   })
   afterEach(async () => {
     await stores[Symbol.asyncDispose]()
@@ -38,7 +36,7 @@ describe('the retention of predictions', () => {
     await store('2031-04-30T23:59:59.999Z', 'april')
     const kept = [await store('2031-05-01T00:00:00.000Z', 'may'), await store('2031-05-30T00:00:00.000Z', 'late-may')]
     const before = await partitions()
-    const dropped = await retention.run(NOW)
+    const dropped = await retention.run(END_OF_APRIL)
     expect(dropped).toEqual(expect.arrayContaining(['predictions_2031_03', 'predictions_2031_04']))
     expect(await partitions()).toEqual(before.filter(name => !dropped.includes(name)))
     expect(await partitions()).toContain('predictions_2031_05')
@@ -49,7 +47,7 @@ describe('the retention of predictions', () => {
 
   it('keeps a month whose last millisecond is not old enough', async () => {
     await store('2031-04-01T00:00:00.000Z', 'april')
-    await retention.run(new Date(NOW.getTime() - 1))
+    await retention.run(new Date(END_OF_APRIL.getTime() - 1))
     expect(await partitions()).toContain('predictions_2031_04')
     expect(await keys()).toEqual(['april'])
   })
@@ -61,7 +59,7 @@ describe('the retention of predictions', () => {
       select quarter, band, predictions from risk_rollups where minutes = 15`
     const before = await statistics()
     expect(before).toHaveLength(1)
-    await retention.run(NOW)
+    await retention.run(END_OF_APRIL)
     expect(await statistics()).toEqual(before)
   })
 
@@ -75,7 +73,7 @@ describe('the retention of predictions', () => {
       from generate_series(1, 50000) i`
     await database.sql`
       insert into idempotency_keys values ('default', 'shop', 'kept', gen_random_uuid(), 'd', '2031-05-01')`
-    await Promise.all([retention.run(NOW), new PredictionRetention(stores.database, DAYS).run(NOW)])
+    await Promise.all([retention.run(END_OF_APRIL), new PredictionRetention(stores.database).run(END_OF_APRIL)])
     expect(await keys()).toEqual(['kept'])
     expect(await partitions()).not.toContain('predictions_2031_04')
   })
@@ -84,23 +82,23 @@ describe('the retention of predictions', () => {
     const first = await store('2031-04-10T00:00:00.000Z', 'april')
     await using reader = await holdTransaction(database, 'select count(*) from predictions')
     // The reader goes on: a drop that waited for it would keep the writer waiting until its deadline.
-    const [dropped] = await Promise.all([retention.run(NOW), store('2031-05-30T00:00:00.000Z')])
+    const [dropped] = await Promise.all([retention.run(END_OF_APRIL), store('2031-05-30T00:00:00.000Z')])
     expect(dropped).not.toContain('predictions_2031_04')
     expect(await partitions()).toContain('predictions_2031_04')
     const again = await stores.predictions.record(newPrediction({ key: 'april' }))
     expect(again).toEqual({ prediction: first.prediction, replayed: true })
     await reader.end()
-    expect(await retention.run(NOW)).toContain('predictions_2031_04')
+    expect(await retention.run(END_OF_APRIL)).toContain('predictions_2031_04')
     expect(await keys()).toEqual([])
   })
 
   it('removes keys that an interrupted earlier run has left', async () => {
     await store('2031-04-10T00:00:00.000Z', 'april')
     await store('2031-05-01T00:00:00.000Z', 'may')
-    await retention.run(NOW)
+    await retention.run(END_OF_APRIL)
     await database.sql`
       insert into idempotency_keys values ('default', 'shop', 'left', gen_random_uuid(), 'd', '2031-04-30 23:59:59.999Z')`
-    expect(await retention.run(NOW)).toEqual([])
+    expect(await retention.run(END_OF_APRIL)).toEqual([])
     expect(await keys()).toEqual(['may'])
   })
 
@@ -108,7 +106,7 @@ describe('the retention of predictions', () => {
     await store('2031-04-10T00:00:00.000Z', 'april')
     await database.sql`
       insert into idempotency_keys values ('default', 'shop', 'left', gen_random_uuid(), 'd', '2020-01-01')`
-    expect(await retention.run(NOW, AbortSignal.abort())).toEqual([])
+    expect(await retention.run(END_OF_APRIL, AbortSignal.abort())).toEqual([])
     expect(await partitions()).toContain('predictions_2031_04')
     expect(await keys()).toEqual(['april', 'left'])
   })

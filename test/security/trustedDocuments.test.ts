@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Config } from '../../src/config/config.js'
 import { ConfigError } from '../../src/errors.js'
+import type { Logger } from '../../src/observability/logger.js'
 import { startTrustedDocuments } from '../../src/start/trustedDocuments.js'
 import { HIGH_RISK } from '../support/applicants.js'
 import type { GraphqlClient } from '../support/client.js'
@@ -143,10 +145,12 @@ describe('a manifest', () => {
     writeFileSync(file, typeof content === 'string' ? content : JSON.stringify(content))
     return file
   }
-  const problemsOf = async (file: string) => {
+  const start = async (file: string, warn = (_fields: unknown, _message?: string): void => {}) => {
     const { schema } = await createGatewaySchema()
-    const kit = { config: { trustedDocumentsFile: file }, logger: { warn: () => {} } }
-    const error = await startTrustedDocuments(kit, { schema }).catch((thrown: unknown) => thrown)
+    return startTrustedDocuments({ config: { trustedDocumentsFile: file } as Config, logger: { warn } as Logger }, { schema })
+  }
+  const problemsOf = async (file: string) => {
+    const error = await start(file).catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(ConfigError)
     return (error as ConfigError).problems
   }
@@ -173,12 +177,10 @@ describe('a manifest', () => {
   })
 
   it('may hold documents that do not fit the schema: they are logged, and the others run', async () => {
-    const { schema } = await createGatewaySchema()
     const [fits, other, deep] = ['{ viewer { id } }', '{ viewer { name } }', `{ ${'a: __typename '.repeat(16)} }`]
     const warned: unknown[] = []
     const file = write({ [hash(fits)]: fits, [hash(other)]: other, [hash(deep)]: deep })
-    const logger = { warn: (fields: unknown, message?: string) => warned.push([message, fields]) }
-    const documents = await startTrustedDocuments({ config: { trustedDocumentsFile: file }, logger }, { schema })
+    const documents = await start(file, (fields, message) => warned.push([message, fields]))
     expect(warned).toEqual([other, deep].map(text => ['a registered document does not fit the schema', { id: hash(text) }]))
     expect(documents?.textOf({ documentId: hash(fits) })).toBe(fits)
   })

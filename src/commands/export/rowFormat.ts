@@ -1,6 +1,6 @@
 import { stringify } from 'csv-stringify/sync'
 import type { ExportedPrediction } from '../../storage/predictions/exportReader.js'
-import type { ExportFormat } from '../arguments.js'
+import type { ExportFormat } from './exportFormat.js'
 
 /** Turns rows into text, in whole lines. */
 export interface RowFormat {

@@ -57,7 +57,7 @@ export class OnnxModel {
     try {
       output = (await this.#session.run(feeds, [this.#outputName]))[this.#outputName] as Tensor | undefined
     } catch (cause) {
-      throw new AppError('MODEL_OUTPUT_INVALID', 'The model could not score this application.', { cause })
+      throw new AppError('MODEL_OUTPUT_INVALID', 'The model could not score this application. Tell the operator.', { cause })
     }
     return this.#read(output, rows.length)
   }
@@ -72,7 +72,10 @@ export class OnnxModel {
     const isFloat = data instanceof Float32Array || data instanceof Float64Array
     const { column } = this.#onnx.output
     if (!isFloat || output?.dims[0] !== rows || data.length !== rows * width || column >= width) {
-      throw new AppError('MODEL_OUTPUT_INVALID', 'The model answered in a shape that its manifest does not describe.')
+      throw new AppError(
+        'MODEL_OUTPUT_INVALID',
+        'The model answered in a shape that its manifest does not describe. Tell the operator.',
+      )
     }
     return Array.from({ length: rows }, (_, row) => asProbability(data[row * width + column] as number))
   }
@@ -103,5 +106,5 @@ function graphProblems(
 
 function asProbability(value: number): number | AppError {
   if (value >= 0 && value <= 1 + ROUNDING) return Math.min(value, 1)
-  return new AppError('MODEL_OUTPUT_INVALID', 'The model returned a value that is not a probability.')
+  return new AppError('MODEL_OUTPUT_INVALID', 'The model returned a value that is not a probability. Tell the operator.')
 }

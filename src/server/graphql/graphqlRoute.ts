@@ -1,10 +1,9 @@
 import { fastifyApolloHandler } from '@as-integrations/fastify'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { GraphQLSchema } from 'graphql'
-import type { Principal } from '../../auth/principal.js'
 import type { Auth } from '../access.js'
 import type { AddressLimit } from '../limits/addressLimit.js'
-import { chargeUnread } from '../requests.js'
+import { operationRoute } from '../operations/operationRoute.js'
 import { createApollo, type GatewayContext } from './apollo.js'
 import { PreparedOperations } from './preparedOperations.js'
 import { type RunPreparedOptions, runPrepared } from './runPrepared.js'
@@ -19,28 +18,17 @@ export interface GraphqlRouteOptions extends Omit<RunPreparedOptions, 'prepared'
   readonly addresses: AddressLimit
 }
 
-declare module 'fastify' {
-  interface FastifyRequest {
-    principal: Principal | undefined
-  }
-}
-
 /** Serves queries and mutations over HTTP. Returns a function that stops it, for when the server takes no more requests. */
 export async function serveGraphql(server: FastifyInstance, options: GraphqlRouteOptions): Promise<() => Promise<void>> {
-  const { path, schema, gate, auth, addresses, report, observe } = options
+  const { path, schema, gate, auth, report, observe } = options
   const prepared = new PreparedOperations(schema)
   const apollo = createApollo({ schema, gate, prepared, report, observe })
   await apollo.start()
-  server.decorateRequest('principal', undefined)
   server.decorateRequest('operationContext', undefined)
   server.route({
     method: ['GET', 'POST'],
     url: path,
-    // Before the body is read: an anonymous caller costs nothing and learns nothing.
-    onRequest: async request => {
-      request.principal = await addresses.identify(auth, request)
-    },
-    errorHandler: chargeUnread(gate),
+    ...operationRoute(options),
     // A body that is held back must not outlive its credential, which was checked before the body came.
     preHandler: (request, _reply, done) => {
       if (performance.now() - (request.receivedAt ?? 0) < QUICK_BODY_MS) return done()

@@ -12,7 +12,7 @@ import type { AskedDocument, TrustedDocuments } from '../operations/trustedDocum
 export function checkRequestedDocument(request: FastifyRequest, trusted: TrustedDocuments | undefined): void {
   // Apollo's adapter joins the address to the Host header, and fails where that is no host name.
   if (!URL.canParse(request.url, `${request.protocol}://${request.hostname}/`)) {
-    throw new AppError('BAD_REQUEST', 'The Host header of the request is not a host name.')
+    throw new AppError('BAD_REQUEST', 'Send a Host header with a host name.')
   }
   // Read as Apollo will read it, not as Fastify reads an address.
   const search = request.method === 'POST' ? undefined : new URL(request.url, 'http://localhost').searchParams

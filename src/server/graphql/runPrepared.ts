@@ -1,8 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { GraphQLFormattedError, OperationDefinitionNode } from 'graphql'
-import type { Principal } from '../../auth/principal.js'
 import { AppError } from '../../errors.js'
-import type { RequestContext } from '../../resolvers/context.js'
+import type { ContextOf } from '../../resolvers/context.js'
 import { errorBody, JSON_TYPE, publicErrors, type ReportUnexpected } from '../formatError.js'
 import { type OperationGate, UNREAD_POINTS } from '../operations/operationGate.js'
 import { failureStatus, responseCode, rootField } from '../operations/responseStatus.js'
@@ -22,7 +21,7 @@ export interface RunPreparedOptions {
   readonly trustedDocuments?: TrustedDocuments | undefined
   readonly report: ReportUnexpected
   readonly observe: (report: OperationReport) => void
-  readonly contextOf: (principal: Principal, options: { isStream: boolean }) => RequestContext
+  readonly contextOf: ContextOf
 }
 
 interface Result {
@@ -84,11 +83,7 @@ export function runPrepared(options: RunPreparedOptions, otherwise: (request: Fa
 }
 
 /** @throws where the route let an anonymous request through */
-function contextOfRequest(
-  { principal, id }: FastifyRequest,
-  reply: FastifyReply,
-  contextOf: RunPreparedOptions['contextOf'],
-): GatewayContext {
+function contextOfRequest({ principal, id }: FastifyRequest, reply: FastifyReply, contextOf: ContextOf): GatewayContext {
   if (!principal) throw new Error('The route let an anonymous request through.')
   return { ...contextOf(principal, { isStream: false }), requestId: id, setHeaders: headers => reply.headers(headers) }
 }

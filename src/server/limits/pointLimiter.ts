@@ -5,11 +5,11 @@ export interface Taken extends Quota {
   readonly isRefused: boolean
 }
 
-/** Counts points for each key, over all replicas that share a Redis. Implemented by the cache. */
+/** Counts points for each key: over all replicas where they share a Redis, else in this one. Implemented by the cache. */
 export interface PointLimiter {
   readonly limit: number
   /** Takes all of the points or none. Returns a promise only where the answer is not known at once. */
   take(key: string, points: number): Taken | Promise<Taken>
-  /** Returns points that were taken and then not used. */
+  /** Gives back points that were taken and then not used. */
   giveBack(key: string, points: number): void
 }

@@ -51,7 +51,10 @@ export interface OperationCost {
 const NOTHING: Extent = { once: 0, perRow: 0 }
 const nothing: Count = () => NOTHING
 
-/** The costs of graphql-js's own types, about as large as in our schema. The sizes fit the sum over all types, not each type. */
+/**
+ * The costs of graphql-js's own types. The sizes are tuned so that a whole introspection costs about right; a single one may be
+ * off.
+ */
 const INTROSPECTION: Readonly<Record<string, FieldCost>> = {
   '__Schema.types': { size: 100 },
   '__Schema.directives': { size: 10 },

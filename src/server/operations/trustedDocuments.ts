@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type DocumentNode, type GraphQLSchema, parse, specifiedRules, validate } from 'graphql'
-import { AppError } from '../../errors.js'
+import { AppError, ConfigError } from '../../errors.js'
 import { ADDED_RULES, MAX_TOKENS, VALIDATION_OPTIONS } from './documentRules.js'
 import { isJsonObject } from './jsonObject.js'
 
@@ -15,17 +15,6 @@ export interface AskedDocument {
   readonly extensions?: unknown
 }
 
-/** The manifest cannot be used. Lists every problem at once. */
-export class ManifestError extends Error {
-  readonly problems: readonly string[]
-
-  constructor(problems: readonly string[]) {
-    super(problems.join('\n'))
-    this.name = 'ManifestError'
-    this.problems = problems
-  }
-}
-
 /** The documents that a team has registered: nothing else is executed. */
 export class TrustedDocuments {
   readonly #textByHash: ReadonlyMap<string, string>
@@ -33,9 +22,9 @@ export class TrustedDocuments {
   readonly #parsed: ReadonlyMap<string, DocumentNode>
 
   /**
-   * Takes a manifest in the form that @graphql-codegen/client-preset writes for `persistedDocuments: { hashAlgorithm: 'sha256'
-   * }`: an object with each text under its hash.
-   * @throws ManifestError
+   * Takes a manifest in the form that @graphql-codegen/client-preset writes with `hashAlgorithm: 'sha256'` in
+   * `persistedDocuments`: an object with each text under its hash.
+   * @throws ConfigError with every problem
    */
   constructor(manifest: string) {
     const entries = Object.entries(objectOf(manifest))
@@ -53,7 +42,7 @@ export class TrustedDocuments {
       }
     })
     if (entries.length === 0) problems.push('The file holds no document.')
-    if (problems.length > 0) throw new ManifestError(problems)
+    if (problems.length > 0) throw unusable(problems)
     this.#textByHash = new Map(entries.map(([id, text]) => [ID.exec(id)?.[1] ?? id, text as string]))
     this.#texts = new Set(this.#textByHash.values())
     this.#parsed = parsed
@@ -89,7 +78,11 @@ function objectOf(manifest: string): object {
     const value: unknown = JSON.parse(manifest)
     if (isJsonObject(value)) return value
   } catch {}
-  throw new ManifestError(['The file is not a JSON object of documents by their SHA-256.'])
+  throw unusable(['The file is not a JSON object of documents by their SHA-256.'])
+}
+
+function unusable(problems: readonly string[]): ConfigError {
+  return new ConfigError(problems.map(problem => `RISKGATE_TRUSTED_DOCUMENTS: ${problem}`))
 }
 
 function isValid(schema: GraphQLSchema, document: DocumentNode, rules: Parameters<typeof validate>[2]): boolean {

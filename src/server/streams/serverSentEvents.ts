@@ -6,11 +6,12 @@ import { AppError } from '../../errors.js'
 import { errorBody, publicErrors, statusOf } from '../formatError.js'
 import { RateLimitedError, refusalHeaders } from '../limits/quota.js'
 import { isJsonObject } from '../operations/jsonObject.js'
+import { operationRoute } from '../operations/operationRoute.js'
 import { responseCode, rootField } from '../operations/responseStatus.js'
-import { chargeUnread } from '../requests.js'
+import { SERVER_GOES_AWAY } from '../transport/upgrades.js'
 import { Delivery } from './delivery.js'
 import { EventStream } from './eventStream.js'
-import { SLOW_SUBSCRIBER, type StreamOptions } from './streamOptions.js'
+import { SLOW_SUBSCRIBER, type StreamOptions, type StreamReport } from './streamOptions.js'
 import { failure, type SubscribeRequest } from './subscriptionDocument.js'
 import { asGraphQLError, Subscriptions } from './subscriptions.js'
 import { WriteRounds } from './writeRounds.js'
@@ -23,8 +24,7 @@ const TAKES_EVENT_STREAM = /text\/event-stream|text\/\*|\*\/\*/i
  * Serves subscriptions to clients that cannot use WebSocket, one for each request: graphql-sse's mode of distinct connections.
  * Returns a function that cuts all streams, so that clients connect again elsewhere.
  */
-export function serveServerSentEvents(server: FastifyInstance, options: StreamOptions): () => void {
-  const { path, auth, addresses } = options
+export function serveServerSentEvents(server: FastifyInstance, path: string, options: StreamOptions): () => void {
   const eventStreams = new EventStreams(options)
   server.route({
     method: ['GET', 'POST'],
@@ -32,14 +32,17 @@ export function serveServerSentEvents(server: FastifyInstance, options: StreamOp
     bodyLimit: MAX_BODY_BYTES,
     // The answer to a HEAD request would never end.
     exposeHeadRoute: false,
-    // Before the body is read: an anonymous caller costs nothing and learns nothing.
-    onRequest: async request => {
-      request.principal = await addresses.identify(auth, request)
-    },
-    errorHandler: chargeUnread(options.gate),
+    ...operationRoute(options),
     handler: (request, reply) => eventStreams.answer(request, reply),
   })
   return () => eventStreams.cut()
+}
+
+interface Subscriber {
+  readonly connectionId: string
+  readonly principal: Principal
+  /** On the clock of `performance`. */
+  readonly startedAt: number
 }
 
 /** The event streams that are open. */
@@ -61,44 +64,50 @@ class EventStreams {
     for (const stream of this.#open) stream.cut()
   }
 
-  async answer(request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    const { principal, id } = request
+  async answer(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
+    const { principal, id: connectionId } = request
     if (!principal) throw new Error('The route let an anonymous request through.')
-    if (this.#isClosed) throw new AppError('SERVICE_UNAVAILABLE', 'The server is going away; connect again and resume.')
+    if (this.#isClosed) throw new AppError('SERVICE_UNAVAILABLE', SERVER_GOES_AWAY)
     const asked = subscribeRequestOf(request)
-    const endStream = await this.#enter(principal, request, reply)
-    if (!endStream) return
+    const subscriber = { connectionId, principal, startedAt: performance.now() }
+    let endStream: () => void
+    try {
+      endStream = await this.#enter(principal, request, reply)
+    } catch (error) {
+      return this.#refuse(error, subscriber, reply)
+    }
     reply.hijack()
     // The client may have gone meanwhile.
-    if (reply.raw.closed) return endStream()
+    if (reply.raw.closed) {
+      endStream()
+      return
+    }
     const stream = new EventStream({ response: reply.raw, headers: reply.getHeaders(), rounds: this.#rounds })
     this.#open.add(stream)
     stream.closed.then(() => {
       this.#open.delete(stream)
       endStream()
     })
-    void this.#serve(asked, stream, id, principal)
+    void this.#serve(asked, stream, subscriber)
   }
 
-  /** Charges a point and counts the stream. Returns a function that ends the count, or undefined once it has sent a refusal. */
-  async #enter(principal: Principal, request: FastifyRequest, reply: FastifyReply): Promise<(() => void) | undefined> {
-    const startedAt = performance.now()
-    try {
-      await this.#subscriptions.charge({ principal, setHeaders: headers => reply.headers(headers) })
-      return this.#options.streams.open(principal, JSON.stringify(request.body ?? request.query).length)
-    } catch (error) {
-      if (!(error instanceof AppError)) throw error
-      // Sent now, while the response can still have the status of the error.
-      this.#observe(request.id, principal, startedAt, 'none', error.code)
-      if (error instanceof RateLimitedError) reply.headers(refusalHeaders(error))
-      reply.code(statusOf(error.code)).send(errorBody(error))
-      return undefined
-    }
+  /** Charges a point and counts the stream. Returns a function that ends the count. @throws RateLimitedError */
+  async #enter(principal: Principal, { body, query }: FastifyRequest, reply: FastifyReply): Promise<() => void> {
+    await this.#subscriptions.charge({ principal, setHeaders: headers => reply.headers(headers) })
+    return this.#options.streams.open(principal, JSON.stringify(body ?? query).length)
   }
 
-  async #serve(asked: SubscribeRequest, stream: EventStream, connectionId: string, principal: Principal): Promise<void> {
+  /** Answers with the error, while the response can still have its status. */
+  #refuse(error: unknown, subscriber: Subscriber, reply: FastifyReply): FastifyReply {
+    if (!(error instanceof AppError)) throw error
+    this.#observe({ ...subscriber, operation: 'none', code: error.code })
+    if (error instanceof RateLimitedError) reply.headers(refusalHeaders(error))
+    return reply.code(statusOf(error.code)).send(errorBody(error))
+  }
+
+  async #serve(asked: SubscribeRequest, stream: EventStream, subscriber: Subscriber): Promise<void> {
     const { auth, report } = this.#options
-    const startedAt = performance.now()
+    const { principal } = subscriber
     let code: string | undefined
     const prepared = this.#subscriptions.prepare(asked, principal, payload => {
       if (payload.code !== 'OK') code ??= payload.code
@@ -122,12 +131,11 @@ class EventStreams {
     }
     callOff()
     if (stream.isStalled) code ??= SLOW_SUBSCRIBER
-    this.#observe(connectionId, principal, startedAt, rootField(prepared.operation), code ?? 'OK')
+    this.#observe({ ...subscriber, operation: rootField(prepared.operation), code: code ?? 'OK' })
   }
 
-  #observe(connectionId: string, principal: Principal, startedAt: number, operation: string, code: string): void {
-    const seconds = (performance.now() - startedAt) / 1_000
-    this.#options.observe({ connectionId, operation, code, seconds, principal })
+  #observe({ startedAt, ...report }: Subscriber & Pick<StreamReport, 'operation' | 'code'>): void {
+    this.#options.observe({ ...report, seconds: (performance.now() - startedAt) / 1_000 })
   }
 }
 

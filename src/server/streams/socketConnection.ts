@@ -121,7 +121,7 @@ export class SocketConnection {
     }
   }
 
-  /** The report of this connection, or of one of its subscriptions, at its end. `startedAt` is on the clock of `performance`. */
+  /** What the reports of this connection and of its subscriptions share. `startedAt` is on the clock of `performance`. */
   endOf(startedAt: number): Pick<StreamReport, 'connectionId' | 'seconds' | 'principal'> {
     return { connectionId: this.id, seconds: (performance.now() - startedAt) / 1_000, principal: this.principal }
   }

@@ -30,12 +30,12 @@ type Opened = { readonly endStream: () => void } | { readonly errors: readonly G
 
 /** Answers graphql-ws's calls, message by message. */
 export class SocketProtocol {
-  readonly #options: Omit<StreamOptions, 'path'>
+  readonly #options: StreamOptions
   readonly #subscriptions: Subscriptions
   // By the message that asked for it, not by id: a client may reuse an id before the subscription of that id has ended.
   readonly #running = new WeakMap<object, Running>()
 
-  constructor(options: Omit<StreamOptions, 'path'>) {
+  constructor(options: StreamOptions) {
     this.#options = options
     this.#subscriptions = new Subscriptions(options)
   }
@@ -87,7 +87,8 @@ export class SocketProtocol {
 
   async #prepare(connection: SocketConnection, id: string, payload: SubscribeRequest & object) {
     const { principal, receivedCharacters: characters } = connection
-    if (!principal) return [failure('The connection is not authenticated.', 'UNAUTHENTICATED')]
+    if (!principal)
+      return [failure('The connection is not authenticated. Send connection_init with a token first.', 'UNAUTHENTICATED')]
     const startedAt = performance.now()
     const head = `{"id":${JSON.stringify(id)},"type":"next","payload":`
     const refusal = await refusalOf(() => this.#subscriptions.charge({ principal }))

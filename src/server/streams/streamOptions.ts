@@ -7,7 +7,6 @@ import type { SubscriptionsOptions } from './subscriptions.js'
 
 /** The options of each way of subscribing. */
 export interface StreamOptions extends SubscriptionsOptions {
-  readonly path: string
   readonly auth: Auth
   readonly addresses: AddressLimit
   readonly streams: StreamLimit

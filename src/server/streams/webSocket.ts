@@ -4,7 +4,7 @@ import { WebSocketServer } from 'ws'
 import { unauthenticated } from '../../auth/unauthenticated.js'
 import { networkOf } from '../limits/clientAddress.js'
 import { PendingSockets } from '../limits/pendingSockets.js'
-import { openWebSockets, type UpgradeRules } from '../transport/upgrades.js'
+import { openWebSockets, SERVER_GOES_AWAY, type UpgradeRules } from '../transport/upgrades.js'
 import { type ObserveRefusedConnection, SocketConnection } from './socketConnection.js'
 import { SocketProtocol } from './socketProtocol.js'
 import type { StreamOptions } from './streamOptions.js'
@@ -18,6 +18,7 @@ const CLOSE_GRACE_MS = 500
 
 export interface WebSocketOptions extends StreamOptions {
   readonly http: Server
+  readonly path: string
   readonly upgrades: UpgradeRules
   readonly addressOf: (request: IncomingMessage) => string
 }
@@ -47,12 +48,12 @@ export function serveSubscriptions(options: WebSocketOptions): () => Promise<voi
   const refuseUpgrades = openWebSockets(http, path, sockets, options.upgrades)
   sockets.on('connection', (socket, request) => {
     const address = addressOf(request)
-    const signedIn = pending.add(networkOf(address), () => socket.terminate())
-    const connection = new SocketConnection(socket, request, { rounds, address, signedIn, refused, failed })
+    const noLongerPending = pending.add(networkOf(address), () => socket.terminate())
+    const connection = new SocketConnection(socket, request, { rounds, address, signedIn: noLongerPending, refused, failed })
     connections.add(connection)
     socket.once('close', () => {
       connections.delete(connection)
-      signedIn()
+      noLongerPending()
       if (!connection.principal && !connection.isCounted)
         void addresses.failed(address, unauthenticated('The client closed its socket without signing in.'))
     })
@@ -61,7 +62,7 @@ export function serveSubscriptions(options: WebSocketOptions): () => Promise<voi
 
   return async () => {
     refuseUpgrades()
-    for (const connection of connections) connection.leave(GOING_AWAY, 'The server is going away; connect again and resume.')
+    for (const connection of connections) connection.leave(GOING_AWAY, SERVER_GOES_AWAY)
     const terminate = setTimeout(() => {
       for (const socket of sockets.clients) socket.terminate()
     }, CLOSE_GRACE_MS)

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { ConfigError } from '../../errors.js'
 import { type Certificate, type CertificatePair, checkPair } from './certificate.js'
 
 // Kubernetes renews files by moving a link, which no watch of the file follows, so their contents are compared.
@@ -19,9 +20,6 @@ export interface LiveCertificateOptions {
   readonly checkEveryMs?: number
 }
 
-/** The certificate of the files cannot be used; the message says why and names the setting. */
-export class CertificateError extends Error {}
-
 /** The certificate that new connections get. It follows its files. */
 export class LiveCertificate {
   readonly #options: LiveCertificateOptions
@@ -34,13 +32,13 @@ export class LiveCertificate {
   #isChecking = false
   #renewed: (certificate: Certificate) => void = () => {}
 
-  /** @throws CertificateError */
+  /** @throws ConfigError where the files cannot be used */
   constructor(options: LiveCertificateOptions) {
     this.#options = options
     this.#now = options.now ?? (() => new Date())
     const pair = { cert: readOrThrow('CERT', options.certFile), key: readOrThrow('KEY', options.keyFile) }
     const checked = checkPair(pair, this.#now())
-    if ('problem' in checked) throw new CertificateError(checked.problem)
+    if ('problem' in checked) throw new ConfigError([checked.problem])
     this.#current = checked
     options.loaded(checked.expiresAt)
     this.#warn()
@@ -115,6 +113,6 @@ function readOrThrow(which: 'CERT' | 'KEY', file: string): string {
     return readFileSync(file, 'utf8')
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    throw new CertificateError(`RISKGATE_TLS_${which}_FILE names a file that cannot be read (${code}).`)
+    throw new ConfigError([`RISKGATE_TLS_${which}_FILE names a file that cannot be read (${code}).`])
   }
 }

@@ -2,6 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { AppError } from '../../errors.js'
 import { errorBody, JSON_TYPE } from '../formatError.js'
+import { NOT_UNDERSTOOD } from '../requests.js'
 import type { Connections } from './connections.js'
 import { answerPlainly } from './plainAnswer.js'
 
@@ -60,7 +61,7 @@ export function answerUnusual(http: Server, { headers, observe }: Omit<Malformed
 }
 
 const ANSWERS: Readonly<Record<'malformed' | 'headers too large' | 'too slow', () => [number, AppError]>> = {
-  malformed: () => [400, new AppError('BAD_REQUEST', 'This server does not understand the request.')],
+  malformed: () => [400, new AppError('BAD_REQUEST', NOT_UNDERSTOOD)],
   'headers too large': () => [
     431,
     new AppError('PAYLOAD_TOO_LARGE', 'The address and headers are too large: send fewer or shorter ones.'),

@@ -12,6 +12,11 @@ export interface UpgradeRules {
   readonly refused: ObserveRefusal
 }
 
+/** Why a subscription ends, or is refused, while this server stops. */
+export const SERVER_GOES_AWAY = 'The server is going away; connect again and resume.'
+
+const NO_WEB_SOCKET = 'There is no WebSocket at this address. Use /graphql, or server-sent events at /graphql/stream.'
+
 // Version 13 is the only one there ever was (RFC 6455, section 4.4).
 const WEB_SOCKET = { 'sec-websocket-version': '13' }
 
@@ -36,10 +41,10 @@ export function openWebSockets(http: Server, path: string, sockets: WebSocketSer
   })
 
   function problemOf(request: IncomingMessage): AppError | undefined {
-    if (isClosed) return new AppError('SERVICE_UNAVAILABLE', 'The server is going away; connect again and resume.')
-    if (request.url?.split('?', 1)[0] !== path) return new AppError('NOT_FOUND', 'There is no WebSocket at this address.')
+    if (isClosed) return new AppError('SERVICE_UNAVAILABLE', SERVER_GOES_AWAY)
+    if (request.url?.split('?', 1)[0] !== path) return new AppError('NOT_FOUND', NO_WEB_SOCKET)
     if (rules.mayConnect(request)) return undefined
-    return new AppError('FORBIDDEN', 'Pages of this origin may not connect.')
+    return new AppError('FORBIDDEN', 'Pages of this origin may not connect. Ask the operator to allow this origin.')
   }
 
   return () => {

@@ -49,9 +49,7 @@ function unforeseen({ epoch, xid, seq }: FeedPosition): SQL {
 
 /**
  * The alerts of a tenant, by the part of a filter that an index serves. Open alerts have their own index, by an expression that
- * no other index has. When the planner believes that nearly all alerts belong to the list, it would still take the index of all
- * tenants, which is narrower, and skip all other alerts. A second condition on the same column, whose value the planner does not
- * know, makes the right index the cheaper one. It excludes nothing.
+ * no other index has. The second condition on the owner is a hint to the planner: see `hintsOf` (docs/adr/0007).
  */
 export function ofTenant(tenant: string, { bands, acknowledged }: AlertFilter = {}): SQL | undefined {
   const isOpen = acknowledged === false

@@ -1,13 +1,11 @@
 import { type SQL, sql } from 'drizzle-orm'
 import type { Database } from '../postgres/database.js'
-import { milliseconds } from '../postgres/instants.js'
+import { milliseconds, storable } from '../postgres/instants.js'
 import { type AuditCursorPosition, decodeAuditCursor, encodeAuditCursor } from './auditCursor.js'
 import type { AuditEntry, AuditPage, AuditQuery } from './auditQuery.js'
 
 // Entries that may be read for each entry of a page. When a filter skips more, the page ends there.
 const READ_FACTOR = 50
-// PostgreSQL does not read years with more than four digits.
-const LAST_DAY = Date.UTC(9999, 11, 31)
 
 type EntryRow = Omit<AuditEntry, 'at'> & {
   readonly at: number
@@ -59,10 +57,8 @@ interface Bounds {
 }
 
 /**
- * Reads entries along one index first, by the filter that leaves the fewest, then checks the other filters. When the planner
- * believes that nearly all entries match a text, it would take an index without that text and skip all entries that do not match.
- * A second condition on the same column, whose value the planner does not know, makes the right index the cheaper one. It
- * excludes nothing.
+ * Reads entries along one index first, by the filter that leaves the fewest, then checks the other filters. The second condition
+ * on the column of that index is a hint to the planner: see `hintsOf` (docs/adr/0007).
  */
 function pageStatement({ tenant, filter, size, backward }: AuditQuery, limit: number, { older, newer }: Bounds): SQL {
   const { action, principal, subjects, from, to } = filter
@@ -77,8 +73,8 @@ function pageStatement({ tenant, filter, size, backward }: AuditQuery, limit: nu
   ].find(([, value]) => value !== undefined) as [string, string]
   const conditions: SQL[] = [
     sql`tenant = ${tenant} and ${sql.identifier(along[0])} = ${along[1]} and ${sql.identifier(along[0])} >= (select ${along[1]}::text)`,
-    ...(from ? [sql`at >= ${storable(from)}::timestamptz`] : []),
-    ...(to ? [sql`at < ${storable(to)}::timestamptz`] : []),
+    ...(from ? [sql`at >= ${storable(from).toISOString()}::timestamptz`] : []),
+    ...(to ? [sql`at < ${storable(to).toISOString()}::timestamptz`] : []),
     ...(older ? [sql`(at, id) < ${positionOf(older)}`] : []),
     ...(newer ? [sql`(at, id) > ${positionOf(newer)}`] : []),
   ]
@@ -98,10 +94,6 @@ function pageStatement({ tenant, filter, size, backward }: AuditQuery, limit: nu
     ) audit_entries
     where matches or "isLast"
     order by ${order} limit ${size + 1}`
-}
-
-function storable(instant: Date): string {
-  return new Date(Math.min(Math.max(instant.getTime(), 0), LAST_DAY)).toISOString()
 }
 
 function positionOf({ at, id }: AuditCursorPosition): SQL {

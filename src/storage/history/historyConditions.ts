@@ -1,11 +1,10 @@
 import { eq, gte, inArray, lt, type SQL, sql } from 'drizzle-orm'
 import type { Visibility } from '../../auth/principal.js'
 import { bandNumber, RISK_BANDS, type RiskBand } from '../../scoring/bands.js'
+import { storable } from '../postgres/instants.js'
 import { firstIdOf } from '../postgres/partitions.js'
 import { predictions } from '../tables/predictions.js'
 import type { HistoryFilter } from './historyQuery.js'
-
-const LAST_READABLE_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999)
 
 /** The conditions of a list, except the tenant, which always applies, and the time of creation, which is a range of ids. */
 export type ConditionName = 'requestedBy' | Exclude<keyof HistoryFilter, 'createdAt'>
@@ -68,14 +67,9 @@ export function createdAtBounds({ from, to }: NonNullable<HistoryFilter['created
 /** The same range as conditions on the time itself, for the index by probability. */
 export function createdAtTimes({ from, to }: NonNullable<HistoryFilter['createdAt']>): SQL[] {
   return [
-    ...(from === undefined ? [] : [gte(predictions.createdAt, readable(from))]),
-    ...(to === undefined ? [] : [lt(predictions.createdAt, readable(to))]),
+    ...(from === undefined ? [] : [gte(predictions.createdAt, storable(from))]),
+    ...(to === undefined ? [] : [lt(predictions.createdAt, storable(to))]),
   ]
-}
-
-/** An id holds no time before 1970, and Postgres reads no year of five digits. */
-function readable(instant: Date): Date {
-  return new Date(Math.min(Math.max(instant.getTime(), 0), LAST_READABLE_MS))
 }
 
 /** All conditions as one; undefined for none. */

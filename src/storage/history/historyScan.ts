@@ -103,9 +103,9 @@ function positionBounds({ above, below }: Cursors): SQL[] {
 }
 
 /**
- * Bounds on the id that only skip whole partitions. The exact range is given by times instead. With exact bounds on the id, the planner
- * would take the primary key as soon as it expects few rows. It would then read and sort all rows of a day that its statistics do not
- * know yet.
+ * Bounds on the id that only skip whole partitions. The exact range is given by times instead. With exact bounds on the id, the
+ * planner would take the primary key as soon as it expects few rows. Its statistics do not know the rows of a new day yet: it
+ * would read and sort all of them.
  */
 function wholeMonths({ from, to }: Range<Date>): Range<Date> {
   return { from: from && startOfMonth(from, 0), to: to && startOfMonth(new Date(to.getTime() - 1), 1) }

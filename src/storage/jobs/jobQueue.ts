@@ -124,7 +124,7 @@ export class JobQueue {
     return new Set(rows.map(({ value }) => String(value)))
   }
 
-  /** Puts a job that was taken back: it comes again at once, as if nobody had taken it. */
+  /** Returns a taken job to the queue, due at once, as if nobody had taken it. */
   async giveBack(queue: string, id: string): Promise<void> {
     // Not by a retry of pg-boss, which doubles the next pause.
     await this.#run(
@@ -134,12 +134,12 @@ export class JobQueue {
     )
   }
 
-  /** Puts a job that was taken back: it comes again after a pause, which grows with each retry. */
+  /** Returns a taken job to the queue, due after a pause, which grows with each retry. */
   async retry(queue: string, id: string): Promise<void> {
     await this.#boss.fail(queue, id)
   }
 
-  /** Puts the jobs of gateways that are gone back. */
+  /** Requeues jobs whose gateway is gone. */
   async expire(): Promise<void> {
     await this.#boss.expire()
   }

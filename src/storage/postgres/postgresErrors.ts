@@ -11,6 +11,7 @@ const MISSING_TABLE_OR_COLUMN = /^(42P01|42703)$/
 const LOCK_NOT_AVAILABLE = '55P03'
 const QUERY_CANCELLED = '57014'
 const NO_PARTITION = '23514'
+const NO_PERMISSION = '42501'
 const NULL_VALUE = '23502'
 const UNSTORABLE_TEXT = '22021'
 
@@ -44,6 +45,11 @@ export function isDeadlock(error: unknown): boolean {
 /** The tables are missing, or those of another version. */
 export function isMissingTable(error: unknown): boolean {
   return MISSING_TABLE_OR_COLUMN.test(postgresErrorCode(error))
+}
+
+/** The user of the database lacks a permission. */
+export function isNotPermitted(error: unknown): boolean {
+  return postgresErrorCode(error) === NO_PERMISSION
 }
 
 /** A lock was not available within `lock_timeout`. */

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import postgres from 'postgres'
+import { ConfigError } from '../../errors.js'
 import { postgresErrorCode } from './postgresErrors.js'
 
 // A database that is started together with the gateway is often some seconds behind it.
@@ -23,12 +24,9 @@ const NOT_YET = new Set(['57P01', '57P03', '53300'])
 const LOGIN_REFUSED = new Set(['28000', '28P01'])
 const NO_SUCH_DATABASE = '3D000'
 
-/** A database that cannot be used. The message follows the name of the setting in a sentence; it holds no password. */
-export class DatabaseUnusableError extends Error {}
-
 /**
- * Returns once the database accepts a connection. `waiting` is called once if it does not at first.
- * @throws DatabaseUnusableError at once when it refuses the login or does not exist, else after 10 s
+ * Returns once the database of DATABASE_URL accepts a connection. `waiting` is called once if it does not at first.
+ * @throws ConfigError at once when it refuses the login or does not exist, else after 10 s
  * @throws AbortError when the signal is aborted
  */
 export async function waitForDatabase(url: string, waiting: (code: string) => void, signal?: AbortSignal): Promise<void> {
@@ -40,7 +38,8 @@ export async function waitForDatabase(url: string, waiting: (code: string) => vo
     signal?.throwIfAborted()
     if (code === undefined) return
     const mayPass = NOTHING_ANSWERS.has(code) || NOT_YET.has(code)
-    if (!mayPass || performance.now() + PAUSE_MS > deadline) throw new DatabaseUnusableError(sentence(new URL(url), code))
+    if (!mayPass || performance.now() + PAUSE_MS > deadline)
+      throw new ConfigError([`DATABASE_URL: ${sentence(new URL(url), code)}`])
     if (!isReported) waiting(code)
     isReported = true
     await sleep(PAUSE_MS, undefined, { signal })
@@ -68,6 +67,7 @@ async function connectionProblem(url: string, signal?: AbortSignal): Promise<str
   }
 }
 
+/** Without the password, which the URL may hold. */
 function sentence({ host, pathname }: URL, code: string): string {
   if (NOTHING_ANSWERS.has(code)) return `no PostgreSQL answers at ${host} (${code}).`
   if (NOT_YET.has(code)) return `the PostgreSQL at ${host} does not take connections yet (${code}).`

@@ -2,7 +2,6 @@ import type { Database } from '../postgres/database.js'
 import { startOfMonth } from '../postgres/partitions.js'
 import { isLockTimeout } from '../postgres/postgresErrors.js'
 
-const DAY_MS = 86_400_000
 const KEYS_A_STATEMENT = 2_000
 // A statement that waits for this lock keeps all writers waiting behind it.
 const LOCK_TIMEOUT_MS = 50
@@ -13,27 +12,24 @@ interface Month {
   readonly from: Date
 }
 
-/** Removes predictions by whole months, once the last of a month is older than the retention. The statistics stay. */
+/** Removes old predictions by whole months. The statistics stay. */
 export class PredictionRetention {
   readonly #database: Database
-  readonly #days: number
 
-  constructor(database: Database, days: number) {
+  constructor(database: Database) {
     this.#database = database
-    this.#days = days
   }
 
   /**
-   * Answers the partitions that it dropped, the oldest first. A partition in use is left to the next run, with all later ones.
-   * Keys are removed after their predictions: otherwise a repeated call would be scored twice. In between, `PredictionStore`
+   * Removes the months that end at `before` or earlier. Answers the partitions that it dropped, the oldest first. A partition in
+   * use is left to the next run, with all later ones. Keys are removed after their predictions: otherwise a repeated call would be scored twice. In between, `PredictionStore`
    * frees them.
    */
-  async run(now: Date, signal?: AbortSignal): Promise<string[]> {
-    const oldest = now.getTime() - this.#days * DAY_MS
+  async run(before: Date, signal?: AbortSignal): Promise<string[]> {
     const months = await this.#months()
     const dropped: string[] = []
     for (const { partition, from } of months) {
-      if (signal?.aborted || startOfMonth(from, 1).getTime() > oldest || !(await this.#drop(partition))) break
+      if (signal?.aborted || startOfMonth(from, 1) > before || !(await this.#drop(partition))) break
       dropped.push(partition)
     }
     const kept = months[dropped.length]

@@ -2,12 +2,11 @@ import type { BandCount, CountQuery, Statistics } from '../../monitoring/riskSum
 import { bandOfNumber } from '../../scoring/bands.js'
 import { inChunks } from '../postgres/chunks.js'
 import type { Connections, Database } from '../postgres/database.js'
+import { storable } from '../postgres/instants.js'
 import { firstIdOf } from '../postgres/partitions.js'
 import { GRAINS, spansOf } from './rollupSpans.js'
 
 const QUARTER_MS = 900_000
-// Ids begin with a time since 1970, and PostgreSQL does not read years with more than four digits.
-const LAST_DAY = Date.UTC(9999, 11, 31)
 // A statement is ended after a second. The slowest days are those of zones whose hours begin between two hours of UTC: they take
 // 0.08 ms for each model version that is busy all day.
 const BUCKETS_A_STATEMENT = 250
@@ -77,17 +76,17 @@ type CountRow = Omit<BandCount, 'band'> & { readonly band: number }
  * are added; when the last quarter was counted whole, those after the range are subtracted.
  */
 function countStatement(sql: Connections['sql'], tenant: string, { from, to, starts, model }: CountQuery): Promise<CountRow[]> {
-  const wholeFrom = storable(Math.ceil(from.getTime() / QUARTER_MS) * QUARTER_MS)
-  const quarter = storable(Math.floor(to.getTime() / QUARTER_MS) * QUARTER_MS)
+  const wholeFrom = wholeQuarter(from, Math.ceil)
+  const quarter = wholeQuarter(to, Math.floor)
   const isLastWhole = wholeFrom <= quarter && (starts.at(-1) ?? from) <= quarter && isMostlyBefore(to)
-  const wholeTo = isLastWhole ? storable(Math.ceil(to.getTime() / QUARTER_MS) * QUARTER_MS) : quarter
+  const wholeTo = isLastWhole ? wholeQuarter(to, Math.ceil) : quarter
   const last = isLastWhole ? [to, wholeTo] : [wholeTo, to]
   // A range within one quarter holds no whole one: all of it comes from the predictions.
   const edges = wholeFrom <= wholeTo ? [from, wholeFrom, ...last] : [from, to, to, to]
   const [firstFrom, firstTo, lastFrom, lastTo] = edges.map(firstIdOf) as [string, string, string, string]
   const sign = sql`case when id < ${firstIdOf(to)} then 1 else -1 end`
   const [since, until] = [wholeFrom.toISOString(), wholeTo.toISOString()]
-  const instants = `{${starts.map(start => storable(start.getTime()).toISOString()).join()}}`
+  const instants = `{${starts.map(start => storable(start).toISOString()).join()}}`
   const ofModel = model === undefined ? sql`` : sql`and model = ${model}`
   const sums = sql.unsafe(`sum(predictions)::float8 as predictions, sum(probability_sum) as "probabilitySum",
     sum(high_risk)::float8 as "highRisk", sum(outcomes)::float8 as outcomes, sum(defaults)::float8 as defaults`)
@@ -137,6 +136,7 @@ function spansText(starts: readonly Date[], from: Date, to: Date): string {
   return JSON.stringify(spans)
 }
 
-function storable(milliseconds: number): Date {
-  return new Date(Math.min(Math.max(milliseconds, 0), LAST_DAY))
+/** The beginning of a quarter next to an instant: before it with Math.floor, after it with Math.ceil. */
+function wholeQuarter(instant: Date, round: (quarters: number) => number): Date {
+  return storable(new Date(round(instant.getTime() / QUARTER_MS) * QUARTER_MS))
 }

@@ -64,7 +64,9 @@ describe('a models folder', () => {
 
   it('is refused, and the file named, if the champion has not the digest of its manifest', async () => {
     await appendFile(file('2', 'model.onnx'), 'x')
-    expect(await problems()).toEqual([`${file('2', 'model.onnx')} does not have the SHA-256 of its manifest.`])
+    expect(await problems()).toEqual([
+      `${file('2', 'model.onnx')} does not have the SHA-256 of its manifest. Copy the version again, or correct its manifest.`,
+    ])
   })
 
   it('rejects another version with the wrong digest, warns, and still serves the champion', async () => {
@@ -98,7 +100,7 @@ describe('a models folder', () => {
 
   it('is refused if a version or a model does not have the name of its folder', async () => {
     await changeManifest('1', manifest => Object.assign(manifest, { version: '2' }))
-    expect(await problems()).toEqual([expect.stringMatching(/1\/manifest\.json: version must be the name of its folder/)])
+    expect(await problems()).toEqual([expect.stringMatching(/1\/manifest\.json: version must be "1", like its folder/)])
   })
 
   it('is refused if the champion does not fit the contract', async () => {

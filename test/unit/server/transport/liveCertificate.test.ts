@@ -1,8 +1,9 @@
 import { createPrivateKey } from 'node:crypto'
 import { rm, writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ConfigError } from '../../../../src/errors.js'
 import { checkPair } from '../../../../src/server/transport/certificate.js'
-import { CertificateError, LiveCertificate } from '../../../../src/server/transport/liveCertificate.js'
+import { LiveCertificate } from '../../../../src/server/transport/liveCertificate.js'
 import { type MountedSecret, makePair, mountSecret, type TestPair } from '../../../support/certificates.js'
 import { until } from '../../../support/process.js'
 
@@ -125,9 +126,9 @@ describe('a live certificate', () => {
       throw new Error('unexpected report')
     }
     const begin = () => new LiveCertificate({ ...secret, loaded: never, refused: never, expiresSoon: never })
-    expect(begin).toThrow(new CertificateError('RISKGATE_TLS_KEY_FILE names a file that cannot be read (ENOENT).'))
+    expect(begin).toThrow(new ConfigError(['RISKGATE_TLS_KEY_FILE names a file that cannot be read (ENOENT).']))
     await writeFile(secret.keyFile, 'garbage')
-    expect(begin).toThrow(new CertificateError('RISKGATE_TLS_KEY_FILE holds no private key in PEM form.'))
+    expect(begin).toThrow(new ConfigError(['RISKGATE_TLS_KEY_FILE holds no private key in PEM form.']))
     await secret[Symbol.asyncDispose]()
   })
 
