@@ -2,6 +2,7 @@ import { Field, InputType, Int, ObjectType } from 'type-graphql'
 import { Cost } from './cost.js'
 import { Prediction } from './prediction.js'
 import { UserError } from './predictRisk.js'
+import { RowInput } from './rowInput.js'
 import { DateTime, ID } from './scalars.js'
 
 @ObjectType({ description: 'What really happened with the loan, as last recorded.' })
@@ -11,6 +12,7 @@ export class Outcome {
   @Field(() => String, { description: 'The principal that recorded it.' }) recordedBy: string
 }
 
+@RowInput()
 @InputType({ description: 'What really happened with a loan.' })
 export class RecordOutcomeInput {
   @Field(() => ID) predictionId: string

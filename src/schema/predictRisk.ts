@@ -3,8 +3,10 @@ import type { RawFeatures } from '../scoring/features.js'
 import { Cost } from './cost.js'
 import { ModelFeaturesInput } from './features.js'
 import { Prediction } from './prediction.js'
+import { RowInput } from './rowInput.js'
 import { ID } from './scalars.js'
 
+@RowInput()
 @InputType({ description: 'An application to score.' })
 export class PredictRiskInput {
   @Field(() => ID, {

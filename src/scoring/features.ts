@@ -11,6 +11,8 @@ export type RawFeatures = Readonly<Record<string, unknown>>
 
 export type CheckedFeatures = { readonly values: FeatureValues } | { readonly problems: readonly Problem[] }
 
+const MAX_SAFE = Number.MAX_SAFE_INTEGER
+
 /** Checks every feature against the contract and reports all mistakes at once, one for each field. */
 export function checkFeatures(raw: RawFeatures, contract: ModelContract): CheckedFeatures {
   const values: Record<string, FeatureValue> = {}
@@ -41,8 +43,9 @@ function mistakeInNumber(value: unknown, { kind, minimum, maximum }: FeatureCont
   if (typeof value !== 'number' || !Number.isFinite(value)) return 'must be a finite number'
   // Models compute in float32: 1e39 would reach them as Infinity and still be scored.
   if (!Number.isFinite(Math.fround(value))) return 'is too large for a 32-bit number'
-  // JSON rounds larger ones before they come here.
-  if (kind === 'INTEGER' && !Number.isSafeInteger(value)) return `must be a whole number of at most ${Number.MAX_SAFE_INTEGER}`
+  if (kind === 'INTEGER' && !Number.isInteger(value)) return 'must be a whole number'
+  // JSON has rounded it.
+  if (kind === 'INTEGER' && !Number.isSafeInteger(value)) return `must be between -${MAX_SAFE} and ${MAX_SAFE}`
   if (minimum !== undefined && value < minimum) return `must be at least ${minimum}`
   if (maximum !== undefined && value > maximum) return `must be at most ${maximum}`
   return undefined

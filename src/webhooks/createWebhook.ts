@@ -47,7 +47,8 @@ export async function createWebhook<Webhook>(
   const [first, ...others] = problemsOf(settings, rules)
   if (first) throw badInput(first, ...others)
   const secret = newWebhookSecret()
-  const asked = { url, description, secret, bands: bands && [...new Set(bands)], model }
+  // As it is called: the parser has read international names, capitals and the like.
+  const asked = { url: new URL(url).href, description, secret, bands: bands && [...new Set(bands)], model }
   const webhook = await shelf.create(actor, asked, MAX_WEBHOOKS)
   if (!webhook) throw new AppError('BAD_USER_INPUT', `A tenant has at most ${MAX_WEBHOOKS} webhooks. Delete one first.`)
   return { webhook, secret }

@@ -16,15 +16,20 @@ export interface TargetRules {
 export class PrivateAddressError extends Error {}
 
 const MAX_URL_LENGTH = 2_048
+// The parser drops some of these without a word, and direction marks make an address read as another one.
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u
 // All public unicast addresses of IPv6 so far. An address outside may hold an IPv4 address of an internal network.
 const PUBLIC_IPV6 = ipaddr.IPv6.parseCIDR('2000::/3')
 
 /** Why a webhook must not call this URL, in a sentence that does not repeat it; undefined when its text breaks no rule. */
 export function targetProblem(text: string, { mayBePrivate }: TargetRules): string | undefined {
-  if (text.length > MAX_URL_LENGTH) return `The URL is longer than ${MAX_URL_LENGTH} characters.`
+  if (UNSEEN.test(text)) return 'The URL contains a control character or a direction mark. Remove it.'
   // The parser brings every spelling of an IPv4 address (hexadecimal, octal, one number, full-width digits) into the usual one.
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (!url || !(url.protocol === 'https:' || url.protocol === 'http:')) return 'The URL must be absolute and begin with https://.'
+  if (text.length > MAX_URL_LENGTH || url.href.length > MAX_URL_LENGTH)
+    return `The URL is longer than ${MAX_URL_LENGTH} characters.`
+  if (url.port === '0') return 'The URL names port 0, which nobody can call. Name another port.'
   if (url.username !== '' || url.password !== '') return 'The URL must not contain a user name or password.'
   if (mayBePrivate) return undefined
   if (url.protocol !== 'https:') return 'The URL must begin with https://.'

@@ -11,7 +11,7 @@ import {
   valueFromAST,
 } from 'graphql'
 import { tooComplex } from './documentLimits.js'
-import { isStorable, unstorable } from './storableTexts.js'
+import { refuseUnstorable } from './storableTexts.js'
 
 type Variables = Readonly<Record<string, unknown>>
 type Coerced = { readonly coerced: Record<string, unknown> } | { readonly errors: readonly GraphQLError[] }
@@ -31,7 +31,7 @@ export function coercedVariables(
   { variableDefinitions = [] }: OperationDefinitionNode,
   given: Variables,
 ): Coerced {
-  refuseUnusable(variableDefinitions, given)
+  refuseLongLists(variableDefinitions, given)
   const errors: GraphQLError[] = []
   const report = (message: string, definition: VariableDefinitionNode, cause?: GraphQLError) => {
     if (errors.length >= MAX_ERRORS) throw new GraphQLError('Too many errors processing variables, error limit reached.')
@@ -83,34 +83,23 @@ function coerceOne(
       : `Variable "$${name}" got invalid value …${place && ` at "${name}${place}"`}; ${error.message}`
     report(sentence, definition, error)
   }
-  set(coerceInputValue(value, type, refuse, true))
+  const result: unknown = coerceInputValue(value, type, refuse, true)
+  refuseUnstorable(result, type)
+  set(result)
 }
 
-/** Looks at all values before they are coerced. Without recursion: JSON can be nested 100,000 levels deep. */
-function refuseUnusable(definitions: readonly VariableDefinitionNode[], given: Variables): void {
+/** Without recursion: JSON can be nested 100,000 levels deep. */
+function refuseLongLists(definitions: readonly VariableDefinitionNode[], given: Variables): void {
   let items = 0
-  const open: Place[] = definitions.flatMap(({ variable: { name } }) =>
-    Object.hasOwn(given, name.value) ? { value: given[name.value], key: name.value, within: undefined } : [],
+  const open: unknown[] = definitions.map(({ variable }) =>
+    Object.hasOwn(given, variable.name.value) ? given[variable.name.value] : null,
   )
-  for (let place = open.pop(); place; place = open.pop()) {
-    const { value } = place
-    if (typeof value === 'string' && !isStorable(value)) throw unstorable(pathTo(place))
+  while (open.length > 0) {
+    const value = open.pop()
     if (typeof value !== 'object' || value === null) continue
     if (Array.isArray(value)) items += value.length
     if (items > MAX_LIST_ITEMS)
       throw tooComplex(`Lists in variables may have at most ${MAX_LIST_ITEMS} items. Send the others in another call.`)
-    for (const [key, entry] of Object.entries(value)) open.push({ value: entry, key, within: place })
+    for (const entry of Object.values(value)) if (typeof entry === 'object') open.push(entry)
   }
-}
-
-interface Place {
-  readonly value: unknown
-  readonly key: string
-  readonly within: Place | undefined
-}
-
-function pathTo(place: Place): string[] {
-  const path: string[] = []
-  for (let at: Place | undefined = place; at; at = at.within) path.unshift(at.key)
-  return path
 }

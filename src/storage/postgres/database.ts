@@ -2,15 +2,7 @@ import { Turns } from '../../concurrency/turns.js'
 import { AppError } from '../../errors.js'
 import { ConnectionPool, type Connections } from './connectionPool.js'
 import { openFeedEpoch } from './feedEpoch.js'
-import {
-  isCommitUnknown,
-  isDeadlock,
-  isMissingEpoch,
-  isNotSent,
-  isTooSlow,
-  isUnstorableText,
-  postgresErrorCode,
-} from './postgresErrors.js'
+import { isCommitUnknown, isDeadlock, isMissingEpoch, isNotSent, isTooSlow, postgresErrorCode } from './postgresErrors.js'
 
 export type { Connections }
 
@@ -135,8 +127,6 @@ export class Database {
       this.#warn('Postgres is not available', code)
       return unavailable(code)
     }
-    if (isUnstorableText(error))
-      return new AppError('BAD_USER_INPUT', 'A text contains a NUL character, which cannot be stored. Remove it.')
     return error
   }
 

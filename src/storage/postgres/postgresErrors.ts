@@ -13,7 +13,6 @@ const QUERY_CANCELLED = '57014'
 const NO_PARTITION = '23514'
 const NO_PERMISSION = '42501'
 const NULL_VALUE = '23502'
-const UNSTORABLE_TEXT = '22021'
 
 /** Postgres did not answer within the deadline of a call. */
 export class DeadlineError extends Error {}
@@ -70,11 +69,6 @@ export function isMissingEpoch(error: unknown): boolean {
 /** Classes 22 and 23: the data of a row are wrong, not the state of the server. */
 export function isDataError(error: unknown): boolean {
   return /^2[23]/.test(postgresErrorCode(error))
-}
-
-/** A NUL character, which no text of PostgreSQL can hold. */
-export function isUnstorableText(error: unknown): boolean {
-  return postgresErrorCode(error) === UNSTORABLE_TEXT
 }
 
 /**

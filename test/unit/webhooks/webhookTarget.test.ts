@@ -75,6 +75,15 @@ const NEVER = [
   'https://[::1',
   '',
   `https://example.com/${'a'.repeat(2_048)}`,
+  `https://example.com/${'é'.repeat(500)}`,
+  'https://example.com:0/',
+  'https://exa\tmple.com/',
+  'https://example.com/\u0000',
+  ' \u0001https://example.com/',
+  'https://example.com/\u202egnp.exe',
+  'https://example.com/\u2066a\u2069',
+  'https://example\u00ad.com/',
+  'https://example.com/\u2028',
 ]
 
 describe('the address of a webhook', () => {
