@@ -102,7 +102,7 @@ export class ApiKeyStore implements ApiKeySource, ApiKeyShelf<ApiKey> {
 
   find(ids: readonly string[]): Promise<StoredApiKey[]> {
     const { id, tenant, principal, roles, digest, expiresAt, revokedAt } = apiKeys
-    return this.#database.read(({ db }) =>
+    return this.#database.readAhead(({ db }) =>
       db
         .select({ id, tenant, principal, roles, digest, expiresAt })
         .from(apiKeys)

@@ -29,10 +29,11 @@ export class HistoryStore {
     return rows.map(toPrediction)
   }
 
+  /** The prediction of a principal's idempotency key: what a scorer asks when the outcome of its call is unknown. */
   async findByKey(visibility: Visibility & { principal: string }, key: string): Promise<Prediction | undefined> {
     const { tenant, principal } = visibility
     const owned = and(eq(idempotencyKeys.tenant, tenant), eq(idempotencyKeys.principal, principal), eq(idempotencyKeys.key, key))
-    const rows = await this.#database.read(({ db }) =>
+    const rows = await this.#database.readAhead(({ db }) =>
       db
         .select(predictionColumns)
         .from(idempotencyKeys)

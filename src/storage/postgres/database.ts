@@ -52,8 +52,8 @@ export class Database {
   }
 
   /**
-   * Runs a read of a few milliseconds that scoring depends on, on the connections for writes: no slow history page is ahead of
-   * it.
+   * Runs a read of a few milliseconds that scoring, authentication or a repeated key depends on, on the connections for writes: no
+   * slow history page is ahead of it.
    * @throws AppError SERVICE_UNAVAILABLE
    */
   async readAhead<T>(work: (connections: Connections) => Promise<T>): Promise<T> {

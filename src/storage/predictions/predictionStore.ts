@@ -99,7 +99,7 @@ export class PredictionStore implements PredictionRecorder {
   }
 
   async #findByKeys(rows: readonly NewPrediction[]): Promise<Map<string, { prediction: Prediction; digest: string }>> {
-    const found = await this.#options.database.read(({ db }) =>
+    const found = await this.#options.database.readAhead(({ db }) =>
       db
         .select({ key: idempotencyKeys.key, digest: idempotencyKeys.digest, prediction: predictionColumns })
         .from(idempotencyKeys)

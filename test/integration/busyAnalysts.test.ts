@@ -1,0 +1,97 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createKey } from '../support/apiKeys.js'
+import { application, LOW_RISK } from '../support/applicants.js'
+import type { GraphqlClient } from '../support/client.js'
+import { startGateway, type TestGateway } from '../support/gateway.js'
+import {
+  PredictionByIdDocument,
+  PredictionByKeyDocument,
+  PredictRiskBatchDocument,
+  PredictRiskDocument,
+  RiskSummaryDocument,
+} from '../support/generated/operations.js'
+import { until } from '../support/process.js'
+
+// Many more than there are connections for reads: a read that joins them waits for longer than its deadline.
+const HEAVY_QUERIES = 60
+const YEAR = { from: '2026-01-01T00:00:00Z', to: '2026-12-31T00:00:00Z', interval: 'MONTH', timeZone: 'UTC' } as const
+
+/** Keeps every connection for reads busy until `end`: a lock stands for rows that take long to add up. */
+async function startHeavyQueries(gateway: TestGateway) {
+  const analyst = await gateway.as({ roles: ['ANALYST'], subject: 'heavy' })
+  const lock = await gateway.database.sql.reserve()
+  await lock`begin`
+  await lock`lock table risk_rollups in access exclusive mode`
+  let isEnding = false
+  const ask = async () => {
+    while (!isEnding) await analyst.request(RiskSummaryDocument, YEAR)
+  }
+  const asking = Array.from({ length: HEAVY_QUERIES }, ask)
+  return {
+    async end() {
+      isEnding = true
+      await lock`rollback`
+      lock.release()
+      await Promise.all(asking)
+    },
+  }
+}
+
+describe('while heavy queries of analysts keep every connection for reads busy', () => {
+  let gateway: TestGateway
+  let scorer: GraphqlClient
+  let heavy: Awaited<ReturnType<typeof startHeavyQueries>>
+  let keys: Awaited<ReturnType<typeof createKey>>[]
+  const keyed = (idempotencyKey: string, applicant = idempotencyKey) => ({
+    ...application(applicant, LOW_RISK),
+    idempotencyKey,
+  })
+
+  beforeAll(async () => {
+    gateway = await startGateway({ RISKGATE_RATE_LIMIT_PRINCIPAL: '0', RISKGATE_RATE_LIMIT_TENANT: '0' })
+    const admin = await gateway.as({ roles: ['ADMIN'] })
+    scorer = await gateway.as({ roles: ['SCORER'], subject: 'shop' })
+    keys = await Promise.all(Array.from({ length: 8 }, (_, i) => createKey(admin, { principal: `app-${i}` })))
+    for (let i = 0; i < 10; i++) await scorer.data(PredictRiskDocument, { input: keyed(`k-${i}`) })
+    heavy = await startHeavyQueries(gateway)
+    const { id } = (await scorer.data(PredictRiskDocument, { input: keyed('other') })).predictRisk.prediction
+    const analyst = await gateway.as({ roles: ['ANALYST'] })
+    await until(async () => (await analyst.request(PredictionByIdDocument, { id })).status === 503, 30_000)
+  }, 90_000)
+  afterAll(async () => {
+    await heavy?.end()
+    await gateway?.[Symbol.asyncDispose]()
+  })
+
+  it('a new key is scored', async () => {
+    const { predictRisk } = await scorer.data(PredictRiskDocument, { input: keyed('new') })
+    expect(predictRisk.replayed).toBe(false)
+  })
+
+  it.each(Array.from({ length: 10 }, (_, i) => `k-${i}`))('the repeated key %s gets its first prediction', async key => {
+    const { predictRisk } = await scorer.data(PredictRiskDocument, { input: keyed(key) })
+    expect(predictRisk).toMatchObject({ replayed: true, prediction: { applicantId: key } })
+  })
+
+  it('a key that is used for another input is refused', async () => {
+    const { errors } = await scorer.request(PredictRiskDocument, { input: keyed('k-0', 'another') })
+    expect(errors?.[0]?.extensions.code).toBe('IDEMPOTENCY_KEY_REUSED')
+  })
+
+  it('a batch gets new and repeated predictions', async () => {
+    const { predictRiskBatch } = await scorer.data(PredictRiskBatchDocument, { items: [keyed('k-1'), keyed('in-batch')] })
+    expect(predictRiskBatch.results.map(({ replayed }) => replayed)).toEqual([true, false])
+  })
+
+  it('predictionByKey answers a scorer whose outcome was unknown', async () => {
+    const { predictionByKey } = await scorer.data(PredictionByKeyDocument, { key: 'k-2' })
+    expect(predictionByKey?.applicantId).toBe('k-2')
+  })
+
+  it('API keys are accepted at their first use', async () => {
+    const answers = await Promise.all(
+      keys.map((key, i) => key.at(gateway).request(PredictRiskDocument, { input: keyed(`by-key-${i}`) })),
+    )
+    expect(answers.map(({ status }) => status)).toEqual(keys.map(() => 200))
+  })
+})
