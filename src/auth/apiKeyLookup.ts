@@ -6,6 +6,7 @@ import type { ApiKeySource, StoredApiKey } from './apiKeySource.js'
 const IDS_A_STATEMENT = 500
 // Twenty statements: a caller behind more of them would wait too long.
 const MOST_WAITING = 10_000
+const LONGEST_WAIT_MS = 1_000
 
 export interface FoundApiKey {
   /** Undefined when there is no such key, or it was revoked. */
@@ -17,7 +18,11 @@ export interface FoundApiKey {
 /** Looks keys up by their ids, one statement at a time: calls that arrive during one share the next. Remembers nothing. */
 export class ApiKeyLookup {
   readonly #source: Pick<ApiKeySource, 'find'>
-  readonly #batcher = new Batcher<string, FoundApiKey>(ids => this.#ask(ids), { maxItems: IDS_A_STATEMENT, maxRunning: 1 })
+  readonly #batcher = new Batcher<string, FoundApiKey>(ids => this.#ask(ids), {
+    maxItems: IDS_A_STATEMENT,
+    maxRunning: 1,
+    waitLimit: { longestWaitMs: LONGEST_WAIT_MS, tooLong: tooManyWait },
+  })
   /** Lookups that wait for the next statement, by id. */
   readonly #waiting = new Map<string, Promise<FoundApiKey>>()
 
@@ -30,10 +35,12 @@ export class ApiKeyLookup {
     const waiting = this.#waiting.get(id)
     if (waiting) return waiting
     if (this.#waiting.size >= MOST_WAITING) {
-      return Promise.reject(new AppError('SERVICE_UNAVAILABLE', 'Too many API keys wait to be checked. Try again shortly.'))
+      return Promise.reject(tooManyWait())
     }
     const answer = this.#batcher.submit(id)
     this.#waiting.set(id, answer)
+    // The next call for the same key must not get the error of one that has waited too long.
+    answer.catch(() => this.#waiting.get(id) === answer && this.#waiting.delete(id))
     return answer
   }
 
@@ -50,4 +57,8 @@ export class ApiKeyLookup {
       throw error
     }
   }
+}
+
+function tooManyWait(): AppError {
+  return new AppError('SERVICE_UNAVAILABLE', 'Too many API keys wait to be checked. Try again shortly.')
 }

@@ -5,6 +5,14 @@ interface Waiting<Item, Answer> {
   readonly item: Item
   readonly resolve: (answer: Answer) => void
   readonly reject: (error: unknown) => void
+  readonly timer: NodeJS.Timeout | undefined
+}
+
+/** How long an item may wait for a run. */
+export interface WaitLimit {
+  readonly longestWaitMs: number
+  /** The error of an item that has waited for so long; no run gets it. */
+  readonly tooLong: () => Error
 }
 
 export interface BatcherOptions {
@@ -12,6 +20,8 @@ export interface BatcherOptions {
   readonly maxItems: number
   /** Groups that may run at the same time. */
   readonly maxRunning: number
+  /** Needed where a run may hang, as that of a statement may: without it the items behind the run wait for as long as it hangs. */
+  readonly waitLimit?: WaitLimit
 }
 
 /**
@@ -37,14 +47,29 @@ export class Batcher<Item, Answer> {
 
   submit(item: Item): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ item, resolve, reject })
+      const { waitLimit } = this.#options
+      const timer = waitLimit && setTimeout(() => this.#giveUpOne(waiting, waitLimit.tooLong()), waitLimit.longestWaitMs)
+      const waiting: Waiting<Item, Answer> = { item, resolve, reject, timer }
+      this.#waiting.push(waiting)
       this.#schedule()
     })
   }
 
   /** Fails all waiting items. After an outage each group would meet it again, one after the other. */
   giveUp(error: unknown): void {
-    for (const { reject } of this.#waiting.splice(0)) reject(error)
+    for (const { reject } of this.#take(this.#waiting.length)) reject(error)
+  }
+
+  #giveUpOne(waiting: Waiting<Item, Answer>, error: Error): void {
+    this.#waiting.splice(this.#waiting.indexOf(waiting), 1)
+    waiting.reject(error)
+  }
+
+  /** Takes the next items, which then wait no longer. */
+  #take(count: number): Waiting<Item, Answer>[] {
+    const taken = this.#waiting.splice(0, count)
+    for (const { timer } of taken) clearTimeout(timer)
+    return taken
   }
 
   #schedule(): void {
@@ -57,7 +82,7 @@ export class Batcher<Item, Answer> {
   }
 
   async #runGroup(): Promise<void> {
-    const group = this.#waiting.splice(0, this.#options.maxItems)
+    const group = this.#take(this.#options.maxItems)
     // All waiting items were given up.
     if (group.length === 0) return
     this.#running++

@@ -1,3 +1,5 @@
+import type { WaitLimit } from './batcher.js'
+
 interface Waiting {
   readonly start: () => void
   readonly giveUp: (reason: unknown) => void
@@ -13,7 +15,7 @@ export class Turns {
   }
 
   /** Work that waits for longer than `longestWaitMs` is not begun, and rejects with `tooLong()`. */
-  async run<T>(work: () => Promise<T>, limit?: { longestWaitMs: number; tooLong: () => Error }): Promise<T> {
+  async run<T>(work: () => Promise<T>, limit?: WaitLimit): Promise<T> {
     if (this.#free > 0) this.#free--
     else await this.#wait(limit)
     try {
@@ -31,7 +33,7 @@ export class Turns {
     for (const waiting of [...this.#waiting]) waiting.giveUp(reason)
   }
 
-  #wait(limit?: { longestWaitMs: number; tooLong: () => Error }): Promise<void> {
+  #wait(limit?: WaitLimit): Promise<void> {
     return new Promise((resolve, reject) => {
       const end = (settle: () => void) => {
         clearTimeout(timer)

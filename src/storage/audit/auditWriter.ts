@@ -5,6 +5,8 @@ import { auditInsertOf, type NewAuditEntry } from './auditEntries.js'
 
 // Each entry has at most 100 ids: a statement stays below 100 ms.
 const MAX_ENTRIES_A_STATEMENT = 128
+// The caller has waited for its rows already.
+const LONGEST_WAIT_MS = 1_000
 
 /** Writes audit entries that record reads, joining those of concurrent calls into one statement. */
 export class AuditWriter {
@@ -13,6 +15,7 @@ export class AuditWriter {
   readonly #batcher = new Batcher<NewAuditEntry, true>(entries => this.#insert(entries), {
     maxItems: MAX_ENTRIES_A_STATEMENT,
     maxRunning: 1,
+    waitLimit: { longestWaitMs: LONGEST_WAIT_MS, tooLong: unavailable },
   })
 
   /** `failed` is called with unexpected errors. */

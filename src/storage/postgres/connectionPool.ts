@@ -1,5 +1,6 @@
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js'
 import postgres, { type Sql } from 'postgres'
+import { inTime } from '../../concurrency/inTime.js'
 import { DeadlineError } from './postgresErrors.js'
 
 // Postgres ends a statement after the first time. A Postgres that has not even done that after the second is frozen or gone.
@@ -44,21 +45,13 @@ export class ConnectionPool {
 
   async run<T>(work: (connections: Connections) => Promise<T>): Promise<T> {
     const connections = this.#connections
-    let timer: NodeJS.Timeout | undefined
-    const deadline = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        // A pool that answered other calls in that time is busy, not frozen: their work must not be thrown away.
-        if (performance.now() - this.#answeredAt >= DEADLINE_MS) this.#replace(connections)
-        reject(new DeadlineError())
-      }, DEADLINE_MS)
+    const answer = await inTime(work(connections), DEADLINE_MS, () => {
+      // A pool that answered other calls in that time is busy, not frozen: their work must not be thrown away.
+      if (performance.now() - this.#answeredAt >= DEADLINE_MS) this.#replace(connections)
+      return new DeadlineError()
     })
-    try {
-      const answer = await Promise.race([work(connections), deadline])
-      this.#answeredAt = performance.now()
-      return answer
-    } finally {
-      clearTimeout(timer)
-    }
+    this.#answeredAt = performance.now()
+    return answer
   }
 
   async close(): Promise<void> {

@@ -118,10 +118,7 @@ export class Database {
     const code = postgresErrorCode(error)
     if (isWrite && isCommitUnknown(error)) {
       this.#warn('it is unknown whether a write was committed', code)
-      return new AppError(
-        'OUTCOME_UNKNOWN',
-        'The connection to the store broke before it confirmed. Send the same again: a score with its idempotency key, or ask predictionByKey.',
-      )
+      return outcomeUnknown()
     }
     if (isNotSent(error) || isCommitUnknown(error) || isTooSlow(error) || isDeadlock(error)) {
       this.#warn('Postgres is not available', code)
@@ -136,6 +133,14 @@ export class Database {
     this.#warnedAt = now
     this.#settings.warn(message, { code })
   }
+}
+
+/** The error of a write that may have been committed. */
+export function outcomeUnknown(): AppError {
+  return new AppError(
+    'OUTCOME_UNKNOWN',
+    'The store did not confirm in time, and may have stored this or not. Send the same again: a score with its idempotency key, or ask predictionByKey.',
+  )
 }
 
 /** Repeats a write that Postgres ended to resolve a deadlock, or that lacked its epoch: either way nothing was written. */

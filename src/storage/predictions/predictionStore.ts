@@ -1,11 +1,12 @@
 import { and, eq, inArray, notExists, or, type SQL } from 'drizzle-orm'
 import { Batcher } from '../../concurrency/batcher.js'
+import { inTime } from '../../concurrency/inTime.js'
 import { AppError } from '../../errors.js'
 import { bandNumber } from '../../scoring/bands.js'
 import type { NewPrediction, Prediction, PredictionRecorder, Recorded } from '../../scoring/prediction.js'
 import type { NewAuditEntry } from '../audit/auditEntries.js'
 import type { AuditWriter } from '../audit/auditWriter.js'
-import type { Connections, Database } from '../postgres/database.js'
+import { type Connections, type Database, outcomeUnknown } from '../postgres/database.js'
 import { EPOCH_HERE } from '../postgres/feedEpoch.js'
 import { ensurePartitions } from '../postgres/partitions.js'
 import { isDataError, isMissingPartition } from '../postgres/postgresErrors.js'
@@ -18,6 +19,10 @@ const MAX_ROWS_A_STATEMENT = 256
 // While one group waits for its commit the next may run; more at once would only make groups smaller.
 const STATEMENTS_AT_ONCE = 2
 const RETRIES = 3
+// Callers give up after some seconds. A row that has waited for the first time is not sent any more; the rest is for its statement.
+const LONGEST_WAIT_MS = 1_000
+// A frozen statement ends after 1.3 s. This deadline counts for a row that waited first, and for one with several statements.
+const LONGEST_ANSWER_MS = 1_400
 
 /** Called once for each group with its new predictions, after its commit and before its callers are answered. Must not reject. */
 export type Committed = (stored: readonly Prediction[]) => Promise<void>
@@ -37,6 +42,7 @@ export class PredictionStore implements PredictionRecorder {
   readonly #batcher = new Batcher<NewPrediction, Recorded>(group => this.#recordGroup(group), {
     maxItems: MAX_ROWS_A_STATEMENT,
     maxRunning: STATEMENTS_AT_ONCE,
+    waitLimit: { longestWaitMs: LONGEST_WAIT_MS, tooLong: notSent },
   })
 
   constructor(options: PredictionStoreOptions) {
@@ -48,8 +54,9 @@ export class PredictionStore implements PredictionRecorder {
     return this.#batcher.queued
   }
 
+  /** Answers within 1.4 s, also while Postgres is frozen. @throws AppError SERVICE_UNAVAILABLE, OUTCOME_UNKNOWN */
   record(prediction: NewPrediction): Promise<Recorded> {
-    return this.#batcher.submit(prediction)
+    return inTime(this.#batcher.submit(prediction), LONGEST_ANSWER_MS, outcomeUnknown)
   }
 
   async #recordGroup(group: readonly NewPrediction[]): Promise<(Recorded | Error)[]> {
@@ -57,6 +64,8 @@ export class PredictionStore implements PredictionRecorder {
     try {
       stored = await this.#insert(group)
     } catch (error) {
+      // The rows behind it were not sent, and would wait for the same deadline.
+      if (error instanceof AppError) this.#batcher.giveUp(notSent())
       if (!isDataError(error) || group.length === 1) throw error
       // One bad row must not fail its neighbours: each is written alone.
       return (await Promise.all(group.map(row => this.#recordGroup([row]).catch((error: Error) => [error])))).flat()
@@ -128,6 +137,10 @@ export class PredictionStore implements PredictionRecorder {
       })
       .catch(() => {})
   }
+}
+
+function notSent(): AppError {
+  return new AppError('SERVICE_UNAVAILABLE', 'The store had no time for this prediction, and has not got it. Try again shortly.')
 }
 
 function keysOf(rows: readonly NewPrediction[]): SQL | undefined {

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { Batcher } from '../../../src/concurrency/batcher.js'
 
 type Answers = readonly (string | Error)[]
@@ -15,6 +15,8 @@ function heldRun() {
 }
 
 describe('the batcher', () => {
+  afterEach(() => void vi.useRealTimers())
+
   it('joins items that arrive together into one run, in order', async () => {
     const { groups, run, itemsOfGroups } = heldRun()
     const batcher = new Batcher(run, { maxItems: 10, maxRunning: 1 })
@@ -111,6 +113,31 @@ describe('the batcher', () => {
     const settled = await Promise.allSettled([batcher.submit(1), batcher.submit(2)])
     expect(settled[0]).toEqual({ status: 'fulfilled', value: 'done 1' })
     expect(settled[1]).toMatchObject({ status: 'rejected', reason: { message: expect.stringContaining('unanswered') } })
+  })
+
+  it('gives up an item that waits too long behind runs that hang, and runs the items that came later', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    const { groups, run, itemsOfGroups } = heldRun()
+    const waitLimit = { longestWaitMs: 1_000, tooLong: () => new Error('too long') }
+    const batcher = new Batcher(run, { maxItems: 1, maxRunning: 1, waitLimit })
+    const hanging = batcher.submit(1)
+    await nextTurn()
+    const waiting = [batcher.submit(2), batcher.submit(3)]
+    const refused = Promise.all(waiting.map(item => expect(item).rejects.toThrow('too long')))
+    await vi.advanceTimersByTimeAsync(999)
+    expect(batcher.queued).toBe(2)
+    const later = batcher.submit(4)
+    await vi.advanceTimersByTimeAsync(1)
+    await refused
+    expect(batcher.queued).toBe(1)
+    groups[0]?.answer()
+    // A run has no deadline here: its own item is answered, however late.
+    expect(await hanging).toBe('done 1')
+    await nextTurn()
+    expect(itemsOfGroups()).toEqual([[1], [4]])
+    await vi.advanceTimersByTimeAsync(5_000)
+    groups[1]?.answer()
+    expect(await later).toBe('done 4')
   })
 
   it('accepts 0, false and null as answers', async () => {
