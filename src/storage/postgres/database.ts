@@ -3,6 +3,7 @@ import { AppError } from '../../errors.js'
 import { ConnectionPool, type Connections } from './connectionPool.js'
 import { openFeedEpoch } from './feedEpoch.js'
 import { isCommitUnknown, isDeadlock, isMissingEpoch, isNotSent, isTooSlow, postgresErrorCode } from './postgresErrors.js'
+import { WriteTrial } from './writeTrial.js'
 
 export type { Connections }
 
@@ -34,6 +35,10 @@ export class Database {
   readonly #writes: ConnectionPool
   readonly #bulk: ConnectionPool
   readonly #turns = new Turns(BULK_CONNECTIONS)
+  readonly #trial = new WriteTrial({
+    run: work => this.#writes.run(work),
+    refused: reason => this.#settings.warn('Postgres refuses writes; this gateway is not ready', { reason }),
+  })
 
   constructor(settings: DatabaseSettings) {
     this.#settings = settings
@@ -103,9 +108,13 @@ export class Database {
         ({ sql }) => sql<{ name: string }[]>`
           select name from pg_settings where name in ('fsync', 'synchronous_commit', 'full_page_writes') and setting = 'off'`,
       )
-      return unsafe.map(({ name }) => `Postgres runs with ${name} = off: acknowledged predictions could be lost`)
-    } catch {
-      return ['Postgres does not answer']
+      const refusal = await this.#trial.problem()
+      return [
+        ...unsafe.map(({ name }) => `Postgres runs with ${name} = off: acknowledged predictions could be lost`),
+        ...(refusal === undefined ? [] : [refusal]),
+      ]
+    } catch (error) {
+      return [this.#trial.failed(error) ?? 'Postgres does not answer']
     }
   }
 
@@ -116,6 +125,7 @@ export class Database {
   #translated(error: unknown, isWrite: boolean): unknown {
     if (error instanceof AppError) return error
     const code = postgresErrorCode(error)
+    if (isWrite) this.#trial.failed(error)
     if (isWrite && isCommitUnknown(error)) {
       this.#warn('it is unknown whether a write was committed', code)
       return outcomeUnknown()
