@@ -11,6 +11,7 @@ import { startApi } from './start/api.js'
 import { startApiKeys } from './start/apiKeys.js'
 import { startAudit } from './start/audit.js'
 import { startCertificate } from './start/certificate.js'
+import { startClock } from './start/clock.js'
 import { startDatabase } from './start/database.js'
 import type { EarlyKit } from './start/kit.js'
 import { startModels } from './start/models.js'
@@ -94,19 +95,20 @@ async function startParts(bare: BareKit, signal: AbortSignal): ReturnType<App['s
   const models = await startModels(early)
   const { database, databaseUrl } = await startDatabase(early, { signal })
   const kit = { ...early, database }
+  const clock = await startClock(kit)
   const { apiKeys, store: apiKeyStore } = startApiKeys(kit, { withdrawals })
   const auth = new Authenticator({ tokens, apiKeys, withdrawals })
   const { hints, latest, createLimiter } = startReplicas(kit)
   const audit = await startAudit(kit)
-  const predictRisk = startPredictions(kit, { models, audit, latest, hints })
+  const predictRisk = startPredictions(kit, { models, audit, latest, hints, clock })
   const webhooks = startWebhooks(kit, { databaseUrl, hints })
   const rollups = startStatistics(kit)
   startRetention(kit)
   const alerts = await startAlertFeed(kit, { hints })
-  const api = startApi(kit, { models, predictRisk, alerts, audit, latest, rollups, webhooks, apiKeys: apiKeyStore })
+  const api = startApi(kit, { models, predictRisk, alerts, audit, latest, rollups, webhooks, apiKeys: apiKeyStore, clock })
   // A task that is registered later would never run: `upkeep` throws from here on.
-  startUpkeep(kit, { tasks: Object.freeze(tasks) })
-  const url = await startServer(kit, { api, auth, certificate, createLimiter })
+  startUpkeep(kit, { tasks: Object.freeze(tasks), clock })
+  const url = await startServer(kit, { api, auth, certificate, createLimiter, clock })
   const developmentFile = await writeTokens(kit, { url, tokens })
   const champions = models.models.map(({ champion }) => `${champion.manifest.model}/${champion.manifest.version}`)
   early.logger.info({ url, models: champions }, 'riskgate serves')

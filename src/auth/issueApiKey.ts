@@ -34,15 +34,15 @@ export interface ApiKeyShelf<ApiKey> {
 }
 
 /**
- * Makes a key for the actor's tenant. This call returns its text; nothing can show it again.
+ * Makes a key for the actor's tenant; `now` counts milliseconds since 1970. This call returns its text; nothing can show it again.
  * @throws AppError BAD_USER_INPUT with every problem at once
  */
 export async function issueApiKey<ApiKey>(
   shelf: ApiKeyShelf<ApiKey>,
   actor: Actor,
   request: ApiKeyRequest,
+  now = Date.now(),
 ): Promise<{ readonly apiKey: ApiKey; readonly key: string }> {
-  const now = Date.now()
   const { principal, description = null, roles, expiresAt } = request
   const [first, ...others] = problemsOf(actor, request, now)
   if (first) throw badInput(first, ...others)

@@ -40,9 +40,12 @@ export interface OutcomeRecorder {
 /** Records outcomes: the last report for a loan counts, and each report is audited. */
 export class RecordOutcomes {
   readonly #recorder: OutcomeRecorder
+  readonly #now: () => number
 
-  constructor(recorder: OutcomeRecorder) {
+  /** `now` gives milliseconds since 1970. */
+  constructor(recorder: OutcomeRecorder, now: () => number = Date.now) {
     this.#recorder = recorder
+    this.#now = now
   }
 
   /** @throws AppError BAD_USER_INPUT, NOT_FOUND, SERVICE_UNAVAILABLE (not recorded) or OUTCOME_UNKNOWN (send it again) */
@@ -65,7 +68,7 @@ export class RecordOutcomes {
   }
 
   async #record(reports: readonly OutcomeReport[], principal: Principal): Promise<(RecordedOutcome | AppError)[]> {
-    const checked = checkAll(reports)
+    const checked = checkAll(reports, this.#now() + CLOCK_SKEW_MS)
     const sound = checked.filter((row): row is NewOutcome => !(row instanceof AppError))
     const recorded = await this.#store(sound, principal)
     return checked.map(row => {
@@ -101,8 +104,7 @@ function expected(error: unknown): AppError {
   return new AppError('OUTCOME_UNKNOWN', 'The store did not confirm. Send the outcome again: a repeat changes nothing.')
 }
 
-function checkAll(reports: readonly OutcomeReport[]): (NewOutcome | AppError)[] {
-  const latest = Date.now() + CLOCK_SKEW_MS
+function checkAll(reports: readonly OutcomeReport[], latest: number): (NewOutcome | AppError)[] {
   const seen = new Set<string>()
   return reports.map(({ predictionId, defaulted, observedAt }) => {
     if (predictionId === undefined) return notFound()

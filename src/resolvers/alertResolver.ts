@@ -72,8 +72,7 @@ export class AlertResolver {
     @Ctx() { principal }: RequestContext,
   ): Promise<AcknowledgeAlertPayload> {
     const id = asUuid(alertId)
-    const alert =
-      id && (await this.#alerts.acknowledge({ tenant: principal.tenant, id, principal: principal.id, at: new Date() }))
+    const alert = id && (await this.#alerts.acknowledge({ tenant: principal.tenant, id, principal: principal.id }))
     if (!alert) throw new AppError('NOT_FOUND', 'There is no such alert. Take the id from an alert of this feed.')
     return { alert }
   }

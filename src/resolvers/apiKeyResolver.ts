@@ -21,9 +21,12 @@ import { pageInfo, pageRequest, rowsOfPage } from './paging.js'
 @Resolver(() => ApiKey)
 export class ApiKeyResolver {
   readonly #store: ApiKeyStore
+  readonly #now: (() => number) | undefined
 
-  constructor(store: ApiKeyStore) {
+  /** `now` gives milliseconds since 1970. */
+  constructor(store: ApiKeyStore, now?: () => number) {
     this.#store = store
+    this.#now = now
   }
 
   @Cost({ rows: rowsOfPage })
@@ -53,7 +56,7 @@ export class ApiKeyResolver {
     @Ctx() { principal }: RequestContext,
   ): Promise<CreateApiKeyPayload> {
     refuseMorePermissions(principal, input.roles)
-    return issueApiKey(this.#store, actorOf(principal), input)
+    return issueApiKey(this.#store, actorOf(principal), input, this.#now?.())
   }
 
   @Mutation(() => RevokeApiKeyPayload, {

@@ -49,6 +49,8 @@ export interface ResolverParts {
   readonly alertLog: AlertStore
   readonly audit: { readonly reader: AuditReader; readonly digest: AuditDigest }
   readonly apiKeys: ApiKeyStore
+  /** Milliseconds since 1970. */
+  readonly now?: () => number
   readonly erasures: ErasureStore
   readonly models: ModelRegistry
   readonly recordOutcomes: RecordOutcomes
@@ -70,7 +72,7 @@ export function createResolvers(parts: ResolverParts): ReadonlyMap<unknown, obje
     [ApplicantResolver, new ApplicantResolver()],
     [AlertResolver, new AlertResolver(alertLog)],
     [AuditResolver, new AuditResolver(parts.audit.reader, parts.audit.digest)],
-    [ApiKeyResolver, new ApiKeyResolver(parts.apiKeys)],
+    [ApiKeyResolver, new ApiKeyResolver(parts.apiKeys, parts.now)],
     [ErasureResolver, new ErasureResolver(erasures)],
     [ModelResolver, new ModelResolver(models)],
     [FeatureContractFields, new FeatureContractFields()],

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { uuidv7obj } from 'uuidv7'
+import { V7Generator } from 'uuidv7'
 import type { Principal } from '../auth/principal.js'
 import { AppError, badInput, inputProblem, type Problem } from '../errors.js'
 import { checkFeatures, type FeatureValues, problemAt } from './features.js'
@@ -24,10 +24,14 @@ const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/
 export class PredictRisk {
   readonly #releases: Pick<Releases, 'serving'>
   readonly #recorder: PredictionRecorder
+  readonly #now: () => number
+  readonly #ids = new V7Generator()
 
-  constructor(releases: Pick<Releases, 'serving'>, recorder: PredictionRecorder) {
+  /** `now` gives milliseconds since 1970. */
+  constructor(releases: Pick<Releases, 'serving'>, recorder: PredictionRecorder, now: () => number = Date.now) {
     this.#releases = releases
     this.#recorder = recorder
+    this.#now = now
   }
 
   /**
@@ -39,7 +43,7 @@ export class PredictRisk {
     const release = this.#releases.serving(application.model, application.applicantId)
     const features = checkedFeatures(application, release)
     const score = await release.score(features)
-    const { createdAt, id } = newId()
+    const { createdAt, id } = this.#newId()
     return this.#recorder.record({
       prediction: {
         id,
@@ -67,6 +71,12 @@ export class PredictRisk {
     }
     return Promise.all(applications.map(application => this.run(application, principal).catch(problemsOf)))
   }
+
+  #newId(): { id: string; createdAt: Date } {
+    const uuid = this.#ids.generateOrResetWithTs(this.#now())
+    const milliseconds = uuid.bytes.subarray(0, 6).reduce((value, byte) => value * 256 + byte, 0)
+    return { id: uuid.toString(), createdAt: new Date(milliseconds) }
+  }
 }
 
 function checkedFeatures(
@@ -91,12 +101,6 @@ function checkedFeatures(
     })
   }
   return 'values' in checked ? checked.values : {}
-}
-
-function newId(): { id: string; createdAt: Date } {
-  const uuid = uuidv7obj()
-  const milliseconds = uuid.bytes.subarray(0, 6).reduce((value, byte) => value * 256 + byte, 0)
-  return { id: uuid.toString(), createdAt: new Date(milliseconds) }
 }
 
 /** Features are in the contract's order by now, so the same application always gives the same text. */

@@ -14,6 +14,7 @@ import type { PredictRisk } from '../scoring/predictRisk.js'
 import type { AlertStore } from '../storage/alerts/alertStore.js'
 import type { ApiKeyStore } from '../storage/apiKeys/apiKeyStore.js'
 import { HistoryStore } from '../storage/history/historyStore.js'
+import type { ClockWatch } from '../storage/postgres/clockWatch.js'
 import { ErasureStore } from '../storage/predictions/erasureStore.js'
 import { OutcomeStore } from '../storage/predictions/outcomeStore.js'
 import type { RollupStore } from '../storage/statistics/rollupStore.js'
@@ -30,6 +31,7 @@ interface Needs {
   readonly rollups: RollupStore
   readonly webhooks: WebhookStore
   readonly apiKeys: ApiKeyStore
+  readonly clock: ClockWatch
 }
 
 export interface Api {
@@ -39,7 +41,7 @@ export interface Api {
 
 /** Builds the schema with its resolvers and permissions, and the context that its operations run in. */
 export function startApi({ config, database }: Kit, needs: Needs): Api {
-  const { models, predictRisk, alerts, audit, latest, rollups, webhooks, apiKeys } = needs
+  const { models, predictRisk, alerts, audit, latest, rollups, webhooks, apiKeys, clock } = needs
   const history = new HistoryStore(database)
   const outcomes = new OutcomeStore(database)
   const instances = createResolvers({
@@ -47,12 +49,13 @@ export function startApi({ config, database }: Kit, needs: Needs): Api {
     history,
     alertLog: alerts.store,
     audit,
-    recordOutcomes: new RecordOutcomes(outcomes),
+    recordOutcomes: new RecordOutcomes(outcomes, clock.now),
     riskSummaries: new RiskSummaries(rollups),
     erasures: new ErasureStore(database, (...erased) => latest.forget(...erased), audit.digest),
     models,
     webhooks,
     apiKeys,
+    now: clock.now,
     webhookRules: { mayBePrivate: config.webhooksMayBePrivate },
   })
   const contracts = models.models.map(({ contract }) => contract)

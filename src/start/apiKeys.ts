@@ -13,7 +13,7 @@ export function startApiKeys({ database, onStop, upkeep }: Kit, { withdrawals }:
   const store = new ApiKeyStore(database, id => apiKeys.withdraw(id))
   const apiKeys = new ApiKeys({ source: store, withdrawals })
   upkeep(
-    { name: 'API keys in use', everyMs: CHECK_EVERY_MS, run: signal => apiKeys.check(signal) },
+    { name: 'API keys in use', everyMs: CHECK_EVERY_MS, withAnyClock: true, run: signal => apiKeys.check(signal) },
     { name: 'last use of API keys', everyMs: NOTE_USES_EVERY_MS, run: () => apiKeys.noteUses() },
   )
   onStop(async () => {

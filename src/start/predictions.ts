@@ -5,6 +5,7 @@ import type { LatestPredictions } from '../scoring/latestPredictions.js'
 import type { Prediction } from '../scoring/prediction.js'
 import { PredictRisk } from '../scoring/predictRisk.js'
 import type { AuditWriter } from '../storage/audit/auditWriter.js'
+import type { ClockWatch } from '../storage/postgres/clockWatch.js'
 import { PredictionStore } from '../storage/predictions/predictionStore.js'
 import type { Kit } from './kit.js'
 
@@ -13,13 +14,14 @@ interface Needs {
   readonly audit: { readonly writer: AuditWriter }
   readonly latest: LatestPredictions
   readonly hints: AlertHints
+  readonly clock: ClockWatch
 }
 
 /**
  * Builds the predictRisk use case over the store. Committed predictions are counted and cached; a hint tells readers of the feed
  * about high-risk ones.
  */
-export function startPredictions({ database, metrics }: Kit, { models, audit, latest, hints }: Needs): PredictRisk {
+export function startPredictions({ database, metrics }: Kit, { models, audit, latest, hints, clock }: Needs): PredictRisk {
   const store = new PredictionStore({
     database,
     audit: audit.writer,
@@ -37,7 +39,7 @@ export function startPredictions({ database, metrics }: Kit, { models, audit, la
     scoring: models.models.reduce((sum, { champion }) => sum + champion.queued, 0),
     commit: store.queued,
   }))
-  return new PredictRisk(models, store)
+  return new PredictRisk(models, store, clock.now)
 }
 
 function count(metrics: Metrics, stored: readonly Prediction[]): void {

@@ -4,6 +4,7 @@ import type { Config } from '../config/config.js'
 import { ConfigError } from '../errors.js'
 import { startHttpServer } from '../server/httpServer.js'
 import type { LiveCertificate } from '../server/transport/liveCertificate.js'
+import type { ClockWatch } from '../storage/postgres/clockWatch.js'
 import type { Api } from './api.js'
 import type { Kit } from './kit.js'
 import { startRateLimits } from './rateLimits.js'
@@ -15,10 +16,11 @@ interface Needs {
   readonly auth: Authenticator
   readonly certificate: LiveCertificate | undefined
   readonly createLimiter: CreateLimiter
+  readonly clock: ClockWatch
 }
 
 /** Starts to listen for callers. Returns the URL. @throws ConfigError where it cannot listen as configured */
-export async function startServer(kit: Kit, { api, auth, certificate, createLimiter }: Needs): Promise<string> {
+export async function startServer(kit: Kit, { api, auth, certificate, createLimiter, clock }: Needs): Promise<string> {
   const { config, database, metrics, onStop } = kit
   const trustedDocuments = await startTrustedDocuments(kit, api)
   // Not the whole configuration: the server has no use for secrets.
@@ -35,7 +37,7 @@ export async function startServer(kit: Kit, { api, auth, certificate, createLimi
     ...api,
     auth,
     trustedDocuments,
-    health: { metrics: metrics.registry, notReady: () => database.problems() },
+    health: { metrics: metrics.registry, notReady: async () => [...(await database.problems()), ...clock.problems()] },
     certificate,
     ...startReports(kit),
   }).catch((error: unknown) => {

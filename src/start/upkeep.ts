@@ -1,23 +1,21 @@
 import { unexpected } from '../observability/logger.js'
 import { removeOldAlerts } from '../storage/alerts/alertRetention.js'
+import type { ClockWatch } from '../storage/postgres/clockWatch.js'
 import { daysAgo } from '../storage/postgres/instants.js'
-import { ensurePartitions } from '../storage/postgres/partitions.js'
+import { ensurePartitionsAhead } from '../storage/postgres/partitions.js'
 import { keepUp, type UpkeepTask } from '../storage/postgres/upkeep.js'
 import { PredictionRetention } from '../storage/predictions/predictionRetention.js'
 import type { Kit } from './kit.js'
 
 const HOUR_MS = 3_600_000
 
-/**
- * Creates the partitions of the coming months, and removes alerts and predictions past their retention. The clock of the database decides
- * what is old: a gateway whose clock is a month ahead would remove all alerts.
- */
+/** Creates the partitions of the coming months, and removes alerts and predictions past their retention. */
 export function startRetention({ config, database, logger, upkeep }: Kit): void {
   upkeep(
     {
       name: 'partitions ahead',
       everyMs: 12 * HOUR_MS,
-      run: () => database.write(({ sql }) => ensurePartitions(sql, new Date())),
+      run: () => database.write(({ sql }) => ensurePartitionsAhead(sql)),
     },
     {
       name: 'retention of alerts',
@@ -35,7 +33,11 @@ export function startRetention({ config, database, logger, upkeep }: Kit): void 
   upkeep({ name: 'prediction retention', everyMs: HOUR_MS, run })
 }
 
-/** Starts the periodic work of all parts. */
-export function startUpkeep({ logger, onStop }: Kit, { tasks }: { tasks: readonly UpkeepTask[] }): void {
-  onStop(keepUp(tasks, (task, error) => logger.error({ task, ...unexpected(error) }, 'upkeep failed; trying again')))
+/** Starts the periodic work of all parts. While the clock is wrong, most of it waits. */
+export function startUpkeep(
+  { logger, onStop }: Kit,
+  { tasks, clock }: { tasks: readonly UpkeepTask[]; clock: ClockWatch },
+): void {
+  const failed = (task: string, error: unknown) => logger.error({ task, ...unexpected(error) }, 'upkeep failed; trying again')
+  onStop(keepUp(tasks, { failed, isClockRight: () => clock.isRight }))
 }

@@ -5,7 +5,7 @@ import { migrate } from 'drizzle-orm/postgres-js/migrator'
 import postgres, { type Sql } from 'postgres'
 import { installJobQueue } from './jobs/jobQueue.js'
 import { openFeedEpoch } from './postgres/feedEpoch.js'
-import { ensurePartitions } from './postgres/partitions.js'
+import { ensurePartitionsAhead } from './postgres/partitions.js'
 
 const MIGRATIONS = fileURLToPath(new URL('../../drizzle', import.meta.url))
 // An arbitrary number, the same in every gateway: the holder of the lock migrates, the others wait.
@@ -31,7 +31,7 @@ export async function migrateDatabase(url: string, options: MigrateOptions = {})
   try {
     await takeLock(sql, options)
     await migrate(drizzle(sql), { migrationsFolder: MIGRATIONS })
-    await ensurePartitions(sql, new Date())
+    await ensurePartitionsAhead(sql)
     await openFeedEpoch(sql)
     await installJobQueue(sql)
   } finally {

@@ -3,8 +3,10 @@ import type { Config } from '../../src/config/config.js'
 import type { Logger } from '../../src/observability/logger.js'
 import type { Kit } from '../../src/start/kit.js'
 import { startRetention } from '../../src/start/upkeep.js'
+import { migrateDatabase } from '../../src/storage/migrate.js'
+import { startOfMonth } from '../../src/storage/postgres/partitions.js'
 import type { UpkeepTask } from '../../src/storage/postgres/upkeep.js'
-import { createTestDatabase, type TestDatabase } from '../support/database.js'
+import { createEmptyDatabase, createTestDatabase, type TestDatabase } from '../support/database.js'
 import { idAt, newPrediction, openStores, type TestStores } from '../support/stores.js'
 
 const DAY_MS = 86_400_000
@@ -14,12 +16,12 @@ describe('the upkeep of a gateway', () => {
   afterEach(() => void vi.useRealTimers())
 
   it.each([
-    ['ahead', 400],
-    ['behind', -400],
-  ])('removes rows that are old by the clock of the database, even if its own clock is %s', async (_how, days) => {
+    ['ahead', 400, 'young'],
+    ['behind', -400, 'old and young'],
+  ])('takes the earlier of both clocks: with its own clock %s by %i days it keeps the %s', async (how, days) => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
-    await store(stores, 150)
+    const old = await store(stores, 150)
     const young = await store(stores, 1)
     vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + days * DAY_MS })
     const logger = { info: () => {} } as unknown as Logger
@@ -29,8 +31,20 @@ describe('the upkeep of a gateway', () => {
     for (const name of ['retention of alerts', 'prediction retention']) {
       await tasks.find(task => task.name === name)?.run(new AbortController().signal)
     }
-    expect(await idsOf(database, 'alerts', 'prediction_id')).toEqual([young])
-    expect(await idsOf(database, 'predictions', 'id')).toEqual([young])
+    const kept = how === 'ahead' ? [young] : [old, young]
+    expect(await idsOf(database, 'alerts', 'prediction_id')).toEqual(kept)
+    expect(await idsOf(database, 'predictions', 'id')).toEqual(kept)
+  })
+
+  it.each([400, -400])('makes partitions for today by the clock of the database, with its own clock %i days off', async days => {
+    await using database = await createEmptyDatabase()
+    const now = new Date()
+    vi.useFakeTimers({ toFake: ['Date'], now: now.getTime() + days * DAY_MS })
+    await migrateDatabase(database.url)
+    const partitions = await database.sql<{ name: string }[]>`
+      select inhrelid::regclass::text as name from pg_inherits where inhparent = 'predictions'::regclass order by 1`
+    const months = [-1, 0, 1, 2].map(offset => startOfMonth(now, offset).toISOString().slice(0, 7).replace('-', '_'))
+    expect(partitions.map(({ name }) => name)).toEqual(months.map(month => `predictions_${month}`))
   })
 })
 
@@ -40,5 +54,5 @@ async function store({ predictions }: TestStores, daysAgo: number): Promise<stri
 }
 
 async function idsOf({ sql }: TestDatabase, table: string, column: string): Promise<string[]> {
-  return (await sql.unsafe<{ id: string }[]>(`select ${column} as id from ${table}`)).map(({ id }) => id)
+  return (await sql.unsafe<{ id: string }[]>(`select ${column} as id from ${table} order by 1`)).map(({ id }) => id)
 }

@@ -149,14 +149,14 @@ export function selectAlerts(db: Connections['db'], { where, rows, backward = fa
  * Acknowledges an alert that nobody has acknowledged, and audits that; otherwise audits that the alert is shown. When two calls
  * come at once, the second waits and finds the acknowledgement of the first, which stays.
  */
-export function acknowledgeStatement(sql: Connections['sql'], { tenant, id, principal, at }: Acknowledgement) {
+export function acknowledgeStatement(sql: Connections['sql'], { tenant, id, principal }: Acknowledgement) {
   const entry = { subject: sql`prediction_id`, details: sql`'{"operation": "acknowledgeAlert"}'::jsonb` }
   const actor = { tenant, principal }
   return sql`
     with locked as (
       select prediction_id, acknowledged_at from alerts where tenant = ${tenant} and prediction_id = ${id} for no key update
     ), acknowledged as (
-      update alerts set acknowledged_at = ${at.toISOString()}::timestamptz, acknowledged_by = ${principal}
+      update alerts set acknowledged_at = now(), acknowledged_by = ${principal}
       from locked where alerts.prediction_id = locked.prediction_id and locked.acknowledged_at is null
       returning alerts.prediction_id
     ), audited as (
@@ -171,7 +171,6 @@ export interface Acknowledgement {
   readonly tenant: string
   readonly id: string
   readonly principal: string
-  readonly at: Date
 }
 
 type AlertRow = Omit<HighRiskAlert, 'id' | 'cursor' | 'prediction'> &

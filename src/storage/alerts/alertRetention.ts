@@ -42,9 +42,11 @@ async function removeAlerts(sql: Connections['sql'], before: Date): Promise<numb
   return rows.length
 }
 
+/** The id has the time of the gateway that made it, `created_at` that of the database: both must be old. */
 async function removeDeliveries(sql: Connections['sql'], before: Date): Promise<number> {
   const { count } = await sql`
     delete from webhook_deliveries where id in (
-      select id from webhook_deliveries where id < ${firstIdOf(before)} order by id limit ${CHUNK_ROWS} for update skip locked)`
+      select id from webhook_deliveries where id < ${firstIdOf(before)} and created_at < ${before.toISOString()}::timestamptz
+      order by id limit ${CHUNK_ROWS} for update skip locked)`
   return count
 }

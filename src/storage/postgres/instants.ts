@@ -1,3 +1,4 @@
+import type { Sql } from 'postgres'
 import type { Database } from './database.js'
 
 const DAY_MS = 86_400_000
@@ -27,9 +28,18 @@ export function storable(instant: Date): Date {
   return new Date(Math.min(Math.max(instant.getTime(), 0), LAST_MS))
 }
 
-/** The instant this many days ago by the clock of the database: the same for all gateways, however wrong the clock of one is. */
-export async function daysAgo(database: Database, days: number): Promise<Date> {
-  const [row] = await database.read(({ sql }) => sql.unsafe<{ now: number }[]>(`select ${milliseconds('now()')} as now`))
+/** The time by the clock of the database, in milliseconds. */
+export async function databaseTime(sql: Sql): Promise<number> {
+  const [row] = await sql.unsafe<{ now: number }[]>(`select ${milliseconds('clock_timestamp()')} as now`)
   if (!row) throw new Error('The database returned no time.')
-  return new Date(row.now - days * DAY_MS)
+  return Math.round(row.now)
+}
+
+/**
+ * The instant this many days ago, for a deletion: by the clock of the database or by the own one, whichever is earlier. A clock that
+ * is ahead, on either side, then removes nothing too early.
+ */
+export async function daysAgo(database: Database, days: number): Promise<Date> {
+  const there = await database.read(({ sql }) => databaseTime(sql))
+  return new Date(Math.min(there, Date.now()) - days * DAY_MS)
 }

@@ -1,9 +1,15 @@
 import type { Sql } from 'postgres'
+import { databaseTime } from './instants.js'
 
-// The current month and the next two: a wrong clock, or a task that did not run, must not stop the writes.
+// The current month and the next two: a task that did not run must not stop the writes.
 const MONTHS_AHEAD = 2
 // A UUIDv7 has 48 bits for its time.
 const LAST_MILLISECOND = 2 ** 48 - 1
+
+/** Creates the partitions of now and of the coming months, by the clock of the database. */
+export async function ensurePartitionsAhead(sql: Sql): Promise<void> {
+  await ensurePartitions(sql, new Date(await databaseTime(sql)))
+}
 
 /** Creates the monthly partitions of predictions around `now`, with the month before. Several gateways may run and repeat it. */
 export async function ensurePartitions(sql: Sql, now: Date): Promise<void> {

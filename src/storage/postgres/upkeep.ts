@@ -8,22 +8,30 @@ const FAILURES_IN_A_ROW = 3
 export interface UpkeepTask {
   readonly name: string
   readonly everyMs: number
+  /** Runs even while the clock of this gateway is wrong: it dates and removes nothing, and others depend on it. */
+  readonly withAnyClock?: boolean
   /** Ends soon after the signal is aborted, and leaves the rest undone. */
   run(signal: AbortSignal): Promise<unknown>
 }
 
+export interface UpkeepOptions {
+  /** Called for an unexpected error, and for any error three times in a row; once until the task works again. */
+  readonly failed: (task: string, error: unknown) => void
+  readonly isClockRight: () => boolean
+}
+
 /**
  * Repeats each task, beginning one pause from now. Returns a function that ends this: it aborts the running tasks and waits for
- * them. `failed` is called for an unexpected error, and for any error three times in a row; once until the task works again.
+ * them.
  */
-export function keepUp(tasks: readonly UpkeepTask[], failed: (task: string, error: unknown) => void): () => Promise<void> {
+export function keepUp(tasks: readonly UpkeepTask[], { failed, isClockRight }: UpkeepOptions): () => Promise<void> {
   const running = new Map<UpkeepTask, Promise<void>>()
   const failures = new Map<UpkeepTask, number>()
   const reported = new Set<UpkeepTask>()
   const ended = new AbortController()
   const timers = tasks.map(task =>
     setInterval(() => {
-      if (running.has(task)) return
+      if (running.has(task) || !(task.withAnyClock || isClockRight())) return
       const run = task
         .run(ended.signal)
         .then(

@@ -102,7 +102,8 @@ export class PredictionStore implements PredictionRecorder {
         return new Set(ids.map(({ id }) => id))
       } catch (error) {
         if (attempt > RETRIES || !isMissingPartition(error)) throw error
-        await this.#options.database.write(({ sql }) => ensurePartitions(sql, group[0]?.prediction.createdAt ?? new Date()))
+        const { createdAt } = (group[0] as NewPrediction).prediction
+        await this.#options.database.write(({ sql }) => ensurePartitions(sql, createdAt))
       }
     }
   }

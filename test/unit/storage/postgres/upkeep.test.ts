@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { AppError } from '../../../../src/errors.js'
 import { keepUp } from '../../../../src/storage/postgres/upkeep.js'
 
@@ -15,7 +15,7 @@ async function reportedRuns(results: readonly (Error | undefined)[]): Promise<nu
       if (runs > results.length) return resolve()
       if (result) throw result
     }
-    stop = keepUp([{ name: 'task', everyMs: 1, run }], () => reported.push(runs))
+    stop = keepUp([{ name: 'task', everyMs: 1, run }], { failed: () => reported.push(runs), isClockRight: () => true })
   })
   await stop()
   return reported
@@ -56,8 +56,26 @@ it('aborts a running task when it stops, and waits for it', async () => {
         )
         resolve(end)
       })
-    const end = keepUp([{ name: 'task', everyMs: 1, run }], () => {})
+    const end = keepUp([{ name: 'task', everyMs: 1, run }], { failed: () => {}, isClockRight: () => true })
   })
   await stop()
   expect(ended).toEqual(['task'])
+})
+
+it('leaves the tasks undone while the clock is wrong, apart from those that run with any clock', async () => {
+  vi.useFakeTimers()
+  const ran: string[] = []
+  let isClockRight = false
+  const task = (name: string) => ({ name, everyMs: 1_000, run: async () => void ran.push(name) })
+  const stop = keepUp([task('retention'), { ...task('revoked keys'), withAnyClock: true }], {
+    failed: () => {},
+    isClockRight: () => isClockRight,
+  })
+  await vi.advanceTimersByTimeAsync(2_000)
+  expect(ran).toEqual(['revoked keys', 'revoked keys'])
+  isClockRight = true
+  await vi.advanceTimersByTimeAsync(1_000)
+  expect(ran).toEqual(['revoked keys', 'revoked keys', 'retention', 'revoked keys'])
+  await stop()
+  vi.useRealTimers()
 })

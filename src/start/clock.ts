@@ -1,0 +1,14 @@
+import { ClockWatch } from '../storage/postgres/clockWatch.js'
+import type { Kit } from './kit.js'
+
+const LOOK_EVERY_MS = 5_000
+
+/** Watches the clock of this process. */
+export async function startClock({ database, logger, upkeep }: Kit): Promise<ClockWatch> {
+  const clock = new ClockWatch(database, aheadSeconds =>
+    logger.warn({ aheadSeconds }, 'the clock differs from that of Postgres; no upkeep runs here'),
+  )
+  await clock.look()
+  upkeep({ name: 'clock', everyMs: LOOK_EVERY_MS, withAnyClock: true, run: () => clock.look() })
+  return clock
+}
