@@ -1,6 +1,7 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
+import { DEPENDS_ON_TODAY, LONGEST, QUICK } from './fileLists.mjs'
 import { importsOf, type Sources, violationsIn } from './unit/support/importRules.js'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
@@ -31,6 +32,10 @@ describe('the architecture', () => {
         .match(/^import .*$/gm) ?? []
     expect(imported.length).toBeGreaterThanOrEqual(statements.length)
   })
+})
+
+it('the test files that scripts name exist', () => {
+  expect([...QUICK, ...LONGEST, ...DEPENDS_ON_TODAY].filter(file => !existsSync(`${ROOT}${file}`))).toEqual([])
 })
 
 /** A small source tree that breaks no rule. */

@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { relative } from 'node:path'
+import { DEPENDS_ON_TODAY } from '../fileLists.mjs'
 import { findRequirements } from '../requirements.mjs'
 import { Clock } from './clock.mjs'
 
@@ -22,34 +23,6 @@ const DAYS = [
   ['2027-03-14T06:57:00Z', 'clocks go forward', 'America/New_York'],
   ['2027-11-07T05:57:00Z', 'clocks go back', 'America/New_York'],
   [inMonths(15), 'in 15 months'],
-]
-
-const FILES = [
-  'test/integration/clocks.test.ts',
-  // History, summaries, partitions and retention.
-  'test/integration/historyReads.test.ts',
-  'test/integration/historyRandom.test.ts',
-  'test/integration/historyTotals.test.ts',
-  'test/integration/riskSummary.test.ts',
-  'test/integration/migrations.test.ts',
-  'test/integration/predictionRetention.test.ts',
-  'test/integration/feedRetention.test.ts',
-  'test/integration/outcomes.test.ts',
-  'test/integration/upkeep.test.ts',
-  'test/integration/exportHistory.test.ts',
-  // Keys, certificates and deliveries that expire.
-  'test/integration/apiKeys.test.ts',
-  'test/integration/apiKeyStore.test.ts',
-  'test/integration/keyCommand.test.ts',
-  'test/integration/webhookOutbox.test.ts',
-  'test/integration/auditSealing.test.ts',
-  'test/security/tls.test.ts',
-  'test/security/keyRotation.test.ts',
-  'test/unit/auth',
-  'test/unit/monitoring',
-  'test/unit/server/transport',
-  'test/unit/storage',
-  'test/api',
 ]
 
 const RESULTS = 'dist/test-days'
@@ -84,7 +57,7 @@ async function runOn(instant, timeZone) {
   const startedAt = performance.now()
   const [report, log] = ['json', 'log'].map(kind => `${RESULTS}/${instant.replaceAll(':', '')}.${kind}`)
   const env = { ...process.env, ...found, ...clock.at(new Date(instant), timeZone), TEST_CLOCK_AT: instant }
-  const arguments_ = ['run', ...FILES, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
+  const arguments_ = ['run', ...DEPENDS_ON_TODAY, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
   writeFileSync(log, await outputOf(spawn(process.execPath, ['node_modules/vitest/vitest.mjs', ...arguments_], { env })))
   const seconds = Math.round((performance.now() - startedAt) / 1_000)
   if (!existsSync(report)) return { passed: 0, failures: [`The tests have not run: ${log}`], seconds }
