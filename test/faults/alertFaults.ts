@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Sql } from 'postgres'
 import { GraphqlClient } from '../support/client.js'
-import { createEmptyDatabase } from '../support/database.js'
+import { createDatabase } from '../support/database.js'
 import { signToken } from '../support/gateway.js'
 import { AlertCursorDocument } from '../support/generated/operations.js'
 import { oneOf, type Random, randomFrom } from '../support/random.js'
@@ -73,7 +73,7 @@ export async function runAlertFaults(options: FaultOptions, { postgresUrl, signa
   const subscribers: Subscriber[] = []
   let timer: NodeJS.Timeout | undefined
   try {
-    await using database = await createEmptyDatabase(postgresUrl)
+    await using database = await createDatabase({ server: postgresUrl })
     await using redis = await RedisServer.start()
     await using first = await Replica.start({ databaseUrl: database.url, redisUrl: redis.url, directory })
     await using second = await Replica.start({ databaseUrl: database.url, redisUrl: redis.url, directory })

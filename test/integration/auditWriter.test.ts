@@ -3,7 +3,7 @@ import { readAuditDigest } from '../../src/storage/audit/auditDigest.js'
 import type { NewAuditEntry } from '../../src/storage/audit/auditEntries.js'
 import { AuditWriter } from '../../src/storage/audit/auditWriter.js'
 import { Database } from '../../src/storage/postgres/database.js'
-import { createEmptyDatabase, createTestDatabase, type TestDatabase } from '../support/database.js'
+import { createDatabase, createTestDatabase, type TestDatabase } from '../support/database.js'
 import { openStores, type TestStores } from '../support/stores.js'
 
 function entry(subject: string, details: Record<string, unknown> = {}): NewAuditEntry {
@@ -94,7 +94,7 @@ describe('audit entries of reads', () => {
   })
 
   it('replace texts with a digest that depends on the database, the tenant and the text', async () => {
-    await using other = await createEmptyDatabase()
+    await using other = await createDatabase()
     await using otherStores = await openStores(other.url)
     const [digest, again, elsewhere] = await Promise.all(
       [stores, stores, otherStores].map(({ database: used }) => readAuditDigest(used)),

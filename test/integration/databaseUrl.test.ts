@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { createEmptyDatabase, createTestDatabase } from '../support/database.js'
+import { createDatabase, createTestDatabase } from '../support/database.js'
 import { startGateway } from '../support/gateway.js'
 import { launchGateway, runCommand, TEST_KEY } from '../support/gatewayProcess.js'
 import { freePort } from '../support/redis.js'
@@ -67,7 +67,7 @@ describe.concurrent('a DATABASE_URL', () => {
   })
 
   it('with a user that may not create tables ends the start with a message', async () => {
-    await using database = await createEmptyDatabase()
+    await using database = await createDatabase()
     const role = `reader_${process.pid}`
     await database.sql.unsafe(`create role ${role} login password '${PASSWORD}'`)
     const poor = changed(database.url, url => {
