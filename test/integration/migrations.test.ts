@@ -161,8 +161,8 @@ describe('partitions', () => {
     const rows = [first, second, third].flatMap(({ predictions }) =>
       Array.from({ length: 40 }, () => predictions.record(newPrediction({ id: idAt(createdAt), createdAt }))),
     )
-    const outcomes = await Promise.allSettled(rows)
-    expect(outcomes.filter(({ status }) => status === 'rejected')).toEqual([])
+    const results = await Promise.allSettled(rows)
+    expect(results.filter(({ status }) => status === 'rejected')).toEqual([])
     expect(await database.sql`select count(*)::int as rows from predictions`).toEqual([{ rows: 120 }])
   })
 
