@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { DEPENDS_ON_TODAY, LONGEST, QUICK } from './fileLists.mjs'
-import { importsOf, type Sources, violationsIn } from './unit/support/importRules.js'
+import { FLOORS, importsOf, type Sources, violationsIn } from './unit/support/importRules.js'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
@@ -32,6 +32,12 @@ describe('the architecture', () => {
         .match(/^import .*$/gm) ?? []
     expect(imported.length).toBeGreaterThanOrEqual(statements.length)
   })
+})
+
+it('docs/architecture.md shows the floors as they are checked', () => {
+  const page = readFileSync(`${ROOT}docs/architecture.md`, 'utf8')
+  const shown = [...page.matchAll(/^(\w+) +-> (.+)$/gm)].map(([, floor, below = '']) => [floor, below.split(', ')])
+  expect(shown).toEqual(Object.entries(FLOORS).filter(([, below]) => below.length > 0))
 })
 
 it('the test files that scripts name exist', () => {
