@@ -55,8 +55,8 @@ describe('an alert cursor', () => {
     const cursor = await stores.alerts.now()
     const beyond = [`${cursor.slice(0, 12)}${'f'.repeat(16)}${'0'.repeat(12)}`, `${cursor.slice(0, 28)}${'f'.repeat(12)}`]
     for (const given of beyond) {
-      const outcome = await stores.alerts.check(given).catch((reason: Error) => reason)
-      expect(outcome === undefined || (outcome as { code?: string }).code === 'BAD_CURSOR', given).toBe(true)
+      const result = await stores.alerts.check(given).catch((reason: Error) => reason)
+      expect(result === undefined || (result as { code?: string }).code === 'BAD_CURSOR', given).toBe(true)
     }
   })
 
