@@ -8,7 +8,7 @@ import type { Prediction } from '../../src/scoring/prediction.js'
 import { readAuditDigest } from '../../src/storage/audit/auditDigest.js'
 import { ensurePartitions } from '../../src/storage/postgres/partitions.js'
 import { ErasureStore } from '../../src/storage/predictions/erasureStore.js'
-import { createEmptyDatabase, createTestDatabase, type TestDatabase } from '../support/database.js'
+import { createDatabase, createTestDatabase, type TestDatabase } from '../support/database.js'
 import { testFolder } from '../support/folder.js'
 import { runCommand, spawnGateway } from '../support/gatewayProcess.js'
 import { lives, present, until } from '../support/process.js'
@@ -222,7 +222,7 @@ describe('riskgate export', () => {
   })
 
   it('says what to do about a database without tables', async () => {
-    await using empty = await createEmptyDatabase()
+    await using empty = await createDatabase()
     const { status, stderr } = await runCommand(['export', ...RANGE], { DATABASE_URL: empty.url })
     expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringMatching(/^riskgate: .*riskgate migrate.*\n$/) })
   })
