@@ -122,7 +122,7 @@ describe('riskgate export', () => {
     const details = { from: '2031-04-01T00:00:00.000Z', to: '2031-05-01T00:00:00.000Z', format: 'csv', features: true }
     expect(entries).toMatchObject([
       { action: 'history.export-begun', principal: expect.stringMatching(/^cli:/), details },
-      { action: 'history.exported', subject: 'bank', details: { ...details, rows: 1 } },
+      { action: 'history.exported', subject: 'bank', details: { ...details, rows: 1, rowsUnderWay: 0 } },
     ])
   })
 
@@ -177,6 +177,12 @@ describe('riskgate export', () => {
     expect(lines.length).toBeLessThan(MANY)
     expect(lines.pop()).toBe('')
     for (const line of lines) expect(line.split(',')).toHaveLength(13)
+    const [entry] = await database.sql<{ details: { rows: number; rowsUnderWay: number } }[]>`
+      select details from audit_entries where tenant = 'many' and action = 'history.exported' order by id desc limit 1`
+    const { rows, rowsUnderWay } = present(entry).details
+    const header = 1
+    expect(lines.length - header).toBeGreaterThanOrEqual(rows)
+    expect(lines.length - header).toBeLessThanOrEqual(rows + rowsUnderWay)
   })
 
   it('leaves no file when it is interrupted', async () => {
