@@ -140,10 +140,4 @@ describe('an unknown URL', () => {
       ],
     })
   })
-
-  it('is also a known URL with another method', async () => {
-    for (const path of ['/healthz', '/readyz', '/metrics', '/playground']) {
-      expect((await get(path, { method: 'POST' })).status).toBe(404)
-    }
-  })
 })

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { readAuditDigest } from '../../src/storage/audit/auditDigest.js'
+import { auditDigestWith, readAuditKey } from '../../src/storage/audit/auditDigest.js'
 import type { NewAuditEntry } from '../../src/storage/audit/auditEntries.js'
 import { AuditWriter } from '../../src/storage/audit/auditWriter.js'
 import { Database } from '../../src/storage/postgres/database.js'
@@ -97,7 +97,7 @@ describe('audit entries of reads', () => {
     await using other = await createDatabase()
     await using otherStores = await openStores(other.url)
     const [digest, again, elsewhere] = await Promise.all(
-      [stores, stores, otherStores].map(({ database: used }) => readAuditDigest(used)),
+      [stores, stores, otherStores].map(async ({ database: used }) => auditDigestWith(await readAuditKey(used))),
     )
     const digests = [digest, again, elsewhere].map(of => of?.('default', 'applicant'))
     expect(digests[0]).toMatch(/^[0-9a-f]{64}$/)

@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Prediction } from '../../src/scoring/prediction.js'
-import { readAuditDigest } from '../../src/storage/audit/auditDigest.js'
+import { auditDigestWith, readAuditKey } from '../../src/storage/audit/auditDigest.js'
 import { ensurePartitions } from '../../src/storage/postgres/partitions.js'
 import { ErasureStore } from '../../src/storage/predictions/erasureStore.js'
 import { createDatabase, createTestDatabase, type TestDatabase } from '../support/database.js'
@@ -51,7 +51,7 @@ describe('riskgate export', () => {
     const { id } = present(stored[1])
     await database.sql`
       update predictions set defaulted = true, outcome_observed_at = '2031-06-01', outcome_recorded_by = 'risk-desk' where id = ${id}`
-    await new ErasureStore(stores.database, async () => {}, await readAuditDigest(stores.database)).erase({
+    await new ErasureStore(stores.database, async () => {}, auditDigestWith(await readAuditKey(stores.database))).erase({
       tenant: 'default',
       applicantId: 'erased-later',
       principal: 'admin',

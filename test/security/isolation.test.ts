@@ -113,8 +113,8 @@ async function scoreAll(): Promise<Belongings> {
     admin,
     'mutation { createApiKey(input: { principal: "shop", roles: [SCORER] }) { apiKey { id } } }',
   )
-  const [auditEntry] = await gateway.database.sql<{ at: number; id: string }[]>`
-    select (extract(epoch from at) * 1000)::float8 as at, id::text from audit_entries where tenant = 'default' order by id limit 1`
+  const [auditEntry] = await gateway.database.sql<{ at: number; id: string; key: string }[]>`
+    select (extract(epoch from at) * 1000)::float8 as at, id::text, key from audit_entries, audit_key where tenant = 'default' order by id limit 1`
   return {
     predictionId: id,
     probability,
