@@ -1,7 +1,8 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import { importsOf, type Sources, violationsIn } from './unit/support/importRules.js'
+import { DEPENDS_ON_TODAY, LONGEST, QUICK } from './fileLists.mjs'
+import { FLOORS, importsOf, type Sources, violationsIn } from './unit/support/importRules.js'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
@@ -31,6 +32,16 @@ describe('the architecture', () => {
         .match(/^import .*$/gm) ?? []
     expect(imported.length).toBeGreaterThanOrEqual(statements.length)
   })
+})
+
+it('docs/architecture.md shows the floors as they are checked', () => {
+  const page = readFileSync(`${ROOT}docs/architecture.md`, 'utf8')
+  const shown = [...page.matchAll(/^(\w+) +-> (.+)$/gm)].map(([, floor, below = '']) => [floor, below.split(', ')])
+  expect(shown).toEqual(Object.entries(FLOORS).filter(([, below]) => below.length > 0))
+})
+
+it('the test files that scripts name exist', () => {
+  expect([...QUICK, ...LONGEST, ...DEPENDS_ON_TODAY].filter(file => !existsSync(`${ROOT}${file}`))).toEqual([])
 })
 
 /** A small source tree that breaks no rule. */

@@ -24,8 +24,8 @@ export function makeRunFolder() {
 
 /** Removes it, ends what still runs in it, and answers what was left: names of folders, and processes. */
 export async function removeRunFolder(folder) {
-  const files = readdirSync(folder)
   const processes = await remainingProcesses(folder)
+  const files = readdirSync(folder)
   for (const { pid } of processes) ignoringErrors(() => process.kill(pid, 'SIGKILL'))
   rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
   return [...files.map(name => `folder ${name}`), ...processes.map(({ pid, command }) => `process ${pid}: ${command}`)]
@@ -44,11 +44,15 @@ function hasRoom(path) {
 function removeAbandoned(parent) {
   for (const name of readdirSync(parent)) {
     const maker = name.startsWith(PREFIX) && Number(name.slice(PREFIX.length).split('-')[0])
-    if (maker && !lives(maker)) ignoringErrors(() => rmSync(join(parent, name), { recursive: true, force: true }))
+    if (maker && !exists(maker)) ignoringErrors(() => rmSync(join(parent, name), { recursive: true, force: true }))
   }
 }
 
-function lives(pid) {
+/**
+ * Whether a process with this id exists; a zombie does too.
+ * @param {number} pid
+ */
+export function exists(pid) {
   try {
     return process.kill(pid, 0)
   } catch (error) {

@@ -8,7 +8,7 @@ import type { AlertHints } from './hints.js'
 import { Mailbox } from './mailbox.js'
 
 // Without any hint an alert is found after this long at the latest.
-const POLL_MS = 500
+export const POLL_MS = 500
 // An alert waits behind an open transaction: look again soon, since no further hint may come.
 const HELD_BACK_MS = 20
 // Under load every commit sends a hint: one read serves several of them, or the reader would query without a pause.

@@ -1,4 +1,5 @@
 import { compactVerify, errors, SignJWT } from 'jose'
+import { LRUCache } from 'lru-cache'
 import { type ClaimSettings, type Claims, claimsFor, principalOf } from './claims.js'
 import { type Jws, readJws } from './jws.js'
 import type { KeySet } from './keySet.js'
@@ -12,8 +13,10 @@ const SHARED_ALGORITHM = 'HS256'
 const SHARED_CREDENTIAL = 'secret'
 /** Clocks differ: a token is accepted for this long before it begins and after it has expired. */
 const CLOCK_SKEW_SECONDS = 30
-// Verifying costs about 100 us a call and front-ends send the same token for minutes: the last verified tokens are remembered.
-const MAX_REMEMBERED_TOKENS = 10_000
+// Verifying costs about 100 us a call and front-ends send the same token for minutes: the tokens used last are
+// remembered. A token may be as long as a header.
+const MAX_REMEMBERED_CHARACTERS = 16_000_000
+const CHARACTERS_OF_A_PRINCIPAL = 600
 // A later second is not a valid Date.
 const LAST_SECOND = 8.64e12 - CLOCK_SKEW_SECONDS
 
@@ -40,7 +43,7 @@ export class Tokens {
   readonly #settings: TokenSettings
   readonly #claims: ClaimSettings
   readonly #secrets: readonly Uint8Array[]
-  readonly #verified = new Map<string, Principal>()
+  readonly #verified = new LRUCache<string, Principal>({ maxSize: MAX_REMEMBERED_CHARACTERS, sizeCalculation: sizeOf })
   readonly #verifying = new Map<string, Promise<Principal>>()
 
   constructor(settings: TokenSettings) {
@@ -92,7 +95,7 @@ export class Tokens {
     const { id, tenant, roles } = principalOf(jws.claims, this.#claims)
     const credential = await this.#verifySignature(token, jws)
     const principal = { id, tenant, roles, permissions: permissionsOf(roles), expiresAt, credential }
-    this.#remember(token, principal)
+    this.#verified.set(token, principal)
     return principal
   }
 
@@ -122,14 +125,11 @@ export class Tokens {
     if (!found || !(await isSigned(token, found.key, found.algorithm)) || !keySet?.holds(found)) throw refused()
     return found.credential
   }
+}
 
-  #remember(token: string, principal: Principal): void {
-    if (this.#verified.size >= MAX_REMEMBERED_TOKENS) {
-      const oldest = this.#verified.keys().next().value
-      if (oldest !== undefined) this.#verified.delete(oldest)
-    }
-    this.#verified.set(token, principal)
-  }
+/** A token and its principal, in characters. */
+function sizeOf(_principal: Principal, token: string): number {
+  return token.length + CHARACTERS_OF_A_PRINCIPAL
 }
 
 async function isSigned(token: string, key: Parameters<typeof compactVerify>[1], algorithm: string): Promise<boolean> {

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis'
 
 // How soon an idle replica notices that Redis was away.
-const BEAT_MS = 250
+export const BEAT_MS = 250
 /**
  * After an outage the other replicas need this long to write the values that Redis missed: the longest pause before they
  * reconnect, and a beat. Until then a value in Redis may be older than the outage.

@@ -7,9 +7,6 @@ import type { AuditWriter } from '../storage/audit/auditWriter.js'
 // entries. If they were much larger than those of a page, it could exceed its deadline again and again, and nothing more would be
 // sealed.
 const MAX_IDS_AN_ENTRY = 100
-// An operation can name at most 16 applicants: 15 by aliases and one without. More than that come from the rows of a list, which
-// has an entry of its own.
-const MOST_APPLICANTS_ASKED_FOR = 16
 
 export interface AuditParts {
   /** Stores the entries. If that fails, nothing may be shown. */
@@ -55,18 +52,8 @@ export class AuditTrail {
     await this.#writeIds('history.read', subject, { operation, filter: this.#withoutTexts(rest) }, shown)
   }
 
-  /**
-   * Predictions of applicants. Each applicant is the subject of its own entry; those of a list share the entries of the tenant.
-   */
+  /** Predictions of applicants, each the subject of an entry. */
   async applicants(operation: string, shown: readonly ApplicantShown[]): Promise<void> {
-    if (shown.length > MOST_APPLICANTS_ASKED_FOR) {
-      return this.#writeIds(
-        'history.read',
-        this.#principal.tenant,
-        { operation },
-        shown.flatMap(({ predictions }) => predictions),
-      )
-    }
     await this.#write(
       shown.map(({ applicantId, predictions }) =>
         this.#entry('history.read', this.#digest(applicantId), { operation, ids: predictions.map(({ id }) => id) }),

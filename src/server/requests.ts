@@ -62,9 +62,44 @@ export function answerErrors(server: FastifyInstance, report: ReportUnexpected, 
     observe(reply, 'INTERNAL_SERVER_ERROR', refused)
     return reply.code(500).send({ errors: [publicError({ message: '' }, error, report)] })
   })
-  server.setNotFoundHandler((_request, reply) =>
-    refuse(reply, new AppError('NOT_FOUND', 'There is nothing at this address. Use /graphql or /graphql/stream.'), refused),
-  )
+  const methodsOf = methodsByAddress(server)
+  server.setNotFoundHandler(({ method, url }, reply) => {
+    const methods = methodsOf(url.split('?', 1)[0] ?? '')
+    // A route of many addresses may have looked in vain itself.
+    if (methods.length === 0 || methods.includes(method)) {
+      return refuse(
+        reply,
+        new AppError('NOT_FOUND', 'There is nothing at this address. Use /graphql or /graphql/stream.'),
+        refused,
+      )
+    }
+    const allow = methods.join(', ')
+    reply.header('allow', allow)
+    return refuse(reply, new AppError('BAD_REQUEST', `Use another method at this address: ${allow}.`), refused, 405)
+  })
+}
+
+// Node keeps the first line of each. A proxy before us may have checked the last.
+const SINGLE_HEADERS = ['host', 'authorization', 'content-type', 'origin']
+
+/** The refusal of a request that has two lines of a header which may have one; undefined for any other request. */
+export function repeatedHeader({ rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>): AppError | undefined {
+  const seen = new Set<string>()
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]?.toLowerCase() ?? ''
+    if (!SINGLE_HEADERS.includes(name)) continue
+    if (seen.has(name)) return new AppError('BAD_REQUEST', `The request has several lines of the header ${name}. Send one.`)
+    seen.add(name)
+  }
+  return undefined
+}
+
+/** Knows the methods of the routes that are added from now on. */
+function methodsByAddress(server: FastifyInstance): (address: string) => readonly string[] {
+  const routes: { readonly url: string; readonly methods: readonly string[] }[] = []
+  server.addHook('onRoute', ({ url, method }) => void routes.push({ url, methods: [method].flat() }))
+  const leadsTo = (url: string, address: string) => (url.endsWith('*') ? address.startsWith(url.slice(0, -1)) : url === address)
+  return address => [...new Set(routes.filter(({ url }) => leadsTo(url, address)).flatMap(({ methods }) => methods))].sort()
 }
 
 /**

@@ -1,9 +1,10 @@
 import { unexpected } from '../observability/logger.js'
 import type { Metrics } from '../observability/metrics.js'
-import { type AuditDigest, readAuditDigest } from '../storage/audit/auditDigest.js'
+import { type AuditDigest, auditDigestWith, readAuditKey } from '../storage/audit/auditDigest.js'
 import { AuditReader } from '../storage/audit/auditReader.js'
 import { AuditSealer } from '../storage/audit/auditSealer.js'
 import { AuditWriter } from '../storage/audit/auditWriter.js'
+import { EntryIds } from '../storage/audit/entryIds.js'
 import type { Kit } from './kit.js'
 
 const SEAL_EVERY_MS = 1_500
@@ -21,12 +22,13 @@ export async function startAudit({ database, metrics, logger, upkeep }: Kit): Pr
   )
   measure(sealer, metrics)
   upkeep({ name: 'seals of the audit', everyMs: SEAL_EVERY_MS, run: signal => sealer.run(signal) })
+  const key = await readAuditKey(database)
   return {
-    digest: await readAuditDigest(database),
+    digest: auditDigestWith(key),
     writer: new AuditWriter(database, error =>
       logger.error(unexpected(error), 'the audit cannot be written; reads of personal data are refused'),
     ),
-    reader: new AuditReader(database),
+    reader: new AuditReader(database, new EntryIds(key)),
   }
 }
 

@@ -124,6 +124,20 @@ describe('the audit records a read of personal data', () => {
     expect(new Set(operations)).toEqual(new Set(['predictions', 'applicant', 'applicant.predictions']))
   })
 
+  it('of each applicant in a batch that asks for their histories', async () => {
+    const { scorer, audit } = await newTenant()
+    const items = Array.from({ length: 40 }, (_, i) => application(`of-batch-${i}`))
+    const query = `mutation($items: [PredictRiskInput!]!) {
+      predictRiskBatch(input: { items: $items }) { results { prediction { id applicant { predictions(first: 3) { nodes { id } } } } } }
+    }`
+    type Results = { predictRiskBatch: { results: { prediction: { id: string } }[] } }
+    const { data } = await scorer.send<Results>({ query, variables: { items } })
+    for (const [i, { prediction }] of present(data).predictRiskBatch.results.entries()) {
+      const { nodes } = await audit({ filter: { applicantId: `of-batch-${i}` } })
+      expect(nodes).toMatchObject([{ action: 'history.read', principal: 'web-shop', details: { ids: [prediction.id] } }])
+    }
+  })
+
   it('in alerts, and in an outcome or acknowledgement that already existed, but not by an unused key', async () => {
     const { scorer, analyst, monitor, entries } = await newTenant()
     const { id } = await score(scorer, 'alerted', HIGH_RISK)

@@ -64,7 +64,7 @@ describe('a malformed request', () => {
 
   it('is refused for an unsupported method', async () => {
     for (const method of ['PUT', 'DELETE', 'PATCH'])
-      await refused({ method, body: VIEWER }, '', { status: 404, code: 'NOT_FOUND' })
+      await refused({ method, body: VIEWER }, '', { status: 405, code: 'BAD_REQUEST' })
   })
 
   it('is refused if its URL cannot be decoded, without repeating the URL', async () => {

@@ -175,8 +175,8 @@ describe('an event stream', () => {
   })
 
   it('ends with UNAUTHENTICATED when its token expires', async () => {
-    // An expired token is accepted for 30 s; one or two of these are left.
-    const token = await signToken({ roles: ['MONITOR'] }, -28)
+    // An expired token is accepted for 30 s; five seconds are left.
+    const token = await signToken({ roles: ['MONITOR'] }, -25)
     const text = await (await stream({ query: WATCH }, { token })).text()
     expect(text).toMatch(
       /^:\n\nevent: next\ndata: {"errors":\[{"message":"The access token has expired; [^\n]+"UNAUTHENTICATED"}}]}\n\nevent: complete\ndata:\n\n$/,

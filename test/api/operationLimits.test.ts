@@ -115,7 +115,7 @@ describe.skipIf(!REDIS_SERVER)('limits on operations over replicas', () => {
     await redis[Symbol.asyncDispose]()
   })
 
-  /** Makes one call after another, on the replicas in turn; returns how many passed, and the longest wait. */
+  /** Makes one call after another, on the replicas in turn; returns how many passed. */
   async function calls(subject: string, count: number): Promise<number> {
     const clients = await Promise.all(replicas.map(replica => replica.as(scorer(subject, 'replicas'))))
     let passed = 0

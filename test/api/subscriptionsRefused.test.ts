@@ -218,8 +218,8 @@ describe('a refused socket', () => {
   })
 
   it('is closed with 4401 when its token expires, together with its subscriptions', async () => {
-    // An expired token is accepted for 30 s; one or two of these are left.
-    const sockets = new GraphqlClient(gateway.url, await signToken({ roles: ['MONITOR'] }, -28)).sockets()
+    // An expired token is accepted for 30 s; five seconds are left.
+    const sockets = new GraphqlClient(gateway.url, await signToken({ roles: ['MONITOR'] }, -25)).sockets()
     opened.push(sockets)
     const connected = new Promise(resolve => sockets.on('connected', resolve))
     const closed = closeOf(sockets)

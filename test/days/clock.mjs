@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { exists } from '../runFolder.mjs'
 
 const SHARED_MEMORY = '/dev/shm'
 
@@ -49,13 +50,5 @@ export class Clock {
       const pid = /^(?:sem\.)?faketime_(?:sem|shm)_(\d+)$/.exec(name)?.[1]
       if (pid && !exists(Number(pid))) rmSync(join(SHARED_MEMORY, name), { force: true })
     }
-  }
-}
-
-function exists(pid) {
-  try {
-    return process.kill(pid, 0)
-  } catch (error) {
-    return error.code === 'EPERM'
   }
 }

@@ -3,7 +3,9 @@
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { relative } from 'node:path'
+import { DEPENDS_ON_TODAY } from '../fileLists.mjs'
 import { findRequirements } from '../requirements.mjs'
+import { makeRunFolder, removeRunFolder } from '../runFolder.mjs'
 import { Clock } from './clock.mjs'
 
 // The clock shows this instant when the tests begin, and goes on from there. Months and years end within the first minutes.
@@ -24,34 +26,6 @@ const DAYS = [
   [inMonths(15), 'in 15 months'],
 ]
 
-const FILES = [
-  'test/integration/clocks.test.ts',
-  // History, summaries, partitions and retention.
-  'test/integration/historyReads.test.ts',
-  'test/integration/historyRandom.test.ts',
-  'test/integration/historyTotals.test.ts',
-  'test/integration/riskSummary.test.ts',
-  'test/integration/migrations.test.ts',
-  'test/integration/predictionRetention.test.ts',
-  'test/integration/feedRetention.test.ts',
-  'test/integration/outcomes.test.ts',
-  'test/integration/upkeep.test.ts',
-  'test/integration/exportHistory.test.ts',
-  // Keys, certificates and deliveries that expire.
-  'test/integration/apiKeys.test.ts',
-  'test/integration/apiKeyStore.test.ts',
-  'test/integration/keyCommand.test.ts',
-  'test/integration/webhookOutbox.test.ts',
-  'test/integration/auditSealing.test.ts',
-  'test/security/tls.test.ts',
-  'test/security/keyRotation.test.ts',
-  'test/unit/auth',
-  'test/unit/monitoring',
-  'test/unit/server/transport',
-  'test/unit/storage',
-  'test/api',
-]
-
 const RESULTS = 'dist/test-days'
 const asked = process.argv.slice(2)
 const days = DAYS.filter(([instant]) => asked.length === 0 || asked.some(day => instant.startsWith(day)))
@@ -67,8 +41,18 @@ process.on('exit', () => clock[Symbol.dispose]())
 rmSync(RESULTS, { recursive: true, force: true })
 mkdirSync(RESULTS, { recursive: true })
 
+let isStopped = false
+let vitest
+// Ctrl-C reaches Vitest by itself. What it started ends with it, and the folders are removed.
+process.on('SIGINT', () => (isStopped = true))
+process.on('SIGTERM', () => {
+  isStopped = true
+  vitest?.kill('SIGTERM')
+})
+
 const sum = { passed: 0, failed: 0 }
 for (const [instant, what, timeZone] of days) {
+  if (isStopped) break
   const { passed, failures, seconds } = await runOn(instant, timeZone)
   sum.passed += passed
   sum.failed += failures.length
@@ -77,19 +61,22 @@ for (const [instant, what, timeZone] of days) {
   for (const failure of failures) console.log(`    ${failure}`)
 }
 console.log(`${sum.passed} passed, ${sum.failed} failed`)
-process.exitCode = sum.failed > 0 ? 1 : 0
+process.exitCode = sum.failed > 0 || isStopped ? 1 : 0
 
-/** Runs all files once; a run without a report, or a file that could not be loaded, is a failure too. */
+/** Runs all files once. A run without a report, a file that could not be loaded, and what is left behind are failures too. */
 async function runOn(instant, timeZone) {
   const startedAt = performance.now()
   const [report, log] = ['json', 'log'].map(kind => `${RESULTS}/${instant.replaceAll(':', '')}.${kind}`)
-  const env = { ...process.env, ...found, ...clock.at(new Date(instant), timeZone), TEST_CLOCK_AT: instant }
-  const arguments_ = ['run', ...FILES, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
-  writeFileSync(log, await outputOf(spawn(process.execPath, ['node_modules/vitest/vitest.mjs', ...arguments_], { env })))
+  const folder = makeRunFolder()
+  const env = { ...process.env, ...found, ...clock.at(new Date(instant), timeZone), TEST_CLOCK_AT: instant, TMPDIR: folder }
+  const arguments_ = ['run', ...DEPENDS_ON_TODAY, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
+  vitest = spawn(process.execPath, ['node_modules/vitest/vitest.mjs', ...arguments_], { env })
+  writeFileSync(log, await outputOf(vitest))
+  const left = (await removeRunFolder(folder)).map(line => `LEFT BEHIND: ${line}`)
   const seconds = Math.round((performance.now() - startedAt) / 1_000)
-  if (!existsSync(report)) return { passed: 0, failures: [`The tests have not run: ${log}`], seconds }
+  if (!existsSync(report)) return { passed: 0, failures: [`The tests have not run: ${log}`, ...left], seconds }
   const { numPassedTests, testResults } = JSON.parse(readFileSync(report, 'utf8'))
-  return { passed: numPassedTests, failures: testResults.flatMap(failuresOf), seconds }
+  return { passed: numPassedTests, failures: [...testResults.flatMap(failuresOf), ...left], seconds }
 }
 
 async function outputOf(child) {

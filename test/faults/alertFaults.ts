@@ -4,12 +4,12 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Sql } from 'postgres'
 import { GraphqlClient } from '../support/client.js'
-import { createEmptyDatabase } from '../support/database.js'
+import { createDatabase } from '../support/database.js'
 import { signToken } from '../support/gateway.js'
 import { AlertCursorDocument } from '../support/generated/operations.js'
+import { oneOf, type Random, randomFrom } from '../support/random.js'
 import { type FaultEvent, FaultPlan } from './faultPlan.js'
 import { Latencies, type Outage } from './latencies.js'
-import { oneOf, type Random, seeded } from './random.js'
 import { RedisServer } from './redisServer.js'
 import { Replica } from './replica.js'
 import { Scorer } from './scorer.js'
@@ -68,12 +68,12 @@ const SETTLE_MS = 1_000
 /** Two gateways, one Postgres, one Redis, many subscribers; alerts are raised while connections are cut and gateways and Redis killed. */
 export async function runAlertFaults(options: FaultOptions, { postgresUrl, signal, progress }: Surroundings): Promise<RunResult> {
   // Each part has its own random numbers: how many one part draws depends on the clock, and must not change the others' numbers.
-  const randomOf = (stream: number) => seeded(options.seed * 100_003 + stream)
+  const randomOf = (stream: number) => randomFrom(options.seed * 100_003 + stream)
   const directory = await mkdtemp(join(tmpdir(), 'riskgate-faults-'))
   const subscribers: Subscriber[] = []
   let timer: NodeJS.Timeout | undefined
   try {
-    await using database = await createEmptyDatabase(postgresUrl)
+    await using database = await createDatabase({ server: postgresUrl })
     await using redis = await RedisServer.start()
     await using first = await Replica.start({ databaseUrl: database.url, redisUrl: redis.url, directory })
     await using second = await Replica.start({ databaseUrl: database.url, redisUrl: redis.url, directory })

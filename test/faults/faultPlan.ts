@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Random } from '../support/random.js'
 import type { Outage } from './latencies.js'
-import { between, moments, type Random } from './random.js'
+import { between, moments } from './random.js'
 
 export interface FaultEvent {
   readonly seconds: number

@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { application, HIGH_RISK, LOW_RISK } from '../support/applicants.js'
 import type { GraphqlClient } from '../support/client.js'
 import { PredictRiskBatchDocument, type PredictRiskInput } from '../support/generated/operations.js'
-import { between, oneOf, type Random } from './random.js'
+import { oneOf, type Random } from '../support/random.js'
+import { between } from './random.js'
 
 // Writers that run at once: their statements overlap, and commit in another order than that of their sequence numbers.
 const WRITERS = 4

@@ -1,6 +1,7 @@
 import { WebSocket } from 'ws'
+import { oneOf, type Random } from '../support/random.js'
 import type { Latencies } from './latencies.js'
-import { between, oneOf, type Random } from './random.js'
+import { between } from './random.js'
 import { Receipts } from './receipts.js'
 
 const PROTOCOL = 'graphql-transport-ws'

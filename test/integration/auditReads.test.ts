@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { AuditFilter } from '../../src/storage/audit/auditQuery.js'
 import { AuditReader } from '../../src/storage/audit/auditReader.js'
+import { EntryIds } from '../../src/storage/audit/entryIds.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { present } from '../support/process.js'
 import { RecordedDatabase } from '../support/recordedDatabase.js'
@@ -54,7 +55,7 @@ describe('reading an audit of 100,000 entries', () => {
   ]
 
   it.each(lists)('reads few entries for %s, in both directions', async (_what, tenant, filter, most) => {
-    const reader = new AuditReader(recorded)
+    const reader = new AuditReader(recorded, new EntryIds('a key'))
     for (const backward of [false, true]) {
       await reader.page({ tenant, filter: { subjects: [], ...filter }, size: SIZE, backward })
       const [statement] = recorded.take()
@@ -64,7 +65,7 @@ describe('reading an audit of 100,000 entries', () => {
   })
 
   it('resumes where a page with too few matches ended, up to the last match', async () => {
-    const reader = new AuditReader(recorded)
+    const reader = new AuditReader(recorded, new EntryIds('a key'))
     const filter = { subjects: [], principal: 'client', action: 'applicant.erased' }
     let [found, pages, after] = [0, 0, undefined as string | undefined]
     for (let more = true; more; pages++) {

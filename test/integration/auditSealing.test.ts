@@ -8,7 +8,7 @@ import { startEmbeddedPostgres } from '../../src/storage/embedded/embeddedPostgr
 import { migrateDatabase } from '../../src/storage/migrate.js'
 import { Database } from '../../src/storage/postgres/database.js'
 import { addEntries, sealAll } from '../support/audit.js'
-import { createEmptyDatabase, createTestDatabase, type TestDatabase } from '../support/database.js'
+import { createDatabase, createTestDatabase, type TestDatabase } from '../support/database.js'
 import { present } from '../support/process.js'
 import { newStateDirectory } from '../support/stateDirectory.js'
 import { openStores, type TestStores } from '../support/stores.js'
@@ -160,7 +160,7 @@ describe('audit seals', () => {
     await using state = newStateDirectory()
     const server = await startEmbeddedPostgres({ stateDirectory: state.path, binDirectory: POSTGRES_15, log: () => {} })
     try {
-      await using older = await createEmptyDatabase(server.url)
+      await using older = await createDatabase({ server: server.url })
       await migrateDatabase(older.url)
       await copyAudit(sql, older.sql)
       const moved = new Database({ url: older.url, poolSize: 4, warn: () => {} })

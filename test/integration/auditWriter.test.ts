@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { readAuditDigest } from '../../src/storage/audit/auditDigest.js'
+import { auditDigestWith, readAuditKey } from '../../src/storage/audit/auditDigest.js'
 import type { NewAuditEntry } from '../../src/storage/audit/auditEntries.js'
 import { AuditWriter } from '../../src/storage/audit/auditWriter.js'
 import { Database } from '../../src/storage/postgres/database.js'
-import { createEmptyDatabase, createTestDatabase, type TestDatabase } from '../support/database.js'
+import { createDatabase, createTestDatabase, type TestDatabase } from '../support/database.js'
 import { openStores, type TestStores } from '../support/stores.js'
 
 function entry(subject: string, details: Record<string, unknown> = {}): NewAuditEntry {
@@ -79,12 +79,11 @@ describe('audit entries of reads', () => {
     expect(await database.sql`select subject from audit_entries`).toMatchObject([{ subject: 'next' }])
   })
 
-  it('do not wait for each other while the table is locked: each of many is refused in time', async () => {
+  it('do not wait for each other while the table is locked: one refused statement refuses all that wait behind it', async () => {
     await database.sql.begin(async held => {
       await held`lock table audit_entries`
       const statements = vi.spyOn(stores.database, 'write')
       const answers = await Promise.allSettled(Array.from({ length: 600 }, (_, i) => writer.write([entry(`waits-${i}`)])))
-      // One statement was refused, and with it all that waited behind it.
       expect(statements).toHaveBeenCalledTimes(1)
       expect(new Set(answers.map(answer => answer.status === 'rejected' && answer.reason.code))).toEqual(
         new Set(['SERVICE_UNAVAILABLE']),
@@ -95,10 +94,10 @@ describe('audit entries of reads', () => {
   })
 
   it('replace texts with a digest that depends on the database, the tenant and the text', async () => {
-    await using other = await createEmptyDatabase()
+    await using other = await createDatabase()
     await using otherStores = await openStores(other.url)
     const [digest, again, elsewhere] = await Promise.all(
-      [stores, stores, otherStores].map(({ database: used }) => readAuditDigest(used)),
+      [stores, stores, otherStores].map(async ({ database: used }) => auditDigestWith(await readAuditKey(used))),
     )
     const digests = [digest, again, elsewhere].map(of => of?.('default', 'applicant'))
     expect(digests[0]).toMatch(/^[0-9a-f]{64}$/)

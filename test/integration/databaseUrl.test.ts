@@ -1,10 +1,9 @@
-import { once } from 'node:events'
-import { connect as connectSocket, createServer, type Socket } from 'node:net'
 import { describe, expect, it } from 'vitest'
-import { createEmptyDatabase, createTestDatabase } from '../support/database.js'
+import { createDatabase, createTestDatabase } from '../support/database.js'
 import { startGateway } from '../support/gateway.js'
 import { launchGateway, runCommand, TEST_KEY } from '../support/gatewayProcess.js'
 import { freePort } from '../support/redis.js'
+import { startTcpProxy } from '../support/tcpProxy.js'
 
 const EXIT_CONFIG = 78
 const PASSWORD = 'hunter2-canary'
@@ -13,26 +12,6 @@ function changed(databaseUrl: string, change: (url: URL) => void): string {
   const url = new URL(databaseUrl)
   change(url)
   return url.href
-}
-
-/** Makes a server reachable on another port. */
-async function startForwarder(port: number, target: URL): Promise<AsyncDisposable> {
-  const sockets = new Set<Socket>()
-  const server = createServer(client => {
-    const upstream = connectSocket(Number(target.port), target.hostname)
-    for (const socket of [client, upstream]) {
-      sockets.add(socket.on('error', () => undefined))
-    }
-    client.pipe(upstream).pipe(client)
-  }).listen(port, '127.0.0.1')
-  await once(server, 'listening')
-  return {
-    async [Symbol.asyncDispose]() {
-      for (const socket of sockets) socket.destroy()
-      server.close()
-      await once(server, 'close')
-    },
-  }
 }
 
 // Concurrent: most of the time, gateways wait for a database.
@@ -81,14 +60,14 @@ describe.concurrent('a DATABASE_URL', () => {
     })
     await using gateway = launchGateway({ DATABASE_URL: late, ...TEST_KEY })
     await gateway.logged('Postgres does not answer yet; trying for some seconds')
-    await using _forwarder = await startForwarder(port, new URL(database.url))
+    await using _server = await startTcpProxy(database.url, { port })
     await gateway.logged('riskgate serves')
     gateway.stop()
     expect(await gateway.exited).toMatchObject({ status: 0, stderr: '' })
   })
 
   it('with a user that may not create tables ends the start with a message', async () => {
-    await using database = await createEmptyDatabase()
+    await using database = await createDatabase()
     const role = `reader_${process.pid}`
     await database.sql.unsafe(`create role ${role} login password '${PASSWORD}'`)
     const poor = changed(database.url, url => {

@@ -2,8 +2,9 @@ import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync 
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it, vi } from 'vitest'
-import { embeddedServers, postmasterPid } from '../support/embeddedServers.js'
+import { embeddedServers } from '../support/embeddedServers.js'
 import { lives, present, until } from '../support/process.js'
+import { postmasterPid } from '../support/stateDirectory.js'
 
 vi.setConfig({ testTimeout: 60_000 })
 

@@ -3,8 +3,9 @@ import { chownSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it, vi } from 'vitest'
-import { embeddedServers, isRoot, lockedPid, postmasterPid } from '../support/embeddedServers.js'
+import { embeddedServers, isRoot } from '../support/embeddedServers.js'
 import { endProcess, lives, present, until } from '../support/process.js'
+import { lockedPid, postmasterPid } from '../support/stateDirectory.js'
 
 vi.setConfig({ testTimeout: 60_000 })
 

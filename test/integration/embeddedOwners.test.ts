@@ -4,13 +4,17 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readlinkSync, rmSync, statS
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
-import { bundleOwner, embeddedServers, isRoot, postmasterPid } from '../support/embeddedServers.js'
+import { bundleOwner, embeddedServers, isRoot } from '../support/embeddedServers.js'
+import { testFolder } from '../support/folder.js'
 import { endProcess, lives, present, until } from '../support/process.js'
+import { postmasterPid } from '../support/stateDirectory.js'
 
 vi.setConfig({ testTimeout: 60_000 })
 
 const bundleDirectory = join(import.meta.dirname, '../../node_modules', `.riskgate-embedded-${process.pid}`)
-const { newState, preparedState, start, connect, answers, defer, root, launchOwner, spawnOwner } = embeddedServers()
+const { newState, preparedState, start, connect, answers, defer, launchOwner, spawnOwner } = embeddedServers()
+
+const folder = testFolder('checkout', 0o755)
 
 beforeAll(() => bundleOwner(bundleDirectory))
 afterAll(() => rmSync(bundleDirectory, { recursive: true, force: true }))
@@ -49,7 +53,7 @@ it('does not adopt the server of the directory that its own was copied from', as
   const first = await start(original)
   await connect(first)`checkpoint`
   const owner = statSync(join(original, 'postgres'))
-  await run('cp', ['-a', original, copy])
+  await run('cp', ['-a', `${original}/.`, copy])
   const second = await start(copy)
   expect(second.url).not.toBe(first.url)
   const [row] = await connect(second)`select current_setting('data_directory') as data`
@@ -64,7 +68,7 @@ async function run(command: string, args: string[]): Promise<void> {
 }
 
 it('works in a checkout below a directory of mode 700, for root with data elsewhere', async () => {
-  const closed = join(root, 'closed')
+  const closed = join(folder, 'closed')
   const checkout = join(closed, 'checkout')
   mkdirSync(closed, { mode: 0o700 })
   cpSync(bundleDirectory, checkout, { recursive: true })

@@ -5,10 +5,10 @@ import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Prediction } from '../../src/scoring/prediction.js'
-import { readAuditDigest } from '../../src/storage/audit/auditDigest.js'
+import { auditDigestWith, readAuditKey } from '../../src/storage/audit/auditDigest.js'
 import { ensurePartitions } from '../../src/storage/postgres/partitions.js'
 import { ErasureStore } from '../../src/storage/predictions/erasureStore.js'
-import { createEmptyDatabase, createTestDatabase, type TestDatabase } from '../support/database.js'
+import { createDatabase, createTestDatabase, type TestDatabase } from '../support/database.js'
 import { testFolder } from '../support/folder.js'
 import { runCommand, spawnGateway } from '../support/gatewayProcess.js'
 import { lives, present, until } from '../support/process.js'
@@ -51,7 +51,7 @@ describe('riskgate export', () => {
     const { id } = present(stored[1])
     await database.sql`
       update predictions set defaulted = true, outcome_observed_at = '2031-06-01', outcome_recorded_by = 'risk-desk' where id = ${id}`
-    await new ErasureStore(stores.database, async () => {}, await readAuditDigest(stores.database)).erase({
+    await new ErasureStore(stores.database, async () => {}, auditDigestWith(await readAuditKey(stores.database))).erase({
       tenant: 'default',
       applicantId: 'erased-later',
       principal: 'admin',
@@ -122,7 +122,7 @@ describe('riskgate export', () => {
     const details = { from: '2031-04-01T00:00:00.000Z', to: '2031-05-01T00:00:00.000Z', format: 'csv', features: true }
     expect(entries).toMatchObject([
       { action: 'history.export-begun', principal: expect.stringMatching(/^cli:/), details },
-      { action: 'history.exported', subject: 'bank', details: { ...details, rows: 1 } },
+      { action: 'history.exported', subject: 'bank', details: { ...details, rows: 1, rowsUnderWay: 0 } },
     ])
   })
 
@@ -177,6 +177,12 @@ describe('riskgate export', () => {
     expect(lines.length).toBeLessThan(MANY)
     expect(lines.pop()).toBe('')
     for (const line of lines) expect(line.split(',')).toHaveLength(13)
+    const [entry] = await database.sql<{ details: { rows: number; rowsUnderWay: number } }[]>`
+      select details from audit_entries where tenant = 'many' and action = 'history.exported' order by id desc limit 1`
+    const { rows, rowsUnderWay } = present(entry).details
+    const header = 1
+    expect(lines.length - header).toBeGreaterThanOrEqual(rows)
+    expect(lines.length - header).toBeLessThanOrEqual(rows + rowsUnderWay)
   })
 
   it('leaves no file when it is interrupted', async () => {
@@ -222,7 +228,7 @@ describe('riskgate export', () => {
   })
 
   it('says what to do about a database without tables', async () => {
-    await using empty = await createEmptyDatabase()
+    await using empty = await createDatabase()
     const { status, stderr } = await runCommand(['export', ...RANGE], { DATABASE_URL: empty.url })
     expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringMatching(/^riskgate: .*riskgate migrate.*\n$/) })
   })

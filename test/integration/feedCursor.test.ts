@@ -1,18 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { encodeAlertCursor } from '../../src/storage/alerts/alertCursor.js'
-import { migrateDatabase } from '../../src/storage/migrate.js'
 import { feedEpochs } from '../../src/storage/postgres/feedEpoch.js'
-import { createTestDatabase, type TestDatabase } from '../support/database.js'
+import { createTestDatabase, moveToAnotherCluster } from '../support/database.js'
 import { follow, startFeed, take } from '../support/feed.js'
 import { newPrediction, openStores } from '../support/stores.js'
 
 const BAD_CURSOR = { code: 'BAD_CURSOR' }
-
-/** Makes the database look like one restored into another cluster. */
-async function moveToAnotherCluster({ sql, url }: TestDatabase): Promise<void> {
-  await sql`update feed_epochs set cluster = 'another ' || ordinal`
-  await migrateDatabase(url)
-}
 
 describe('an alert cursor', () => {
   it('is refused if it is ahead of the server', async () => {
@@ -62,8 +55,8 @@ describe('an alert cursor', () => {
     const cursor = await stores.alerts.now()
     const beyond = [`${cursor.slice(0, 12)}${'f'.repeat(16)}${'0'.repeat(12)}`, `${cursor.slice(0, 28)}${'f'.repeat(12)}`]
     for (const given of beyond) {
-      const outcome = await stores.alerts.check(given).catch((reason: Error) => reason)
-      expect(outcome === undefined || (outcome as { code?: string }).code === 'BAD_CURSOR', given).toBe(true)
+      const result = await stores.alerts.check(given).catch((reason: Error) => reason)
+      expect(result === undefined || (result as { code?: string }).code === 'BAD_CURSOR', given).toBe(true)
     }
   })
 

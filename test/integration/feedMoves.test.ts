@@ -6,7 +6,7 @@ import type { HighRiskAlert } from '../../src/scoring/prediction.js'
 import { parseAlertCursor } from '../../src/storage/alerts/alertCursor.js'
 import { AlertStore } from '../../src/storage/alerts/alertStore.js'
 import { Database } from '../../src/storage/postgres/database.js'
-import { copyDatabase, createTestDatabase, type TestDatabase } from '../support/database.js'
+import { createDatabase, createTestDatabase, type TestDatabase } from '../support/database.js'
 import { embeddedServers } from '../support/embeddedServers.js'
 import { follow, startFeed, take } from '../support/feed.js'
 import { present } from '../support/process.js'
@@ -46,9 +46,9 @@ describe('the alert feed of a database that was copied on the same server', () =
     const before = await openStores(original.url)
     common = await raise(before, 3)
     await before[Symbol.asyncDispose]()
-    await original.sql.end({ timeout: 1 })
     // PostgreSQL copies a database only while it has no connections.
-    copy = await copyDatabase(original)
+    await original.sql.end({ timeout: 1 })
+    copy = await createDatabase({ template: original.name })
     here = await openStores(original.url)
     lost = await raise(here, 2)
     nowAfterCopy = await here.alerts.now()

@@ -2,8 +2,7 @@ import { uuidv7 } from 'uuidv7'
 import { describe, expect, it, vi } from 'vitest'
 import type { HighRiskAlert } from '../../src/scoring/prediction.js'
 import { removeOldAlerts } from '../../src/storage/alerts/alertRetention.js'
-import { migrateDatabase } from '../../src/storage/migrate.js'
-import { createTestDatabase, type TestDatabase } from '../support/database.js'
+import { createTestDatabase, moveToAnotherCluster, type TestDatabase } from '../support/database.js'
 import { follow, raiseAlert, startFeed, take } from '../support/feed.js'
 import { present } from '../support/process.js'
 import { idAt, newPrediction, openStores, type TestStores } from '../support/stores.js'
@@ -34,12 +33,6 @@ async function raiseMany({ predictions }: TestStores, count: number): Promise<vo
 
 const left = async ({ sql }: TestDatabase) =>
   (await sql<{ id: string }[]>`select prediction_id as id from alerts order by epoch, xid, seq`).map(({ id }) => id)
-
-/** Makes the database look like one restored into another cluster. */
-async function moveToAnotherCluster({ sql, url }: TestDatabase): Promise<void> {
-  await sql`update feed_epochs set cluster = 'another ' || ordinal`
-  await migrateDatabase(url)
-}
 
 describe('the retention of alerts', () => {
   it('removes only the beginning of the feed: all alerts after a kept one are kept', async () => {

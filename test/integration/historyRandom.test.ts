@@ -6,8 +6,8 @@ import type { HistoryFilter, HistoryOrder } from '../../src/storage/history/hist
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { fillHistory } from '../support/historyRows.js'
 import { present } from '../support/process.js'
+import { oneOf, type Random, randomFrom } from '../support/random.js'
 import { openStores, type TestStores } from '../support/stores.js'
-import { randomFrom } from '../unit/support/domain.js'
 
 const ORDERS: readonly HistoryOrder[] = ['CREATED_AT_DESC', 'CREATED_AT_ASC', 'PROBABILITY_DESC', 'PROBABILITY_ASC']
 const PAGES = 4
@@ -57,9 +57,9 @@ describe('history with random filters, orders and pages', () => {
     let answered = 0
     for (let round = 0; round < 25; round++) {
       const visibility: Visibility =
-        random() < 0.3 ? { tenant: 'default', requestedBy: oneOf(SHOPS, random) } : { tenant: 'default' }
+        random() < 0.3 ? { tenant: 'default', requestedBy: oneOf(random, SHOPS) } : { tenant: 'default' }
       const filter = randomFilter(rows, random)
-      const order = oneOf(ORDERS, random)
+      const order = oneOf(random, ORDERS)
       const backward = random() < 0.5
       const size = 1 + Math.floor(random() * 100)
       const wanted = expectedIds(visibility, filter, order)
@@ -121,8 +121,8 @@ function belongs(row: Row, { tenant, requestedBy }: Visibility, filter: HistoryF
 }
 
 /** Has each condition with a chance of about one in five, mostly with values that occur. */
-function randomFilter(rows: readonly Row[], random: () => number): HistoryFilter {
-  const any = () => oneOf(rows, random)
+function randomFilter(rows: readonly Row[], random: Random): HistoryFilter {
+  const any = () => oneOf(random, rows)
   const maybe = <T>(value: () => T): T | undefined => (random() < 0.2 ? value() : undefined)
   const range = <T>(value: () => T) => ({ from: random() < 0.6 ? value() : undefined, to: random() < 0.6 ? value() : undefined })
   const filter: HistoryFilter = {
@@ -130,15 +130,11 @@ function randomFilter(rows: readonly Row[], random: () => number): HistoryFilter
     bands: maybe(() => RISK_BANDS.filter(() => random() < 0.4)),
     highRisk: maybe(() => random() < 0.7),
     model: maybe(() => 'consumer-credit'),
-    modelVersion: maybe(() => oneOf(['1', '2', '3'], random)),
+    modelVersion: maybe(() => oneOf(random, ['1', '2', '3'])),
     probability: maybe(() => range(() => any().probability)),
     createdAt: maybe(() => range(() => any().created_at)),
     hasOutcome: maybe(() => random() < 0.5),
     channel: maybe(() => any().channel ?? 'nowhere'),
   }
   return Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined))
-}
-
-function oneOf<T>(values: readonly T[], random: () => number): T {
-  return values[Math.floor(random() * values.length)] as T
 }

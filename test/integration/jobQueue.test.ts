@@ -6,7 +6,7 @@ import { passTime } from '../support/webhooks.js'
 
 const NOTHING = { text: (first: number) => `select $${first}::text`, parameters: [null] }
 
-it('a job that runs longer than the patience with webhooks stays with its gateway, where its queue has another policy', async () => {
+it('a job is given to another gateway after the time limit of its own queue, and not before', async () => {
   await using database = await createTestDatabase()
   await using _stores = await openStores(database.url)
   const jobs = new JobQueue({ url: database.url, warn: () => {} })

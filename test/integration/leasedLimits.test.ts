@@ -1,15 +1,14 @@
 import { Redis } from 'ioredis'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { LeasedLimiter } from '../../src/cache/leasedLimiter.js'
 import { type CreateLimiter, limitersOver } from '../../src/cache/limiters.js'
 import { connectRedis } from '../../src/cache/redisConnection.js'
+import { BEAT_MS, RedisTrust } from '../../src/cache/redisTrust.js'
 import type { Taken } from '../../src/server/limits/pointLimiter.js'
 import { until } from '../support/process.js'
 import { freePort, REDIS_SERVER, startRedis, type TestRedis } from '../support/redis.js'
 
 const LIMIT = 1_000
-// As in redisTrust.ts.
-const BEAT_MS = 250
 const BLOCK = 10
 
 describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
@@ -29,29 +28,31 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
     await client.flushall()
   })
   afterEach(() => {
+    vi.restoreAllMocks()
     for (const connection of [...connections, client]) connection.disconnect()
   })
 
-  /** The limiters of one replica that trusts Redis. */
-  async function startReplica(): Promise<CreateLimiter> {
+  /** The limiters of one replica that trusts Redis: points that it took have arrived there. */
+  async function startReplica(number: number): Promise<CreateLimiter> {
     const connection = connectRedis(redis.url, () => {})
     connections.push(connection)
     const create = limitersOver(connection)
-    const canary = create({ name: 'canary', limit: 1_000_000, windowSeconds: 10 }) as LeasedLimiter
+    const name = `canary-${number}`
+    const canary = create({ name, limit: 1_000_000, windowSeconds: 10 }) as LeasedLimiter
     await until(async () => {
       await canary.take('canary', 1)
-      return (await client.keys('riskgate:limit:canary:*')).length > 0
+      return (await client.keys(`riskgate:limit:${name}:*`)).length > 0
     })
-    await client.flushall()
     return create
   }
 
   async function startLimiters(count: number, limit = LIMIT, seconds = 10): Promise<LeasedLimiter[]> {
-    const replicas = await Promise.all(Array.from({ length: count }, startReplica))
+    const replicas = await Promise.all(Array.from({ length: count }, (_, i) => startReplica(i)))
+    await client.flushall()
     return replicas.map(create => create({ name: 'principal', limit, windowSeconds: seconds }) as LeasedLimiter)
   }
 
-  /** Takes single points from all limiters in turn, as fast as possible; returns how many were letThrough. */
+  /** Takes single points from all limiters in turn, as fast as possible; returns how many were let through. */
   async function takeAll(limiters: readonly LeasedLimiter[], key: string, calls: number): Promise<number> {
     const taken: (Taken | Promise<Taken>)[] = []
     for (let i = 0; i < calls; i++) {
@@ -62,23 +63,32 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
     return answers.filter(({ isRefused }) => !isRefused).length
   }
 
+  /** Works again if a command timed out on a busy machine, because then each replica counts alone. */
+  async function whileRedisAnswers<T>(work: () => Promise<T>): Promise<T> {
+    const lost = vi.spyOn(RedisTrust.prototype, 'lose')
+    for (let attempt = 0; attempt < 5; attempt++) {
+      lost.mockClear()
+      const result = await work()
+      if (lost.mock.calls.length === 0) return result
+    }
+    throw new Error('Redis missed the time limit of a command in each attempt')
+  }
+
   const ofRedis = async () => Number(await client.get((await client.keys('riskgate:limit:principal:*'))[0] ?? ''))
 
   it('are exact on one replica', async () => {
-    const limiters = await startLimiters(1)
-    expect(await takeAll(limiters, 'a', 2 * LIMIT)).toBe(LIMIT)
+    const letThrough = await whileRedisAnswers(async () => takeAll(await startLimiters(1), 'a', 2 * LIMIT))
+    expect(letThrough).toBe(LIMIT)
     expect(await ofRedis()).toBe(LIMIT)
   })
 
   it.each([2, 3])('are over- or undershot by no more than the blocks of %i replicas', async count => {
-    const limiters = await startLimiters(count)
-    const letThrough = await takeAll(limiters, 'a', 3 * LIMIT)
+    const letThrough = await whileRedisAnswers(async () => takeAll(await startLimiters(count), 'a', 3 * LIMIT))
     expect(Math.abs(letThrough - LIMIT)).toBeLessThanOrEqual(count * BLOCK)
   })
 
   it('are exact on three replicas if a block is less than a point', async () => {
-    const limiters = await startLimiters(3, 60)
-    expect(await takeAll(limiters, 'a', 300)).toBe(60)
+    expect(await whileRedisAnswers(async () => takeAll(await startLimiters(3, 60), 'a', 300))).toBe(60)
   })
 
   it('are decided without waiting once points are leased, and also for the first call', async () => {
@@ -127,7 +137,7 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
   })
 
   describe('while Redis', () => {
-    /** Calls at a steady pace; returns the longest wait and how many calls were letThrough. */
+    /** Calls at a steady pace; returns how many calls waited, and how many were let through. */
     async function paced(limiter: LeasedLimiter, calls: number, key = 'a') {
       let [waited, letThrough] = [0, 0]
       for (let i = 0; i < calls; i++) {
@@ -141,7 +151,7 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
     const freeze = () => process.kill(redis.pid, 'SIGSTOP')
     const thaw = () => process.kill(redis.pid, 'SIGCONT')
 
-    it('is frozen apply to each process alone, and no call waits longer than a command may take', async () => {
+    it('is frozen apply to each process alone, and only one call waits', async () => {
       const limiters = await startLimiters(2)
       const before = await takeAll(limiters, 'a', 200)
       freeze()

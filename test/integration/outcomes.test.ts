@@ -2,15 +2,17 @@ import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { OutcomeStore } from '../../src/storage/predictions/outcomeStore.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
-import { oneOf, randomPrediction } from '../support/predictions.js'
+import { randomPrediction } from '../support/predictions.js'
 import { until } from '../support/process.js'
+import { oneOf, randomFrom } from '../support/random.js'
 import { newPrediction, openStores, type TestStores } from '../support/stores.js'
 
 const TENANT = { tenant: 'default' }
 const LATER = new Date('2099-01-01T00:00:00.123Z')
 
 async function stored(stores: TestStores, count: number): Promise<string[]> {
-  const rows = Array.from({ length: count }, () => randomPrediction(new Date()))
+  const random = randomFrom(count)
+  const rows = Array.from({ length: count }, () => randomPrediction(random, new Date()))
   await Promise.all(rows.map(row => stores.predictions.record(row)))
   return rows.map(({ prediction }) => prediction.id)
 }
@@ -123,20 +125,21 @@ describe('recorded outcomes', () => {
     })
   })
 
-  it('count each prediction once, however corrections through two gateways overlap', async () => {
+  it.each([1])('count each prediction once, however corrections through two gateways overlap, seed %i', async seed => {
+    const random = randomFrom(seed)
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     await using others = await openStores(database.url)
     const ids = await stored(stores, 40)
     const writers = [new OutcomeStore(stores.database), new OutcomeStore(others.database)]
     const correct = (call: number) => {
-      const order = [...ids].sort(() => Math.random() - 0.5).slice(0, 25)
+      const order = [...ids].sort(() => random() - 0.5).slice(0, 25)
       const given = order.map(predictionId => ({
         predictionId,
-        defaulted: Math.random() < 0.5,
-        observedAt: new Date(LATER.getTime() + oneOf([0, 1])),
+        defaulted: random() < 0.5,
+        observedAt: new Date(LATER.getTime() + oneOf(random, [0, 1])),
       }))
-      return oneOf(writers).record(TENANT, `writer-${call}`, given)
+      return oneOf(random, writers).record(TENANT, `writer-${call}`, given)
     }
     // The calls come in rounds, because a call's deadline also runs while it waits for a connection.
     for (let round = 0; round < 10; round++) {
@@ -225,7 +228,10 @@ describe('recorded outcomes', () => {
   it('of several months are recorded in one statement', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
-    const rows = Array.from({ length: 1_000 }, (_, i) => randomPrediction(new Date(Date.now() - (i % 2) * 40 * 86_400_000)))
+    const random = randomFrom(1)
+    const rows = Array.from({ length: 1_000 }, (_, i) =>
+      randomPrediction(random, new Date(Date.now() - (i % 2) * 40 * 86_400_000)),
+    )
     await Promise.all(rows.map(row => stores.predictions.record(row)))
     const given = rows.map(({ prediction }, i) => ({ predictionId: prediction.id, defaulted: i % 3 === 0, observedAt: LATER }))
     const recorded = await new OutcomeStore(stores.database).record(TENANT, 'desk', given)

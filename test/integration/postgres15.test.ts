@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/storage/embedded/embeddedPostgres.js'
 import { HIGH_RISK, LOW_RISK } from '../support/applicants.js'
-import { createEmptyDatabase, type TestDatabase } from '../support/database.js'
+import { createDatabase, type TestDatabase } from '../support/database.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
 import {
   AlertCursorDocument,
@@ -27,7 +27,7 @@ describe.skipIf(!existsSync(POSTGRES_15))('PostgreSQL 15', () => {
   beforeAll(async () => {
     state = newStateDirectory()
     server = await startEmbeddedPostgres({ stateDirectory: state.path, binDirectory: POSTGRES_15, log: () => {} })
-    database = await createEmptyDatabase(server.url)
+    database = await createDatabase({ server: server.url })
     gateway = await startGateway({}, database)
   })
   afterAll(async () => {

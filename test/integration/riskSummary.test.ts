@@ -7,7 +7,8 @@ import { OutcomeStore } from '../../src/storage/predictions/outcomeStore.js'
 import { RollupStore } from '../../src/storage/statistics/rollupStore.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { CHANGES, localName, QUARTER_MS, ZONES } from '../support/localTime.js'
-import { oneOf, randomPrediction } from '../support/predictions.js'
+import { randomPrediction } from '../support/predictions.js'
+import { oneOf, type Random, randomFrom } from '../support/random.js'
 import { openStores, type TestStores } from '../support/stores.js'
 
 const INTERVALS: SummaryInterval[] = ['HOUR', 'DAY', 'WEEK', 'MONTH']
@@ -18,21 +19,21 @@ const LATER = new Date('2099-01-01')
 type Row = Prediction & { defaulted?: boolean }
 
 /** Stores predictions around days on which clocks change. */
-async function storeAroundChanges(stores: TestStores, count: number): Promise<Row[]> {
+async function storeAroundChanges(random: Random, stores: TestStores, count: number): Promise<Row[]> {
   const given = Array.from({ length: count }, (_, i) => {
     // Some are at the very beginning or end of a quarter of an hour.
-    const offset = Math.floor((Math.random() * 4 - 1.5) * DAY_MS)
+    const offset = Math.floor((random() * 4 - 1.5) * DAY_MS)
     const edge = [0, offset, -1, offset][i % 4] as number
-    const quarter = Math.floor((oneOf(CHANGES) + offset) / QUARTER_MS) * QUARTER_MS
-    return randomPrediction(new Date(edge === offset ? oneOf(CHANGES) + offset : quarter + edge), MODELS)
+    const quarter = Math.floor((oneOf(random, CHANGES) + offset) / QUARTER_MS) * QUARTER_MS
+    return randomPrediction(random, new Date(edge === offset ? oneOf(random, CHANGES) + offset : quarter + edge), MODELS)
   })
   await Promise.all(given.map(row => stores.predictions.record(row)))
   return given.map(({ prediction }) => prediction)
 }
 
-async function recordSome(stores: TestStores, rows: Row[], share: number): Promise<void> {
-  const withOutcome = rows.filter(() => Math.random() < share)
-  for (const row of withOutcome) row.defaulted = Math.random() < 0.4
+async function recordSome(random: Random, stores: TestStores, rows: Row[], share: number): Promise<void> {
+  const withOutcome = rows.filter(() => random() < share)
+  for (const row of withOutcome) row.defaulted = random() < 0.4
   await new OutcomeStore(stores.database).record(
     { tenant: 'default' },
     'desk',
@@ -40,19 +41,19 @@ async function recordSome(stores: TestStores, rows: Row[], share: number): Promi
   )
 }
 
-function randomQuery(): SummaryQuery {
-  const interval = oneOf(INTERVALS)
-  const from = oneOf(CHANGES) + Math.floor((Math.random() - 0.5) * 4 * DAY_MS)
+function randomQuery(random: Random): SummaryQuery {
+  const interval = oneOf(random, INTERVALS)
+  const from = oneOf(random, CHANGES) + Math.floor((random() - 0.5) * 4 * DAY_MS)
   const spans = [1, 1_000, QUARTER_MS, QUARTER_MS * 3, DAY_MS * 2, interval === 'HOUR' ? DAY_MS * 30 : DAY_MS * 300]
-  const to = from + 1 + Math.floor(Math.random() * oneOf(spans))
-  const whole = (instant: number) => (Math.random() < 0.3 ? Math.round(instant / QUARTER_MS) * QUARTER_MS : instant)
+  const to = from + 1 + Math.floor(random() * oneOf(random, spans))
+  const whole = (instant: number) => (random() < 0.3 ? Math.round(instant / QUARTER_MS) * QUARTER_MS : instant)
   const [first, last] = [whole(from), whole(to)]
   return {
     from: new Date(first),
     to: new Date(Math.max(last, first + 1)),
     interval,
-    timeZone: oneOf(ZONES),
-    ...(Math.random() < 0.3 && { model: oneOf([...MODELS, 'none']) }),
+    timeZone: oneOf(random, ZONES),
+    ...(random() < 0.3 && { model: oneOf(random, [...MODELS, 'none']) }),
   }
 }
 
@@ -113,19 +114,20 @@ async function deltas({ sql }: TestDatabase): Promise<number> {
 }
 
 describe('a risk summary', () => {
-  it('equals a plain count in every zone, across clock changes, before and after folding', async () => {
+  it.each([1])('equals a plain count in every zone, across clock changes, before and after folding, seed %i', async seed => {
+    const random = randomFrom(seed)
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     const rollups = new RollupStore(stores.database)
     const summaries = new RiskSummaries(rollups)
-    const rows = await storeAroundChanges(stores, 600)
-    const foreign = Array.from({ length: 50 }, () => ({ ...randomPrediction(new Date(oneOf(CHANGES))) }))
+    const rows = await storeAroundChanges(random, stores, 600)
+    const foreign = Array.from({ length: 50 }, () => ({ ...randomPrediction(random, new Date(oneOf(random, CHANGES))) }))
     await Promise.all(
       foreign.map(row => stores.predictions.record({ ...row, prediction: { ...row.prediction, tenant: 'other' } })),
     )
     const check = async (times: number) => {
       for (let i = 0; i < times; i++) {
-        const query = randomQuery()
+        const query = randomQuery(random)
         const summary = await summaries.summarise('default', query)
         try {
           expectCounted(summary, rows, query)
@@ -135,15 +137,15 @@ describe('a risk summary', () => {
       }
     }
     await check(40)
-    await recordSome(stores, rows, 0.5)
+    await recordSome(random, stores, rows, 0.5)
     await check(40)
     await rollups.fold(AbortSignal.abort())
     expect(await deltas(database)).toBeGreaterThan(0)
     await rollups.fold()
     expect(await deltas(database)).toBe(0)
     await check(80)
-    await recordSome(stores, rows, 0.3)
-    rows.push(...(await storeAroundChanges(stores, 200)))
+    await recordSome(random, stores, rows, 0.3)
+    rows.push(...(await storeAroundChanges(random, stores, 200)))
     await check(40)
     await rollups.fold()
     await rollups.fold()
@@ -227,7 +229,8 @@ describe('a risk summary', () => {
     ])
   })
 
-  it('shows at least all acknowledged writes and at most all sent ones, while all write and fold', async () => {
+  it.each([1])('shows at least all acknowledged and at most all sent writes while all write and fold, seed %i', async seed => {
+    const random = randomFrom(seed)
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     await using others = await openStores(database.url)
@@ -248,12 +251,12 @@ describe('a risk summary', () => {
       const outcomes = new OutcomeStore(writer.database)
       for (let round = 0; round < 25; round++) {
         const given = Array.from({ length: 20 }, () =>
-          randomPrediction(new Date(query.from.getTime() + Math.floor(Math.random() * span))),
+          randomPrediction(random, new Date(query.from.getTime() + Math.floor(random() * span))),
         )
         sent.predictions += given.length
         await Promise.all(given.map(row => writer.predictions.record(row)))
         acknowledged.predictions += given.length
-        const withOutcome: Row[] = given.map(({ prediction }) => ({ ...prediction, defaulted: Math.random() < 0.5 }))
+        const withOutcome: Row[] = given.map(({ prediction }) => ({ ...prediction, defaulted: random() < 0.5 }))
         sent.outcomes += withOutcome.length
         // All outcomes are recorded wrong first, and then corrected.
         for (const isRight of [false, true]) {
@@ -306,7 +309,9 @@ describe('a risk summary', () => {
     const to = new Date(Math.max(Date.now(), quarter + 60_000))
     // Statistics without predictions; only later predictions are in the table.
     await database.sql`insert into risk_deltas values ('default', 'consumer-credit', '2', ${new Date(quarter)}, 1, 1000, 500, 0, 0, 0)`
-    const later = [0, 1, 30].map(ahead => randomPrediction(new Date(Math.min(to.getTime() + ahead, quarter + QUARTER_MS - 1))))
+    const later = [0, 1, 30].map(ahead =>
+      randomPrediction(randomFrom(ahead), new Date(Math.min(to.getTime() + ahead, quarter + QUARTER_MS - 1))),
+    )
     await Promise.all(later.map(row => stores.predictions.record(row)))
     const query = { from: new Date(quarter - DAY_MS), to, starts: [new Date(quarter - DAY_MS)] }
     const total = async () => (await store.count('default', query)).reduce((sum, { predictions }) => sum + predictions, 0)
@@ -315,7 +320,8 @@ describe('a risk summary', () => {
     expect(await total()).toBe(1_000)
   })
 
-  it('up to now, or a little before, is exact while replicas with different clocks write', async () => {
+  it.each([1])('up to now, or a little before, is exact while replicas with different clocks write, seed %i', async seed => {
+    const random = randomFrom(seed)
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     await using others = await openStores(database.url)
@@ -325,7 +331,7 @@ describe('a risk summary', () => {
     let isWriting = true
     const write = async (writer: TestStores, skew: number) => {
       for (let round = 0; round < 60; round++) {
-        const given = Array.from({ length: 10 }, () => randomPrediction(new Date(Date.now() + skew), MODELS))
+        const given = Array.from({ length: 10 }, () => randomPrediction(random, new Date(Date.now() + skew), MODELS))
         await Promise.all(given.map(row => writer.predictions.record(row)))
         rows.push(...given.map(({ prediction }) => prediction))
       }
@@ -347,7 +353,7 @@ describe('a risk summary', () => {
       }
     }
     await Promise.all([writing, folding])
-    await recordSome(stores, rows, 0.5)
+    await recordSome(random, stores, rows, 0.5)
     for (let round = 0; round < 2; round++) {
       for (let ago = -4_000; ago < 6_000; ago += 97) {
         const asked = query(ago)

@@ -6,7 +6,7 @@ import { startRetention } from '../../src/start/upkeep.js'
 import { migrateDatabase } from '../../src/storage/migrate.js'
 import { startOfMonth } from '../../src/storage/postgres/partitions.js'
 import type { UpkeepTask } from '../../src/storage/postgres/upkeep.js'
-import { createEmptyDatabase, createTestDatabase, type TestDatabase } from '../support/database.js'
+import { createDatabase, createTestDatabase, type TestDatabase } from '../support/database.js'
 import { idAt, newPrediction, openStores, type TestStores } from '../support/stores.js'
 
 const DAY_MS = 86_400_000
@@ -37,7 +37,7 @@ describe('the upkeep of a gateway', () => {
   })
 
   it.each([400, -400])('makes partitions for today by the clock of the database, with its own clock %i days off', async days => {
-    await using database = await createEmptyDatabase()
+    await using database = await createDatabase()
     const now = new Date()
     vi.useFakeTimers({ toFake: ['Date'], now: now.getTime() + days * DAY_MS })
     await migrateDatabase(database.url)

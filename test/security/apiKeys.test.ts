@@ -29,7 +29,7 @@ function forged(text: string): string {
 }
 
 describe('a flood of 10,000 unknown keys', () => {
-  it('is looked up one statement at a time, and does not delay known keys', async () => {
+  it('is looked up one statement at a time, and known keys do not wait for it', async () => {
     await using database = await createTestDatabase()
     await using proxy = await startStatementProxy(database.url)
     await using gateway = await startGateway(SETTINGS, { ...database, url: proxy.url })
@@ -54,21 +54,23 @@ describe('a flood of 10,000 unknown keys', () => {
         codes.set(code, (codes.get(code) ?? 0) + 1)
       }
     }
-    const waits: number[] = []
+    let answeredMeanwhile = 0
     const callOn = async () => {
       while (left > 0) {
-        const sentAt = performance.now()
+        const before = lookups.mock.calls.length
         await known.data(ViewerDocument, {})
-        waits.push(performance.now() - sentAt)
+        // One look-up went on from before the call until after its answer.
+        if (asking > 0 && lookups.mock.calls.length === before) answeredMeanwhile++
       }
     }
     await Promise.all([callOn(), ...Array.from({ length: CLIENTS }, send)])
     const statements = proxy.take().filter(text => text.includes('digest'))
     process.stdout.write(
-      `flood: ${statements.length} statements for ${FLOOD} keys; known key waited at most ${Math.max(...waits).toFixed(0)} ms\n`,
+      `flood: ${statements.length} statements for ${FLOOD} keys; ${answeredMeanwhile} known calls during a look-up\n`,
     )
     expect([...codes]).toEqual([['UNAUTHENTICATED', FLOOD]])
     expect(mostAsking).toBe(1)
+    expect(answeredMeanwhile).toBeGreaterThan(0)
     expect(statements).toHaveLength(lookups.mock.calls.length)
     expect(statements.length).toBeLessThan(FLOOD / 4)
   }, 120_000)

@@ -5,6 +5,7 @@ import { verifyAudit } from '../../src/storage/audit/auditVerification.js'
 import { addEntries, sealAll } from '../support/audit.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { runCommand } from '../support/gatewayProcess.js'
+import { fillHistory } from '../support/historyRows.js'
 import { present } from '../support/process.js'
 import { openStores, type TestStores } from '../support/stores.js'
 
@@ -103,6 +104,24 @@ describe('tampering by an intruder who owns the database', () => {
   ])('is found if the %s seal was removed', async (_which, number, expected) => {
     await sql`delete from audit_seals where number = ${number}`
     expect(await problem()).toBe(expected)
+  })
+
+  it('is found if all seals, or the last ones, were removed, once the entries are older than a minute', async () => {
+    await sql`update audit_entries set at = at - interval '2 minutes' where id > 60`
+    expect(await problem()).toMatch(/^Entries since .* have no seal: seals were deleted, or no gateway has run since\./)
+    for (const last of [2, 0]) {
+      await sql`delete from audit_seals where number > ${last}`
+      await sql`update audit_entries set at = at - interval '2 minutes' where id > ${last * 20} and id <= 60`
+      expect(await problem()).toMatch(/^Entries since .* have no seal/)
+    }
+  })
+
+  it('is found if all seals and entries were removed, and predictions are left', async () => {
+    await sql`delete from audit_seals`
+    await sql`delete from audit_entries`
+    expect(await problem()).toBeUndefined()
+    await fillHistory(sql, { rows: 10, months: 1 })
+    expect(await problem()).toMatch(/^It is empty, though there are predictions/)
   })
 
   it('is found if a seal was removed and the next one renumbered', async () => {

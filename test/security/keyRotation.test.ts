@@ -108,8 +108,8 @@ describe('a flood of tokens with unknown keys', SLOW, () => {
     const flood = Array.from({ length: 300 }, async () => {
       while (!isOver) {
         const token = tokenOf(attacker, claimsOf({ roles: ['ADMIN'] }), { kid: `made-up-${++tokensMade}` })
-        const outcome = await statusOf(gateway.url, token)
-        refusals.set(outcome, (refusals.get(outcome) ?? 0) + 1)
+        const answer = await statusOf(gateway.url, token)
+        refusals.set(answer, (refusals.get(answer) ?? 0) + 1)
       }
     })
     await issuer.asked(3)

@@ -124,6 +124,48 @@ describe('a socket of graphql-transport-ws', () => {
     expect(await received(socket)).toEqual({ type: 'pong' })
   })
 
+  const watchAs = (id: string, alias: string) =>
+    json({ id, type: 'subscribe', payload: { query: `subscription { ${alias}: highRiskScored { id } }` } })
+  const complete = (id: string) => json({ id, type: 'complete' })
+  const subscribers = (count: number) =>
+    vi.waitFor(async () => expect(await metric(gateway, 'riskgate_alert_subscribers')).toBe(count))
+
+  it.each<[string, (socket: RawSocket) => Promise<void>]>([
+    ['it began', async socket => socket.send(watchAs('1', 'first'), complete('1'), watchAs('1', 'second'))],
+    [
+      'it began, twice',
+      async socket =>
+        socket.send(watchAs('1', 'first'), complete('1'), watchAs('1', 'other'), complete('1'), watchAs('1', 'second')),
+    ],
+    [
+      'it was completed, in the same packet',
+      async socket => {
+        socket.send(watchAs('1', 'first'))
+        await subscribers(2)
+        socket.send(complete('1'), watchAs('1', 'second'))
+      },
+    ],
+  ])('carries only the last subscription of an id that was used again before %s', async (_when, begin) => {
+    using socket = await signedIn()
+    await begin(socket)
+    await subscribers(2)
+    const { id } = await score(admin, 'again', HIGH_RISK)
+    expect(await received(socket)).toEqual({ id: '1', type: 'next', payload: { data: { second: { id } } } })
+    expect((await neighbour.next()).highRiskScored.id).toBe(id)
+    socket.send(complete('1'))
+    await subscribers(1)
+    await score(admin, 'unseen', HIGH_RISK)
+    await neighbour.next()
+    socket.send(json({ type: 'ping' }))
+    expect(await received(socket)).toEqual({ type: 'pong' })
+  })
+
+  it.each(['1', 'x'.repeat(200), 'é'.repeat(20_000)])('is closed with 4409 for an id that is in use, however long', async id => {
+    using socket = await signedIn()
+    socket.send(subscribeMessage(id), subscribeMessage(id))
+    expect(await socket.closed).toBe(4409)
+  })
+
   it('answers a ping with a pong and its payload, even before signing in', async () => {
     using socket = await openRaw(gateway.url)
     socket.send(json({ type: 'ping', payload: { a: 1 } }), json({ type: 'pong' }), json({ type: 'pong', payload: {} }))

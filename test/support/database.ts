@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import postgres, { type Sql } from 'postgres'
 import { inject } from 'vitest'
+import { migrateDatabase } from '../../src/storage/migrate.js'
 
 export interface WorkerServer {
   readonly url: string
@@ -29,17 +30,7 @@ const COPYING = tmpdir().startsWith('/dev/shm/') ? 'file_copy' : 'wal_log'
 /** Creates a migrated database. All of them share one audit key, which a migration made. */
 export async function createTestDatabase(): Promise<TestDatabase> {
   const { url, template } = workerServer()
-  return createDatabase(url, template)
-}
-
-/** Creates a database without tables. */
-export async function createEmptyDatabase(serverUrl = workerServer().url): Promise<TestDatabase> {
-  return createDatabase(serverUrl)
-}
-
-/** Copies a database, which must have no connections. */
-export async function copyDatabase({ url, name }: TestDatabase): Promise<TestDatabase> {
-  return createDatabase(url, name)
+  return createDatabase({ server: url, template })
 }
 
 /** The PostgreSQL server of this worker, which its test files use one after the other. */
@@ -50,7 +41,16 @@ export function workerServer(): WorkerServer {
   return server
 }
 
-export async function createDatabase(serverUrl: string, template?: string): Promise<TestDatabase> {
+export interface DatabaseOptions {
+  /** The URL of a server; that of this worker unless given. */
+  readonly server?: string
+  /** The name of a database there, to be copied. It must have no connections. */
+  readonly template?: string
+}
+
+/** Creates a database: without tables, or a copy. */
+export async function createDatabase(options: DatabaseOptions = {}): Promise<TestDatabase> {
+  const { server: serverUrl = workerServer().url, template } = options
   const name = `test_${randomBytes(6).toString('hex')}`
   const server = postgres(serverUrl, { max: 1, onnotice: () => {} })
   await server.unsafe(`create database ${name} ${template ? `template ${template} strategy ${COPYING}` : ''}`)
@@ -67,4 +67,10 @@ export async function createDatabase(serverUrl: string, template?: string): Prom
       await server.end({ timeout: 1 })
     },
   }
+}
+
+/** Makes the database look like one restored into another cluster. */
+export async function moveToAnotherCluster({ sql, url }: TestDatabase): Promise<void> {
+  await sql`update feed_epochs set cluster = 'another ' || ordinal`
+  await migrateDatabase(url)
 }

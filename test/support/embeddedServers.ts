@@ -1,52 +1,41 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import postgres from 'postgres'
 import { build } from 'vite'
 import { afterEach } from 'vitest'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/storage/embedded/embeddedPostgres.js'
-import { testFolder } from './folder.js'
-import { prepareState } from './postgresServer.js'
 import { endProcess, present } from './process.js'
+import { newStateDirectory, preparedStateDirectory, type StateDirectory } from './stateDirectory.js'
 
 export const isRoot = process.getuid?.() === 0
 
-/** Embedded servers of one test file. Each test's servers end after it; the directories are removed after the last test. */
+/** Embedded servers of one test file. After each test they end, and their directories are removed. */
 export function embeddedServers() {
-  // Most tests need a path that others can enter; the test of a closed path makes its own.
-  const root = testFolder('embedded', 0o755)
   const undo: (() => unknown)[] = []
   const messages: string[] = []
-  let count = 0
 
   afterEach(async () => {
     for (const step of undo.splice(0).reverse()) await step()
     messages.length = 0
   }, 30_000)
 
+  function used(state: StateDirectory): string {
+    undo.push(() => state[Symbol.asyncDispose]())
+    return state.path
+  }
+
   const helpers = {
-    root,
     /** Messages that the servers logged in this test. */
     messages,
     /** Registers steps that run at the end of the test, the last one first. */
     defer: (...steps: (() => unknown)[]) => undo.push(...steps),
-    /** A state directory with a database cluster. */
-    preparedState(): string {
-      const state = helpers.newState()
-      mkdirSync(state)
-      prepareState(state)
-      return state
-    },
-    /** Where a state directory can be made. */
-    newState(): string {
-      const state = join(root, String(++count), '.riskgate')
-      mkdirSync(dirname(state))
-      // A server that a failed test left running is ended by the pid in its lock file.
-      undo.push(() => endProcess(lockedPid(join(state, 'postgres')), 'SIGQUIT'))
-      return state
-    },
+    /** The path of a state directory with a database cluster. */
+    preparedState: () => used(preparedStateDirectory()),
+    /** The path of an empty state directory. */
+    newState: () => used(newStateDirectory()),
     async start(stateDirectory: string, binDirectory?: string): Promise<EmbeddedPostgres> {
       const bin = binDirectory === undefined ? {} : { binDirectory }
       const server = await startEmbeddedPostgres({ stateDirectory, ...bin, log: message => messages.push(message) })
@@ -81,16 +70,6 @@ export function embeddedServers() {
     },
   }
   return helpers
-}
-
-/** The pid in the lock file of a data directory. */
-export function lockedPid(data: string): number | undefined {
-  const path = join(data, 'postmaster.pid')
-  return existsSync(path) ? Number(readFileSync(path, 'utf8').split('\n')[0]) : undefined
-}
-
-export function postmasterPid(data: string): number {
-  return present(lockedPid(data), 'postmaster')
 }
 
 /** Bundles a program that owns an embedded server, because Node itself cannot run TypeScript. */

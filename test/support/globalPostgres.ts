@@ -57,7 +57,7 @@ async function startServers(count: number): Promise<Servers> {
 
 /** A migrated database, to be copied. */
 async function makeTemplate(serverUrl: string): Promise<TestDatabase> {
-  const template = await createDatabase(serverUrl)
+  const template = await createDatabase({ server: serverUrl })
   await migrateDatabase(template.url)
   // Each copy opens an epoch of its own, as a new database does.
   await template.sql`delete from feed_epochs`

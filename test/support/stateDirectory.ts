@@ -1,7 +1,6 @@
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { lockedPid } from './embeddedServers.js'
 import { prepareState } from './postgresServer.js'
 import { endProcess, present } from './process.js'
 
@@ -28,7 +27,7 @@ export function newStateDirectory(): StateDirectory {
   // Without this, root's data would go to a system directory, where no one removes it.
   chmodSync(path, 0o755)
   const data = join(path, 'postgres')
-  const postmaster = () => present(lockedPid(data), 'postmaster')
+  const postmaster = () => postmasterPid(data)
   return {
     path,
     postmaster,
@@ -39,6 +38,16 @@ export function newStateDirectory(): StateDirectory {
       rmSync(path, { recursive: true, force: true })
     },
   }
+}
+
+/** The pid in the lock file of a data directory. */
+export function lockedPid(data: string): number | undefined {
+  const path = join(data, 'postmaster.pid')
+  return existsSync(path) ? Number(readFileSync(path, 'utf8').split('\n')[0]) : undefined
+}
+
+export function postmasterPid(data: string): number {
+  return present(lockedPid(data), 'postmaster')
 }
 
 function childrenOf(parent: number): number[] {

@@ -1,4 +1,4 @@
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { startTcpProxy } from './tcpProxy.js'
 
 export interface StatementProxy extends AsyncDisposable {
   readonly url: string
@@ -6,32 +6,20 @@ export interface StatementProxy extends AsyncDisposable {
   take(): string[]
 }
 
-/** A proxy between a gateway and PostgreSQL that passes on every byte and records the executed statements. */
+/** A proxy between a gateway and PostgreSQL that records the executed statements. */
 export async function startStatementProxy(databaseUrl: string): Promise<StatementProxy> {
-  const target = new URL(databaseUrl)
   const executed: string[] = []
-  const sockets = new Set<Socket>()
-  const server = createServer(client => {
-    const upstream = connect(Number(target.port), target.hostname)
-    const listen = statementListener(text => executed.push(text))
-    client.on('data', listen)
-    client.pipe(upstream).pipe(client)
-    for (const socket of [client, upstream]) {
-      sockets.add(socket)
-      socket.on('error', () => socket.destroy())
-      socket.on('close', () => [client, upstream].forEach(end => void end.destroy()))
-    }
+  const proxy = await startTcpProxy(databaseUrl, {
+    connected: client =>
+      client.on(
+        'data',
+        statementListener(text => executed.push(text)),
+      ),
   })
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  const url = new URL(databaseUrl)
-  url.host = `127.0.0.1:${(server.address() as AddressInfo).port}`
   return {
-    url: url.href,
+    url: proxy.url,
     take: () => executed.splice(0),
-    async [Symbol.asyncDispose]() {
-      for (const socket of sockets) socket.destroy()
-      await new Promise(resolve => server.close(resolve))
-    },
+    [Symbol.asyncDispose]: () => proxy[Symbol.asyncDispose](),
   }
 }
 

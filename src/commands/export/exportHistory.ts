@@ -55,7 +55,10 @@ interface Parts {
 
 class HistoryExport {
   readonly #parts: Parts
+  /** Rows that were given out. */
   #rows = 0
+  /** Rows of a page that is being written: when that is interrupted, some of them may have been given out. */
+  #rowsUnderWay = 0
 
   constructor(parts: Parts) {
     this.#parts = parts
@@ -69,7 +72,7 @@ class HistoryExport {
         await this.#write()
       } finally {
         progress.stop()
-        await reader.audit(query, operator(), format, this.#rows)
+        await reader.audit(query, operator(), format, { rows: this.#rows, rowsUnderWay: this.#rowsUnderWay })
       }
       if (interruption.exitCode !== undefined) return interruption.exitCode
       await output.keep()
@@ -95,8 +98,10 @@ class HistoryExport {
       // The next page is read while this one is written.
       next = pages.next()
       next.catch(() => {})
-      this.#rows += page.length
+      this.#rowsUnderWay = page.length
       await interruption.orDone(output.write(rowFormat.lines(page)))
+      this.#rows += page.length
+      this.#rowsUnderWay = 0
       progress.advance(this.#rows, (page.at(-1) as { createdAt: Date }).createdAt)
     }
   }

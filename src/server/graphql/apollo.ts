@@ -7,6 +7,7 @@ import { publicError, type ReportUnexpected } from '../formatError.js'
 import { ADDED_RULES, MAX_TOKENS, VALIDATION_OPTIONS } from '../operations/documentRules.js'
 import type { Entrant, OperationGate } from '../operations/operationGate.js'
 import { failureStatus, isRequestError, responseCode, rootField } from '../operations/responseStatus.js'
+import { createDocumentStore } from './documentStore.js'
 import { asGateway } from './executor.js'
 import type { PreparedOperations } from './preparedOperations.js'
 
@@ -41,6 +42,7 @@ export function createApollo({ schema, gate, prepared, report, observe }: Apollo
     includeStacktraceInErrorResponses: false,
     hideSchemaDetailsFromClientErrors: true,
     persistedQueries: false,
+    documentStore: createDocumentStore(),
     stopOnTerminationSignals: false,
     parseOptions: { maxTokens: MAX_TOKENS },
     validationRules: [...ADDED_RULES],

@@ -1,8 +1,10 @@
 import type { ApolloServerOptionsWithGateway, BaseContext } from '@apollo/server'
 import { type DocumentNode, execute, GraphQLError, type GraphQLSchema, Kind, type OperationDefinitionNode } from 'graphql'
+import { LRUCache } from 'lru-cache'
 import { NO_SUCH_OPERATION } from '../operations/documentRules.js'
 import type { Entrant, MeasuredOperation, OperationGate } from '../operations/operationGate.js'
 import { coercedVariables } from '../operations/variableValues.js'
+import { bytesOf, MAX_BYTES } from './documentStore.js'
 import { type OperationPlan, planOf } from './operationPlan.js'
 import type { PreparedOperations } from './preparedOperations.js'
 import { type Result, runPlan } from './runPlan.js'
@@ -13,12 +15,17 @@ type Executor = NonNullable<Awaited<ReturnType<Gateway['load']>>['executor']>
 // A plan writes all fragments out: a small document of nested fragments would fill the memory.
 const MAX_PLANNED_FIELDS = 1_000
 
+interface Planned {
+  /** Undefined where graphql-js executes the operation. */
+  readonly plan: OperationPlan | undefined
+}
+
 /**
  * Executes operations by their plans, and those that have none by graphql-js. Apollo keeps parsed documents, so the same text is the same
  * operation. An operation that comes a second time is prepared: its text alone then finds its plan.
  */
 export function createExecutor(schema: GraphQLSchema, gate: OperationGate, prepared?: PreparedOperations): Executor {
-  const plans = new WeakMap<OperationDefinitionNode, { readonly plan: OperationPlan | undefined }>()
+  const plans = new LRUCache<OperationDefinitionNode, Planned>({ maxSize: MAX_BYTES })
 
   return async ({ document, operation, operationName, request, context }) => {
     // Apollo also calls this for a document without the named operation, whatever its types say.
@@ -30,11 +37,11 @@ export function createExecutor(schema: GraphQLSchema, gate: OperationGate, prepa
     await gate.enter(measured, context as Entrant, result.coerced)
     const known = plans.get(operation)
     const { plan } = known ?? { plan: isPlannable(measured) ? planOf(schema, document, operation) : undefined }
-    plans.set(operation, { plan })
+    if (!known) plans.set(operation, { plan }, { size: bytesOf(document, plan && measured.shape.fields) })
     if (!plan) {
       return execute({ schema, document, operationName, variableValues: variables, contextValue: context }) as Promise<Result>
     }
-    if (known && request.query !== undefined && isAlone(document)) prepared?.add(request.query, plan, measured)
+    if (known && request.query !== undefined && isAlone(document)) prepared?.add(request.query, document, plan, measured)
     return runPlan(plan, context, result.coerced)
   }
 }

@@ -1,9 +1,9 @@
-import type { GraphQLSchema } from 'graphql'
+import type { DocumentNode, GraphQLSchema } from 'graphql'
+import { LRUCache } from 'lru-cache'
 import type { MeasuredOperation } from '../operations/operationGate.js'
 import { type IsPlain, plainVariables } from '../operations/plainVariables.js'
+import { bytesOf, MAX_BYTES } from './documentStore.js'
 import type { OperationPlan } from './operationPlan.js'
-
-const MAX_PREPARED = 200
 
 /** An operation that Apollo has parsed, validated and run before: ready to run again without another look at its text. */
 export interface PreparedOperation {
@@ -15,17 +15,16 @@ export interface PreparedOperation {
 /** The operations that have come more than once, by the text that clients send. */
 export class PreparedOperations {
   readonly #schema: GraphQLSchema
-  readonly #byText = new Map<string, PreparedOperation>()
+  readonly #byText = new LRUCache<string, PreparedOperation>({ maxSize: MAX_BYTES })
 
   constructor(schema: GraphQLSchema) {
     this.#schema = schema
   }
 
-  add(text: string, plan: OperationPlan, measured: MeasuredOperation): void {
+  add(text: string, document: DocumentNode, plan: OperationPlan, measured: MeasuredOperation): void {
     if (this.#byText.has(text)) return
-    const oldest = this.#byText.keys().next()
-    if (this.#byText.size >= MAX_PREPARED && !oldest.done) this.#byText.delete(oldest.value)
-    this.#byText.set(text, { plan, isPlain: plainVariables(this.#schema, plan.operation), measured })
+    const size = bytesOf(document, measured.shape.fields)
+    this.#byText.set(text, { plan, isPlain: plainVariables(this.#schema, plan.operation), measured }, { size })
   }
 
   /** Finds the prepared operation of a request body; undefined where Apollo must parse it. */

@@ -1,10 +1,12 @@
 import {
   type ASTVisitor,
+  type DocumentNode,
   GraphQLError,
   Kind,
   type OperationDefinitionNode,
   OperationTypeNode,
   type ValidationContext,
+  visit,
 } from 'graphql'
 import { AppError } from '../../errors.js'
 import { type OperationShape, shapesOf } from './operationShape.js'
@@ -15,6 +17,9 @@ const MAX_ALIASES = 15
 /** An alias is repeated for every object of the answer: one of 60 KB would make a page of 100 rows 6 MB large. */
 const MAX_ALIAS_LENGTH = 100
 const MAX_MUTATION_FIELDS = 5
+/** Every field may have @skip and @include. Each one more would be an error of its own. */
+const MAX_DIRECTIVES = 5
+const TOO_MANY_DIRECTIVES = `There may be at most ${MAX_DIRECTIVES} directives at one place. Leave the others out.`
 
 /** @throws AppError QUERY_TOO_COMPLEX before anything is parsed */
 export function refuseLongText(text: string): void {
@@ -27,6 +32,12 @@ export function refuseLongText(text: string): void {
 export function documentLimits(context: ValidationContext): ASTVisitor {
   return {
     Document(document) {
+      if (mostDirectives(document) > MAX_DIRECTIVES) {
+        context.reportError(
+          new GraphQLError(TOO_MANY_DIRECTIVES, { nodes: document, originalError: tooComplex(TOO_MANY_DIRECTIVES) }),
+        )
+        return null
+      }
       const shapeOf = shapesOf(document)
       for (const definition of document.definitions) {
         if (definition.kind !== Kind.OPERATION_DEFINITION) continue
@@ -39,6 +50,17 @@ export function documentLimits(context: ValidationContext): ASTVisitor {
       return undefined
     },
   }
+}
+
+/** The most directives that stand at one place of the document. */
+function mostDirectives(document: DocumentNode): number {
+  let most = 0
+  visit(document, {
+    enter(node) {
+      if ('directives' in node) most = Math.max(most, node.directives?.length ?? 0)
+    },
+  })
+  return most
 }
 
 function problemOf(shape: OperationShape, { operation }: OperationDefinitionNode): string | undefined {

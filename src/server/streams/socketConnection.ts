@@ -9,6 +9,7 @@ import type { Auth } from '../access.js'
 import type { Delivery } from './delivery.js'
 import { SendQueue, type Wire } from './sendQueue.js'
 import { type CloseCause, SLOW_SUBSCRIBER, type StreamReport } from './streamOptions.js'
+import { SubscriptionIds } from './subscriptionIds.js'
 import { textFrames } from './textFrames.js'
 import type { WriteRounds } from './writeRounds.js'
 
@@ -24,6 +25,7 @@ const ERROR_CODE_BY_WS_CODE: Readonly<Record<string, ErrorCode>> = { WS_ERR_UNSU
 // nested too deep to repeat in the pong.
 const WRONG_MESSAGE = /^Unexpected message of type |^Maximum call stack size exceeded/
 const INVALID_MESSAGE = 'Invalid message received'
+const ID_IN_USE = 'A subscription with this id is running: complete it first, or use another id.'
 
 /** Called once for each connection that is closed for a mistake of its client. */
 export type ObserveRefusedConnection = (connection: SocketConnection, code: CloseCause) => void
@@ -57,6 +59,7 @@ export class SocketConnection {
   isCounted = false
   /** Why the gateway closed it. */
   refusedWith: CloseCause | undefined
+  readonly ids = new SubscriptionIds()
   readonly #streams = new Set<() => void>()
   readonly #socket: WebSocket
   readonly #sendQueue: SendQueue
@@ -141,7 +144,7 @@ export class SocketConnection {
       {
         protocol: socket.protocol,
         send: async text => {
-          this.#sendQueue.push(text)
+          this.#sendQueue.push(this.ids.outgoing(text))
           await this.#sendQueue.left()
         },
         close: (code, reason) => this.close(code, reason),
@@ -165,8 +168,10 @@ export class SocketConnection {
     if (isBinary) return this.close(CloseCode.BadRequest, INVALID_MESSAGE)
     const text = String(message)
     this.receivedCharacters = text.length
+    const asked = this.ids.incoming(text)
+    if (asked === undefined) return this.close(CloseCode.SubscriberAlreadyExists, ID_IN_USE)
     try {
-      await handle(text)
+      await handle(asked)
     } catch (error) {
       if (error instanceof Error && WRONG_MESSAGE.test(error.message)) return this.close(CloseCode.BadRequest, INVALID_MESSAGE)
       this.#failed(error)

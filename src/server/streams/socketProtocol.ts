@@ -56,11 +56,6 @@ export class SocketProtocol {
         if (this.#running.get(payload)?.isRefused) this.#ended(connection, payload)
         return formatted
       },
-      // graphql-ws forgets a stream whose id was completed and used again before the stream had started. Without this, it would
-      // never end.
-      async onClose({ extra: { deliveries } }: SocketContext) {
-        await Promise.all([...deliveries.values()].map(delivery => delivery.return()))
-      },
       onComplete: ({ extra: connection }: SocketContext, _id, payload) => this.#ended(connection, payload),
     })
   }
@@ -90,7 +85,7 @@ export class SocketProtocol {
     if (!principal)
       return [failure('The connection is not authenticated. Send connection_init with a token first.', 'UNAUTHENTICATED')]
     const startedAt = performance.now()
-    const head = `{"id":${JSON.stringify(id)},"type":"next","payload":`
+    const head = `{"id":${JSON.stringify(connection.ids.clientId(id))},"type":"next","payload":`
     const refusal = await refusalOf(() => this.#subscriptions.charge({ principal }))
     if (refusal) {
       this.#running.set(payload, { operation: 'none', startedAt, isRefused: true })

@@ -2,7 +2,7 @@ import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { WebSocketServer } from 'ws'
 import { AppError, ERROR_CODES } from '../../errors.js'
-import { type ObserveRefusal, requestId } from '../requests.js'
+import { type ObserveRefusal, repeatedHeader, requestId } from '../requests.js'
 import { answerPlainly } from './plainAnswer.js'
 
 export interface UpgradeRules {
@@ -43,7 +43,8 @@ export function openWebSockets(http: Server, path: string, sockets: WebSocketSer
   function problemOf(request: IncomingMessage): AppError | undefined {
     if (isClosed) return new AppError('SERVICE_UNAVAILABLE', SERVER_GOES_AWAY)
     if (request.url?.split('?', 1)[0] !== path) return new AppError('NOT_FOUND', NO_WEB_SOCKET)
-    if (rules.mayConnect(request)) return undefined
+    const repeated = repeatedHeader(request)
+    if (repeated || rules.mayConnect(request)) return repeated
     return new AppError('FORBIDDEN', 'Pages of this origin may not connect. Ask the operator to allow this origin.')
   }
 

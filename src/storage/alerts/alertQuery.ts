@@ -150,7 +150,8 @@ export function selectAlerts(db: Connections['db'], { where, rows, backward = fa
  * come at once, the second waits and finds the acknowledgement of the first, which stays.
  */
 export function acknowledgeStatement(sql: Connections['sql'], { tenant, id, principal }: Acknowledgement) {
-  const entry = { subject: sql`prediction_id`, details: sql`'{"operation": "acknowledgeAlert"}'::jsonb` }
+  const details = sql`jsonb_build_object('operation', 'acknowledgeAlert', 'ids', jsonb_build_array(prediction_id))`
+  const entry = { subject: sql`prediction_id`, details }
   const actor = { tenant, principal }
   return sql`
     with locked as (

@@ -7,11 +7,14 @@ import type { Database } from '../postgres/database.js'
  */
 export type AuditDigest = (tenant: string, text: string) => string
 
-/** The digest with the key of this database. The key must stay the same for as long as the audit exists. */
-export async function readAuditDigest(database: Database): Promise<AuditDigest> {
+/** The key of this database for what the audit shows. It must stay the same for as long as the audit exists. */
+export async function readAuditKey(database: Database): Promise<string> {
   const [row] = await database.read(({ sql }) => sql<{ key: string }[]>`select key from audit_key`)
   if (!row) throw new Error('The table audit_key is empty: restore its row from a backup.')
-  const { key } = row
+  return row.key
+}
+
+export function auditDigestWith(key: string): AuditDigest {
   return (tenant, text) =>
     createHmac('sha256', key)
       .update(JSON.stringify([tenant, text]))

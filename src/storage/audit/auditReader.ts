@@ -3,6 +3,7 @@ import type { Database } from '../postgres/database.js'
 import { milliseconds, storable } from '../postgres/instants.js'
 import { type AuditCursorPosition, decodeAuditCursor, encodeAuditCursor } from './auditCursor.js'
 import type { AuditEntry, AuditPage, AuditQuery } from './auditQuery.js'
+import type { EntryIds } from './entryIds.js'
 
 // Entries that may be read for each entry of a page. When a filter skips more, the page ends there.
 const READ_FACTOR = 50
@@ -16,9 +17,11 @@ type EntryRow = Omit<AuditEntry, 'at'> & {
 /** Reads the audit of a tenant, newest first. */
 export class AuditReader {
   readonly #database: Database
+  readonly #ids: EntryIds
 
-  constructor(database: Database) {
+  constructor(database: Database, ids: EntryIds) {
     this.#database = database
+    this.#ids = ids
   }
 
   /**
@@ -29,7 +32,7 @@ export class AuditReader {
   async page(query: AuditQuery): Promise<AuditPage> {
     const { filter, size, backward } = query
     const [after, before] = [query.after, query.before].map(cursor =>
-      cursor === undefined ? undefined : decodeAuditCursor(cursor, filter),
+      cursor === undefined ? undefined : decodeAuditCursor(cursor, filter, this.#ids),
     )
     const limit = READ_FACTOR * size
     const rows = await this.#database.read(({ db }) =>
@@ -39,11 +42,11 @@ export class AuditReader {
     const last = matches.length > size ? undefined : rows.find(row => row.isLast)
     const page = matches.slice(0, size)
     if (backward) page.reverse()
-    const cursorOf = ({ at, id }: EntryRow) => encodeAuditCursor({ at, id }, filter)
+    const cursorOf = ({ at, id }: EntryRow) => encodeAuditCursor({ at, id }, filter, this.#ids)
     return {
       entries: page.map(row => {
-        const { matches: _matches, isLast: _isLast, at, ...entry } = row
-        return { ...entry, at: new Date(at), cursor: cursorOf(row) }
+        const { matches: _matches, isLast: _isLast, id, at, ...entry } = row
+        return { ...entry, id: this.#ids.shown(id), at: new Date(at), cursor: cursorOf(row) }
       }),
       hasMore: last !== undefined || matches.length > size,
       ...(last && { reached: cursorOf(last) }),

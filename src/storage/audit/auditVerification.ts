@@ -1,5 +1,6 @@
 import type { ISql } from 'postgres'
 import type { Database } from '../postgres/database.js'
+import { milliseconds } from '../postgres/instants.js'
 import {
   type AuditPosition,
   type AuditSeal,
@@ -13,6 +14,8 @@ import {
 
 // Rows in memory at a time, which one statement reads in some milliseconds.
 const PAGE_ROWS = 2_000
+// Gateways seal every few seconds.
+const LONGEST_UNSEALED_MS = 60_000
 
 export interface AuditReport {
   /** Entries under a seal that fits them. */
@@ -75,7 +78,24 @@ export async function verifyAudit(database: Database, expectedHead?: string): Pr
     from = seal.last
     isHeadFound ||= seal.hash === expectedHead
   }
-  return report()
+  return report(await missingSeals(database, seals, await rest.peek()))
+}
+
+/** Why an audit whose seals all fit is not whole all the same: somebody has deleted its seals or its entries. */
+async function missingSeals(database: Database, seals: number, oldest: ChainedEntry | undefined): Promise<string | undefined> {
+  const [found] = await database.read(
+    ({ sql }) => sql<{ now: number; hasPredictions: boolean }[]>`
+      select ${sql.unsafe(milliseconds('now()'))} as now, exists (select from predictions) as "hasPredictions"`,
+  )
+  if (!found) throw new Error('A statement without a table has a row.')
+  const unsealedMs = oldest ? found.now - Number(oldest.at) : 0
+  if (oldest && unsealedMs > LONGEST_UNSEALED_MS) {
+    return `Entries since ${new Date(Number(oldest.at)).toISOString()} have no seal: seals were deleted, or no gateway has run since. Start one, and verify again.`
+  }
+  if (!oldest && seals === 0 && found.hasPredictions) {
+    return 'It is empty, though there are predictions: all entries and seals were deleted, or nobody has ever read a prediction.'
+  }
+  return undefined
 }
 
 /** Zero when there is none. */

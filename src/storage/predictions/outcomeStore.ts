@@ -99,7 +99,7 @@ function recordStatement(sql: Connections['sql'], { tenant, requestedBy }: Visib
         {
           rows: sql`(select id from locked where not is_new and now_observed_at >= created_at) unchanged`,
           subject: sql`id`,
-          details: sql`'{"operation": "recordOutcomes"}'::jsonb`,
+          details: sql`jsonb_build_object('operation', 'recordOutcomes', 'ids', jsonb_build_array(id))`,
         },
       )}
     )

@@ -1,4 +1,5 @@
 import { encodeAuditCursor } from '../../../src/storage/audit/auditCursor.js'
+import { EntryIds } from '../../../src/storage/audit/entryIds.js'
 import { encodeHistoryCursor } from '../../../src/storage/history/historyCursor.js'
 import { application, HIGH_RISK } from '../../support/applicants.js'
 
@@ -11,7 +12,7 @@ export interface Belongings {
   readonly webhookUrl: string
   readonly deliveryId: string
   readonly apiKeyId: string
-  readonly auditEntry: { readonly at: number; readonly id: string }
+  readonly auditEntry: { readonly at: number; readonly id: string; readonly key: string }
 }
 
 /** A reference that a caller can send: one to foreign data, and one of the same form to data that never existed. */
@@ -63,11 +64,12 @@ export function referencesTo({ predictionId, probability, ...foreign }: Belongin
     `mutation ($input: ${type}!) { ${field}(input: $input) { ${payload} } }`
   const audit = 'nodes { action subject principal } pageInfo { hasNextPage hasPreviousPage }'
   const noFilter = { action: undefined, principal: undefined, subjects: [], from: undefined, to: undefined }
-  const { at, id: entryId } = foreign.auditEntry
+  const { at, id: entryId, key } = foreign.auditEntry
+  const entryIds = new EntryIds(key)
   const auditCursors = {
-    foreign: encodeAuditCursor({ at, id: entryId }, noFilter),
-    // An id of the same length, in the same millisecond.
-    absent: encodeAuditCursor({ at, id: entryId.replace(/^./, first => String(Math.min(Number(first) + 1, 9))) }, noFilter),
+    foreign: encodeAuditCursor({ at, id: entryId }, noFilter, entryIds),
+    // In the same millisecond.
+    absent: encodeAuditCursor({ at, id: String(BigInt(entryId) + 1_000_000n) }, noFilter, entryIds),
   }
   const uuids = (id: string) => ({ foreign: id, absent: id.replace(/.$/, last => (last === '0' ? '1' : '0')) })
 

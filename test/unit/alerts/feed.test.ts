@@ -4,7 +4,7 @@ import { AlertFeed, type FeedRequest } from '../../../src/alerts/feed.js'
 import { LocalHints } from '../../../src/alerts/hints.js'
 import { AppError } from '../../../src/errors.js'
 import type { HighRiskAlert } from '../../../src/scoring/prediction.js'
-import { randomFrom } from '../support/domain.js'
+import { randomFrom } from '../../support/random.js'
 import { cursorAt, MemoryAlertLog } from '../support/memoryAlertLog.js'
 
 const DONE = { done: true, value: undefined }

@@ -8,7 +8,7 @@ import {
   isHighRisk,
   RISK_BANDS,
 } from '../../../src/scoring/bands.js'
-import { randomFrom } from '../support/domain.js'
+import { randomFrom } from '../../support/random.js'
 
 const SCALE: BandScale = { cutoffs: [0.03, 0.06, 0.1, 0.15, 0.22, 0.35, 0.6], highRiskFrom: 'T7' }
 

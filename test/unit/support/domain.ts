@@ -47,13 +47,4 @@ export function manifestOf(
   return { ...manifest, onnx: { ...manifest.onnx, inputs, output } }
 }
 
-/** A seeded pseudo-random generator (mulberry32) of numbers in [0, 1), so that a failing run can be repeated. */
-export function randomFrom(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
-  }
-}
+export { randomFrom } from '../../support/random.js'

@@ -9,7 +9,7 @@ const IMPORT = /(?:\b(?:import|export)\b[^'"`;]*?\bfrom\s*|\bimport\s*\(?\s*)(['
 const MAX_LINES = 300
 
 /** The floors from which the files of a floor may import, besides their own. */
-const FLOORS: Readonly<Record<string, readonly string[]>> = {
+export const FLOORS: Readonly<Record<string, readonly string[]>> = {
   main: ['commands', 'auth', 'errors'],
   commands: ['app', 'start', 'config', 'resolvers', 'schema', 'storage', 'releases', 'scoring', 'auth', 'errors'],
   app: ['start', 'config', 'observability', 'storage', 'auth'],

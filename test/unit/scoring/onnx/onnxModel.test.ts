@@ -4,7 +4,8 @@ import type { FeatureValues } from '../../../../src/scoring/features.js'
 import type { GraphInput, ModelManifest } from '../../../../src/scoring/manifest.js'
 import { OnnxModel } from '../../../../src/scoring/onnx/onnxModel.js'
 import { dropZipMap } from '../../../../src/scoring/onnx/zipmap.js'
-import { manifestOf, randomFrom } from '../../support/domain.js'
+import { randomFrom } from '../../../support/random.js'
+import { manifestOf } from '../../support/domain.js'
 
 const FIXTURES = new URL('../../../fixtures/onnx/', import.meta.url)
 const sigmoid = (z: number) => 1 / (1 + Math.exp(-z))

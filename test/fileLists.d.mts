@@ -1,0 +1,3 @@
+export const QUICK: readonly string[]
+export const LONGEST: readonly string[]
+export const DEPENDS_ON_TODAY: readonly string[]
