@@ -11,10 +11,7 @@ export async function serve(): Promise<void> {
   const { createApp } = await import('../app.js')
   const app = createApp(config)
   // Node itself would print the message, which may hold inputs.
-  const crash = (error: unknown) => {
-    app.crashed(error)
-    process.exit(1)
-  }
+  const crash = (error: unknown) => void app.crashed(error).finally(() => process.exit(1))
   process.on('uncaughtException', crash)
   process.on('unhandledRejection', error => isLostTypeFetch(error) || crash(error))
   let isStopping = false

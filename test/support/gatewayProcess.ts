@@ -112,6 +112,13 @@ export function runCommand(arguments_: string[], environment: Environment = {}, 
   return launch(arguments_, { RISKGATE_MODELS_DIR: MODELS, ...environment }, cwd).exited
 }
 
+/** Runs a command whose standard output is closed by its reader, as `| head` does. */
+export function runUnreadCommand(arguments_: string[]): Promise<Exit> {
+  const { child, exited } = launch(arguments_, { RISKGATE_MODELS_DIR: MODELS })
+  child.stdout?.destroy()
+  return exited
+}
+
 /** Settings under which tokens of `signToken` are valid. */
 export const TEST_KEY: Environment = { RISKGATE_JWT_SECRET: TEST_SECRET }
 
