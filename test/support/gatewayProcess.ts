@@ -79,7 +79,7 @@ export function launchGateway(environment: Environment) {
   const started = launch([], { RISKGATE_PORT: '0', RISKGATE_MODELS_DIR: MODELS, ...environment })
   return {
     exited: started.exited,
-    stop: () => started.child.kill('SIGTERM'),
+    stop: (signal: NodeJS.Signals = 'SIGTERM') => started.child.kill(signal),
     /** Waits for a line of its log. */
     logged: (message: string) => waitForLine(started, message),
     async [Symbol.asyncDispose]() {
