@@ -34,7 +34,11 @@ async function findDatabase(
     await prepareDatabase(databaseUrl, waiting, migration)
     return databaseUrl
   }
-  const embedded = await startEmbeddedPostgres({ stateDirectory, log: (message, fields) => logger.info({ ...fields }, message) })
+  const embedded = await startEmbeddedPostgres({
+    stateDirectory,
+    log: (message, fields) => logger.info({ ...fields }, message),
+    signal,
+  })
   onStop(() => embedded.stop())
   await migrateOrExplain('RISKGATE_STATE_DIR', embedded.url, migration)
   return embedded.url
