@@ -1,3 +1,4 @@
+import { makeStateDirectory } from '../config/stateDirectory.js'
 import { ConfigError } from '../errors.js'
 import { startEmbeddedPostgres } from '../storage/embedded/embeddedPostgres.js'
 import { type MigrateOptions, migrateDatabase, NewerDatabaseError } from '../storage/migrate.js'
@@ -34,6 +35,7 @@ async function findDatabase(
     await prepareDatabase(databaseUrl, waiting, migration)
     return databaseUrl
   }
+  await makeStateDirectory(stateDirectory)
   const embedded = await startEmbeddedPostgres({
     stateDirectory,
     log: (message, fields) => logger.info({ ...fields }, message),

@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { orAborted } from '../../concurrency/orAborted.js'
 import type { Binaries } from './embeddedBinaries.js'
 import { prepareBinaries } from './embeddedBinaries.js'
 import type { Site } from './embeddedCluster.js'
@@ -132,7 +133,7 @@ class Supervisor implements EmbeddedPostgres {
   }
 
   private async prepareData(): Promise<void> {
-    const binaries = await this.orStopped(this.findBinaries())
+    const binaries = await orAborted(this.findBinaries(), this.stopped.signal)
     const { signal } = this.stopped
     await ensureCluster(this.site, binaries, this.options.log, signal)
     if ((await readPassword(this.site)) !== undefined) return
@@ -150,18 +151,22 @@ class Supervisor implements EmbeddedPostgres {
     return this.binaries
   }
 
+  private async bringUp(request: BringUp): Promise<Server> {
+    const slow = setTimeout(() => this.options.log('embedded PostgreSQL is not ready yet; waiting'), SLOW_START_MS)
+    return this.joinOrLaunch(request).finally(() => clearTimeout(slow))
+  }
+
   /** Joins the server of these data, or starts it when none runs. The lock file decides between gateways that do so at once. */
-  private async bringUp({ fixedPort, timeoutMs }: BringUp): Promise<Server> {
+  private async joinOrLaunch({ fixedPort, timeoutMs }: BringUp): Promise<Server> {
     const { data } = this.site
     const deadline = performance.now() + timeoutMs
     const retry = new Backoff()
-    const reportSlow = this.slowStartReport()
     for (; performance.now() < deadline; await this.pause(POLL_MS)) {
-      reportSlow()
       const lock = readLockFile(data)
       if (lock && postmasterLives(lock.pid, data)) {
         const { port } = lock
-        const presence = lock.ready && port ? await this.orStopped(joinServer(port, this.password, data)) : undefined
+        const presence =
+          lock.ready && port ? await orAborted(joinServer(port, this.password, data), this.stopped.signal) : undefined
         if (presence === 'foreign') disownLockFile(data, lock)
         else if (port && presence) return this.joined(lock.pid, port, presence)
       } else if ((!this.child || hasEnded(this.child)) && retry.due()) {
@@ -174,7 +179,7 @@ class Supervisor implements EmbeddedPostgres {
   }
 
   private async launch(port: number): Promise<void> {
-    const binaries = await this.orStopped(this.findBinaries())
+    const binaries = await orAborted(this.findBinaries(), this.stopped.signal)
     // Read again, as another gateway may have been faster. From here to the spawn nothing is awaited.
     const lock = readLockFile(this.site.data)
     if (this.stopped.signal.aborted || (lock && postmasterLives(lock.pid, this.site.data))) return
@@ -194,27 +199,6 @@ class Supervisor implements EmbeddedPostgres {
     return isLockFileDamaged(data)
       ? `${data}/postmaster.pid is damaged, and PostgreSQL may run there: end it, or delete the file if it does not run`
       : `PostgreSQL does not start: see ${logFile}`
-  }
-
-  private slowStartReport(): () => void {
-    const slowAt = performance.now() + SLOW_START_MS
-    let isReported = false
-    return () => {
-      if (isReported || performance.now() < slowAt) return
-      isReported = true
-      this.options.log('embedded PostgreSQL is not ready yet; waiting', { logFile: this.site.logFile })
-    }
-  }
-
-  /** The result of the work, unless this is stopped first. */
-  private orStopped<T>(work: Promise<T>): Promise<T> {
-    const { signal } = this.stopped
-    return new Promise((resolve, reject) => {
-      const giveUp = () => reject(signal.reason)
-      if (signal.aborted) giveUp()
-      signal.addEventListener('abort', giveUp, { once: true })
-      work.then(resolve, reject).finally(() => signal.removeEventListener('abort', giveUp))
-    })
   }
 
   private pause(ms: number): Promise<void> {
