@@ -38,18 +38,19 @@ export interface App {
    * ends.
    */
   stop(): Promise<void>
-  /** Logs an uncaught error without its message, and flushes the log: the process is about to end. */
-  crashed(error: unknown): void
+  /** Logs an uncaught error without its message, and flushes the log; the process ends when it resolves, within half a second. */
+  crashed(error: unknown): Promise<void>
 }
 
 /** Puts the gateway together: the only place that knows every part. */
 export function createApp(config: Config): App {
-  const { logger, close: closeLogger } = createLogger(config.logLevel)
+  const metrics = new Metrics()
+  const { logger, close: closeLogger } = createLogger(config.logLevel, lines => metrics.logLinesLost.inc(lines))
   const closers: (() => Promise<void> | void)[] = [closeLogger]
   let starting: ReturnType<App['start']> | undefined
   let stopping: Promise<void> | undefined
   const stopped = new AbortController()
-  const kit: BareKit = { config, logger, metrics: new Metrics(), onStop: end => closers.push(end) }
+  const kit: BareKit = { config, logger, metrics, onStop: end => closers.push(end) }
 
   async function close(): Promise<void> {
     for (const closer of closers.splice(0).reverse()) {
@@ -80,7 +81,7 @@ export function createApp(config: Config): App {
     },
     crashed(error) {
       logger.error(unexpected(error), 'nobody caught an error; the process ends')
-      closeLogger()
+      return closeLogger()
     },
   }
 }

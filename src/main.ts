@@ -7,6 +7,9 @@ import { ConfigError, EXIT_CONFIG } from './errors.js'
 
 // The command line: names, options and help. Each command is imported when it is called, so that none waits for the code of another.
 
+// The reader may be gone, as behind `| head`. What is written then is lost, and the command still ends with its own exit code.
+for (const output of [process.stdout, process.stderr]) output.on('error', () => {})
+
 program.name('riskgate').description('A GraphQL gateway for credit-risk scoring.')
 
 program

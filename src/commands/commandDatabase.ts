@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import type { Config } from '../config/config.js'
+import { makeStateDirectory } from '../config/stateDirectory.js'
 import { AppError, ConfigError } from '../errors.js'
 import { startEmbeddedPostgres } from '../storage/embedded/embeddedPostgres.js'
 import { Database } from '../storage/postgres/database.js'
@@ -33,6 +34,7 @@ async function openCommandDatabase(
       `DATABASE_URL is not set, and RISKGATE_STATE_DIR (${stateDirectory}) does not exist. Set one of them, or start the gateway first.`,
     ])
   }
+  await makeStateDirectory(stateDirectory)
   const embedded = await startEmbeddedPostgres({ stateDirectory, log: () => {} })
   return { url: embedded.url, leave: () => embedded.stop() }
 }

@@ -9,5 +9,6 @@ export async function migrate(): Promise<void> {
   const print = (what: string) => process.stderr.write(`riskgate: ${what}\n`)
   await prepareDatabase(databaseUrl, code => print(`waiting for the database (${code})`), {
     waiting: () => print('another gateway migrates; waiting'),
+    blocked: blockers => print(`a migration waits for the locks of other sessions: ${JSON.stringify(blockers)}`),
   })
 }

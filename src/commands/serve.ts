@@ -2,31 +2,29 @@ import { readFile } from 'node:fs/promises'
 import type { Role } from '../auth/principal.js'
 import { loadConfig } from '../config/config.js'
 import { isLostTypeFetch } from '../storage/postgres/postgresErrors.js'
+import { onStopSignal } from './stopSignals.js'
 
-/** Starts the gateway, and stops it at SIGINT or SIGTERM; a second signal ends the process at once. */
+/** Starts the gateway, and stops it at SIGINT or SIGTERM; a second signal over a second later ends the process at once. */
 export async function serve(): Promise<void> {
   const config = loadConfig()
   // Only after the settings are checked: the import takes over a second, and mistakes in settings are named at once.
   const { createApp } = await import('../app.js')
   const app = createApp(config)
   // Node itself would print the message, which may hold inputs.
-  const crash = (error: unknown) => {
-    app.crashed(error)
-    process.exit(1)
-  }
+  const crash = (error: unknown) => void app.crashed(error).finally(() => process.exit(1))
   process.on('uncaughtException', crash)
   process.on('unhandledRejection', error => isLostTypeFetch(error) || crash(error))
-  let signals = 0
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(signal, () => {
-      // The second signal is from somebody who does not want to wait.
-      if (++signals > 1) process.exit(1)
+  let isStopping = false
+  onStopSignal({
+    first: () => {
+      isStopping = true
       void app.stop().then(() => process.exit(0))
-    })
-  }
+    },
+    again: () => process.exit(1),
+  })
   const started = await app.start().catch((error: unknown) => {
     // The start was given up because of a signal, whose handler ends the process.
-    if (signals > 0) return undefined
+    if (isStopping) return undefined
     throw error
   })
   if (!started) return

@@ -1,14 +1,16 @@
 import { randomBytes } from 'node:crypto'
-import { link, mkdir, readFile, rename, unlink, writeFile } from 'node:fs/promises'
+import { link, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ROLES } from '../auth/principal.js'
 import type { Tokens } from '../auth/tokens.js'
+import { makeStateDirectory } from './stateDirectory.js'
 
 const KEY_BYTES = 32
 const TOKEN_TTL_SECONDS = 30 * 24 * 3600
 
 /**
  * Returns the signing key for a start without configuration: made once, kept in the state directory, readable by its owner only.
+ * @throws ConfigError where the state directory cannot be used
  */
 export async function developmentKey(stateDirectory: string): Promise<Uint8Array> {
   await makeStateDirectory(stateDirectory)
@@ -16,7 +18,13 @@ export async function developmentKey(stateDirectory: string): Promise<Uint8Array
   const draft = `${file}.${process.pid}`
   // Written to a draft and then linked: a start at the same time, or after a crash, never reads half a key, and all read the
   // same.
-  await writeFile(draft, randomBytes(KEY_BYTES), { mode: 0o600 })
+  await writeFile(draft, randomBytes(KEY_BYTES), { mode: 0o600, flush: true })
+  // A full disk may have cut an earlier key short.
+  const isCut = await stat(file).then(
+    ({ size }) => size !== KEY_BYTES,
+    () => false,
+  )
+  if (isCut) await rm(file, { force: true })
   await link(draft, file).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EEXIST') throw error
   })
@@ -40,9 +48,4 @@ export async function writeDevelopmentFile(stateDirectory: string, url: string, 
   await writeFile(draft, text, { mode: 0o600 })
   await rename(draft, file)
   return file
-}
-
-async function makeStateDirectory(stateDirectory: string): Promise<void> {
-  // 711, not 700: an embedded Postgres that runs as another uid has its files below.
-  await mkdir(stateDirectory, { recursive: true, mode: 0o711 })
 }

@@ -1,16 +1,19 @@
 import pino from 'pino'
+import { LogOutput } from './logOutput.js'
+import { standardOutput } from './logSink.js'
 
 export type Logger = pino.Logger
 
 const FLUSH_MS = 200
-const CHUNK_CHARACTERS = 16_384
 
 /**
  * JSON lines on stdout. Personal data stays out by construction: callers pass ids, codes, counts and durations, never inputs,
- * error messages of the database, or variables. `close` writes the lines that still wait.
+ * error messages of the database, or variables. `lost` is called for lines that are lost because nobody takes them. `close` writes
+ * the lines that still wait.
  */
-export function createLogger(level: string): { logger: Logger; close: () => void } {
-  const output = new ChunkedOutput()
+export function createLogger(level: string, lost: (lines: number) => void): { logger: Logger; close: () => Promise<void> } {
+  const recovered = (count: number) => logger.warn({ count }, 'log lines were lost')
+  const output = new LogOutput({ sink: standardOutput(), lost, recovered })
   const logger = pino(
     { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: label => ({ level: label }) } },
     output,
@@ -18,41 +21,9 @@ export function createLogger(level: string): { logger: Logger; close: () => void
   const timer = setInterval(() => output.handOn(), FLUSH_MS).unref()
   const close = () => {
     clearInterval(timer)
-    output.flushSync()
+    return output.close()
   }
   return { logger, close }
-}
-
-/**
- * Hands lines on in chunks, off the request path. Not with the destination's own `minLength`: for each line that measures all
- * waiting lines again.
- */
-class ChunkedOutput {
-  readonly #destination = pino.destination({ fd: 1, sync: false })
-  #lines: string[] = []
-  #length = 0
-
-  write(line: string): void {
-    this.#lines.push(line)
-    this.#length += line.length
-    if (this.#length >= CHUNK_CHARACTERS) this.handOn()
-  }
-
-  /** Writes the last lines when the process ends. */
-  flushSync(): void {
-    this.handOn()
-    try {
-      this.#destination.flushSync()
-    } catch {
-      // The output is not open yet: nobody reads it.
-    }
-  }
-
-  handOn(): void {
-    if (this.#length > 0) this.#destination.write(this.#lines.join(''))
-    this.#lines = []
-    this.#length = 0
-  }
 }
 
 /** The loggable parts of an unexpected error: its kind and where it came from, not its message, which may hold inputs. */

@@ -75,6 +75,11 @@ export class Metrics {
     labelNames: ['kind'],
     registers: this.#registers,
   })
+  readonly logLinesLost = new Counter({
+    name: 'riskgate_log_lines_lost_total',
+    help: 'Log lines that were lost because nothing took them from standard output.',
+    registers: this.#registers,
+  })
 
   constructor() {
     collectDefaultMetrics({ register: this.registry, prefix: 'riskgate_' })

@@ -1,6 +1,7 @@
+import { makeStateDirectory } from '../config/stateDirectory.js'
 import { ConfigError } from '../errors.js'
 import { startEmbeddedPostgres } from '../storage/embedded/embeddedPostgres.js'
-import { type MigrateOptions, migrateDatabase } from '../storage/migrate.js'
+import { type MigrateOptions, migrateDatabase, NewerDatabaseError } from '../storage/migrate.js'
 import { Database } from '../storage/postgres/database.js'
 import { isNotPermitted } from '../storage/postgres/postgresErrors.js'
 import { waitForDatabase } from '../storage/postgres/waitForDatabase.js'
@@ -24,15 +25,24 @@ async function findDatabase(
   { config: { databaseUrl, stateDirectory }, logger, onStop }: EarlyKit,
   signal: AbortSignal,
 ): Promise<string> {
-  const migration = { waiting: () => logger.info('another gateway migrates; waiting'), signal }
+  const migration: MigrateOptions = {
+    waiting: () => logger.info('another gateway migrates; waiting'),
+    blocked: blockers => logger.warn({ blockers }, 'a migration waits for the locks of other sessions; trying again'),
+    signal,
+  }
   if (databaseUrl !== undefined) {
     const waiting = (code: string) => logger.warn({ code }, 'Postgres does not answer yet; trying for some seconds')
     await prepareDatabase(databaseUrl, waiting, migration)
     return databaseUrl
   }
-  const embedded = await startEmbeddedPostgres({ stateDirectory, log: (message, fields) => logger.info({ ...fields }, message) })
+  await makeStateDirectory(stateDirectory)
+  const embedded = await startEmbeddedPostgres({
+    stateDirectory,
+    log: (message, fields) => logger.info({ ...fields }, message),
+    signal,
+  })
   onStop(() => embedded.stop())
-  await migrateDatabase(embedded.url, migration)
+  await migrateOrExplain('RISKGATE_STATE_DIR', embedded.url, migration)
   return embedded.url
 }
 
@@ -46,7 +56,14 @@ export async function prepareDatabase(
   migration: MigrateOptions,
 ): Promise<void> {
   await waitForDatabase(databaseUrl, waiting, migration.signal)
-  await migrateDatabase(databaseUrl, migration).catch((error: unknown) => {
-    throw isNotPermitted(error) ? new ConfigError(['DATABASE_URL: its user may not create tables there (42501).']) : error
+  await migrateOrExplain('DATABASE_URL', databaseUrl, migration)
+}
+
+async function migrateOrExplain(setting: string, url: string, migration: MigrateOptions): Promise<void> {
+  await migrateDatabase(url, migration).catch((error: unknown) => {
+    if (error instanceof NewerDatabaseError)
+      throw new ConfigError([`${setting}: a newer riskgate has migrated its database. Start that version, or restore a backup.`])
+    if (isNotPermitted(error)) throw new ConfigError([`${setting}: its user may not create tables there (42501).`])
+    throw error
   })
 }

@@ -60,6 +60,44 @@ describe('a bad configuration', () => {
   })
 })
 
+describe('a state directory that cannot be used', () => {
+  const file = join(directory, 'a-file')
+  beforeAll(() => writeFileSync(file, ''))
+
+  // Without a key of its own the gateway writes one there; with a key it makes its database there.
+  it.each([
+    ['is a file', file, 'EEXIST', {}],
+    ['is a file, for the database', file, 'EEXIST', TEST_KEY],
+    ['lies below a file', join(file, 'state'), 'ENOTDIR', {}],
+    ['lies where no directory can be made', '/proc/riskgate/state', 'ENOENT', {}],
+  ])('because it %s ends the start with status 78 and a sentence', async (_why, path, code, key) => {
+    const { status, stderr } = await runCommand([], { RISKGATE_STATE_DIR: path, RISKGATE_PORT: '0', ...key })
+    expect({ status, stderr }).toEqual({
+      status: EXIT_CONFIG,
+      stderr: `riskgate: RISKGATE_STATE_DIR: ${path} is not a directory that this user can write to (${code}). Choose another.\n`,
+    })
+  })
+
+  it('ends other commands in the same way', async () => {
+    for (const command of [
+      ['token', '--role', 'ADMIN'],
+      ['key', 'list'],
+    ]) {
+      const { status, stderr } = await runCommand(command, { RISKGATE_STATE_DIR: file })
+      expect(status).toBe(EXIT_CONFIG)
+      expect(stderr).toMatch(/^riskgate: RISKGATE_STATE_DIR: .*\(EEXIST\)\. Choose another\.\n$/)
+    }
+  })
+})
+
+it.each(['', 'cut'])('a signing key that a full disk has cut short is made anew: "%s"', async rest => {
+  const state = join(directory, `key-${rest}`)
+  mkdirSync(state)
+  writeFileSync(join(state, 'signing.key'), rest, { mode: 0o600 })
+  expect(await runCommand(['token', '--role', 'ADMIN'], { RISKGATE_STATE_DIR: state })).toMatchObject({ status: 0, stderr: '' })
+  expect(readFileSync(join(state, 'signing.key'))).toHaveLength(32)
+})
+
 describe('riskgate config', () => {
   const secret = 'hunter2'.repeat(5)
   const file = join(directory, 'database-url')

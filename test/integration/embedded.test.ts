@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it, vi } from 'vitest'
@@ -98,12 +98,15 @@ it('writes no statements, parameters or values to its log, even when a backend c
   expect(log()).not.toContain('Ana')
 })
 
-it('keeps the data if the password file is lost', async () => {
+it.each<[string, (file: string) => void]>([
+  ['lost', rmSync],
+  ['empty after a crash', truncateSync],
+])('keeps the data if the password file is %s', async (_what, damage) => {
   const state = preparedState()
   const first = await start(state)
   await connect(first)`create table seen as select 7 as value`
   await first.stop()
-  rmSync(join(state, 'postgres.password'))
+  damage(join(state, 'postgres.password'))
   const second = await start(state)
   expect(await connect(second)`select value from seen`).toMatchObject([{ value: 7 }])
 })

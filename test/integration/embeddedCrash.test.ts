@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { chownSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chownSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it, vi } from 'vitest'
@@ -55,17 +55,47 @@ it('still counts as a connected gateway after a crashed backend closed all conne
   expect(messages.some(message => message.includes('keeps running for other gateways'))).toBe(true)
 })
 
+/** Writes postmaster.pid as the account of the data, which PostgreSQL runs as. */
+function writeLockFile(state: string, text: string): void {
+  const path = join(state, 'postgres/postmaster.pid')
+  const { uid, gid } = statSync(join(state, 'postgres'))
+  writeFileSync(path, text, { mode: 0o600 })
+  if (isRoot) chownSync(path, uid, gid)
+}
+
+it.each([
+  ['is empty', ''],
+  ['holds zeros', '\0'.repeat(64)],
+  ['holds other text', 'no pid\n'],
+  ['holds a number that is no pid', '99999999999\n'],
+])('starts one server for two gateways although postmaster.pid %s', async (_what, text) => {
+  const state = preparedState()
+  writeLockFile(state, text)
+  const [first, second] = await Promise.all([start(state), start(state)])
+  expect(first.url).toBe(second.url)
+  expect(await answers(first)).toBe(true)
+})
+
+it('starts no second server beside one that lives behind a damaged postmaster.pid, and says what to do', async () => {
+  const state = preparedState()
+  const first = await start(state)
+  const lock = readFileSync(join(state, 'postgres/postmaster.pid'), 'utf8')
+  truncateSync(join(state, 'postgres/postmaster.pid'))
+  await expect(start(state)).rejects.toThrow(`${state}/postgres/postmaster.pid is damaged, and PostgreSQL may run there`)
+  expect(readFileSync(join(state, 'postgres/postmaster.pid'), 'utf8')).toBe('')
+  expect(await answers(first)).toBe(true)
+  writeLockFile(state, lock)
+})
+
 it('starts even if an unrelated process has the pid of a killed postmaster', async () => {
   const state = preparedState()
   const first = await start(state)
-  const path = join(state, 'postgres/postmaster.pid')
-  const lock = readFileSync(path, 'utf8')
+  const lock = readFileSync(join(state, 'postgres/postmaster.pid'), 'utf8')
   await first.stop()
   const { uid, gid } = statSync(join(state, 'postgres'))
   const stranger = spawn('sleep', ['60'], { ...(isRoot ? { uid, gid } : {}), stdio: 'ignore' })
   defer(() => endProcess(stranger.pid, 'SIGKILL'))
-  writeFileSync(path, lock.replace(/^\d+/, String(stranger.pid)), { mode: 0o600 })
-  if (isRoot) chownSync(path, uid, gid)
+  writeLockFile(state, lock.replace(/^\d+/, String(stranger.pid)))
   expect(await answers(await start(state))).toBe(true)
   expect(lives(present(stranger.pid))).toBe(true)
 })

@@ -1,6 +1,18 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, lstatSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -183,6 +195,23 @@ describe('riskgate export', () => {
     const header = 1
     expect(lines.length - header).toBeGreaterThanOrEqual(rows)
     expect(lines.length - header).toBeLessThanOrEqual(rows + rowsUnderWay)
+  })
+
+  it('ends when it is interrupted while the reader of its pipe has stopped', async () => {
+    const pipe = join(directory, 'stopped')
+    execFileSync('mkfifo', [pipe])
+    const reader = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK)
+    expect(() => {
+      for (;;) writeSync(reader, 'x'.repeat(4_096))
+    }).toThrow('EAGAIN')
+    const begun = async () => (await database.sql`select from audit_entries where action = 'history.export-begun'`).length
+    const before = await begun()
+    const child = launch([...RANGE, '--tenant', 'many', '--output', pipe], environment())
+    const exited = once(child, 'exit')
+    await until(async () => (await begun()) > before)
+    child.kill('SIGINT')
+    expect(await exited).toEqual([130, null])
+    closeSync(reader)
   })
 
   it('leaves no file when it is interrupted', async () => {

@@ -1,5 +1,6 @@
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -8,7 +9,7 @@ import { GraphqlClient } from '../support/client.js'
 import { createTestDatabase } from '../support/database.js'
 import { launchGateway, readDevelopmentFile, runCommand, spawnGateway, TEST_KEY } from '../support/gatewayProcess.js'
 import { PredictionByIdDocument, PredictRiskDocument, ViewerDocument } from '../support/generated/operations.js'
-import { lives, present } from '../support/process.js'
+import { endProcess, lives, present } from '../support/process.js'
 import { newStateDirectory, preparedStateDirectory } from '../support/stateDirectory.js'
 
 const ROLES = ['SCORER', 'MONITOR', 'ANALYST', 'MODEL_MANAGER', 'ADMIN']
@@ -85,6 +86,21 @@ describe('a start without configuration', () => {
     gateway.stop()
     expect(await gateway.exited).toMatchObject({ status: 0, stderr: '' })
     expect(lives(postmaster)).toBe(false)
+  })
+
+  it('can be stopped while it waits for a PostgreSQL that comes up', async () => {
+    await using state = preparedStateDirectory()
+    const data = join(state.path, 'postgres')
+    const server = spawn('sleep', ['1000'], { cwd: data, stdio: 'ignore' })
+    const lock = `${server.pid}\n${data}\n`
+    writeFileSync(join(data, 'postmaster.pid'), lock)
+    await using gateway = launchGateway({ RISKGATE_STATE_DIR: state.path })
+    await gateway.logged('embedded PostgreSQL is not ready yet; waiting')
+    gateway.stop()
+    expect(await gateway.exited).toMatchObject({ status: 0, stderr: '' })
+    expect(lives(present(server.pid))).toBe(true)
+    expect(readFileSync(join(data, 'postmaster.pid'), 'utf8')).toBe(lock)
+    await endProcess(server.pid, 'SIGKILL')
   })
 })
 

@@ -1,7 +1,10 @@
+import postgres from 'postgres'
 import { describe, expect, it } from 'vitest'
 import { migrateDatabase } from '../../src/storage/migrate.js'
+import type { Blocker } from '../../src/storage/postgres/blockerWatch.js'
 import { ensurePartitions, firstIdOf } from '../../src/storage/postgres/partitions.js'
-import { createDatabase, type TestDatabase } from '../support/database.js'
+import { createDatabase, createTestDatabase, type TestDatabase } from '../support/database.js'
+import { launchGateway, runCommand, TEST_KEY } from '../support/gatewayProcess.js'
 import { migrationLock } from '../support/migrationLock.js'
 import { until } from '../support/process.js'
 import { idAt, newPrediction, openStores } from '../support/stores.js'
@@ -92,6 +95,87 @@ describe('migrateDatabase, while another gateway migrates', () => {
     await expect(migrated).rejects.toMatchObject({ name: 'AbortError' })
     await other.release()
     expect(await database.sql`select to_regclass('predictions') as found`).toEqual([{ found: null }])
+  })
+})
+
+/** A session that keeps a transaction open after a statement. */
+async function openTransaction(database: TestDatabase, statement: string) {
+  const sql = postgres(database.url, { max: 1, connection: { application_name: 'a report' } })
+  const session = await sql.reserve()
+  const [row] = await session<{ pid: number }[]>`select pg_backend_pid() as pid`
+  await session.unsafe(`begin; ${statement}`)
+  return {
+    pid: row?.pid,
+    async end() {
+      await session`commit`
+      session.release()
+    },
+    [Symbol.asyncDispose]: () => sql.end({ timeout: 0 }),
+  }
+}
+
+/** The last migration is to be done again: it needs every writer and reader of the history out of its way. */
+async function forgetLastMigration({ sql }: TestDatabase): Promise<void> {
+  await sql`delete from drizzle.__drizzle_migrations where id = (select max(id) from drizzle.__drizzle_migrations)`
+}
+
+describe('migrateDatabase, while another session holds a lock', () => {
+  it('reports the session, lets writers through, and goes on when the lock is free', async () => {
+    await using database = await createDatabase()
+    await using writer = await openStores(database.url)
+    await forgetLastMigration(database)
+    await using reader = await openTransaction(database, 'select from predictions')
+    const reports: (readonly Blocker[])[] = []
+    const migrated = migrateDatabase(database.url, { blocked: blockers => reports.push(blockers) })
+    await until(async () => {
+      await writer.predictions.record(newPrediction())
+      return reports.length > 0
+    })
+    await reader.end()
+    await migrated
+    expect(reports).toEqual([
+      [{ pid: reader.pid, application: 'a report', state: 'idle in transaction', since: expect.any(Date) }],
+    ])
+    expect(await database.sql`select count(*)::int as rows from drizzle.__drizzle_migrations`).toEqual([{ rows: 4 }])
+  })
+
+  // The timeout is shorter than the half minute for which pg-boss would wait by itself.
+  it.each(['drizzle', 'pgboss'])('reports it also for the schema %s', { timeout: 20_000 }, async schema => {
+    await using database = await createDatabase()
+    await using other = await openTransaction(database, `create schema ${schema}`)
+    const stop = new AbortController()
+    const blocked = ([blocker]: readonly Blocker[]) => stop.abort(blocker?.pid)
+    await expect(migrateDatabase(database.url, { blocked, signal: stop.signal })).rejects.toBe(other.pid)
+  })
+
+  it('frees its own locks after SIGTERM, and after kill -9', async () => {
+    await using database = await createTestDatabase()
+    await forgetLastMigration(database)
+    await using holder = await openTransaction(database, 'lock table predictions')
+    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+      await using gateway = launchGateway({ DATABASE_URL: database.url, ...TEST_KEY })
+      const { blockers } = await gateway.logged('a migration waits for the locks of other sessions; trying again')
+      expect(blockers).toMatchObject([{ pid: holder.pid, application: 'a report' }])
+      gateway.stop(signal)
+      expect(await gateway.exited).toMatchObject(signal === 'SIGTERM' ? { status: 0, stderr: '' } : { signal })
+      await until(async () => {
+        const left =
+          await database.sql`select from pg_stat_activity where datname = ${database.name} and application_name like 'riskgate%'`
+        return left.length === 0
+      })
+    }
+  })
+})
+
+describe('a database that a newer riskgate has migrated', () => {
+  it.each(['serve', 'migrate'])('ends `riskgate %s` with status 78 and a sentence', async command => {
+    await using database = await createTestDatabase()
+    await database.sql`insert into drizzle.__drizzle_migrations (hash, created_at) values ('of the next release', 9999999999999)`
+    const { status, stderr } = await runCommand([command], { DATABASE_URL: database.url, RISKGATE_PORT: '0', ...TEST_KEY })
+    expect({ status, stderr }).toEqual({
+      status: 78,
+      stderr: 'riskgate: DATABASE_URL: a newer riskgate has migrated its database. Start that version, or restore a backup.\n',
+    })
   })
 })
 

@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { HIGH_RISK } from '../support/applicants.js'
 import { createTestDatabase } from '../support/database.js'
-import { spawnGateway, TEST_KEY } from '../support/gatewayProcess.js'
+import { launchByNpm, spawnGateway, TEST_KEY } from '../support/gatewayProcess.js'
 import { AlertCursorDocument, HighRiskScoredDocument, PredictRiskDocument } from '../support/generated/operations.js'
 import { type CallResults, newCall, send } from '../support/load.js'
+import { lives, until } from '../support/process.js'
+import { preparedStateDirectory } from '../support/stateDirectory.js'
 import { subscribe } from '../support/subscription.js'
 
 const APPLICATION = { applicantId: 'first', features: { consumerCredit: HIGH_RISK } }
@@ -34,7 +36,7 @@ describe('SIGTERM', () => {
     }
   })
 
-  it('answers every open call', async () => {
+  it('answers every open call, also when SIGINT comes at the same moment', async () => {
     await using database = await createTestDatabase()
     // On a busy machine the calls take a moment to reach the gateway.
     await using gateway = await spawnGateway({ DATABASE_URL: database.url, RISKGATE_DRAIN_MS: '2000', ...TEST_KEY })
@@ -42,9 +44,34 @@ describe('SIGTERM', () => {
     const results: CallResults = { acknowledged: [], failed: [], unanswered: [] }
     const calls = Promise.all(Array.from({ length: 60 }, () => send(scorer, newCall(), results)))
     const exited = gateway.stop()
+    process.kill(gateway.pid, 'SIGINT')
     await calls
     expect(results).toMatchObject({ failed: [], unanswered: [] })
     expect(await exited).toMatchObject({ status: 0, stderr: '' })
     expect(await database.sql`select count(*)::int as rows from predictions`).toEqual([{ rows: 60 }])
+  })
+})
+
+describe('a second signal', () => {
+  it('from npm is the first one again: Ctrl-C stops the gateway and its PostgreSQL in order', async () => {
+    await using state = preparedStateDirectory()
+    await using gateway = launchByNpm({ RISKGATE_STATE_DIR: state.path, RISKGATE_DRAIN_MS: '200' })
+    await gateway.logged('riskgate serves')
+    const postmaster = state.postmaster()
+    gateway.signalAll('SIGINT')
+    const { stdout } = await gateway.exited
+    expect(stdout).toContain('embedded PostgreSQL stopped')
+    expect(lives(postmaster)).toBe(false)
+  })
+
+  it('over a second later ends the process at once', async () => {
+    await using database = await createTestDatabase()
+    await using gateway = await spawnGateway({ DATABASE_URL: database.url, RISKGATE_DRAIN_MS: '60000', ...TEST_KEY })
+    const exited = gateway.stop()
+    await until(() => {
+      if (gateway.isRunning) process.kill(gateway.pid, 'SIGTERM')
+      return !gateway.isRunning
+    })
+    expect(await exited).toMatchObject({ status: 1, stderr: '' })
   })
 })

@@ -1,13 +1,15 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { GraphqlClient } from './client.js'
 import { type Caller, signToken, TEST_SECRET } from './gateway.js'
 
-const MAIN = join(import.meta.dirname, '../../dist/main.js')
-const MODELS = join(import.meta.dirname, '../../models')
+const ROOT = join(import.meta.dirname, '../..')
+const MAIN = join(ROOT, 'dist/main.js')
+const MODELS = join(ROOT, 'models')
 
 export interface Exit {
   readonly status: number | null
@@ -28,6 +30,9 @@ export interface GatewayProcess extends AsyncDisposable {
   as(caller: Caller): Promise<GraphqlClient>
   /** Sends SIGTERM, as an orchestrator does. */
   stop(): Promise<Exit>
+  /** Stops to read its log, and keeps the pipe open. */
+  stopReading(): void
+  readAgain(): void
   /** Sends SIGKILL, so that it cannot shut down in order. */
   kill(): Promise<Exit>
 }
@@ -60,6 +65,8 @@ export async function spawnGateway(environment: Environment, { cwd }: { cwd?: st
     log: () => parseLines(stdout()),
     as: async caller => new GraphqlClient(url, await signToken(caller)),
     stop: () => end('SIGTERM'),
+    stopReading: () => child.stdout?.pause(),
+    readAgain: () => child.stdout?.resume(),
     kill: () => end('SIGKILL'),
     async [Symbol.asyncDispose]() {
       await end('SIGKILL')
@@ -72,7 +79,7 @@ export function launchGateway(environment: Environment) {
   const started = launch([], { RISKGATE_PORT: '0', RISKGATE_MODELS_DIR: MODELS, ...environment })
   return {
     exited: started.exited,
-    stop: () => started.child.kill('SIGTERM'),
+    stop: (signal: NodeJS.Signals = 'SIGTERM') => started.child.kill(signal),
     /** Waits for a line of its log. */
     logged: (message: string) => waitForLine(started, message),
     async [Symbol.asyncDispose]() {
@@ -82,9 +89,34 @@ export function launchGateway(environment: Environment) {
   }
 }
 
+/** Starts a gateway process by npm, in a process group of its own, as a terminal does. Needs `npm run build`. */
+export function launchByNpm(environment: Environment) {
+  const env = environmentOf({ RISKGATE_PORT: '0', RISKGATE_MODELS_DIR: MODELS, ...environment })
+  const child = spawn('npm', ['run', '-s', 'riskgate'], { env, cwd: ROOT, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+  const started = observe(child)
+  const signalAll = (signal: NodeJS.Signals) => process.kill(-(child.pid ?? 0), signal)
+  return {
+    exited: started.exited,
+    logged: (message: string) => waitForLine(started, message),
+    /** Signals every process of the group, as the terminal does at Ctrl-C. */
+    signalAll,
+    async [Symbol.asyncDispose]() {
+      if (child.exitCode === null && child.signalCode === null) signalAll('SIGKILL')
+      await started.exited
+    },
+  }
+}
+
 /** Runs a command of `riskgate` to its end. */
 export function runCommand(arguments_: string[], environment: Environment = {}, cwd?: string): Promise<Exit> {
   return launch(arguments_, { RISKGATE_MODELS_DIR: MODELS, ...environment }, cwd).exited
+}
+
+/** Runs a command whose standard output is closed by its reader, as `| head` does. */
+export function runUnreadCommand(arguments_: string[]): Promise<Exit> {
+  const { child, exited } = launch(arguments_, { RISKGATE_MODELS_DIR: MODELS })
+  child.stdout?.destroy()
+  return exited
 }
 
 /** Settings under which tokens of `signToken` are valid. */
@@ -96,10 +128,22 @@ export function readDevelopmentFile(stateDirectory: string): { url: string; toke
 }
 
 function launch(arguments_: string[], environment: Environment, cwd?: string): Started {
+  // The process must not touch the .riskgate/ of the developer who runs the tests.
   const ownFolder = cwd === undefined ? mkdtempSync(join(tmpdir(), 'riskgate-cwd-')) : undefined
-  // The process must not see the environment of the tests, nor touch the .riskgate/ of the developer who runs them.
-  const env = { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', ...environment }
-  const child = spawn(process.execPath, [MAIN, ...arguments_], { env, cwd: cwd ?? ownFolder, stdio: ['ignore', 'pipe', 'pipe'] })
+  const env = environmentOf(environment)
+  const started = observe(
+    spawn(process.execPath, [MAIN, ...arguments_], { env, cwd: cwd ?? ownFolder, stdio: ['ignore', 'pipe', 'pipe'] }),
+  )
+  const exited = started.exited.finally(() => ownFolder && rmSync(ownFolder, { recursive: true, force: true }))
+  return { ...started, exited }
+}
+
+/** The process must not see the environment of the tests. */
+function environmentOf(environment: Environment): Environment {
+  return { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', ...environment }
+}
+
+function observe(child: ChildProcessByStdio<null, Readable, Readable>): Started {
   let [stdout, stderr] = ['', '']
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     stdout += text
@@ -107,10 +151,7 @@ function launch(arguments_: string[], environment: Environment, cwd?: string): S
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text
   })
-  const exited = once(child, 'close').then(([status, signal]) => {
-    if (ownFolder) rmSync(ownFolder, { recursive: true, force: true })
-    return { status, signal, stdout, stderr }
-  })
+  const exited = once(child, 'close').then(([status, signal]) => ({ status, signal, stdout, stderr }))
   return { child, exited, stdout: () => stdout }
 }
 

@@ -35,12 +35,15 @@ export async function exportHistory(options: ExportOptions): Promise<number> {
       query: { tenant, from, to, withFeatures },
       format,
       rowFormat: rowFormat(format, names),
-      output: options.output === undefined ? standardOutput() : await fileOutput(options.output),
+      output: options.output === undefined ? standardOutput() : await interruption.orDone(fileOutput(options.output)),
       // On a terminal the rows themselves show the progress.
       progress: showProgress(to, quiet || (options.output === undefined && process.stdout.isTTY)),
       interruption,
     }).run(),
-  )
+  ).catch((error: unknown) => {
+    if (interruption.exitCode !== undefined) return interruption.exitCode
+    throw error
+  })
 }
 
 interface Parts {
@@ -91,7 +94,7 @@ class HistoryExport {
     const { reader, query, rowFormat, output, progress, interruption } = this.#parts
     const pages = reader.pages(query)
     let next = pages.next()
-    await output.write(rowFormat.header)
+    await interruption.orDone(output.write(rowFormat.header))
     for (;;) {
       const { value: page, done } = await interruption.orDone(next)
       if (done || interruption.exitCode !== undefined) return

@@ -1,3 +1,5 @@
+import { onStopSignal } from '../stopSignals.js'
+
 // A reader that has stopped reading must not hold up a Ctrl-C.
 const PATIENCE_MS = 1_000
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const
@@ -8,14 +10,13 @@ export class Interruption {
   #giveUp: (reason: Error) => void = () => {}
 
   constructor() {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-      process.on(signal, () => {
-        // The second signal is from somebody who does not want to wait.
-        if (this.#exitCode !== undefined) process.exit(this.#exitCode)
+    onStopSignal({
+      first: signal => {
         this.#exitCode = EXIT_CODES[signal]
         setTimeout(() => this.#giveUp(new Error('The export was interrupted.')), PATIENCE_MS).unref()
-      })
-    }
+      },
+      again: () => process.exit(this.#exitCode),
+    })
   }
 
   /** Set once the command is to end: 128 plus the number of the signal. */

@@ -1,4 +1,12 @@
+import { constants, openSync } from 'node:fs'
 import { open, realpath, rename, rm, stat } from 'node:fs/promises'
+import { Socket } from 'node:net'
+import type { Writable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+// Nobody has opened the pipe for reading yet.
+const NO_READER = 'ENXIO'
+const READER_PAUSE_MS = 100
 
 /** Where an export goes. */
 export interface Output {
@@ -14,16 +22,40 @@ export interface Output {
 export class ReaderGoneError extends Error {}
 
 export function standardOutput(): Output {
+  return { write: writerTo(process.stdout), keep: async () => {}, discard: async () => {} }
+}
+
+function writerTo(stream: Writable): Output['write'] {
   // Ignored here, because each failure reaches the callback of its own write.
-  process.stdout.on('error', () => {})
+  stream.on('error', () => {})
   const failure = (error: NodeJS.ErrnoException) => (error.code === 'EPIPE' ? new ReaderGoneError() : error)
+  return text =>
+    new Promise((resolve, reject) => {
+      stream.write(text, error => (error ? reject(failure(error)) : resolve()))
+    })
+}
+
+/**
+ * A pipe with a name, which waits for its reader as a socket does. The end of the process would wait for a write or an open of
+ * `fs`, and a reader that stops must not hold it up.
+ */
+async function pipeOutput(file: string): Promise<Output> {
+  const pipe = new Socket({ fd: await openPipe(file), readable: false, writable: true })
   return {
-    write: text =>
-      new Promise((resolve, reject) => {
-        process.stdout.write(text, error => (error ? reject(failure(error)) : resolve()))
-      }),
-    keep: async () => {},
-    discard: async () => {},
+    write: writerTo(pipe),
+    keep: () => new Promise(resolve => pipe.end(resolve)),
+    discard: async () => void pipe.destroy(),
+  }
+}
+
+async function openPipe(file: string): Promise<number> {
+  for (;;) {
+    try {
+      return openSync(file, constants.O_WRONLY | constants.O_NONBLOCK)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== NO_READER) throw error
+    }
+    await sleep(READER_PAUSE_MS)
   }
 }
 
@@ -37,6 +69,7 @@ export async function fileOutput(file: string): Promise<Output> {
     throw new Error(`--output: ${file} cannot be written (${error.code}).`, { cause: error })
   }
   const present = await stat(file).catch(() => undefined)
+  if (present?.isFIFO()) return pipeOutput(file).catch(explained)
   if (present && !present.isFile()) {
     const handle = await open(file, 'w').catch(explained)
     const close = () => handle.close().catch(() => {})

@@ -86,7 +86,12 @@ async function closedAncestor(path: string, account: Account): Promise<string | 
 }
 
 /** Makes the database cluster unless it exists. When two gateways do so at once, the second uses that of the first. */
-export async function ensureCluster(site: Site, binaries: Binaries, log: (message: string) => void): Promise<void> {
+export async function ensureCluster(
+  site: Site,
+  binaries: Binaries,
+  log: (message: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
   const version = await readFile(join(site.data, 'PG_VERSION'), 'utf8').catch(() => undefined)
   if (version !== undefined) return checkMajor(site, version.trim(), binaries)
   log(`making a PostgreSQL ${binaries.major} database in ${site.data}`)
@@ -95,7 +100,7 @@ export async function ensureCluster(site: Site, binaries: Binaries, log: (messag
   const draft = draftName(site.data)
   await mkdir(draft, { mode: 0o700 })
   try {
-    await initialise(draft, site, binaries)
+    await initialise(draft, site, binaries, signal)
     await rename(draft, site.data).catch(ignoreExisting)
     await syncDirectory(site.home)
   } finally {
@@ -111,43 +116,55 @@ function checkMajor(site: Site, version: string, binaries: Binaries): void {
   throw new Error(`${site.data} was made by PostgreSQL ${version} and cannot be opened by ${binaries.major}: dump and restore it`)
 }
 
+/** Undefined where it is lost: no file, or the empty one that a crash or a full disk left. */
 export async function readPassword(site: Site): Promise<string | undefined> {
-  return readFile(site.passwordFile, 'utf8').catch((error: NodeJS.ErrnoException) => {
+  const password = await readFile(site.passwordFile, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
     throw error
   })
+  return password || undefined
 }
 
 /** A lost password file must not cost the data. The server is down, so that nobody is connected. */
-export async function resetPassword(site: Site, binaries: Binaries): Promise<void> {
+export async function resetPassword(site: Site, binaries: Binaries, signal: AbortSignal): Promise<void> {
   const password = randomBytes(24).toString('hex')
-  await singleUser(site.data, site, binaries, [`ALTER ROLE ${USER} PASSWORD '${password}'`])
+  await singleUser({ directory: site.data, site, binaries, signal }, [`ALTER ROLE ${USER} PASSWORD '${password}'`])
   await keepPassword(site, password)
 }
 
 // Two gateways may do this at once: link() lets exactly one password win, and a reader never sees half of it.
 async function keepPassword(site: Site, password: string): Promise<void> {
+  const kept = await stat(site.passwordFile).catch(() => undefined)
+  if (kept?.size === 0) await rm(site.passwordFile)
   const draft = draftName(site.passwordFile)
   await writeFile(draft, password, { mode: 0o600, flag: 'wx', flush: true })
   await link(draft, site.passwordFile).catch(ignoreExisting)
   await rm(draft)
 }
 
-async function initialise(directory: string, site: Site, binaries: Binaries): Promise<void> {
+async function initialise(directory: string, site: Site, binaries: Binaries, signal: AbortSignal): Promise<void> {
   if (site.account) await chown(directory, site.account.uid, site.account.gid)
   const password = await readPassword(site)
   // "reject" needs no password file on disk; the password is set below, before anything listens.
   const settings = ['--encoding=UTF8', '--locale=C', `--username=${USER}`, '--auth=reject', '--data-checksums']
-  await run(executable(binaries, 'initdb'), ['-D', directory, ...settings], childOptions(site))
+  await run(executable(binaries, 'initdb'), ['-D', directory, ...settings], childOptions(site, signal))
   await writeFile(join(directory, 'pg_hba.conf'), 'host all all 127.0.0.1/32 scram-sha-256\n')
-  await singleUser(directory, site, binaries, [`ALTER ROLE ${USER} PASSWORD '${password}'`, `CREATE DATABASE ${DATABASE}`])
+  const statements = [`ALTER ROLE ${USER} PASSWORD '${password}'`, `CREATE DATABASE ${DATABASE}`]
+  await singleUser({ directory, site, binaries, signal }, statements)
+}
+
+interface SingleUser {
+  readonly directory: string
+  readonly site: Site
+  readonly binaries: Binaries
+  readonly signal: AbortSignal
 }
 
 // Runs statements without a listening server: there is no moment at which another local user could connect.
-async function singleUser(directory: string, site: Site, binaries: Binaries, statements: string[]): Promise<void> {
+async function singleUser({ directory, site, binaries, signal }: SingleUser, statements: string[]): Promise<void> {
   const quiet = ['-c', 'log_min_messages=error', '-c', 'log_min_error_statement=panic', '-c', 'log_error_verbosity=terse']
   const args = ['--single', '-D', directory, ...quiet, 'postgres']
-  const running = run(executable(binaries, 'postgres'), args, childOptions(site))
+  const running = run(executable(binaries, 'postgres'), args, childOptions(site, signal))
   running.child.stdin?.on('error', () => undefined)
   running.child.stdin?.end(`${statements.join('\n')}\n`)
   const { stderr } = await running
@@ -156,8 +173,8 @@ async function singleUser(directory: string, site: Site, binaries: Binaries, sta
   if (failure) throw new Error(`PostgreSQL could not set up ${directory}: ${failure[0]}`)
 }
 
-function childOptions(site: Site) {
-  return { ...site.account, cwd: site.home, env: POSTGRES_ENVIRONMENT }
+function childOptions(site: Site, signal: AbortSignal) {
+  return { ...site.account, signal, cwd: site.home, env: POSTGRES_ENVIRONMENT }
 }
 
 // Without it a power cut could lose the rename, while later commits are on disk.

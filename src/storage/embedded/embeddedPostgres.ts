@@ -1,19 +1,19 @@
 import type { ChildProcess } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { orAborted } from '../../concurrency/orAborted.js'
 import type { Binaries } from './embeddedBinaries.js'
 import { prepareBinaries } from './embeddedBinaries.js'
 import type { Site } from './embeddedCluster.js'
 import { chooseSite, ensureCluster, readPassword, resetPassword } from './embeddedCluster.js'
 import type { Presence } from './embeddedConnection.js'
 import { connectionUrl, joinServer, leaveServer, othersConnected } from './embeddedConnection.js'
+import { disownLockFile, freeLockFile, isLockFileDamaged, readLockFile } from './embeddedLockFile.js'
 import {
   Backoff,
-  disownLockFile,
   freePort,
   hasEnded,
   MAX_RETRY_MS,
   postmasterLives,
-  readLockFile,
   spawnPostmaster,
   stopOnWindows,
 } from './embeddedPostmaster.js'
@@ -31,6 +31,8 @@ export interface EmbeddedOptions {
   /** Folder with postgres, initdb, pg_ctl; the bundled PostgreSQL 18 when absent. */
   readonly binDirectory?: string
   readonly log: (message: string, fields?: Record<string, unknown>) => void
+  /** Gives the start up. */
+  readonly signal?: AbortSignal | undefined
 }
 
 interface Server {
@@ -48,6 +50,8 @@ interface BringUp {
 }
 
 const START_TIMEOUT_MS = 60_000
+// Much longer than a start without recovery.
+const SLOW_START_MS = 2_000
 const FAST_STOP_TIMEOUT_MS = 10_000
 // On SIGQUIT the postmaster gives its children 5 s before it kills them.
 const QUIT_TIMEOUT_MS = 6_000
@@ -56,15 +60,25 @@ const WATCH_MS = 500
 // Without a lock file no earlier server can still be shutting down: the failure will not pass by itself.
 const MAX_FAILURES_WITHOUT_LOCK_FILE = 5
 
-/** Starts the PostgreSQL of a state directory, or joins the one that runs there, and keeps it running until stop(). */
+/**
+ * Starts the PostgreSQL of a state directory, or joins the one that runs there, and keeps it running until stop().
+ * @throws AbortError when the signal is aborted
+ */
 export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
+  const { signal } = options
+  signal?.throwIfAborted()
   const site = await chooseSite(options.stateDirectory)
   const supervisor = new Supervisor(site, options)
+  const giveUp = () => supervisor.giveUp()
+  signal?.addEventListener('abort', giveUp, { once: true })
   try {
+    signal?.throwIfAborted()
     await supervisor.start()
   } catch (error) {
     await supervisor.abandon()
     throw error
+  } finally {
+    signal?.removeEventListener('abort', giveUp)
   }
   return supervisor
 }
@@ -107,16 +121,24 @@ class Supervisor implements EmbeddedPostgres {
     return this.stopping
   }
 
+  /** Makes the start fail with an AbortError. */
+  giveUp(): void {
+    this.stopped.abort()
+  }
+
   /** Cleans up after a failed start: a postmaster that it spawned must not stay; one of another gateway must. */
   async abandon(): Promise<void> {
-    this.stopped.abort()
+    this.giveUp()
     if (this.unfinishedChild() !== undefined) await this.stop().catch(() => undefined)
   }
 
   private async prepareData(): Promise<void> {
-    const binaries = await this.findBinaries()
-    await ensureCluster(this.site, binaries, this.options.log)
-    if ((await readPassword(this.site)) === undefined) await resetPassword(this.site, binaries)
+    const binaries = await orAborted(this.findBinaries(), this.stopped.signal)
+    const { signal } = this.stopped
+    await ensureCluster(this.site, binaries, this.options.log, signal)
+    if ((await readPassword(this.site)) !== undefined) return
+    freeLockFile(this.site.data)
+    await resetPassword(this.site, binaries, signal)
   }
 
   private findBinaries(): Promise<Binaries> {
@@ -129,8 +151,13 @@ class Supervisor implements EmbeddedPostgres {
     return this.binaries
   }
 
+  private async bringUp(request: BringUp): Promise<Server> {
+    const slow = setTimeout(() => this.options.log('embedded PostgreSQL is not ready yet; waiting'), SLOW_START_MS)
+    return this.joinOrLaunch(request).finally(() => clearTimeout(slow))
+  }
+
   /** Joins the server of these data, or starts it when none runs. The lock file decides between gateways that do so at once. */
-  private async bringUp({ fixedPort, timeoutMs }: BringUp): Promise<Server> {
+  private async joinOrLaunch({ fixedPort, timeoutMs }: BringUp): Promise<Server> {
     const { data } = this.site
     const deadline = performance.now() + timeoutMs
     const retry = new Backoff()
@@ -138,7 +165,8 @@ class Supervisor implements EmbeddedPostgres {
       const lock = readLockFile(data)
       if (lock && postmasterLives(lock.pid, data)) {
         const { port } = lock
-        const presence = lock.ready && port ? await joinServer(port, this.password, data) : undefined
+        const presence =
+          lock.ready && port ? await orAborted(joinServer(port, this.password, data), this.stopped.signal) : undefined
         if (presence === 'foreign') disownLockFile(data, lock)
         else if (port && presence) return this.joined(lock.pid, port, presence)
       } else if ((!this.child || hasEnded(this.child)) && retry.due()) {
@@ -151,19 +179,26 @@ class Supervisor implements EmbeddedPostgres {
   }
 
   private async launch(port: number): Promise<void> {
-    const binaries = await this.findBinaries()
+    const binaries = await orAborted(this.findBinaries(), this.stopped.signal)
     // Read again, as another gateway may have been faster. From here to the spawn nothing is awaited.
     const lock = readLockFile(this.site.data)
     if (this.stopped.signal.aborted || (lock && postmasterLives(lock.pid, this.site.data))) return
-    if (lock) disownLockFile(this.site.data, lock)
+    if (!freeLockFile(this.site.data)) return
     this.child = spawnPostmaster(this.site, binaries, port)
   }
 
   private report(failures: number, mayPass: boolean): void {
     if (failures === 0) return
     const { logFile } = this.site
-    if (failures >= MAX_FAILURES_WITHOUT_LOCK_FILE && !mayPass) throw new Error(`PostgreSQL does not start: see ${logFile}`)
+    if (failures >= MAX_FAILURES_WITHOUT_LOCK_FILE && !mayPass) throw new Error(this.whyNotStarted())
     this.options.log('embedded PostgreSQL did not start, trying again', { failures, logFile })
+  }
+
+  private whyNotStarted(): string {
+    const { data, logFile } = this.site
+    return isLockFileDamaged(data)
+      ? `${data}/postmaster.pid is damaged, and PostgreSQL may run there: end it, or delete the file if it does not run`
+      : `PostgreSQL does not start: see ${logFile}`
   }
 
   private pause(ms: number): Promise<void> {

@@ -1,18 +1,10 @@
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
-import { closeSync, constants, fchownSync, openSync, readFileSync, readlinkSync, renameSync, statSync, writeSync } from 'node:fs'
+import { closeSync, fchownSync, openSync, readFileSync, readlinkSync, renameSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { join } from 'node:path'
 import type { Binaries } from './embeddedBinaries.js'
 import { executable, POSTGRES_ENVIRONMENT, processExists } from './embeddedBinaries.js'
 import type { Site } from './embeddedCluster.js'
-
-/** The contents of postmaster.pid. */
-export interface LockFile {
-  readonly pid: number
-  readonly port: number | undefined
-  readonly ready: boolean
-}
 
 const FIRST_RETRY_MS = 100
 const RETRY_GROWTH = 1.5
@@ -37,17 +29,6 @@ const SETTINGS = {
   log_checkpoints: 'off',
 }
 
-export function readLockFile(data: string): LockFile | undefined {
-  try {
-    const lines = readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')
-    const pid = Number(lines[0])
-    // A server that is just starting has written only the first lines.
-    return pid > 0 ? { pid, port: Number(lines[3]) || undefined, ready: lines[7]?.trim() === 'ready' } : undefined
-  } catch {
-    return undefined
-  }
-}
-
 /** Whether the process is the postmaster of these data, not a stranger that got its pid after a crash or a container restart. */
 export function postmasterLives(pid: number, data: string): boolean {
   // After disownLockFile the file holds our own pid.
@@ -61,20 +42,6 @@ export function postmasterLives(pid: number, data: string): boolean {
     // EACCES: a process of another user, which we cannot look into.
     return (error as NodeJS.ErrnoException).code === 'EACCES'
   }
-}
-
-/**
- * Makes PostgreSQL ignore a lock file whose pid now belongs to a stranger. PostgreSQL skips the pid of its parent, and still
- * checks the shared memory that the file names. It would not check that if the file were removed.
- */
-export function disownLockFile(data: string, lock: LockFile): void {
-  if (!processExists(lock.pid)) return
-  const path = join(data, 'postmaster.pid')
-  const rest = readFileSync(path, 'utf8').split('\n').slice(1)
-  // Follows no links: the directory belongs to the unprivileged account, and we may be root.
-  const file = openSync(path, constants.O_WRONLY | constants.O_TRUNC | (constants.O_NOFOLLOW ?? 0))
-  writeSync(file, [process.pid, ...rest].join('\n'))
-  closeSync(file)
 }
 
 /** Starts a postmaster in a session of its own: Ctrl-C and the gateway's death do not reach it. */

@@ -9,6 +9,8 @@ const KEEP_UNTIL = '9999-01-01T00:00:00Z'
 const INSERT_PARAMETERS = 6
 // Any number, the same in every gateway. Gateways that made a queue at the same time would wait for each other in a circle.
 const CREATION_LOCK = 7_475_002_418
+// pg-boss would wait half a minute for a lock, and writers behind it.
+const LONG_WAIT = "SET LOCAL lock_timeout = '30s';"
 // A statement stays far below 100 ms: the alert feed cannot pass a transaction that is still open.
 const CHUNK = 1_000
 
@@ -153,9 +155,9 @@ export class JobQueue {
   }
 }
 
-/** Creates the tables of the queue or brings them up to date. */
+/** Creates the tables of the queue or brings them up to date. Waits for locks as long as its session allows. */
 export async function installJobQueue(sql: ISql): Promise<void> {
-  await bossOver((text, parameters) => execute(sql, text, parameters), true).start()
+  await bossOver((text, parameters) => execute(sql, text.replace(LONG_WAIT, ''), parameters), true).start()
 }
 
 function bossOver(executeSql: (text: string, parameters: unknown[]) => Promise<{ rows: Row[] }>, migrate = false): PgBoss {
