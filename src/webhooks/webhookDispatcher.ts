@@ -70,7 +70,6 @@ export class WebhookDispatcher {
       if (isBehind && !this.#stopped && (await outbox.gather(webhookId).catch(failed))) this.#wake()
     }
     while (!this.#stopped && (await outbox.handOver())) {}
-    const waiting = work.filter(({ isBehind, hasPending }) => isBehind || hasPending)
-    await this.#courier.collect(waiting.map(({ webhookId }) => webhookId))
+    await this.#courier.collect(work.filter(({ isBehind, hasPending }) => isBehind || hasPending))
   }
 }

@@ -35,6 +35,7 @@ export interface AttemptResult {
 /** A webhook, and the work that it has. */
 export interface WebhookWork {
   readonly webhookId: string
+  readonly tenant: string
   /** Whether settled alerts follow its position in the feed. */
   readonly isBehind: boolean
   readonly hasPending: boolean

@@ -115,7 +115,7 @@ describe('alerts on their way to a webhook', () => {
     await raise({ band: 'T7', tenant: 'other' })
     const last = await raise({ band: 'T7' })
     expect(await gathered(id, 2)).toEqual([wanted, last])
-    expect(await gateway.outbox.work()).toEqual([{ webhookId: id, isBehind: false, hasPending: true }])
+    expect(await gateway.outbox.work()).toEqual([{ webhookId: id, tenant: 'default', isBehind: false, hasPending: true }])
   })
 
   it('wait for one whose transaction is still open, and none is lost', async () => {
@@ -125,7 +125,7 @@ describe('alerts on their way to a webhook', () => {
     const first = await raiseAlert(writer)
     const second = await raise()
     await gateway.outbox.gather(id)
-    expect(await gateway.outbox.work()).toEqual([{ webhookId: id, isBehind: false, hasPending: false }])
+    expect(await gateway.outbox.work()).toEqual([{ webhookId: id, tenant: 'default', isBehind: false, hasPending: false }])
     await writer`commit`
     writer.release()
     expect(await gathered(id, 2)).toEqual([first, second])

@@ -50,7 +50,7 @@ export class PostgresWebhookOutbox implements WebhookOutbox {
   async work(): Promise<WebhookWork[]> {
     return this.#database.read(
       ({ sql }) => sql<WebhookWork[]>`
-        select w.id as "webhookId", exists (${followingAlerts(sql)}) as "isBehind",
+        select w.id as "webhookId", w.tenant, exists (${followingAlerts(sql)}) as "isBehind",
           exists (select from webhook_deliveries where webhook_id = w.id and state = 'PENDING') as "hasPending"
         from webhooks w order by w.id`,
     )
