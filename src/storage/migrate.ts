@@ -3,7 +3,6 @@ import { fileURLToPath } from 'node:url'
 import { drizzle } from 'drizzle-orm/postgres-js'
 import { migrate } from 'drizzle-orm/postgres-js/migrator'
 import postgres, { type Sql } from 'postgres'
-import { installJobQueue } from './jobs/jobQueue.js'
 import { openFeedEpoch } from './postgres/feedEpoch.js'
 import { ensurePartitions } from './postgres/partitions.js'
 
@@ -19,7 +18,7 @@ export interface MigrateOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Updates the database: migrations, partitions, the feed's epoch, the job queue. Several gateways may do so at once. */
+/** Updates the database: migrations, partitions, the feed's epoch. Several gateways may do so at once. */
 export async function migrateDatabase(url: string, options: MigrateOptions = {}): Promise<void> {
   // One connection: an advisory lock belongs to it.
   const sql = postgres(url, {
@@ -33,7 +32,6 @@ export async function migrateDatabase(url: string, options: MigrateOptions = {})
     await migrate(drizzle(sql), { migrationsFolder: MIGRATIONS })
     await ensurePartitions(sql, new Date())
     await openFeedEpoch(sql)
-    await installJobQueue(sql)
   } finally {
     await sql.end({ timeout: 1 })
   }

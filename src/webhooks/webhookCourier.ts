@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Caller, CallPlaces } from './callPlaces.js'
 import { webhookMessage } from './webhookMessage.js'
-import type { AttemptResult, TakenDelivery, WebhookOutbox } from './webhookOutbox.js'
+import type { AttemptResult, OutboxStep, TakenDelivery, WebhookOutbox } from './webhookOutbox.js'
 import { NoAnswerError, postWebhook, type WebhookRequestOptions } from './webhookRequest.js'
 import { signWebhook } from './webhookSignature.js'
 
@@ -17,11 +17,11 @@ export interface CourierOptions extends WebhookRequestOptions {
   readonly freed: () => void
   /** Called once the result of an attempt is stored. */
   readonly ended: (result: AttemptResult, delivery: TakenDelivery) => void
-  /** Called when the store did not take a write; the queue brings the delivery again. */
-  readonly failed: (error: unknown) => void
+  /** Called when the store failed. Nothing is lost: the deliveries are due again later. */
+  readonly failed: (error: unknown, step: OutboxStep) => void
 }
 
-/** Takes deliveries out of the queue and makes the calls, a bounded number at once. */
+/** Takes due deliveries and makes the calls, a bounded number at once. */
 export class WebhookCourier {
   readonly #options: CourierOptions
   readonly #places = new CallPlaces()
@@ -44,15 +44,23 @@ export class WebhookCourier {
       if (this.#isStopping) return
       const room = this.#places.room(webhook)
       if (room <= 0) continue
-      const taken = await this.#options.outbox.take(webhook.webhookId, room).catch(this.#options.failed)
-      for (const delivery of taken ?? []) this.#call(webhook, delivery)
+      for (const delivery of await this.#take(webhook, room)) this.#call(webhook, delivery)
+    }
+  }
+
+  async #take({ webhookId }: Caller, room: number): Promise<readonly TakenDelivery[]> {
+    try {
+      return await this.#options.outbox.take(webhookId, room)
+    } catch (error) {
+      this.#options.failed(error, 'take')
+      return []
     }
   }
 
   #call(webhook: Caller, delivery: TakenDelivery): void {
     this.#places.take(webhook)
     const call = this.#deliver(delivery)
-      .catch(error => this.#options.failed(error))
+      .catch(error => this.#options.failed(error, 'settle'))
       .then(() => {
         this.#calls.delete(call)
         this.#places.release(webhook)

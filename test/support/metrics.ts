@@ -15,7 +15,7 @@ export async function metricsOf({ url, environment }: Pick<TestGateway, 'url' | 
 
 /** The sum of a metric's samples whose labels include these; undefined if there are none. */
 export async function metric(
-  gateway: TestGateway,
+  gateway: Pick<TestGateway, 'url' | 'environment'>,
   name: string,
   labels: Record<string, string> = {},
 ): Promise<number | undefined> {

@@ -42,14 +42,16 @@ export const webhookDeliveries = pgTable(
     lastError: text(),
     createdAt: instant(),
     lastAttemptAt: optionalInstant(),
-    /** Null until a job for it is in the queue. */
-    queuedAt: optionalInstant(),
+    /** When the next attempt may begin. While one runs: when its gateway counts as gone. */
+    dueAt: instant().default(sql`now()`),
+    /** Counts how often it was taken or begun anew: the result of an earlier turn no longer counts. */
+    turn: integer().notNull().default(0),
   },
   table => [
     uniqueIndex('webhook_deliveries_once').on(table.webhookId, table.alertId),
     index('webhook_deliveries_newest').on(table.webhookId, table.id),
     index('webhook_deliveries_by_state').on(table.webhookId, table.state, table.id),
     index('webhook_deliveries_last').on(table.webhookId, table.state, table.lastAttemptAt),
-    index('webhook_deliveries_unqueued').on(table.id).where(sql`queued_at is null`),
+    index('webhook_deliveries_due').on(table.webhookId, table.dueAt).where(sql`state = 'PENDING'`),
   ],
 )

@@ -1,5 +1,4 @@
 import type { ISql } from 'postgres'
-import { uuidv7 } from 'uuidv7'
 import type { Actor } from '../../auth/principal.js'
 import { bandNumber, bandOfNumber } from '../../scoring/bands.js'
 import type { NewWebhook, WebhookShelf } from '../../webhooks/createWebhook.js'
@@ -8,6 +7,7 @@ import { auditInsert } from '../audit/auditEntries.js'
 import type { Database } from '../postgres/database.js'
 import { POSITION_OF_NOW } from '../postgres/feedEpoch.js'
 import { type InMilliseconds, milliseconds, toInstant } from '../postgres/instants.js'
+import { newId } from '../postgres/uuid.js'
 
 // Counts stop here, to stay within a statement's deadline however many deliveries there are.
 export const MAX_COUNT = 10_000
@@ -74,7 +74,7 @@ export class WebhookStore implements WebhookShelf<Webhook> {
       ({ sql }) => sql<WebhookRow[]>`
         with created as (
           insert into webhooks (id, tenant, url, description, secret, bands, model, created_at, created_by, epoch, xid, seq)
-          select ${uuidv7()}::uuid, ${tenant}, ${webhook.url}, ${webhook.description}, ${webhook.secret}, ${bands}::smallint[],
+          select ${sql.unsafe(newId())}, ${tenant}, ${webhook.url}, ${webhook.description}, ${webhook.secret}, ${bands}::smallint[],
             ${webhook.model}, now(), ${principal}, epoch, xid, seq
           from ${sql.unsafe(POSITION_OF_NOW)} place
           where (select count(*) from webhooks where tenant = ${tenant}) < ${limit}
@@ -116,7 +116,7 @@ export class WebhookStore implements WebhookShelf<Webhook> {
       ({ sql }) => sql<InMilliseconds<Delivery>[]>`
         with again as (
           update webhook_deliveries set state = 'PENDING', attempts = 0, last_status = null, last_error = null,
-            last_attempt_at = null, queued_at = null
+            last_attempt_at = null, due_at = now(), turn = turn + 1
           where tenant = ${actor.tenant} and id = ${id}
             and webhook_id in (select id from webhooks where tenant = ${actor.tenant})
           returning *
@@ -135,7 +135,7 @@ export class WebhookStore implements WebhookShelf<Webhook> {
     return rows.map(toWebhook)
   }
 
-  /** The state of each webhook's deliveries. */
+  /** The state of each webhook's deliveries. The conditions on `ahead` are those of the outbox, hints to the planner included. */
   async statusOf(tenant: string, ids: readonly string[]): Promise<ReadonlyMap<string, WebhookStatus>> {
     const rows = await this.#database.read(
       ({ sql }) => sql<(InMilliseconds<WebhookStatus> & { id: string })[]>`
@@ -147,12 +147,13 @@ export class WebhookStore implements WebhookShelf<Webhook> {
           select ${countOf(sql, 'PENDING')} as pending, ${countOf(sql, 'DEAD')} as dead
         ) counts
         cross join lateral (
-          select max(last_attempt_at) as at from webhook_deliveries where webhook_id = w.id and state = 'DELIVERED'
+          select max(last_attempt_at) as at from webhook_deliveries where ${IS_OF_WEBHOOK(sql)} and state = 'DELIVERED'
         ) delivered
         left join lateral (${lastFailure(sql)}) failed on true
         left join lateral (
           select raised_at from alerts a
-          where a.tenant = w.tenant and (a.epoch, a.xid, a.seq) > (w.epoch, w.xid, w.seq) order by epoch, xid, seq limit 1
+          where a.tenant = w.tenant and a.tenant >= (select w.tenant) and (a.epoch, a.xid, a.seq) > (w.epoch, w.xid, w.seq)
+          order by epoch, xid, seq limit (select 1)
         ) ahead on true
         where w.tenant = ${tenant} and w.id = any(${[...ids]}::uuid[])`,
     )
@@ -165,7 +166,7 @@ export class WebhookStore implements WebhookShelf<Webhook> {
       ({ sql }) => sql<InMilliseconds<Delivery>[]>`
         select d.* from webhooks w cross join lateral (
           select ${sql.unsafe(DELIVERY_COLUMNS)} from webhook_deliveries
-          where webhook_id = w.id ${state === undefined ? sql`` : sql`and state = ${state}`} order by id desc limit ${limit}
+          where ${IS_OF_WEBHOOK(sql)} ${state === undefined ? sql`` : sql`and state = ${state}`} order by id desc limit ${limit}
         ) d
         where w.tenant = ${tenant} and w.id = any(${[...ids]}::uuid[]) order by d.id desc`,
     )
@@ -173,10 +174,16 @@ export class WebhookStore implements WebhookShelf<Webhook> {
   }
 }
 
+/**
+ * The second condition is a hint to the planner, and so is the unknown limit of a count (docs/adr/0007): it would read the
+ * deliveries of all webhooks to find those of a quiet one.
+ */
+const IS_OF_WEBHOOK = (sql: ISql) => sql`webhook_id = w.id and webhook_id >= (select w.id)`
+
 function countOf(sql: ISql, state: DeliveryState) {
   return sql`(
     select count(*)::int from (
-      select from webhook_deliveries where webhook_id = w.id and state = ${state} limit ${MAX_COUNT}
+      select from webhook_deliveries where ${IS_OF_WEBHOOK(sql)} and state = ${state} order by id limit (select ${MAX_COUNT}::int)
     ) counted)`
 }
 
@@ -184,7 +191,7 @@ function countOf(sql: ISql, state: DeliveryState) {
 function lastFailure(sql: ISql) {
   const of = (state: DeliveryState) => sql`
     (select last_attempt_at as at, last_error as reason from webhook_deliveries
-      where webhook_id = w.id and state = ${state} and last_attempt_at is not null order by last_attempt_at desc limit 1)`
+      where ${IS_OF_WEBHOOK(sql)} and state = ${state} and last_attempt_at is not null order by last_attempt_at desc limit 1)`
   return sql`select * from (${of('PENDING')} union all ${of('DEAD')}) failures where reason is not null order by at desc limit 1`
 }
 

@@ -15,8 +15,8 @@ function endlessOutbox(url: string, attempts = 0) {
   const newDelivery = (webhookId: string): TakenDelivery => {
     const { prediction } = newPrediction()
     const alert = { id: prediction.id, cursor: 'c', raisedAt: prediction.createdAt, prediction }
-    const ids = { id: randomUUID(), jobId: randomUUID(), webhookId }
-    return { ...ids, queuedAt: new Date(), attempts, url, secrets: [newWebhookSecret()], alert }
+    const ids = { id: randomUUID(), webhookId, turn: 1 }
+    return { ...ids, attempts, url, secrets: [newWebhookSecret()], alert }
   }
   const outbox: Pick<WebhookOutbox, 'take' | 'settle' | 'giveBack'> = {
     take: async (webhookId, limit) => Array.from({ length: limit }, () => newDelivery(webhookId)),
@@ -29,7 +29,10 @@ function endlessOutbox(url: string, attempts = 0) {
 function newCourier(outbox: WebhookOutbox, options: Partial<CourierOptions> = {}) {
   const failures: unknown[] = []
   const defaults = { mayBePrivate: true, maxAttempts: 12, freed: () => {}, ended: () => {} }
-  return { failures, courier: new WebhookCourier({ outbox, failed: error => failures.push(error), ...defaults, ...options }) }
+  return {
+    failures,
+    courier: new WebhookCourier({ outbox, failed: (error, step) => failures.push([step, error]), ...defaults, ...options }),
+  }
 }
 
 function webhooksOf(tenant: string, ids: readonly string[]): Caller[] {
@@ -117,8 +120,23 @@ describe('the courier', () => {
     const { courier, failures } = newCourier({ ...outbox, settle: () => Promise.reject(new Error('away')) })
     await courier.collect(webhooksOf('one', ['a']))
     await until(() => failures.length === 16)
+    expect(failures[0]).toEqual(['settle', new Error('away')])
     await courier.collect(webhooksOf('one', ['a']))
     await receiver.received(32)
+    await courier.stop()
+  })
+
+  it('reports that the deliveries of a webhook could not be fetched, and goes on with the next', async () => {
+    await using receiver = await startReceiver()
+    const { outbox } = endlessOutbox(receiver.url)
+    const take: WebhookOutbox['take'] = async (webhookId, limit) => {
+      if (webhookId === 'broken') throw new Error('away')
+      return outbox.take(webhookId, limit)
+    }
+    const { courier, failures } = newCourier({ ...outbox, take })
+    await courier.collect(webhooksOf('one', ['broken', 'a']))
+    await receiver.received(16)
+    expect(failures).toEqual([['take', new Error('away')]])
     await courier.stop()
   })
 })
