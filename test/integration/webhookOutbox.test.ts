@@ -280,13 +280,17 @@ describe('alerts on their way to a webhook', () => {
 
   it('are signed with the previous secret for a while, and then that secret is deleted', async () => {
     const { id } = await newWebhook(gateway, { secret: 'whsec_old' })
-    const kept = async () => (await database.sql`select secret, previous_secret as previous from webhooks where id = ${id}`)[0]
+    const kept = async () => {
+      const rows = await database.sql<{ secret: string }[]>`
+        select secret from webhooks where id = ${id} union all select secret from webhook_previous_secrets where webhook_id = ${id}`
+      return rows.map(({ secret }) => secret)
+    }
     await gateway.store.rotateSecret(OWNER, id, 'whsec_new', 3_600)
     await gateway.upkeep.forgetSecrets()
-    expect(await kept()).toEqual({ secret: 'whsec_new', previous: 'whsec_old' })
-    await database.sql`update webhooks set previous_secret_until = now() - interval '1 second'`
+    expect(await kept()).toEqual(['whsec_new', 'whsec_old'])
+    await database.sql`update webhook_previous_secrets set until = now() - interval '1 second'`
     await gateway.upkeep.forgetSecrets()
-    expect(await kept()).toEqual({ secret: 'whsec_new', previous: null })
+    expect(await kept()).toEqual(['whsec_new'])
   })
 
   it('are taken without the alert if that is no longer kept', async () => {

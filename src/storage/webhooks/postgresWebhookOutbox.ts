@@ -164,7 +164,8 @@ function selectDeliveries(db: PostgresJsDatabase, webhookId: string, ids: readon
       attempts,
       url: webhooks.url,
       secret: webhooks.secret,
-      previousSecret: sql<string | null>`case when ${webhooks.previousSecretUntil} > now() then ${webhooks.previousSecret} end`,
+      previousSecrets: sql<string[]>`array(select secret from webhook_previous_secrets
+        where webhook_id = ${webhooks.id} and until > now() order by until desc)`,
       epoch: alerts.epoch,
       tag: feedEpochs.tag,
       xid: sql<string>`${alerts.xid}::text`,
@@ -183,9 +184,8 @@ function selectDeliveries(db: PostgresJsDatabase, webhookId: string, ids: readon
 type DeliveryRow = Awaited<ReturnType<typeof selectDeliveries>>[number]
 
 function toTaken(row: DeliveryRow, webhookId: string): TakenDelivery {
-  const { id, turn, attempts, url, secret, previousSecret } = row
-  const secrets = previousSecret === null ? [secret] : [secret, previousSecret]
-  return { id, webhookId, turn, attempts, url, secrets, alert: toAlert(row) }
+  const { id, turn, attempts, url, secret, previousSecrets } = row
+  return { id, webhookId, turn, attempts, url, secrets: [secret, ...previousSecrets], alert: toAlert(row) }
 }
 
 function toAlert({ epoch, tag, xid, seq, raisedAt, prediction }: DeliveryRow): TakenDelivery['alert'] {

@@ -1,5 +1,6 @@
 import type { ISql } from 'postgres'
 import type { Actor } from '../../auth/principal.js'
+import { AppError } from '../../errors.js'
 import { bandNumber, bandOfNumber } from '../../scoring/bands.js'
 import type { NewWebhook, WebhookShelf } from '../../webhooks/createWebhook.js'
 import type { DeliveryState } from '../../webhooks/webhookOutbox.js'
@@ -11,12 +12,14 @@ import { newId } from '../postgres/uuid.js'
 
 // Counts stop here, to stay within a statement's deadline however many deliveries there are.
 export const MAX_COUNT = 10_000
+// Each secret makes the header of a call longer by 47 bytes, and servers refuse long headers.
+const MAX_PREVIOUS_SECRETS = 10
 
 export interface Webhook extends Omit<NewWebhook, 'secret'> {
   readonly id: string
   readonly createdAt: Date
   readonly createdBy: string
-  /** Until then the secret before the last rotation signs too. */
+  /** Until then the secret before the last rotation signs too; earlier ones end before. */
   readonly previousSecretUntil: Date | null
 }
 
@@ -50,8 +53,7 @@ export interface DeliveryQuery {
 
 type WebhookRow = InMilliseconds<Omit<Webhook, 'bands'>> & { readonly bands: readonly number[] | null }
 
-const WEBHOOK_COLUMNS = `id, url, description, bands, model, ${milliseconds('created_at')} as "createdAt", created_by as "createdBy",
-  case when previous_secret_until > now() then ${milliseconds('previous_secret_until')} end as "previousSecretUntil"`
+const WEBHOOK_COLUMNS = `id, url, description, bands, model, ${milliseconds('created_at')} as "createdAt", created_by as "createdBy"`
 const DELIVERY_COLUMNS = `id, webhook_id as "webhookId", alert_id as "alertId", state, attempts, last_status as "lastStatus",
   last_error as "lastError", ${milliseconds('created_at')} as "createdAt", ${milliseconds('last_attempt_at')} as "lastAttemptAt"`
 
@@ -80,23 +82,41 @@ export class WebhookStore implements WebhookShelf<Webhook> {
           where (select count(*) from webhooks where tenant = ${tenant}) < ${limit}
           returning *
         ), audited as (${auditInsert(sql, 'webhook.created', { tenant, principal }, { rows: sql`created`, subject: sql`id`, details: sql`${JSON.stringify(details)}::text::jsonb` })})
-        select ${sql.unsafe(WEBHOOK_COLUMNS)} from created`,
+        select ${sql.unsafe(WEBHOOK_COLUMNS)}, null as "previousSecretUntil" from created`,
     )
     return rows.map(toWebhook)[0]
   }
 
-  /** Gives a webhook a new secret; for some time the old one signs too. Undefined when the tenant has no such webhook. */
+  /**
+   * Gives a webhook a new secret. Those before sign too until their time has passed: a repeated call does not end the secret that
+   * receivers have. Undefined when the tenant has no such webhook.
+   * @throws AppError BAD_USER_INPUT when too many secrets sign
+   */
   async rotateSecret(actor: Actor, id: string, secret: string, overlapSeconds: number): Promise<Webhook | undefined> {
     const rows = await this.#database.write(
-      ({ sql }) => sql<WebhookRow[]>`
-        with rotated as (
-          update webhooks set secret = ${secret}, previous_secret = secret,
-            previous_secret_until = now() + make_interval(secs => ${overlapSeconds})
-          where tenant = ${actor.tenant} and id = ${id} returning *
+      ({ sql }) => sql<(WebhookRow & { isRotated: boolean })[]>`
+        with w as materialized (
+          select * from webhooks where tenant = ${actor.tenant} and id = ${id} for update
+        ), rotated as (
+          update webhooks set secret = ${secret} from w where webhooks.id = w.id
+            and (select count(*) from ${previousSecrets(sql)}) < ${MAX_PREVIOUS_SECRETS}
+          returning webhooks.id
+        ), kept as (
+          insert into webhook_previous_secrets (webhook_id, secret, until)
+          select w.id, w.secret, now() + make_interval(secs => ${overlapSeconds}) from w join rotated on rotated.id = w.id
+          returning until
         ), audited as (${auditInsert(sql, 'webhook.secret-rotated', actor, { rows: sql`rotated`, subject: sql`id`, details: sql`'{}'::jsonb` })})
-        select ${sql.unsafe(WEBHOOK_COLUMNS)} from rotated`,
+        select ${sql.unsafe(WEBHOOK_COLUMNS)}, kept.until is not null as "isRotated",
+          ${sql.unsafe(milliseconds('kept.until'))} as "previousSecretUntil"
+        from w left join kept on true`,
     )
-    return rows.map(toWebhook)[0]
+    const [row] = rows
+    if (!row) return undefined
+    const { isRotated, ...webhook } = row
+    if (!isRotated) {
+      throw new AppError('BAD_USER_INPUT', `${MAX_PREVIOUS_SECRETS} earlier secrets still sign. Rotate again when one has ended.`)
+    }
+    return toWebhook(webhook)
   }
 
   /** Removes a webhook; answers whether there was one. Its deliveries end at once, and are removed later. */
@@ -104,6 +124,7 @@ export class WebhookStore implements WebhookShelf<Webhook> {
     const rows = await this.#database.write(
       ({ sql }) => sql`
         with removed as (delete from webhooks where tenant = ${actor.tenant} and id = ${id} returning *),
+          forgotten as (delete from webhook_previous_secrets where webhook_id in (select id from removed)),
           audited as (${auditInsert(sql, 'webhook.deleted', actor, { rows: sql`removed`, subject: sql`id`, details: sql`'{}'::jsonb` })})
         select id from removed`,
     )
@@ -130,7 +151,9 @@ export class WebhookStore implements WebhookShelf<Webhook> {
   async list(tenant: string): Promise<Webhook[]> {
     const rows = await this.#database.read(
       ({ sql }) => sql<WebhookRow[]>`
-        select ${sql.unsafe(WEBHOOK_COLUMNS)} from webhooks where tenant = ${tenant} order by id`,
+        select ${sql.unsafe(WEBHOOK_COLUMNS)},
+          (select ${sql.unsafe(milliseconds('max(until)'))} from ${previousSecrets(sql)}) as "previousSecretUntil"
+        from webhooks w where tenant = ${tenant} order by id`,
     )
     return rows.map(toWebhook)
   }
@@ -172,6 +195,11 @@ export class WebhookStore implements WebhookShelf<Webhook> {
     )
     return rows.map(toDelivery)
   }
+}
+
+/** The earlier secrets of webhook `w` that sign, for FROM. */
+function previousSecrets(sql: ISql) {
+  return sql`(select until from webhook_previous_secrets where webhook_id = w.id and until > now()) previous`
 }
 
 /**

@@ -34,13 +34,11 @@ export class WebhookUpkeep {
     }
   }
 
-  /** Clears replaced secrets that no longer sign. */
+  /** Removes replaced secrets that no longer sign. */
   async forgetSecrets(): Promise<void> {
     await this.#database.write(
       ({ sql }) => sql`
-        update webhooks set previous_secret = null, previous_secret_until = null where id in (
-          select id from webhooks where previous_secret_until <= now() order by id for update skip locked)
-          and previous_secret_until <= now()`,
+        delete from webhook_previous_secrets where until <= now()`,
     )
   }
 
