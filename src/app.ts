@@ -94,7 +94,7 @@ async function startParts(bare: BareKit, signal: AbortSignal): ReturnType<App['s
   const withdrawals = new Withdrawals()
   const tokens = await startTokens(early, { withdrawals })
   const models = await startModels(early)
-  const { database, databaseUrl } = await startDatabase(early, { signal })
+  const database = await startDatabase(early, { signal })
   const kit = { ...early, database }
   const clock = await startClock(kit)
   const { apiKeys, store: apiKeyStore } = startApiKeys(kit, { withdrawals })
@@ -102,7 +102,7 @@ async function startParts(bare: BareKit, signal: AbortSignal): ReturnType<App['s
   const { hints, latest, createLimiter } = startReplicas(kit)
   const audit = await startAudit(kit)
   const predictRisk = startPredictions(kit, { models, audit, latest, hints, clock })
-  const webhooks = startWebhooks(kit, { databaseUrl, hints })
+  const webhooks = startWebhooks(kit, { hints })
   const rollups = startStatistics(kit)
   startRetention(kit)
   const alerts = await startAlertFeed(kit, { hints })

@@ -137,7 +137,6 @@ describe('the check of the architecture', () => {
     ['ONNX Runtime elsewhere', 'src/releases/load.ts', "import { Tensor } from 'onnxruntime-node'", 'imports onnxruntime-node'],
     ['the table library elsewhere', 'src/resolvers/sql.ts', "import { eq } from 'drizzle-orm/pg-core'", 'imports drizzle-orm'],
     ['the database driver elsewhere', 'src/app/../releases/sql.ts', "import postgres from 'postgres'", 'imports postgres'],
-    ['the job queue elsewhere', 'src/alerts/jobs.ts', "import PgBoss from 'pg-boss'", 'imports pg-boss'],
     ['the Redis client elsewhere', 'src/storage/redis.ts', "import { Redis } from 'ioredis'", 'imports ioredis'],
     ['the environment elsewhere', 'src/server/env.ts', 'const { HOME } = process.env', 'reads process.env'],
     ['the environment by a quoted name', 'src/server/env.ts', "const home = process['env'].HOME", 'reads process.env'],

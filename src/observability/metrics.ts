@@ -57,6 +57,12 @@ export class Metrics {
     labelNames: ['result'],
     registers: this.#registers,
   })
+  readonly webhookFailures = new Counter({
+    name: 'riskgate_webhook_failures_total',
+    help: 'Steps of the delivery to webhooks that the store failed; they are tried again.',
+    labelNames: ['step'],
+    registers: this.#registers,
+  })
   readonly keySetFetches = new Counter({
     name: 'riskgate_key_set_fetches_total',
     help: "Fetches of the token issuer's keys; while they fail, the last good ones are kept for a day.",

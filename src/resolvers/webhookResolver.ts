@@ -53,7 +53,7 @@ export class WebhookResolver {
   }
 
   @Mutation(() => WebhookSecretPayload, {
-    description: 'Gives a webhook a new secret. The previous one also signs for 24 hours.',
+    description: 'Gives a webhook a new secret. Each one before also signs for 24 hours after it was replaced; at most ten do.',
   })
   async rotateWebhookSecret(
     @Arg('input', () => RotateWebhookSecretInput) { webhookId }: RotateWebhookSecretInput,

@@ -11,14 +11,11 @@ import { type EarlyKit, warnTo } from './kit.js'
  * Connects to the configured database, or to an embedded one, and brings it up to date. `signal` ends the wait for it.
  * @throws ConfigError when the configured database cannot be used
  */
-export async function startDatabase(
-  kit: EarlyKit,
-  { signal }: { signal: AbortSignal },
-): Promise<{ database: Database; databaseUrl: string }> {
-  const databaseUrl = await findDatabase(kit, signal)
-  const database = new Database({ url: databaseUrl, poolSize: kit.config.databasePoolSize, warn: warnTo(kit) })
+export async function startDatabase(kit: EarlyKit, { signal }: { signal: AbortSignal }): Promise<Database> {
+  const url = await findDatabase(kit, signal)
+  const database = new Database({ url, poolSize: kit.config.databasePoolSize, warn: warnTo(kit) })
   kit.onStop(() => database.close())
-  return { database, databaseUrl }
+  return database
 }
 
 async function findDatabase(

@@ -1,23 +1,20 @@
 import type { AlertHints } from '../alerts/hints.js'
 import { unexpected } from '../observability/logger.js'
-import { JobQueue } from '../storage/jobs/jobQueue.js'
 import { PostgresWebhookOutbox } from '../storage/webhooks/postgresWebhookOutbox.js'
 import { WebhookStore } from '../storage/webhooks/webhookStore.js'
 import { WebhookUpkeep } from '../storage/webhooks/webhookUpkeep.js'
 import { WebhookDispatcher } from '../webhooks/webhookDispatcher.js'
 import type { DeliveryState } from '../webhooks/webhookOutbox.js'
-import { type Kit, warnTo } from './kit.js'
+import type { Kit } from './kit.js'
 
 /** The label of an attempt, by the state of its delivery after it. */
 const RESULT_BY_STATE: Readonly<Record<DeliveryState, string>> = { PENDING: 'failed', DELIVERED: 'delivered', DEAD: 'dead' }
 
 /** Starts the delivery of alerts to webhooks. Returns the store of webhooks. */
-export function startWebhooks(kit: Kit, { databaseUrl, hints }: { databaseUrl: string; hints: AlertHints }): WebhookStore {
+export function startWebhooks(kit: Kit, { hints }: { hints: AlertHints }): WebhookStore {
   const { config, database, metrics, logger, onStop } = kit
-  const queue = new JobQueue({ url: databaseUrl, warn: warnTo(kit) })
-  onStop(() => queue.end())
   const dispatcher = new WebhookDispatcher({
-    outbox: new PostgresWebhookOutbox(database, queue, config.webhookRetrySeconds),
+    outbox: new PostgresWebhookOutbox(database, config.webhookRetrySeconds),
     hints,
     mayBePrivate: config.webhooksMayBePrivate,
     maxAttempts: config.webhookAttempts,
@@ -25,11 +22,14 @@ export function startWebhooks(kit: Kit, { databaseUrl, hints }: { databaseUrl: s
       metrics.webhookAttempts.inc({ result: RESULT_BY_STATE[state] })
       if (state === 'DEAD') logger.warn({ webhookId, deliveryId: id, status }, 'a webhook delivery was given up')
     },
-    failed: error => logger.warn(unexpected(error), 'webhooks could not be served; trying again'),
+    failed: (error, step) => {
+      metrics.webhookFailures.inc({ step })
+      logger.warn({ step, ...unexpected(error) }, 'webhooks could not be served; trying again')
+    },
   })
   dispatcher.start()
   onStop(() => dispatcher.stop())
-  const upkeep = new WebhookUpkeep(database, queue)
+  const upkeep = new WebhookUpkeep(database)
   kit.upkeep(...upkeep.tasks())
   metrics.gauge(
     'webhook_deliveries_pending',

@@ -4,7 +4,6 @@ import { readMigrationFiles } from 'drizzle-orm/migrator'
 import { drizzle } from 'drizzle-orm/postgres-js'
 import { migrate } from 'drizzle-orm/postgres-js/migrator'
 import postgres, { type Sql } from 'postgres'
-import { installJobQueue } from './jobs/jobQueue.js'
 import { type Blocker, BlockerWatch } from './postgres/blockerWatch.js'
 import { openFeedEpoch } from './postgres/feedEpoch.js'
 import { ensurePartitionsAhead } from './postgres/partitions.js'
@@ -33,7 +32,7 @@ export interface MigrateOptions {
 export class NewerDatabaseError extends Error {}
 
 /**
- * Updates the database: migrations, partitions, the feed's epoch, the job queue. Several gateways may do so at once.
+ * Updates the database: migrations, partitions, the feed's epoch. Several gateways may do so at once.
  * @throws NewerDatabaseError, and AbortError when the signal is aborted
  */
 export async function migrateDatabase(url: string, options: MigrateOptions = {}): Promise<void> {
@@ -109,7 +108,6 @@ async function update(sql: Sql): Promise<void> {
   await migrate(drizzle(sql), { migrationsFolder })
   await ensurePartitionsAhead(sql)
   await openFeedEpoch(sql)
-  await installJobQueue(sql)
 }
 
 async function pidOf(sql: Sql): Promise<number> {

@@ -1,13 +1,11 @@
 import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type Caller, CallPlaces } from './callPlaces.js'
 import { webhookMessage } from './webhookMessage.js'
-import type { AttemptResult, TakenDelivery, WebhookOutbox } from './webhookOutbox.js'
+import type { AttemptResult, OutboxStep, TakenDelivery, WebhookOutbox } from './webhookOutbox.js'
 import { NoAnswerError, postWebhook, type WebhookRequestOptions } from './webhookRequest.js'
 import { signWebhook } from './webhookSignature.js'
 
-// A slow endpoint fills only its own slots. The slots in all are enough for many slow endpoints.
-const CALLS_A_WEBHOOK = 16
-const CALLS_IN_ALL = 256
 // Calls that have not ended by then are aborted. The next gateway that runs makes them again.
 const STOP_GRACE_MS = 1_000
 const GONE = 410
@@ -15,72 +13,71 @@ const GONE = 410
 export interface CourierOptions extends WebhookRequestOptions {
   readonly outbox: WebhookOutbox
   readonly maxAttempts: number
-  /** Called when a slot is free again. */
+  /** Called when a place for a call is free again. */
   readonly freed: () => void
   /** Called once the result of an attempt is stored. */
   readonly ended: (result: AttemptResult, delivery: TakenDelivery) => void
-  /** Called when the store did not take a write; the queue brings the delivery again. */
-  readonly failed: (error: unknown) => void
+  /** Called when the store failed. Nothing is lost: the deliveries are due again later. */
+  readonly failed: (error: unknown, step: OutboxStep) => void
 }
 
-/** Takes deliveries out of the queue and makes the calls, a bounded number at once. */
+/** Takes due deliveries and makes the calls, a bounded number at once. */
 export class WebhookCourier {
   readonly #options: CourierOptions
-  readonly #calls = new Map<string, Set<Promise<void>>>()
+  readonly #places = new CallPlaces()
+  readonly #calls = new Set<Promise<void>>()
   /** Aborts the calls. */
   readonly #stopped = new AbortController()
   #isStopping = false
 
   constructor(options: CourierOptions) {
     this.#options = options
-    // Each call adds a listener.
-    setMaxListeners(CALLS_IN_ALL, this.#stopped.signal)
+    // Each call adds a listener, and the places bound their number.
+    setMaxListeners(0, this.#stopped.signal)
   }
 
-  /** Begins a call for each due delivery that gets a free slot. Never twice at once: slots would be counted twice. */
-  async collect(webhookIds: readonly string[]): Promise<void> {
-    // When slots are short, the webhook with the fewest calls comes first: slow endpoints do not take every slot that becomes
-    // free.
-    for (const webhookId of webhookIds.toSorted((one, other) => this.#callsTo(one) - this.#callsTo(other))) {
+  /** Begins a call for each due delivery that finds a place. Never twice at once: places would be counted twice. */
+  async collect(webhooks: readonly Caller[]): Promise<void> {
+    // When places are short, the webhook with the fewest calls comes first.
+    const fewestFirst = (one: Caller, other: Caller) => this.#places.heldBy(one.webhookId) - this.#places.heldBy(other.webhookId)
+    for (const webhook of webhooks.toSorted(fewestFirst)) {
       if (this.#isStopping) return
-      const slots = Math.min(CALLS_A_WEBHOOK - this.#callsTo(webhookId), CALLS_IN_ALL - this.#running().length)
-      if (slots <= 0) continue
-      const taken = await this.#options.outbox.take(webhookId, slots).catch(this.#options.failed)
-      for (const delivery of taken ?? []) this.#call(delivery)
+      const room = this.#places.room(webhook)
+      if (room <= 0) continue
+      for (const delivery of await this.#take(webhook, room)) this.#call(webhook, delivery)
     }
   }
 
-  #call(delivery: TakenDelivery): void {
-    const { webhookId } = delivery
-    const calls = this.#calls.get(webhookId) ?? new Set()
-    this.#calls.set(webhookId, calls)
+  async #take({ webhookId }: Caller, room: number): Promise<readonly TakenDelivery[]> {
+    try {
+      return await this.#options.outbox.take(webhookId, room)
+    } catch (error) {
+      this.#options.failed(error, 'take')
+      return []
+    }
+  }
+
+  #call(webhook: Caller, delivery: TakenDelivery): void {
+    this.#places.take(webhook)
     const call = this.#deliver(delivery)
-      .catch(error => this.#options.failed(error))
+      .catch(error => this.#options.failed(error, 'settle'))
       .then(() => {
-        calls.delete(call)
-        if (calls.size === 0) this.#calls.delete(webhookId)
+        this.#calls.delete(call)
+        this.#places.release(webhook)
         this.#options.freed()
       })
-    calls.add(call)
+    this.#calls.add(call)
   }
 
   /** Waits for the running calls, for a short while; then aborts them. */
   async stop(): Promise<void> {
     this.#isStopping = true
-    const ended = Promise.all(this.#running())
+    const ended = Promise.all(this.#calls)
     const grace = new AbortController()
     await Promise.race([ended, sleep(STOP_GRACE_MS, undefined, { signal: grace.signal }).catch(() => {})])
     grace.abort()
     this.#stopped.abort()
     await ended
-  }
-
-  #callsTo(webhookId: string): number {
-    return this.#calls.get(webhookId)?.size ?? 0
-  }
-
-  #running(): Promise<void>[] {
-    return [...this.#calls.values()].flatMap(calls => [...calls])
   }
 
   async #deliver(delivery: TakenDelivery): Promise<void> {

@@ -53,7 +53,7 @@ export class WebhookDispatcher {
     this.#timer = setTimeout(() => {
       this.#isWoken = false
       this.#round = this.#work()
-        .catch(this.#options.failed)
+        .catch(error => this.#options.failed(error, 'work'))
         .then(() => {
           this.#round = undefined
           this.#after(this.#isWoken ? REST_MS : POLL_MS)
@@ -62,15 +62,20 @@ export class WebhookDispatcher {
   }
 
   async #work(): Promise<void> {
-    const { outbox, failed } = this.#options
+    const { outbox } = this.#options
     const work = await outbox.work()
     this.#hasWebhooks = work.length > 0
     for (const { webhookId, isBehind } of work) {
       // A page of each in turn: a webhook that is far behind, or whose statement fails, must not hold up the others.
-      if (isBehind && !this.#stopped && (await outbox.gather(webhookId).catch(failed))) this.#wake()
+      if (isBehind && !this.#stopped && (await this.#gather(webhookId))) this.#wake()
     }
-    while (!this.#stopped && (await outbox.handOver())) {}
-    const waiting = work.filter(({ isBehind, hasPending }) => isBehind || hasPending)
-    await this.#courier.collect(waiting.map(({ webhookId }) => webhookId))
+    await this.#courier.collect(work.filter(({ isBehind, hasDue }) => isBehind || hasDue))
+  }
+  async #gather(webhookId: string): Promise<boolean> {
+    const { outbox, failed } = this.#options
+    return outbox.gather(webhookId).catch(error => {
+      failed(error, 'gather')
+      return false
+    })
   }
 }

@@ -3,13 +3,12 @@ import type { HighRiskAlert } from '../scoring/prediction.js'
 /** The parts of an alert that a webhook's message is made from. */
 export type WebhookAlert = Pick<HighRiskAlert, 'id' | 'cursor' | 'raisedAt' | 'prediction'>
 
-/** A due delivery that this gateway alone has taken from the queue. */
+/** A due delivery that this gateway alone has taken. */
 export interface TakenDelivery {
   readonly id: string
   readonly webhookId: string
-  readonly jobId: string
-  /** When it was put into the queue: a result counts only if the delivery has not been queued again since. */
-  readonly queuedAt: Date
+  /** A result counts only while the delivery is in this turn: not if it was taken again or begun anew since. */
+  readonly turn: number
   /** The number of earlier attempts. */
   readonly attempts: number
   readonly url: string
@@ -32,26 +31,32 @@ export interface AttemptResult {
   readonly error: string | null
 }
 
+/** A step of the outbox, as logs and metrics name it. */
+export type OutboxStep = 'work' | 'gather' | 'take' | 'settle'
+
 /** A webhook, and the work that it has. */
 export interface WebhookWork {
   readonly webhookId: string
-  /** Whether settled alerts follow its position in the feed. */
+  readonly tenant: string
+  /** Whether settled alerts follow its position in the feed, and it has room for them. */
   readonly isBehind: boolean
-  readonly hasPending: boolean
+  /** Whether deliveries are due. */
+  readonly hasDue: boolean
 }
 
 /** The store's part in bringing alerts to webhooks, for dispatcher and courier. Any gateway may do any step at any time. */
 export interface WebhookOutbox {
   /** All webhooks, with the work that each has. */
   work(): Promise<readonly WebhookWork[]>
-  /** Turns the next alerts after the webhook's position into deliveries and advances it; answers whether more may follow. */
+  /**
+   * Turns the next alerts after the webhook's position into deliveries and advances it; answers whether more may follow. Takes none
+   * while many deliveries are due: the feed is the backlog.
+   */
   gather(webhookId: string): Promise<boolean>
-  /** Puts waiting deliveries into the queue; answers whether more may wait. */
-  handOver(): Promise<boolean>
   /** Takes due deliveries of a webhook. */
   take(webhookId: string, limit: number): Promise<readonly TakenDelivery[]>
-  /** Stores how an attempt ended; the queue brings a pending delivery again after a pause. */
+  /** Stores how an attempt ended; a pending delivery is due again after a pause. */
   settle(delivery: TakenDelivery, result: AttemptResult): Promise<void>
-  /** Returns a delivery to the queue: it is due at once, as if it had not been taken. */
+  /** Gives a delivery back: it is due at once, as if it had not been taken. */
   giveBack(delivery: TakenDelivery): Promise<void>
 }

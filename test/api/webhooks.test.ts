@@ -156,12 +156,43 @@ describe('a webhook', () => {
     await tenant.score()
     const [both] = await receiver.received(1)
     for (const known of [secret, previous]) verified(present(both), known)
-    await gateway.database.sql`update webhooks set previous_secret_until = now() where id = ${id}`
+    await gateway.database.sql`update webhook_previous_secrets set until = now() where webhook_id = ${id}`
     await tenant.score()
     const [, one] = await receiver.received(2)
     verified(present(one), secret)
     expect(() => verified(present(one), previous)).toThrow()
     expect((await tenant.webhook()).previousSecretUntil).toBeNull()
+  })
+
+  it('signs with every secret that has not ended, however often it is rotated, up to ten', async () => {
+    await using receiver = await startReceiver()
+    const tenant = await newTenant(gateway)
+    const { id, secret: first } = await tenant.create(receiver.url)
+    const secrets = [first]
+    for (let i = 0; i < 10; i++) {
+      const { rotateWebhookSecret } = await tenant.admin.data(RotateWebhookSecretDocument, { id })
+      secrets.push(rotateWebhookSecret.secret)
+      expect(rotateWebhookSecret.webhook.previousSecretUntil).toBe((await tenant.webhook()).previousSecretUntil)
+    }
+    const refused = await tenant.admin.request(RotateWebhookSecretDocument, { id })
+    expect(refused.errors?.[0]?.extensions.code).toBe('BAD_USER_INPUT')
+    await tenant.score()
+    const [call] = await receiver.received(1)
+    for (const secret of secrets) verified(present(call), secret)
+    await tenant.admin.data(DeleteWebhookDocument, { id })
+    expect(await gateway.database.sql`select from webhook_previous_secrets where webhook_id = ${id}`).toEqual([])
+  })
+
+  it('keeps the secret of receivers when several callers rotate it at the same time', async () => {
+    await using receiver = await startReceiver()
+    const tenant = await newTenant(gateway)
+    const { id, secret } = await tenant.create(receiver.url)
+    const rotated = await Promise.all(Array.from({ length: 5 }, () => tenant.admin.data(RotateWebhookSecretDocument, { id })))
+    await tenant.score()
+    const [call] = await receiver.received(1)
+    for (const known of [secret, ...rotated.map(({ rotateWebhookSecret }) => rotateWebhookSecret.secret)]) {
+      verified(present(call), known)
+    }
   })
 
   it('is called only for alerts that match its filter', async () => {

@@ -12,6 +12,7 @@ import {
   PredictRiskDocument,
   WebhooksDocument,
 } from '../support/generated/operations.js'
+import { metric } from '../support/metrics.js'
 import { present, until } from '../support/process.js'
 import { startReceiver, verified } from '../support/receiver.js'
 import { preparedStateDirectory } from '../support/stateDirectory.js'
@@ -137,4 +138,26 @@ describe.concurrent('webhooks of a gateway whose PostgreSQL dies', () => {
       expect(log).not.toContain('nobody caught')
     },
   )
+})
+
+describe('webhooks whose deliveries cannot be fetched', () => {
+  it('are late, and the log and a metric say so', async () => {
+    await using receiver = await startReceiver()
+    await using database = await createTestDatabase()
+    await using gateway = await spawnGateway({ DATABASE_URL: database.url, ...TEST_KEY, ...SETTINGS })
+    const admin = await gateway.as(ADMIN)
+    await createWebhook(admin, receiver.url)
+    await database.sql.unsafe(`
+      create function refuse() returns trigger language plpgsql as $$ begin raise exception 'refused'; end $$;
+      create trigger refuse before update on webhook_deliveries execute function refuse()`)
+    const alert = await score(admin, 'a')
+    const message = 'webhooks could not be served; trying again'
+    await until(() => gateway.log().some(({ msg, step }) => msg === message && step === 'take'))
+    const served = { url: gateway.url, environment: TEST_KEY }
+    expect(await metric(served, 'riskgate_webhook_failures_total', { step: 'take' })).toBeGreaterThan(0)
+    expect(receiver.calls).toEqual([])
+    await database.sql`drop trigger refuse on webhook_deliveries`
+    const [call] = await receiver.received(1)
+    expect(call?.id).toBe(alert)
+  })
 })

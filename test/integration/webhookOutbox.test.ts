@@ -1,6 +1,4 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { JobQueue } from '../../src/storage/jobs/jobQueue.js'
-import { DeadlineError, isTooSlow } from '../../src/storage/postgres/postgresErrors.js'
 import type { TakenDelivery } from '../../src/webhooks/webhookOutbox.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { raiseAlert } from '../support/feed.js'
@@ -50,7 +48,6 @@ describe('alerts on their way to a webhook', () => {
     const { id } = await newWebhook(gateway)
     await raise()
     await gathered(id, 1)
-    await gateway.outbox.handOver()
     return { id, delivery: await takeOne(id) }
   }
 
@@ -59,7 +56,6 @@ describe('alerts on their way to a webhook', () => {
     const alert = await raise()
     await gathered(id, 1)
     await using second = await openWebhooks(database.url)
-    await second.outbox.handOver()
     await using third = await openWebhooks(database.url)
     const taken = await takeOne(id, third)
     expect(taken).toMatchObject({
@@ -70,13 +66,12 @@ describe('alerts on their way to a webhook', () => {
     // The third gateway made the call, and died before it stored the result.
     expect(await second.outbox.take(id, 10)).toEqual([])
     await passTime(database)
-    await second.queue.expire()
-    await passTime(database)
     const again = await takeOne(id, second)
     expect(again.alert).toEqual(taken.alert)
     await second.outbox.settle(again, DELIVERED)
+    // A result that comes after that of another gateway does not count.
+    await third.outbox.settle(taken, FAILED)
     await passTime(database)
-    await gateway.queue.expire()
     expect(await gateway.outbox.take(id, 10)).toEqual([])
     const [delivery, ...others] = await gateway.store.deliveriesOf('default', [id], { limit: 10, state: undefined })
     expect(delivery).toMatchObject({ alertId: alert, state: 'DELIVERED', attempts: 1, lastStatus: 204, lastError: null })
@@ -115,7 +110,7 @@ describe('alerts on their way to a webhook', () => {
     await raise({ band: 'T7', tenant: 'other' })
     const last = await raise({ band: 'T7' })
     expect(await gathered(id, 2)).toEqual([wanted, last])
-    expect(await gateway.outbox.work()).toEqual([{ webhookId: id, isBehind: false, hasPending: true }])
+    expect(await gateway.outbox.work()).toEqual([{ webhookId: id, tenant: 'default', isBehind: false, hasDue: true }])
   })
 
   it('wait for one whose transaction is still open, and none is lost', async () => {
@@ -125,7 +120,7 @@ describe('alerts on their way to a webhook', () => {
     const first = await raiseAlert(writer)
     const second = await raise()
     await gateway.outbox.gather(id)
-    expect(await gateway.outbox.work()).toEqual([{ webhookId: id, isBehind: false, hasPending: false }])
+    expect(await gateway.outbox.work()).toEqual([{ webhookId: id, tenant: 'default', isBehind: false, hasDue: false }])
     await writer`commit`
     writer.release()
     expect(await gathered(id, 2)).toEqual([first, second])
@@ -137,7 +132,11 @@ describe('alerts on their way to a webhook', () => {
     await using third = await openWebhooks(database.url)
     let isWriting = true
     const gathering = [gateway, second, third].map(async ({ outbox }) => {
-      while (isWriting) await outbox.gather(id)
+      while (isWriting) {
+        await outbox.gather(id)
+        // They make room for the next alerts.
+        await outbox.take(id, 100)
+      }
     })
     const raised: string[] = []
     for (let round = 0; round < 30; round++) {
@@ -145,33 +144,43 @@ describe('alerts on their way to a webhook', () => {
     }
     isWriting = false
     await Promise.all(gathering)
+    await until(async () => {
+      await gateway.outbox.gather(id)
+      await gateway.outbox.take(id, 100)
+      const [work] = await gateway.outbox.work()
+      return work?.isBehind === false && !work.hasDue
+    })
     const alerts = await gathered(id, raised.length)
     expect(alerts.toSorted()).toEqual(raised.toSorted())
   })
 
-  it('have a queue for each webhook, even if several gateways create several at the same time', async () => {
-    // Gateways that wait for each other in a circle fail with a deadlock, before the deadline of their calls.
-    await database.sql.unsafe(`alter database ${new URL(database.url).pathname.slice(1)} set deadlock_timeout = '50ms'`)
-    await using second = await openWebhooks(database.url)
-    await using third = await openWebhooks(database.url)
-    const names = ['webhook-a', 'webhook-b', 'webhook-c', 'webhook-d']
-    // A gateway that has waited too long behind the others tries again, as the dispatcher does in its next round.
-    const open = (queue: JobQueue, name: string): Promise<void> =>
-      queue.open(name).catch(error => {
-        if (!isTooSlow(error) && !(error instanceof DeadlineError)) throw error
-        return open(queue, name)
-      })
-    await Promise.all([gateway, second, third].flatMap(({ queue }) => names.map(name => open(queue, name))))
-    expect((await gateway.queue.queues()).toSorted()).toEqual(names)
+  it('stay in the feed while a page of deliveries is due, but not while they wait for a retry', async () => {
+    const { id } = await newWebhook(gateway)
+    const count = async () => (await database.sql<{ n: number }[]>`select count(*)::int as n from webhook_deliveries`)[0]?.n
+    const raised = await Promise.all(Array.from({ length: 250 }, () => raise()))
+    await until(async () => !(await isHeldBack()))
+    expect([await gateway.outbox.gather(id), await count()]).toEqual([true, 200])
+    expect((await gateway.outbox.work())[0]).toMatchObject({ isBehind: false, hasDue: true })
+    expect([await gateway.outbox.gather(id), await count()]).toEqual([false, 200])
+    for (const delivery of await gateway.outbox.take(id, 1)) await gateway.outbox.settle(delivery, FAILED)
+    expect((await gateway.outbox.work())[0]).toMatchObject({ isBehind: true, hasDue: true })
+    await gateway.outbox.gather(id)
+    expect((await gathered(id, 250)).toSorted()).toEqual(raised.toSorted())
   })
 
-  it('are taken once even if two gateways hand them over at the same time', async () => {
+  /** Whether a transaction of another test on the server holds the feed back. */
+  async function isHeldBack(): Promise<boolean> {
+    const [row] = await database.sql<{ held: boolean }[]>`
+      select exists (select from alerts where xid >= pg_snapshot_xmin(pg_current_snapshot())) as held`
+    return present(row).held
+  }
+
+  it('are taken once even if two gateways take them at the same time', async () => {
     const { id } = await newWebhook(gateway)
     await using second = await openWebhooks(database.url)
     for (let round = 1; round <= 5; round++) {
       const raised = await Promise.all(Array.from({ length: 8 }, () => raise()))
       await gathered(id, round * raised.length)
-      await Promise.all([gateway.outbox.handOver(), second.outbox.handOver()])
       const taken = (await Promise.all([gateway, second, gateway, second].map(({ outbox }) => outbox.take(id, 8)))).flat()
       const ids = new Set(taken.map(({ alert }) => alert?.id))
       expect(ids).toEqual(new Set(raised))
@@ -184,15 +193,14 @@ describe('alerts on their way to a webhook', () => {
     const { id } = await newWebhook(gateway)
     for (let i = 0; i < 8; i++) await raise()
     await gathered(id, 8)
-    await gateway.outbox.handOver()
     for (const shortest of [1, 2, 4]) {
       const taken = await gateway.outbox.take(id, 10)
       expect(taken).toHaveLength(8)
       const [before] = await database.sql<{ at: number }[]>`select extract(epoch from clock_timestamp())::float8 as at`
       await Promise.all(taken.map(delivery => gateway.outbox.settle(delivery, FAILED)))
       const rows = await database.sql<{ startsAt: number; at: number }[]>`
-        select extract(epoch from start_after)::float8 as "startsAt", extract(epoch from clock_timestamp())::float8 as at
-        from pgboss.job where state = 'retry'`
+        select extract(epoch from due_at)::float8 as "startsAt", extract(epoch from clock_timestamp())::float8 as at
+        from webhook_deliveries where state = 'PENDING'`
       expect(rows).toHaveLength(8)
       // The pauses begin between the two readings of the clock.
       expect(Math.min(...rows.map(({ startsAt }) => startsAt - present(before).at))).toBeGreaterThanOrEqual(shortest)
@@ -208,19 +216,13 @@ describe('alerts on their way to a webhook', () => {
     const { id, delivery } = await newDelivery()
     await gateway.outbox.settle(delivery, FAILED)
     await gateway.store.redeliver(OWNER, delivery.id)
-    await gateway.outbox.handOver()
-    await passTime(database)
-    // Two jobs are due: that of the failed attempt, and the new one.
     const before = await takeOne(id)
-    expect(before.queuedAt).not.toEqual(delivery.queuedAt)
     expect(await gateway.store.redeliver(OWNER, delivery.id)).toMatchObject({ state: 'PENDING', attempts: 0, lastStatus: null })
     await gateway.outbox.settle(before, { state: 'DEAD', status: 500, error: 'late' })
-    await gateway.outbox.handOver()
     const again = await takeOne(id)
     expect(again).toMatchObject({ id: delivery.id, attempts: 0, alert: { id: delivery.alert?.id } })
     await gateway.outbox.settle(again, DELIVERED)
     await gateway.store.redeliver(OWNER, delivery.id)
-    await gateway.outbox.handOver()
     expect(await takeOne(id)).toMatchObject({ id: delivery.id })
   })
 
@@ -228,7 +230,6 @@ describe('alerts on their way to a webhook', () => {
     const { id, delivery } = await newDelivery()
     await raise()
     await gathered(id, 2)
-    await gateway.outbox.handOver()
     const { id: other } = await newWebhook(gateway)
     await raise()
     await gathered(other, 1)
@@ -240,34 +241,7 @@ describe('alerts on their way to a webhook', () => {
     await gateway.upkeep.removeDeleted()
     // It does not use the connection that scoring writes with.
     expect(write).not.toHaveBeenCalled()
-    expect(await gateway.queue.queues()).toEqual([`webhook-${other}`])
-    const left =
-      await database.sql`select webhook_id as id, (select count(*)::int from pgboss.job) as jobs from webhook_deliveries`
-    expect(left).toEqual([{ id: other, jobs: 0 }])
-  })
-
-  it('are delivered in the end even if the queue was lost without the gateway noticing', async () => {
-    const { id, delivery } = await newDelivery()
-    const { id: other } = await newWebhook(gateway)
-    const alert = await raise()
-    await gathered(other, 1)
-    await gateway.outbox.handOver()
-    await using second = await openWebhooks(database.url)
-    await second.queue.close(`webhook-${id}`)
-    await gathered(id, 2)
-    await gateway.outbox.handOver()
-    expect(await gateway.outbox.take(id, 10)).toEqual([])
-    await second.upkeep.requeueLost()
-    expect(await gateway.outbox.handOver()).toBe(false)
-    expect(await gateway.outbox.take(id, 10)).toEqual([])
-    await database.sql`update webhook_deliveries set queued_at = queued_at - interval '2 minutes'`
-    const ofOther = await database.sql`select queued_at from webhook_deliveries where webhook_id = ${other}`
-    await gateway.upkeep.requeueLost()
-    await gateway.outbox.handOver()
-    const again = await gateway.outbox.take(id, 10)
-    expect(again.map(({ alert }) => alert?.id).toSorted()).toEqual([delivery.alert?.id, alert].toSorted())
-    // A delivery that still has its job is left alone.
-    expect(await database.sql`select queued_at from webhook_deliveries where webhook_id = ${other}`).toEqual(ofOther)
+    expect(await database.sql`select distinct webhook_id as id from webhook_deliveries`).toEqual([{ id: other }])
   })
 
   it('are taken again at once when they are given back, which does not lengthen the pause after a failure', async () => {
@@ -278,17 +252,11 @@ describe('alerts on their way to a webhook', () => {
       taken = await takeOne(id)
     }
     await gateway.outbox.settle(taken, FAILED)
-    const [first] = await database.sql<{ retries: number; pause: number }[]>`
-      select retry_count as retries, extract(epoch from start_after - now())::float8 as pause from pgboss.job`
-    expect(first?.retries).toBe(0)
-    expect(first?.pause).toBeLessThan(2)
-    await passTime(database)
-    for (let deploy = 0; deploy < 3; deploy++) {
-      taken = await takeOne(id)
-      await gateway.outbox.giveBack(taken)
-    }
-    const [second] = await database.sql`select retry_count as retries from pgboss.job`
-    expect(second).toEqual({ retries: 1 })
+    const [first] = await database.sql<{ attempts: number; pause: number }[]>`
+      select attempts, extract(epoch from due_at - last_attempt_at)::float8 as pause from webhook_deliveries`
+    expect(first?.attempts).toBe(1)
+    expect(first?.pause).toBeGreaterThanOrEqual(1)
+    expect(first?.pause).toBeLessThanOrEqual(2)
   })
 
   it('are counted up to 10,000', async () => {
@@ -312,42 +280,64 @@ describe('alerts on their way to a webhook', () => {
 
   it('are signed with the previous secret for a while, and then that secret is deleted', async () => {
     const { id } = await newWebhook(gateway, { secret: 'whsec_old' })
-    const kept = async () => (await database.sql`select secret, previous_secret as previous from webhooks where id = ${id}`)[0]
+    const kept = async () => {
+      const rows = await database.sql<{ secret: string }[]>`
+        select secret from webhooks where id = ${id} union all select secret from webhook_previous_secrets where webhook_id = ${id}`
+      return rows.map(({ secret }) => secret)
+    }
     await gateway.store.rotateSecret(OWNER, id, 'whsec_new', 3_600)
     await gateway.upkeep.forgetSecrets()
-    expect(await kept()).toEqual({ secret: 'whsec_new', previous: 'whsec_old' })
-    await database.sql`update webhooks set previous_secret_until = now() - interval '1 second'`
+    expect(await kept()).toEqual(['whsec_new', 'whsec_old'])
+    await database.sql`update webhook_previous_secrets set until = now() - interval '1 second'`
     await gateway.upkeep.forgetSecrets()
-    expect(await kept()).toEqual({ secret: 'whsec_new', previous: null })
+    expect(await kept()).toEqual(['whsec_new'])
   })
 
   it('are taken without the alert if that is no longer kept', async () => {
     const { id } = await newWebhook(gateway)
     await raise()
     await gathered(id, 1)
-    await gateway.outbox.handOver()
     await database.sql`delete from alerts`
     expect((await takeOne(id)).alert).toBeUndefined()
   })
 
-  it('continue after the queue lost its connection, and after one of its statements failed', async () => {
+  it('continue after the gateway lost its connections', async () => {
     const { id } = await newWebhook(gateway)
     await raise()
     await gathered(id, 1)
     await database.sql`
       select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name like 'riskgate:%'`
-    await until(() =>
-      gateway.outbox.handOver().then(
-        () => true,
-        () => false,
-      ),
-    )
-    const holder = await database.sql.reserve()
-    await holder`begin`
-    await holder`lock table pgboss.job in access exclusive mode`
-    await expect(gateway.queue.expire()).rejects.toThrow()
-    await holder`rollback`
-    holder.release()
-    await takeOne(id)
+    let taken: TakenDelivery[] = []
+    await until(async () => {
+      taken = await gateway.outbox.take(id, 10).catch(() => [])
+      return taken.length > 0
+    })
+    expect(taken).toHaveLength(1)
   })
+
+  it('have ids and times by the clock of the database, in the order of the feed', async () => {
+    const { id } = await newWebhook(gateway)
+    const [before] = await clock()
+    const raised: string[] = []
+    for (let i = 0; i < 20; i++) raised.push(await raise())
+    // The clock of this process is a year ahead.
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 366 * 86_400_000 })
+    const late = await newWebhook(gateway)
+    expect(await gathered(id, 20)).toEqual(raised)
+    await gateway.outbox.settle(present((await gateway.outbox.take(id, 1))[0]), DELIVERED)
+    vi.useRealTimers()
+    const [after] = await clock()
+    const deliveries = await gateway.store.deliveriesOf('default', [id], { limit: 20, state: undefined })
+    const times = [late.id, ...deliveries.map(delivery => delivery.id)].map(given =>
+      Number.parseInt(given.replace('-', '').slice(0, 12), 16),
+    )
+    times.push(...deliveries.map(({ createdAt }) => createdAt.getTime()), present(deliveries.at(-1)?.lastAttemptAt).getTime())
+    expect(Math.min(...times)).toBeGreaterThanOrEqual(present(before).at)
+    expect(Math.max(...times)).toBeLessThanOrEqual(present(after).at)
+    for (const given of [late, ...deliveries]) expect(given.id).toMatch(/^.{14}7.{4}[89ab]/)
+  })
+
+  function clock(): Promise<{ at: number }[]> {
+    return database.sql<{ at: number }[]>`select floor(extract(epoch from clock_timestamp()) * 1000)::float8 as at`
+  }
 })

@@ -107,8 +107,8 @@ async function scoreAll(): Promise<Belongings> {
   )
   const webhookId = createWebhook.webhook.id
   await gateway.database.sql`
-    insert into webhook_deliveries (id, webhook_id, tenant, alert_id, state, attempts, created_at, queued_at)
-    values (${id}, ${webhookId}, 'default', ${id}, 'DEAD', 3, now(), now())`
+    insert into webhook_deliveries (id, webhook_id, tenant, alert_id, state, attempts, created_at)
+    values (${id}, ${webhookId}, 'default', ${id}, 'DEAD', 3, now())`
   const { createApiKey } = await dataOf<{ createApiKey: { apiKey: { id: string } } }>(
     admin,
     'mutation { createApiKey(input: { principal: "shop", roles: [SCORER] }) { apiKey { id } } }',

@@ -1,5 +1,10 @@
 import { randomBytes } from 'node:crypto'
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { drizzle } from 'drizzle-orm/postgres-js'
+import { migrate } from 'drizzle-orm/postgres-js/migrator'
 import postgres, { type Sql } from 'postgres'
 import { inject } from 'vitest'
 import { migrateDatabase } from '../../src/storage/migrate.js'
@@ -67,6 +72,17 @@ export async function createDatabase(options: DatabaseOptions = {}): Promise<Tes
       await server.end({ timeout: 1 })
     },
   }
+}
+
+/** Runs the migrations up to the one with this number, as an earlier release did. */
+export async function migrateUpTo({ sql }: TestDatabase, last: number): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'riskgate-migrations-'))
+  cpSync('drizzle', folder, { recursive: true })
+  const file = join(folder, 'meta/_journal.json')
+  const journal: { entries: { idx: number }[] } = JSON.parse(readFileSync(file, 'utf8'))
+  writeFileSync(file, JSON.stringify({ ...journal, entries: journal.entries.filter(({ idx }) => idx <= last) }))
+  await migrate(drizzle(sql), { migrationsFolder: folder })
+  await rm(folder, { recursive: true })
 }
 
 /** Makes the database look like one restored into another cluster. */

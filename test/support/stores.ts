@@ -18,8 +18,13 @@ export interface TestStores extends AsyncDisposable {
 }
 
 /** The stores of one gateway over a database; migrates it first. */
-export async function openStores(url: string, committed: Committed = async () => {}): Promise<TestStores> {
+export async function openStores(url: string, committed?: Committed): Promise<TestStores> {
   await migrateDatabase(url)
+  return storesOf(url, committed)
+}
+
+/** The stores of one gateway over a database as it is. */
+export function storesOf(url: string, committed: Committed = async () => {}): TestStores {
   const warnings: string[] = []
   const commits: number[] = []
   const database = new Database({ url, poolSize: 10, warn: message => warnings.push(message) })

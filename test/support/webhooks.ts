@@ -1,4 +1,3 @@
-import { JobQueue } from '../../src/storage/jobs/jobQueue.js'
 import { PostgresWebhookOutbox } from '../../src/storage/webhooks/postgresWebhookOutbox.js'
 import { type Webhook, WebhookStore } from '../../src/storage/webhooks/webhookStore.js'
 import { WebhookUpkeep } from '../../src/storage/webhooks/webhookUpkeep.js'
@@ -12,7 +11,6 @@ export const OWNER = { tenant: 'default', principal: 'operator' }
 export interface TestWebhooks extends AsyncDisposable {
   readonly stores: TestStores
   readonly store: WebhookStore
-  readonly queue: JobQueue
   readonly outbox: PostgresWebhookOutbox
   readonly upkeep: WebhookUpkeep
 }
@@ -20,17 +18,12 @@ export interface TestWebhooks extends AsyncDisposable {
 /** One gateway's parts for webhooks, over a database; migrates it first. Retries begin after one second. */
 export async function openWebhooks(url: string): Promise<TestWebhooks> {
   const stores = await openStores(url)
-  const queue = new JobQueue({ url, warn: message => stores.warnings.push(message) })
   return {
     stores,
     store: new WebhookStore(stores.database),
-    queue,
-    outbox: new PostgresWebhookOutbox(stores.database, queue, 1),
-    upkeep: new WebhookUpkeep(stores.database, queue),
-    async [Symbol.asyncDispose]() {
-      await queue.end()
-      await stores[Symbol.asyncDispose]()
-    },
+    outbox: new PostgresWebhookOutbox(stores.database, 1),
+    upkeep: new WebhookUpkeep(stores.database),
+    [Symbol.asyncDispose]: () => stores[Symbol.asyncDispose](),
   }
 }
 
@@ -41,9 +34,8 @@ export async function newWebhook({ store }: TestWebhooks, given: Partial<NewWebh
   return webhook
 }
 
-/** Moves all unfinished jobs ten years into the past: retries are due, and the jobs of dead gateways have expired. */
+/** Makes all pending deliveries due: pauses before retries have passed, and so have the leases of dead gateways. */
 export async function passTime({ sql }: Pick<TestDatabase, 'sql'>): Promise<void> {
   await sql`
-    update pgboss.job set start_after = start_after - interval '10 years',
-      started_on = started_on - interval '10 years' where state < 'completed'`
+    update webhook_deliveries set due_at = due_at - interval '10 years' where state = 'PENDING'`
 }

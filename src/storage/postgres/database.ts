@@ -10,6 +10,7 @@ export type { Connections }
 // As many as the statements that the prediction store runs at once.
 const WRITE_CONNECTIONS = 2
 const BULK_CONNECTIONS = 1
+const WEBHOOK_CONNECTIONS = 1
 // Bulk statements take up to 100 ms each. A caller that sends a thousand rows may wait this long for its turn.
 const LONGEST_WAIT_MS = 5_000
 const RETRIES = 3
@@ -18,7 +19,7 @@ const WARN_EVERY_MS = 1_000
 
 export interface DatabaseSettings {
   readonly url: string
-  /** Connections in all, at least 4. */
+  /** Connections in all but that of the webhooks, at least 4. */
   readonly poolSize: number
   readonly warn: (message: string, fields: Record<string, unknown>) => void
 }
@@ -34,6 +35,7 @@ export class Database {
   readonly #reads: ConnectionPool
   readonly #writes: ConnectionPool
   readonly #bulk: ConnectionPool
+  readonly #webhooks: ConnectionPool
   readonly #turns = new Turns(BULK_CONNECTIONS)
   readonly #trial = new WriteTrial({
     run: work => this.#writes.run(work),
@@ -45,6 +47,7 @@ export class Database {
     this.#reads = new ConnectionPool({ ...settings, size: settings.poolSize - WRITE_CONNECTIONS - BULK_CONNECTIONS })
     this.#writes = new ConnectionPool({ ...settings, size: WRITE_CONNECTIONS })
     this.#bulk = new ConnectionPool({ ...settings, size: BULK_CONNECTIONS })
+    this.#webhooks = new ConnectionPool({ ...settings, size: WEBHOOK_CONNECTIONS })
   }
 
   /** Runs a read. SERVICE_UNAVAILABLE when Postgres does not answer. */
@@ -74,11 +77,15 @@ export class Database {
    * @throws AppError SERVICE_UNAVAILABLE when nothing was written, OUTCOME_UNKNOWN when something may have been written
    */
   async write<T>(work: (connections: Connections) => Promise<T>): Promise<T> {
-    try {
-      return await write(this.#writes, work)
-    } catch (error) {
-      throw this.#translated(error, true)
-    }
+    return this.#write(this.#writes, work)
+  }
+
+  /**
+   * Runs one writing statement of webhook deliveries, which neither scores nor bulk work must wait for.
+   * @throws AppError as `write` does
+   */
+  async writeForWebhooks<T>(work: (connections: Connections) => Promise<T>): Promise<T> {
+    return this.#write(this.#webhooks, work)
   }
 
   /**
@@ -119,7 +126,15 @@ export class Database {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#reads.close(), this.#writes.close(), this.#bulk.close()])
+    await Promise.all([this.#reads, this.#writes, this.#bulk, this.#webhooks].map(pool => pool.close()))
+  }
+
+  async #write<T>(pool: ConnectionPool, work: (connections: Connections) => Promise<T>): Promise<T> {
+    try {
+      return await write(pool, work)
+    } catch (error) {
+      throw this.#translated(error, true)
+    }
   }
 
   #translated(error: unknown, isWrite: boolean): unknown {

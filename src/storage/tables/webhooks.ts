@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import { bigint, index, integer, pgTable, smallint, text, uniqueIndex, uuid } from 'drizzle-orm/pg-core'
+import { bigint, index, integer, pgTable, primaryKey, smallint, text, uniqueIndex, uuid } from 'drizzle-orm/pg-core'
 import type { DeliveryState } from '../../webhooks/webhookOutbox.js'
 import { instant, optionalInstant, xid8 } from './columns.js'
 
@@ -12,9 +12,6 @@ export const webhooks = pgTable(
     url: text().notNull(),
     description: text(),
     secret: text().notNull(),
-    /** After a rotation the earlier secret signs too, for a while. */
-    previousSecret: text(),
-    previousSecretUntil: optionalInstant(),
     bands: smallint().array(),
     model: text(),
     createdAt: instant(),
@@ -24,6 +21,17 @@ export const webhooks = pgTable(
     seq: bigint({ mode: 'bigint' }).notNull(),
   },
   table => [index('webhooks_of_tenant').on(table.tenant, table.id)],
+)
+
+/** Replaced secrets that sign for a while, beside the one of the webhook. */
+export const webhookPreviousSecrets = pgTable(
+  'webhook_previous_secrets',
+  {
+    webhookId: uuid().notNull(),
+    secret: text().notNull(),
+    until: instant(),
+  },
+  table => [primaryKey({ columns: [table.webhookId, table.secret] })],
 )
 
 /** One alert on its way to one webhook. */
@@ -42,14 +50,16 @@ export const webhookDeliveries = pgTable(
     lastError: text(),
     createdAt: instant(),
     lastAttemptAt: optionalInstant(),
-    /** Null until a job for it is in the queue. */
-    queuedAt: optionalInstant(),
+    /** When the next attempt may begin. While one runs: when its gateway counts as gone. */
+    dueAt: instant().default(sql`now()`),
+    /** Counts how often it was taken or begun anew: the result of an earlier turn no longer counts. */
+    turn: integer().notNull().default(0),
   },
   table => [
     uniqueIndex('webhook_deliveries_once').on(table.webhookId, table.alertId),
     index('webhook_deliveries_newest').on(table.webhookId, table.id),
     index('webhook_deliveries_by_state').on(table.webhookId, table.state, table.id),
     index('webhook_deliveries_last').on(table.webhookId, table.state, table.lastAttemptAt),
-    index('webhook_deliveries_unqueued').on(table.id).where(sql`queued_at is null`),
+    index('webhook_deliveries_due').on(table.webhookId, table.dueAt).where(sql`state = 'PENDING'`),
   ],
 )

@@ -1,57 +1,48 @@
 import { and, eq, inArray, sql } from 'drizzle-orm'
 import type { PostgresJsDatabase } from 'drizzle-orm/postgres-js'
 import type { ISql } from 'postgres'
-import { uuidv7 } from 'uuidv7'
 import { Batcher } from '../../concurrency/batcher.js'
 import type { AttemptResult, TakenDelivery, WebhookOutbox, WebhookWork } from '../../webhooks/webhookOutbox.js'
 import { encodeAlertCursor } from '../alerts/alertCursor.js'
-import type { Job, JobPolicy, JobQueue } from '../jobs/jobQueue.js'
 import type { Database } from '../postgres/database.js'
 import { SETTLED_BEFORE } from '../postgres/feedEpoch.js'
+import { newId } from '../postgres/uuid.js'
 import { predictionColumns, toPrediction } from '../predictions/predictionRow.js'
 import { alerts, feedEpochs } from '../tables/alerts.js'
 import { predictions } from '../tables/predictions.js'
 import { webhookDeliveries, webhooks } from '../tables/webhooks.js'
-import { queueOf } from './webhookQueues.js'
 
-// A statement stays far below 100 ms: the alert feed cannot pass a transaction that is still open.
-const PAGE = 500
-const WEBHOOK_JOBS = {
-  // An endpoint has ten seconds to answer.
-  expirySeconds: 30,
-  // The delivery counts its own attempts and ends them. A gateway that was killed during an attempt must not use one up.
-  retries: 1_000,
-}
-
-/** `queuedAt` distinguishes the current job of a delivery from earlier ones. */
-interface JobData {
-  readonly deliveryId: string
-  readonly queuedAt: string
-}
+// A statement stays far below 100 ms: the alert feed cannot pass a transaction that is still open. A webhook with as many due
+// deliveries takes no more from the feed: the feed is its backlog.
+const PAGE = 200
+// An endpoint has ten seconds to answer. After this time the gateway that took a delivery counts as gone.
+const LEASE_SECONDS = 30
+// Results of one group. They come from calls of one gateway, which are bounded.
+const MAX_RESULTS = 500
 
 /**
- * Moves alerts from the feed to the queue, and stores the results of attempts. Each step is one statement: when a gateway dies
- * between two steps, the next round of any gateway goes on from there.
+ * Moves alerts from the feed to deliveries, and stores the results of attempts. Deliveries are the queue themselves: `due_at` says
+ * when the next attempt may begin. Each step is one statement: when a gateway dies between two steps, any gateway goes on.
  */
 export class PostgresWebhookOutbox implements WebhookOutbox {
   readonly #database: Database
-  readonly #queue: JobQueue
-  readonly #policy: JobPolicy
-  readonly #results = new Batcher<object, true>(group => this.#write(group), { maxItems: PAGE, maxRunning: 1 })
+  readonly #retrySeconds: number
+  readonly #results = new Batcher<object, true>(group => this.#write(group), { maxItems: MAX_RESULTS, maxRunning: 1 })
 
-  /** `retrySeconds`: the pause before the first retry of a delivery (JobPolicy). */
-  constructor(database: Database, queue: JobQueue, retrySeconds: number) {
+  /**
+   * `retrySeconds`: the pause before the first retry is by chance between one and two times as long; each further pause doubles
+   * that.
+   */
+  constructor(database: Database, retrySeconds: number) {
     this.#database = database
-    this.#queue = queue
-    this.#policy = { ...WEBHOOK_JOBS, retrySeconds }
+    this.#retrySeconds = retrySeconds
   }
 
-  /** All webhooks, with the work that each has. */
   async work(): Promise<WebhookWork[]> {
     return this.#database.read(
       ({ sql }) => sql<WebhookWork[]>`
-        select w.id as "webhookId", exists (${followingAlerts(sql)}) as "isBehind",
-          exists (select from webhook_deliveries where webhook_id = w.id and state = 'PENDING') as "hasPending"
+        select w.id as "webhookId", w.tenant, exists (select from (${followingAlerts(sql, 1)}) a) and ${hasRoom(sql)} as "isBehind",
+          exists (select from (${dueDeliveries(sql, 1)}) due) as "hasDue"
         from webhooks w order by w.id`,
     )
   }
@@ -63,19 +54,16 @@ export class PostgresWebhookOutbox implements WebhookOutbox {
    * prediction up by its key: a free join may read all predictions of the tenant.
    */
   async gather(webhookId: string): Promise<boolean> {
-    // Opened before the first delivery: later, a queue without its webhook shows that deliveries are to be removed.
-    await this.#queue.open(queueOf(webhookId))
-    const ids = Array.from({ length: PAGE }, () => uuidv7())
-    const rows = await this.#database.write(
+    const rows = await this.#database.writeForWebhooks(
       ({ sql }) => sql<{ alerts: number }[]>`
         with w as materialized (
-          select * from webhooks where id = ${webhookId} for update skip locked
+          select * from webhooks w where id = ${webhookId} and ${hasRoom(sql)} for update skip locked
         ), page as materialized (
           select following.*, row_number() over (order by following.epoch, following.xid, following.seq) as number
-          from w cross join lateral (${followingAlerts(sql)} order by a.epoch, a.xid, a.seq limit ${PAGE}) following
+          from w cross join lateral (${followingAlerts(sql, PAGE)}) following
         ), added as (
-          insert into webhook_deliveries (id, webhook_id, tenant, alert_id, state, created_at)
-          select (${ids}::uuid[])[page.number], w.id, w.tenant, page.prediction_id, 'PENDING', now()
+          insert into webhook_deliveries (id, webhook_id, tenant, alert_id, state, created_at, due_at)
+          select ${sql.unsafe(newId('page.number'))}, w.id, w.tenant, page.prediction_id, 'PENDING', now(), now()
           from w cross join page cross join lateral (
             select band, model from predictions where tenant = w.tenant and id = page.prediction_id offset 0
           ) p
@@ -90,99 +78,94 @@ export class PostgresWebhookOutbox implements WebhookOutbox {
     return rows[0]?.alerts === PAGE
   }
 
-  /** Puts waiting deliveries into the queue, and marks them as queued in the same statement. */
-  async handOver(): Promise<boolean> {
-    const waiting = await this.#database.read(
-      ({ sql }) => sql<{ id: string; webhookId: string }[]>`
-        select id, webhook_id as "webhookId" from webhook_deliveries where queued_at is null order by id limit ${PAGE}`,
-    )
-    if (waiting.length === 0) return false
-    const queuedAt = new Date().toISOString()
-    await this.#queue.add(
-      waiting.map(({ id, webhookId }) => ({
-        queue: queueOf(webhookId),
-        data: { deliveryId: id, queuedAt } satisfies JobData,
-      })),
-      this.#policy,
-      {
-        // Another gateway may queue the same deliveries: the job of the second one has another `queuedAt`, and is dropped when
-        // taken.
-        text: first => `
-          update webhook_deliveries set queued_at = $${first}::timestamptz where id in (
-            select id from webhook_deliveries where id = any($${first + 1}::uuid[]) and queued_at is null
-            order by id for update skip locked)`,
-        parameters: [queuedAt, waiting.map(({ id }) => id)],
-      },
-    )
-    return waiting.length === PAGE
-  }
-
-  /** Takes due deliveries of a webhook. */
+  /**
+   * The longest due come first. They are this gateway's until it settles them or gives them back, or their lease ends. As an array,
+   * their ids are looked up by the key: the planner would join a page with all deliveries.
+   */
   async take(webhookId: string, limit: number): Promise<TakenDelivery[]> {
-    const jobs = await this.#queue.take<JobData>(queueOf(webhookId), limit)
-    if (jobs.length === 0) return []
-    const rows = await this.#read(
-      webhookId,
-      jobs.map(({ data }) => data.deliveryId),
+    const taken = await this.#database.writeForWebhooks(
+      ({ sql }) => sql<{ id: string }[]>`
+        update webhook_deliveries set turn = turn + 1, due_at = now() + make_interval(secs => ${LEASE_SECONDS})
+        where id = any(array(
+          select id from webhook_deliveries where webhook_id = ${webhookId} and ${IS_DUE(sql)}
+          order by due_at limit ${unforeseen(sql, limit)} for update skip locked
+        )) returning id`,
     )
-    const taken = jobs.map(job => toTaken(job, webhookId, rows.get(job.data.deliveryId)))
-    const stale = jobs.filter((_, i) => !taken[i])
-    await this.#queue.remove(
-      queueOf(webhookId),
-      stale.map(({ id }) => id),
-    )
-    return taken.filter(delivery => delivery !== undefined)
-  }
-
-  /** Stores the result of an attempt, unless the delivery was begun anew during it. */
-  async settle(delivery: TakenDelivery, { state, status, error }: AttemptResult): Promise<void> {
-    const { id, queuedAt, webhookId, jobId } = delivery
-    await this.#results.submit({ id, queued_at: queuedAt, state, status, error, at: new Date() })
-    if (state === 'PENDING') await this.#queue.retry(queueOf(webhookId), jobId)
-    else await this.#queue.remove(queueOf(webhookId), [jobId])
-  }
-
-  async giveBack({ webhookId, jobId }: TakenDelivery): Promise<void> {
-    await this.#queue.giveBack(queueOf(webhookId), jobId)
-  }
-
-  async #read(webhookId: string, ids: readonly string[]): Promise<ReadonlyMap<string, DeliveryRow>> {
+    if (taken.length === 0) return []
+    const ids = taken.map(({ id }) => id)
     const rows = await this.#database.read(({ db }) => selectDeliveries(db, webhookId, ids))
-    return new Map(rows.map(row => [row.id, row]))
+    return rows.map(row => toTaken(row, webhookId))
+  }
+
+  async settle({ id, turn }: TakenDelivery, { state, status, error }: AttemptResult): Promise<void> {
+    await this.#results.submit({ id, turn, state, status, error })
+  }
+
+  async giveBack({ id, turn }: TakenDelivery): Promise<void> {
+    await this.#database.writeForWebhooks(
+      ({ sql }) => sql`
+        update webhook_deliveries set due_at = now() where id = ${id} and turn = ${turn} and state = 'PENDING'`,
+    )
   }
 
   async #write(results: readonly object[]): Promise<true[]> {
-    await this.#database.write(
+    await this.#database.writeForWebhooks(
       ({ sql }) => sql`
         update webhook_deliveries d set state = ended.state, attempts = attempts + 1, last_status = ended.status,
-          last_error = ended.error, last_attempt_at = ended.at
+          last_error = ended.error, last_attempt_at = now(),
+          due_at = now() + make_interval(secs => ${this.#retrySeconds} * power(2, attempts) * (1 + random()))
         from json_to_recordset(${JSON.stringify(results)}::text::json)
-          as ended (id uuid, queued_at timestamptz, state text, status int, error text, at timestamptz)
-        where d.id = ended.id and d.queued_at = ended.queued_at and d.state = 'PENDING'`,
+          as ended (id uuid, turn int, state text, status int, error text)
+        where d.id = ended.id and d.turn = ended.turn and d.state = 'PENDING'`,
     )
     return results.map(() => true)
   }
 }
 
-/** The settled alerts of webhook `w`'s tenant after its position: no other alert can still come before one of them. */
-function followingAlerts(sql: ISql) {
+/**
+ * The first settled alerts of webhook `w`'s tenant after its position: no other alert can still come before one of them. The second
+ * condition on the tenant is a hint to the planner (docs/adr/0007): it would read the alerts of all tenants to find none of a quiet
+ * one.
+ */
+function followingAlerts(sql: ISql, limit: number) {
   return sql`
     select a.prediction_id, a.epoch, a.xid, a.seq from alerts a
-    where a.tenant = w.tenant and (a.epoch, a.xid, a.seq) > (w.epoch, w.xid, w.seq)
-      and (a.epoch, a.xid) < ${sql.unsafe(SETTLED_BEFORE)}`
+    where a.tenant = w.tenant and a.tenant >= (select w.tenant) and (a.epoch, a.xid, a.seq) > (w.epoch, w.xid, w.seq)
+      and (a.epoch, a.xid) < ${sql.unsafe(SETTLED_BEFORE)}
+    order by a.epoch, a.xid, a.seq limit ${unforeseen(sql, limit)}`
+}
+
+/**
+ * A limit that the planner does not know, so that it expects to read a tenth of the rows. Without statistics of a new backlog it
+ * expects fewer rows than a page. It would read them all and sort them.
+ */
+function unforeseen(sql: ISql, limit: number) {
+  return sql`(select ${limit}::int)`
+}
+
+const IS_DUE = (sql: ISql) => sql`state = 'PENDING' and due_at <= now()`
+
+/** Some due deliveries of webhook `w`, in the order of their index. Without an order the planner reads those of all webhooks. */
+function dueDeliveries(sql: ISql, limit: number) {
+  return sql`select due_at from webhook_deliveries where webhook_id = w.id and ${IS_DUE(sql)} order by due_at limit ${unforeseen(sql, limit)}`
+}
+
+/** Whether webhook `w` has less than a page of due deliveries. Those that wait for a retry do not count: they hold nothing up. */
+function hasRoom(sql: ISql) {
+  return sql`(select count(*) from (${dueDeliveries(sql, PAGE)}) due) < ${PAGE}`
 }
 
 function selectDeliveries(db: PostgresJsDatabase, webhookId: string, ids: readonly string[]) {
-  const { id, queuedAt, state, attempts } = webhookDeliveries
+  const { id, turn, attempts } = webhookDeliveries
   return db
     .select({
       id,
-      queuedAt,
-      state,
+      turn,
       attempts,
       url: webhooks.url,
       secret: webhooks.secret,
-      previousSecret: sql<string | null>`case when ${webhooks.previousSecretUntil} > now() then ${webhooks.previousSecret} end`,
+      previousSecrets: sql<string[]>`array(select secret from webhook_previous_secrets
+        where webhook_id = ${webhooks.id} and until > now() order by until desc)`,
       epoch: alerts.epoch,
       tag: feedEpochs.tag,
       xid: sql<string>`${alerts.xid}::text`,
@@ -200,12 +183,9 @@ function selectDeliveries(db: PostgresJsDatabase, webhookId: string, ids: readon
 
 type DeliveryRow = Awaited<ReturnType<typeof selectDeliveries>>[number]
 
-/** Undefined for a job that no longer counts: its delivery has ended, was begun anew, or was removed with its webhook. */
-function toTaken({ id: jobId, data }: Job<JobData>, webhookId: string, row: DeliveryRow | undefined): TakenDelivery | undefined {
-  if (row?.state !== 'PENDING' || row.queuedAt?.toISOString() !== data.queuedAt) return undefined
-  const { id, queuedAt, attempts, url, secret, previousSecret } = row
-  const secrets = previousSecret === null ? [secret] : [secret, previousSecret]
-  return { id, webhookId, jobId, queuedAt, attempts, url, secrets, alert: toAlert(row) }
+function toTaken(row: DeliveryRow, webhookId: string): TakenDelivery {
+  const { id, turn, attempts, url, secret, previousSecrets } = row
+  return { id, webhookId, turn, attempts, url, secrets: [secret, ...previousSecrets], alert: toAlert(row) }
 }
 
 function toAlert({ epoch, tag, xid, seq, raisedAt, prediction }: DeliveryRow): TakenDelivery['alert'] {

@@ -65,8 +65,8 @@ export async function startMatrixFixture(): Promise<MatrixFixture> {
     { principal: SUBJECT },
   )
   const [delivery] = await sql<{ id: string }[]>`
-    insert into webhook_deliveries (id, webhook_id, tenant, alert_id, state, attempts, created_at, queued_at)
-    values (${id}, ${webhookId}, 'default', ${id}, 'DELIVERED', 1, now(), now()) returning id`
+    insert into webhook_deliveries (id, webhook_id, tenant, alert_id, state, attempts, created_at)
+    values (${id}, ${webhookId}, 'default', ${id}, 'DELIVERED', 1, now()) returning id`
   return {
     gateway,
     schema,

@@ -49,14 +49,13 @@ export const FLOORS: Readonly<Record<string, readonly string[]>> = {
 /** The rooms of two floors, and the rooms of the same floor that each may import. */
 const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
   storage: {
-    webhooks: ['alerts', 'predictions', 'jobs', 'audit', 'postgres', 'tables'],
+    webhooks: ['alerts', 'predictions', 'audit', 'postgres', 'tables'],
     alerts: ['predictions', 'audit', 'postgres', 'tables'],
     history: ['predictions', 'postgres', 'tables'],
     predictions: ['statistics', 'audit', 'postgres', 'tables'],
     apiKeys: ['audit', 'postgres', 'tables'],
     audit: ['postgres', 'tables'],
     statistics: ['postgres', 'tables'],
-    jobs: ['postgres'],
     embedded: ['postgres'],
     postgres: [],
     tables: [],
@@ -90,7 +89,6 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'onnxruntime-node': ['scoring'],
   'drizzle-orm': ['storage'],
   postgres: ['storage'],
-  'pg-boss': ['storage'],
   ioredis: ['cache', 'alerts'],
 }
 

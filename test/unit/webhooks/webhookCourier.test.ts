@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
+import type { Caller } from '../../../src/webhooks/callPlaces.js'
 import { type CourierOptions, WebhookCourier } from '../../../src/webhooks/webhookCourier.js'
 import type { AttemptResult, TakenDelivery, WebhookOutbox } from '../../../src/webhooks/webhookOutbox.js'
 import { newWebhookSecret } from '../../../src/webhooks/webhookSignature.js'
@@ -14,8 +15,8 @@ function endlessOutbox(url: string, attempts = 0) {
   const newDelivery = (webhookId: string): TakenDelivery => {
     const { prediction } = newPrediction()
     const alert = { id: prediction.id, cursor: 'c', raisedAt: prediction.createdAt, prediction }
-    const ids = { id: randomUUID(), jobId: randomUUID(), webhookId }
-    return { ...ids, queuedAt: new Date(), attempts, url, secrets: [newWebhookSecret()], alert }
+    const ids = { id: randomUUID(), webhookId, turn: 1 }
+    return { ...ids, attempts, url, secrets: [newWebhookSecret()], alert }
   }
   const outbox: Pick<WebhookOutbox, 'take' | 'settle' | 'giveBack'> = {
     take: async (webhookId, limit) => Array.from({ length: limit }, () => newDelivery(webhookId)),
@@ -28,25 +29,46 @@ function endlessOutbox(url: string, attempts = 0) {
 function newCourier(outbox: WebhookOutbox, options: Partial<CourierOptions> = {}) {
   const failures: unknown[] = []
   const defaults = { mayBePrivate: true, maxAttempts: 12, freed: () => {}, ended: () => {} }
-  return { failures, courier: new WebhookCourier({ outbox, failed: error => failures.push(error), ...defaults, ...options }) }
+  return {
+    failures,
+    courier: new WebhookCourier({ outbox, failed: (error, step) => failures.push([step, error]), ...defaults, ...options }),
+  }
+}
+
+function webhooksOf(tenant: string, ids: readonly string[]): Caller[] {
+  return ids.map(webhookId => ({ tenant, webhookId }))
 }
 
 describe('the courier', () => {
-  it('makes at most 16 calls at once to one webhook, and 256 in total', async () => {
+  it('makes at most 16 calls at once to one webhook', async () => {
     await using silent = await startReceiver(() => undefined)
     const { outbox, givenBack, settled } = endlessOutbox(silent.url)
     const { courier, failures } = newCourier(outbox)
-    await courier.collect(['a', 'a'])
-    await courier.collect(['a'])
+    await courier.collect(webhooksOf('one', ['a', 'a']))
+    await courier.collect(webhooksOf('one', ['a']))
     await silent.received(16)
-    await courier.collect(Array.from({ length: 40 }, (_, i) => String(i)))
-    await silent.received(256)
     const stopped = courier.stop()
-    await courier.collect(['late'])
+    await courier.collect(webhooksOf('one', ['late']))
     await stopped
-    expect(silent.calls).toHaveLength(256)
-    expect(givenBack).toHaveLength(256)
+    expect(silent.calls).toHaveLength(16)
+    expect(givenBack).toHaveLength(16)
     expect([settled, failures]).toEqual([[], []])
+  })
+
+  it('has a place for a tenant beside twenty webhooks of another tenant that never answer', async () => {
+    await using silent = await startReceiver(() => undefined)
+    const { outbox, givenBack } = endlessOutbox(silent.url)
+    const { courier } = newCourier(outbox)
+    const hanging = webhooksOf(
+      'noisy',
+      Array.from({ length: 20 }, (_, i) => `hanging-${i}`),
+    )
+    for (let round = 0; round < 20; round++) await courier.collect(hanging)
+    await courier.collect([...hanging, ...webhooksOf('quiet', ['healthy'])])
+    await courier.stop()
+    const callsTo = (name: string) => givenBack.filter(({ webhookId }) => webhookId === name).length
+    expect(callsTo('healthy')).toBe(16)
+    for (const { webhookId } of hanging) expect(callsTo(webhookId)).toBeGreaterThan(0)
   })
 
   it('takes no more deliveries and makes no new calls once it is stopped, while open calls end', async () => {
@@ -65,7 +87,7 @@ describe('the courier', () => {
         return outbox.take(webhookId, limit)
       },
     } as WebhookOutbox)
-    const collected = courier.collect(['a', 'b', 'c'])
+    const collected = courier.collect(webhooksOf('one', ['a', 'b', 'c']))
     await silent.received(16)
     const stopped = courier.stop()
     goOn()
@@ -74,19 +96,6 @@ describe('the courier', () => {
     expect(givenBack.map(({ webhookId }) => webhookId)).toEqual(Array(16).fill('b'))
     await stopped
     expect(silent.calls).toHaveLength(16)
-  })
-
-  it('gives a free slot first to the webhook with the fewest calls', async () => {
-    await using silent = await startReceiver(() => undefined)
-    const { outbox, givenBack } = endlessOutbox(silent.url)
-    const takeTen: WebhookOutbox['take'] = (webhookId, limit) => outbox.take(webhookId, Math.min(limit, 10))
-    const { courier } = newCourier({ ...outbox, take: takeTen })
-    const slow = Array.from({ length: 25 }, (_, i) => `slow-${i}`)
-    await courier.collect(slow)
-    await courier.collect([...slow, 'late'])
-    await silent.received(256)
-    await courier.stop()
-    expect(givenBack.filter(({ webhookId }) => webhookId === 'late')).toHaveLength(6)
   })
 
   it.each([
@@ -99,7 +108,7 @@ describe('the courier', () => {
     await using receiver = await startReceiver(status)
     const { outbox, settled } = endlessOutbox(receiver.url, attempts)
     const { courier } = newCourier(outbox)
-    await courier.collect(['a'])
+    await courier.collect(webhooksOf('one', ['a']))
     await until(() => settled.length === 16)
     expect(settled[0]).toEqual(result)
     await courier.stop()
@@ -109,10 +118,25 @@ describe('the courier', () => {
     await using receiver = await startReceiver()
     const { outbox } = endlessOutbox(receiver.url)
     const { courier, failures } = newCourier({ ...outbox, settle: () => Promise.reject(new Error('away')) })
-    await courier.collect(['a'])
+    await courier.collect(webhooksOf('one', ['a']))
     await until(() => failures.length === 16)
-    await courier.collect(['a'])
+    expect(failures[0]).toEqual(['settle', new Error('away')])
+    await courier.collect(webhooksOf('one', ['a']))
     await receiver.received(32)
+    await courier.stop()
+  })
+
+  it('reports that the deliveries of a webhook could not be fetched, and goes on with the next', async () => {
+    await using receiver = await startReceiver()
+    const { outbox } = endlessOutbox(receiver.url)
+    const take: WebhookOutbox['take'] = async (webhookId, limit) => {
+      if (webhookId === 'broken') throw new Error('away')
+      return outbox.take(webhookId, limit)
+    }
+    const { courier, failures } = newCourier({ ...outbox, take })
+    await courier.collect(webhooksOf('one', ['broken', 'a']))
+    await receiver.received(16)
+    expect(failures).toEqual([['take', new Error('away')]])
     await courier.stop()
   })
 })
