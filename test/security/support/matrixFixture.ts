@@ -64,6 +64,10 @@ export async function startMatrixFixture(): Promise<MatrixFixture> {
     'mutation ($principal: ID!) { createApiKey(input: { principal: $principal, roles: [SCORER] }) { apiKey { id } } }',
     { principal: SUBJECT },
   )
+  // The matrix rotates one secret more often than a webhook may have earlier ones: each ends at once.
+  await sql.unsafe(`
+    create function end_at_once() returns trigger language plpgsql as $$ begin new.until = now(); return new; end $$;
+    create trigger end_at_once before insert on webhook_previous_secrets for each row execute function end_at_once()`)
   const [delivery] = await sql<{ id: string }[]>`
     insert into webhook_deliveries (id, webhook_id, tenant, alert_id, state, attempts, created_at)
     values (${id}, ${webhookId}, 'default', ${id}, 'DELIVERED', 1, now()) returning id`
