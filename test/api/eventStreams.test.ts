@@ -270,7 +270,7 @@ describe('a refused event stream', () => {
     ],
     ['a document given twice', 'BAD_REQUEST', 400, undefined, { method: 'GET', search: '?query=x&query=y' }],
     ['a body over 64 KiB', 'PAYLOAD_TOO_LARGE', 413, { query: 'x'.repeat(65_536) }, {}],
-    ['PUT', 'NOT_FOUND', 404, {}, { method: 'PUT' }],
+    ['PUT', 'BAD_REQUEST', 405, {}, { method: 'PUT' }],
   ])('is answered with JSON for %s', async (_what, code, status, body, init) => {
     const response = await stream(body, init)
     const text = await response.text()

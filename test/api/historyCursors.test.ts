@@ -85,7 +85,7 @@ describe('history', () => {
       'null',
       '0',
       'x'.repeat(100_000),
-      '\u0000\u0001\u00ff\ud83d\ude00',
+      '\u0001\u00ff\ud83d\ude00',
       Buffer.from([0, 255, 128, 10]).toString('base64'),
       Buffer.from('{"id":1}').toString('base64'),
       Buffer.from('arrayconnection:5').toString('base64'),

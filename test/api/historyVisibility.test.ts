@@ -52,7 +52,6 @@ describe('history', () => {
       'no-uuid',
       '',
       `${id}0`,
-      '\u0000',
       '1; select 1',
       `{${id}}`,
     ]

@@ -170,10 +170,10 @@ const OVERLAPS: Row[] = [
 ]
 
 const DIRECTIVES: Row[] = [
-  ['480 unknown directives on a field', 'GRAPHQL_VALIDATION_FAILED', `{ viewer { id ${'@a'.repeat(480)} } }`],
-  ['120 directives of one name on a field', 'GRAPHQL_VALIDATION_FAILED', `{ viewer { id ${'@skip(if: false) '.repeat(120)} } }`],
+  ['480 unknown directives on a field', 'QUERY_TOO_COMPLEX', `{ viewer { id ${'@a'.repeat(480)} } }`],
+  ['120 directives of one name on a field', 'QUERY_TOO_COMPLEX', `{ viewer { id ${'@skip(if: false) '.repeat(120)} } }`],
   ['one directive on each of 120 fields', 'OK', `{ viewer { ${'id @skip(if: false) '.repeat(120)} } }`],
-  ['130 directives on an operation', 'GRAPHQL_VALIDATION_FAILED', `query ${'@skip(if: true) '.repeat(130)} { viewer { id } }`],
+  ['130 directives on an operation', 'QUERY_TOO_COMPLEX', `query ${'@skip(if: true) '.repeat(130)} { viewer { id } }`],
   [
     'directives of later times',
     'GRAPHQL_VALIDATION_FAILED',
