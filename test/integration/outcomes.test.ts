@@ -63,7 +63,7 @@ describe('recorded outcomes', () => {
     expect(await audit(database)).toEqual([
       { ...line, principal: 'desk', details: { defaulted: true, observedAt: at(LATER), before: null } },
       // This call changed nothing, and was shown the existing outcome.
-      { ...line, action: 'history.read', principal: 'another', details: { operation: 'recordOutcomes' } },
+      { ...line, action: 'history.read', principal: 'another', details: { operation: 'recordOutcomes', ids: [predictionId] } },
       {
         ...line,
         principal: 'another',

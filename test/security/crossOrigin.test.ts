@@ -81,7 +81,7 @@ describe('a page of any other origin', () => {
     `${DESK},${EVIL}`,
   ])('can read nothing: %s', async origin => {
     for (const answer of [await askViewer(server, { origin }), await preflight(origin)]) expect(corsHeaders(answer)).toEqual([])
-    expect((await preflight(origin)).status).toBe(405)
+    expect((await preflight(origin)).status).toBe(404)
   })
 
   it('can read nothing if no origin is allowed', async () => {

@@ -21,12 +21,23 @@ export function connectionUrl(port: number, password: string): string {
   return `postgres://${USER}:${password}@127.0.0.1:${port}/${DATABASE}`
 }
 
-/** A lasting connection; undefined while the server does not answer, 'foreign' when it serves other data. */
-export async function joinServer(port: number, password: string, data: string): Promise<Presence | 'foreign' | undefined> {
+/**
+ * A lasting connection; undefined while the server does not answer, 'foreign' when it serves other data. The signal closes it while it is
+ * being made: left open, it would count as another gateway.
+ */
+export async function joinServer(
+  port: number,
+  password: string,
+  data: string,
+  signal: AbortSignal,
+): Promise<Presence | 'foreign' | undefined> {
+  signal.throwIfAborted()
   const rejoin = () => void sql`select 1`.catch(() => undefined)
   // When one backend crashes, PostgreSQL closes all connections and goes on: this one reconnects. After leaveServer it does
   // nothing.
   const sql = connect(port, password, PRESENCE_NAME, () => setTimeout(rejoin, REJOIN_MS).unref())
+  const giveUp = () => void leaveServer(sql)
+  signal.addEventListener('abort', giveUp, { once: true })
   try {
     const [row] = await answer(sql`select current_setting('data_directory') as data`)
     if (row?.data === data) return sql
@@ -36,6 +47,9 @@ export async function joinServer(port: number, password: string, data: string): 
     await leaveServer(sql)
     if ((error as { code?: string }).code !== '28P01') return undefined
     throw new Error(`the PostgreSQL of ${data} refuses the password in ${data}.password: is that file from another copy?`)
+  } finally {
+    signal.removeEventListener('abort', giveUp)
+    signal.throwIfAborted()
   }
 }
 

@@ -165,8 +165,7 @@ class Supervisor implements EmbeddedPostgres {
       const lock = readLockFile(data)
       if (lock && postmasterLives(lock.pid, data)) {
         const { port } = lock
-        const presence =
-          lock.ready && port ? await orAborted(joinServer(port, this.password, data), this.stopped.signal) : undefined
+        const presence = lock.ready && port ? await joinServer(port, this.password, data, this.stopped.signal) : undefined
         if (presence === 'foreign') disownLockFile(data, lock)
         else if (port && presence) return this.joined(lock.pid, port, presence)
       } else if ((!this.child || hasEnded(this.child)) && retry.due()) {
@@ -280,8 +279,13 @@ class Supervisor implements EmbeddedPostgres {
 
   private async gone(pid: number, timeoutMs: number): Promise<boolean> {
     for (const deadline = performance.now() + timeoutMs; performance.now() < deadline; await sleep(POLL_MS)) {
-      if (!postmasterLives(pid, this.site.data)) return true
+      if (this.isGone(pid)) return true
     }
     return false
+  }
+
+  /** A child that has just begun does not look like a postmaster yet: it is gone only once it has ended. */
+  private isGone(pid: number): boolean {
+    return this.child?.pid === pid ? hasEnded(this.child) : !postmasterLives(pid, this.site.data)
   }
 }
