@@ -14,7 +14,7 @@ export default defineConfig({
     globalSetup: ['test/support/globalPostgres.ts'],
     pool: 'forks',
     // Test files wait a good part of their time.
-    maxWorkers: availableParallelism() + 1,
+    maxWorkers: availableParallelism() + 2,
     sequence: { sequencer: LongestFirst },
     projects: [
       // Test files share the modules that a worker has imported: importing the gateway takes longer than most of them.

@@ -62,7 +62,7 @@ describe('riskgate export', () => {
     await store('2031-04-10T00:00:00.000Z', { tenant: 'bank', applicantId: 'of-the-bank' })
     const { id } = present(stored[1])
     await database.sql`
-      update predictions set defaulted = true, outcome_observed_at = '2031-06-01', outcome_recorded_by = 'risk-desk' where id = ${id}`
+      update predictions set defaulted = true, outcome_observed_at = '2031-06-01Z', outcome_recorded_by = 'risk-desk' where id = ${id}`
     await new ErasureStore(stores.database, async () => {}, auditDigestWith(await readAuditKey(stores.database))).erase({
       tenant: 'default',
       applicantId: 'erased-later',

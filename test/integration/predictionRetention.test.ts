@@ -69,10 +69,10 @@ describe('the retention of predictions', () => {
     await database.sql`
       insert into idempotency_keys (tenant, principal, key, prediction_id, digest, created_at)
       select 'default', 'shop', 'k' || i, gen_random_uuid(), 'd',
-        timestamptz '2031-04-05' + case when i % 2 = 0 then i * interval '10 microseconds' else i * interval '20 seconds' end
+        timestamptz '2031-04-05Z' + case when i % 2 = 0 then i * interval '10 microseconds' else i * interval '20 seconds' end
       from generate_series(1, 50000) i`
     await database.sql`
-      insert into idempotency_keys values ('default', 'shop', 'kept', gen_random_uuid(), 'd', '2031-05-01')`
+      insert into idempotency_keys values ('default', 'shop', 'kept', gen_random_uuid(), 'd', '2031-05-01Z')`
     await Promise.all([retention.run(END_OF_APRIL), new PredictionRetention(stores.database).run(END_OF_APRIL)])
     expect(await keys()).toEqual(['kept'])
     expect(await partitions()).not.toContain('predictions_2031_04')
