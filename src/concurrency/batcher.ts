@@ -5,7 +5,8 @@ interface Waiting<Item, Answer> {
   readonly item: Item
   readonly resolve: (answer: Answer) => void
   readonly reject: (error: unknown) => void
-  readonly timer: NodeJS.Timeout | undefined
+  /** By `performance.now()`, in milliseconds. */
+  readonly since: number
 }
 
 /** How long an item may wait for a run. */
@@ -34,6 +35,7 @@ export class Batcher<Item, Answer> {
   #waiting: Waiting<Item, Answer>[] = []
   #running = 0
   #scheduled = false
+  #limitTimer: NodeJS.Timeout | undefined
 
   constructor(run: GroupRun<Item, Answer>, options: BatcherOptions) {
     this.#run = run
@@ -47,29 +49,38 @@ export class Batcher<Item, Answer> {
 
   submit(item: Item): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      const { waitLimit } = this.#options
-      const timer = waitLimit && setTimeout(() => this.#giveUpOne(waiting, waitLimit.tooLong()), waitLimit.longestWaitMs)
-      const waiting: Waiting<Item, Answer> = { item, resolve, reject, timer }
-      this.#waiting.push(waiting)
+      this.#waiting.push({ item, resolve, reject, since: performance.now() })
       this.#schedule()
+      this.#limitWait()
     })
   }
 
   /** Fails all waiting items. After an outage each group would meet it again, one after the other. */
   giveUp(error: unknown): void {
-    for (const { reject } of this.#take(this.#waiting.length)) reject(error)
+    for (const { reject } of this.#waiting.splice(0)) reject(error)
   }
 
-  #giveUpOne(waiting: Waiting<Item, Answer>, error: Error): void {
-    this.#waiting.splice(this.#waiting.indexOf(waiting), 1)
-    waiting.reject(error)
+  /**
+   * Items wait in the order of their arrival, so one timer serves all of them: it goes off when the oldest has waited too long. It is
+   * not cleared when its item is run, since most are run at once; it then looks for the oldest of the moment.
+   */
+  #limitWait(): void {
+    const { waitLimit } = this.#options
+    const [oldest] = this.#waiting
+    if (!waitLimit || !oldest || this.#limitTimer) return
+    const waited = performance.now() - oldest.since
+    this.#limitTimer = setTimeout(() => {
+      this.#limitTimer = undefined
+      this.#giveUpOld(waitLimit)
+      this.#limitWait()
+    }, waitLimit.longestWaitMs - waited).unref()
   }
 
-  /** Takes the next items, which then wait no longer. */
-  #take(count: number): Waiting<Item, Answer>[] {
-    const taken = this.#waiting.splice(0, count)
-    for (const { timer } of taken) clearTimeout(timer)
-    return taken
+  #giveUpOld({ longestWaitMs, tooLong }: WaitLimit): void {
+    const limit = performance.now() - longestWaitMs
+    const firstYoung = this.#waiting.findIndex(({ since }) => since > limit)
+    const old = this.#waiting.splice(0, firstYoung === -1 ? this.#waiting.length : firstYoung)
+    for (const { reject } of old) reject(tooLong())
   }
 
   #schedule(): void {
@@ -82,7 +93,7 @@ export class Batcher<Item, Answer> {
   }
 
   async #runGroup(): Promise<void> {
-    const group = this.#take(this.#options.maxItems)
+    const group = this.#waiting.splice(0, this.#options.maxItems)
     // All waiting items were given up.
     if (group.length === 0) return
     this.#running++
