@@ -30,7 +30,7 @@ interface Measured {
   readonly code: string
   /** The median time from the last byte of the request to the last byte of the answer. */
   readonly medianMs: number
-  /** The median CPU time of client and server meanwhile. On a busy machine it says more than the clock. */
+  /** The least CPU time of client and server in one try: other work on the machine only adds to it. */
   readonly cpuMs: number
   /** The longest stall of the event loop, which client and server share. */
   readonly gapMs: number
@@ -247,5 +247,5 @@ function tableOf(measured: readonly Measured[]): string {
   })
   const slowest = Math.max(...measured.map(({ medianMs }) => medianMs))
   const costliest = Math.max(...measured.map(({ cpuMs }) => cpuMs))
-  return `\ndocument: transport, code, median ms (median CPU ms of client and server, longest gap of the event loop in ms)\n${lines.join('\n')}\nslowest median: ${slowest} ms, ${costliest} ms of CPU\n`
+  return `\ndocument: transport, code, median ms (least CPU ms of client and server, longest gap of the event loop in ms)\n${lines.join('\n')}\nslowest median: ${slowest} ms, ${costliest} ms of CPU\n`
 }

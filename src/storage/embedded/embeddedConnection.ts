@@ -38,19 +38,17 @@ export async function joinServer(
   const sql = connect(port, password, PRESENCE_NAME, () => setTimeout(rejoin, REJOIN_MS).unref())
   const giveUp = () => void leaveServer(sql)
   signal.addEventListener('abort', giveUp, { once: true })
-  try {
-    const [row] = await answer(sql`select current_setting('data_directory') as data`)
-    if (row?.data === data) return sql
-    await leaveServer(sql)
-    return 'foreign'
-  } catch (error) {
-    await leaveServer(sql)
-    if ((error as { code?: string }).code !== '28P01') return undefined
-    throw new Error(`the PostgreSQL of ${data} refuses the password in ${data}.password: is that file from another copy?`)
-  } finally {
-    signal.removeEventListener('abort', giveUp)
-    signal.throwIfAborted()
-  }
+  const found = await answer(sql`select current_setting('data_directory') as data`).then(
+    ([row]) => ({ data: row?.data }),
+    (error: { code?: string }) => ({ refusal: error.code }),
+  )
+  signal.removeEventListener('abort', giveUp)
+  signal.throwIfAborted()
+  if ('data' in found && found.data === data) return sql
+  await leaveServer(sql)
+  if ('data' in found) return 'foreign'
+  if (found.refusal !== '28P01') return undefined
+  throw new Error(`the PostgreSQL of ${data} refuses the password in ${data}.password: is that file from another copy?`)
 }
 
 export async function leaveServer(presence: Presence): Promise<void> {
