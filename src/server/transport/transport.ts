@@ -30,8 +30,8 @@ export interface Transport {
   /** The headers of every answer, including those that no hook sees. */
   readonly headers: Readonly<Record<string, string>>
   readonly upgrades: UpgradeRules
-  /** To be called before any other hook or route. `apiPath` is where pages of allowed origins may call. */
-  attach(server: FastifyInstance, apiPath: string): Promise<Connections>
+  /** To be called before any other hook or route. Pages of allowed origins may call below `apiPaths`. */
+  attach(server: FastifyInstance, apiPaths: readonly string[]): Promise<Connections>
 }
 
 export function createTransport(options: TransportOptions): Transport {
@@ -52,14 +52,14 @@ export function createTransport(options: TransportOptions): Transport {
     serverOptions,
     headers,
     upgrades: { mayConnect: originCheck(options), headers, refused },
-    async attach(server, apiPath) {
+    async attach(server, apiPaths) {
       const http = server.server as Server
       const connections = followConnections(http, limits)
       answer = answerMalformed({ connections, headers, observe: options.malformed })
       answerUnusual(http, { headers, observe: options.malformed })
       certificate?.onRenewal(renewed => (http as TlsServer).setSecureContext(secureContextOf(renewed)))
       beginAnswers(server, { headers, limits, refused })
-      await allowOrigins(server, apiPath, options.corsOrigins)
+      await allowOrigins(server, apiPaths, options.corsOrigins)
       return connections
     },
   }
