@@ -69,9 +69,14 @@ export class WebhookCourier {
     this.#calls.add(call)
   }
 
+  /** Lets `collect` end early. What it takes at this moment is given back. */
+  takeNoMore(): void {
+    this.#isStopping = true
+  }
+
   /** Waits for the running calls, for a short while; then aborts them. */
   async stop(): Promise<void> {
-    this.#isStopping = true
+    this.takeNoMore()
     const ended = Promise.all(this.#calls)
     const grace = new AbortController()
     await Promise.race([ended, sleep(STOP_GRACE_MS, undefined, { signal: grace.signal }).catch(() => {})])
