@@ -15,7 +15,7 @@ import type { StreamLimit } from './limits/streamLimit.js'
 import { OperationGate } from './operations/operationGate.js'
 import type { TrustedDocuments } from './operations/trustedDocuments.js'
 import { servePlayground } from './playground.js'
-import { answerBadAddress, answerErrors, repeatedHeader, requestId } from './requests.js'
+import { answerBadAddress, answerErrors, requestId } from './requests.js'
 import { serveServerSentEvents } from './streams/serverSentEvents.js'
 import type { ObserveStream, StreamOptions } from './streams/streamOptions.js'
 import { serveSubscriptions } from './streams/webSocket.js'
@@ -61,7 +61,6 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   let isDraining = false
   const server = createServer(options, transport, () => isDraining)
   const connections = await transport.attach(server, GRAPHQL_PATH)
-  server.addHook('onRequest', (request, _reply, done) => done(repeatedHeader(request.raw)))
   await servePages(server, options, transport, () => isDraining)
   const gate = new OperationGate(options)
   const stopGraphql = await serveGraphql(server, { ...options, gate, path: GRAPHQL_PATH })
