@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type OwnedWebhook, CallPlaces } from './callPlaces.js'
+import { CallPlaces, type OwnedWebhook } from './callPlaces.js'
 import { webhookMessage } from './webhookMessage.js'
 import type { AttemptResult, OutboxStep, TakenDelivery, WebhookOutbox } from './webhookOutbox.js'
 import { NoAnswerError, postWebhook, type WebhookRequestOptions } from './webhookRequest.js'
