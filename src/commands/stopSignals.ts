@@ -7,7 +7,7 @@ interface Reactions {
   /** Called once. */
   readonly first: (signal: StopSignal) => void
   /** Called for a signal that comes over a second after the first: somebody does not want to wait. */
-  readonly again: (signal: StopSignal) => void
+  readonly again: () => void
 }
 
 /** Takes SIGINT and SIGTERM. Signals within a second of the first are the same signal. */
@@ -18,7 +18,7 @@ export function onStopSignal({ first, again }: Reactions): void {
       if (firstAt === undefined) {
         firstAt = performance.now()
         first(signal)
-      } else if (performance.now() - firstAt > SAME_SIGNAL_MS) again(signal)
+      } else if (performance.now() - firstAt > SAME_SIGNAL_MS) again()
     })
   }
 }

@@ -16,7 +16,7 @@ import type { StreamLimit } from './limits/streamLimit.js'
 import { OperationGate } from './operations/operationGate.js'
 import type { TrustedDocuments } from './operations/trustedDocuments.js'
 import { servePages } from './pages.js'
-import { answerBadAddress, answerErrors, repeatedHeader, requestId } from './requests.js'
+import { answerBadAddress, answerErrors, requestId } from './requests.js'
 import { serveOpenApi } from './rest/openApi.js'
 import { serveRest } from './rest/restDoor.js'
 import { serveServerSentEvents } from './streams/serverSentEvents.js'
@@ -67,7 +67,6 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   let isDraining = false
   const server = createServer(options, transport, () => isDraining)
   const connections = await transport.attach(server, [GRAPHQL_PATH, REST_PATH])
-  server.addHook('onRequest', (request, _reply, done) => done(repeatedHeader(request.raw)))
   await serveHealthAndPages(server, options, transport, () => isDraining)
   const gate = new OperationGate(options)
   const stopGraphql = await serveGraphql(server, { ...options, gate, path: GRAPHQL_PATH })

@@ -9,6 +9,7 @@ import { type Connections, followConnections } from './connections.js'
 import { allowOrigins, type OriginRules, originCheck } from './crossOrigin.js'
 import type { LiveCertificate } from './liveCertificate.js'
 import { answerMalformed, answerUnusual, type ObserveMalformed } from './malformedRequests.js'
+import { repeatedHeader } from './repeatedHeader.js'
 import { securityHeaders } from './securityHeaders.js'
 import { TRANSPORT_LIMITS, type TransportLimits } from './transportLimits.js'
 import type { UpgradeRules } from './upgrades.js'
@@ -98,9 +99,10 @@ function beginAnswers(server: FastifyInstance, { headers, limits: { maxHeaders }
   })
 }
 
-function problemOf({ url = '', headers, httpVersion }: IncomingMessage): AppError | undefined {
+function problemOf(request: IncomingMessage): AppError | undefined {
+  const { url = '', headers, httpVersion } = request
   // The router would treat any first character as a slash.
   if (!TARGET.test(url)) return new AppError('BAD_REQUEST', 'The address of the request must be a path or a URL.')
   if (headers.host === undefined && httpVersion !== '1.0') return new AppError('BAD_REQUEST', 'Send a Host header.')
-  return undefined
+  return repeatedHeader(request)
 }

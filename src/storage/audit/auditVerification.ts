@@ -1,6 +1,6 @@
 import type { ISql } from 'postgres'
 import type { Database } from '../postgres/database.js'
-import { milliseconds } from '../postgres/instants.js'
+import { databaseTime } from '../postgres/instants.js'
 import {
   type AuditPosition,
   type AuditSeal,
@@ -83,19 +83,19 @@ export async function verifyAudit(database: Database, expectedHead?: string): Pr
 
 /** Why an audit whose seals all fit is not whole all the same: somebody has deleted its seals or its entries. */
 async function missingSeals(database: Database, seals: number, oldest: ChainedEntry | undefined): Promise<string | undefined> {
-  const [found] = await database.read(
-    ({ sql }) => sql<{ now: number; hasPredictions: boolean }[]>`
-      select ${sql.unsafe(milliseconds('now()'))} as now, exists (select from predictions) as "hasPredictions"`,
-  )
-  if (!found) throw new Error('A statement without a table has a row.')
-  const unsealedMs = oldest ? found.now - Number(oldest.at) : 0
-  if (oldest && unsealedMs > LONGEST_UNSEALED_MS) {
-    return `Entries since ${new Date(Number(oldest.at)).toISOString()} have no seal: seals were deleted, or no gateway has run since. Start one, and verify again.`
+  if (oldest) {
+    const at = Number(oldest.at)
+    const now = await database.read(({ sql }) => databaseTime(sql))
+    if (now - at <= LONGEST_UNSEALED_MS) return undefined
+    return `Entries since ${new Date(at).toISOString()} have no seal: seals were deleted, or no gateway has run since. Start one, and verify again.`
   }
-  if (!oldest && seals === 0 && found.hasPredictions) {
-    return 'It is empty, though there are predictions: all entries and seals were deleted, or nobody has ever read a prediction.'
-  }
-  return undefined
+  if (seals > 0 || !(await hasPredictions(database))) return undefined
+  return 'It is empty, though there are predictions: all entries and seals were deleted, or nobody has ever read a prediction.'
+}
+
+async function hasPredictions(database: Database): Promise<boolean> {
+  const rows = await database.read(({ sql }) => sql`select from predictions limit 1`)
+  return rows.length > 0
 }
 
 /** Zero when there is none. */

@@ -52,11 +52,7 @@ export class Database {
 
   /** Runs a read. SERVICE_UNAVAILABLE when Postgres does not answer. */
   async read<T>(work: (connections: Connections) => Promise<T>): Promise<T> {
-    try {
-      return await this.#reads.run(work)
-    } catch (error) {
-      throw this.#translated(error, false)
-    }
+    return this.#read(this.#reads, work)
   }
 
   /**
@@ -65,11 +61,15 @@ export class Database {
    * @throws AppError SERVICE_UNAVAILABLE
    */
   async readAhead<T>(work: (connections: Connections) => Promise<T>): Promise<T> {
-    try {
-      return await this.#writes.run(work)
-    } catch (error) {
-      throw this.#translated(error, false)
-    }
+    return this.#read(this.#writes, work)
+  }
+
+  /**
+   * Runs a read that the delivery to webhooks depends on, on their connection: no slow history page is ahead of it.
+   * @throws AppError SERVICE_UNAVAILABLE
+   */
+  async readForWebhooks<T>(work: (connections: Connections) => Promise<T>): Promise<T> {
+    return this.#read(this.#webhooks, work)
   }
 
   /**
@@ -127,6 +127,14 @@ export class Database {
 
   async close(): Promise<void> {
     await Promise.all([this.#reads, this.#writes, this.#bulk, this.#webhooks].map(pool => pool.close()))
+  }
+
+  async #read<T>(pool: ConnectionPool, work: (connections: Connections) => Promise<T>): Promise<T> {
+    try {
+      return await pool.run(work)
+    } catch (error) {
+      throw this.#translated(error, false)
+    }
   }
 
   async #write<T>(pool: ConnectionPool, work: (connections: Connections) => Promise<T>): Promise<T> {

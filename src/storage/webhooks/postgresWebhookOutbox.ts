@@ -39,7 +39,7 @@ export class PostgresWebhookOutbox implements WebhookOutbox {
   }
 
   async work(): Promise<WebhookWork[]> {
-    return this.#database.read(
+    return this.#database.readForWebhooks(
       ({ sql }) => sql<WebhookWork[]>`
         select w.id as "webhookId", w.tenant, exists (select from (${followingAlerts(sql, 1)}) a) and ${hasRoom(sql)} as "isBehind",
           exists (select from (${dueDeliveries(sql, 1)}) due) as "hasDue"
@@ -87,13 +87,13 @@ export class PostgresWebhookOutbox implements WebhookOutbox {
       ({ sql }) => sql<{ id: string }[]>`
         update webhook_deliveries set turn = turn + 1, due_at = now() + make_interval(secs => ${LEASE_SECONDS})
         where id = any(array(
-          select id from webhook_deliveries where webhook_id = ${webhookId} and ${IS_DUE(sql)}
+          select id from webhook_deliveries where webhook_id = ${webhookId} and ${isDue(sql)}
           order by due_at limit ${unforeseen(sql, limit)} for update skip locked
         )) returning id`,
     )
     if (taken.length === 0) return []
     const ids = taken.map(({ id }) => id)
-    const rows = await this.#database.read(({ db }) => selectDeliveries(db, webhookId, ids))
+    const rows = await this.#database.readForWebhooks(({ db }) => selectDeliveries(db, webhookId, ids))
     return rows.map(row => toTaken(row, webhookId))
   }
 
@@ -143,11 +143,13 @@ function unforeseen(sql: ISql, limit: number) {
   return sql`(select ${limit}::int)`
 }
 
-const IS_DUE = (sql: ISql) => sql`state = 'PENDING' and due_at <= now()`
+function isDue(sql: ISql) {
+  return sql`state = 'PENDING' and due_at <= now()`
+}
 
 /** Some due deliveries of webhook `w`, in the order of their index. Without an order the planner reads those of all webhooks. */
 function dueDeliveries(sql: ISql, limit: number) {
-  return sql`select due_at from webhook_deliveries where webhook_id = w.id and ${IS_DUE(sql)} order by due_at limit ${unforeseen(sql, limit)}`
+  return sql`select due_at from webhook_deliveries where webhook_id = w.id and ${isDue(sql)} order by due_at limit ${unforeseen(sql, limit)}`
 }
 
 /** Whether webhook `w` has less than a page of due deliveries. Those that wait for a retry do not count: they hold nothing up. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import type { Caller } from '../../../src/webhooks/callPlaces.js'
+import type { OwnedWebhook } from '../../../src/webhooks/callPlaces.js'
 import { type CourierOptions, WebhookCourier } from '../../../src/webhooks/webhookCourier.js'
 import type { AttemptResult, TakenDelivery, WebhookOutbox } from '../../../src/webhooks/webhookOutbox.js'
 import { newWebhookSecret } from '../../../src/webhooks/webhookSignature.js'
@@ -35,7 +35,7 @@ function newCourier(outbox: WebhookOutbox, options: Partial<CourierOptions> = {}
   }
 }
 
-function webhooksOf(tenant: string, ids: readonly string[]): Caller[] {
+function webhooksOf(tenant: string, ids: readonly string[]): OwnedWebhook[] {
   return ids.map(webhookId => ({ tenant, webhookId }))
 }
 
