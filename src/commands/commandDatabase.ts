@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs'
 import { userInfo } from 'node:os'
-import { orAborted } from '../concurrency/orAborted.js'
 import type { Config } from '../config/config.js'
 import { makeStateDirectory } from '../config/stateDirectory.js'
 import { AppError, ConfigError } from '../errors.js'
@@ -68,16 +67,20 @@ export async function withDatabase<T>(config: Config, quiet: boolean, work: Work
  */
 export async function withDatabaseUntilSignal<T>(config: Config, work: Work<T>): Promise<T> {
   const stopped = new AbortController()
+  const { signal } = stopped
+  const interrupted = new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+  // Nobody else hears of it while the database is only coming up.
+  interrupted.catch(() => {})
   let exitCode: number | undefined
   onStopSignal({
-    first: signal => {
-      exitCode = EXIT_CODES[signal]
+    first: given => {
+      exitCode = EXIT_CODES[given]
       stopped.abort()
     },
     again: () => process.exit(exitCode),
   })
   try {
-    return await withDatabase(config, false, database => orAborted(work(database), stopped.signal), stopped.signal)
+    return await withDatabase(config, false, database => Promise.race([work(database), interrupted]), signal)
   } catch (error) {
     if (exitCode !== undefined) process.exit(exitCode)
     throw error
