@@ -35,7 +35,7 @@ export interface HttpServerOptions extends TransportOptions {
   /** How long load balancers have to notice that this replica goes away, before it closes. */
   readonly drainMs: number
   readonly schema: GraphQLSchema
-  /** Of all models that serve. */
+  /** The contracts of all models that serve. */
   readonly contracts: readonly ModelContract[]
   readonly auth: Auth
   /** Proxies whose X-Forwarded-* headers are believed. */

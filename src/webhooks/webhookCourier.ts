@@ -13,6 +13,8 @@ const GONE = 410
 export interface CourierOptions extends WebhookRequestOptions {
   readonly outbox: WebhookOutbox
   readonly maxAttempts: number
+  /** Milliseconds since 1970. Receivers refuse a call whose time is minutes away from theirs. */
+  readonly now: () => number
   /** Called when a place for a call is free again. */
   readonly freed: () => void
   /** Called once the result of an attempt is stored. */
@@ -107,7 +109,7 @@ export class WebhookCourier {
     const headers = {
       'content-type': 'application/json',
       'user-agent': 'riskgate',
-      ...signWebhook(alert.id, new Date(), body, secrets),
+      ...signWebhook(alert.id, new Date(this.#options.now()), body, secrets),
     }
     try {
       const status = await postWebhook({ url, headers, body, signal: this.#stopped.signal }, this.#options)

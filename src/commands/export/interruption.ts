@@ -1,8 +1,7 @@
-import { onStopSignal } from '../stopSignals.js'
+import { EXIT_CODES, onStopSignal } from '../stopSignals.js'
 
 // A reader that has stopped reading must not hold up a Ctrl-C.
 const PATIENCE_MS = 1_000
-const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const
 
 /** Remembers a signal to end the command. The export looks for it between two pages, so that no line is cut. */
 export class Interruption {

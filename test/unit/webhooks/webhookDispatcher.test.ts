@@ -23,6 +23,7 @@ it('the dispatcher takes from no further webhook when it is stopped in the middl
     hints: new LocalHints(),
     mayBePrivate: true,
     maxAttempts: 12,
+    now: Date.now,
     ended: () => {},
     failed: error => {
       throw error
