@@ -40,7 +40,9 @@ describe('a page of an allowed origin', () => {
         'access-control-max-age': '7200',
         vary: 'Origin',
       })
-      expect(headers['access-control-allow-headers']).toBe('content-type, authorization, idempotency-key, if-none-match, x-request-id, apollo-require-preflight')
+      expect(headers['access-control-allow-headers']).toBe(
+        'content-type, authorization, idempotency-key, if-none-match, x-request-id, apollo-require-preflight',
+      )
       expect(headers).not.toHaveProperty('access-control-allow-credentials')
     },
   )
