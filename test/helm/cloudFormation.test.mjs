@@ -31,6 +31,16 @@ describe('the CloudFormation template', () => {
     for (const item of gateway.Secrets) assert.ok((item.If ? item.If[1] : item).ValueFrom.Ref)
   })
 
+  it('makes addresses of PostgreSQL and Redis with a password, encrypted', () => {
+    const [DATABASE_URL, REDIS_URL] = ['DatabaseUrl', 'RedisUrl'].map(name =>
+      resources[name].Properties.SecretString.Sub.replace(/\{\{resolve:.*?\}\}/, 'Password1')
+        .replace(/\$\{\w+\.\w+\.Port\}/, '1234')
+        .replace(/\$\{.*?\}/, 'host.example'),
+    )
+    assert.equal(DATABASE_URL, 'postgres://riskgate:Password1@host.example:1234/riskgate?sslmode=verify-full')
+    assert.equal(REDIS_URL, 'rediss://:Password1@host.example:1234')
+  })
+
   it('closes idle connections before riskgate does, and never a living stream', () => {
     const seconds = Number(attribute(resources.LoadBalancer.Properties.LoadBalancerAttributes, 'idle_timeout.timeout_seconds'))
     assert.ok(seconds * 1_000 < sourceOf.idleConnectionMs)

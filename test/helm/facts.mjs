@@ -13,6 +13,9 @@ const SAMPLES = {
   RISKGATE_JWT_PREVIOUS_SECRET_FILE: 'another-secret-of-more-than-thirty-two-bytes',
 }
 
+// An image for production may set these itself.
+const IMAGE_ENVIRONMENT = { NODE_ENV: 'production', RISKGATE_HOST: '0.0.0.0' }
+
 const read = file => readFileSync(file, 'utf8')
 
 /** Each throws where the source has changed its form: nothing is compared with nothing. */
@@ -26,9 +29,10 @@ export const sourceOf = {
   idleConnectionMs: numberIn('src/server/transport/transportLimits.ts', /keepAliveMs: ([\d_]+)/),
   samples: SAMPLES,
 
-  /** The environment of a container, with files that exist in place of mounted secrets. */
+  /** The environment of a container on top of the image's, with files that exist in place of mounted secrets. */
   environment({ env }) {
-    return Object.fromEntries(env.map(({ name, value }) => [name, name in SAMPLES ? sampleFile(name) : value]))
+    const own = Object.fromEntries(env.map(({ name, value }) => [name, name in SAMPLES ? sampleFile(name) : value]))
+    return { ...IMAGE_ENVIRONMENT, ...own }
   },
 }
 

@@ -19,7 +19,7 @@
 {{- $problems = append $problems "secrets.tokens.previousKey must not be set without secrets.tokens.name." }}
 {{- end }}
 {{- if and (gt $maxReplicas 1) (not $v.secrets.redis.name) }}
-{{- $problems = append $problems (printf "secrets.redis.name must be set, since there may be %d replicas: they share rate limits and a cache through Redis." $maxReplicas) }}
+{{- $problems = append $problems (printf "secrets.redis.name must be set, since there may be %d replicas: they share rate limits through Redis." $maxReplicas) }}
 {{- end }}
 {{- if $v.autoscaling.enabled }}
 {{- if gt (int $v.autoscaling.minReplicas) (int $v.autoscaling.maxReplicas) }}
@@ -58,7 +58,10 @@
 {{- $pool := int ($v.settings.RISKGATE_DATABASE_POOL_SIZE | default 10) }}
 {{- $needed := add (mul (add $maxReplicas 1) (add $pool 1)) 1 }}
 {{- if gt (int $needed) (int $v.databaseMaxConnections) }}
-{{- $problems = append $problems (printf "%d replicas need up to %d connections during an update; databaseMaxConnections is %d. Lower settings.RISKGATE_DATABASE_POOL_SIZE or the replicas." $maxReplicas $needed (int $v.databaseMaxConnections)) }}
+{{- $lack := printf "%d replicas need up to %d connections during an update" $maxReplicas $needed }}
+{{- $have := printf "databaseMaxConnections is %d" (int $v.databaseMaxConnections) }}
+{{- $do := "Lower settings.RISKGATE_DATABASE_POOL_SIZE or the replicas." }}
+{{- $problems = append $problems (printf "%s; %s. %s" $lack $have $do) }}
 {{- end }}
 {{- end }}
 {{- range $v.extraEnv }}
