@@ -30,9 +30,10 @@ export const sourceOf = {
   samples: SAMPLES,
 
   /** The environment of a container on top of the image's, with files that exist in place of mounted secrets. */
-  environment({ env }) {
-    const own = Object.fromEntries(env.map(({ name, value }) => [name, name in SAMPLES ? sampleFile(name) : value]))
-    return { ...IMAGE_ENVIRONMENT, ...own }
+  environment({ env }, { database = SAMPLES.DATABASE_URL_FILE } = {}) {
+    const samples = { ...SAMPLES, DATABASE_URL_FILE: database }
+    const own = env.map(({ name, value }) => [name, name in samples ? fileWith(name, samples[name]) : value])
+    return { ...IMAGE_ENVIRONMENT, ...Object.fromEntries(own) }
   },
 }
 
@@ -46,8 +47,8 @@ export function gatewayOf(objects) {
   return deployment
 }
 
-function sampleFile(name) {
+function fileWith(name, text) {
   const file = join(SECRET_FILES, name)
-  writeFileSync(file, SAMPLES[name])
+  writeFileSync(file, text)
   return file
 }

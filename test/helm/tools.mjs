@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 
 export const PYTHON_PACKAGES = ['kubernetes-validate==1.37.0', 'checkov==3.3.30', 'cfn-lint==1.58.0', 'PyYAML==6.0.4']
-export const CACHE = process.env.RISKGATE_TOOLS ?? join(homedir(), '.cache/riskgate-tools')
+export const CACHE = process.env.TEST_HELM_CACHE ?? join(homedir(), '.cache/riskgate-tools')
 // Another helm, such as version 3, is tried with HELM=/path/to/helm.
 export const HELM = process.env.HELM || join(CACHE, 'helm-4.3.2')
 export const PYTHON_PROGRAMS = join(CACHE, 'python-1')
