@@ -102,7 +102,7 @@ async function startParts(bare: BareKit, signal: AbortSignal): ReturnType<App['s
   const { hints, latest, createLimiter } = startReplicas(kit)
   const audit = await startAudit(kit)
   const predictRisk = startPredictions(kit, { models, audit, latest, hints, clock })
-  const webhooks = startWebhooks(kit, { hints })
+  const webhooks = startWebhooks(kit, { hints, clock })
   const rollups = startStatistics(kit)
   startRetention(kit)
   const alerts = await startAlertFeed(kit, { hints })

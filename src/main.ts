@@ -118,6 +118,14 @@ program
     await printSchema()
   })
 
+program
+  .command('openapi')
+  .description('print the OpenAPI document of the REST door')
+  .action(async () => {
+    const { printOpenApi } = await import('./commands/openapi.js')
+    await printOpenApi()
+  })
+
 program.parseAsync().catch((error: unknown) => {
   const isConfiguration = error instanceof ConfigError
   const problems = isConfiguration ? error.problems : [(error as Error).message]

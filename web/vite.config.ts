@@ -4,8 +4,8 @@ import { defineConfig } from 'vite'
 
 const root = import.meta.dirname
 
-// One entry per page; the gateway serves dist/web/<page>/index.html at /<page> and dist/web/assets/* at /assets/*.
-const pages = { playground: resolve(root, 'playground/index.html') }
+// One entry per page; src/server/pages.ts says at which address each is served.
+const pages = { playground: resolve(root, 'playground/index.html'), apiDocs: resolve(root, 'apiDocs/index.html') }
 
 export default defineConfig({
   root,

@@ -40,7 +40,9 @@ export class ApiKeyLookup {
     const answer = this.#batcher.submit(id)
     this.#waiting.set(id, answer)
     // The next call for the same key must not get the error of one that has waited too long.
-    answer.catch(() => this.#waiting.get(id) === answer && this.#waiting.delete(id))
+    answer.catch(() => {
+      if (this.#waiting.get(id) === answer) this.#waiting.delete(id)
+    })
     return answer
   }
 

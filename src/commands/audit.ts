@@ -1,6 +1,6 @@
 import { loadConfig } from '../config/config.js'
 import { type AuditReport, verifyAudit } from '../storage/audit/auditVerification.js'
-import { withDatabase } from './commandDatabase.js'
+import { withDatabaseUntilSignal } from './commandDatabase.js'
 
 const EXIT_NOT_WHOLE = 1
 
@@ -8,7 +8,7 @@ const EXIT_NOT_WHOLE = 1
  * Computes all seals of the audit again, and reports whether they fit the entries. `head` is the hash of a seal that must exist.
  */
 export async function verify(head: string | undefined): Promise<void> {
-  const report = await withDatabase(loadConfig(), false, database => verifyAudit(database, head))
+  const report = await withDatabaseUntilSignal(loadConfig(), database => verifyAudit(database, head))
   process.exitCode = printReport(report, head)
 }
 

@@ -7,6 +7,7 @@ import { startEmbeddedPostgres } from '../storage/embedded/embeddedPostgres.js'
 import { Database } from '../storage/postgres/database.js'
 import { isMissingTable, postgresErrorCode } from '../storage/postgres/postgresErrors.js'
 import { waitForDatabase } from '../storage/postgres/waitForDatabase.js'
+import { EXIT_CODES, onStopSignal } from './stopSignals.js'
 
 const CONNECTIONS = 4
 
@@ -24,9 +25,10 @@ interface CommandDatabase {
 async function openCommandDatabase(
   { databaseUrl, stateDirectory }: Config,
   waiting: (code: string) => void,
+  signal: AbortSignal | undefined,
 ): Promise<CommandDatabase> {
   if (databaseUrl !== undefined) {
-    await waitForDatabase(databaseUrl, waiting)
+    await waitForDatabase(databaseUrl, waiting, signal)
     return { url: databaseUrl, leave: async () => {} }
   }
   if (!existsSync(stateDirectory)) {
@@ -35,17 +37,19 @@ async function openCommandDatabase(
     ])
   }
   await makeStateDirectory(stateDirectory)
-  const embedded = await startEmbeddedPostgres({ stateDirectory, log: () => {} })
+  const embedded = await startEmbeddedPostgres({ stateDirectory, log: () => {}, signal })
   return { url: embedded.url, leave: () => embedded.stop() }
 }
 
+type Work<T> = (database: Database) => Promise<T>
+
 /**
- * Runs the work of a command on the database of the settings.
+ * Runs the work of a command on the database of the settings. `signal` ends the wait for it.
  * @throws ConfigError when there is none that can be used; Error with a sentence for anything else
  */
-export async function withDatabase<T>(config: Config, quiet: boolean, work: (database: Database) => Promise<T>): Promise<T> {
+export async function withDatabase<T>(config: Config, quiet: boolean, work: Work<T>, signal?: AbortSignal): Promise<T> {
   const waiting = (code: string) => quiet || process.stderr.write(`riskgate: waiting for the database (${code})\n`)
-  const { url, leave } = await openCommandDatabase(config, waiting)
+  const { url, leave } = await openCommandDatabase(config, waiting, signal)
   const database = new Database({ url, poolSize: CONNECTIONS, warn: () => {} })
   try {
     return await work(database)
@@ -54,6 +58,32 @@ export async function withDatabase<T>(config: Config, quiet: boolean, work: (dat
   } finally {
     await database.close()
     await leave()
+  }
+}
+
+/**
+ * Like `withDatabase`, for work that may end anywhere. At SIGINT, SIGTERM or SIGHUP an embedded database is left in order, and then
+ * the process ends.
+ */
+export async function withDatabaseUntilSignal<T>(config: Config, work: Work<T>): Promise<T> {
+  const stopped = new AbortController()
+  const { signal } = stopped
+  const interrupted = new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+  // Nobody else hears of it while the database is only coming up.
+  interrupted.catch(() => {})
+  let exitCode: number | undefined
+  onStopSignal({
+    first: given => {
+      exitCode = EXIT_CODES[given]
+      stopped.abort()
+    },
+    again: () => process.exit(exitCode),
+  })
+  try {
+    return await withDatabase(config, false, database => Promise.race([work(database), interrupted]), signal)
+  } catch (error) {
+    if (exitCode !== undefined) process.exit(exitCode)
+    throw error
   }
 }
 

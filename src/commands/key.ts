@@ -3,7 +3,7 @@ import { loadConfig } from '../config/config.js'
 import { AppError } from '../errors.js'
 import { type ApiKey, ApiKeyStore } from '../storage/apiKeys/apiKeyStore.js'
 import { asUuid } from '../storage/postgres/uuid.js'
-import { operator, withDatabase } from './commandDatabase.js'
+import { operator, withDatabaseUntilSignal } from './commandDatabase.js'
 
 const PAGE = 100
 const COLUMNS = ['id', 'principal', 'roles', 'state', 'expires', 'last used', 'description']
@@ -38,7 +38,7 @@ interface CreateOptions extends Pick<ApiKeyRequest, 'principal' | 'description'>
 }
 
 function inStore<T>(work: (store: ApiKeyStore) => Promise<T>): Promise<T> {
-  return withDatabase(loadConfig(), false, database => work(new ApiKeyStore(database))).catch((error: unknown) => {
+  return withDatabaseUntilSignal(loadConfig(), database => work(new ApiKeyStore(database))).catch((error: unknown) => {
     const problems = error instanceof AppError ? error.problems : []
     throw problems.length > 1 ? new Error(problems.map(({ message }) => message).join(' ')) : error
   })

@@ -4,7 +4,7 @@ import { loadConfig } from '../config/config.js'
 import { isLostTypeFetch } from '../storage/postgres/postgresErrors.js'
 import { onStopSignal } from './stopSignals.js'
 
-/** Starts the gateway, and stops it at SIGINT or SIGTERM; a second signal over a second later ends the process at once. */
+/** Starts the gateway, and stops it at SIGINT, SIGTERM or SIGHUP; a second signal over a second later ends the process at once. */
 export async function serve(): Promise<void> {
   const config = loadConfig()
   // Only after the settings are checked: the import takes over a second, and mistakes in settings are named at once.

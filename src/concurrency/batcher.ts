@@ -58,11 +58,12 @@ export class Batcher<Item, Answer> {
   /** Fails all waiting items. After an outage each group would meet it again, one after the other. */
   giveUp(error: unknown): void {
     for (const { reject } of this.#waiting.splice(0)) reject(error)
+    this.#endLimit()
   }
 
   /**
-   * Items wait in the order of their arrival, so one timer serves all of them: it goes off when the oldest has waited too long. It is
-   * not cleared when its item is run, since most are run at once; it then looks for the oldest of the moment.
+   * Items wait in the order of their arrival, so one timer serves all of them: it goes off when the oldest has waited too long. When that
+   * one has been run meanwhile, the timer is set anew for the oldest of the moment.
    */
   #limitWait(): void {
     const { waitLimit } = this.#options
@@ -74,6 +75,12 @@ export class Batcher<Item, Answer> {
       this.#giveUpOld(waitLimit)
       this.#limitWait()
     }, waitLimit.longestWaitMs - waited).unref()
+  }
+
+  /** Nothing waits any more: the timer must not outlive its items. */
+  #endLimit(): void {
+    clearTimeout(this.#limitTimer)
+    this.#limitTimer = undefined
   }
 
   #giveUpOld({ longestWaitMs, tooLong }: WaitLimit): void {
@@ -94,6 +101,7 @@ export class Batcher<Item, Answer> {
 
   async #runGroup(): Promise<void> {
     const group = this.#waiting.splice(0, this.#options.maxItems)
+    if (this.#waiting.length === 0) this.#endLimit()
     // All waiting items were given up.
     if (group.length === 0) return
     this.#running++

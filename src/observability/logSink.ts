@@ -7,13 +7,13 @@ export type LogSink = (text: string, done: (error?: Error | null) => void) => vo
 const STDOUT = 1
 
 /**
- * Standard output, whose reader may stop: a write that waits holds up neither this thread nor the end of the process. The end
- * would wait for a write of `fs` into a pipe, so that only files are written that way.
+ * Standard output, whose reader may stop: a write that waits holds up neither this thread nor the end of the process. A process
+ * does not end before a write of `fs` does, so only files are written by `fs`.
  */
 export function standardOutput(): LogSink {
   if (!waitsForReader()) return (text, done) => writeAll(Buffer.from(text), done)
   const { stdout } = process
-  // Node lets a terminal block, which Ctrl-S stops.
+  // Node itself waits for a terminal at each write: a Ctrl-S there would stop this thread.
   ;(stdout as { _handle?: { setBlocking?: (blocks: boolean) => void } })._handle?.setBlocking?.(false)
   return (text, done) => stdout.write(text, done)
 }

@@ -21,10 +21,10 @@ import { pageInfo, pageRequest, rowsOfPage } from './paging.js'
 @Resolver(() => ApiKey)
 export class ApiKeyResolver {
   readonly #store: ApiKeyStore
-  readonly #now: (() => number) | undefined
+  readonly #now: () => number
 
   /** `now` gives milliseconds since 1970. */
-  constructor(store: ApiKeyStore, now?: () => number) {
+  constructor(store: ApiKeyStore, now: () => number = Date.now) {
     this.#store = store
     this.#now = now
   }
@@ -56,7 +56,7 @@ export class ApiKeyResolver {
     @Ctx() { principal }: RequestContext,
   ): Promise<CreateApiKeyPayload> {
     refuseMorePermissions(principal, input.roles)
-    return issueApiKey(this.#store, actorOf(principal), input, this.#now?.())
+    return issueApiKey(this.#store, actorOf(principal), input, this.#now())
   }
 
   @Mutation(() => RevokeApiKeyPayload, {

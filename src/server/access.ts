@@ -40,7 +40,7 @@ export function onlyPageVisitorsWith(identify: Identify, permission: Permission)
     const identifyPage: Identify = (_request, authorization) =>
       identify(request, bearerOf(authorization)).catch((error: unknown) => {
         // Makes a browser ask for the credential.
-        reply.header('www-authenticate', 'Basic realm="riskgate playground", charset="UTF-8"')
+        reply.header('www-authenticate', 'Basic realm="riskgate", charset="UTF-8"')
         const isAsked = !authorization && error instanceof AppError && error.code === 'UNAUTHENTICATED'
         throw isAsked ? unauthenticated(HOW_TO_OPEN_A_PAGE) : error
       })

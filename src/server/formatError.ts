@@ -46,7 +46,7 @@ export function publicErrors(errors: readonly GraphQLError[], report: ReportUnex
 export const JSON_TYPE = 'application/json; charset=utf-8'
 
 /** A body for a response that holds nothing but this error. */
-export function errorBody(error: AppError): { errors: GraphQLFormattedError[] } {
+export function errorBody(error: AppError): { errors: [GraphQLFormattedError] } {
   return { errors: [{ message: error.message, extensions: extensionsOf(error) }] }
 }
 

@@ -3,6 +3,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import type { GraphQLSchema } from 'graphql'
 import type { Principal } from '../auth/principal.js'
 import type { ContextOf } from '../resolvers/context.js'
+import type { ModelContract } from '../scoring/contract.js'
 import { type Auth, type Identify, onlyCallersWith, onlyPageVisitorsWith } from './access.js'
 import type { ReportUnexpected } from './formatError.js'
 import type { OperationReport } from './graphql/apollo.js'
@@ -14,8 +15,10 @@ import type { ChargePoints } from './limits/quota.js'
 import type { StreamLimit } from './limits/streamLimit.js'
 import { OperationGate } from './operations/operationGate.js'
 import type { TrustedDocuments } from './operations/trustedDocuments.js'
-import { servePlayground } from './playground.js'
-import { answerBadAddress, answerErrors, repeatedHeader, requestId } from './requests.js'
+import { servePages } from './pages.js'
+import { answerBadAddress, answerErrors, requestId } from './requests.js'
+import { serveOpenApi } from './rest/openApi.js'
+import { serveRest } from './rest/restDoor.js'
 import { serveServerSentEvents } from './streams/serverSentEvents.js'
 import type { ObserveStream, StreamOptions } from './streams/streamOptions.js'
 import { serveSubscriptions } from './streams/webSocket.js'
@@ -23,6 +26,7 @@ import { createTransport, type Transport, type TransportOptions } from './transp
 
 const GRAPHQL_PATH = '/graphql'
 const EVENT_STREAM_PATH = '/graphql/stream'
+const REST_PATH = '/api/'
 
 export interface HttpServerOptions extends TransportOptions {
   readonly host: string
@@ -31,6 +35,8 @@ export interface HttpServerOptions extends TransportOptions {
   /** How long load balancers have to notice that this replica goes away, before it closes. */
   readonly drainMs: number
   readonly schema: GraphQLSchema
+  /** The contracts of all models that serve. */
+  readonly contracts: readonly ModelContract[]
   readonly auth: Auth
   /** Proxies whose X-Forwarded-* headers are believed. */
   readonly trustedProxies: readonly string[]
@@ -55,16 +61,16 @@ export interface HttpServer {
   stop(): Promise<void>
 }
 
-/** Starts listening: GraphQL over HTTP, WebSocket and server-sent events, playground, health and metrics. */
+/** Starts listening: GraphQL over HTTP, WebSocket and server-sent events, REST, pages, health and metrics. */
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
   const transport = createTransport(options)
   let isDraining = false
   const server = createServer(options, transport, () => isDraining)
-  const connections = await transport.attach(server, GRAPHQL_PATH)
-  server.addHook('onRequest', (request, _reply, done) => done(repeatedHeader(request.raw)))
-  await servePages(server, options, transport, () => isDraining)
+  const connections = await transport.attach(server, [GRAPHQL_PATH, REST_PATH])
+  await serveHealthAndPages(server, options, transport, () => isDraining)
   const gate = new OperationGate(options)
   const stopGraphql = await serveGraphql(server, { ...options, gate, path: GRAPHQL_PATH })
+  await serveRest(server, { ...options, gate })
   const streams = streamOptions(options, gate)
   const cutEventStreams = serveServerSentEvents(server, EVENT_STREAM_PATH, streams)
   const close = async () => {
@@ -123,10 +129,10 @@ function createServer(options: HttpServerOptions, transport: Transport, isDraini
   return server
 }
 
-/** Serves health, metrics and the playground. A server that is draining is not ready. */
-async function servePages(
+/** Serves health, metrics, pages and the description of the REST API. A server that is draining is not ready. */
+async function serveHealthAndPages(
   server: FastifyInstance,
-  { auth, addresses, health, development }: HttpServerOptions,
+  { auth, addresses, contracts, health, development }: HttpServerOptions,
   transport: Transport,
   isDraining: () => boolean,
 ): Promise<void> {
@@ -137,10 +143,9 @@ async function servePages(
     notReady: async () => (isDraining() ? ['shutting down'] : notReady()),
     mayReadMetrics: development ? undefined : onlyCallersWith(identify, 'telemetry:read'),
   })
-  await servePlayground(server, {
-    mayOpen: development ? undefined : onlyPageVisitorsWith(identify, 'schema:introspect'),
-    apiHeaders: transport.headers,
-  })
+  const mayOpen = development ? undefined : onlyPageVisitorsWith(identify, 'schema:introspect')
+  await servePages(server, { mayOpen, apiHeaders: transport.headers })
+  serveOpenApi(server, contracts, mayOpen)
 }
 
 /** The options that WebSocket and server-sent events share. */

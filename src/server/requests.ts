@@ -1,21 +1,25 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { GraphQLFormattedError } from 'graphql'
 import type { Principal } from '../auth/principal.js'
 import { AppError, type ErrorCode } from '../errors.js'
 import { errorBody, publicError, type ReportUnexpected, statusOf } from './formatError.js'
 import { RateLimitedError, refusalHeaders } from './limits/quota.js'
+import { sendProblem } from './problem.js'
 
 /** For a request that is wrong in a way that no other sentence names. */
 export const NOT_UNDERSTOOD = 'This server does not understand the request. Check its method, address and headers.'
 
 const REQUEST_ID = /^[\w.-]{1,64}$/
 
+const UNKNOWN_MEDIA = 'FST_ERR_CTP_INVALID_MEDIA_TYPE'
+
 const OUR_ERROR_BY_FASTIFY_CODE: Readonly<Record<string, () => AppError>> = {
   FST_ERR_CTP_BODY_TOO_LARGE: () => new AppError('PAYLOAD_TOO_LARGE', 'The request body is too large: send less in one request.'),
   FST_ERR_CTP_INVALID_JSON_BODY: () => new AppError('BAD_REQUEST', 'The request body is not JSON. Send valid JSON.'),
   FST_ERR_CTP_EMPTY_JSON_BODY: () => new AppError('BAD_REQUEST', 'The request body is empty. Send a JSON body.'),
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: () => new AppError('BAD_REQUEST', 'Send the request as Content-Type: application/json.'),
+  [UNKNOWN_MEDIA]: () => new AppError('BAD_REQUEST', 'Send the request as Content-Type: application/json.'),
 }
 
 /** The request id that a proxy or client sent, if it is in a plain form; else a new one. */
@@ -55,12 +59,12 @@ export function answerErrors(server: FastifyInstance, report: ReportUnexpected, 
   })
   server.setErrorHandler((error: Error & { code?: string; statusCode?: number }, _request, reply) => {
     const known = error instanceof AppError ? error : OUR_ERROR_BY_FASTIFY_CODE[error.code ?? '']?.()
-    if (known) return refuse(reply, known, refused)
+    if (known) return refuse(reply, known, refused, error.code === UNKNOWN_MEDIA && isRest(reply) ? 415 : undefined)
     if (error.statusCode !== undefined && error.statusCode < 500) {
       return refuse(reply, new AppError('BAD_REQUEST', NOT_UNDERSTOOD), refused)
     }
     observe(reply, 'INTERNAL_SERVER_ERROR', refused)
-    return reply.code(500).send({ errors: [publicError({ message: '' }, error, report)] })
+    return send(reply, 500, publicError({ message: '' }, error, report))
   })
   const methodsOf = methodsByAddress(server)
   server.setNotFoundHandler(({ method, url }, reply) => {
@@ -69,7 +73,7 @@ export function answerErrors(server: FastifyInstance, report: ReportUnexpected, 
     if (methods.length === 0 || methods.includes(method)) {
       return refuse(
         reply,
-        new AppError('NOT_FOUND', 'There is nothing at this address. Use /graphql or /graphql/stream.'),
+        new AppError('NOT_FOUND', 'There is nothing at this address. Use /graphql, /graphql/stream, or an address of /api/docs.'),
         refused,
       )
     }
@@ -79,27 +83,21 @@ export function answerErrors(server: FastifyInstance, report: ReportUnexpected, 
   })
 }
 
-// Node keeps the first line of each. A proxy before us may have checked the last.
-const SINGLE_HEADERS = ['host', 'authorization', 'content-type', 'origin']
-
-/** The refusal of a request that has two lines of a header which may have one; undefined for any other request. */
-export function repeatedHeader({ rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>): AppError | undefined {
-  const seen = new Set<string>()
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i]?.toLowerCase() ?? ''
-    if (!SINGLE_HEADERS.includes(name)) continue
-    if (seen.has(name)) return new AppError('BAD_REQUEST', `The request has several lines of the header ${name}. Send one.`)
-    seen.add(name)
-  }
-  return undefined
-}
-
 /** Knows the methods of the routes that are added from now on. */
 function methodsByAddress(server: FastifyInstance): (address: string) => readonly string[] {
   const routes: { readonly url: string; readonly methods: readonly string[] }[] = []
   server.addHook('onRoute', ({ url, method }) => void routes.push({ url, methods: [method].flat() }))
-  const leadsTo = (url: string, address: string) => (url.endsWith('*') ? address.startsWith(url.slice(0, -1)) : url === address)
+  const leadsTo = (url: string, address: string) =>
+    url.endsWith('*') ? address.startsWith(url.slice(0, -1)) : url === address || isOfPattern(url, address)
   return address => [...new Set(routes.filter(({ url }) => leadsTo(url, address)).flatMap(({ methods }) => methods))].sort()
+}
+
+/** Whether an address fits a route with parameters, such as /api/models/:name. */
+function isOfPattern(url: string, address: string): boolean {
+  const [pattern, given] = [url.split('/'), address.split('/')]
+  return (
+    pattern.length === given.length && pattern.every((part, i) => (part.startsWith(':') ? given[i] !== '' : part === given[i]))
+  )
 }
 
 /**
@@ -122,7 +120,16 @@ export function refuse(
   observe(reply, error.code, refused)
   if (error instanceof RateLimitedError) reply.headers(refusalHeaders(error))
   if (error.code === 'UNAUTHENTICATED' && !reply.hasHeader('www-authenticate')) reply.header('www-authenticate', 'Bearer')
-  return reply.code(status).send(errorBody(error))
+  return send(reply, status, errorBody(error).errors[0])
+}
+
+/** Answers in the form of the door that the address belongs to. */
+function send(reply: FastifyReply, status: number, error: GraphQLFormattedError): FastifyReply {
+  return isRest(reply) ? sendProblem(reply, status, error) : reply.code(status).send({ errors: [error] })
+}
+
+function isRest({ request: { url } }: FastifyReply): boolean {
+  return url.startsWith('/api/')
 }
 
 function observe({ request: { id, receivedAt, principal } }: FastifyReply, code: ErrorCode, refused: ObserveRefusal): void {

@@ -9,6 +9,7 @@ import type { ContextOf } from '../resolvers/context.js'
 import { createLoaders, forgetLoadedAfterMutations } from '../resolvers/loaders.js'
 import { createResolvers, RESOLVERS } from '../resolvers/resolvers.js'
 import { buildApiSchema } from '../schema/build.js'
+import type { ModelContract } from '../scoring/contract.js'
 import type { LatestPredictions } from '../scoring/latestPredictions.js'
 import type { PredictRisk } from '../scoring/predictRisk.js'
 import type { AlertStore } from '../storage/alerts/alertStore.js'
@@ -36,6 +37,7 @@ interface Needs {
 
 export interface Api {
   readonly schema: GraphQLSchema
+  readonly contracts: readonly ModelContract[]
   readonly contextOf: ContextOf
 }
 
@@ -65,6 +67,7 @@ export function startApi({ config, database }: Kit, needs: Needs): Api {
   const sources = { history, latest, outcomes, webhooks }
   return {
     schema,
+    contracts,
     contextOf: (principal, { isStream }) => {
       const trail = new AuditTrail(audit, principal)
       return {

@@ -1,5 +1,6 @@
 import type { AlertHints } from '../alerts/hints.js'
 import { unexpected } from '../observability/logger.js'
+import type { ClockWatch } from '../storage/postgres/clockWatch.js'
 import { PostgresWebhookOutbox } from '../storage/webhooks/postgresWebhookOutbox.js'
 import { WebhookStore } from '../storage/webhooks/webhookStore.js'
 import { WebhookUpkeep } from '../storage/webhooks/webhookUpkeep.js'
@@ -11,13 +12,14 @@ import type { Kit } from './kit.js'
 const RESULT_BY_STATE: Readonly<Record<DeliveryState, string>> = { PENDING: 'failed', DELIVERED: 'delivered', DEAD: 'dead' }
 
 /** Starts the delivery of alerts to webhooks. Returns the store of webhooks. */
-export function startWebhooks(kit: Kit, { hints }: { hints: AlertHints }): WebhookStore {
+export function startWebhooks(kit: Kit, { hints, clock }: { hints: AlertHints; clock: ClockWatch }): WebhookStore {
   const { config, database, metrics, logger, onStop } = kit
   const dispatcher = new WebhookDispatcher({
     outbox: new PostgresWebhookOutbox(database, config.webhookRetrySeconds),
     hints,
     mayBePrivate: config.webhooksMayBePrivate,
     maxAttempts: config.webhookAttempts,
+    now: clock.now,
     ended: ({ state, status }, { webhookId, id }) => {
       metrics.webhookAttempts.inc({ result: RESULT_BY_STATE[state] })
       if (state === 'DEAD') logger.warn({ webhookId, deliveryId: id, status }, 'a webhook delivery was given up')

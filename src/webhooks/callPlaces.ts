@@ -6,7 +6,7 @@ const SHARED_PLACES = 256
 const PLACES = 1_024
 
 /** A webhook and its tenant, who share the places for calls with others. */
-export interface Caller {
+export interface OwnedWebhook {
   readonly tenant: string
   readonly webhookId: string
 }
@@ -21,7 +21,7 @@ export class CallPlaces {
   #taken = 0
 
   /** How many more calls the webhook may make now. */
-  room({ tenant, webhookId }: Caller): number {
+  room({ tenant, webhookId }: OwnedWebhook): number {
     const held = this.heldBy(webhookId)
     const ofItsOwn = held === 0 && this.#taken < PLACES ? 1 : 0
     // As many as bring the tenant to what is then free.
@@ -33,15 +33,15 @@ export class CallPlaces {
     return this.#ofWebhooks.get(webhookId) ?? 0
   }
 
-  take(caller: Caller): void {
-    this.#change(caller, 1)
+  take(webhook: OwnedWebhook): void {
+    this.#change(webhook, 1)
   }
 
-  release(caller: Caller): void {
-    this.#change(caller, -1)
+  release(webhook: OwnedWebhook): void {
+    this.#change(webhook, -1)
   }
 
-  #change({ tenant, webhookId }: Caller, by: 1 | -1): void {
+  #change({ tenant, webhookId }: OwnedWebhook, by: 1 | -1): void {
     this.#taken += by
     change(this.#ofTenants, tenant, by)
     change(this.#ofWebhooks, webhookId, by)

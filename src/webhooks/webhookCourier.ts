@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Caller, CallPlaces } from './callPlaces.js'
+import { CallPlaces, type OwnedWebhook } from './callPlaces.js'
 import { webhookMessage } from './webhookMessage.js'
 import type { AttemptResult, OutboxStep, TakenDelivery, WebhookOutbox } from './webhookOutbox.js'
 import { NoAnswerError, postWebhook, type WebhookRequestOptions } from './webhookRequest.js'
@@ -13,6 +13,8 @@ const GONE = 410
 export interface CourierOptions extends WebhookRequestOptions {
   readonly outbox: WebhookOutbox
   readonly maxAttempts: number
+  /** Milliseconds since 1970. Receivers refuse a call whose time is minutes away from theirs. */
+  readonly now: () => number
   /** Called when a place for a call is free again. */
   readonly freed: () => void
   /** Called once the result of an attempt is stored. */
@@ -37,9 +39,10 @@ export class WebhookCourier {
   }
 
   /** Begins a call for each due delivery that finds a place. Never twice at once: places would be counted twice. */
-  async collect(webhooks: readonly Caller[]): Promise<void> {
+  async collect(webhooks: readonly OwnedWebhook[]): Promise<void> {
     // When places are short, the webhook with the fewest calls comes first.
-    const fewestFirst = (one: Caller, other: Caller) => this.#places.heldBy(one.webhookId) - this.#places.heldBy(other.webhookId)
+    const fewestFirst = (one: OwnedWebhook, other: OwnedWebhook) =>
+      this.#places.heldBy(one.webhookId) - this.#places.heldBy(other.webhookId)
     for (const webhook of webhooks.toSorted(fewestFirst)) {
       if (this.#isStopping) return
       const room = this.#places.room(webhook)
@@ -48,7 +51,7 @@ export class WebhookCourier {
     }
   }
 
-  async #take({ webhookId }: Caller, room: number): Promise<readonly TakenDelivery[]> {
+  async #take({ webhookId }: OwnedWebhook, room: number): Promise<readonly TakenDelivery[]> {
     try {
       return await this.#options.outbox.take(webhookId, room)
     } catch (error) {
@@ -57,7 +60,7 @@ export class WebhookCourier {
     }
   }
 
-  #call(webhook: Caller, delivery: TakenDelivery): void {
+  #call(webhook: OwnedWebhook, delivery: TakenDelivery): void {
     this.#places.take(webhook)
     const call = this.#deliver(delivery)
       .catch(error => this.#options.failed(error, 'settle'))
@@ -69,9 +72,14 @@ export class WebhookCourier {
     this.#calls.add(call)
   }
 
+  /** Lets `collect` end early. What it takes at this moment is given back. */
+  takeNoMore(): void {
+    this.#isStopping = true
+  }
+
   /** Waits for the running calls, for a short while; then aborts them. */
   async stop(): Promise<void> {
-    this.#isStopping = true
+    this.takeNoMore()
     const ended = Promise.all(this.#calls)
     const grace = new AbortController()
     await Promise.race([ended, sleep(STOP_GRACE_MS, undefined, { signal: grace.signal }).catch(() => {})])
@@ -101,7 +109,7 @@ export class WebhookCourier {
     const headers = {
       'content-type': 'application/json',
       'user-agent': 'riskgate',
-      ...signWebhook(alert.id, new Date(), body, secrets),
+      ...signWebhook(alert.id, new Date(this.#options.now()), body, secrets),
     }
     try {
       const status = await postWebhook({ url, headers, body, signal: this.#stopped.signal }, this.#options)

@@ -3,7 +3,7 @@ import { type CourierOptions, WebhookCourier } from './webhookCourier.js'
 
 // Without any hint an alert or a due retry is on its way after this long at the latest.
 const POLL_MS = 500
-// Under load every commit sends a hint and every ended call frees a slot: one round serves several of them.
+// Under load every commit sends a hint and every ended call frees a place: one round serves several of them.
 const REST_MS = 20
 
 export interface WebhookDispatcherOptions extends Omit<CourierOptions, 'freed'> {
@@ -35,6 +35,8 @@ export class WebhookDispatcher {
     this.#stopped = true
     this.#unsubscribe()
     clearTimeout(this.#timer)
+    // The round ends after the statement in hand: while Postgres is frozen, each further one would take over a second.
+    this.#courier.takeNoMore()
     await this.#round
     await this.#courier.stop()
   }
@@ -71,6 +73,7 @@ export class WebhookDispatcher {
     }
     await this.#courier.collect(work.filter(({ isBehind, hasDue }) => isBehind || hasDue))
   }
+
   async #gather(webhookId: string): Promise<boolean> {
     const { outbox, failed } = this.#options
     return outbox.gather(webhookId).catch(error => {

@@ -28,7 +28,7 @@ describe('a document', () => {
   })
   afterAll(() => gateway[Symbol.asyncDispose]())
 
-  /** Sends it three times, because the plain executor runs it first and the compiled one later. */
+  /** Sends it three times, because the first send is parsed, the second finds its document, and later ones may be prepared. */
   async function refusedAlike(text: string, expected: { status: number; code: string }) {
     const before = await storedRows(gateway)
     const answers = []

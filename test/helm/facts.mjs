@@ -27,6 +27,7 @@ export const sourceOf = {
   keepAliveMs: numberIn('src/server/streams/eventStream.ts', /KEEP_ALIVE_MS = ([\d_]+)/),
   /** After this time between two requests the gateway closes a connection. */
   idleConnectionMs: numberIn('src/server/transport/transportLimits.ts', /keepAliveMs: ([\d_]+)/),
+  connectionsBesidePool: connectionsBesidePool(read('src/storage/postgres/database.ts')),
   samples: SAMPLES,
 
   /** The environment of a container on top of the image's, with files that exist in place of mounted secrets. */
@@ -39,6 +40,14 @@ export const sourceOf = {
 
 function numberIn(file, pattern) {
   return Number(pattern.exec(read(file))[1].replaceAll('_', ''))
+}
+
+/** A replica opens some pools whose size is not taken from RISKGATE_DATABASE_POOL_SIZE. */
+function connectionsBesidePool(source) {
+  const [, within] = /settings\.poolSize - (.+) \}\)/.exec(source)
+  const names = [...source.matchAll(/size: (\w+_CONNECTIONS) \}/g)].map(([, name]) => name)
+  const beside = names.filter(name => !within.includes(name))
+  return beside.reduce((sum, name) => sum + Number(new RegExp(`const ${name} = (\\d+)`).exec(source)[1]), 0)
 }
 
 /** The Deployment of the gateway. */

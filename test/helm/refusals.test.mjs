@@ -2,8 +2,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { templateWith } from './chart.mjs'
+import { sourceOf } from './facts.mjs'
 
 const none = { name: '' }
+// production: 8 replicas with pools of 10, one more replica during an update, and one connection for migrations.
+const CONNECTIONS = 9 * (10 + sourceOf.connectionsBesidePool) + 1
 
 /** What is wrong, an installation, the values on top of it, and what the message says. */
 const CONTRADICTIONS = [
@@ -77,8 +80,8 @@ const CONTRADICTIONS = [
   [
     'more connections than the database has',
     'production',
-    { databaseMaxConnections: 99 },
-    '8 replicas need up to 100 connections during an update; databaseMaxConnections is 99',
+    { databaseMaxConnections: CONNECTIONS - 1 },
+    `8 replicas need up to ${CONNECTIONS} connections during an update; databaseMaxConnections is ${CONNECTIONS - 1}`,
   ],
   [
     'a setting beside the settings',
@@ -134,7 +137,10 @@ describe('the chart refuses', () => {
   })
 
   it('nothing where these values are right', async () => {
-    const { code, stderr } = await templateWith('production', { databaseMaxConnections: 100, autoscaling: { minReplicas: 8 } })
+    const { code, stderr } = await templateWith('production', {
+      databaseMaxConnections: CONNECTIONS,
+      autoscaling: { minReplicas: 8 },
+    })
     assert.equal(code, 0, stderr)
   })
 })

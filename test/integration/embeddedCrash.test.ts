@@ -3,11 +3,15 @@ import { chownSync, readFileSync, statSync, truncateSync, writeFileSync } from '
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it, vi } from 'vitest'
+import { postmasterLives } from '../../src/storage/embedded/embeddedPostmaster.js'
 import { embeddedServers, isRoot } from '../support/embeddedServers.js'
 import { endProcess, lives, present, until } from '../support/process.js'
 import { lockedPid, postmasterPid } from '../support/stateDirectory.js'
 
 vi.setConfig({ testTimeout: 60_000 })
+
+// Neither root nor the account of PostgreSQL.
+const OTHER_UID = 65_533
 
 const { preparedState, start, connect, answers, defer, messages } = embeddedServers()
 
@@ -98,4 +102,19 @@ it('starts even if an unrelated process has the pid of a killed postmaster', asy
   writeLockFile(state, lock.replace(/^\d+/, String(stranger.pid)))
   expect(await answers(await start(state))).toBe(true)
   expect(lives(present(stranger.pid))).toBe(true)
+})
+
+it.runIf(isRoot)('looks at the name of a process that it cannot look into: only PostgreSQL counts', async () => {
+  const state = preparedState()
+  await start(state)
+  const data = join(state, 'postgres')
+  const postmaster = Number.parseInt(readFileSync(join(data, 'postmaster.pid'), 'utf8'), 10)
+  const stranger = spawn('sleep', ['60'], { stdio: 'ignore' })
+  defer(() => endProcess(stranger.pid, 'SIGKILL'))
+  process.seteuid?.(OTHER_UID)
+  try {
+    expect([present(stranger.pid), postmaster].map(pid => postmasterLives(pid, data))).toEqual([false, true])
+  } finally {
+    process.seteuid?.(0)
+  }
 })

@@ -1,11 +1,12 @@
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { HIGH_RISK } from '../support/applicants.js'
 import { createTestDatabase } from '../support/database.js'
-import { launchByNpm, spawnGateway, TEST_KEY } from '../support/gatewayProcess.js'
+import { launchByNpm, launchCommand, spawnGateway, TEST_KEY } from '../support/gatewayProcess.js'
 import { AlertCursorDocument, HighRiskScoredDocument, PredictRiskDocument } from '../support/generated/operations.js'
 import { type CallResults, newCall, send } from '../support/load.js'
 import { lives, until } from '../support/process.js'
-import { preparedStateDirectory } from '../support/stateDirectory.js'
+import { lockedPid, preparedStateDirectory } from '../support/stateDirectory.js'
 import { subscribe } from '../support/subscription.js'
 
 const APPLICATION = { applicantId: 'first', features: { consumerCredit: HIGH_RISK } }
@@ -52,6 +53,22 @@ describe('SIGTERM', () => {
   })
 })
 
+describe('a signal to a command', () => {
+  it.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ] as const)('at %s, it ends the PostgreSQL that it has started', async (signal, status) => {
+    await using state = preparedStateDirectory()
+    const command = launchCommand(['key', 'list'], { RISKGATE_STATE_DIR: state.path })
+    await until(() => Number(lockedPid(join(state.path, 'postgres'))) > 0)
+    const postmaster = state.postmaster()
+    command.stop(signal)
+    expect(await command.exited).toMatchObject({ status, stdout: '' })
+    expect(lives(postmaster)).toBe(false)
+  })
+})
+
 describe('a second signal', () => {
   it('from npm is the first one again: Ctrl-C stops the gateway and its PostgreSQL in order', async () => {
     await using state = preparedStateDirectory()
@@ -59,6 +76,17 @@ describe('a second signal', () => {
     await gateway.logged('riskgate serves')
     const postmaster = state.postmaster()
     gateway.signalAll('SIGINT')
+    const { stdout } = await gateway.exited
+    expect(stdout).toContain('embedded PostgreSQL stopped')
+    expect(lives(postmaster)).toBe(false)
+  })
+
+  it('is SIGHUP, when a terminal is closed: the gateway and its PostgreSQL stop in order', async () => {
+    await using state = preparedStateDirectory()
+    await using gateway = launchByNpm({ RISKGATE_STATE_DIR: state.path, RISKGATE_DRAIN_MS: '200' })
+    await gateway.logged('riskgate serves')
+    const postmaster = state.postmaster()
+    gateway.signalAll('SIGHUP')
     const { stdout } = await gateway.exited
     expect(stdout).toContain('embedded PostgreSQL stopped')
     expect(lives(postmaster)).toBe(false)

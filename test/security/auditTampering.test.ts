@@ -1,4 +1,4 @@
-import type { Sql } from 'postgres'
+import postgres, { type Sql } from 'postgres'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { SealHash } from '../../src/storage/audit/auditChain.js'
 import { verifyAudit } from '../../src/storage/audit/auditVerification.js'
@@ -113,6 +113,20 @@ describe('tampering by an intruder who owns the database', () => {
       await sql`delete from audit_seals where number > ${last}`
       await sql`update audit_entries set at = at - interval '2 minutes' where id > ${last * 20} and id <= 60`
       expect(await problem()).toMatch(/^Entries since .* have no seal/)
+    }
+  })
+
+  it('is not suspected while an open transaction keeps old entries from being sealed', async () => {
+    const other = postgres(database.url, { max: 1 })
+    try {
+      await other`begin`
+      await other`select pg_current_xact_id()`
+      await sql`update audit_entries set at = at - interval '2 minutes', xid = pg_current_xact_id() where id > 60`
+      expect(await problem()).toBeUndefined()
+      await other`rollback`
+      expect(await problem()).toMatch(/^Entries since .* have no seal/)
+    } finally {
+      await other.end()
     }
   })
 

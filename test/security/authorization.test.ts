@@ -227,17 +227,17 @@ describe('the matrix', () => {
       }
     })
 
-    it('decides the same for a document that any caller has sent before and that is compiled', async () => {
-      const way = { name: 'compiled' }
+    it('decides the same for a document that any caller has sent before and that is prepared', async () => {
+      const way = { name: 'prepared' }
       const find = vi.spyOn(PreparedOperations.prototype, 'find')
       let sent = 0
       await askEach(everyType(caller), async (path, fields) => {
         const operation = operationOf(path, askedAtEnd(path, fields), way, fixture.values, 'of all callers')
         for (let i = 0; i < 3; i++, sent++) check(caller, path, way, operation, await sendTo(caller, operation))
       })
-      const answeredByCompiled = find.mock.results.filter(({ value }) => value !== undefined).length
+      const answeredByPrepared = find.mock.results.filter(({ value }) => value !== undefined).length
       find.mockRestore()
-      expect(answeredByCompiled).toBeGreaterThanOrEqual(sent / 3)
+      expect(answeredByPrepared).toBeGreaterThanOrEqual(sent / 3)
     })
 
     it('decides the same by GET, which cannot run mutations', async () => {

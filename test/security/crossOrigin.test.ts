@@ -40,7 +40,9 @@ describe('a page of an allowed origin', () => {
         'access-control-max-age': '7200',
         vary: 'Origin',
       })
-      expect(headers['access-control-allow-headers']).toBe('content-type, authorization, x-request-id, apollo-require-preflight')
+      expect(headers['access-control-allow-headers']).toBe(
+        'content-type, authorization, idempotency-key, if-none-match, x-request-id, apollo-require-preflight',
+      )
       expect(headers).not.toHaveProperty('access-control-allow-credentials')
     },
   )
@@ -52,7 +54,7 @@ describe('a page of an allowed origin', () => {
       expect(headers['access-control-allow-origin']).toBe(DESK)
       expect(headers.vary).toBe('Origin')
       expect(headers['access-control-expose-headers']).toBe(
-        'x-request-id, retry-after, ratelimit-limit, ratelimit-remaining, ratelimit-reset',
+        'x-request-id, etag, retry-after, ratelimit-limit, ratelimit-remaining, ratelimit-reset',
       )
       expect(headers).not.toHaveProperty('access-control-allow-credentials')
     }

@@ -24,7 +24,7 @@ describe('the schema', () => {
   afterAll(() => gateway[Symbol.asyncDispose]())
 
   it.each(ASKING)('is shown by %s only to callers who may read it, in any order of callers', async (_what, query, variables) => {
-    // The document is parsed, validated and compiled once for all callers.
+    // The document is parsed, validated and planned once for all callers.
     for (let round = 1; round <= 3; round++) {
       for (const role of ROLES) {
         const client = await gateway.as({ roles: [role] })

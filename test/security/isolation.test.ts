@@ -173,7 +173,7 @@ describe('a reference to foreign data', () => {
       for (const [name, client] of Object.entries({ stranger, otherShop })) {
         const before = await rowsOf(gateway.database, 'default')
         const answers = []
-        // From the third call on, the compiled operation answers.
+        // From the third call on, the prepared operation answers.
         for (let i = 0; i < 3; i++) {
           answers.push(await answerTo(client, reference, reference.foreign), await answerTo(client, reference, reference.absent))
           if (isRepeatable(input)) continue

@@ -154,7 +154,7 @@ describe('the playground', () => {
       for (const path of ['/playground', '/']) {
         const answer = await ask(server, path, { headers: { authorization } })
         expectRefused(answer, 'UNAUTHENTICATED')
-        expect(answer.headers['www-authenticate']).toBe('Basic realm="riskgate playground", charset="UTF-8"')
+        expect(answer.headers['www-authenticate']).toBe('Basic realm="riskgate", charset="UTF-8"')
       }
     },
   )

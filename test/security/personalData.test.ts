@@ -192,7 +192,7 @@ describe('personal data', () => {
       forwarded: `for=${of('forwarded')}`,
       origin: `https://${of('origin')}.example`,
     }
-    // Runs the plain executor, the compiled one and the prepared one, then the same key again.
+    // Runs through Apollo and then prepared, each with the same key again.
     for (let use = 1; use <= 4; use++)
       await post(JSON.stringify({ query: PREDICT, variables: { input: application() } }), headers)
     await ask(BATCH, { items: [application(), { ...application(), applicantId: of('otherApplicant'), idempotencyKey: null }] })

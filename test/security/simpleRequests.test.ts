@@ -18,7 +18,7 @@ describe('a request that a browser sends without a preflight is refused', () => 
   beforeAll(async () => {
     gateway = await startGateway()
     client = await gateway.as({ roles: ['ADMIN'] })
-    // The document is known and compiled, so that the prepared operation could run it.
+    // The document is known, so that the prepared operation could run it.
     for (let use = 1; use <= 4; use++) await client.send(body)
   })
   afterAll(() => gateway[Symbol.asyncDispose]())

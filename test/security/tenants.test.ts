@@ -102,9 +102,9 @@ describe('two tenants', () => {
     }
   })
 
-  it('each get their own answers from one compiled operation, also at the same moment', async () => {
+  it('each get their own answers from one prepared operation, also at the same moment', async () => {
     const clients = await inBoth('ADMIN')
-    const ids = await Promise.all(clients.map(async client => (await score(client, 'compiled')).id))
+    const ids = await Promise.all(clients.map(async client => (await score(client, 'prepared')).id))
     const query = `query ($id: ID!) { viewer { tenant } prediction(id: $id) { id features { name } applicant { predictions { nodes { id } } } } }`
     const answers = Array.from({ length: 60 }, (_, i) => i).map(async i => {
       const [client, id] = [clients[i % 2] as GraphqlClient, ids[Math.floor(i / 2) % 2]]

@@ -112,6 +112,12 @@ export function runCommand(arguments_: string[], environment: Environment = {}, 
   return launch(arguments_, { RISKGATE_MODELS_DIR: MODELS, ...environment }, cwd).exited
 }
 
+/** Starts a command of `riskgate`, which may be sent a signal. */
+export function launchCommand(arguments_: string[], environment: Environment) {
+  const { child, exited } = launch(arguments_, { RISKGATE_MODELS_DIR: MODELS, ...environment })
+  return { exited, stop: (signal: NodeJS.Signals) => child.kill(signal) }
+}
+
 /** Runs a command whose standard output is closed by its reader, as `| head` does. */
 export function runUnreadCommand(arguments_: string[]): Promise<Exit> {
   const { child, exited } = launch(arguments_, { RISKGATE_MODELS_DIR: MODELS })

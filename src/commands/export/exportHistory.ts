@@ -41,6 +41,7 @@ export async function exportHistory(options: ExportOptions): Promise<number> {
       interruption,
     }).run(),
   ).catch((error: unknown) => {
+    // The signal came before the export had an output, while it waited for the reader of a pipe.
     if (interruption.exitCode !== undefined) return interruption.exitCode
     throw error
   })

@@ -1,19 +1,22 @@
-import { onStopSignal } from '../stopSignals.js'
+import { EXIT_CODES, onStopSignal } from '../stopSignals.js'
 
 // A reader that has stopped reading must not hold up a Ctrl-C.
 const PATIENCE_MS = 1_000
-const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const
 
 /** Remembers a signal to end the command. The export looks for it between two pages, so that no line is cut. */
 export class Interruption {
   #exitCode: number | undefined
+  #isOverdue = false
   #giveUp: (reason: Error) => void = () => {}
 
   constructor() {
     onStopSignal({
       first: signal => {
         this.#exitCode = EXIT_CODES[signal]
-        setTimeout(() => this.#giveUp(new Error('The export was interrupted.')), PATIENCE_MS).unref()
+        setTimeout(() => {
+          this.#isOverdue = true
+          this.#giveUp(interrupted())
+        }, PATIENCE_MS).unref()
       },
       again: () => process.exit(this.#exitCode),
     })
@@ -29,7 +32,13 @@ export class Interruption {
     // Promise.race is not used: the one promise of the signal would keep the result of every race until the end.
     return new Promise((resolve, reject) => {
       this.#giveUp = reject
+      // The signal came in the middle of work that nobody waits for here, such as opening the database.
+      if (this.#isOverdue) reject(interrupted())
       work.then(resolve, reject)
     })
   }
+}
+
+function interrupted(): Error {
+  return new Error('The export was interrupted.')
 }

@@ -27,6 +27,12 @@ interface Planned {
 export function createExecutor(schema: GraphQLSchema, gate: OperationGate, prepared?: PreparedOperations): Executor {
   const plans = new LRUCache<OperationDefinitionNode, Planned>({ maxSize: MAX_BYTES })
 
+  function newPlan(document: DocumentNode, operation: OperationDefinitionNode, { shape }: MeasuredOperation): Planned {
+    const plan = shape.fields <= MAX_PLANNED_FIELDS ? planOf(schema, document, operation) : undefined
+    plans.set(operation, { plan }, { size: bytesOf(document, plan && shape.fields) })
+    return { plan }
+  }
+
   return async ({ document, operation, operationName, request, context }) => {
     // Apollo also calls this for a document without the named operation, whatever its types say.
     if (!operation) return { errors: [new GraphQLError(NO_SUCH_OPERATION)] }
@@ -36,18 +42,13 @@ export function createExecutor(schema: GraphQLSchema, gate: OperationGate, prepa
     const measured = gate.measure(document, operation)
     await gate.enter(measured, context as Entrant, result.coerced)
     const known = plans.get(operation)
-    const { plan } = known ?? { plan: isPlannable(measured) ? planOf(schema, document, operation) : undefined }
-    if (!known) plans.set(operation, { plan }, { size: bytesOf(document, plan && measured.shape.fields) })
+    const { plan } = known ?? newPlan(document, operation, measured)
     if (!plan) {
       return execute({ schema, document, operationName, variableValues: variables, contextValue: context }) as Promise<Result>
     }
     if (known && request.query !== undefined && isAlone(document)) prepared?.add(request.query, document, plan, measured)
     return runPlan(plan, context, result.coerced)
   }
-}
-
-function isPlannable({ shape }: MeasuredOperation): boolean {
-  return shape.fields <= MAX_PLANNED_FIELDS
 }
 
 /** Whether the document has one operation, so that its text alone tells which is meant. */

@@ -3,13 +3,10 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { GraphQLSchema } from 'graphql'
 import type { Auth } from '../access.js'
 import type { AddressLimit } from '../limits/addressLimit.js'
-import { operationRoute } from '../operations/operationRoute.js'
+import { authenticateSlowBody, operationRoute } from '../operations/operationRoute.js'
 import { createApollo, type GatewayContext } from './apollo.js'
 import { PreparedOperations } from './preparedOperations.js'
 import { type RunPreparedOptions, runPrepared } from './runPrepared.js'
-
-// A body arrives within this time unless its client holds it back.
-const QUICK_BODY_MS = 100
 
 export interface GraphqlRouteOptions extends Omit<RunPreparedOptions, 'prepared'> {
   readonly path: string
@@ -29,14 +26,7 @@ export async function serveGraphql(server: FastifyInstance, options: GraphqlRout
     method: ['GET', 'POST'],
     url: path,
     ...operationRoute(options),
-    // A body that is held back must not outlive its credential, which was checked before the body came.
-    preHandler: (request, _reply, done) => {
-      if (performance.now() - (request.receivedAt ?? 0) < QUICK_BODY_MS) return done()
-      auth.authenticate(request.headers.authorization).then(principal => {
-        request.principal = principal
-        done()
-      }, done)
-    },
+    preHandler: authenticateSlowBody(auth),
     handler: runPrepared(
       { ...options, prepared },
       fastifyApolloHandler(apollo, {

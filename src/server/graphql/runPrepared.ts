@@ -1,32 +1,25 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { GraphQLFormattedError, OperationDefinitionNode } from 'graphql'
+import type { OperationDefinitionNode } from 'graphql'
 import { AppError } from '../../errors.js'
 import type { ContextOf } from '../../resolvers/context.js'
-import { errorBody, JSON_TYPE, publicErrors, type ReportUnexpected } from '../formatError.js'
-import { type OperationGate, UNREAD_POINTS } from '../operations/operationGate.js'
+import { errorBody, JSON_TYPE } from '../formatError.js'
+import { UNREAD_POINTS } from '../operations/operationGate.js'
 import { failureStatus, responseCode, rootField } from '../operations/responseStatus.js'
 import type { TrustedDocuments } from '../operations/trustedDocuments.js'
 import type { GatewayContext, OperationReport } from './apollo.js'
 import type { PreparedOperations } from './preparedOperations.js'
 import { checkRequestedDocument } from './requestedDocument.js'
-import { runPlan } from './runPlan.js'
+import { contextOfRequest, type OperationResult, type RunOperationOptions, runOperation } from './runOperation.js'
 
 // Most clients send one of these; Apollo negotiates all others.
 const PLAIN_ACCEPT = new Set([undefined, '*/*', 'application/json', 'application/json, */*'])
 
-export interface RunPreparedOptions {
+export interface RunPreparedOptions extends RunOperationOptions {
   readonly prepared: PreparedOperations
-  readonly gate: OperationGate
   /** Absent: any document within the limits may run. */
   readonly trustedDocuments?: TrustedDocuments | undefined
-  readonly report: ReportUnexpected
   readonly observe: (report: OperationReport) => void
   readonly contextOf: ContextOf
-}
-
-interface Result {
-  readonly data?: Record<string, unknown> | null | undefined
-  readonly errors?: readonly GraphQLFormattedError[] | undefined
 }
 
 declare module 'fastify' {
@@ -38,7 +31,7 @@ declare module 'fastify' {
 
 /** Runs an operation that is prepared already. Apollo runs everything else, once its request has paid for being parsed. */
 export function runPrepared(options: RunPreparedOptions, otherwise: (request: FastifyRequest, reply: FastifyReply) => unknown) {
-  const { prepared, gate, trustedDocuments, report, observe, contextOf } = options
+  const { prepared, gate, trustedDocuments, observe, contextOf } = options
 
   const find = ({ method, headers, body }: FastifyRequest) =>
     method === 'POST' && PLAIN_ACCEPT.has(headers.accept) ? prepared.find(body) : undefined
@@ -58,7 +51,7 @@ export function runPrepared(options: RunPreparedOptions, otherwise: (request: Fa
     const context = contextOfRequest(request, reply, contextOf)
     let operation: OperationDefinitionNode | undefined
 
-    function answer({ data, errors }: Result): FastifyReply {
+    function answer({ data, errors }: OperationResult): FastifyReply {
       const seconds = (performance.now() - startedAt) / 1_000
       observe({ operation: rootField(operation), code: responseCode(errors), seconds, context })
       reply.header('content-type', JSON_TYPE).header('cache-control', 'no-store')
@@ -71,19 +64,10 @@ export function runPrepared(options: RunPreparedOptions, otherwise: (request: Fa
       const found = find(request) ?? (await lookUp(request, context))
       if (!found) return otherwise(request, reply)
       operation = found.prepared.plan.operation
-      const entering = gate.enter(found.prepared.measured, context, found.variables)
-      if (entering) await entering
-      const { data, errors } = await runPlan(found.prepared.plan, context, found.variables)
-      return answer({ data, errors: errors && publicErrors(errors, report) })
+      return answer(await runOperation(options, found.prepared, context, found.variables))
     } catch (error) {
       if (error instanceof AppError) return answer(errorBody(error))
       throw error
     }
   }
-}
-
-/** @throws where the route let an anonymous request through */
-function contextOfRequest({ principal, id }: FastifyRequest, reply: FastifyReply, contextOf: ContextOf): GatewayContext {
-  if (!principal) throw new Error('The route let an anonymous request through.')
-  return { ...contextOf(principal, { isStream: false }), requestId: id, setHeaders: headers => reply.headers(headers) }
 }

@@ -75,13 +75,12 @@ function coerceOne(
     return
   }
   const refuse = (path: readonly (string | number)[], _value: unknown, error: GraphQLError) => {
-    const place = path.map(key => (typeof key === 'number' ? `[${key}]` : `.${key}`)).join('')
+    const keys = path.map(key => (typeof key === 'number' ? `[${key}]` : `.${key}`)).join('')
+    const place = keys && ` at "${name}${keys}"`
     // A scalar of ours says what to do. The sentences of graphql-js are shown without the value.
     const isOurs = error.extensions.code === 'BAD_USER_INPUT'
-    const sentence = isOurs
-      ? `Variable "$${name}"${place && ` at "${name}${place}"`}: ${error.message}`
-      : `Variable "$${name}" got invalid value …${place && ` at "${name}${place}"`}; ${error.message}`
-    report(sentence, definition, error)
+    const beginning = isOurs ? `Variable "$${name}"${place}:` : `Variable "$${name}" got invalid value …${place};`
+    report(`${beginning} ${error.message}`, definition, error)
   }
   const result: unknown = coerceInputValue(value, type, refuse, true)
   refuseUnstorable(result, type)

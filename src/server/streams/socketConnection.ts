@@ -59,6 +59,7 @@ export class SocketConnection {
   isCounted = false
   /** Why the gateway closed it. */
   refusedWith: CloseCause | undefined
+  /** The ids of its subscriptions: the client's, and those that graphql-ws sees. */
   readonly ids = new SubscriptionIds()
   readonly #streams = new Set<() => void>()
   readonly #socket: WebSocket

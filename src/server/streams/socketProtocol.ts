@@ -32,7 +32,7 @@ type Opened = { readonly endStream: () => void } | { readonly errors: readonly G
 export class SocketProtocol {
   readonly #options: StreamOptions
   readonly #subscriptions: Subscriptions
-  // By the message that asked for it, not by id: a client may reuse an id before the subscription of that id has ended.
+  // By the message that asked for it, not by id: several sockets may have the same ids.
   readonly #running = new WeakMap<object, Running>()
 
   constructor(options: StreamOptions) {

@@ -1,5 +1,8 @@
 import { isJsonObject } from '../operations/jsonObject.js'
 
+/** The own id of no subscription. */
+const UNUSED = '0'
+
 /**
  * Gives each subscription of a socket an id of its own towards graphql-ws, which keeps subscriptions by the client's id. There, a
  * subscription that was completed before it began would live on under the next one with its id, and the end of one would end the other.
@@ -16,8 +19,9 @@ export class SubscriptionIds {
     if (!isJsonObject(message) || typeof message.id !== 'string' || message.id === '') return text
     const { id, type } = message
     if (type === 'subscribe') return this.#ownIds.has(id) ? undefined : withId(text, this.#newId(id))
-    const ownId = this.#ownIds.get(id)
-    if (type !== 'complete' || ownId === undefined) return text
+    if (type !== 'complete') return text
+    // The subscription may have ended while this was on its way. As it came, its id could be the own id of another one.
+    const ownId = this.#ownIds.get(id) ?? UNUSED
     this.#end(ownId)
     return withId(text, ownId)
   }

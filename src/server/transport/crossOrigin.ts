@@ -6,19 +6,26 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 const PREFLIGHT_SECONDS = 7_200
 const PREFLIGHT = {
   methods: ['GET', 'POST'],
-  allowedHeaders: ['content-type', 'authorization', 'x-request-id', 'apollo-require-preflight'],
+  allowedHeaders: [
+    'content-type',
+    'authorization',
+    'idempotency-key',
+    'if-none-match',
+    'x-request-id',
+    'apollo-require-preflight',
+  ],
   maxAge: PREFLIGHT_SECONDS,
   credentials: false,
   strictPreflight: false,
 }
-const EXPOSED = 'x-request-id, retry-after, ratelimit-limit, ratelimit-remaining, ratelimit-reset'
+const EXPOSED = 'x-request-id, etag, retry-after, ratelimit-limit, ratelimit-remaining, ratelimit-reset'
 
-/** Lets pages of these origins call the addresses below `path`. Everything else is answered as if there were no CORS. */
-export async function allowOrigins(server: FastifyInstance, path: string, allowed: readonly string[]): Promise<void> {
+/** Lets pages of these origins call the addresses below `paths`. Everything else is answered as if there were no CORS. */
+export async function allowOrigins(server: FastifyInstance, paths: readonly string[], allowed: readonly string[]): Promise<void> {
   if (allowed.length === 0) return
   const origins = new Set(allowed)
   const allowedOrigin = ({ headers: { origin = '' }, url }: FastifyRequest) =>
-    origins.has(origin) && url.startsWith(path) ? origin : undefined
+    origins.has(origin) && paths.some(path => url.startsWith(path)) ? origin : undefined
   // The plugin is not used here: it evaluates all its options for every request, even one from no page, which takes 2 us.
   server.addHook('onRequest', (request, reply, done) => {
     const origin = allowedOrigin(request)

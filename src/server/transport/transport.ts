@@ -9,6 +9,7 @@ import { type Connections, followConnections } from './connections.js'
 import { allowOrigins, type OriginRules, originCheck } from './crossOrigin.js'
 import type { LiveCertificate } from './liveCertificate.js'
 import { answerMalformed, answerUnusual, type ObserveMalformed } from './malformedRequests.js'
+import { repeatedHeader } from './repeatedHeader.js'
 import { securityHeaders } from './securityHeaders.js'
 import { TRANSPORT_LIMITS, type TransportLimits } from './transportLimits.js'
 import type { UpgradeRules } from './upgrades.js'
@@ -30,8 +31,8 @@ export interface Transport {
   /** The headers of every answer, including those that no hook sees. */
   readonly headers: Readonly<Record<string, string>>
   readonly upgrades: UpgradeRules
-  /** To be called before any other hook or route. `apiPath` is where pages of allowed origins may call. */
-  attach(server: FastifyInstance, apiPath: string): Promise<Connections>
+  /** To be called before any other hook or route. Pages of allowed origins may call below `apiPaths`. */
+  attach(server: FastifyInstance, apiPaths: readonly string[]): Promise<Connections>
 }
 
 export function createTransport(options: TransportOptions): Transport {
@@ -52,14 +53,14 @@ export function createTransport(options: TransportOptions): Transport {
     serverOptions,
     headers,
     upgrades: { mayConnect: originCheck(options), headers, refused },
-    async attach(server, apiPath) {
+    async attach(server, apiPaths) {
       const http = server.server as Server
       const connections = followConnections(http, limits)
       answer = answerMalformed({ connections, headers, observe: options.malformed })
       answerUnusual(http, { headers, observe: options.malformed })
       certificate?.onRenewal(renewed => (http as TlsServer).setSecureContext(secureContextOf(renewed)))
       beginAnswers(server, { headers, limits, refused })
-      await allowOrigins(server, apiPath, options.corsOrigins)
+      await allowOrigins(server, apiPaths, options.corsOrigins)
       return connections
     },
   }
@@ -98,9 +99,10 @@ function beginAnswers(server: FastifyInstance, { headers, limits: { maxHeaders }
   })
 }
 
-function problemOf({ url = '', headers, httpVersion }: IncomingMessage): AppError | undefined {
+function problemOf(request: IncomingMessage): AppError | undefined {
+  const { url = '', headers, httpVersion } = request
   // The router would treat any first character as a slash.
   if (!TARGET.test(url)) return new AppError('BAD_REQUEST', 'The address of the request must be a path or a URL.')
   if (headers.host === undefined && httpVersion !== '1.0') return new AppError('BAD_REQUEST', 'Send a Host header.')
-  return undefined
+  return repeatedHeader(request)
 }

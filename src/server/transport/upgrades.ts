@@ -2,8 +2,9 @@ import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { WebSocketServer } from 'ws'
 import { AppError, ERROR_CODES } from '../../errors.js'
-import { type ObserveRefusal, repeatedHeader, requestId } from '../requests.js'
+import { type ObserveRefusal, requestId } from '../requests.js'
 import { answerPlainly } from './plainAnswer.js'
+import { repeatedHeader } from './repeatedHeader.js'
 
 export interface UpgradeRules {
   /** Whether this request may open a WebSocket at all. */

@@ -1,6 +1,7 @@
 import type { ISql } from 'postgres'
 import type { Database } from '../postgres/database.js'
-import { milliseconds } from '../postgres/instants.js'
+import { EPOCH_HERE } from '../postgres/feedEpoch.js'
+import { databaseTime } from '../postgres/instants.js'
 import {
   type AuditPosition,
   type AuditSeal,
@@ -37,7 +38,7 @@ export interface AuditReport {
  * during the verification are left out: their entries may have been missing when their page was read.
  */
 export async function verifyAudit(database: Database, expectedHead?: string): Promise<AuditReport> {
-  const newest = await newestSeal(database)
+  const start = await startOf(database)
   const rest = new Reader(entriesOf(database))
   let [entries, seals, isHeadFound] = [0, 0, false]
   let [head, from]: [AuditSeal | undefined, AuditPosition] = [undefined, BEFORE_ALL]
@@ -53,7 +54,7 @@ export async function verifyAudit(database: Database, expectedHead?: string): Pr
       isHeadFound,
     }
   }
-  for await (const seal of sealsUpTo(database, newest)) {
+  for await (const seal of sealsUpTo(database, start.newest)) {
     if (seal.number !== seals + 1) return report(`Seal ${seals + 1} is missing: seal ${seal.number} follows instead.`)
     const hash = new SealHash(head?.hash ?? NO_HASH, seal)
     let found = 0
@@ -78,32 +79,54 @@ export async function verifyAudit(database: Database, expectedHead?: string): Pr
     from = seal.last
     isHeadFound ||= seal.hash === expectedHead
   }
-  return report(await missingSeals(database, seals, await rest.peek()))
+  return report(await missingSeals(database, seals, await rest.peek(), start))
 }
 
 /** Why an audit whose seals all fit is not whole all the same: somebody has deleted its seals or its entries. */
-async function missingSeals(database: Database, seals: number, oldest: ChainedEntry | undefined): Promise<string | undefined> {
-  const [found] = await database.read(
-    ({ sql }) => sql<{ now: number; hasPredictions: boolean }[]>`
-      select ${sql.unsafe(milliseconds('now()'))} as now, exists (select from predictions) as "hasPredictions"`,
-  )
-  if (!found) throw new Error('A statement without a table has a row.')
-  const unsealedMs = oldest ? found.now - Number(oldest.at) : 0
-  if (oldest && unsealedMs > LONGEST_UNSEALED_MS) {
-    return `Entries since ${new Date(Number(oldest.at)).toISOString()} have no seal: seals were deleted, or no gateway has run since. Start one, and verify again.`
+async function missingSeals(
+  database: Database,
+  seals: number,
+  oldest: ChainedEntry | undefined,
+  start: Start,
+): Promise<string | undefined> {
+  if (oldest) {
+    const at = Number(oldest.at)
+    const now = await database.read(({ sql }) => databaseTime(sql))
+    if (now - at <= LONGEST_UNSEALED_MS || isHeldBack(oldest, start)) return undefined
+    return `Entries since ${new Date(at).toISOString()} have no seal: seals were deleted, or no gateway has run since. Start one, and verify again.`
   }
-  if (!oldest && seals === 0 && found.hasPredictions) {
-    return 'It is empty, though there are predictions: all entries and seals were deleted, or nobody has ever read a prediction.'
-  }
-  return undefined
+  if (seals > 0 || !(await hasPredictions(database))) return undefined
+  return 'It is empty, though there are predictions: all entries and seals were deleted, or nobody has ever read a prediction.'
 }
 
-/** Zero when there is none. */
-async function newestSeal(database: Database): Promise<number> {
+async function hasPredictions(database: Database): Promise<boolean> {
+  const rows = await database.read(({ sql }) => sql`select from predictions limit 1`)
+  return rows.length > 0
+}
+
+/** As it was when the verification began. */
+interface Start {
+  /** The number of the newest seal; zero when there is none. */
+  readonly newest: number
+  /** Null where the server has not opened its epoch yet. */
+  readonly epoch: string | null
+  /** The oldest transaction that was open then. */
+  readonly xmin: string
+}
+
+async function startOf(database: Database): Promise<Start> {
   const [row] = await database.read(
-    ({ sql }) => sql<{ newest: number }[]>`select coalesce(max(number), 0) as newest from audit_seals`,
+    ({ sql }) => sql<Start[]>`
+      select (select coalesce(max(number), 0) from audit_seals) as newest, ${sql.unsafe(EPOCH_HERE)}::text as epoch,
+        pg_snapshot_xmin(pg_current_snapshot())::text as xmin`,
   )
-  return row?.newest ?? 0
+  if (!row) throw new Error('A statement without a table has a row.')
+  return row
+}
+
+/** Whether an entry could not be sealed yet: an open transaction of any database of the server may still add another before it. */
+function isHeldBack({ epoch, xid }: ChainedEntry, start: Start): boolean {
+  return epoch === start.epoch && BigInt(xid) >= BigInt(start.xmin)
 }
 
 async function* sealsUpTo(database: Database, newest: number): AsyncGenerator<AuditSeal> {

@@ -10,7 +10,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { processExists } from './embeddedBinaries.js'
+import { nameOfProcess, processExists } from './embeddedBinaries.js'
 
 /** The contents of postmaster.pid. */
 export interface LockFile {
@@ -85,15 +85,7 @@ function mayServe(pid: string, data: string): boolean {
     return readlinkSync(`/proc/${pid}/cwd`) === data
   } catch (error) {
     // EACCES: a process of another user, which we cannot look into. Any other error: it has ended.
-    return (error as NodeJS.ErrnoException).code === 'EACCES' && nameOf(pid) === 'postgres'
-  }
-}
-
-function nameOf(pid: string): string | undefined {
-  try {
-    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim()
-  } catch {
-    return undefined
+    return (error as NodeJS.ErrnoException).code === 'EACCES' && nameOfProcess(pid) === 'postgres'
   }
 }
 

@@ -133,8 +133,8 @@ class Supervisor implements EmbeddedPostgres {
   }
 
   private async prepareData(): Promise<void> {
-    const binaries = await orAborted(this.findBinaries(), this.stopped.signal)
     const { signal } = this.stopped
+    const binaries = await orAborted(this.findBinaries(), signal)
     await ensureCluster(this.site, binaries, this.options.log, signal)
     if ((await readPassword(this.site)) !== undefined) return
     freeLockFile(this.site.data)

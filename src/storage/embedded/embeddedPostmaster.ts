@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { closeSync, fchownSync, openSync, readFileSync, readlinkSync, renameSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
 import type { Binaries } from './embeddedBinaries.js'
-import { executable, POSTGRES_ENVIRONMENT, processExists } from './embeddedBinaries.js'
+import { executable, nameOfProcess, POSTGRES_ENVIRONMENT, processExists } from './embeddedBinaries.js'
 import type { Site } from './embeddedCluster.js'
 
 const FIRST_RETRY_MS = 100
@@ -39,8 +39,8 @@ export function postmasterLives(pid: number, data: string): boolean {
     if (/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))) return false
     return readlinkSync(`/proc/${pid}/cwd`) === data
   } catch (error) {
-    // EACCES: a process of another user, which we cannot look into.
-    return (error as NodeJS.ErrnoException).code === 'EACCES'
+    // EACCES: a process of another user, which we cannot look into. After a restart of the machine it may be any program.
+    return (error as NodeJS.ErrnoException).code === 'EACCES' && nameOfProcess(pid) === 'postgres'
   }
 }
 

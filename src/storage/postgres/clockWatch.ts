@@ -40,10 +40,15 @@ export class ClockWatch {
   async look(): Promise<void> {
     const before = Date.now()
     const there = await this.#database.readAhead(({ sql }) => databaseTime(sql))
-    // The database looked at its clock at some time in between: a slow answer shows no difference.
-    this.#aheadMs = Math.max(before - there, 0) || Math.min(Date.now() - there, 0)
+    this.#aheadMs = aheadMs(there, before, Date.now())
     const wasWrong = this.#isWrong
     this.#isWrong = Math.abs(this.#aheadMs) > (wasWrong ? RIGHT_AGAIN_MS : MOST_MS)
     if (this.#isWrong && !wasWrong) this.#wrong(Math.round(this.#aheadMs / 1_000))
   }
+}
+
+/** Postgres looked at its clock between two looks here. Where its time lies between theirs, the clocks may be the same. */
+function aheadMs(there: number, before: number, after: number): number {
+  if (there < before) return before - there
+  return there > after ? after - there : 0
 }

@@ -22,8 +22,8 @@ export class PredictionRetention {
 
   /**
    * Removes the months that end at `before` or earlier. Answers the partitions that it dropped, the oldest first. A partition in
-   * use is left to the next run, with all later ones. Keys are removed after their predictions: otherwise a repeated call would be scored twice. In between, `PredictionStore`
-   * frees them.
+   * use is left to the next run, with all later ones. Keys are removed after their predictions: otherwise a repeated call would be
+   * scored twice. In between, `PredictionStore` frees them.
    */
   async run(before: Date, signal?: AbortSignal): Promise<string[]> {
     const months = await this.#months()

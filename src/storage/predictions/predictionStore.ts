@@ -19,9 +19,9 @@ const MAX_ROWS_A_STATEMENT = 256
 // While one group waits for its commit the next may run; more at once would only make groups smaller.
 const STATEMENTS_AT_ONCE = 2
 const RETRIES = 3
-// Callers give up after some seconds. A row that has waited for the first time is not sent any more; the rest is for its statement.
+// A row that has waited this long for its statement is not sent any more.
 const LONGEST_WAIT_MS = 1_000
-// A frozen statement ends after 1.3 s. This deadline counts for a row that waited first, and for one with several statements.
+// Every score is answered within 1.5 s. A frozen statement alone ends after 1.3 s, but a row may have waited before, or need several.
 const LONGEST_ANSWER_MS = 1_400
 
 /** Called once for each group with its new predictions, after its commit and before its callers are answered. Must not reject. */

@@ -39,7 +39,7 @@ export class PostgresWebhookOutbox implements WebhookOutbox {
   }
 
   async work(): Promise<WebhookWork[]> {
-    return this.#database.read(
+    return this.#database.readInBackground(
       ({ sql }) => sql<WebhookWork[]>`
         select w.id as "webhookId", w.tenant, exists (select from (${followingAlerts(sql, 1)}) a) and ${hasRoom(sql)} as "isBehind",
           exists (select from (${dueDeliveries(sql, 1)}) due) as "hasDue"
@@ -54,7 +54,7 @@ export class PostgresWebhookOutbox implements WebhookOutbox {
    * prediction up by its key: a free join may read all predictions of the tenant.
    */
   async gather(webhookId: string): Promise<boolean> {
-    const rows = await this.#database.writeForWebhooks(
+    const rows = await this.#database.writeInBackground(
       ({ sql }) => sql<{ alerts: number }[]>`
         with w as materialized (
           select * from webhooks w where id = ${webhookId} and ${hasRoom(sql)} for update skip locked
@@ -83,17 +83,17 @@ export class PostgresWebhookOutbox implements WebhookOutbox {
    * their ids are looked up by the key: the planner would join a page with all deliveries.
    */
   async take(webhookId: string, limit: number): Promise<TakenDelivery[]> {
-    const taken = await this.#database.writeForWebhooks(
+    const taken = await this.#database.writeInBackground(
       ({ sql }) => sql<{ id: string }[]>`
         update webhook_deliveries set turn = turn + 1, due_at = now() + make_interval(secs => ${LEASE_SECONDS})
         where id = any(array(
-          select id from webhook_deliveries where webhook_id = ${webhookId} and ${IS_DUE(sql)}
+          select id from webhook_deliveries where webhook_id = ${webhookId} and ${isDue(sql)}
           order by due_at limit ${unforeseen(sql, limit)} for update skip locked
         )) returning id`,
     )
     if (taken.length === 0) return []
     const ids = taken.map(({ id }) => id)
-    const rows = await this.#database.read(({ db }) => selectDeliveries(db, webhookId, ids))
+    const rows = await this.#database.readInBackground(({ db }) => selectDeliveries(db, webhookId, ids))
     return rows.map(row => toTaken(row, webhookId))
   }
 
@@ -102,14 +102,14 @@ export class PostgresWebhookOutbox implements WebhookOutbox {
   }
 
   async giveBack({ id, turn }: TakenDelivery): Promise<void> {
-    await this.#database.writeForWebhooks(
+    await this.#database.writeInBackground(
       ({ sql }) => sql`
         update webhook_deliveries set due_at = now() where id = ${id} and turn = ${turn} and state = 'PENDING'`,
     )
   }
 
   async #write(results: readonly object[]): Promise<true[]> {
-    await this.#database.writeForWebhooks(
+    await this.#database.writeInBackground(
       ({ sql }) => sql`
         update webhook_deliveries d set state = ended.state, attempts = attempts + 1, last_status = ended.status,
           last_error = ended.error, last_attempt_at = now(),
@@ -143,11 +143,13 @@ function unforeseen(sql: ISql, limit: number) {
   return sql`(select ${limit}::int)`
 }
 
-const IS_DUE = (sql: ISql) => sql`state = 'PENDING' and due_at <= now()`
+function isDue(sql: ISql) {
+  return sql`state = 'PENDING' and due_at <= now()`
+}
 
 /** Some due deliveries of webhook `w`, in the order of their index. Without an order the planner reads those of all webhooks. */
 function dueDeliveries(sql: ISql, limit: number) {
-  return sql`select due_at from webhook_deliveries where webhook_id = w.id and ${IS_DUE(sql)} order by due_at limit ${unforeseen(sql, limit)}`
+  return sql`select due_at from webhook_deliveries where webhook_id = w.id and ${isDue(sql)} order by due_at limit ${unforeseen(sql, limit)}`
 }
 
 /** Whether webhook `w` has less than a page of due deliveries. Those that wait for a retry do not count: they hold nothing up. */

@@ -170,7 +170,7 @@ export class WebhookStore implements WebhookShelf<Webhook> {
           select ${countOf(sql, 'PENDING')} as pending, ${countOf(sql, 'DEAD')} as dead
         ) counts
         cross join lateral (
-          select max(last_attempt_at) as at from webhook_deliveries where ${IS_OF_WEBHOOK(sql)} and state = 'DELIVERED'
+          select max(last_attempt_at) as at from webhook_deliveries where ${isOfWebhook(sql)} and state = 'DELIVERED'
         ) delivered
         left join lateral (${lastFailure(sql)}) failed on true
         left join lateral (
@@ -189,7 +189,7 @@ export class WebhookStore implements WebhookShelf<Webhook> {
       ({ sql }) => sql<InMilliseconds<Delivery>[]>`
         select d.* from webhooks w cross join lateral (
           select ${sql.unsafe(DELIVERY_COLUMNS)} from webhook_deliveries
-          where ${IS_OF_WEBHOOK(sql)} ${state === undefined ? sql`` : sql`and state = ${state}`} order by id desc limit ${limit}
+          where ${isOfWebhook(sql)} ${state === undefined ? sql`` : sql`and state = ${state}`} order by id desc limit ${limit}
         ) d
         where w.tenant = ${tenant} and w.id = any(${[...ids]}::uuid[]) order by d.id desc`,
     )
@@ -206,12 +206,14 @@ function previousSecrets(sql: ISql) {
  * The second condition is a hint to the planner, and so is the unknown limit of a count (docs/adr/0007): it would read the
  * deliveries of all webhooks to find those of a quiet one.
  */
-const IS_OF_WEBHOOK = (sql: ISql) => sql`webhook_id = w.id and webhook_id >= (select w.id)`
+function isOfWebhook(sql: ISql) {
+  return sql`webhook_id = w.id and webhook_id >= (select w.id)`
+}
 
 function countOf(sql: ISql, state: DeliveryState) {
   return sql`(
     select count(*)::int from (
-      select from webhook_deliveries where ${IS_OF_WEBHOOK(sql)} and state = ${state} order by id limit (select ${MAX_COUNT}::int)
+      select from webhook_deliveries where ${isOfWebhook(sql)} and state = ${state} order by id limit (select ${MAX_COUNT}::int)
     ) counted)`
 }
 
@@ -219,7 +221,7 @@ function countOf(sql: ISql, state: DeliveryState) {
 function lastFailure(sql: ISql) {
   const of = (state: DeliveryState) => sql`
     (select last_attempt_at as at, last_error as reason from webhook_deliveries
-      where ${IS_OF_WEBHOOK(sql)} and state = ${state} and last_attempt_at is not null order by last_attempt_at desc limit 1)`
+      where ${isOfWebhook(sql)} and state = ${state} and last_attempt_at is not null order by last_attempt_at desc limit 1)`
   return sql`select * from (${of('PENDING')} union all ${of('DEAD')}) failures where reason is not null order by at desc limit 1`
 }
 

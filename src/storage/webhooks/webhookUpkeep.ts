@@ -36,10 +36,7 @@ export class WebhookUpkeep {
 
   /** Removes replaced secrets that no longer sign. */
   async forgetSecrets(): Promise<void> {
-    await this.#database.write(
-      ({ sql }) => sql`
-        delete from webhook_previous_secrets where until <= now()`,
-    )
+    await this.#database.write(({ sql }) => sql`delete from webhook_previous_secrets where until <= now()`)
   }
 
   async count(): Promise<void> {

@@ -104,6 +104,7 @@ export async function startTransport(settings: TransportSettings = {}): Promise<
     corsOrigins: settings.corsOrigins ?? [],
     certificate,
     ...(settings.limits && { limits: { checkEveryMs: 20, ...settings.limits } }),
+    contracts: [],
     schema,
     auth: new Authenticator({ tokens, apiKeys: tokens, withdrawals: new Withdrawals() }),
     contextOf: principal => ({ principal }) as RequestContext,

@@ -2,6 +2,9 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { Batcher } from '../../../src/concurrency/batcher.js'
 
+const TIMERS: Parameters<typeof vi.useFakeTimers>[0] = { toFake: ['setTimeout', 'clearTimeout', 'performance'] }
+const WAIT_LIMIT = { longestWaitMs: 1_000, tooLong: () => new Error('too long') }
+
 type Answers = readonly (string | Error)[]
 
 /** A run whose groups are answered by the test. */
@@ -116,10 +119,9 @@ describe('the batcher', () => {
   })
 
   it('gives up an item that waits too long behind runs that hang, and runs the items that came later', async () => {
-    vi.useFakeTimers({ toFake: ['setTimeout', 'performance'] })
+    vi.useFakeTimers(TIMERS)
     const { groups, run, itemsOfGroups } = heldRun()
-    const waitLimit = { longestWaitMs: 1_000, tooLong: () => new Error('too long') }
-    const batcher = new Batcher(run, { maxItems: 1, maxRunning: 1, waitLimit })
+    const batcher = new Batcher(run, { maxItems: 1, maxRunning: 1, waitLimit: WAIT_LIMIT })
     const hanging = batcher.submit(1)
     await nextTurn()
     const waiting = [batcher.submit(2), batcher.submit(3)]
@@ -140,6 +142,25 @@ describe('the batcher', () => {
     await behind
     groups[1]?.answer()
     expect(await later).toBe('done 4')
+  })
+
+  it('leaves no timer behind once nothing waits', async () => {
+    vi.useFakeTimers(TIMERS)
+    const { groups, run } = heldRun()
+    const batcher = new Batcher(run, { maxItems: 1, maxRunning: 1, waitLimit: WAIT_LIMIT })
+    const [hanging, given] = [batcher.submit(1), batcher.submit(2)]
+    await nextTurn()
+    expect(vi.getTimerCount()).toBe(1)
+    batcher.giveUp(new Error('given up'))
+    await expect(given).rejects.toThrow('given up')
+    expect(vi.getTimerCount()).toBe(0)
+    groups[0]?.answer()
+    await hanging
+    const alone = batcher.submit(3)
+    await nextTurn()
+    expect(vi.getTimerCount()).toBe(0)
+    groups[1]?.answer()
+    await alone
   })
 
   it('accepts 0, false and null as answers', async () => {

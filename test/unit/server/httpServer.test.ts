@@ -26,6 +26,7 @@ it('a server whose start fails after it has begun to listen frees its port', asy
     drainMs: 0,
     development: false,
     corsOrigins: [],
+    contracts: [],
     schema: buildSchema('type Query { nothing: Int }'),
     auth: { authenticate: never, watch: never },
     trustedProxies: [],

@@ -11,7 +11,7 @@ const MAX_LINES = 300
 /** The floors from which the files of a floor may import, besides their own. */
 export const FLOORS: Readonly<Record<string, readonly string[]>> = {
   main: ['commands', 'auth', 'errors'],
-  commands: ['app', 'start', 'config', 'resolvers', 'schema', 'storage', 'releases', 'scoring', 'auth', 'errors'],
+  commands: ['app', 'start', 'config', 'server', 'resolvers', 'schema', 'storage', 'releases', 'scoring', 'auth', 'errors'],
   app: ['start', 'config', 'observability', 'storage', 'auth'],
   start: [
     'config',
@@ -30,7 +30,7 @@ export const FLOORS: Readonly<Record<string, readonly string[]>> = {
     'errors',
   ],
   config: ['auth', 'errors'],
-  server: ['resolvers', 'schema', 'auth', 'alerts', 'observability', 'errors'],
+  server: ['resolvers', 'schema', 'auth', 'alerts', 'scoring', 'observability', 'errors'],
   resolvers: ['schema', 'storage', 'releases', 'monitoring', 'webhooks', 'alerts', 'scoring', 'auth', 'errors'],
   schema: ['webhooks', 'scoring', 'auth'],
   storage: ['scoring', 'concurrency', 'auth', 'errors'],
@@ -61,6 +61,7 @@ const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
     tables: [],
   },
   server: {
+    rest: ['graphql', 'operations', 'limits'],
     graphql: ['operations', 'limits'],
     streams: ['operations', 'limits', 'transport'],
     operations: ['limits'],
@@ -71,7 +72,7 @@ const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
 
 /** Files beside the rooms of a floor that every room of it may import; the others beside them put the rooms together. */
 const HALLS: Readonly<Record<string, readonly string[]>> = {
-  server: ['src/server/access.ts', 'src/server/formatError.ts', 'src/server/requests.ts'],
+  server: ['src/server/access.ts', 'src/server/formatError.ts', 'src/server/problem.ts', 'src/server/requests.ts'],
 }
 
 /** Files of ports with the floor that implements each: it may import their types, although they are not below it. */

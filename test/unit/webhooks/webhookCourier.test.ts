@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import type { Caller } from '../../../src/webhooks/callPlaces.js'
+import type { OwnedWebhook } from '../../../src/webhooks/callPlaces.js'
 import { type CourierOptions, WebhookCourier } from '../../../src/webhooks/webhookCourier.js'
 import type { AttemptResult, TakenDelivery, WebhookOutbox } from '../../../src/webhooks/webhookOutbox.js'
 import { newWebhookSecret } from '../../../src/webhooks/webhookSignature.js'
@@ -28,18 +28,28 @@ function endlessOutbox(url: string, attempts = 0) {
 
 function newCourier(outbox: WebhookOutbox, options: Partial<CourierOptions> = {}) {
   const failures: unknown[] = []
-  const defaults = { mayBePrivate: true, maxAttempts: 12, freed: () => {}, ended: () => {} }
+  const defaults = { mayBePrivate: true, maxAttempts: 12, now: Date.now, freed: () => {}, ended: () => {} }
   return {
     failures,
     courier: new WebhookCourier({ outbox, failed: (error, step) => failures.push([step, error]), ...defaults, ...options }),
   }
 }
 
-function webhooksOf(tenant: string, ids: readonly string[]): Caller[] {
+function webhooksOf(tenant: string, ids: readonly string[]): OwnedWebhook[] {
   return ids.map(webhookId => ({ tenant, webhookId }))
 }
 
 describe('the courier', () => {
+  it('signs with the time of the clock that it is given', async () => {
+    await using receiver = await startReceiver(() => 204)
+    const { outbox } = endlessOutbox(receiver.url)
+    const { courier } = newCourier(outbox, { now: () => 1_700_000_000_500 })
+    await courier.collect(webhooksOf('one', ['a']))
+    await receiver.received(1)
+    expect(receiver.calls[0]?.headers['webhook-timestamp']).toBe('1700000000')
+    await courier.stop()
+  })
+
   it('makes at most 16 calls at once to one webhook', async () => {
     await using silent = await startReceiver(() => undefined)
     const { outbox, givenBack, settled } = endlessOutbox(silent.url)

@@ -54,9 +54,9 @@
 {{- $problems = append $problems "networkPolicy.monitoringFrom must name the pods of Prometheus when serviceMonitor.enabled is true." }}
 {{- end }}
 {{- if $v.databaseMaxConnections }}
-{{- /* A rolling update adds a replica. Each replica has a connection for webhooks beside its pool. Migrations need one. */}}
+{{- /* A rolling update adds a replica. Each has two connections beside its pool. Migrations need one. */}}
 {{- $pool := int ($v.settings.RISKGATE_DATABASE_POOL_SIZE | default 10) }}
-{{- $needed := add (mul (add $maxReplicas 1) (add $pool 1)) 1 }}
+{{- $needed := add (mul (add $maxReplicas 1) (add $pool 2)) 1 }}
 {{- if gt (int $needed) (int $v.databaseMaxConnections) }}
 {{- $lack := printf "%d replicas need up to %d connections during an update" $maxReplicas $needed }}
 {{- $have := printf "databaseMaxConnections is %d" (int $v.databaseMaxConnections) }}

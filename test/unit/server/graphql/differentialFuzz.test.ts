@@ -198,7 +198,7 @@ async function answered(document: DocumentNode, context: object, variables: Reco
 }
 
 describe(`${DOCUMENTS} random requests from seed ${SEED}`, () => {
-  it('are answered to the byte as by graphql-js, each time they are sent', { timeout: 20_000 + DOCUMENTS * 50 }, async () => {
+  it('are answered to the byte as by graphql-js, each time they are sent', { timeout: 20_000 + DOCUMENTS * 300 }, async () => {
     const counts = { executed: 0, refused: 0, withErrors: 0 }
     for (let number = 0; number < DOCUMENTS; number++) {
       const random = randomFrom(SEED * 1_000_003 + number)

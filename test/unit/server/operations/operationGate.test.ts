@@ -36,6 +36,7 @@ describe('an operation is charged', () => {
       port: 0,
       bodyLimitBytes: 1_048_576,
       drainMs: 0,
+      contracts: [],
       schema: gateway.schema,
       auth: { authenticate: async () => principalOf('ADMIN'), watch: () => () => {} },
       contextOf: () => gateway.contextOf('ADMIN'),
@@ -84,7 +85,7 @@ describe('an operation is charged', () => {
     ['a point for each field of a query', '{ viewer { id } models { name } alertCursor }', {}, 3],
     ['a point for each 100 objects of a page', PAGE, { n: 100 }, 1 + Math.floor((1 + 100 * (1 + 1 + 1 + 3)) / 100)],
     ['fewer points for a smaller page', PAGE, { n: 10 }, 1],
-  ])('%s, plain and compiled', async (_what, query, variables, points) => {
+  ])('%s, prepared or not', async (_what, query, variables, points) => {
     for (let use = 1; use <= 4; use++) {
       asked = []
       expect((await client.send({ query, variables })).errors).toBeUndefined()
@@ -92,7 +93,7 @@ describe('an operation is charged', () => {
       // At its first use it pays one point before it is parsed, and the rest when its cost is known.
       expect(asked.length).toBeLessThanOrEqual(2)
     }
-    // A compiled operation whose variables need no coercion pays in one step.
+    // A prepared operation whose variables need no coercion pays in one step.
     if (!query.includes('$n') && !query.includes('Outcome') && !query.includes('erase')) expect(asked).toEqual([points])
   })
 
@@ -130,7 +131,7 @@ describe('an operation is charged', () => {
   it.each([
     ['at once', (value: () => ReturnType<ChargePoints>) => value()],
     ['after a while', async (value: () => ReturnType<ChargePoints>) => value()],
-  ])('%s, and the headers of its answer show the quota, plain and compiled', async (_when, answer) => {
+  ])('%s, and the headers of its answer show the quota, prepared or not', async (_when, answer) => {
     chargePoints = () => answer(() => LEFT) as ReturnType<ChargePoints>
     for (let use = 1; use <= 4; use++) {
       const { headers } = await client.send({ query: SCORE, variables: { input: application } })
@@ -145,7 +146,7 @@ describe('an operation is charged', () => {
   it.each([
     ['at once', (points: number) => refuseOver(points)],
     ['after a while', async (points: number) => refuseOver(points)],
-  ])('or %s refused with 429 and not executed, plain and compiled', async (_when, limit) => {
+  ])('or %s refused with 429 and not executed, prepared or not', async (_when, limit) => {
     for (let use = 1; use <= 4; use++) await client.send({ query: SCORE, variables: { input: application } })
     for (let use = 1; use <= 4; use++) await client.send({ query: BATCH, variables: { i: [application, application] } })
     gateway.recorder.recorded.length = 0

@@ -9,6 +9,9 @@ import { HSTS_SECONDS } from './transport/securityHeaders.js'
 
 const WEB = fileURLToPath(new URL('../../dist/web', import.meta.url))
 
+// Each page as built by Vite.
+const PAGES = { '/playground': 'playground/index.html', '/api/docs': 'apiDocs/index.html' }
+
 // Everything comes from this origin. GraphiQL's editor styles itself in line and runs its language service in a worker.
 const CONTENT_SECURITY_POLICY = {
   defaultSrc: ["'self'"],
@@ -23,15 +26,15 @@ const CONTENT_SECURITY_POLICY = {
   formAction: ["'self'"],
 }
 
-export interface PlaygroundOptions {
-  /** Absent: anybody may open it. The assets are always open: they are published code, and hold nothing of this gateway. */
+export interface PagesOptions {
+  /** Absent: anybody may open them. The assets are always open: they are published code, and hold nothing of this gateway. */
   readonly mayOpen: OnRequest | undefined
   /** Headers of answers other than pages. */
   readonly apiHeaders: Readonly<Record<string, string>>
 }
 
-/** Serves the GraphiQL playground and its hashed assets, as built by Vite. Without a build there is no playground. */
-export async function servePlayground(server: FastifyInstance, { mayOpen, apiHeaders }: PlaygroundOptions): Promise<void> {
+/** Serves the GraphiQL playground, the description of the REST API, and their hashed assets. Without a build there are none. */
+export async function servePages(server: FastifyInstance, { mayOpen, apiHeaders }: PagesOptions): Promise<void> {
   if (!existsSync(join(WEB, 'playground/index.html'))) return
   await server.register(async pages => {
     // Fastify's headers win over those that helmet writes past it. `cache-control` stays: caches must keep only pages and assets.
@@ -45,10 +48,12 @@ export async function servePlayground(server: FastifyInstance, { mayOpen, apiHea
       strictTransportSecurity: 'strict-transport-security' in apiHeaders && { maxAge: HSTS_SECONDS, includeSubDomains: false },
     })
     await pages.register(staticFiles, { root: join(WEB, 'assets'), prefix: '/assets/', immutable: true, maxAge: '365d' })
-    // Otherwise the plugin's defaults, meant for the hashed assets, win over this header.
-    pages.get('/playground', onlyAfter(mayOpen), (_request, reply) =>
-      reply.header('cache-control', 'no-cache').sendFile('playground/index.html', WEB, { cacheControl: false }),
-    )
+    for (const [address, file] of Object.entries(PAGES)) {
+      // Otherwise the plugin's defaults, meant for the hashed assets, win over this header.
+      pages.get(address, onlyAfter(mayOpen), (_request, reply) =>
+        reply.header('cache-control', 'no-cache').sendFile(file, WEB, { cacheControl: false }),
+      )
+    }
     pages.get('/', onlyAfter(mayOpen), (_request, reply) => reply.redirect('/playground'))
   })
 }
