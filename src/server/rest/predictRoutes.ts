@@ -37,10 +37,11 @@ interface AskedApplication {
 
 export function predictRoutes(contracts: readonly ModelContract[]): RestRoute[] {
   const fieldOf = new Map(contracts.map(({ name, inputField }) => [name, inputField]))
-  const toInput = ({ model, features, ...rest }: AskedApplication, key: string | undefined) => ({
-    ...rest,
+  const toInput = ({ applicantId, model, features, channel }: AskedApplication, idempotencyKey: string | undefined) => ({
+    applicantId,
     features: { [fieldOf.get(model) as string]: features },
-    ...(key !== undefined && { idempotencyKey: key }),
+    channel,
+    idempotencyKey,
   })
   return [
     {
