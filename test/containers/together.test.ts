@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync, readFileSync } from 'node:fs'
+import type { IncomingMessage } from 'node:http'
 import { connect } from 'node:http2'
+import { get } from 'node:https'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -20,6 +22,7 @@ import { FOLDER, readCompose } from './composeModel.js'
 // gives them a network and a /run/secrets of their own.
 
 const written = testFolder('together')
+const ADDRESS_LIMIT = 10
 const URL = 'https://localhost:8443'
 const APPLICATION = { applicantId: 'together', features: { consumerCredit: HIGH_RISK } }
 
@@ -53,6 +56,7 @@ async function startService(name: string): Promise<GatewayProcess> {
     DATABASE_URL: database.url,
     RISKGATE_HOST: networks?.inside?.ipv4_address ?? '',
     RISKGATE_PORT: '4000',
+    RISKGATE_RATE_LIMIT_ADDRESS: String(ADDRESS_LIMIT),
     RISKGATE_DRAIN_MS: '700',
     // On one machine a connection comes from the address that it goes to.
     RISKGATE_TRUSTED_PROXIES: '172.30.117.0/24',
@@ -99,13 +103,24 @@ describe('NGINX in front of two gateways', () => {
     streams.dispose()
   })
 
-  it('tells the gateway who the client is: its address is limited, and not that of NGINX', async () => {
-    const refused = Array.from({ length: 3 }, () => statusOf(`${URL}/graphql`, { 'x-forwarded-for': '203.0.113.9' }))
-    await Promise.all(refused)
+  it('tells the gateways who the client is, whatever the client says: its address alone is limited', async () => {
+    const from = async (localAddress: string, i: number) => {
+      const asked = get(`${URL}/graphql`, { agent: false, localAddress, headers: { 'x-forwarded-for': `203.0.113.${i}` } })
+      const [{ statusCode }] = (await once(asked, 'response')) as [IncomingMessage]
+      return statusCode
+    }
+    // Each gateway grants itself some calls before they agree.
+    const first = []
+    for (let i = 0; i < 4 * ADDRESS_LIMIT; i++) first.push(await from('127.0.0.1', i))
+    expect(new Set(first)).toEqual(new Set([401, 429]))
+    expect(first.at(-1)).toBe(429)
+    expect(await from('127.0.0.2', 0)).toBe(401)
+  })
+
+  it('is shared by both gateways', () => {
     const lines = readFileSync(join(written, 'nginx.log'), 'utf8').trim().split('\n').map(parsed)
-    const last = lines.findLast(({ path }) => path === '/graphql')
-    expect(last).toMatchObject({ client: '127.0.0.1', gateway: expect.stringMatching(/^172\.30\.117\.1[12]:4000$/) })
-    expect(new Set(lines.map(({ gateway }) => gateway).filter(Boolean)).size).toBe(2)
+    const asked = lines.filter(({ path }) => path === '/graphql').map(({ gateway }) => gateway)
+    expect(new Set(asked)).toEqual(new Set(['172.30.117.11:4000', '172.30.117.12:4000']))
   })
 
   it('hides the metrics, and lets Prometheus read those of each gateway with its token', async () => {
