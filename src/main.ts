@@ -112,6 +112,14 @@ program
   })
 
 program
+  .command('doctor')
+  .description('check everything that a gateway with these settings needs, and say what to do')
+  .action(async () => {
+    const { doctor } = await import('./commands/doctor/doctor.js')
+    await doctor()
+  })
+
+program
   .command('config')
   .description('print the value in effect of every setting, without secrets')
   .action(async () => {
