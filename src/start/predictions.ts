@@ -35,7 +35,7 @@ export function startPredictions({ database, metrics }: Kit, { models, audit, la
       metrics.commitRows.observe(rows)
     },
   })
-  metrics.queueLengths(() => ({
+  metrics.gauges('queue_length', 'Rows that wait to be scored or stored.', 'queue', () => ({
     scoring: models.models.reduce((sum, { champion }) => sum + champion.queued, 0),
     commit: store.queued,
   }))
@@ -43,5 +43,9 @@ export function startPredictions({ database, metrics }: Kit, { models, audit, la
 }
 
 function count(metrics: Metrics, stored: readonly Prediction[]): void {
-  for (const { model, modelVersion, band } of stored) metrics.predictions.inc({ model, version: modelVersion, band })
+  for (const { model, modelVersion, band, probability, highRisk } of stored) {
+    metrics.predictions.of(model, modelVersion, band).count++
+    metrics.probabilities.observe({ model, version: modelVersion }, probability)
+    if (highRisk) metrics.highRisk.of(model, modelVersion).count++
+  }
 }

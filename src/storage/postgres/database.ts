@@ -1,6 +1,6 @@
 import { Turns } from '../../concurrency/turns.js'
 import { AppError } from '../../errors.js'
-import { ConnectionPool, type Connections } from './connectionPool.js'
+import { type CallResult, ConnectionPool, type Connections, type PoolUse } from './connectionPool.js'
 import { openFeedEpoch } from './feedEpoch.js'
 import { isCommitUnknown, isDeadlock, isMissingEpoch, isNotSent, isTooSlow, postgresErrorCode } from './postgresErrors.js'
 import { WriteTrial } from './writeTrial.js'
@@ -17,11 +17,16 @@ const RETRIES = 3
 // An outage fails thousands of calls a second, all for the same reason.
 const WARN_EVERY_MS = 1_000
 
+export const POOL_NAMES = ['read', 'write', 'bulk', 'webhook'] as const
+export type PoolName = (typeof POOL_NAMES)[number]
+
 export interface DatabaseSettings {
   readonly url: string
   /** Connections in all but that of the webhooks, at least 4. */
   readonly poolSize: number
   readonly warn: (message: string, fields: Record<string, unknown>) => void
+  /** Called for each call; `seconds` includes its wait for a connection. Absent: nobody measures. */
+  readonly called?: (pool: PoolName, result: CallResult, seconds: number) => void
 }
 
 /**
@@ -44,10 +49,21 @@ export class Database {
 
   constructor(settings: DatabaseSettings) {
     this.#settings = settings
-    this.#reads = new ConnectionPool({ ...settings, size: settings.poolSize - WRITE_CONNECTIONS - BULK_CONNECTIONS })
-    this.#writes = new ConnectionPool({ ...settings, size: WRITE_CONNECTIONS })
-    this.#bulk = new ConnectionPool({ ...settings, size: BULK_CONNECTIONS })
-    this.#webhooks = new ConnectionPool({ ...settings, size: WEBHOOK_CONNECTIONS })
+    this.#reads = openPool('read', settings, settings.poolSize - WRITE_CONNECTIONS - BULK_CONNECTIONS)
+    this.#writes = openPool('write', settings, WRITE_CONNECTIONS)
+    this.#bulk = openPool('bulk', settings, BULK_CONNECTIONS)
+    this.#webhooks = openPool('webhook', settings, WEBHOOK_CONNECTIONS)
+  }
+
+  /** The use of each group of connections. */
+  get pools(): Readonly<Record<PoolName, PoolUse>> {
+    const bulk = this.#bulk.use
+    return {
+      read: this.#reads.use,
+      write: this.#writes.use,
+      bulk: { ...bulk, waiting: bulk.waiting + this.#turns.waiting },
+      webhook: this.#webhooks.use,
+    }
   }
 
   /** Runs a read. SERVICE_UNAVAILABLE when Postgres does not answer. */
@@ -166,6 +182,10 @@ export class Database {
     this.#warnedAt = now
     this.#settings.warn(message, { code })
   }
+}
+
+function openPool(name: PoolName, { url, warn, called }: DatabaseSettings, size: number): ConnectionPool {
+  return new ConnectionPool({ url, size, warn, called: (result, seconds) => called?.(name, result, seconds) })
 }
 
 /** The error of a write that may have been committed. */
