@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { RISK_BANDS } from '../../scoring/bands.js'
-import { PREDICTION_FIELDS, storedAnswer, toPrediction } from './answers.js'
+import { PREDICTION_FIELDS, storedAnswer, toStored } from './answers.js'
 import { booleanParameter, instant, integerParameter, numberParameter, repeatedParameter } from './queryParameters.js'
 import { found, type RestRoute } from './restRoute.js'
 
@@ -73,7 +73,7 @@ export const PREDICTION_ROUTES: readonly RestRoute[] = [
       }
     },
     answerOf: ({ predictions: { nodes, pageInfo } }) => ({
-      predictions: nodes.map(toPrediction),
+      predictions: nodes.map(toStored),
       nextCursor: pageInfo.hasNextPage ? pageInfo.endCursor : null,
     }),
     pathOf: path => ['query', parameterOf(path)],
@@ -89,7 +89,7 @@ export const PREDICTION_ROUTES: readonly RestRoute[] = [
     answer: storedAnswer,
     codes: ['NOT_FOUND'],
     variables: ({ key }) => ({ id: key }),
-    answerOf: ({ prediction }) => toPrediction(found(prediction, 'NOT_FOUND', 'You may read no prediction with this id.')),
+    answerOf: ({ prediction }) => toStored(found(prediction, 'NOT_FOUND', 'You may read no prediction with this id.')),
     pathOf: path => ['query', ...path],
   },
   {
@@ -108,7 +108,7 @@ export const PREDICTION_ROUTES: readonly RestRoute[] = [
     answer: storedAnswer,
     codes: ['NOT_FOUND', 'OUTCOME_UNKNOWN'],
     variables: ({ key, body }) => ({ input: { predictionId: key, ...(body as Record<string, unknown>) } }),
-    answerOf: ({ recordOutcome: { prediction } }) => toPrediction(prediction),
+    answerOf: ({ recordOutcome: { prediction } }) => toStored(prediction),
     pathOf: path => ['body', ...path],
   },
 ]
