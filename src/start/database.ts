@@ -3,7 +3,7 @@ import { ConfigError } from '../errors.js'
 import type { Metrics } from '../observability/metrics.js'
 import { startEmbeddedPostgres } from '../storage/embedded/embeddedPostgres.js'
 import { type MigrateOptions, migrateDatabase, NewerDatabaseError } from '../storage/migrate.js'
-import type { PoolUse } from '../storage/postgres/connectionPool.js'
+import { CALL_RESULTS, type PoolUse } from '../storage/postgres/connectionPool.js'
 import { Database, POOL_NAMES } from '../storage/postgres/database.js'
 import { isNotPermitted } from '../storage/postgres/postgresErrors.js'
 import { waitForDatabase } from '../storage/postgres/waitForDatabase.js'
@@ -28,6 +28,7 @@ export async function startDatabase(kit: EarlyKit, { signal }: { signal: AbortSi
 }
 
 function measure(database: Database, metrics: Metrics): void {
+  for (const pool of POOL_NAMES) for (const result of CALL_RESULTS) metrics.databaseCallSeconds.zero({ pool, result })
   const each = (of: keyof PoolUse) => () => Object.fromEntries(POOL_NAMES.map(name => [name, database.pools[name][of]]))
   metrics.gauges('database_pool_size', 'Connections that the pool may open.', 'pool', each('size'))
   metrics.gauges('database_calls_running', 'Calls of Postgres that have a connection.', 'pool', each('running'))

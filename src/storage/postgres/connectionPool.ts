@@ -18,7 +18,8 @@ const FORMS = { DateStyle: 'ISO', TimeZone: 'UTC' }
 export const APPLICATION_NAME = `riskgate:${process.pid}`
 
 /** `late`: past the deadline. */
-export type CallResult = 'ok' | 'failed' | 'late'
+export const CALL_RESULTS = ['ok', 'failed', 'late'] as const
+export type CallResult = (typeof CALL_RESULTS)[number]
 
 export interface ConnectionPoolSettings {
   readonly url: string
