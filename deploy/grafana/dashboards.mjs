@@ -43,7 +43,7 @@ export const DASHBOARDS = {
       'percentunit',
       `max(rate(${selected('riskgate_event_loop_active_seconds_total')}[$__rate_interval]))`,
       {
-        description: 'The share of one core that the busiest replica needs for its event loop.',
+        description: 'The share of its time in which the event loop of the busiest replica is not idle.',
         redFrom: 0.9,
       },
     ),
@@ -79,7 +79,7 @@ export const DASHBOARDS = {
     ),
     graph('Redis', 'short', [[selected('riskgate_redis_up'), '{{instance}}']], { max: 1 }),
     graph('Event loop: p99 of its delay', 's', [[selected('nodejs_eventloop_lag_p99_seconds'), '{{instance}}']]),
-    graph('Event loop: share of a core', 'percentunit', [
+    graph('Event loop: share of time not idle', 'percentunit', [
       [rate('riskgate_event_loop_active_seconds_total', 'instance'), '{{instance}}'],
     ]),
     graph('CPU', 'percentunit', [[rate('process_cpu_seconds_total', 'instance'), '{{instance}}']]),

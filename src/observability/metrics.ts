@@ -108,7 +108,7 @@ export class Metrics {
     collectDefaultMetrics({ register: this.registry })
     new Counter({
       name: 'riskgate_event_loop_active_seconds_total',
-      help: 'Time in which the event loop had work; its rate is the share of one core.',
+      help: 'Time in which the event loop was not idle; at a rate of 1 it takes no more work.',
       registers: this.#registers,
       collect() {
         this.reset()

@@ -1,5 +1,5 @@
 import { HIGH_RISK, LOW_RISK } from './applicants.js'
-import type { GraphqlClient } from './client.js'
+import { GraphqlClient } from './client.js'
 import { type Caller, signToken } from './gateway.js'
 import {
   AlertsDocument,
@@ -50,12 +50,18 @@ const WRONG_ADDRESSES = [
   '/api/predict',
 ]
 
+const NEWEST = '{ applicant(id: "canary-applicant-1") { latestPrediction { id } } }'
+
 /** One round of everything that callers do, right and wrong, as a principal of a tenant of its own. */
 export async function sendEverything(gateway: BusyGateway, round: number): Promise<void> {
   const caller = { roles: EVERYTHING, subject: `canary-subject-${round}`, tenant: `canary-tenant-${round}` }
   const [client, authorization] = [await gateway.as(caller), `Bearer ${await signToken(caller)}`]
   await score(client, round)
   await read(client)
+  await useApiKey(gateway, client)
+  // Only those who cannot score are answered from the cache.
+  const analyst = await gateway.as({ ...caller, roles: ['ANALYST'] })
+  for (let i = 0; i < 3; i++) await analyst.send({ query: NEWEST })
   for (const query of WRONG_DOCUMENTS) await client.send({ query, operationName: round % 2 ? undefined : 'CanaryName' })
   await (await gateway.as({ roles: ['MONITOR'], subject: 'canary-monitor' })).request(PredictRiskDocument, {
     input: application(0),
@@ -94,8 +100,13 @@ async function read(client: GraphqlClient): Promise<void> {
   await client.request(AuditEntriesDocument, { first: 5 })
   await client.request(ModelsDocument, {})
   await client.request(ViewerDocument, {})
-  await client.request(CreateApiKeyDocument, { input: { principal: 'canary-principal', roles: ['SCORER'], description: CANARY } })
-  await client.send({ query: `{ latest: applicant(id: "canary-applicant-1") { latestPrediction { id } } }` })
+}
+
+async function useApiKey({ url }: BusyGateway, admin: GraphqlClient): Promise<void> {
+  const input = { principal: 'canary-principal', roles: ['SCORER' as const], description: CANARY }
+  const { createApiKey } = await admin.data(CreateApiKeyDocument, { input })
+  const shop = new GraphqlClient(url, createApiKey.key)
+  for (let i = 0; i < 2; i++) await shop.request(ViewerDocument, {})
 }
 
 async function callRest(gateway: BusyGateway, authorization: string, round: number): Promise<void> {
