@@ -58,7 +58,7 @@ export async function sendEverything(gateway: BusyGateway, round: number): Promi
   const [client, authorization] = [await gateway.as(caller), `Bearer ${await signToken(caller)}`]
   await score(client, round)
   await read(client)
-  await useApiKey(gateway, client)
+  await callWithApiKey(gateway, client)
   // Only those who cannot score are answered from the cache.
   const analyst = await gateway.as({ ...caller, roles: ['ANALYST'] })
   for (let i = 0; i < 3; i++) await analyst.send({ query: NEWEST })
@@ -102,7 +102,7 @@ async function read(client: GraphqlClient): Promise<void> {
   await client.request(ViewerDocument, {})
 }
 
-async function useApiKey({ url }: BusyGateway, admin: GraphqlClient): Promise<void> {
+async function callWithApiKey({ url }: BusyGateway, admin: GraphqlClient): Promise<void> {
   const input = { principal: 'canary-principal', roles: ['SCORER' as const], description: CANARY }
   const { createApiKey } = await admin.data(CreateApiKeyDocument, { input })
   const shop = new GraphqlClient(url, createApiKey.key)

@@ -7,7 +7,7 @@ import { until } from './process.js'
 import { freePort } from './redis.js'
 
 /** Path of prometheus; it comes with promtool, which the test command finds or installs. */
-export const PROMETHEUS = process.env.TEST_PROMTOOL && join(dirname(process.env.TEST_PROMTOOL), 'prometheus')
+const PROMETHEUS = process.env.TEST_PROMTOOL && join(dirname(process.env.TEST_PROMTOOL), 'prometheus')
 
 export interface QueryResult {
   readonly metric: Readonly<Record<string, string>>
@@ -33,6 +33,7 @@ export async function startPrometheus(
   token: string,
   rules: readonly string[],
 ): Promise<TestPrometheus> {
+  if (!PROMETHEUS) throw new Error('Install prometheus: apt-get install prometheus')
   const directory = await mkdtemp(join(tmpdir(), 'riskgate-prometheus-'))
   const config = {
     global: { scrape_interval: '1s', evaluation_interval: '1s' },
@@ -49,7 +50,7 @@ export async function startPrometheus(
   await writeFile(join(directory, 'prometheus.yml'), JSON.stringify(config))
   const port = await freePort()
   const child = spawn(
-    String(PROMETHEUS),
+    PROMETHEUS,
     [
       `--config.file=${join(directory, 'prometheus.yml')}`,
       `--storage.tsdb.path=${join(directory, 'data')}`,
