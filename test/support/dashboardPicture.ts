@@ -125,7 +125,7 @@ function legend(all: readonly Curve[], width: number, height: number): string {
   let [x, y] = [INNER.left, height - 24]
   return all
     .map(({ name }, i) => {
-      const long = name.length * 6 + 26
+      const long = name.length * 7 + 28
       if (x + long > width - INNER.right) [x, y] = [INNER.left, y + 14]
       const entry = `<rect x="${x}" y="${y - 4}" width="12" height="3" fill="${colour(i)}"/><text x="${x + 16}" y="${y}">${escaped(name)}</text>`
       x += long
