@@ -103,6 +103,15 @@ program
   })
 
 program
+  .command('health')
+  .description('ask the gateway of this machine whether it lives')
+  .option('--ready', 'ask whether it may get traffic', false)
+  .action(async options => {
+    const { health } = await import('./commands/health.js')
+    await health(options)
+  })
+
+program
   .command('config')
   .description('print the value in effect of every setting, without secrets')
   .action(async () => {

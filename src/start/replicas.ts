@@ -2,7 +2,6 @@ import { type AlertHints, LocalHints } from '../alerts/hints.js'
 import { RedisHints } from '../alerts/redisHints.js'
 import { type CreateLimiter, limitersOver } from '../cache/limiters.js'
 import { MemoryLatestPredictions } from '../cache/memoryLatestPredictions.js'
-import { connectRedis } from '../cache/redisConnection.js'
 import { RedisLatestPredictions } from '../cache/redisLatestPredictions.js'
 import type { LatestPredictions } from '../scoring/latestPredictions.js'
 import { type Kit, warnTo } from './kit.js'
@@ -14,13 +13,15 @@ export interface Shared {
 }
 
 /** Starts the parts that replicas share: over Redis where there is one, else within this process. */
-export function startReplicas(kit: Kit): Shared {
+export async function startReplicas(kit: Kit): Promise<Shared> {
   const { redisUrl } = kit.config
   const looked = kit.metrics.lookups('latest_predictions')
   if (redisUrl === undefined) {
     const latest = counted(new MemoryLatestPredictions(), looked)
     return { hints: new LocalHints(), latest, createLimiter: limitersOver(undefined) }
   }
+  // The Redis client takes a tenth of a second to load.
+  const { connectRedis } = await import('../cache/redisConnection.js')
   const warn = warnTo(kit)
   const [commands, subscriber] = [connectRedis(redisUrl, warn), connectRedis(redisUrl, warn)]
   kit.onStop(() => {

@@ -25,18 +25,21 @@ const RECORD_OUTCOME = `mutation RestRecordOutcome($input: RecordOutcomeInput!) 
 }
 ${STORED_FIELDS}`
 
+// A text that can be stored, and so be found.
+const text = z.string().meta({ pattern: '^[^\\u0000]*$' })
+
 const listQuery = z.strictObject({
-  applicantId: z.string().optional(),
+  applicantId: text.optional(),
   band: repeatedParameter(z.enum(RISK_BANDS)).describe('May be repeated.'),
   highRisk: booleanParameter().optional(),
-  model: z.string().optional(),
-  modelVersion: z.string().optional(),
+  model: text.optional(),
+  modelVersion: text.optional(),
   probabilityFrom: numberParameter().optional().describe('Inclusive.'),
   probabilityTo: numberParameter().optional().describe('Exclusive.'),
   createdFrom: instant.optional().describe('Inclusive.'),
   createdTo: instant.optional().describe('Exclusive.'),
   hasOutcome: booleanParameter().optional().describe('Whether an outcome of the loan is recorded.'),
-  channel: z.string().optional(),
+  channel: text.optional(),
   order: z.enum(ORDERS).optional().describe('CREATED_AT_DESC by default.'),
   limit: integerParameter(1, LARGEST_PAGE).optional().describe('Rows of the page; 20 by default.'),
   cursor: z.string().optional().describe('The `nextCursor` of the page before, asked with the same filter and order.'),
