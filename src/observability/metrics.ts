@@ -1,4 +1,5 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import { Distribution } from './distribution.js'
 import { Tally } from './tally.js'
 
 // The promises are between 1 ms and 250 ms: most buckets are there.
@@ -160,12 +161,12 @@ export class Metrics {
     return new Counter({ name: `riskgate_${name}`, help, labelNames, registers: this.#registers })
   }
 
-  #histogram<Label extends string>(
+  #histogram(
     name: string,
     help: string,
-    options: { readonly labelNames: readonly Label[]; readonly buckets: number[] },
-  ): Histogram<Label> {
-    return new Histogram({ name: `riskgate_${name}`, help, ...options, registers: this.#registers })
+    options: { readonly labelNames: readonly string[]; readonly buckets: readonly number[] },
+  ): Distribution {
+    return new Distribution({ name: `riskgate_${name}`, help, ...options, registry: this.registry })
   }
 }
 

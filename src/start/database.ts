@@ -20,7 +20,7 @@ export async function startDatabase(kit: EarlyKit, { signal }: { signal: AbortSi
     url,
     poolSize: config.databasePoolSize,
     warn: warnTo(kit),
-    called: (pool, result, seconds) => metrics.databaseCallSeconds.observe({ pool, result }, seconds),
+    called: (pool, result, seconds) => metrics.databaseCallSeconds.of(pool, result).observe(seconds),
   })
   onStop(() => database.close())
   measure(database, metrics)
@@ -28,7 +28,7 @@ export async function startDatabase(kit: EarlyKit, { signal }: { signal: AbortSi
 }
 
 function measure(database: Database, metrics: Metrics): void {
-  for (const pool of POOL_NAMES) for (const result of CALL_RESULTS) metrics.databaseCallSeconds.zero({ pool, result })
+  for (const pool of POOL_NAMES) for (const result of CALL_RESULTS) metrics.databaseCallSeconds.of(pool, result)
   const each = (of: keyof PoolUse) => () => Object.fromEntries(POOL_NAMES.map(name => [name, database.pools[name][of]]))
   metrics.gauges('database_pool_size', 'Connections that the pool may open.', 'pool', each('size'))
   metrics.gauges('database_calls_running', 'Calls of Postgres that have a connection.', 'pool', each('running'))

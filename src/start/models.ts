@@ -9,7 +9,7 @@ export async function startModels(kit: EarlyKit): Promise<ModelRegistry> {
   const { config, metrics } = kit
   const registry = await loadModelFolder({
     directory: config.modelsDirectory,
-    observeScoring: ({ model, version }, seconds) => metrics.scoringSeconds.observe({ model, version }, seconds),
+    observeScoring: ({ model, version }, seconds) => metrics.scoringSeconds.of(model, version).observe(seconds),
     warn: warnTo(kit),
   })
   for (const { champion } of registry.models) showFromZeroFor(champion.manifest, metrics)

@@ -31,8 +31,8 @@ export function startPredictions({ database, metrics }: Kit, { models, audit, la
       await latest.remember(stored)
     },
     observeCommit: (seconds, rows) => {
-      metrics.commitSeconds.observe(seconds)
-      metrics.commitRows.observe(rows)
+      metrics.commitSeconds.of().observe(seconds)
+      metrics.commitRows.of().observe(rows)
     },
   })
   metrics.gauges('queue_length', 'Rows that wait to be scored or stored.', 'queue', () => ({
@@ -45,7 +45,7 @@ export function startPredictions({ database, metrics }: Kit, { models, audit, la
 function count(metrics: Metrics, stored: readonly Prediction[]): void {
   for (const { model, modelVersion, band, probability, highRisk } of stored) {
     metrics.predictions.of(model, modelVersion, band).count++
-    metrics.probabilities.observe({ model, version: modelVersion }, probability)
+    metrics.probabilities.of(model, modelVersion).observe(probability)
     if (highRisk) metrics.highRisk.of(model, modelVersion).count++
   }
 }

@@ -45,7 +45,7 @@ interface CountedRequest {
 
 function countRequest({ requests, requestSeconds }: Metrics, { route, operation, code, seconds }: CountedRequest): void {
   requests.of(route, operation, code).count++
-  requestSeconds.observe({ route, operation, result: code === 'OK' ? 'ok' : 'error' }, seconds)
+  requestSeconds.of(route, operation, code === 'OK' ? 'ok' : 'error').observe(seconds)
 }
 
 /** Counts connections that never became a request, and logs each kind once a minute. */

@@ -150,7 +150,10 @@ describe('an unknown URL', () => {
     expect(response.headers.get('content-type')).toMatch(/^application\/json/)
     expect(await response.json()).toEqual({
       errors: [
-        { message: 'There is nothing at this address. Use /graphql or /graphql/stream.', extensions: { code: 'NOT_FOUND' } },
+        {
+          message: 'There is nothing at this address. Use /graphql, /graphql/stream, or an address of /api/docs.',
+          extensions: { code: 'NOT_FOUND' },
+        },
       ],
     })
   })
