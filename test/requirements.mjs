@@ -25,6 +25,13 @@ const REQUIREMENTS = [
     howTo: 'apt-get install tcc',
     variable: 'TEST_COMPILER',
   },
+  {
+    name: 'promtool',
+    locate: () => find('promtool'),
+    package: 'prometheus',
+    howTo: 'apt-get install prometheus',
+    variable: 'TEST_PROMTOOL',
+  },
 ]
 
 /**

@@ -18,6 +18,8 @@ const IDS_A_STATEMENT = 1_000
 export interface ApiKeysParts {
   readonly source: ApiKeySource
   readonly withdrawals: Withdrawals
+  /** Called for each key: whether it was confirmed a moment ago. */
+  readonly lookedUp?: ((isHit: boolean) => void) | undefined
 }
 
 interface Known {
@@ -34,12 +36,14 @@ export class ApiKeys {
   readonly #source: ApiKeySource
   readonly #withdrawals: Withdrawals
   readonly #lookup: ApiKeyLookup
+  readonly #lookedUp: (isHit: boolean) => void
   readonly #byText = new Map<string, Known>()
   readonly #byId = new Map<string, Known>()
   /** Uses that are not noted yet, by the key's id. */
   #uses = new Map<string, number>()
 
-  constructor({ source, withdrawals }: ApiKeysParts) {
+  constructor({ source, withdrawals, lookedUp = () => {} }: ApiKeysParts) {
+    this.#lookedUp = lookedUp
     this.#source = source
     this.#withdrawals = withdrawals
     this.#lookup = new ApiKeyLookup(source)
@@ -48,7 +52,9 @@ export class ApiKeys {
   /** The principal of a key. @throws AppError UNAUTHENTICATED for any other text, SERVICE_UNAVAILABLE without an answer */
   async authenticate(text: string): Promise<Principal> {
     const remembered = this.#byText.get(text)
-    const known = remembered && isConfirmed(remembered) ? remembered : await this.#find(text)
+    const isKnown = remembered !== undefined && isConfirmed(remembered)
+    this.#lookedUp(isKnown)
+    const known = isKnown ? remembered : await this.#find(text)
     const now = Date.now()
     if (known.principal.expiresAt.getTime() <= now) {
       this.#forget(known)

@@ -29,6 +29,8 @@ export interface TokenSettings extends Partial<ClaimSettings> {
   readonly audience: string
   /** The issuer's own keys. Absent: only the secrets count. */
   readonly keySet?: Pick<KeySet, 'find' | 'holds'> | undefined
+  /** Called for each token: whether it was verified before. */
+  readonly lookedUp?: ((isHit: boolean) => void) | undefined
 }
 
 export interface TokenRequest {
@@ -70,7 +72,9 @@ export class Tokens {
   /** The principal of a token. @throws AppError UNAUTHENTICATED for any other text, SERVICE_UNAVAILABLE without the issuer's keys */
   async authenticate(token: string): Promise<Principal> {
     const remembered = this.#verified.get(token)
-    if (remembered && remembered.expiresAt.getTime() > Date.now()) return remembered
+    const isRemembered = remembered !== undefined && remembered.expiresAt.getTime() > Date.now()
+    this.#settings.lookedUp?.(isRemembered)
+    if (isRemembered) return remembered
     this.#verified.delete(token)
     let verifying = this.#verifying.get(token)
     if (!verifying) {

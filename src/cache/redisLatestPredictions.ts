@@ -27,6 +27,11 @@ export class RedisLatestPredictions implements LatestPredictions {
     this.#trust = new RedisTrust(redis, () => this.#catchUp())
   }
 
+  /** Whether Redis answers, and holds no value that may be outdated. */
+  get isTrusted(): boolean {
+    return this.#trust.isTrusted
+  }
+
   /** Finds nothing while Redis is not trusted. */
   async find(tenant: string, applicantIds: readonly string[]): Promise<ReadonlyMap<string, Prediction>> {
     if (!this.#trust.isTrusted) return new Map()

@@ -14,6 +14,11 @@ export class Turns {
     this.#free = atOnce
   }
 
+  /** How many pieces wait for their turn. */
+  get waiting(): number {
+    return this.#waiting.size
+  }
+
   /** Work that waits for longer than `longestWaitMs` is not begun, and rejects with `tooLong()`. */
   async run<T>(work: () => Promise<T>, limit?: WaitLimit): Promise<T> {
     if (this.#free > 0) this.#free--

@@ -7,7 +7,7 @@ const ASK_EVERY_MS = 100
 
 export interface HealthOptions {
   readonly metrics: Registry
-  /** The reasons why the gateway cannot serve; empty when it is ready. */
+  /** The reasons why the gateway cannot serve; empty when it is ready. Anybody may ask: it should be throttled. */
   readonly notReady: () => Promise<readonly string[]>
 }
 

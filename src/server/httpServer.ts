@@ -6,9 +6,9 @@ import type { ContextOf } from '../resolvers/context.js'
 import type { ModelContract } from '../scoring/contract.js'
 import { type Auth, type Identify, onlyCallersWith, onlyPageVisitorsWith } from './access.js'
 import type { ReportUnexpected } from './formatError.js'
-import type { OperationReport } from './graphql/apollo.js'
+import type { ObserveLookups, OperationReport } from './graphql/apollo.js'
 import { serveGraphql } from './graphql/graphqlRoute.js'
-import { type HealthOptions, serveHealth, throttled } from './health.js'
+import { type HealthOptions, serveHealth } from './health.js'
 import type { AddressLimit } from './limits/addressLimit.js'
 import { clientAddress } from './limits/clientAddress.js'
 import type { ChargePoints } from './limits/quota.js'
@@ -52,12 +52,15 @@ export interface HttpServerOptions extends TransportOptions {
   readonly health: HealthOptions
   readonly report: ReportUnexpected
   readonly observe: (report: OperationReport) => void
+  readonly lookedUp: ObserveLookups
   readonly observeStream: ObserveStream
 }
 
 export interface HttpServer {
   /** The real address: http://host:port, or https:// with TLS. */
   readonly url: string
+  /** How many of each are open. */
+  open(): { readonly connections: number; readonly webSockets: number; readonly eventStreams: number }
   /** Lets running requests finish, asks subscribers to reconnect elsewhere, and closes. */
   stop(): Promise<void>
 }
@@ -74,7 +77,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   const stopGraphql = await serveGraphql(server, { ...options, gate, path: GRAPHQL_PATH })
   await serveRest(server, { ...options, gate })
   const streams = streamOptions(options, gate)
-  const cutEventStreams = serveServerSentEvents(server, EVENT_STREAM_PATH, streams)
+  const eventStreams = serveServerSentEvents(server, EVENT_STREAM_PATH, streams)
   const close = async () => {
     const callOff = connections.end()
     await server.close().finally(callOff)
@@ -85,7 +88,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     const host = options.host === 'localhost' ? '127.0.0.1' : options.host
     const url = await server.listen({ host, port: options.port })
     // Only after listening: the socket server would report a failure to listen as an internal error of its own.
-    const closeSockets = serveSubscriptions({
+    const webSockets = serveSubscriptions({
       ...streams,
       http: server.server as Server,
       path: GRAPHQL_PATH,
@@ -94,11 +97,12 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     })
     return {
       url,
+      open: () => ({ connections: connections.open, webSockets: webSockets.open, eventStreams: eventStreams.open }),
       async stop() {
         isDraining = true
         await new Promise(resolve => setTimeout(resolve, options.drainMs))
-        cutEventStreams()
-        await closeSockets()
+        eventStreams.close()
+        await webSockets.close()
         await close()
       },
     }
@@ -139,10 +143,9 @@ async function serveHealthAndPages(
   isDraining: () => boolean,
 ): Promise<void> {
   const identify: Identify = (request, authorization) => addresses.identify(auth, request, authorization)
-  const notReady = throttled(health.notReady)
   await serveHealth(server, {
     ...health,
-    notReady: async () => (isDraining() ? ['shutting down'] : notReady()),
+    notReady: async () => (isDraining() ? ['shutting down'] : health.notReady()),
     mayReadMetrics: development ? undefined : onlyCallersWith(identify, 'telemetry:read'),
   })
   const mayOpen = development ? undefined : onlyPageVisitorsWith(identify, 'schema:introspect')

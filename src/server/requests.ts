@@ -28,6 +28,11 @@ export function requestId({ headers }: Pick<IncomingMessage, 'headers'>): string
   return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
 }
 
+/** The pattern of the route that a request reached, such as /api/models/:name, for metrics; `none` where no route has its address. */
+export function routeOf({ routeOptions }: FastifyRequest): string {
+  return routeOptions.url ?? 'none'
+}
+
 declare module 'fastify' {
   interface FastifyRequest {
     /** On the clock of `performance`. Undefined where Fastify gave up before the first hook. */
@@ -43,6 +48,7 @@ declare module 'fastify' {
  */
 export type ObserveRefusal = (refusal: {
   readonly code: ErrorCode
+  readonly route: string
   readonly requestId: string
   readonly seconds: number
   /** Undefined where the caller is unknown. */
@@ -100,7 +106,8 @@ function isRest({ request: { url } }: FastifyReply): boolean {
   return url.startsWith('/api/')
 }
 
-function observe({ request: { id, receivedAt, principal } }: FastifyReply, code: ErrorCode, refused: ObserveRefusal): void {
+function observe({ request }: FastifyReply, code: ErrorCode, refused: ObserveRefusal): void {
+  const { id, receivedAt, principal } = request
   const seconds = receivedAt === undefined ? 0 : (performance.now() - receivedAt) / 1_000
-  refused({ code, requestId: id, seconds, principal })
+  refused({ code, route: routeOf(request), requestId: id, seconds, principal })
 }

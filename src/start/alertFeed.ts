@@ -12,7 +12,7 @@ export async function startAlertFeed({ database, metrics, logger, onStop }: Kit,
     hints,
     failed: error => logger.warn(unexpected(error), 'the alert feed could not be read; trying again'),
     heldBack: holder => logger.warn({ holder }, 'an open transaction holds the alert feed back'),
-    delivered: ({ raisedAt }) => metrics.alertDelaySeconds.observe(Math.max(0, Date.now() - raisedAt.getTime()) / 1_000),
+    delivered: ({ raisedAt }) => metrics.alertDelaySeconds.of().observe(Math.max(0, Date.now() - raisedAt.getTime()) / 1_000),
   })
   metrics.gauge('alert_subscribers', 'Open subscriptions to the alert feed.', () => feed.subscribers)
   metrics.gauge(

@@ -9,9 +9,9 @@ const CHECK_EVERY_MS = 300
 const NOTE_USES_EVERY_MS = 30_000
 
 /** Authenticates API keys, and checks those in use for revocation. */
-export function startApiKeys({ database, onStop, upkeep }: Kit, { withdrawals }: { withdrawals: Withdrawals }) {
+export function startApiKeys({ database, metrics, onStop, upkeep }: Kit, { withdrawals }: { withdrawals: Withdrawals }) {
   const store = new ApiKeyStore(database, id => apiKeys.withdraw(id))
-  const apiKeys = new ApiKeys({ source: store, withdrawals })
+  const apiKeys = new ApiKeys({ source: store, withdrawals, lookedUp: metrics.lookups('api_keys') })
   upkeep(
     { name: 'API keys in use', everyMs: CHECK_EVERY_MS, withAnyClock: true, run: signal => apiKeys.check(signal) },
     { name: 'last use of API keys', everyMs: NOTE_USES_EVERY_MS, run: () => apiKeys.noteUses() },

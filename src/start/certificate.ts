@@ -12,7 +12,7 @@ export function startCertificate({ config: { tls }, metrics, logger, onStop }: E
   })
   onStop(() => certificate.stop())
   metrics.gauge(
-    'tls_certificate_expiry_seconds',
+    'tls_certificate_expiry_timestamp_seconds',
     'When the certificate of new connections expires, in seconds since 1970.',
     () => certificate.current.expiresAt.getTime() / 1_000,
   )

@@ -1,8 +1,10 @@
 import { makeStateDirectory } from '../config/stateDirectory.js'
 import { ConfigError } from '../errors.js'
+import type { Metrics } from '../observability/metrics.js'
 import { startEmbeddedPostgres } from '../storage/embedded/embeddedPostgres.js'
 import { type MigrateOptions, migrateDatabase, NewerDatabaseError } from '../storage/migrate.js'
-import { Database } from '../storage/postgres/database.js'
+import { CALL_RESULTS, type PoolUse } from '../storage/postgres/connectionPool.js'
+import { Database, POOL_NAMES } from '../storage/postgres/database.js'
 import { isNotPermitted } from '../storage/postgres/postgresErrors.js'
 import { waitForDatabase } from '../storage/postgres/waitForDatabase.js'
 import { type EarlyKit, warnTo } from './kit.js'
@@ -13,9 +15,24 @@ import { type EarlyKit, warnTo } from './kit.js'
  */
 export async function startDatabase(kit: EarlyKit, { signal }: { signal: AbortSignal }): Promise<Database> {
   const url = await findDatabase(kit, signal)
-  const database = new Database({ url, poolSize: kit.config.databasePoolSize, warn: warnTo(kit) })
-  kit.onStop(() => database.close())
+  const { config, metrics, onStop } = kit
+  const database = new Database({
+    url,
+    poolSize: config.databasePoolSize,
+    warn: warnTo(kit),
+    called: (pool, result, seconds) => metrics.databaseCallSeconds.of(pool, result).observe(seconds),
+  })
+  onStop(() => database.close())
+  measure(database, metrics)
   return database
+}
+
+function measure(database: Database, metrics: Metrics): void {
+  for (const pool of POOL_NAMES) for (const result of CALL_RESULTS) metrics.databaseCallSeconds.of(pool, result)
+  const each = (of: keyof PoolUse) => () => Object.fromEntries(POOL_NAMES.map(name => [name, database.pools[name][of]]))
+  metrics.gauges('database_pool_size', 'Connections that the pool may open.', 'pool', each('size'))
+  metrics.gauges('database_calls_running', 'Calls of Postgres that have a connection.', 'pool', each('running'))
+  metrics.gauges('database_calls_waiting', 'Calls of Postgres that wait for a connection.', 'pool', each('waiting'))
 }
 
 async function findDatabase(

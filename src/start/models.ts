@@ -1,13 +1,23 @@
+import type { Metrics } from '../observability/metrics.js'
 import { loadModelFolder } from '../releases/folderSource.js'
 import type { ModelRegistry } from '../releases/modelRegistry.js'
+import { RISK_BANDS } from '../scoring/bands.js'
 import { type EarlyKit, warnTo } from './kit.js'
 
 /** Loads the models of the folder, and measures their runs. @throws ConfigError where the folder cannot be served */
-export function startModels(kit: EarlyKit): Promise<ModelRegistry> {
+export async function startModels(kit: EarlyKit): Promise<ModelRegistry> {
   const { config, metrics } = kit
-  return loadModelFolder({
+  const registry = await loadModelFolder({
     directory: config.modelsDirectory,
-    observeScoring: ({ model, version }, seconds) => metrics.scoringSeconds.observe({ model, version }, seconds),
+    observeScoring: ({ model, version }, seconds) => metrics.scoringSeconds.of(model, version).observe(seconds),
     warn: warnTo(kit),
   })
+  for (const { champion } of registry.models) showFromZeroFor(champion.manifest, metrics)
+  return registry
+}
+
+/** Shows the counters of a version at zero: the share of high risk would be unknown until the first. */
+function showFromZeroFor({ model, version }: { model: string; version: string }, metrics: Metrics): void {
+  metrics.highRisk.of(model, version)
+  for (const band of RISK_BANDS) metrics.predictions.of(model, version, band)
 }

@@ -31,11 +31,11 @@ export function startPredictions({ database, metrics }: Kit, { models, audit, la
       await latest.remember(stored)
     },
     observeCommit: (seconds, rows) => {
-      metrics.commitSeconds.observe(seconds)
-      metrics.commitRows.observe(rows)
+      metrics.commitSeconds.of().observe(seconds)
+      metrics.commitRows.of().observe(rows)
     },
   })
-  metrics.queueLengths(() => ({
+  metrics.gauges('queue_length', 'Rows that wait to be scored or stored.', 'queue', () => ({
     scoring: models.models.reduce((sum, { champion }) => sum + champion.queued, 0),
     commit: store.queued,
   }))
@@ -43,5 +43,9 @@ export function startPredictions({ database, metrics }: Kit, { models, audit, la
 }
 
 function count(metrics: Metrics, stored: readonly Prediction[]): void {
-  for (const { model, modelVersion, band } of stored) metrics.predictions.inc({ model, version: modelVersion, band })
+  for (const { model, modelVersion, band, probability, highRisk } of stored) {
+    metrics.predictions.of(model, modelVersion, band).count++
+    metrics.probabilities.of(model, modelVersion).observe(probability)
+    if (highRisk) metrics.highRisk.of(model, modelVersion).count++
+  }
 }

@@ -1,6 +1,7 @@
 import type { CreateLimiter } from '../cache/limiters.js'
+import { showFromZero } from '../observability/metrics.js'
 import { AddressLimit } from '../server/limits/addressLimit.js'
-import { limitOperations, type ObserveLimited } from '../server/limits/operationLimits.js'
+import { LIMIT_KINDS, limitOperations, type ObserveLimited } from '../server/limits/operationLimits.js'
 import type { ChargePoints } from '../server/limits/quota.js'
 import { StreamLimit } from '../server/limits/streamLimit.js'
 import type { Kit } from './kit.js'
@@ -17,6 +18,7 @@ export interface RateLimits {
 /** Creates every limit on how much callers may ask for. */
 export function startRateLimits({ config, metrics }: Kit, { createLimiter }: { createLimiter: CreateLimiter }): RateLimits {
   const { principal, tenant, address } = config.rateLimits
+  showFromZero(metrics.rateLimited, 'kind', LIMIT_KINDS)
   const limited: ObserveLimited = kind => metrics.rateLimited.inc({ kind })
   const ofAddress = createLimiter({ name: 'address', limit: address, windowSeconds: ADDRESS_WINDOW_SECONDS })
   return {

@@ -15,8 +15,10 @@ export interface Shared {
 /** Starts the parts that replicas share: over Redis where there is one, else within this process. */
 export async function startReplicas(kit: Kit): Promise<Shared> {
   const { redisUrl } = kit.config
+  const looked = kit.metrics.lookups('latest_predictions')
   if (redisUrl === undefined) {
-    return { hints: new LocalHints(), latest: new MemoryLatestPredictions(), createLimiter: limitersOver(undefined) }
+    const latest = counted(new MemoryLatestPredictions(), looked)
+    return { hints: new LocalHints(), latest, createLimiter: limitersOver(undefined) }
   }
   // The Redis client takes a tenth of a second to load.
   const { connectRedis } = await import('../cache/redisConnection.js')
@@ -26,9 +28,24 @@ export async function startReplicas(kit: Kit): Promise<Shared> {
     commands.disconnect()
     subscriber.disconnect()
   })
+  const latest = new RedisLatestPredictions(commands)
+  kit.metrics.gauge('redis_up', 'Whether Redis answers and its values are used; 1 or 0.', () => (latest.isTrusted ? 1 : 0))
   return {
     hints: new RedisHints(commands, subscriber),
-    latest: new RedisLatestPredictions(commands),
+    latest: counted(latest, looked),
     createLimiter: limitersOver(commands),
+  }
+}
+
+/** The same predictions; counts which were found. */
+function counted(latest: LatestPredictions, looked: (isHit: boolean) => void): LatestPredictions {
+  return {
+    remember: stored => latest.remember(stored),
+    forget: (...erased) => latest.forget(...erased),
+    async find(tenant, applicantIds) {
+      const found = await latest.find(tenant, applicantIds)
+      for (const id of applicantIds) looked(found.has(id))
+      return found
+    },
   }
 }

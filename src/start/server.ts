@@ -2,7 +2,9 @@ import type { Authenticator } from '../auth/authenticator.js'
 import type { CreateLimiter } from '../cache/limiters.js'
 import type { Config } from '../config/config.js'
 import { ConfigError } from '../errors.js'
-import { startHttpServer } from '../server/httpServer.js'
+import type { Metrics } from '../observability/metrics.js'
+import { throttled } from '../server/health.js'
+import { type HttpServer, startHttpServer } from '../server/httpServer.js'
 import type { LiveCertificate } from '../server/transport/liveCertificate.js'
 import type { ClockWatch } from '../storage/postgres/clockWatch.js'
 import type { Api } from './api.js'
@@ -25,6 +27,7 @@ export async function startServer(kit: Kit, { api, auth, certificate, createLimi
   const trustedDocuments = await startTrustedDocuments(kit, api)
   // Not the whole configuration: the server has no use for secrets.
   const { host, port, bodyLimitBytes, drainMs, trustedProxies, corsOrigins, development } = config
+  const notReady = throttled(async () => [...(await database.problems()), ...clock.problems()])
   const http = await startHttpServer({
     host,
     port,
@@ -37,14 +40,26 @@ export async function startServer(kit: Kit, { api, auth, certificate, createLimi
     ...api,
     auth,
     trustedDocuments,
-    health: { metrics: metrics.registry, notReady: async () => [...(await database.problems()), ...clock.problems()] },
+    health: { metrics: metrics.registry, notReady },
     certificate,
     ...startReports(kit),
   }).catch((error: unknown) => {
     throw listenProblem(error, config)
   })
   onStop(() => http.stop())
+  measure(http, notReady, metrics)
   return http.url
+}
+
+function measure(http: HttpServer, notReady: () => Promise<readonly string[]>, metrics: Metrics): void {
+  metrics.gauge('ready', 'Whether a prediction would be stored, as /readyz says; 1 or 0.', async () =>
+    (await notReady()).length === 0 ? 1 : 0,
+  )
+  metrics.gauge('connections', 'Open connections of clients, over HTTP or WebSocket.', () => http.open().connections)
+  metrics.gauges('streams', 'Open WebSockets and streams of server-sent events.', 'transport', () => {
+    const { webSockets, eventStreams } = http.open()
+    return { websocket: webSockets, 'server-sent events': eventStreams }
+  })
 }
 
 function listenProblem(error: unknown, { host, port }: Config): unknown {

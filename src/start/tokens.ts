@@ -4,6 +4,7 @@ import type { Withdrawals } from '../auth/withdrawals.js'
 import type { Config } from '../config/config.js'
 import { developmentKey, writeDevelopmentFile } from '../config/development.js'
 import { ConfigError } from '../errors.js'
+import { showFromZero } from '../observability/metrics.js'
 import type { EarlyKit } from './kit.js'
 
 /** Whether riskgate made the signing key itself: in development, where no key is configured. */
@@ -18,6 +19,7 @@ export async function startTokens(
 ): Promise<Tokens> {
   const { jwksUrl: url, algorithms } = config.jwt
   let isDown = false
+  if (url) showFromZero(metrics.keySetFetches, 'result', ['ok', 'failed'])
   const keySet =
     url &&
     new KeySet({
@@ -39,7 +41,7 @@ export async function startTokens(
         isDown = failure !== undefined
       },
     })
-  const tokens = new Tokens({ ...config.jwt, secret: await secretOf(config), keySet })
+  const tokens = new Tokens({ ...config.jwt, secret: await secretOf(config), keySet, lookedUp: metrics.lookups('tokens') })
   keySet?.start()
   onStop(() => keySet?.stop())
   return tokens

@@ -35,9 +35,11 @@ export function startRetention({ config, database, logger, upkeep }: Kit): void 
 
 /** Starts the periodic work of all parts. While the clock is wrong, most of it waits. */
 export function startUpkeep(
-  { logger, onStop }: Kit,
+  { metrics, logger, onStop }: Kit,
   { tasks, clock }: { tasks: readonly UpkeepTask[]; clock: ClockWatch },
 ): void {
   const failed = (task: string, error: unknown) => logger.error({ task, ...unexpected(error) }, 'upkeep failed; trying again')
-  onStop(keepUp(tasks, { failed, isClockRight: () => clock.isRight }))
+  const ended = (task: string, result: string) => metrics.upkeepRuns.inc({ task, result })
+  for (const { name } of tasks) metrics.upkeepRuns.inc({ task: name, result: 'failed' }, 0)
+  onStop(keepUp(tasks, { ended, failed, isClockRight: () => clock.isRight }))
 }

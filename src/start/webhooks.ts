@@ -1,11 +1,12 @@
 import type { AlertHints } from '../alerts/hints.js'
 import { unexpected } from '../observability/logger.js'
+import { showFromZero } from '../observability/metrics.js'
 import type { ClockWatch } from '../storage/postgres/clockWatch.js'
 import { PostgresWebhookOutbox } from '../storage/webhooks/postgresWebhookOutbox.js'
 import { WebhookStore } from '../storage/webhooks/webhookStore.js'
 import { WebhookUpkeep } from '../storage/webhooks/webhookUpkeep.js'
 import { WebhookDispatcher } from '../webhooks/webhookDispatcher.js'
-import type { DeliveryState } from '../webhooks/webhookOutbox.js'
+import { type DeliveryState, OUTBOX_STEPS } from '../webhooks/webhookOutbox.js'
 import type { Kit } from './kit.js'
 
 /** The label of an attempt, by the state of its delivery after it. */
@@ -14,6 +15,8 @@ const RESULT_BY_STATE: Readonly<Record<DeliveryState, string>> = { PENDING: 'fai
 /** Starts the delivery of alerts to webhooks. Returns the store of webhooks. */
 export function startWebhooks(kit: Kit, { hints, clock }: { hints: AlertHints; clock: ClockWatch }): WebhookStore {
   const { config, database, metrics, logger, onStop } = kit
+  showFromZero(metrics.webhookAttempts, 'result', Object.values(RESULT_BY_STATE))
+  showFromZero(metrics.webhookFailures, 'step', OUTBOX_STEPS)
   const dispatcher = new WebhookDispatcher({
     outbox: new PostgresWebhookOutbox(database, config.webhookRetrySeconds),
     hints,

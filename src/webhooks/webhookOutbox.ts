@@ -32,7 +32,8 @@ export interface AttemptResult {
 }
 
 /** A step of the outbox, as logs and metrics name it. */
-export type OutboxStep = 'work' | 'gather' | 'take' | 'settle'
+export const OUTBOX_STEPS = ['work', 'gather', 'take', 'settle'] as const
+export type OutboxStep = (typeof OUTBOX_STEPS)[number]
 
 /** A webhook, and the work that it has. */
 export interface WebhookWork {

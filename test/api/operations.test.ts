@@ -34,8 +34,7 @@ describe('health', () => {
 
 describe('metrics', () => {
   it('count requests that are refused before GraphQL', async () => {
-    const refused = () =>
-      metric(gateway, 'riskgate_request_duration_seconds_count', { operation: 'none', code: 'UNAUTHENTICATED' })
+    const refused = () => metric(gateway, 'riskgate_requests_total', { operation: 'none', code: 'UNAUTHENTICATED' })
     const before = (await refused()) ?? 0
     await (await gateway.as()).send({ query: '{ viewer { id } }' })
     expect(await refused()).toBe(before + 1)
@@ -43,13 +42,13 @@ describe('metrics', () => {
 
   it('show how long a refusal took', async () => {
     await (await gateway.as()).send({ query: '{ viewer { id } }' })
-    const refusals = { operation: 'none', code: 'UNAUTHENTICATED' }
+    const refusals = { operation: 'none', result: 'error' }
     expect(await metric(gateway, 'riskgate_request_duration_seconds_sum', refusals)).toBeGreaterThan(0)
   })
 
   it('count unknown URLs, and those that cannot be decoded', async () => {
     const refused = (code: string) =>
-      metric(gateway, 'riskgate_request_duration_seconds_count', { operation: 'none', code }).then(count => count ?? 0)
+      metric(gateway, 'riskgate_requests_total', { operation: 'none', code }).then(count => count ?? 0)
     const before = [await refused('NOT_FOUND'), await refused('BAD_REQUEST')] as const
     for (const path of ['/nowhere', '/%zz']) await get(path)
     expect([await refused('NOT_FOUND'), await refused('BAD_REQUEST')]).toEqual([before[0] + 1, before[1] + 1])
@@ -68,7 +67,7 @@ describe('metrics', () => {
     await scorer.send({ query: '{ nothing }' })
 
     const of = (name: string, labels = {}) => metric(fresh, `riskgate_${name}`, labels)
-    const requests = (operation: string, code: string) => of('request_duration_seconds_count', { operation, code })
+    const requests = (operation: string, code: string) => of('requests_total', { route: '/graphql', operation, code })
     expect(await requests('predictRisk', 'OK')).toBe(6)
     expect(await requests('predictRisk', 'BAD_USER_INPUT')).toBe(1)
     expect(await requests('predictRiskBatch', 'OK')).toBe(1)
@@ -81,10 +80,25 @@ describe('metrics', () => {
     expect(await of('predictions_total', { band: 'T2' })).toBe(4)
     expect(await of('predictions_total', { band: 'T8', model: 'consumer-credit', version: '2' })).toBe(3)
     expect(await of('predictions_total')).toBe(7)
+    expect(await of('high_risk_predictions_total', { model: 'consumer-credit', version: '2' })).toBe(3)
+    expect(await of('prediction_probability_count', { model: 'consumer-credit', version: '2' })).toBe(7)
+    const mean = Number(await of('prediction_probability_sum')) / 7
+    expect(mean).toBeGreaterThan(0.3)
+    expect(mean).toBeLessThan(0.7)
+    expect(await of('request_duration_seconds_count', { operation: 'predictRisk', result: 'ok' })).toBe(6)
+    expect(await of('request_duration_seconds_count', { operation: 'predictRisk', result: 'error' })).toBe(1)
+    expect(await of('database_call_duration_seconds_count', { pool: 'write', result: 'ok' })).toBeGreaterThanOrEqual(7)
+    // Ten calls of the scorer with one token; the calls for the metrics count, too.
+    expect(await of('cache_lookups_total', { cache: 'tokens', result: 'hit' })).toBeGreaterThanOrEqual(9)
+    expect(await of('cache_lookups_total', { cache: 'tokens', result: 'miss' })).toBeGreaterThanOrEqual(1)
+    // Apollo runs an operation twice before it is prepared.
+    expect(await of('cache_lookups_total', { cache: 'prepared_operations', result: 'hit' })).toBe(5)
+    expect(await of('cache_lookups_total', { cache: 'documents', result: 'hit' })).toBe(1)
+    expect(await of('ready')).toBe(1)
     expect(await of('queue_length', { queue: 'scoring' })).toBe(0)
     expect(await of('queue_length', { queue: 'commit' })).toBe(0)
     expect(await of('alert_subscribers')).toBe(0)
-    expect(await of('process_cpu_seconds_total')).toBeGreaterThan(0)
+    expect(await metric(fresh, 'process_cpu_seconds_total')).toBeGreaterThan(0)
   })
 
   it('have labels from closed lists only, never from texts of callers', async () => {
@@ -136,7 +150,10 @@ describe('an unknown URL', () => {
     expect(response.headers.get('content-type')).toMatch(/^application\/json/)
     expect(await response.json()).toEqual({
       errors: [
-        { message: 'There is nothing at this address. Use /graphql or /graphql/stream.', extensions: { code: 'NOT_FOUND' } },
+        {
+          message: 'There is nothing at this address. Use /graphql, /graphql/stream, or an address of /api/docs.',
+          extensions: { code: 'NOT_FOUND' },
+        },
       ],
     })
   })

@@ -239,7 +239,7 @@ describe('a refused socket', () => {
     await errorsOf(await socketsAs('MONITOR'), { query })
     const after = [await count('none', 'UNAUTHENTICATED'), await count('highRiskScored', 'BAD_CURSOR')]
     expect(after).toEqual(before.map(value => value + 1))
-    const requests = 'riskgate_request_duration_seconds_count'
+    const requests = 'riskgate_requests_total'
     expect(await metric(gateway, requests, { operation: 'highRiskScored' })).toBeUndefined()
   })
 

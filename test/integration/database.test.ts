@@ -24,6 +24,28 @@ describe('the database', () => {
     await Promise.all(slow)
   })
 
+  it('tells how many calls of each pool run and wait, and how each ended', async () => {
+    await using database = await createTestDatabase()
+    await using stores = await openStores(database.url)
+    const idle = { running: 0, waiting: 0 }
+    expect(stores.database.pools).toMatchObject({
+      read: { size: 7, ...idle },
+      write: { size: 2, ...idle },
+      bulk: { size: 1, ...idle },
+    })
+    const sleep = (seconds: number) => stores.database.write(({ sql }) => sql`select pg_sleep(${seconds})`)
+    const bulk = Array.from({ length: 3 }, () => stores.database.writeBulk(({ sql }) => sql`select pg_sleep(0.1)`))
+    const writes = Array.from({ length: 5 }, () => sleep(0.1))
+    expect(stores.database.pools.write).toEqual({ size: 2, running: 2, waiting: 3 })
+    expect(stores.database.pools.bulk).toEqual({ size: 1, running: 1, waiting: 2 })
+    await Promise.all([...bulk, ...writes])
+    await expect(sleep(1.2)).rejects.toMatchObject(UNAVAILABLE)
+    expect(stores.database.pools.write).toEqual({ size: 2, ...idle })
+    expect(stores.calls.filter(call => call === 'write ok')).toHaveLength(5)
+    expect(stores.calls.filter(call => call === 'bulk ok')).toHaveLength(3)
+    expect(stores.calls.filter(call => call === 'write failed')).toHaveLength(1)
+  })
+
   it('makes PostgreSQL end sessions whose network is gone, whose transactions would hold back the alert feed', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)

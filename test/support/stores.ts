@@ -15,6 +15,8 @@ export interface TestStores extends AsyncDisposable {
   /** The number of rows of each committed statement. */
   readonly commits: number[]
   readonly warnings: string[]
+  /** The pool and the result of each call of the database. */
+  readonly calls: string[]
 }
 
 /** The stores of one gateway over a database; migrates it first. */
@@ -27,7 +29,13 @@ export async function openStores(url: string, committed?: Committed): Promise<Te
 export function storesOf(url: string, committed: Committed = async () => {}): TestStores {
   const warnings: string[] = []
   const commits: number[] = []
-  const database = new Database({ url, poolSize: 10, warn: message => warnings.push(message) })
+  const calls: string[] = []
+  const database = new Database({
+    url,
+    poolSize: 10,
+    warn: message => warnings.push(message),
+    called: (...call) => calls.push(call.slice(0, 2).join(' ')),
+  })
   return {
     database,
     predictions: new PredictionStore({
@@ -40,6 +48,7 @@ export function storesOf(url: string, committed: Committed = async () => {}): Te
     history: new HistoryStore(database),
     commits,
     warnings,
+    calls,
     [Symbol.asyncDispose]: () => database.close(),
   }
 }

@@ -21,7 +21,13 @@ export interface OperationReport {
   /** `OK`, or the code of the first error. */
   readonly code: string
   readonly seconds: number
-  readonly context: RequestContext & Entrant & { readonly requestId: string }
+  readonly context: RequestContext & Entrant & { readonly requestId: string; readonly route: string }
+}
+
+/** Called for each look-up of what is kept of an earlier operation with the same text: whether it was found. */
+export interface ObserveLookups {
+  readonly document: (isHit: boolean) => void
+  readonly prepared: (isHit: boolean) => void
 }
 
 export interface ApolloOptions {
@@ -31,18 +37,19 @@ export interface ApolloOptions {
   readonly prepared: PreparedOperations
   readonly report: ReportUnexpected
   readonly observe: (report: OperationReport) => void
+  readonly lookedUp: ObserveLookups
 }
 
 export type GatewayContext = OperationReport['context']
 
-export function createApollo({ schema, gate, prepared, report, observe }: ApolloOptions): ApolloServer<GatewayContext> {
+export function createApollo({ schema, gate, prepared, report, observe, lookedUp }: ApolloOptions): ApolloServer<GatewayContext> {
   return new ApolloServer<GatewayContext>({
     gateway: asGateway(schema, gate, prepared),
     introspection: true,
     includeStacktraceInErrorResponses: false,
     hideSchemaDetailsFromClientErrors: true,
     persistedQueries: false,
-    documentStore: createDocumentStore(),
+    documentStore: createDocumentStore(lookedUp.document),
     stopOnTerminationSignals: false,
     parseOptions: { maxTokens: MAX_TOKENS },
     validationRules: [...ADDED_RULES],

@@ -15,10 +15,14 @@ const BYTES_A_PLANNED_FIELD = 400
  * The documents that were parsed last, for Apollo. Its own store counts a document by its JSON. That leaves out the text, which each
  * place in a document keeps alive: comments of 60 KB filled the memory.
  */
-export function createDocumentStore(): Store {
+export function createDocumentStore(lookedUp: (isHit: boolean) => void): Store {
   const documents = new LRUCache<string, DocumentNode>({ maxSize: MAX_BYTES, sizeCalculation: document => bytesOf(document) })
   return {
-    get: async key => documents.get(key),
+    get: async key => {
+      const document = documents.get(key)
+      lookedUp(document !== undefined)
+      return document
+    },
     set: async (key, document) => void documents.set(key, document),
     delete: async key => documents.delete(key),
   }

@@ -17,9 +17,9 @@ export interface GraphqlRouteOptions extends Omit<RunPreparedOptions, 'prepared'
 
 /** Serves queries and mutations over HTTP. Returns a function that stops it, for when the server takes no more requests. */
 export async function serveGraphql(server: FastifyInstance, options: GraphqlRouteOptions): Promise<() => Promise<void>> {
-  const { path, schema, gate, auth, report, observe } = options
+  const { path, schema, gate, auth, report, observe, lookedUp } = options
   const prepared = new PreparedOperations(schema)
-  const apollo = createApollo({ schema, gate, prepared, report, observe })
+  const apollo = createApollo({ schema, gate, prepared, report, observe, lookedUp })
   await apollo.start()
   server.decorateRequest('operationContext', undefined)
   server.route({

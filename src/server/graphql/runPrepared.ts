@@ -6,7 +6,7 @@ import { errorBody, JSON_TYPE } from '../formatError.js'
 import { UNREAD_POINTS } from '../operations/operationGate.js'
 import { failureStatus, responseCode, rootField } from '../operations/responseStatus.js'
 import type { TrustedDocuments } from '../operations/trustedDocuments.js'
-import type { GatewayContext, OperationReport } from './apollo.js'
+import type { GatewayContext, ObserveLookups, OperationReport } from './apollo.js'
 import type { PreparedOperations } from './preparedOperations.js'
 import { checkRequestedDocument } from './requestedDocument.js'
 import { contextOfRequest, type OperationResult, type RunOperationOptions, runOperation } from './runOperation.js'
@@ -19,6 +19,7 @@ export interface RunPreparedOptions extends RunOperationOptions {
   /** Absent: any document within the limits may run. */
   readonly trustedDocuments?: TrustedDocuments | undefined
   readonly observe: (report: OperationReport) => void
+  readonly lookedUp: ObserveLookups
   readonly contextOf: ContextOf
 }
 
@@ -31,7 +32,7 @@ declare module 'fastify' {
 
 /** Runs an operation that is prepared already. Apollo runs everything else, once its request has paid for being parsed. */
 export function runPrepared(options: RunPreparedOptions, otherwise: (request: FastifyRequest, reply: FastifyReply) => unknown) {
-  const { prepared, gate, trustedDocuments, observe, contextOf } = options
+  const { prepared, gate, trustedDocuments, observe, lookedUp, contextOf } = options
 
   const find = ({ method, headers, body }: FastifyRequest) =>
     method === 'POST' && PLAIN_ACCEPT.has(headers.accept) ? prepared.find(body) : undefined
@@ -62,6 +63,7 @@ export function runPrepared(options: RunPreparedOptions, otherwise: (request: Fa
 
     try {
       const found = find(request) ?? (await lookUp(request, context))
+      lookedUp.prepared(found !== undefined)
       if (!found) return otherwise(request, reply)
       operation = found.prepared.plan.operation
       return answer(await runOperation(options, found.prepared, context, found.variables))

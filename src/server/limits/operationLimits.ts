@@ -4,7 +4,8 @@ import type { PointLimiter, Taken } from './pointLimiter.js'
 import { type ChargePoints, type Quota, RateLimitedError } from './quota.js'
 
 /** Which limit was reached; `address` and `streams` are counted elsewhere. */
-export type LimitKind = 'principal' | 'tenant' | 'address' | 'streams'
+export const LIMIT_KINDS = ['principal', 'tenant', 'address', 'streams'] as const
+export type LimitKind = (typeof LIMIT_KINDS)[number]
 export type ObserveLimited = (kind: LimitKind) => void
 
 export interface OperationLimits {

@@ -11,7 +11,7 @@ import { responseCode, rootField } from '../operations/responseStatus.js'
 import { SERVER_GOES_AWAY } from '../transport/upgrades.js'
 import { Delivery } from './delivery.js'
 import { EventStream } from './eventStream.js'
-import { SLOW_SUBSCRIBER, type StreamOptions, type StreamReport } from './streamOptions.js'
+import { type OpenStreams, SLOW_SUBSCRIBER, type StreamOptions, type StreamReport } from './streamOptions.js'
 import { failure, type SubscribeRequest } from './subscriptionDocument.js'
 import { asGraphQLError, Subscriptions } from './subscriptions.js'
 import { WriteRounds } from './writeRounds.js'
@@ -22,9 +22,9 @@ const TAKES_EVENT_STREAM = /text\/event-stream|text\/\*|\*\/\*/i
 
 /**
  * Serves subscriptions to clients that cannot use WebSocket, one for each request: graphql-sse's mode of distinct connections.
- * Returns a function that cuts all streams, so that clients connect again elsewhere.
+ * Closing cuts all streams.
  */
-export function serveServerSentEvents(server: FastifyInstance, path: string, options: StreamOptions): () => void {
+export function serveServerSentEvents(server: FastifyInstance, path: string, options: StreamOptions): OpenStreams {
   const eventStreams = new EventStreams(options)
   server.route({
     method: ['GET', 'POST'],
@@ -35,7 +35,7 @@ export function serveServerSentEvents(server: FastifyInstance, path: string, opt
     ...operationRoute(options),
     handler: (request, reply) => eventStreams.answer(request, reply),
   })
-  return () => eventStreams.cut()
+  return eventStreams
 }
 
 interface Subscriber {
@@ -46,7 +46,7 @@ interface Subscriber {
 }
 
 /** The event streams that are open. */
-class EventStreams {
+class EventStreams implements OpenStreams {
   readonly #options: StreamOptions
   readonly #subscriptions: Subscriptions
   readonly #rounds = new WriteRounds()
@@ -58,8 +58,11 @@ class EventStreams {
     this.#subscriptions = new Subscriptions(options)
   }
 
-  /** Cuts every stream, and refuses new ones. */
-  cut(): void {
+  get open(): number {
+    return this.#open.size
+  }
+
+  close(): void {
     this.#isClosed = true
     for (const stream of this.#open) stream.cut()
   }

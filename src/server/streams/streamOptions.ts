@@ -13,6 +13,14 @@ export interface StreamOptions extends SubscriptionsOptions {
   readonly observe: ObserveStream
 }
 
+/** The streams of one transport. */
+export interface OpenStreams {
+  /** How many are open. */
+  readonly open: number
+  /** Ends them all, so that clients connect again elsewhere, and takes no more. */
+  close(): Promise<void> | void
+}
+
 /** The cause of closing a stream that its client did not read. Clients see a close code, never this. */
 export const SLOW_SUBSCRIBER = 'SLOW_SUBSCRIBER'
 export type CloseCause = ErrorCode | typeof SLOW_SUBSCRIBER

@@ -7,7 +7,7 @@ import { PendingSockets } from '../limits/pendingSockets.js'
 import { openWebSockets, SERVER_GOES_AWAY, type UpgradeRules } from '../transport/upgrades.js'
 import { type ObserveRefusedConnection, SocketConnection } from './socketConnection.js'
 import { SocketProtocol } from './socketProtocol.js'
-import type { StreamOptions } from './streamOptions.js'
+import type { OpenStreams, StreamOptions } from './streamOptions.js'
 import { WriteRounds } from './writeRounds.js'
 
 const PROTOCOL = 'graphql-transport-ws'
@@ -24,10 +24,9 @@ export interface WebSocketOptions extends StreamOptions {
 }
 
 /**
- * Serves subscriptions over WebSocket. Queries and mutations go over HTTP, where their limits are. Returns a function that closes
- * all sockets.
+ * Serves subscriptions over WebSocket. Queries and mutations go over HTTP, where their limits are.
  */
-export function serveSubscriptions(options: WebSocketOptions): () => Promise<void> {
+export function serveSubscriptions(options: WebSocketOptions): OpenStreams {
   const { http, path, addresses, addressOf, report, observe } = options
   const sockets = new WebSocketServer({
     noServer: true,
@@ -60,7 +59,7 @@ export function serveSubscriptions(options: WebSocketOptions): () => Promise<voi
     connection.speak(protocol)
   })
 
-  return async () => {
+  async function close(): Promise<void> {
     refuseUpgrades()
     for (const connection of connections) connection.leave(GOING_AWAY, SERVER_GOES_AWAY)
     const terminate = setTimeout(() => {
@@ -68,5 +67,12 @@ export function serveSubscriptions(options: WebSocketOptions): () => Promise<voi
     }, CLOSE_GRACE_MS)
     await new Promise<void>(resolve => sockets.close(() => resolve()))
     clearTimeout(terminate)
+  }
+
+  return {
+    get open() {
+      return connections.size
+    },
+    close,
   }
 }

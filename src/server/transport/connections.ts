@@ -7,6 +7,8 @@ const SILENT_GRACE_MS = 500
 const GRACE_MS = 5_000
 
 export interface Connections {
+  /** How many are open. */
+  readonly open: number
   /**
    * Closes connections without a running request after half a second, and all others after five. Returns a function that calls
    * this off.
@@ -91,6 +93,9 @@ export function followConnections(http: Server, { answerMs, checkEveryMs }: Conn
   http.once('close', () => clearInterval(timer))
 
   return {
+    get open() {
+      return connections.size
+    },
     end() {
       isEnding = true
       const timers = [

@@ -7,7 +7,8 @@ import type { Connections } from './connections.js'
 import { answerPlainly } from './plainAnswer.js'
 
 /** Why a connection was given up before it had a request: a short closed list. */
-export type Malformed = 'malformed' | 'headers too large' | 'too slow' | 'silent' | 'no TLS'
+export const MALFORMED = ['malformed', 'headers too large', 'too slow', 'silent', 'no TLS'] as const
+export type Malformed = (typeof MALFORMED)[number]
 
 /** Called for each such connection; there may be thousands in a second. */
 export type ObserveMalformed = (why: Malformed) => void

@@ -24,10 +24,11 @@ const WEB_SOCKET = { 'sec-websocket-version': '13' }
 /** Opens WebSockets at one path, and answers every other upgrade in our form. Returns a function after which it opens no more. */
 export function openWebSockets(http: Server, path: string, sockets: WebSocketServer, rules: UpgradeRules): () => void {
   let isClosed = false
+  const isOf = ({ url }: IncomingMessage) => url?.split('?', 1)[0] === path
 
   function refuse(request: IncomingMessage, socket: Duplex, error: AppError): void {
     const id = requestId(request)
-    rules.refused({ code: error.code, requestId: id, seconds: 0 })
+    rules.refused({ code: error.code, route: isOf(request) ? path : 'none', requestId: id, seconds: 0 })
     const headers = { ...rules.headers, ...WEB_SOCKET, 'x-request-id': id }
     answerPlainly(socket, ERROR_CODES[error.code].status, error, headers)
   }
@@ -43,7 +44,7 @@ export function openWebSockets(http: Server, path: string, sockets: WebSocketSer
 
   function problemOf(request: IncomingMessage): AppError | undefined {
     if (isClosed) return new AppError('SERVICE_UNAVAILABLE', SERVER_GOES_AWAY)
-    if (request.url?.split('?', 1)[0] !== path) return new AppError('NOT_FOUND', NO_WEB_SOCKET)
+    if (!isOf(request)) return new AppError('NOT_FOUND', NO_WEB_SOCKET)
     const repeated = repeatedHeader(request)
     if (repeated || rules.mayConnect(request)) return repeated
     return new AppError('FORBIDDEN', 'Pages of this origin may not connect. Ask the operator to allow this origin.')

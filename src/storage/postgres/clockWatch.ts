@@ -26,6 +26,11 @@ export class ClockWatch {
     return !this.#isWrong
   }
 
+  /** Negative when the clock of this process is behind that of Postgres. */
+  get aheadSeconds(): number {
+    return this.#aheadMs / 1_000
+  }
+
   /** Milliseconds since 1970. */
   readonly now = (): number => Date.now() - (this.#isWrong ? this.#aheadMs : 0)
 

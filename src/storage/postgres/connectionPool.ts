@@ -17,10 +17,22 @@ const FORMS = { DateStyle: 'ISO', TimeZone: 'UTC' }
 /** The name of this gateway's sessions in Postgres. */
 export const APPLICATION_NAME = `riskgate:${process.pid}`
 
+/** `late`: past the deadline. */
+export const CALL_RESULTS = ['ok', 'failed', 'late'] as const
+export type CallResult = (typeof CALL_RESULTS)[number]
+
 export interface ConnectionPoolSettings {
   readonly url: string
   readonly size: number
   readonly warn: (message: string, fields: Record<string, unknown>) => void
+  /** Called for each call; `seconds` includes its wait for a connection. */
+  readonly called: (result: CallResult, seconds: number) => void
+}
+
+export interface PoolUse {
+  readonly size: number
+  readonly running: number
+  readonly waiting: number
 }
 
 /** One generation of connections, as Drizzle and as plain postgres.js. */
@@ -37,15 +49,37 @@ export class ConnectionPool {
   readonly #settings: ConnectionPoolSettings
   #connections: Connections
   #answeredAt = 0
+  #running = 0
 
   constructor(settings: ConnectionPoolSettings) {
     this.#settings = settings
     this.#connections = this.#open()
   }
 
+  /** Its connections, and the calls that run or wait for one: each connection takes one call at a time. */
+  get use(): PoolUse {
+    const { size } = this.#settings
+    return { size, running: Math.min(size, this.#running), waiting: Math.max(0, this.#running - size) }
+  }
+
   async run<T>(work: (connections: Connections) => Promise<T>): Promise<T> {
+    const startedAt = performance.now()
+    let result: CallResult = 'failed'
+    this.#running++
+    try {
+      const answer = await this.#answer(work, () => (result = 'late'))
+      result = 'ok'
+      return answer
+    } finally {
+      this.#running--
+      this.#settings.called(result, (performance.now() - startedAt) / 1_000)
+    }
+  }
+
+  async #answer<T>(work: (connections: Connections) => Promise<T>, late: () => void): Promise<T> {
     const connections = this.#connections
     const answer = await inTime(work(connections), DEADLINE_MS, () => {
+      late()
       // A pool that answered other calls in that time is busy, not frozen: their work must not be thrown away.
       if (performance.now() - this.#answeredAt >= DEADLINE_MS) this.#replace(connections)
       return new DeadlineError()

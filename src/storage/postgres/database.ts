@@ -1,6 +1,6 @@
 import { Turns } from '../../concurrency/turns.js'
 import { AppError } from '../../errors.js'
-import { ConnectionPool, type Connections } from './connectionPool.js'
+import { type CallResult, ConnectionPool, type Connections, type PoolUse } from './connectionPool.js'
 import { openFeedEpoch } from './feedEpoch.js'
 import { isCommitUnknown, isDeadlock, isMissingEpoch, isNotSent, isTooSlow, postgresErrorCode } from './postgresErrors.js'
 import { WriteTrial } from './writeTrial.js'
@@ -18,11 +18,16 @@ const RETRIES = 3
 // An outage fails thousands of calls a second, all for the same reason.
 const WARN_EVERY_MS = 1_000
 
+export const POOL_NAMES = ['read', 'write', 'bulk', 'background', 'feed'] as const
+export type PoolName = (typeof POOL_NAMES)[number]
+
 export interface DatabaseSettings {
   readonly url: string
   /** Connections in all but those of the background and the feed, at least 4. */
   readonly poolSize: number
   readonly warn: (message: string, fields: Record<string, unknown>) => void
+  /** Called for each call; `seconds` includes its wait for a connection. Absent: nobody measures. */
+  readonly called?: (pool: PoolName, result: CallResult, seconds: number) => void
 }
 
 /**
@@ -46,11 +51,23 @@ export class Database {
 
   constructor(settings: DatabaseSettings) {
     this.#settings = settings
-    this.#reads = new ConnectionPool({ ...settings, size: settings.poolSize - WRITE_CONNECTIONS - BULK_CONNECTIONS })
-    this.#writes = new ConnectionPool({ ...settings, size: WRITE_CONNECTIONS })
-    this.#bulk = new ConnectionPool({ ...settings, size: BULK_CONNECTIONS })
-    this.#background = new ConnectionPool({ ...settings, size: BACKGROUND_CONNECTIONS })
-    this.#feed = new ConnectionPool({ ...settings, size: FEED_CONNECTIONS })
+    this.#reads = openPool('read', settings, settings.poolSize - WRITE_CONNECTIONS - BULK_CONNECTIONS)
+    this.#writes = openPool('write', settings, WRITE_CONNECTIONS)
+    this.#bulk = openPool('bulk', settings, BULK_CONNECTIONS)
+    this.#background = openPool('background', settings, BACKGROUND_CONNECTIONS)
+    this.#feed = openPool('feed', settings, FEED_CONNECTIONS)
+  }
+
+  /** The use of each group of connections. */
+  get pools(): Readonly<Record<PoolName, PoolUse>> {
+    const bulk = this.#bulk.use
+    return {
+      read: this.#reads.use,
+      write: this.#writes.use,
+      bulk: { ...bulk, waiting: bulk.waiting + this.#turns.waiting },
+      background: this.#background.use,
+      feed: this.#feed.use,
+    }
   }
 
   /** Runs a read. SERVICE_UNAVAILABLE when Postgres does not answer. */
@@ -177,6 +194,10 @@ export class Database {
     this.#warnedAt = now
     this.#settings.warn(message, { code })
   }
+}
+
+function openPool(name: PoolName, { url, warn, called }: DatabaseSettings, size: number): ConnectionPool {
+  return new ConnectionPool({ url, size, warn, called: (result, seconds) => called?.(name, result, seconds) })
 }
 
 /** The error of a write that may have been committed. */

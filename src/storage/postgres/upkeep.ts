@@ -15,6 +15,8 @@ export interface UpkeepTask {
 }
 
 export interface UpkeepOptions {
+  /** Called at the end of each run. */
+  readonly ended: (task: string, result: 'ok' | 'failed') => void
   /** Called for an unexpected error, and for any error three times in a row; once until the task works again. */
   readonly failed: (task: string, error: unknown) => void
   readonly isClockRight: () => boolean
@@ -24,7 +26,10 @@ export interface UpkeepOptions {
  * Repeats each task, beginning one pause from now. Returns a function that ends this: it aborts the running tasks and waits for
  * them.
  */
-export function keepUp(tasks: readonly UpkeepTask[], { failed, isClockRight }: UpkeepOptions): () => Promise<void> {
+export function keepUp(
+  tasks: readonly UpkeepTask[],
+  { ended: runEnded, failed, isClockRight }: UpkeepOptions,
+): () => Promise<void> {
   const running = new Map<UpkeepTask, Promise<void>>()
   const failures = new Map<UpkeepTask, number>()
   const reported = new Set<UpkeepTask>()
@@ -36,10 +41,12 @@ export function keepUp(tasks: readonly UpkeepTask[], { failed, isClockRight }: U
         .run(ended.signal)
         .then(
           () => {
+            runEnded(task.name, 'ok')
             failures.delete(task)
             reported.delete(task)
           },
           error => {
+            runEnded(task.name, 'failed')
             const inARow = (failures.get(task) ?? 0) + 1
             failures.set(task, inARow)
             if (reported.has(task) || (isStoreAway(error) && inARow < FAILURES_IN_A_ROW)) return

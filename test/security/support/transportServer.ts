@@ -114,6 +114,7 @@ export async function startTransport(settings: TransportSettings = {}): Promise<
     health: { metrics: new Registry(), notReady: async () => [] },
     report: (_id, error) => reports.push(error),
     observe: () => {},
+    lookedUp: { document: () => {}, prepared: () => {} },
     refused: ({ code }) => refused.push(code),
     malformed: why => malformed.push(why),
     observeStream: () => {},

@@ -37,6 +37,7 @@ it('a server whose start fails after it has begun to listen frees its port', asy
     health: { metrics: new Registry(), notReady: async () => [] },
     report: never,
     observe: never,
+    lookedUp: { document: never, prepared: never },
     refused: never,
     malformed: never,
     observeStream: never,

@@ -22,7 +22,7 @@ it('the expiry of the certificate is in the log and in the metrics', async () =>
   const expiresAt = certificate?.current.expiresAt
   expect(lines).toMatchObject([{ level: 30, expiresAt: expiresAt?.toISOString(), msg: 'TLS certificate loaded' }])
   expect(await metrics.registry.metrics()).toContain(
-    `\nriskgate_tls_certificate_expiry_seconds ${(expiresAt?.getTime() ?? 0) / 1_000}\n`,
+    `\nriskgate_tls_certificate_expiry_timestamp_seconds ${(expiresAt?.getTime() ?? 0) / 1_000}\n`,
   )
 })
 

@@ -19,6 +19,9 @@ it('each malformed request is counted, and each kind is logged once a minute', a
   const { values } = await metrics.malformedRequests.get()
   expect(values.map(({ labels, value }) => [labels.why, value])).toEqual([
     ['malformed', 1_001],
+    ['headers too large', 0],
     ['too slow', 1],
+    ['silent', 0],
+    ['no TLS', 0],
   ])
 })

@@ -192,7 +192,7 @@ export interface GatewaySchema {
   readonly recorder: MemoryRecorder
   /** Every question that reached a store, in order. */
   readonly asked: unknown[]
-  contextOf(...roles: Role[]): RequestContext & { requestId: string }
+  contextOf(...roles: Role[]): RequestContext & { requestId: string; route: string }
 }
 
 /** The real schema, resolvers, rules and models over stores in memory. */
@@ -250,6 +250,7 @@ export async function createGatewaySchema(): Promise<GatewaySchema> {
           audit: trail,
         }),
         requestId: 'r-1',
+        route: '/graphql',
       }
     },
   }

@@ -38,7 +38,7 @@ export async function startSockets(options: SocketServerOptions): Promise<Socket
   const authenticator = new Authenticator({ tokens: options, apiKeys: options, withdrawals: new Withdrawals() })
   const [reports, observed]: [unknown[], StreamReport[]] = [[], []]
   const waiting = new Set<() => void>()
-  const close = serveSubscriptions({
+  const streams = serveSubscriptions({
     ...options,
     gate: new OperationGate({ schema: options.schema, chargePoints: () => undefined, development: false }),
     auth: { authenticate: options.authenticate, watch: (...watched) => authenticator.watch(...watched) },
@@ -80,7 +80,7 @@ export async function startSockets(options: SocketServerOptions): Promise<Socket
     },
     async [Symbol.asyncDispose]() {
       for (const client of clients) await client.dispose()
-      await close()
+      await streams.close()
       http.close()
       await once(http, 'close')
     },

@@ -29,6 +29,7 @@ export async function startApollo({ schema, contextOf }: GatewaySchema, ...roles
     prepared: new PreparedOperations(schema),
     report: (_id, error) => reports.push(error),
     observe: () => {},
+    lookedUp: { document: () => {}, prepared: () => {} },
   })
   await apollo.start()
   return {

@@ -61,6 +61,7 @@ beforeAll(async () => {
     addresses: { identify: async () => gateway.contextOf(role).principal },
     report: () => {},
     observe: () => {},
+    lookedUp: { document: () => {}, prepared: () => {} },
     contextOf: () => gateway.contextOf(role),
   } as unknown as Parameters<typeof serveGraphql>[1])
   await server.ready()

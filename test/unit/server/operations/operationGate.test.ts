@@ -53,6 +53,7 @@ describe('an operation is charged', () => {
       health: { metrics: new Registry(), notReady: async () => [] },
       report: (_id, error) => refused.push(error),
       observe: ({ operation, code, context }) => observed.push([operation, code, context.principal.id]),
+      lookedUp: { document: () => {}, prepared: () => {} },
       refused: ({ code }) => refused.push(code),
       observeStream: ({ operation, code, principal }) => observed.push([operation, code, principal?.id]),
     })

@@ -15,7 +15,11 @@ async function reportedRuns(results: readonly (Error | undefined)[]): Promise<nu
       if (runs > results.length) return resolve()
       if (result) throw result
     }
-    stop = keepUp([{ name: 'task', everyMs: 1, run }], { failed: () => reported.push(runs), isClockRight: () => true })
+    stop = keepUp([{ name: 'task', everyMs: 1, run }], {
+      ended: () => {},
+      failed: () => reported.push(runs),
+      isClockRight: () => true,
+    })
   })
   await stop()
   return reported
@@ -56,7 +60,7 @@ it('aborts a running task when it stops, and waits for it', async () => {
         )
         resolve(end)
       })
-    const end = keepUp([{ name: 'task', everyMs: 1, run }], { failed: () => {}, isClockRight: () => true })
+    const end = keepUp([{ name: 'task', everyMs: 1, run }], { ended: () => {}, failed: () => {}, isClockRight: () => true })
   })
   await stop()
   expect(ended).toEqual(['task'])
@@ -68,6 +72,7 @@ it('leaves the tasks undone while the clock is wrong, apart from those that run 
   let isClockRight = false
   const task = (name: string) => ({ name, everyMs: 1_000, run: async () => void ran.push(name) })
   const stop = keepUp([task('retention'), { ...task('revoked keys'), withAnyClock: true }], {
+    ended: () => {},
     failed: () => {},
     isClockRight: () => isClockRight,
   })
