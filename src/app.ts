@@ -38,6 +38,8 @@ export interface App {
    * ends.
    */
   stop(): Promise<void>
+  /** Switches the log from its level to debug, and back. */
+  toggleDebugLog(): void
   /** Logs an uncaught error without its message, and flushes the log; the process ends when it resolves, within half a second. */
   crashed(error: unknown): Promise<void>
 }
@@ -45,7 +47,7 @@ export interface App {
 /** Puts the gateway together: the only place that knows every part. */
 export function createApp(config: Config): App {
   const metrics = new Metrics()
-  const { logger, close: closeLogger } = createLogger(config.logLevel, lines => metrics.logLinesLost.inc(lines))
+  const { logger, toggleDebug, close: closeLogger } = createLogger(config.logLevel, lines => metrics.logLinesLost.inc(lines))
   const closers: (() => Promise<void> | void)[] = [closeLogger]
   let starting: ReturnType<App['start']> | undefined
   let stopping: Promise<void> | undefined
@@ -79,6 +81,7 @@ export function createApp(config: Config): App {
       })()
       return stopping
     },
+    toggleDebugLog: toggleDebug,
     crashed(error) {
       logger.error(unexpected(error), 'nobody caught an error; the process ends')
       return closeLogger()

@@ -4,7 +4,10 @@ import { loadConfig } from '../config/config.js'
 import { isLostTypeFetch } from '../storage/postgres/postgresErrors.js'
 import { onStopSignal } from './stopSignals.js'
 
-/** Starts the gateway, and stops it at SIGINT, SIGTERM or SIGHUP; a second signal over a second later ends the process at once. */
+/**
+ * Starts the gateway, and stops it at SIGINT, SIGTERM or SIGHUP; a second signal over a second later ends the process at once.
+ * SIGUSR2 switches the log to debug, and back.
+ */
 export async function serve(): Promise<void> {
   const config = loadConfig()
   // Only after the settings are checked: the import takes over a second, and mistakes in settings are named at once.
@@ -14,6 +17,7 @@ export async function serve(): Promise<void> {
   const crash = (error: unknown) => void app.crashed(error).finally(() => process.exit(1))
   process.on('uncaughtException', crash)
   process.on('unhandledRejection', error => isLostTypeFetch(error) || crash(error))
+  process.on('SIGUSR2', () => app.toggleDebugLog())
   let isStopping = false
   onStopSignal({
     first: () => {

@@ -31,6 +31,12 @@ export interface Config {
   /** Subscriptions that one principal may have open on one replica, whatever their transport. */
   readonly maxStreams: number
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent'
+  readonly requestLog: {
+    /** Above this rate only some successes are logged. Zero: all are. */
+    readonly successesPerSecond: number
+    /** A request that took this long is always logged. */
+    readonly slowMs: number
+  }
   readonly bodyLimitBytes: number
   /** How long load balancers have to notice that this replica goes away. */
   readonly drainMs: number
@@ -111,6 +117,7 @@ export function loadConfig(variables: NodeJS.ProcessEnv = process.env): Config {
     },
     maxStreams: env.RISKGATE_MAX_STREAMS,
     logLevel: env.RISKGATE_LOG_LEVEL,
+    requestLog: { successesPerSecond: env.RISKGATE_LOG_SUCCESSES_PER_SECOND, slowMs: env.RISKGATE_LOG_SLOW_MS },
     bodyLimitBytes: env.RISKGATE_BODY_LIMIT_BYTES,
     drainMs: env.RISKGATE_DRAIN_MS,
     alertRetentionDays: env.RISKGATE_ALERT_RETENTION_DAYS,

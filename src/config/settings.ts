@@ -80,6 +80,8 @@ export const settings = z.object({
   RISKGATE_RATE_LIMIT_ADDRESS: wholeNumber(0, 1_000_000).default(600),
   RISKGATE_MAX_STREAMS: wholeNumber(1, 100_000).default(2_000),
   RISKGATE_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  RISKGATE_LOG_SUCCESSES_PER_SECOND: wholeNumber(0, 1_000_000).default(0),
+  RISKGATE_LOG_SLOW_MS: wholeNumber(1, 60_000).default(250),
   RISKGATE_BODY_LIMIT_BYTES: wholeNumber(1_024, 64 * 1024 * 1024).default(1024 * 1024),
   RISKGATE_DRAIN_MS: wholeNumber(0, 60_000).default(700),
   RISKGATE_ALERT_RETENTION_DAYS: wholeNumber(7, 3_650).default(30),

@@ -1,6 +1,8 @@
+import type { Principal } from '../auth/principal.js'
 import { type Logger, unexpected } from '../observability/logger.js'
 import type { Metrics } from '../observability/metrics.js'
 import { RefusalLog } from '../observability/refusalLog.js'
+import { RequestLog } from '../observability/requestLog.js'
 import type { HttpServerOptions } from '../server/httpServer.js'
 import type { Malformed, ObserveMalformed } from '../server/transport/malformedRequests.js'
 import type { Kit } from './kit.js'
@@ -11,28 +13,37 @@ const LOG_EVERY_MS = 60_000
 type Reports = Pick<HttpServerOptions, 'report' | 'observe' | 'malformed' | 'refused' | 'observeStream'>
 
 /** Turns the server's reports into metrics and log lines. */
-export function startReports({ metrics, logger }: Pick<Kit, 'metrics' | 'logger'>): Reports {
+export function startReports({ config, metrics, logger }: Pick<Kit, 'config' | 'metrics' | 'logger'>): Reports {
   const refusals = new RefusalLog(logger)
+  const requests = new RequestLog(logger, config.requestLog)
   return {
     report: (errorId, error) => logger.error({ errorId, ...unexpected(error) }, 'unexpected error'),
-    observe: ({ operation, code, seconds, context: { principal, requestId } }) => {
+    observe: ({ operation, code, seconds, status, context: { principal, request } }) => {
       metrics.requestSeconds.observe({ operation, code }, seconds)
-      const { id, tenant } = principal
-      logger.info({ requestId, operation, code, durationMs: Math.round(seconds * 1e5) / 100, principal: id, tenant }, 'request')
+      requests.note({ ...request, status, operation, ...ending(code, seconds), ...callerOf(principal) }, 'request')
     },
     malformed: observeMalformed(metrics, logger),
-    refused: ({ code, requestId, seconds, principal }) => {
+    refused: ({ code, status, seconds, principal, request }) => {
       metrics.requestSeconds.observe({ operation: 'none', code }, seconds)
-      refusals.note({ requestId, code, principal: principal?.id, tenant: principal?.tenant }, 'request refused')
+      refusals.note({ ...request, status, ...ending(code, seconds), code, ...callerOf(principal) }, 'request refused')
     },
     observeStream: ({ connectionId: requestId, operation, code, seconds, principal }) => {
       metrics.subscriptions.inc({ operation: operation ?? 'none', code })
-      const { id, tenant } = principal ?? {}
-      const fields = { requestId, operation, code, durationMs: Math.round(seconds * 1e3), principal: id, tenant }
-      if (operation === undefined) refusals.note(fields, 'connection refused')
+      const fields = { requestId, operation, ...ending(code, seconds), ...callerOf(principal) }
+      if (operation === undefined) refusals.note({ ...fields, code }, 'connection refused')
       else logger.info(fields, 'subscription ended')
     },
   }
+}
+
+/** The line of a request that ended well has no code. */
+function ending(code: string, seconds: number) {
+  const ok = code === 'OK'
+  return { ok, code: ok ? undefined : code, durationMs: seconds * 1_000 }
+}
+
+function callerOf(principal: Principal | undefined) {
+  return { principal: principal?.id, tenant: principal?.tenant }
 }
 
 /** Counts connections that never became a request, and logs each kind once a minute. */

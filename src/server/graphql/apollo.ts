@@ -7,6 +7,7 @@ import { publicError, type ReportUnexpected } from '../formatError.js'
 import { ADDED_RULES, MAX_TOKENS, VALIDATION_OPTIONS } from '../operations/documentRules.js'
 import type { Entrant, OperationGate } from '../operations/operationGate.js'
 import { failureStatus, isRequestError, responseCode, rootField } from '../operations/responseStatus.js'
+import type { RequestNames } from '../requestNames.js'
 import { createDocumentStore } from './documentStore.js'
 import { asGateway } from './executor.js'
 import type { PreparedOperations } from './preparedOperations.js'
@@ -21,7 +22,9 @@ export interface OperationReport {
   /** `OK`, or the code of the first error. */
   readonly code: string
   readonly seconds: number
-  readonly context: RequestContext & Entrant & { readonly requestId: string }
+  /** The HTTP status of the answer. */
+  readonly status: number
+  readonly context: RequestContext & Entrant & { readonly request: RequestNames }
 }
 
 export interface ApolloOptions {
@@ -105,7 +108,8 @@ function observed(observe: ApolloOptions['observe']): ApolloServerPlugin<Gateway
         async willSendResponse({ operation, response }) {
           const errors = response.body.kind === 'single' ? response.body.singleResult.errors : undefined
           const seconds = (performance.now() - startedAt) / 1_000
-          observe({ operation: rootField(operation), code: responseCode(errors), seconds, context })
+          const status = response.http.status ?? 200
+          observe({ operation: rootField(operation), code: responseCode(errors), seconds, status, context })
         },
       }
     },

@@ -3,6 +3,7 @@ import type { GraphQLFormattedError } from 'graphql'
 import type { ContextOf } from '../../resolvers/context.js'
 import { publicErrors, type ReportUnexpected } from '../formatError.js'
 import type { OperationGate } from '../operations/operationGate.js'
+import { namesOf } from '../requestNames.js'
 import type { GatewayContext } from './apollo.js'
 import type { PreparedOperation } from './preparedOperations.js'
 import { runPlan } from './runPlan.js'
@@ -34,7 +35,12 @@ export async function runOperation(
 }
 
 /** @throws where the route let an anonymous request through */
-export function contextOfRequest({ principal, id }: FastifyRequest, reply: FastifyReply, contextOf: ContextOf): GatewayContext {
+export function contextOfRequest(request: FastifyRequest, reply: FastifyReply, contextOf: ContextOf): GatewayContext {
+  const { principal } = request
   if (!principal) throw new Error('The route let an anonymous request through.')
-  return { ...contextOf(principal, { isStream: false }), requestId: id, setHeaders: headers => reply.headers(headers) }
+  return {
+    ...contextOf(principal, { isStream: false }),
+    request: namesOf(request),
+    setHeaders: headers => reply.headers(headers),
+  }
 }

@@ -66,8 +66,9 @@ function runRoute(route: RestRoute, options: RestOptions) {
     const variables = route.variables(askedOf(request, route))
     const { answer, error } = await answerOf(route, () => operation.run(context, variables))
     const seconds = (performance.now() - startedAt) / 1_000
-    options.observe({ operation: route.operationId, code: responseCode(error && [error]), seconds, context })
-    if (error) return sendProblem(reply, statusOf(error.extensions?.code), inRequest(error, route))
+    const status = error ? statusOf(error.extensions?.code) : 200
+    options.observe({ operation: route.operationId, code: responseCode(error && [error]), seconds, status, context })
+    if (error) return sendProblem(reply, status, inRequest(error, route))
     if (route.hasEntityTag) reply.header('cache-control', 'private, no-cache')
     return reply.header('content-type', JSON_TYPE).send(`${JSON.stringify(answer)}\n`)
   }

@@ -1,13 +1,14 @@
 import pino from 'pino'
 import { expect, it } from 'vitest'
 import { loadConfig } from '../../../src/config/config.js'
+import { LINE_FORMAT } from '../../../src/observability/logger.js'
 import { Metrics } from '../../../src/observability/metrics.js'
 import { startCertificate } from '../../../src/start/certificate.js'
 import { makePair, mountSecret } from '../../support/certificates.js'
 
 function collectingLogger() {
   const lines: Record<string, unknown>[] = []
-  return { lines, logger: pino({ base: null }, { write: line => lines.push(JSON.parse(line)) }) }
+  return { lines, logger: pino(LINE_FORMAT, { write: line => lines.push(JSON.parse(line)) }) }
 }
 
 it('the expiry of the certificate is in the log and in the metrics', async () => {
@@ -20,7 +21,9 @@ it('the expiry of the certificate is in the log and in the metrics', async () =>
   const certificate = startCertificate({ config, metrics, logger, onStop, upkeep: () => {} })
   for (const end of ends) end()
   const expiresAt = certificate?.current.expiresAt
-  expect(lines).toMatchObject([{ level: 30, expiresAt: expiresAt?.toISOString(), msg: 'TLS certificate loaded' }])
+  expect(lines).toMatchObject([
+    { 'log.level': 'info', 'riskgate.expires_at': expiresAt?.toISOString(), message: 'TLS certificate loaded' },
+  ])
   expect(await metrics.registry.metrics()).toContain(
     `\nriskgate_tls_certificate_expiry_seconds ${(expiresAt?.getTime() ?? 0) / 1_000}\n`,
   )

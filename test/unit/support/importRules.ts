@@ -72,7 +72,13 @@ const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
 
 /** Files beside the rooms of a floor that every room of it may import; the others beside them put the rooms together. */
 const HALLS: Readonly<Record<string, readonly string[]>> = {
-  server: ['src/server/access.ts', 'src/server/formatError.ts', 'src/server/problem.ts', 'src/server/requests.ts'],
+  server: [
+    'src/server/access.ts',
+    'src/server/formatError.ts',
+    'src/server/problem.ts',
+    'src/server/requestNames.ts',
+    'src/server/requests.ts',
+  ],
 }
 
 /** Files of ports with the floor that implements each: it may import their types, although they are not below it. */
