@@ -20,12 +20,13 @@ import { startReplicas } from './start/replicas.js'
 import { startServer } from './start/server.js'
 import { startStatistics } from './start/statistics.js'
 import { startTokens, writeTokens } from './start/tokens.js'
+import { startTracing } from './start/tracing.js'
 import { startRetention, startUpkeep } from './start/upkeep.js'
 import { startWebhooks } from './start/webhooks.js'
 import type { UpkeepTask } from './storage/postgres/upkeep.js'
 
 /** The kit before any part has started. */
-type BareKit = Omit<EarlyKit, 'upkeep'>
+type BareKit = Omit<EarlyKit, 'tracer' | 'upkeep'>
 
 export interface App {
   /**
@@ -92,7 +93,8 @@ export function createApp(config: Config): App {
 /** Starts every part, each after the parts that it needs. */
 async function startParts(bare: BareKit, signal: AbortSignal): ReturnType<App['start']> {
   const tasks: UpkeepTask[] = []
-  const early: EarlyKit = { ...bare, upkeep: (...more) => tasks.push(...more) }
+  const tracer = await startTracing(bare)
+  const early: EarlyKit = { ...bare, tracer, upkeep: (...more) => tasks.push(...more) }
   const certificate = startCertificate(early)
   const withdrawals = new Withdrawals()
   const tokens = await startTokens(early, { withdrawals })

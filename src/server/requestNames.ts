@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import { parseTraceParent } from '../tracer.js'
 
 /** What logs and traces call a request. */
 export interface RequestNames {
@@ -10,9 +11,6 @@ export interface RequestNames {
   readonly traceId: string | undefined
 }
 
-// Version 00 of W3C Trace Context; a trace or parent of zeros is none.
-const TRACE_PARENT = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
-
 declare module 'fastify' {
   interface FastifyRequest {
     /** Set while the request is traced. */
@@ -20,16 +18,11 @@ declare module 'fastify' {
   }
 }
 
-export function namesOf({ id, method, routeOptions, traceId, headers }: FastifyRequest): RequestNames {
-  return {
-    requestId: id,
-    method,
-    path: routeOptions.url?.replace(/:(\w+)/g, '{$1}'),
-    traceId: traceId ?? traceIdOf(headers.traceparent),
-  }
+export function namesOf(request: FastifyRequest): RequestNames {
+  const { id: requestId, method, traceId, headers } = request
+  return { requestId, method, path: routeOf(request), traceId: traceId ?? parseTraceParent(headers.traceparent)?.traceId }
 }
 
-/** The trace of a `traceparent` header; undefined where there is none, or none of the standard's form. */
-function traceIdOf(header: string | string[] | undefined): string | undefined {
-  return typeof header === 'string' ? TRACE_PARENT.exec(header)?.[1] : undefined
+export function routeOf({ routeOptions }: FastifyRequest): string | undefined {
+  return routeOptions.url?.replace(/:(\w+)/g, '{$1}')
 }

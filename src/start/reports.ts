@@ -13,13 +13,23 @@ const LOG_EVERY_MS = 60_000
 type Reports = Pick<HttpServerOptions, 'report' | 'observe' | 'malformed' | 'refused' | 'observeStream'>
 
 /** Turns the server's reports into metrics and log lines. */
-export function startReports({ config, metrics, logger }: Pick<Kit, 'config' | 'metrics' | 'logger'>): Reports {
+export function startReports({
+  config,
+  metrics,
+  logger,
+  tracer,
+}: Pick<Kit, 'config' | 'metrics' | 'logger' | 'tracer'>): Reports {
   const refusals = new RefusalLog(logger)
   const requests = new RequestLog(logger, config.requestLog)
   return {
     report: (errorId, error) => logger.error({ errorId, ...unexpected(error) }, 'unexpected error'),
     observe: ({ operation, code, seconds, status, context: { principal, request } }) => {
       metrics.requestSeconds.observe({ operation, code }, seconds)
+      tracer.describeRequest({
+        'riskgate.operation': operation,
+        'http.response.status_code': status,
+        ...(code !== 'OK' && { 'error.type': code }),
+      })
       requests.note({ ...request, status, operation, ...ending(code, seconds), ...callerOf(principal) }, 'request')
     },
     malformed: observeMalformed(metrics, logger),

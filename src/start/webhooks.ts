@@ -13,13 +13,14 @@ const RESULT_BY_STATE: Readonly<Record<DeliveryState, string>> = { PENDING: 'fai
 
 /** Starts the delivery of alerts to webhooks. Returns the store of webhooks. */
 export function startWebhooks(kit: Kit, { hints, clock }: { hints: AlertHints; clock: ClockWatch }): WebhookStore {
-  const { config, database, metrics, logger, onStop } = kit
+  const { config, database, metrics, logger, tracer, onStop } = kit
   const dispatcher = new WebhookDispatcher({
     outbox: new PostgresWebhookOutbox(database, config.webhookRetrySeconds),
     hints,
     mayBePrivate: config.webhooksMayBePrivate,
     maxAttempts: config.webhookAttempts,
     now: clock.now,
+    tracer,
     ended: ({ state, status }, { webhookId, id }) => {
       metrics.webhookAttempts.inc({ result: RESULT_BY_STATE[state] })
       if (state === 'DEAD') logger.warn({ webhookId, deliveryId: id, status }, 'a webhook delivery was given up')

@@ -12,6 +12,7 @@ import { createTestDatabase } from '../support/database.js'
 import { testFolder } from '../support/folder.js'
 import { signToken } from '../support/gateway.js'
 import { type Exit, type GatewayProcess, runCommand, spawnGateway, TEST_KEY } from '../support/gatewayProcess.js'
+import { type OtlpReceiver, startOtlpReceiver } from '../support/otlpReceiver.js'
 import { until } from '../support/process.js'
 import { type Receiver, startReceiver } from '../support/receiver.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
@@ -77,6 +78,7 @@ describe('personal data', () => {
   let redis: TestRedis
   let monitor: Socket
   let receiver: Receiver
+  let collector: OtlpReceiver
   let gateway: GatewayProcess
   let exit: Exit
   let token: string
@@ -94,6 +96,7 @@ describe('personal data', () => {
     '/metrics': '',
     '/healthz': '',
     '/readyz': '',
+    traces: '',
   }
   const statuses = new Map<number, number>()
 
@@ -109,6 +112,7 @@ describe('personal data', () => {
     monitor.write('MONITOR\r\n')
     await once(monitor, 'data')
     receiver = await startReceiver()
+    collector = await startOtlpReceiver()
     token = await signToken({ roles: ['ADMIN'], subject: 'desk', tenant: 'bank' })
     gateway = await spawnGateway(
       {
@@ -120,6 +124,8 @@ describe('personal data', () => {
         RISKGATE_WEBHOOK_ALLOW_PRIVATE: 'true',
         RISKGATE_WEBHOOK_ATTEMPTS: '2',
         RISKGATE_WEBHOOK_RETRY_SECONDS: '1',
+        OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint,
+        RISKGATE_TRACE_RATIO: '1',
         TMPDIR: temporary,
       },
       { cwd },
@@ -137,12 +143,14 @@ describe('personal data', () => {
     await redisClient.quit()
     for (const path of ['/metrics', '/healthz', '/readyz'] as const) seen[path] = await (await call(path, {})).text()
     exit = await gateway.stop()
+    seen.traces = collector.raw
   }, 300_000)
   afterAll(async () => {
     await gateway?.[Symbol.asyncDispose]()
     monitor?.destroy()
     await sql?.end({ timeout: 0 })
     await receiver?.[Symbol.asyncDispose]()
+    await collector?.[Symbol.asyncDispose]()
     await redis?.[Symbol.asyncDispose]()
     await server?.stop()
     await state?.[Symbol.asyncDispose]()

@@ -3,6 +3,7 @@ import { ApolloServerPluginCacheControlDisabled, ApolloServerPluginLandingPageDi
 import type { GraphQLSchema } from 'graphql'
 import { AppError } from '../../errors.js'
 import type { RequestContext } from '../../resolvers/context.js'
+import { type Tracer, UNTRACED } from '../../tracer.js'
 import { publicError, type ReportUnexpected } from '../formatError.js'
 import { ADDED_RULES, MAX_TOKENS, VALIDATION_OPTIONS } from '../operations/documentRules.js'
 import type { Entrant, OperationGate } from '../operations/operationGate.js'
@@ -11,6 +12,7 @@ import type { RequestNames } from '../requestNames.js'
 import { createDocumentStore } from './documentStore.js'
 import { asGateway } from './executor.js'
 import type { PreparedOperations } from './preparedOperations.js'
+import { tracedParsing } from './tracedParsing.js'
 
 // The GraphQL over HTTP specification: a client that accepts only application/json gets status 200 even when its document or
 // variables are wrong.
@@ -34,11 +36,13 @@ export interface ApolloOptions {
   readonly prepared: PreparedOperations
   readonly report: ReportUnexpected
   readonly observe: (report: OperationReport) => void
+  readonly tracer?: Tracer | undefined
 }
 
 export type GatewayContext = OperationReport['context']
 
-export function createApollo({ schema, gate, prepared, report, observe }: ApolloOptions): ApolloServer<GatewayContext> {
+export function createApollo(options: ApolloOptions): ApolloServer<GatewayContext> {
+  const { schema, gate, prepared, report, observe, tracer = UNTRACED } = options
   return new ApolloServer<GatewayContext>({
     gateway: asGateway(schema, gate, prepared),
     introspection: true,
@@ -62,6 +66,7 @@ export function createApollo({ schema, gate, prepared, report, observe }: Apollo
       refuseSubscriptions,
       statusOfErrors,
       observed(observe),
+      ...tracedParsing(tracer),
     ],
   })
 }

@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { AppError, type Problem } from '../../errors.js'
 import type { ContextOf } from '../../resolvers/context.js'
 import type { ModelContract } from '../../scoring/contract.js'
+import { type Tracer, UNTRACED } from '../../tracer.js'
 import type { Auth } from '../access.js'
 import { errorBody, JSON_TYPE, statusOf } from '../formatError.js'
 import type { OperationReport } from '../graphql/apollo.js'
@@ -12,6 +13,7 @@ import { contextOfRequest, type OperationResult, type RunOperationOptions } from
 import type { AddressLimit } from '../limits/addressLimit.js'
 import { authenticateSlowBody, operationRoute } from '../operations/operationRoute.js'
 import { responseCode } from '../operations/responseStatus.js'
+import { traced } from '../operations/tracedHandler.js'
 import { sendProblem } from '../problem.js'
 import { RegisteredOperation } from './registeredOperation.js'
 import { type Asked, checked, type RestRoute } from './restRoute.js'
@@ -29,6 +31,8 @@ export interface RestOptions extends RunOperationOptions {
   readonly addresses: AddressLimit
   readonly contextOf: ContextOf
   readonly observe: (report: OperationReport) => void
+  /** Absent: nothing is traced. */
+  readonly tracer?: Tracer | undefined
 }
 
 /** Serves the REST door: each of its routes runs a registered operation, as GraphQL would run it. */
@@ -53,7 +57,7 @@ function serveRoute(server: FastifyInstance, route: RestRoute, options: RestOpti
     url: route.path.replace(/\{(\w+)\}/, ':$1'),
     ...operationRoute(options),
     preHandler: authenticateSlowBody(options.auth),
-    handler: runRoute(route, options),
+    handler: traced(options.tracer ?? UNTRACED, runRoute(route, options)),
   })
 }
 
