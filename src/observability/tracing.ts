@@ -21,7 +21,7 @@ import {
 import { SERVICE } from './service.js'
 
 // Spans that wait for a slow collector; more are dropped, so that it costs no more memory than this.
-const MAX_WAITING_SPANS = 4_096
+const MAX_WAITING_SPANS = 2_048
 const EXPORT_EVERY_MS = 2_000
 const EXPORT_TIMEOUT_MS = 5_000
 const EXPORTED = 0
@@ -185,8 +185,8 @@ function codeOf(error: unknown): string | undefined {
 
 /** The span gets the code or the kind of the error: its message may hold inputs. */
 function fail(span: Span, error: unknown): void {
-  const { code, name } = error as { code?: unknown; name?: unknown }
-  span.setAttribute('error.type', String(code ?? name ?? typeof error))
+  const { code, constructor: kind } = (error ?? {}) as { code?: unknown; constructor?: { name?: string } }
+  span.setAttribute('error.type', String(code ?? kind?.name ?? typeof error))
   span.setStatus({ code: SpanStatusCode.ERROR })
   span.end()
 }

@@ -115,15 +115,14 @@ export class WebhookCourier {
       ...signWebhook(alert.id, new Date(this.#options.now()), body, secrets),
     }
     const { tracer = UNTRACED } = this.#options
+    const post = async (traceHeaders: Readonly<Record<string, string>>) => {
+      const call = { url, headers: { ...headers, ...traceHeaders }, body, signal: this.#stopped.signal }
+      const status = await postWebhook(call, this.#options)
+      tracer.describeRequest({ 'http.response.status_code': status })
+      return status
+    }
     try {
-      const status = await tracer.outgoing('webhook call', { 'riskgate.webhook.attempt': attempts + 1 }, traceHeaders =>
-        postWebhook({ url, headers: { ...headers, ...traceHeaders }, body, signal: this.#stopped.signal }, this.#options).then(
-          answered => {
-            tracer.describeRequest({ 'http.response.status_code': answered })
-            return answered
-          },
-        ),
-      )
+      const status = await tracer.outgoing('webhook call', { 'riskgate.webhook.attempt': attempts + 1 }, post)
       return status >= 200 && status < 300
         ? { state: 'DELIVERED', status, error: null }
         : this.#failure(delivery, status, sentenceFor(status))
