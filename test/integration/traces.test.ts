@@ -32,6 +32,8 @@ function treeOf(spans: readonly ReceivedSpan[], traceId: string, below = ''): Tr
 }
 
 const named = (spans: readonly ReceivedSpan[], name: string) => spans.filter(span => span.name === name)
+const warningsOf = (gateway: GatewayProcess) =>
+  gateway.log().filter(({ message }) => /^traces cannot be sent/.test(String(message)))
 const input = application(`${CANARY}-applicant`, LOW_RISK)
 
 describe('the traces of a gateway', () => {
@@ -196,20 +198,35 @@ describe('the traces of a gateway', () => {
 })
 
 describe('a gateway whose collector is down', () => {
-  it('serves, says so once, and ends in order', async () => {
+  it('serves, says so, and ends in order', async () => {
     await using database = await createTestDatabase()
     const endpoint = `http://127.0.0.1:${await freePort()}`
     const traces = { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, RISKGATE_TRACE_RATIO: '1' }
     await using gateway = await spawnGateway({ DATABASE_URL: database.url, ...TEST_KEY, ...traces })
     const client = await gateway.as(ADMIN)
-    const warnings = () => gateway.log().filter(({ message }) => /^traces cannot be sent/.test(String(message)))
     await until(async () => {
       await score(client, 'a')
-      return warnings().length > 0
+      return warningsOf(gateway).length > 0
     }, 30_000)
     for (let i = 0; i < 20; i++) await score(client, 'a')
     expect(await gateway.stop()).toMatchObject({ status: 0, stderr: '' })
-    expect(warnings()).toMatchObject([{ 'log.level': 'warn' }])
+    expect(warningsOf(gateway)).toMatchObject([{ 'log.level': 'warn' }])
+  })
+})
+
+describe('a gateway whose collector refuses its traces', () => {
+  it('says so once for all of a row', async () => {
+    await using database = await createTestDatabase()
+    await using refusing = await startReceiver(400)
+    const traces = { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${refusing.port}`, RISKGATE_TRACE_RATIO: '1' }
+    await using gateway = await spawnGateway({ DATABASE_URL: database.url, ...TEST_KEY, ...traces })
+    const client = await gateway.as(ADMIN)
+    await until(async () => {
+      await score(client, 'a')
+      return refusing.calls.length >= 3
+    }, 30_000)
+    await gateway.stop()
+    expect(warningsOf(gateway)).toMatchObject([{ 'log.level': 'warn' }])
   })
 })
 

@@ -41,6 +41,7 @@ const names = [
   'cookie',
   'forwarded',
   'origin',
+  'baggage',
   'path',
   'search',
   'body',
@@ -199,6 +200,9 @@ describe('personal data', () => {
       'x-forwarded-for': of('forwarded'),
       forwarded: `for=${of('forwarded')}`,
       origin: `https://${of('origin')}.example`,
+      traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
+      tracestate: `desk=${of('baggage')}`,
+      baggage: `applicant=${of('baggage')}`,
     }
     // Runs through Apollo and then prepared, each with the same key again.
     for (let use = 1; use <= 4; use++)
@@ -464,10 +468,13 @@ describe('personal data', () => {
     expect(findCanaries(seen.answers, values)).toEqual([])
   })
 
-  it.each(['close frames', 'commands', 'Redis keys', '/metrics', '/healthz', '/readyz'] as const)('is not in: %s', kind => {
-    expect(seen[kind].length).toBeGreaterThan(0)
-    expect(findCanaries(seen[kind], all())).toEqual([])
-  })
+  it.each(['close frames', 'commands', 'Redis keys', '/metrics', '/healthz', '/readyz', 'traces'] as const)(
+    'is not in: %s',
+    kind => {
+      expect(seen[kind].length).toBeGreaterThan(0)
+      expect(findCanaries(seen[kind], all())).toEqual([])
+    },
+  )
 
   it('is not in Redis values and commands, except the channel, which does not identify a person', () => {
     for (const kind of ['Redis commands', 'Redis values'] as const) {
