@@ -52,6 +52,19 @@ export const SHAPES = {
       return data.predictRiskBatch.results.map(({ prediction }) => prediction.id)
     },
   },
+  restPredict: {
+    requests: (applications, headers) => applications.map(application => post('/api/predict', headers, restInputOf(application))),
+    idsIn: ({ id }) => [id],
+  },
+  restPredictBatch: {
+    requests: (applications, headers) =>
+      batchesOf(applications).map(batch => post('/api/predict/batch', headers, { items: batch.map(restInputOf) })),
+    idsIn: ({ results }) => results.map(({ prediction }) => prediction.id),
+  },
+}
+
+function restInputOf({ applicantId, channel, features }) {
+  return { applicantId, channel, model: 'consumer-credit', features }
 }
 
 function inputOf({ applicantId, channel, features }) {

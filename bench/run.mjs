@@ -41,19 +41,18 @@ async function measured({ worker, server, order }) {
 }
 
 async function singles(load, floor, riskgate, traced, acknowledged) {
-  const names = ['floor', 'riskgate', ...(traced ? ['traced'] : [])]
-  const servers = { floor, riskgate, traced }
+  const servers = { floor, riskgate, rest: riskgate, traced }
   const order = (shape, { url, headers }, time) => ({ shape, url, headers, connections, seconds: time })
+  const shapes = { floor: 'floor', riskgate: 'predictRisk', rest: 'restPredict', ...(traced && { traced: 'predictRisk' }) }
   const drive = async (name, time) => {
     const server = servers[name]
-    const shape = name === 'floor' ? 'floor' : 'predictRisk'
-    const round = await measured({ worker: load, server: server.child, order: order(shape, server, time) })
-    // Both gateways store into the same table.
-    for (const id of round.ids) acknowledged[name === 'floor' ? 'floor' : 'riskgate'].push(id)
+    const round = await measured({ worker: load, server: server.child, order: order(shapes[name], server, time) })
+    for (const id of round.ids) acknowledged[tableOf(name)].push(id)
     return round
   }
+  const names = Object.keys(shapes)
   for (const name of names) await drive(name, WARM_UP_SECONDS)
-  const results = { floor: [], riskgate: [], traced: [] }
+  const results = { floor: [], riskgate: [], rest: [], traced: [] }
   for (let round = 0; round < rounds; round++) {
     for (const name of names) {
       const result = await drive(name, seconds)
@@ -68,17 +67,19 @@ async function singles(load, floor, riskgate, traced, acknowledged) {
 }
 
 async function batches(load, bare, riskgate, acknowledged) {
-  const order = { connections: BATCH_CONNECTIONS, shape: 'predictRiskBatch', url: riskgate.url, headers: riskgate.headers }
+  const shapes = { floor: undefined, riskgate: 'predictRiskBatch', rest: 'restPredictBatch' }
+  const order = { connections: BATCH_CONNECTIONS, url: riskgate.url, headers: riskgate.headers }
   const drive = async (name, time) => {
     const [worker, server] = name === 'floor' ? [bare.child, bare.child] : [load, riskgate.child]
-    const round = await measured({ worker, server, order: { ...order, seconds: time } })
-    for (const id of round.ids) acknowledged[name].push(id)
+    const round = await measured({ worker, server, order: { ...order, shape: shapes[name], seconds: time } })
+    for (const id of round.ids) acknowledged[tableOf(name)].push(id)
     return round
   }
-  for (const name of ['floor', 'riskgate']) await drive(name, BATCH_WARM_UP_SECONDS)
-  const results = { floor: [], riskgate: [] }
+  const names = Object.keys(shapes)
+  for (const name of names) await drive(name, BATCH_WARM_UP_SECONDS)
+  const results = { floor: [], riskgate: [], rest: [] }
   for (let round = 0; round < Math.ceil(rounds / 2); round++) {
-    for (const name of ['floor', 'riskgate']) {
+    for (const name of names) {
       const result = await drive(name, seconds * 0.6)
       results[name].push(result)
       const label = name === 'floor' ? 'bare' : name
@@ -88,6 +89,11 @@ async function batches(load, bare, riskgate, acknowledged) {
     }
   }
   return results
+}
+
+/** The table that holds the predictions of a program: GraphQL and REST have one. */
+function tableOf(name) {
+  return name === 'floor' ? 'floor' : 'riskgate'
 }
 
 /** Throws unless each table holds exactly the acknowledged predictions. */
@@ -137,16 +143,19 @@ async function main() {
 
 function summarise(single, bulk) {
   const cpu = name => single[name].map(({ cpuPerRow }) => cpuPerRow)
-  const ratios = cpu('riskgate').map((value, round) => value / cpu('floor')[round])
+  const ratios = (name, base) => {
+    const all = cpu(name).map((value, round) => value / cpu(base)[round])
+    return `${median(all).toFixed(2)}   (${Math.min(...all).toFixed(2)}..${Math.max(...all).toFixed(2)})`
+  }
   const rate = name => median(bulk[name].map(({ ids, elapsedSeconds }) => ids.length / elapsedSeconds))
   print(`
-CPU per durable prediction   floor ${count(median(cpu('floor')))} us   riskgate ${count(median(cpu('riskgate')))} us
-ratio riskgate/floor         ${median(ratios).toFixed(2)}   (${Math.min(...ratios).toFixed(2)}..${Math.max(...ratios).toFixed(2)})
-batches of ${BATCH_ROWS}               riskgate ${count(rate('riskgate'))} rows/s, ${percent(rate('riskgate') / rate('floor'))} of the ${count(rate('floor'))} of bare code`)
+CPU per durable prediction   floor ${count(median(cpu('floor')))} us   riskgate ${count(median(cpu('riskgate')))} us   the same over REST ${count(median(cpu('rest')))} us
+ratio riskgate/floor         ${ratios('riskgate', 'floor')}
+ratio REST/GraphQL           ${ratios('rest', 'riskgate')}
+batches of ${BATCH_ROWS}               riskgate ${count(rate('riskgate'))} rows/s, ${percent(rate('riskgate') / rate('floor'))} of the ${count(rate('floor'))} of bare code; over REST ${count(rate('rest'))} rows/s`)
   if (single.traced.length === 0) return
-  const costs = cpu('traced').map((value, round) => value / cpu('riskgate')[round])
   print(
-    `traces of ${percent(Number(values.traces))} of requests   ${count(median(cpu('traced')))} us, ${median(costs).toFixed(2)} x riskgate without   (${Math.min(...costs).toFixed(2)}..${Math.max(...costs).toFixed(2)})`,
+    `traces of ${percent(Number(values.traces))} of requests   ${count(median(cpu('traced')))} us, to the same without ${ratios('traced', 'riskgate')}`,
   )
 }
 

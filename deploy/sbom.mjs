@@ -1,18 +1,24 @@
-// `npm run sbom`: writes the bill of materials of the production packages in CycloneDX format, made by npm itself.
+// `npm run sbom`: writes the bill of materials of the production packages in CycloneDX format, made by npm itself. With
+// `--omit-optional` it leaves out the optional packages, as the image does.
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { parseArgs } from 'node:util'
 
-const [output = 'dist/sbom.cdx.json'] = process.argv.slice(2)
+const { values, positionals } = parseArgs({ options: { 'omit-optional': { type: 'boolean' } }, allowPositionals: true })
+const [output = 'dist/sbom.cdx.json'] = positionals
+const hasOptional = !values['omit-optional']
 const read = file => JSON.parse(readFileSync(new URL(`../${file}`, import.meta.url), 'utf8'))
 
 // `npm sbom --omit dev` would also leave out production packages that a development package uses. So npm gets a project without any
 // development packages.
-const { devDependencies: _ours, ...manifest } = read('package.json')
+const manifest = withoutLeftOut(read('package.json'))
 const lock = read('package-lock.json')
-const { devDependencies: _locked, ...root } = lock.packages['']
-const production = Object.entries(lock.packages).filter(([path, { dev }]) => path !== '' && !dev)
+const root = withoutLeftOut(lock.packages[''])
+const production = Object.entries(lock.packages).filter(
+  ([path, { dev, optional, devOptional }]) => path !== '' && !dev && (hasOptional || !(optional || devOptional)),
+)
 
 const temporary = mkdtempSync(join(tmpdir(), 'riskgate-sbom-'))
 try {
@@ -30,4 +36,8 @@ try {
   writeFileSync(output, bom)
 } finally {
   rmSync(temporary, { recursive: true })
+}
+
+function withoutLeftOut({ devDependencies: _development, optionalDependencies, ...rest }) {
+  return hasOptional ? { ...rest, optionalDependencies } : rest
 }

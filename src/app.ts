@@ -104,7 +104,7 @@ async function startParts(bare: BareKit, signal: AbortSignal): ReturnType<App['s
   const clock = await startClock(kit)
   const { apiKeys, store: apiKeyStore } = startApiKeys(kit, { withdrawals })
   const auth = new Authenticator({ tokens, apiKeys, withdrawals })
-  const { hints, latest, createLimiter } = startReplicas(kit)
+  const { hints, latest, createLimiter } = await startReplicas(kit)
   const audit = await startAudit(kit)
   const predictRisk = startPredictions(kit, { models, audit, latest, hints, clock })
   const webhooks = startWebhooks(kit, { hints, clock })

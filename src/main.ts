@@ -103,6 +103,23 @@ program
   })
 
 program
+  .command('health')
+  .description('ask the gateway of this machine whether it lives')
+  .option('--ready', 'ask whether it may get traffic', false)
+  .action(async options => {
+    const { health } = await import('./commands/health.js')
+    await health(options)
+  })
+
+program
+  .command('doctor')
+  .description('check everything that a gateway with these settings needs, and say what to do')
+  .action(async () => {
+    const { doctor } = await import('./commands/doctor/doctor.js')
+    await doctor()
+  })
+
+program
   .command('config')
   .description('print the value in effect of every setting, without secrets')
   .action(async () => {

@@ -46,6 +46,18 @@ export function findRequirements(variables = REQUIREMENTS.map(({ variable }) => 
   return { found, isComplete }
 }
 
+/**
+ * Installs Debian packages for programs that are not there yet.
+ * @param {Record<string, string>} packages program -> the package that has it
+ * @returns {string[]} the programs that are still missing
+ */
+export function ensurePrograms(packages) {
+  for (const [program, debianPackage] of Object.entries(packages)) {
+    if (!find(program)) install(debianPackage, () => find(program))
+  }
+  return Object.keys(packages).filter(program => !find(program))
+}
+
 function find(program) {
   return (process.env.PATH ?? '')
     .split(delimiter)

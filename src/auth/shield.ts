@@ -69,6 +69,8 @@ const RULES = {
     id: allow,
     applicantId: allow,
     applicant: allow,
+    model: allow,
+    version: allow,
     modelVersion: allow,
     probability: allow,
     band: allow,

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import type { App } from '../app.js'
 import type { Role } from '../auth/principal.js'
 import { loadConfig } from '../config/config.js'
 import { isLostTypeFetch } from '../storage/postgres/postgresErrors.js'
@@ -10,23 +11,27 @@ import { onStopSignal } from './stopSignals.js'
  */
 export async function serve(): Promise<void> {
   const config = loadConfig()
-  // Only after the settings are checked: the import takes over a second, and mistakes in settings are named at once.
-  const { createApp } = await import('../app.js')
-  const app = createApp(config)
-  // Node itself would print the message, which may hold inputs.
-  const crash = (error: unknown) => void app.crashed(error).finally(() => process.exit(1))
-  process.on('uncaughtException', crash)
-  process.on('unhandledRejection', error => isLostTypeFetch(error) || crash(error))
-  process.on('SIGUSR2', () => app.toggleDebugLog())
+  let app: App | undefined
   let isStopping = false
+  // As early as possible: the first process of a container does not even get a signal that it has not asked for.
   onStopSignal({
     first: () => {
       isStopping = true
-      void app.stop().then(() => process.exit(0))
+      if (app) void app.stop().then(() => process.exit(0))
+      else process.exit(0)
     },
     again: () => process.exit(1),
   })
-  const started = await app.start().catch((error: unknown) => {
+  process.on('SIGUSR2', () => app?.toggleDebugLog())
+  // Only after the settings are checked: the import takes over a second, and mistakes in settings are named at once.
+  const { createApp } = await import('../app.js')
+  const gateway = createApp(config)
+  app = gateway
+  // Node itself would print the message, which may hold inputs.
+  const crash = (error: unknown) => void gateway.crashed(error).finally(() => process.exit(1))
+  process.on('uncaughtException', crash)
+  process.on('unhandledRejection', error => isLostTypeFetch(error) || crash(error))
+  const started = await gateway.start().catch((error: unknown) => {
     // The start was given up because of a signal, whose handler ends the process.
     if (isStopping) return undefined
     throw error

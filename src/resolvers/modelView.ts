@@ -18,7 +18,16 @@ export function toModel({ contract, versions, champion }: ModelEntry): Model {
   }
 }
 
-export function toModelVersion({ manifest, stage }: InstalledVersion): ModelVersion {
+/** A version does not change, and each prediction may show it: its view is made once. */
+export function toModelVersion(version: InstalledVersion): ModelVersion {
+  const known = viewOf.get(version) ?? newView(version)
+  viewOf.set(version, known)
+  return known
+}
+
+const viewOf = new WeakMap<InstalledVersion, ModelVersion>()
+
+function newView({ manifest, stage }: InstalledVersion): ModelVersion {
   return {
     name: manifest.model,
     version: manifest.version,

@@ -34,6 +34,13 @@ export class PredictionFields {
     return toModelVersion(version)
   }
 
+  @FieldResolver(() => String, {
+    description: 'The version of that model, also one that is no longer installed here; `modelVersion` shows an installed one.',
+  })
+  version(@Root() { modelVersion }: StoredPrediction): string {
+    return modelVersion
+  }
+
   // The same for any contract: a page of 100 with features must be possible.
   @Cost({ size: 40 })
   @FieldResolver(() => [FeatureValue], {

@@ -19,6 +19,7 @@ export class Prediction {
   @Field(() => Float, { description: 'Probability of default, 0..1.' }) probability: number
   @Field(() => RiskBandEnum) band: RiskBand
   @Field(() => Boolean) highRisk: boolean
+  @Field(() => String, { description: 'The name of the model that scored it.' }) model: string
   @Field(() => String, { nullable: true }) channel: string | null
   @Field(() => DateTime) createdAt: Date
   @Field(() => String, { description: 'The principal that asked for the score.' }) requestedBy: string

@@ -24,6 +24,7 @@ import { serveServerSentEvents } from './streams/serverSentEvents.js'
 import type { ObserveStream, StreamOptions } from './streams/streamOptions.js'
 import { serveSubscriptions } from './streams/webSocket.js'
 import { createTransport, type Transport, type TransportOptions } from './transport/transport.js'
+import { answerUnknownAddresses } from './unknownAddresses.js'
 
 const GRAPHQL_PATH = '/graphql'
 const EVENT_STREAM_PATH = '/graphql/stream'
@@ -70,6 +71,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   let isDraining = false
   const server = createServer(options, transport, () => isDraining)
   const connections = await transport.attach(server, [GRAPHQL_PATH, REST_PATH])
+  answerUnknownAddresses(server, options.refused)
   await serveHealthAndPages(server, options, transport, () => isDraining)
   const gate = new OperationGate(options)
   const stopGraphql = await serveGraphql(server, { ...options, gate, path: GRAPHQL_PATH })

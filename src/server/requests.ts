@@ -69,38 +69,6 @@ export function answerErrors(server: FastifyInstance, report: ReportUnexpected, 
     observe(reply, 'INTERNAL_SERVER_ERROR', 500, refused)
     return send(reply, 500, publicError({ message: '' }, error, report))
   })
-  const methodsOf = methodsByAddress(server)
-  server.setNotFoundHandler(({ method, url }, reply) => {
-    const methods = methodsOf(url.split('?', 1)[0] ?? '')
-    // A route of many addresses may have looked in vain itself.
-    if (methods.length === 0 || methods.includes(method)) {
-      return refuse(
-        reply,
-        new AppError('NOT_FOUND', 'There is nothing at this address. Use /graphql, /graphql/stream, or an address of /api/docs.'),
-        refused,
-      )
-    }
-    const allow = methods.join(', ')
-    reply.header('allow', allow)
-    return refuse(reply, new AppError('BAD_REQUEST', `Use another method at this address: ${allow}.`), refused, 405)
-  })
-}
-
-/** Knows the methods of the routes that are added from now on. */
-function methodsByAddress(server: FastifyInstance): (address: string) => readonly string[] {
-  const routes: { readonly url: string; readonly methods: readonly string[] }[] = []
-  server.addHook('onRoute', ({ url, method }) => void routes.push({ url, methods: [method].flat() }))
-  const leadsTo = (url: string, address: string) =>
-    url.endsWith('*') ? address.startsWith(url.slice(0, -1)) : url === address || isOfPattern(url, address)
-  return address => [...new Set(routes.filter(({ url }) => leadsTo(url, address)).flatMap(({ methods }) => methods))].sort()
-}
-
-/** Whether an address fits a route with parameters, such as /api/models/:name. */
-function isOfPattern(url: string, address: string): boolean {
-  const [pattern, given] = [url.split('/'), address.split('/')]
-  return (
-    pattern.length === given.length && pattern.every((part, i) => (part.startsWith(':') ? given[i] !== '' : part === given[i]))
-  )
 }
 
 /**

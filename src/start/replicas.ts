@@ -2,7 +2,6 @@ import { type AlertHints, LocalHints } from '../alerts/hints.js'
 import { RedisHints } from '../alerts/redisHints.js'
 import { type CreateLimiter, limitersOver } from '../cache/limiters.js'
 import { MemoryLatestPredictions } from '../cache/memoryLatestPredictions.js'
-import { connectRedis } from '../cache/redisConnection.js'
 import { RedisLatestPredictions } from '../cache/redisLatestPredictions.js'
 import type { LatestPredictions } from '../scoring/latestPredictions.js'
 import { type Kit, warnTo } from './kit.js'
@@ -14,11 +13,13 @@ export interface Shared {
 }
 
 /** Starts the parts that replicas share: over Redis where there is one, else within this process. */
-export function startReplicas(kit: Kit): Shared {
+export async function startReplicas(kit: Kit): Promise<Shared> {
   const { redisUrl } = kit.config
   if (redisUrl === undefined) {
     return { hints: new LocalHints(), latest: new MemoryLatestPredictions(), createLimiter: limitersOver(undefined) }
   }
+  // The Redis client takes a tenth of a second to load.
+  const { connectRedis } = await import('../cache/redisConnection.js')
   const warn = warnTo(kit)
   const [commands, subscriber] = [connectRedis(redisUrl, warn), connectRedis(redisUrl, warn)]
   kit.onStop(() => {

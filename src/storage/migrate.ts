@@ -73,12 +73,21 @@ async function takeLock(sql: Sql, { waiting, signal }: MigrateOptions): Promise<
 }
 
 async function refuseNewer(sql: Sql): Promise<void> {
+  if ((await migrationsOf(sql)).unknown > 0) throw new NewerDatabaseError()
+}
+
+/** How many migrations of this release a database lacks, and how many it has that this release does not know. */
+export async function migrationsOf(sql: Sql): Promise<{ missing: number; unknown: number }> {
+  const known = new Set(readMigrationFiles({ migrationsFolder }).map(({ folderMillis }) => String(folderMillis)))
   const [table] = await sql<{ isMade: boolean }[]>`
     select to_regclass('drizzle.__drizzle_migrations') is not null as "isMade"`
-  if (!table?.isMade) return
-  const known = new Set(readMigrationFiles({ migrationsFolder }).map(({ folderMillis }) => String(folderMillis)))
-  const applied = await sql<{ at: string }[]>`select created_at::text as at from drizzle.__drizzle_migrations`
-  if (applied.some(({ at }) => !known.has(at))) throw new NewerDatabaseError()
+  if (!table?.isMade) return { missing: known.size, unknown: 0 }
+  const rows = await sql<{ at: string }[]>`select created_at::text as at from drizzle.__drizzle_migrations`
+  const applied = new Set(rows.map(({ at }) => at))
+  return {
+    missing: [...known].filter(at => !applied.has(at)).length,
+    unknown: [...applied].filter(at => !known.has(at)).length,
+  }
 }
 
 async function limitWaits(sql: Sql): Promise<void> {

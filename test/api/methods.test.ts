@@ -29,6 +29,19 @@ describe('an address that exists', () => {
     }
   })
 
+  it('answers so before it looks at the body', async () => {
+    for (const [method, type] of [
+      ['PUT', 'text/plain'],
+      ['QUERY', 'application/sparql'],
+      ['PATCH', 'multipart/form-data'],
+    ] as const) {
+      const init = { method, headers: { authorization, 'content-type': type }, body: 'x' }
+      expect((await fetch(new URL('/api/predict', gateway.url), init)).status).toBe(405)
+      expect((await fetch(new URL('/nowhere', gateway.url), init)).status).toBe(404)
+    }
+    expect((await fetch(new URL('/api/models', gateway.url), { method: 'QUERY', headers: { authorization } })).status).toBe(405)
+  })
+
   it('is still told from one that does not exist', async () => {
     for (const method of ['GET', 'PUT', 'DELETE']) {
       expect((await fetch(new URL('/nowhere', gateway.url), { method })).status).toBe(404)

@@ -1,7 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { AppError } from '../../src/errors.js'
+import { openFeedEpoch } from '../../src/storage/postgres/feedEpoch.js'
 import { createKey } from '../support/apiKeys.js'
 import { application, HIGH_RISK, LOW_RISK } from '../support/applicants.js'
+import { addEntries, sealAll } from '../support/audit.js'
 import type { GraphqlClient } from '../support/client.js'
+import { createTestDatabase } from '../support/database.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
 import {
   CreateWebhookDocument,
@@ -13,6 +17,7 @@ import {
 } from '../support/generated/operations.js'
 import { until } from '../support/process.js'
 import { type Receiver, startReceiver } from '../support/receiver.js'
+import { storesOf } from '../support/stores.js'
 
 // Many more than there are connections for reads: a read that joins them waits for longer than its deadline.
 const HEAVY_QUERIES = 60
@@ -111,5 +116,27 @@ describe('while heavy queries of analysts keep every connection for reads busy',
       keys.map((key, i) => key.at(gateway).request(PredictRiskDocument, { input: keyed(`by-key-${i}`) })),
     )
     expect(answers.map(({ status }) => status)).toEqual(keys.map(() => 200))
+  })
+})
+
+describe('while reads of analysts keep their connections busy', () => {
+  it('the feed goes on as it grows, and entries of the audit are sealed', async () => {
+    await using owned = await createTestDatabase()
+    const { database, alerts } = storesOf(owned.url)
+    await openFeedEpoch(owned.sql)
+    await addEntries(owned.sql, 3)
+    const position = await alerts.now()
+    // A sleep holds no transaction that writes, which the feed and the seals would wait for.
+    const busy = Array.from({ length: 60 }, () => database.read(({ sql }) => sql`select pg_sleep(0.5)`).catch(() => {}))
+    const [refused, alertsOfNow, isHeldBack, seals] = await Promise.all([
+      alerts.check(position).catch((error: AppError) => error.code),
+      alerts.read({ after: position, limit: 10 }),
+      alerts.isHeldBack(position),
+      sealAll(database),
+    ])
+    expect(refused).toBe('SERVICE_UNAVAILABLE')
+    expect([alertsOfNow, isHeldBack, seals.map(({ entries }) => entries)]).toEqual([[], false, [3]])
+    await Promise.all(busy)
+    await database.close()
   })
 })

@@ -1,11 +1,12 @@
+import { once } from 'node:events'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { HIGH_RISK } from '../support/applicants.js'
 import { createTestDatabase } from '../support/database.js'
-import { launchByNpm, launchCommand, spawnGateway, TEST_KEY } from '../support/gatewayProcess.js'
+import { launchByNpm, launchCommand, launchGateway, spawnGateway, TEST_KEY } from '../support/gatewayProcess.js'
 import { AlertCursorDocument, HighRiskScoredDocument, PredictRiskDocument } from '../support/generated/operations.js'
 import { type CallResults, newCall, send } from '../support/load.js'
-import { lives, until } from '../support/process.js'
+import { lives, present, until } from '../support/process.js'
 import { lockedPid, preparedStateDirectory } from '../support/stateDirectory.js'
 import { subscribe } from '../support/subscription.js'
 
@@ -66,6 +67,22 @@ describe('a signal to a command', () => {
     command.stop(signal)
     expect(await command.exited).toMatchObject({ status, stdout: '' })
     expect(lives(postmaster)).toBe(false)
+  })
+})
+
+describe('SIGTERM during the start', () => {
+  it('ends a gateway that has not loaded all its code yet: a container asks for signals early, or it gets none', async () => {
+    const hook = `export async function load(url, context, next) {
+      if (!url.endsWith('/dist/app.js')) return next(url, context)
+      process.stderr.write('loading')
+      await new Promise(resolve => setTimeout(resolve, 2 ** 30))
+    }`
+    const asModule = (text: string) => `data:text/javascript;base64,${Buffer.from(text).toString('base64')}`
+    const NODE_OPTIONS = `--import=${asModule(`import { register } from 'node:module'; register('${asModule(hook)}')`)}`
+    await using gateway = launchGateway({ DATABASE_URL: 'postgres://nobody@127.0.0.1:1/nothing', NODE_OPTIONS, ...TEST_KEY })
+    await once(present(gateway.stderr), 'data')
+    gateway.stop()
+    expect(await gateway.exited).toMatchObject({ status: 0, signal: null, stderr: 'loading' })
   })
 })
 

@@ -82,6 +82,8 @@ export function launchGateway(environment: Environment) {
     stop: (signal: NodeJS.Signals = 'SIGTERM') => started.child.kill(signal),
     /** Waits for a line of its log. */
     logged: (message: string) => waitForLine(started, message),
+    /** Its standard error, as it comes. */
+    stderr: started.child.stderr,
     async [Symbol.asyncDispose]() {
       started.child.kill('SIGKILL')
       await started.exited

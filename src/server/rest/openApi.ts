@@ -72,28 +72,27 @@ function operationOf(route: RestRoute, schemas: Schemas): Json {
   }
 }
 
-function parametersOf({ path, query, takesIdempotencyKey, hasEntityTag }: RestRoute): Json[] {
+function parametersOf({ path, query, idempotencyKey, hasEntityTag }: RestRoute): Json[] {
   const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
     name,
     in: 'path',
     required: true,
     schema: { type: 'string', minLength: 1 },
   }))
-  const inQuery = Object.entries((query && schemaOf(query, 'output').properties) ?? {}).map(([name, value]) => {
-    const { description, ...schema } = value as Json
-    return { name, in: 'query', ...(description !== undefined && { description }), schema }
-  })
-  const header = (name: string, description: string, schema: Json) => ({ name, in: 'header', description, schema })
+  const inQuery = Object.entries((query && schemaOf(query, 'output').properties) ?? {})
   return [
     ...inPath,
-    ...inQuery,
-    ...(takesIdempotencyKey ? [header('Idempotency-Key', IDEMPOTENCY_KEY, { type: 'string', pattern: '^[!-~]{1,255}$' })] : []),
-    ...(hasEntityTag ? [header('If-None-Match', 'The ETag of an earlier answer.', { type: 'string' })] : []),
+    ...inQuery.map(([name, schema]) => parameterOf(name, 'query', schema as Json)),
+    ...(idempotencyKey ? [parameterOf('Idempotency-Key', 'header', schemaOf(idempotencyKey, 'input'))] : []),
+    ...(hasEntityTag
+      ? [parameterOf('If-None-Match', 'header', { type: 'string', description: 'The ETag of an earlier answer.' })]
+      : []),
   ]
 }
 
-const IDEMPOTENCY_KEY =
-  'The same key with the same input: the first answer again, with `replayed: true`. With other input: 422. 1 to 255 printable ASCII characters without spaces.'
+function parameterOf(name: string, place: 'query' | 'header', { description, ...schema }: Json): Json {
+  return { name, in: place, ...(description !== undefined && { description }), schema }
+}
 
 function problemResponses({ codes, body }: RestRoute): Record<string, Json> {
   const all: ProblemCode[] = [...COMMON_CODES, ...codes, ...(body ? (['PAYLOAD_TOO_LARGE'] as const) : [])]

@@ -5,7 +5,7 @@ import { restMistake } from '../problem.js'
 import { PREDICTION_FIELDS, predictAnswer, predictionAnswer, rowMistake, toPrediction } from './answers.js'
 import { featuresSchema } from './featureSchemas.js'
 import type { ProblemCode } from './problemCodes.js'
-import type { Data, RestRoute } from './restRoute.js'
+import { type Data, idempotencyKey, type RestRoute } from './restRoute.js'
 
 const PREDICT = `mutation RestPredict($input: PredictRiskInput!) {
   predictRisk(input: $input) { replayed prediction { ...P } }
@@ -19,12 +19,21 @@ const PREDICT_BATCH = `mutation RestPredictBatch($items: [PredictRiskInput!]!) {
 }
 ${PREDICTION_FIELDS}`
 
+// The operation itself checks texts; the meta of a schema is shown only. It is a pattern that every generator understands: no control
+// characters, and not spaces alone.
+const PRINTABLE = '^[^\\u0000-\\u001f\\u007f-\\u009f]*[^\\u0000-\\u0020\\u007f-\\u00a0][^\\u0000-\\u001f\\u007f-\\u009f]*$'
 const SCORING_CODES: readonly ProblemCode[] = [
   'IDEMPOTENCY_KEY_REUSED',
   'MODEL_NOT_FOUND',
   'MODEL_OUTPUT_INVALID',
   'OUTCOME_UNKNOWN',
 ]
+
+const rowKey = z
+  .string()
+  .nullish()
+  .describe('As the header Idempotency-Key, for this row.')
+  .meta({ minLength: 1, maxLength: 255, pattern: '^[!-~]+$' })
 
 /** An application, as a body holds it. */
 interface AskedApplication {
@@ -37,10 +46,11 @@ interface AskedApplication {
 
 export function predictRoutes(contracts: readonly ModelContract[]): RestRoute[] {
   const fieldOf = new Map(contracts.map(({ name, inputField }) => [name, inputField]))
-  const toInput = ({ model, features, ...rest }: AskedApplication, key: string | undefined) => ({
-    ...rest,
+  const toInput = ({ applicantId, model, features, channel }: AskedApplication, key: string | undefined) => ({
+    applicantId,
     features: { [fieldOf.get(model) as string]: features },
-    ...(key !== undefined && { idempotencyKey: key }),
+    channel,
+    idempotencyKey: key,
   })
   return [
     {
@@ -54,10 +64,10 @@ export function predictRoutes(contracts: readonly ModelContract[]): RestRoute[] 
       document: PREDICT,
       body: application(contracts, { withDomains: false }),
       shownBody: application(contracts, { withDomains: true }),
-      takesIdempotencyKey: true,
+      idempotencyKey: idempotencyKey(255),
       answer: predictAnswer,
       codes: SCORING_CODES,
-      variables: ({ body, idempotencyKey }) => ({ input: toInput(body as AskedApplication, idempotencyKey) }),
+      variables: asked => ({ input: toInput(asked.body as AskedApplication, asked.idempotencyKey) }),
       answerOf: ({ predictRisk: { prediction, replayed } }) => ({ ...toPrediction(prediction), replayed }),
       pathOf: path => (path[0] === 'idempotencyKey' ? ['header', 'Idempotency-Key'] : ['body', ...inApplication(path)]),
     },
@@ -74,7 +84,8 @@ export function predictRoutes(contracts: readonly ModelContract[]): RestRoute[] 
         items: rowsOf(z.unknown()).pipe(z.array(application(contracts, { withDomains: false, isRow: true }))),
       }),
       shownBody: z.strictObject({ items: rowsOf(application(contracts, { withDomains: true, isRow: true })) }),
-      takesIdempotencyKey: true,
+      // A row adds its position to the key.
+      idempotencyKey: idempotencyKey(250),
       answer: z.looseObject({
         results: z.array(
           z.looseObject({
@@ -86,9 +97,9 @@ export function predictRoutes(contracts: readonly ModelContract[]): RestRoute[] 
         ),
       }),
       codes: SCORING_CODES,
-      variables: ({ body, idempotencyKey }) => ({
-        items: (body as { items: AskedApplication[] }).items.map((item, i) =>
-          toInput(item, item.idempotencyKey ?? (idempotencyKey && `${idempotencyKey}/${i}`)),
+      variables: asked => ({
+        items: (asked.body as { items: AskedApplication[] }).items.map((item, i) =>
+          toInput(item, item.idempotencyKey ?? (asked.idempotencyKey && `${asked.idempotencyKey}/${i}`)),
         ),
       }),
       answerOf: ({ predictRiskBatch }) => ({ results: predictRiskBatch.results.map(toResult) }),
@@ -107,14 +118,16 @@ function application(
         .string()
         .describe(
           "The caller's own reference to the applicant: 1 to 128 printable characters, not beginning with `erased:`; never personal data such as a name or document number.",
-        ),
+        )
+        .meta({ minLength: 1, maxLength: 128, pattern: PRINTABLE }),
       model: z.literal(contract.name),
       features: featuresSchema(contract, { withDomains }),
       channel: z
         .string()
         .nullish()
-        .describe('Where the application came from, for later analysis: web, mobile, branch, a product. 1 to 32 characters.'),
-      ...(isRow && { idempotencyKey: z.string().nullish().describe('As the header Idempotency-Key, for this row.') }),
+        .describe('Where the application came from, for later analysis: web, mobile, branch, a product. 1 to 32 characters.')
+        .meta({ minLength: 1, maxLength: 32, pattern: PRINTABLE }),
+      ...(isRow && { idempotencyKey: rowKey }),
     }),
   )
   if (!first) throw new Error('There is no model whose features an application could hold.')

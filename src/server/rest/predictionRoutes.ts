@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { RISK_BANDS } from '../../scoring/bands.js'
-import { PREDICTION_FIELDS, storedAnswer, toPrediction } from './answers.js'
+import { PREDICTION_FIELDS, storedAnswer, toStored } from './answers.js'
 import { booleanParameter, instant, integerParameter, numberParameter, repeatedParameter } from './queryParameters.js'
 import { found, type RestRoute } from './restRoute.js'
 
@@ -25,18 +25,21 @@ const RECORD_OUTCOME = `mutation RestRecordOutcome($input: RecordOutcomeInput!) 
 }
 ${STORED_FIELDS}`
 
+// A text that can be stored, and so be found.
+const text = z.string().meta({ pattern: '^[^\\u0000]*$' })
+
 const listQuery = z.strictObject({
-  applicantId: z.string().optional(),
+  applicantId: text.optional(),
   band: repeatedParameter(z.enum(RISK_BANDS)).describe('May be repeated.'),
   highRisk: booleanParameter().optional(),
-  model: z.string().optional(),
-  modelVersion: z.string().optional(),
+  model: text.optional(),
+  modelVersion: text.optional(),
   probabilityFrom: numberParameter().optional().describe('Inclusive.'),
   probabilityTo: numberParameter().optional().describe('Exclusive.'),
   createdFrom: instant.optional().describe('Inclusive.'),
   createdTo: instant.optional().describe('Exclusive.'),
   hasOutcome: booleanParameter().optional().describe('Whether an outcome of the loan is recorded.'),
-  channel: z.string().optional(),
+  channel: text.optional(),
   order: z.enum(ORDERS).optional().describe('CREATED_AT_DESC by default.'),
   limit: integerParameter(1, LARGEST_PAGE).optional().describe('Rows of the page; 20 by default.'),
   cursor: z.string().optional().describe('The `nextCursor` of the page before, asked with the same filter and order.'),
@@ -73,7 +76,7 @@ export const PREDICTION_ROUTES: readonly RestRoute[] = [
       }
     },
     answerOf: ({ predictions: { nodes, pageInfo } }) => ({
-      predictions: nodes.map(toPrediction),
+      predictions: nodes.map(toStored),
       nextCursor: pageInfo.hasNextPage ? pageInfo.endCursor : null,
     }),
     pathOf: path => ['query', parameterOf(path)],
@@ -89,7 +92,7 @@ export const PREDICTION_ROUTES: readonly RestRoute[] = [
     answer: storedAnswer,
     codes: ['NOT_FOUND'],
     variables: ({ key }) => ({ id: key }),
-    answerOf: ({ prediction }) => toPrediction(found(prediction, 'NOT_FOUND', 'You may read no prediction with this id.')),
+    answerOf: ({ prediction }) => toStored(found(prediction, 'NOT_FOUND', 'You may read no prediction with this id.')),
     pathOf: path => ['query', ...path],
   },
   {
@@ -108,7 +111,7 @@ export const PREDICTION_ROUTES: readonly RestRoute[] = [
     answer: storedAnswer,
     codes: ['NOT_FOUND', 'OUTCOME_UNKNOWN'],
     variables: ({ key, body }) => ({ input: { predictionId: key, ...(body as Record<string, unknown>) } }),
-    answerOf: ({ recordOutcome: { prediction } }) => toPrediction(prediction),
+    answerOf: ({ recordOutcome: { prediction } }) => toStored(prediction),
     pathOf: path => ['body', ...path],
   },
 ]

@@ -104,11 +104,14 @@ function inRequest(error: GraphQLFormattedError, { pathOf }: RestRoute): GraphQL
 /** @throws AppError BAD_USER_INPUT */
 function askedOf({ params, query, body, headers }: FastifyRequest, route: RestRoute): Asked {
   const [key = ''] = Object.values(params as Record<string, string>)
-  const given = headers['idempotency-key']
+  const given = route.idempotencyKey && headers['idempotency-key']
   return {
     key,
     query: checked(route.query ?? NO_PARAMETERS, query, 'query'),
     body: route.body && checked(route.body, body, 'body'),
-    idempotencyKey: route.takesIdempotencyKey && given !== undefined ? String(given).replace(QUOTED, '$1') : undefined,
+    idempotencyKey:
+      route.idempotencyKey && given !== undefined
+        ? checked(route.idempotencyKey, String(given).replace(QUOTED, '$1'), 'header', 'Idempotency-Key')
+        : undefined,
   }
 }

@@ -1,4 +1,4 @@
-import type { z } from 'zod'
+import { z } from 'zod'
 import { AppError, type ErrorCode, inputProblem } from '../../errors.js'
 import type { RestPath } from '../problem.js'
 import type { ProblemCode } from './problemCodes.js'
@@ -28,7 +28,8 @@ export interface RestRoute {
   readonly body?: z.ZodType
   /** The body as OpenAPI shows it, with the domains that the operation itself checks, row by row. */
   readonly shownBody?: z.ZodType
-  readonly takesIdempotencyKey?: true
+  /** The Idempotency-Key that it takes; absent: it takes none. */
+  readonly idempotencyKey?: z.ZodType<string>
   readonly hasEntityTag?: true
   readonly answer: z.ZodType
   /** Codes of errors that it can answer, besides those of every route. */
@@ -49,17 +50,29 @@ export function found(value: Data, code: ErrorCode, message: string): Data {
   return value
 }
 
+/** An Idempotency-Key of at most so many characters. */
+export function idempotencyKey(longest: number): z.ZodType<string> {
+  return z
+    .string()
+    .min(1)
+    .max(longest)
+    .regex(/^[!-~]+$/, 'must be printable ASCII characters without spaces')
+    .describe('The same key with the same input: the first answer again, with `replayed: true`. With other input: 422.')
+}
+
 const MOST_PROBLEMS = 50
 
-/** Checks a part of a request against its schema. @throws AppError BAD_USER_INPUT with every problem */
-export function checked<T>(schema: z.ZodType<T>, value: unknown, part: RestPath[0]): T {
+/** Checks the value at a place of a request against its schema. @throws AppError BAD_USER_INPUT with every problem */
+export function checked<T>(schema: z.ZodType<T>, value: unknown, ...[part, ...place]: RestPath): T {
   const result = schema.safeParse(value)
   if (result.success) return result.data
   const problems = result.error.issues
     .slice(0, MOST_PROBLEMS)
     .flatMap(issue => mistakesIn(issue, value))
     .slice(0, MOST_PROBLEMS)
-    .map(({ path, mistake }) => inputProblem(`${nameOf(path) ?? `The ${part}`} ${mistake}.`, part, ...path))
+    .map(({ path, mistake }) =>
+      inputProblem(`${nameOf([...place, ...path]) ?? `The ${part}`} ${mistake}.`, part, ...place, ...path),
+    )
   throw new AppError('BAD_USER_INPUT', `The request has ${problems.length} problem(s): see problems.`, { problems })
 }
 
@@ -91,6 +104,8 @@ const NAMES: Readonly<Record<string, string>> = {
   array: 'a list',
 }
 
+const SIZED: Readonly<Record<string, string>> = { array: ' item(s)', string: ' character(s)' }
+
 function mistakeOf(issue: z.core.$ZodIssue): string {
   switch (issue.code) {
     case 'invalid_type':
@@ -100,9 +115,9 @@ function mistakeOf(issue: z.core.$ZodIssue): string {
     case 'invalid_value':
       return `must be one of: ${issue.values.join(', ')}`
     case 'too_small':
-      return issue.origin === 'array' ? `must have at least ${issue.minimum} item(s)` : `must be at least ${issue.minimum}`
+      return `must ${SIZED[issue.origin] ? 'have' : 'be'} at least ${issue.minimum}${SIZED[issue.origin] ?? ''}`
     case 'too_big':
-      return issue.origin === 'array' ? `must have at most ${issue.maximum} items` : `must be at most ${issue.maximum}`
+      return `must ${SIZED[issue.origin] ? 'have' : 'be'} at most ${issue.maximum}${SIZED[issue.origin] ?? ''}`
     default:
       return issue.message
   }

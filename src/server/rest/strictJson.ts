@@ -45,7 +45,9 @@ function occurrences(text: string, character: string): number {
 
 function keysIn(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0
-  const entries: unknown[] = Object.values(value)
-  const own = Array.isArray(value) ? 0 : entries.length
-  return entries.reduce<number>((count, entry) => count + keysIn(entry), own)
+  let count = 0
+  if (Array.isArray(value)) for (const item of value) count += keysIn(item)
+  // JSON.parse makes plain objects, so that all their enumerable keys are their own.
+  else for (const key in value) count += 1 + keysIn((value as Record<string, unknown>)[key])
+  return count
 }

@@ -24,6 +24,8 @@ import {
 
 // Rows that may be read for each row of a page. When a filter skips more, the page ends there.
 const READ_FACTOR = 50
+type Ask = Database['read']
+
 const NOT_REFUSED = sql<string | null>`null`
 
 export interface AlertPageQuery {
@@ -73,8 +75,10 @@ export class AlertStore implements AlertLog {
     const position = parseAlertCursor(after)
     const where = and(tenant === undefined ? undefined : ofTenant(tenant), behind(position), SETTLED)
     const refusal = refusalOf(position)
-    const rows = await this.#database.read(({ db }) => selectAlerts(db, { where, rows: limit, limit, refusal }))
-    await this.#refuse(rows, refusal)
+    // The reader of all tenants serves every live subscriber, and may not wait behind one that catches up.
+    const ask: Ask = tenant === undefined ? work => this.#database.readFeed(work) : work => this.#database.read(work)
+    const rows = await ask(({ db }) => selectAlerts(db, { where, rows: limit, limit, refusal }))
+    await this.#refuse(rows, refusal, ask)
     const found = toAlerts(rows)
     const last = rows.at(-1)
     // A reader takes a short page for the end of the feed: alerts without predictions must not shorten it.
@@ -99,7 +103,7 @@ export class AlertStore implements AlertLog {
     const found = await this.#database.read(({ db }) =>
       selectAlerts(db, { where, rows, backward, matching, limit: size + 1, refusal }),
     )
-    await this.#refuse(found, refusal)
+    await this.#refuse(found, refusal, work => this.#database.read(work))
     const matches = found.filter(row => row.matches)
     const last = matches.length > size ? undefined : found.find(row => row.isLast)
     const page = toAlerts(matches.slice(0, size))
@@ -123,7 +127,7 @@ export class AlertStore implements AlertLog {
   /** Whether an alert follows the cursor that cannot be delivered yet, because an older transaction is still open. */
   async isHeldBack(after: string): Promise<boolean> {
     const { epoch, xid, seq } = parseAlertCursor(after)
-    const rows = await this.#database.read(
+    const rows = await this.#database.readFeed(
       ({ sql }) => sql<{ waiting: boolean }[]>`
         select exists (select from alerts where (epoch, xid, seq) > (${epoch}::int, ${xid}::xid8, ${seq}::bigint)) as waiting`,
     )
@@ -132,7 +136,7 @@ export class AlertStore implements AlertLog {
 
   /** The session with the oldest open writing transaction on this server: the one that the feed waits for. */
   async holder(): Promise<string> {
-    const rows = await this.#database.read(
+    const rows = await this.#database.readFeed(
       ({ sql }) => sql<{ pid: number; application: string; database: string }[]>`
         select pid, application_name as application, datname as database from pg_stat_activity
         where backend_xid is not null order by age(backend_xid) desc limit 1`,
@@ -147,13 +151,13 @@ export class AlertStore implements AlertLog {
    * @throws AppError BAD_CURSOR when it is not of this feed, or ahead of it, as after a restore of an older backup; CURSOR_EXPIRED
    */
   async check(cursor: string): Promise<void> {
-    await this.#refuse([], refusalOfGiven(parseAlertCursor(cursor)))
+    await this.#refuse([], refusalOfGiven(parseAlertCursor(cursor)), work => this.#database.read(work))
   }
 
   /** The refusal is read with the rows, or after none were found: alerts removed in between are never a silent gap. */
-  async #refuse(rows: readonly { refusal: string | null }[], refusal: SQL<string | null>): Promise<void> {
+  async #refuse(rows: readonly { refusal: string | null }[], refusal: SQL<string | null>, ask: Ask): Promise<void> {
     const [first = { refusal: null }] =
-      rows.length > 0 ? rows : await this.#database.read(({ db }) => db.select({ refusal }).from(sql`(values (1)) one`))
+      rows.length > 0 ? rows : await ask(({ db }) => db.select({ refusal }).from(sql`(values (1)) one`))
     if (first.refusal === 'CURSOR_EXPIRED') throw expiredAlertCursor()
     if (first.refusal === 'BAD_CURSOR') throw badAlertCursor()
   }

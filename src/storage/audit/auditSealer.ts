@@ -73,14 +73,14 @@ export class AuditSealer {
   }
 
   async #lastSeal(): Promise<AuditSeal | undefined> {
-    const [seal] = await this.#database.read(
+    const [seal] = await this.#database.readInBackground(
       ({ sql }) => sql<AuditSeal[]>`select ${sql.unsafe(SEAL_COLUMNS)} from audit_seals order by number desc limit 1`,
     )
     return seal
   }
 
   #settledAfter({ epoch, xid, id }: AuditPosition): Promise<(ChainedEntry & { now: string })[]> {
-    return this.#database.read(
+    return this.#database.readInBackground(
       ({ sql }) => sql<(ChainedEntry & { now: string })[]>`
         select ${sql.unsafe(ENTRY_COLUMNS)}, ${sql.unsafe(NOW)} as now from audit_entries
         where (audit_entries.epoch, audit_entries.xid, audit_entries.id) > (${epoch}::int, ${xid}::xid8, ${id}::bigint)
@@ -91,7 +91,7 @@ export class AuditSealer {
 
   /** False when another gateway was first. */
   async #insert({ number, last, entries, sealedAt, hash }: AuditSeal): Promise<boolean> {
-    const rows = await this.#database.write(
+    const rows = await this.#database.writeInBackground(
       ({ sql }) => sql`
         insert into audit_seals (number, last_epoch, last_xid, last_id, entries, hash, sealed_at)
         values (${number}, ${last.epoch}::int, ${last.xid}::xid8, ${last.id}::bigint, ${entries}, ${hash},
@@ -102,7 +102,7 @@ export class AuditSealer {
   }
 
   async #measure(): Promise<AuditBacklog> {
-    const [row] = await this.#database.read(
+    const [row] = await this.#database.readInBackground(
       ({ sql }) => sql<{ entries: number; oldestAt: number | null; lastSealAt: number | null }[]>`
         with seal as (select * from audit_seals order by number desc limit 1), open as (
           select at from audit_entries

@@ -10,7 +10,8 @@ export type { Connections }
 // As many as the statements that the prediction store runs at once.
 const WRITE_CONNECTIONS = 2
 const BULK_CONNECTIONS = 1
-const WEBHOOK_CONNECTIONS = 1
+const BACKGROUND_CONNECTIONS = 1
+const FEED_CONNECTIONS = 1
 // Bulk statements take up to 100 ms each. A caller that sends a thousand rows may wait this long for its turn.
 const LONGEST_WAIT_MS = 5_000
 const RETRIES = 3
@@ -19,7 +20,7 @@ const WARN_EVERY_MS = 1_000
 
 export interface DatabaseSettings {
   readonly url: string
-  /** Connections in all but that of the webhooks, at least 4. */
+  /** Connections in all but those of the background and the feed, at least 4. */
   readonly poolSize: number
   readonly warn: (message: string, fields: Record<string, unknown>) => void
 }
@@ -35,7 +36,8 @@ export class Database {
   readonly #reads: ConnectionPool
   readonly #writes: ConnectionPool
   readonly #bulk: ConnectionPool
-  readonly #webhooks: ConnectionPool
+  readonly #background: ConnectionPool
+  readonly #feed: ConnectionPool
   readonly #turns = new Turns(BULK_CONNECTIONS)
   readonly #trial = new WriteTrial({
     run: work => this.#writes.run(work),
@@ -47,7 +49,8 @@ export class Database {
     this.#reads = new ConnectionPool({ ...settings, size: settings.poolSize - WRITE_CONNECTIONS - BULK_CONNECTIONS })
     this.#writes = new ConnectionPool({ ...settings, size: WRITE_CONNECTIONS })
     this.#bulk = new ConnectionPool({ ...settings, size: BULK_CONNECTIONS })
-    this.#webhooks = new ConnectionPool({ ...settings, size: WEBHOOK_CONNECTIONS })
+    this.#background = new ConnectionPool({ ...settings, size: BACKGROUND_CONNECTIONS })
+    this.#feed = new ConnectionPool({ ...settings, size: FEED_CONNECTIONS })
   }
 
   /** Runs a read. SERVICE_UNAVAILABLE when Postgres does not answer. */
@@ -65,11 +68,19 @@ export class Database {
   }
 
   /**
-   * Runs a read that the delivery to webhooks depends on, on their connection: no slow history page is ahead of it.
+   * Runs a read of webhook deliveries or of the audit's seals, which must go on whatever analysts ask.
    * @throws AppError SERVICE_UNAVAILABLE
    */
-  async readForWebhooks<T>(work: (connections: Connections) => Promise<T>): Promise<T> {
-    return this.#read(this.#webhooks, work)
+  async readInBackground<T>(work: (connections: Connections) => Promise<T>): Promise<T> {
+    return this.#read(this.#background, work)
+  }
+
+  /**
+   * Runs a read of the alert feed as it grows: neither a slow history page nor a round of webhooks is ahead of it.
+   * @throws AppError SERVICE_UNAVAILABLE
+   */
+  async readFeed<T>(work: (connections: Connections) => Promise<T>): Promise<T> {
+    return this.#read(this.#feed, work)
   }
 
   /**
@@ -81,11 +92,11 @@ export class Database {
   }
 
   /**
-   * Runs one writing statement of webhook deliveries, which neither scores nor bulk work must wait for.
+   * Runs one writing statement of webhook deliveries or of a seal, which neither scores nor bulk work must wait for.
    * @throws AppError as `write` does
    */
-  async writeForWebhooks<T>(work: (connections: Connections) => Promise<T>): Promise<T> {
-    return this.#write(this.#webhooks, work)
+  async writeInBackground<T>(work: (connections: Connections) => Promise<T>): Promise<T> {
+    return this.#write(this.#background, work)
   }
 
   /**
@@ -126,7 +137,7 @@ export class Database {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#reads, this.#writes, this.#bulk, this.#webhooks].map(pool => pool.close()))
+    await Promise.all([this.#reads, this.#writes, this.#bulk, this.#background, this.#feed].map(pool => pool.close()))
   }
 
   async #read<T>(pool: ConnectionPool, work: (connections: Connections) => Promise<T>): Promise<T> {

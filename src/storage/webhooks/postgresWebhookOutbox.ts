@@ -39,7 +39,7 @@ export class PostgresWebhookOutbox implements WebhookOutbox {
   }
 
   async work(): Promise<WebhookWork[]> {
-    return this.#database.readForWebhooks(
+    return this.#database.readInBackground(
       ({ sql }) => sql<WebhookWork[]>`
         select w.id as "webhookId", w.tenant, exists (select from (${followingAlerts(sql, 1)}) a) and ${hasRoom(sql)} as "isBehind",
           exists (select from (${dueDeliveries(sql, 1)}) due) as "hasDue"
@@ -54,7 +54,7 @@ export class PostgresWebhookOutbox implements WebhookOutbox {
    * prediction up by its key: a free join may read all predictions of the tenant.
    */
   async gather(webhookId: string): Promise<boolean> {
-    const rows = await this.#database.writeForWebhooks(
+    const rows = await this.#database.writeInBackground(
       ({ sql }) => sql<{ alerts: number }[]>`
         with w as materialized (
           select * from webhooks w where id = ${webhookId} and ${hasRoom(sql)} for update skip locked
@@ -83,7 +83,7 @@ export class PostgresWebhookOutbox implements WebhookOutbox {
    * their ids are looked up by the key: the planner would join a page with all deliveries.
    */
   async take(webhookId: string, limit: number): Promise<TakenDelivery[]> {
-    const taken = await this.#database.writeForWebhooks(
+    const taken = await this.#database.writeInBackground(
       ({ sql }) => sql<{ id: string }[]>`
         update webhook_deliveries set turn = turn + 1, due_at = now() + make_interval(secs => ${LEASE_SECONDS})
         where id = any(array(
@@ -93,7 +93,7 @@ export class PostgresWebhookOutbox implements WebhookOutbox {
     )
     if (taken.length === 0) return []
     const ids = taken.map(({ id }) => id)
-    const rows = await this.#database.readForWebhooks(({ db }) => selectDeliveries(db, webhookId, ids))
+    const rows = await this.#database.readInBackground(({ db }) => selectDeliveries(db, webhookId, ids))
     return rows.map(row => toTaken(row, webhookId))
   }
 
@@ -102,14 +102,14 @@ export class PostgresWebhookOutbox implements WebhookOutbox {
   }
 
   async giveBack({ id, turn }: TakenDelivery): Promise<void> {
-    await this.#database.writeForWebhooks(
+    await this.#database.writeInBackground(
       ({ sql }) => sql`
         update webhook_deliveries set due_at = now() where id = ${id} and turn = ${turn} and state = 'PENDING'`,
     )
   }
 
   async #write(results: readonly object[]): Promise<true[]> {
-    await this.#database.writeForWebhooks(
+    await this.#database.writeInBackground(
       ({ sql }) => sql`
         update webhook_deliveries d set state = ended.state, attempts = attempts + 1, last_status = ended.status,
           last_error = ended.error, last_attempt_at = now(),

@@ -92,7 +92,7 @@ const SHOWN_WITH_THEIR_TYPE: Readonly<Record<string, string>> = {
   PredictRiskBatchPayload: 'results',
   PredictRiskBatchResult: 'errors index prediction replayed',
   PredictRiskPayload: 'prediction replayed',
-  Prediction: 'applicant applicantId band channel createdAt highRisk id modelVersion probability requestedBy',
+  Prediction: 'applicant applicantId band channel createdAt highRisk id model modelVersion probability requestedBy version',
   PredictionConnection: 'edges nodes pageInfo total',
   PredictionEdge: 'cursor node',
   RecordOutcomePayload: 'prediction',

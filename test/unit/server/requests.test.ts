@@ -2,6 +2,7 @@ import Fastify from 'fastify'
 import { expect, it } from 'vitest'
 import { AppError } from '../../../src/errors.js'
 import { answerBadAddress, answerErrors, type ObserveRefusal } from '../../../src/server/requests.js'
+import { answerUnknownAddresses } from '../../../src/server/unknownAddresses.js'
 
 it.each([
   ['/refused', 403, 'FORBIDDEN'],
@@ -14,6 +15,7 @@ it.each([
   const refused: ObserveRefusal = refusal => seen.push(refusal)
   const server = Fastify({ frameworkErrors: answerBadAddress(refused, {}) })
   answerErrors(server, (_id, error) => reports.push(error), refused)
+  answerUnknownAddresses(server, refused)
   server.get('/refused', async () => {
     throw new AppError('FORBIDDEN', 'No.')
   })

@@ -11,7 +11,20 @@ const MAX_LINES = 300
 /** The floors from which the files of a floor may import, besides their own. */
 export const FLOORS: Readonly<Record<string, readonly string[]>> = {
   main: ['commands', 'auth', 'errors'],
-  commands: ['app', 'start', 'config', 'server', 'resolvers', 'schema', 'storage', 'releases', 'scoring', 'auth', 'errors'],
+  commands: [
+    'app',
+    'start',
+    'config',
+    'server',
+    'resolvers',
+    'schema',
+    'storage',
+    'cache',
+    'releases',
+    'scoring',
+    'auth',
+    'errors',
+  ],
   app: ['start', 'config', 'observability', 'storage', 'auth'],
   start: [
     'config',

@@ -1,0 +1,53 @@
+#!/bin/sh
+# `sh deploy/secrets.sh [HOST...]`: makes the secrets of deploy/compose.yaml in deploy/secrets/, and a certificate for these names
+# (localhost unless given). What is there already stays, so it can be run again. It needs openssl.
+set -eu
+cd "$(dirname "$0")"
+
+# Compose mounts each file as it is, and the users inside the containers differ. So all may read the files, and only the owner
+# may enter their folder.
+umask 022
+mkdir -p secrets
+chmod 700 secrets
+cd secrets
+
+# Writes standard input to a file that is not there yet. Renamed into place: a file is whole, or it is not there.
+keep() {
+  if [ -e "$1" ]; then cat >/dev/null; else cat >".$1.draft" && mv ".$1.draft" "$1" && echo "made deploy/secrets/$1"; fi
+}
+
+# No characters that mean something in a URL or in a configuration.
+password() { openssl rand -hex 24; }
+
+base64url() { openssl base64 -A | tr '+/' '-_' | tr -d '='; }
+
+# openssl takes the key only as an argument, which other users of this machine could see for a moment.
+# A token that may read the metrics, for a year, as `riskgate token --role MONITOR --subject prometheus --ttl 365d` signs it.
+metrics_token() {
+  now=$(date +%s)
+  header=$(printf '{"alg":"HS256","typ":"JWT"}' | base64url)
+  claims=$(printf '{"roles":["MONITOR"],"tenant":"default","iss":"riskgate","aud":"riskgate","sub":"prometheus","iat":%d,"exp":%d}' \
+    "$now" "$((now + 365 * 86400))" | base64url)
+  signature=$(printf '%s.%s' "$header" "$claims" | openssl dgst -sha256 -hmac "$(cat jwt-secret)" -binary | base64url)
+  printf '%s.%s.%s' "$header" "$claims" "$signature"
+}
+
+for name in postgres-password riskgate-password redis-password grafana-password jwt-secret; do
+  password | keep "$name"
+done
+printf 'postgres://riskgate:%s@postgres:5432/riskgate\n' "$(cat riskgate-password)" | keep database-url
+printf 'requirepass %s\n' "$(cat redis-password)" | keep redis-auth
+printf 'redis://:%s@redis:6379\n' "$(cat redis-password)" | keep redis-url
+metrics_token | keep metrics-token
+
+if [ ! -e tls-certificate ]; then
+  names=''
+  for name in "${@:-localhost}"; do names="$names,DNS:$name"; done
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 365 -subj "/CN=${1:-localhost}" \
+    -addext "subjectAltName=IP:127.0.0.1$names" -keyout .tls-key.draft -out .tls-certificate.draft 2>/dev/null
+  # openssl makes the key for its owner alone.
+  chmod 644 .tls-key.draft
+  mv .tls-key.draft tls-key
+  mv .tls-certificate.draft tls-certificate
+  echo 'made deploy/secrets/tls-certificate, signed by itself: put one of an authority in its place for a production'
+fi

@@ -1,0 +1,54 @@
+import type { Diagnosis } from '../../storage/diagnosis.js'
+import { type Finding, ok, problem, warning } from './finding.js'
+
+const OLDEST_VERSION = 15
+// A gateway with such a clock runs no upkeep.
+const WRONG_CLOCK_MS = 60_000
+const ODD_CLOCK_MS = 1_000
+/** The connections of a gateway beside its pool: webhooks and seals, the alert feed. */
+const BESIDE_POOL = 2
+
+/** What the answers of the database mean for a gateway with this pool. */
+export function databaseFindings(found: Diagnosis, poolSize: number): Finding[] {
+  return [
+    found.versionNumber >= OLDEST_VERSION * 10_000
+      ? ok('database version', `PostgreSQL ${found.version}`)
+      : problem('database version', `PostgreSQL ${found.version} is too old: upgrade it to ${OLDEST_VERSION} or later.`),
+    found.unsafeSettings.length === 0
+      ? ok('database settings', 'acknowledged rows survive a crash')
+      : problem('database settings', `Acknowledged rows could be lost: switch on ${found.unsafeSettings.join(', ')}.`),
+    found.isReadOnly
+      ? problem('database writes', 'The server is read-only, as a standby is: name the primary in DATABASE_URL.')
+      : ok('database writes', 'accepted'),
+    migrationsFinding(found.migrations),
+    found.invalidIndexes.length === 0
+      ? ok('indexes', 'all valid')
+      : problem('indexes', `Not valid: ${found.invalidIndexes.join(', ')}. Run REINDEX INDEX CONCURRENTLY for each.`),
+    found.withoutStatistics.length === 0
+      ? ok('statistics', 'there')
+      : warning('statistics', `Never analyzed: ${found.withoutStatistics.join(', ')}. Run ANALYZE, as after each restore.`),
+    connectionsFinding(found.freeConnections, poolSize + BESIDE_POOL),
+    clockFinding(found.clockAheadMs),
+  ]
+}
+
+function migrationsFinding({ missing, unknown }: Diagnosis['migrations']): Finding {
+  if (unknown > 0)
+    return problem('migrations', 'A newer riskgate has migrated the database: start that version, or restore a backup.')
+  if (missing > 0) return warning('migrations', `${missing} to come: the next start, or riskgate migrate, applies them.`)
+  return ok('migrations', 'up to date')
+}
+
+function connectionsFinding(free: number, wanted: number): Finding {
+  const says = `${free} free, and a gateway opens up to ${wanted}`
+  if (free >= wanted) return ok('connections', says)
+  return warning('connections', `${says}: raise max_connections, or lower RISKGATE_DATABASE_POOL_SIZE.`)
+}
+
+function clockFinding(aheadMs: number): Finding {
+  const says = `${Math.abs(aheadMs)} ms ${aheadMs < 0 ? 'behind' : 'ahead of'} the database`
+  if (Math.abs(aheadMs) >= WRONG_CLOCK_MS)
+    return problem('clock', `${says}: no upkeep runs here. Set the clock, by NTP for example.`)
+  if (Math.abs(aheadMs) >= ODD_CLOCK_MS) return warning('clock', `${says}: does NTP run on both machines?`)
+  return ok('clock', says)
+}

@@ -1,0 +1,51 @@
+import { askRedis } from '../../cache/askRedis.js'
+import { type Config, loadConfig } from '../../config/config.js'
+import { diagnose } from '../../storage/diagnosis.js'
+import { withDatabaseUntilSignal } from '../commandDatabase.js'
+import { databaseFindings } from './databaseFindings.js'
+import { type Finding, ok, problem } from './finding.js'
+import { certificateFindings, diskFindings, issuerFindings, modelFindings } from './machineFindings.js'
+
+const CHECK_WIDTH = 20
+
+/**
+ * Checks everything that a gateway with these settings needs, and prints a line for each check with what to do. It changes nothing. The
+ * exit code is 1 when there is a problem.
+ * @throws ConfigError for settings that cannot be used
+ */
+export async function doctor(): Promise<void> {
+  const config = loadConfig()
+  let problems = 0
+  const checks: [string, (config: Config) => Promise<Finding[]>][] = [
+    ['models', modelFindings],
+    ['certificate', certificateFindings],
+    ['token issuer', issuerFindings],
+    ['Redis', redisFindings],
+    ['disk', diskFindings],
+    [
+      'database',
+      config =>
+        withDatabaseUntilSignal(config, async database => databaseFindings(await diagnose(database), config.databasePoolSize)),
+    ],
+  ]
+  print(ok('settings', 'complete'))
+  for (const [name, check] of checks) {
+    for (const finding of await check(config).catch((error: Error) => [problem(name, error.message)])) {
+      if (finding.state === 'problem') problems++
+      print(finding)
+    }
+  }
+  process.exitCode = problems === 0 ? 0 : 1
+}
+
+async function redisFindings({ redisUrl }: Config): Promise<Finding[]> {
+  if (redisUrl === undefined) return [ok('Redis', 'none set: enough for one replica')]
+  const { milliseconds, refusal } = await askRedis(redisUrl)
+  if (refusal === undefined) return [ok('Redis', `answers in ${milliseconds} ms`)]
+  return [problem('Redis', `REDIS_URL does not answer (${refusal}): replicas go on without it, with limits of their own.`)]
+}
+
+function print({ check, state, says }: Finding): void {
+  const label = state === 'ok' ? 'ok' : state.toUpperCase()
+  process.stdout.write(`${label.padEnd(8)} ${check.padEnd(CHECK_WIDTH)} ${says}\n`)
+}

@@ -1,0 +1,55 @@
+import { migrationsOf } from './migrate.js'
+import type { Database } from './postgres/database.js'
+import { databaseTime } from './postgres/instants.js'
+
+// A smaller table is read quickly whatever plan it gets.
+const SIZE_THAT_NEEDS_STATISTICS = 512 * 1024
+
+/** What `riskgate doctor` wants to know of a server. */
+export interface Diagnosis {
+  /** As PostgreSQL numbers itself: 180004 is 18.4. */
+  readonly versionNumber: number
+  readonly version: string
+  /** Settings with which acknowledged rows could be lost. */
+  readonly unsafeSettings: readonly string[]
+  readonly isReadOnly: boolean
+  readonly migrations: { readonly missing: number; readonly unknown: number }
+  readonly invalidIndexes: readonly string[]
+  /** Large tables that were never analyzed. */
+  readonly withoutStatistics: readonly string[]
+  /** Connections that this user may still open. */
+  readonly freeConnections: number
+  readonly clockAheadMs: number
+}
+
+/** Asks the server, one read for each question. @throws AppError SERVICE_UNAVAILABLE */
+export function diagnose(database: Database): Promise<Diagnosis> {
+  return database.read(async ({ sql }) => {
+    const [server] = await sql<
+      Pick<Diagnosis, 'versionNumber' | 'version' | 'unsafeSettings' | 'isReadOnly' | 'freeConnections'>[]
+    >`
+      select current_setting('server_version_num')::int as "versionNumber", current_setting('server_version') as version,
+        array(select name from pg_settings
+          where name in ('fsync', 'synchronous_commit', 'full_page_writes') and setting = 'off') as "unsafeSettings",
+        pg_is_in_recovery() or current_setting('default_transaction_read_only') = 'on' as "isReadOnly",
+        (current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+          - (select count(*) from pg_stat_activity where backend_type = 'client backend'))::int as "freeConnections"`
+    if (!server) throw new Error('A statement without a table has a row.')
+    const invalid = await sql<{ name: string }[]>`
+      select c.relname as name from pg_index i join pg_class c on c.oid = i.indexrelid
+      where c.relnamespace = 'public'::regnamespace and not (i.indisvalid and i.indisready) order by 1`
+    const unread = await sql<{ name: string }[]>`
+      select relname as name from pg_class c
+      where relnamespace = 'public'::regnamespace and relkind = 'r' and pg_relation_size(c.oid) > ${SIZE_THAT_NEEDS_STATISTICS}
+        and not exists (select from pg_stats where schemaname = 'public' and tablename = relname) order by 1`
+    const asked = Date.now()
+    const there = await databaseTime(sql)
+    return {
+      ...server,
+      migrations: await migrationsOf(sql),
+      invalidIndexes: invalid.map(({ name }) => name),
+      withoutStatistics: unread.map(({ name }) => name),
+      clockAheadMs: Math.round((asked + Date.now()) / 2 - there),
+    }
+  })
+}

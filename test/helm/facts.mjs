@@ -1,0 +1,63 @@
+// What the source says, for the comparison with what the chart and the templates of clouds say.
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { ofKind } from './chart.mjs'
+
+const SECRET_FILES = mkdtempSync(join(tmpdir(), 'riskgate-secrets-'))
+process.on('exit', () => rmSync(SECRET_FILES, { recursive: true, force: true }))
+const SAMPLES = {
+  DATABASE_URL_FILE: 'postgres://riskgate:secret@database.example:5432/riskgate?sslmode=verify-full',
+  REDIS_URL_FILE: 'rediss://:secret@redis.example:6379',
+  RISKGATE_JWT_SECRET_FILE: 'a-secret-of-more-than-thirty-two-bytes',
+  RISKGATE_JWT_PREVIOUS_SECRET_FILE: 'another-secret-of-more-than-thirty-two-bytes',
+}
+
+// An image for production may set these itself.
+const IMAGE_ENVIRONMENT = { NODE_ENV: 'production', RISKGATE_HOST: '0.0.0.0' }
+
+const read = file => readFileSync(file, 'utf8')
+
+/** Each throws where the source has changed its form: nothing is compared with nothing. */
+export const sourceOf = {
+  secrets: [...read('src/config/settings.ts').matchAll(/SECRETS = \[(.*)\]/g)][0][1].match(/[A-Z_]+/g),
+  addresses: [...read('src/server/health.ts').matchAll(/server\.get\('([^']+)'/g)].map(([, address]) => address),
+  metrics: [...read('src/observability/metrics.ts').matchAll(/name: '(\w+)'/g)].map(([, name]) => name),
+  /** Between two signs of life of a stream. */
+  keepAliveMs: numberIn('src/server/streams/eventStream.ts', /KEEP_ALIVE_MS = ([\d_]+)/),
+  /** After this time between two requests the gateway closes a connection. */
+  idleConnectionMs: numberIn('src/server/transport/transportLimits.ts', /keepAliveMs: ([\d_]+)/),
+  connectionsBesidePool: connectionsBesidePool(read('src/storage/postgres/database.ts')),
+  samples: SAMPLES,
+
+  /** The environment of a container on top of the image's, with files that exist in place of mounted secrets. */
+  environment({ env }, { database = SAMPLES.DATABASE_URL_FILE } = {}) {
+    const samples = { ...SAMPLES, DATABASE_URL_FILE: database }
+    const own = env.map(({ name, value }) => [name, name in samples ? fileWith(name, samples[name]) : value])
+    return { ...IMAGE_ENVIRONMENT, ...Object.fromEntries(own) }
+  },
+}
+
+function numberIn(file, pattern) {
+  return Number(pattern.exec(read(file))[1].replaceAll('_', ''))
+}
+
+/** A replica opens some pools whose size is not taken from RISKGATE_DATABASE_POOL_SIZE. */
+function connectionsBesidePool(source) {
+  const [, within] = /settings\.poolSize - (.+) \}\)/.exec(source)
+  const names = [...source.matchAll(/size: (\w+_CONNECTIONS) \}/g)].map(([, name]) => name)
+  const beside = names.filter(name => !within.includes(name))
+  return beside.reduce((sum, name) => sum + Number(new RegExp(`const ${name} = (\\d+)`).exec(source)[1]), 0)
+}
+
+/** The Deployment of the gateway. */
+export function gatewayOf(objects) {
+  const [deployment] = ofKind(objects, 'Deployment')
+  return deployment
+}
+
+function fileWith(name, text) {
+  const file = join(SECRET_FILES, name)
+  writeFileSync(file, text)
+  return file
+}

@@ -1,0 +1,87 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { makePair } from '../support/certificates.js'
+import { createTestDatabase, type TestDatabase } from '../support/database.js'
+import { testFolder } from '../support/folder.js'
+import { type Exit, runCommand, TEST_KEY } from '../support/gatewayProcess.js'
+import { freePort } from '../support/redis.js'
+
+const folder = testFolder('doctor')
+let database: TestDatabase
+beforeAll(async () => {
+  database = await createTestDatabase()
+})
+afterAll(() => database[Symbol.asyncDispose]())
+
+const doctor = (settings: Record<string, string> = {}) =>
+  runCommand(['doctor'], { DATABASE_URL: database.url, RISKGATE_STATE_DIR: folder, ...TEST_KEY, ...settings })
+/** The lines that are not `ok`. */
+const bad = ({ stdout }: Exit) => stdout.split('\n').filter(line => line !== '' && !line.startsWith('ok '))
+
+describe('riskgate doctor', () => {
+  it('finds nothing wrong with a new database, and says what it has looked at', async () => {
+    const { status, stdout, stderr } = await doctor()
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    expect(bad({ stdout } as Exit)).toEqual([])
+    for (const check of ['database version', 'indexes', 'clock', 'connections', 'models', 'certificate', 'Redis']) {
+      expect(stdout).toMatch(new RegExp(`^ok +${check} `, 'm'))
+    }
+  })
+
+  it('names a broken index, a table without statistics and a migration that is missing, with what to do', async () => {
+    const { sql } = database
+    await sql`create table filled as select generate_series(1, 20000) as n`
+    await sql`create unique index concurrently broken on filled ((n % 2))`.catch(() => {})
+    // The server may have analyzed the new table by itself.
+    await sql`delete from pg_statistic where starelid = 'filled'::regclass`
+    await sql`delete from drizzle.__drizzle_migrations where id = (select max(id) from drizzle.__drizzle_migrations)`
+    const found = await doctor()
+    await sql`drop table filled`
+    expect(found.status).toBe(1)
+    expect(bad(found)).toEqual([
+      expect.stringMatching(/^WARNING +migrations +1 to come: .*riskgate migrate/),
+      expect.stringMatching(/^PROBLEM +indexes +Not valid: broken\. Run REINDEX/),
+      expect.stringMatching(/^WARNING +statistics +Never analyzed: filled\. Run ANALYZE/),
+    ])
+  })
+
+  it('names a Redis, an issuer and a certificate that cannot be used, and goes on', async () => {
+    const { cert } = await makePair()
+    const { key } = await makePair()
+    await writeFile(join(folder, 'cert.pem'), cert)
+    await writeFile(join(folder, 'key.pem'), key)
+    const port = await freePort()
+    const found = await doctor({
+      REDIS_URL: `redis://127.0.0.1:${port}`,
+      RISKGATE_JWKS_URL: `http://127.0.0.1:${port}/keys`,
+      RISKGATE_JWT_ISSUER: 'https://issuer.example',
+      RISKGATE_TLS_CERT_FILE: join(folder, 'cert.pem'),
+      RISKGATE_TLS_KEY_FILE: join(folder, 'key.pem'),
+    })
+    expect(found.status).toBe(1)
+    expect(bad(found).filter(line => line.startsWith('PROBLEM'))).toEqual([
+      expect.stringMatching(/^PROBLEM +certificate +RISKGATE_TLS_KEY_FILE is not the key/),
+      expect.stringMatching(/^PROBLEM +token issuer +RISKGATE_JWKS_URL gives no keys/),
+      expect.stringMatching(/^PROBLEM +Redis +REDIS_URL does not answer/),
+    ])
+    expect(found.stdout).toMatch(/^ok +database version/m)
+  })
+
+  it('names a database that refuses the login, and a model folder that cannot be served', async () => {
+    const url = new URL(database.url)
+    url.username = 'nobody'
+    const found = await doctor({ DATABASE_URL: url.href, RISKGATE_MODELS_DIR: folder })
+    expect(found.status).toBe(1)
+    expect(bad(found)).toEqual([
+      expect.stringMatching(/^PROBLEM +models /),
+      expect.stringMatching(/^PROBLEM +database +DATABASE_URL/),
+    ])
+  })
+
+  it('ends with 78 at settings that cannot be used', async () => {
+    const { status, stderr } = await doctor({ RISKGATE_PORT: 'x' })
+    expect(status).toBe(78)
+    expect(stderr).toContain('RISKGATE_PORT')
+  })
+})
