@@ -13,6 +13,7 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '5' },
     rounds: { type: 'string', default: '4' },
     connections: { type: 'string', default: '32' },
+    traces: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 })
@@ -25,6 +26,11 @@ const [seconds, rounds, connections] = ['seconds', 'rounds', 'connections'].map(
   return value
 })
 
+if (values.traces !== undefined && !/^(0|1|0\.\d{1,6})$/.test(values.traces)) {
+  process.stderr.write('bench: --traces must be a number from 0 to 1, the part of requests that is traced\n')
+  process.exit(2)
+}
+
 /** Sends one order to a program; returns its result and the CPU that the server used for it. */
 async function measured({ worker, server, order }) {
   const before = await server.cpuMicroseconds()
@@ -34,18 +40,19 @@ async function measured({ worker, server, order }) {
   return { ...result, cpuPerRow: cpu / result.ids.length, cpuShare: cpu / 1e6 / result.elapsedSeconds }
 }
 
-async function singles(load, floor, riskgate, acknowledged) {
+async function singles(load, floor, riskgate, traced, acknowledged) {
+  const servers = { floor, riskgate, rest: riskgate, traced }
   const order = (shape, { url, headers }, time) => ({ shape, url, headers, connections, seconds: time })
-  const shapes = { floor: 'floor', riskgate: 'predictRisk', rest: 'restPredict' }
+  const shapes = { floor: 'floor', riskgate: 'predictRisk', rest: 'restPredict', ...(traced && { traced: 'predictRisk' }) }
   const drive = async (name, time) => {
-    const server = name === 'floor' ? floor : riskgate
+    const server = servers[name]
     const round = await measured({ worker: load, server: server.child, order: order(shapes[name], server, time) })
     for (const id of round.ids) acknowledged[tableOf(name)].push(id)
     return round
   }
   const names = Object.keys(shapes)
   for (const name of names) await drive(name, WARM_UP_SECONDS)
-  const results = { floor: [], riskgate: [], rest: [] }
+  const results = { floor: [], riskgate: [], rest: [], traced: [] }
   for (let round = 0; round < rounds; round++) {
     for (const name of names) {
       const result = await drive(name, seconds)
@@ -114,10 +121,12 @@ async function main() {
     const load = stage.load()
     const floor = await stage.bare('floor.mjs')
     const riskgate = await stage.riskgate()
+    const traced = values.traces === undefined ? undefined : await stage.tracedRiskgate(values.traces)
     print(`Node ${process.version}, ${availableParallelism()} cores (${cpus()[0]?.model ?? arch()})\n`)
     print(`predictRisk, one applicant per request, ${connections} connections, ${rounds} x ${seconds} s each:`)
-    const single = await singles(load, floor, riskgate, acknowledged)
+    const single = await singles(load, floor, riskgate, traced, acknowledged)
     await floor.child.stop()
+    await traced?.child.stop()
     print(
       `\npredictRiskBatch, ${BATCH_ROWS} rows per request, ${BATCH_CONNECTIONS} connections, compared with bare scoring and inserting:`,
     )
@@ -144,6 +153,10 @@ CPU per durable prediction   floor ${count(median(cpu('floor')))} us   riskgate 
 ratio riskgate/floor         ${ratios('riskgate', 'floor')}
 ratio REST/GraphQL           ${ratios('rest', 'riskgate')}
 batches of ${BATCH_ROWS}               riskgate ${count(rate('riskgate'))} rows/s, ${percent(rate('riskgate') / rate('floor'))} of the ${count(rate('floor'))} of bare code; over REST ${count(rate('rest'))} rows/s`)
+  if (single.traced.length === 0) return
+  print(
+    `traces of ${percent(Number(values.traces))} of requests   ${count(median(cpu('traced')))} us, to the same without ${ratios('traced', 'riskgate')}`,
+  )
 }
 
 function median(numbers) {

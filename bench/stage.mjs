@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { createServer as createHttpServer } from 'node:http'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -93,8 +94,23 @@ export class Stage {
     return { child, url, headers: {} }
   }
 
+  /** Starts a gateway that traces a part of its requests, with a collector that takes everything. */
+  async tracedRiskgate(ratio) {
+    const collector = createHttpServer((request, response) => request.resume().on('end', () => response.end())).listen(
+      0,
+      '127.0.0.1',
+    )
+    await once(collector, 'listening')
+    this.#closers.push(
+      () => collector.closeAllConnections(),
+      () => collector.close(),
+    )
+    const env = { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${collector.address().port}`, RISKGATE_TRACE_RATIO: ratio }
+    return this.riskgate({ name: 'traced gateway', env })
+  }
+
   /** Starts the gateway as in production, with everything switched on; of the optional settings only limits are changed. */
-  async riskgate({ databaseUrl = this.databaseUrl, name = 'gateway', nodeOptions = [] } = {}) {
+  async riskgate({ databaseUrl = this.databaseUrl, name = 'gateway', nodeOptions = [], env = {} } = {}) {
     const secret = randomBytes(32).toString('hex')
     const port = await freePort()
     const settings = {
@@ -104,6 +120,7 @@ export class Stage {
       RISKGATE_JWT_SECRET: secret,
       RISKGATE_STATE_DIR: join(this.directory, name),
       ...LIMITS_OUT_OF_REACH,
+      ...env,
     }
     const child = this.#start('../dist/main.js', { env: settings, name, nodeOptions })
     const url = `http://127.0.0.1:${port}`

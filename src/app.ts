@@ -20,12 +20,13 @@ import { startReplicas } from './start/replicas.js'
 import { startServer } from './start/server.js'
 import { startStatistics } from './start/statistics.js'
 import { startTokens, writeTokens } from './start/tokens.js'
+import { startTracing } from './start/tracing.js'
 import { startRetention, startUpkeep } from './start/upkeep.js'
 import { startWebhooks } from './start/webhooks.js'
 import type { UpkeepTask } from './storage/postgres/upkeep.js'
 
 /** The kit before any part has started. */
-type BareKit = Omit<EarlyKit, 'upkeep'>
+type BareKit = Omit<EarlyKit, 'tracer' | 'upkeep'>
 
 export interface App {
   /**
@@ -38,6 +39,8 @@ export interface App {
    * ends.
    */
   stop(): Promise<void>
+  /** Switches the log from its level to debug, and back. */
+  toggleDebugLog(): void
   /** Logs an uncaught error without its message, and flushes the log; the process ends when it resolves, within half a second. */
   crashed(error: unknown): Promise<void>
 }
@@ -45,7 +48,7 @@ export interface App {
 /** Puts the gateway together: the only place that knows every part. */
 export function createApp(config: Config): App {
   const metrics = new Metrics()
-  const { logger, close: closeLogger } = createLogger(config.logLevel, lines => metrics.logLinesLost.inc(lines))
+  const { logger, toggleDebug, close: closeLogger } = createLogger(config.logLevel, lines => metrics.logLinesLost.inc(lines))
   const closers: (() => Promise<void> | void)[] = [closeLogger]
   let starting: ReturnType<App['start']> | undefined
   let stopping: Promise<void> | undefined
@@ -79,6 +82,7 @@ export function createApp(config: Config): App {
       })()
       return stopping
     },
+    toggleDebugLog: toggleDebug,
     crashed(error) {
       logger.error(unexpected(error), 'nobody caught an error; the process ends')
       return closeLogger()
@@ -89,7 +93,8 @@ export function createApp(config: Config): App {
 /** Starts every part, each after the parts that it needs. */
 async function startParts(bare: BareKit, signal: AbortSignal): ReturnType<App['start']> {
   const tasks: UpkeepTask[] = []
-  const early: EarlyKit = { ...bare, upkeep: (...more) => tasks.push(...more) }
+  const tracer = await startTracing(bare)
+  const early: EarlyKit = { ...bare, tracer, upkeep: (...more) => tasks.push(...more) }
   const certificate = startCertificate(early)
   const withdrawals = new Withdrawals()
   const tokens = await startTokens(early, { withdrawals })

@@ -34,6 +34,7 @@ export const LONGEST = [
   'test/api/slowSubscribers.test.ts',
   'test/security/rateLimits.test.ts',
   'test/security/personalData.test.ts',
+  'test/integration/traces.test.ts',
   'test/integration/apiKeys.test.ts',
   'test/integration/keyCommand.test.ts',
   'test/integration/databaseUrl.test.ts',

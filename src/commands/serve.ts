@@ -5,7 +5,10 @@ import { loadConfig } from '../config/config.js'
 import { isLostTypeFetch } from '../storage/postgres/postgresErrors.js'
 import { onStopSignal } from './stopSignals.js'
 
-/** Starts the gateway, and stops it at SIGINT, SIGTERM or SIGHUP; a second signal over a second later ends the process at once. */
+/**
+ * Starts the gateway, and stops it at SIGINT, SIGTERM or SIGHUP; a second signal over a second later ends the process at once.
+ * SIGUSR2 switches the log to debug, and back.
+ */
 export async function serve(): Promise<void> {
   const config = loadConfig()
   let app: App | undefined
@@ -19,6 +22,7 @@ export async function serve(): Promise<void> {
     },
     again: () => process.exit(1),
   })
+  process.on('SIGUSR2', () => app?.toggleDebugLog())
   // Only after the settings are checked: the import takes over a second, and mistakes in settings are named at once.
   const { createApp } = await import('../app.js')
   const gateway = createApp(config)

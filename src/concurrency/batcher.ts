@@ -1,3 +1,5 @@
+import type { SharedName, TracedCall, Tracer } from '../tracer.js'
+
 /** Computes all items of a group; the answer at index i belongs to item i, and an Error there fails that item alone. */
 export type GroupRun<Item, Answer> = (items: readonly Item[]) => Promise<readonly (Answer | Error)[]>
 
@@ -7,6 +9,7 @@ interface Waiting<Item, Answer> {
   readonly reject: (error: unknown) => void
   /** By `performance.now()`, in milliseconds. */
   readonly since: number
+  readonly call: TracedCall | undefined
 }
 
 /** How long an item may wait for a run. */
@@ -23,6 +26,8 @@ export interface BatcherOptions {
   readonly maxRunning: number
   /** Needed where a run may hang, as that of a statement may: without it the items behind the run wait for as long as it hangs. */
   readonly waitLimit?: WaitLimit
+  /** How the runs are called in traces; absent: they are not traced. */
+  readonly traces?: { readonly tracer: Tracer; readonly name: SharedName } | undefined
 }
 
 /**
@@ -49,7 +54,8 @@ export class Batcher<Item, Answer> {
 
   submit(item: Item): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ item, resolve, reject, since: performance.now() })
+      const call = this.#options.traces?.tracer.call()
+      this.#waiting.push({ item, resolve, reject, since: performance.now(), call })
       this.#schedule()
       this.#limitWait()
     })
@@ -99,6 +105,17 @@ export class Batcher<Item, Answer> {
     })
   }
 
+  #runTraced(group: readonly Waiting<Item, Answer>[]): Promise<readonly (Answer | Error)[]> {
+    const run = () => this.#run(group.map(({ item }) => item))
+    const { traces } = this.#options
+    if (!traces) return run()
+    return traces.tracer.shared(
+      traces.name,
+      group.map(({ call }) => call),
+      run,
+    )
+  }
+
   async #runGroup(): Promise<void> {
     const group = this.#waiting.splice(0, this.#options.maxItems)
     if (this.#waiting.length === 0) this.#endLimit()
@@ -107,7 +124,7 @@ export class Batcher<Item, Answer> {
     this.#running++
     this.#schedule()
     try {
-      const answers = await this.#run(group.map(({ item }) => item))
+      const answers = await this.#runTraced(group)
       group.forEach(({ resolve, reject }, i) => {
         const answer = answers[i]
         if (answer === undefined || answer instanceof Error) reject(answer ?? new Error('The group run left an item unanswered.'))

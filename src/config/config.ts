@@ -31,6 +31,18 @@ export interface Config {
   /** Subscriptions that one principal may have open on one replica, whatever their transport. */
   readonly maxStreams: number
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error' | 'silent'
+  readonly requestLog: {
+    /** Above this rate only some successes are logged. Zero: all are. */
+    readonly successesPerSecond: number
+    /** A request that took this long is always logged. */
+    readonly slowMs: number
+  }
+  readonly traces: {
+    /** Absent: nothing is traced. */
+    readonly endpoint: URL | undefined
+    /** The part of requests that is traced, 0 to 1. */
+    readonly ratio: number
+  }
   readonly bodyLimitBytes: number
   /** How long load balancers have to notice that this replica goes away. */
   readonly drainMs: number
@@ -91,7 +103,7 @@ export function loadConfig(variables: NodeJS.ProcessEnv = process.env): Config {
     jwt: {
       secret: bytesOf(env.RISKGATE_JWT_SECRET),
       previousSecret: bytesOf(env.RISKGATE_JWT_PREVIOUS_SECRET),
-      jwksUrl: env.RISKGATE_JWKS_URL === undefined ? undefined : new URL(env.RISKGATE_JWKS_URL),
+      jwksUrl: urlOf(env.RISKGATE_JWKS_URL),
       algorithms: env.RISKGATE_JWT_ALGORITHMS,
       issuer: env.RISKGATE_JWT_ISSUER,
       audience: env.RISKGATE_JWT_AUDIENCE,
@@ -111,6 +123,8 @@ export function loadConfig(variables: NodeJS.ProcessEnv = process.env): Config {
     },
     maxStreams: env.RISKGATE_MAX_STREAMS,
     logLevel: env.RISKGATE_LOG_LEVEL,
+    requestLog: { successesPerSecond: env.RISKGATE_LOG_SUCCESSES_PER_SECOND, slowMs: env.RISKGATE_LOG_SLOW_MS },
+    traces: { endpoint: urlOf(env.OTEL_EXPORTER_OTLP_ENDPOINT), ratio: env.RISKGATE_TRACE_RATIO },
     bodyLimitBytes: env.RISKGATE_BODY_LIMIT_BYTES,
     drainMs: env.RISKGATE_DRAIN_MS,
     alertRetentionDays: env.RISKGATE_ALERT_RETENTION_DAYS,
@@ -140,6 +154,10 @@ function checked(variables: NodeJS.ProcessEnv): Environment {
   const read = readEnvironment(variables)
   if ('problems' in read) throw new ConfigError(read.problems)
   return read
+}
+
+function urlOf(text: string | undefined): URL | undefined {
+  return text === undefined ? undefined : new URL(text)
 }
 
 function bytesOf(text: string | undefined): Uint8Array | undefined {

@@ -80,6 +80,13 @@ export const settings = z.object({
   RISKGATE_RATE_LIMIT_ADDRESS: wholeNumber(0, 1_000_000).default(600),
   RISKGATE_MAX_STREAMS: wholeNumber(1, 100_000).default(2_000),
   RISKGATE_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  RISKGATE_LOG_SUCCESSES_PER_SECOND: wholeNumber(0, 1_000_000).default(0),
+  RISKGATE_LOG_SLOW_MS: wholeNumber(1, 60_000).default(250),
+  OTEL_EXPORTER_OTLP_ENDPOINT: url('http:', 'https:').refine(hasNoUser, 'must not contain a user name or password').optional(),
+  RISKGATE_TRACE_RATIO: text
+    .regex(/^(0|1|0\.\d{1,6})$/, 'must be a number from 0 to 1, such as 0.05')
+    .transform(Number)
+    .default(0.1),
   RISKGATE_BODY_LIMIT_BYTES: wholeNumber(1_024, 64 * 1024 * 1024).default(1024 * 1024),
   RISKGATE_DRAIN_MS: wholeNumber(0, 60_000).default(700),
   RISKGATE_ALERT_RETENTION_DAYS: wholeNumber(7, 3_650).default(30),

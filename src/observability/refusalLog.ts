@@ -29,7 +29,7 @@ export class RefusalLog {
     this.#logger = logger
   }
 
-  /** When lines of a code were left out, the next one that is written says how many. */
+  /** When lines of a code were left out, the next one that is written stands for them too. */
   note(refusal: Refusal, message: string): void {
     if (refusal.principal !== undefined) {
       this.#logger.info(refusal, message)
@@ -45,7 +45,7 @@ export class RefusalLog {
       return
     }
     second.lines++
-    this.#logger.info(second.unlogged > 0 ? { ...refusal, unlogged: second.unlogged } : refusal, message)
+    this.#logger.info(second.unlogged > 0 ? { ...refusal, represents: second.unlogged + 1 } : refusal, message)
     second.unlogged = 0
   }
 }

@@ -4,6 +4,7 @@ import { ConfigError } from '../errors.js'
 import type { ModelContract } from '../scoring/contract.js'
 import { type ModelManifest, manifestSchema } from '../scoring/manifest.js'
 import { type InstalledVersion, Release } from '../scoring/release.js'
+import type { Tracer } from '../tracer.js'
 import { admit } from './admission.js'
 import { loadContract, modelNames, readJson, subfolders } from './modelFiles.js'
 import { type ModelEntry, ModelRegistry } from './modelRegistry.js'
@@ -13,6 +14,8 @@ const CHAMPION_FILE = 'champion'
 
 export interface ModelFolderOptions extends ScorerWatch {
   readonly directory: string
+  /** Absent: nothing is traced. */
+  readonly tracer?: Tracer | undefined
 }
 
 /**
@@ -45,7 +48,8 @@ async function loadModel(directory: string, options: ModelFolderOptions): Promis
     const isChampion = manifest.version === championVersion
     const admitted = await admit(join(directory, folder), contract, manifest)
     if ('problem' in admitted) refuse(contract, admitted.problem, isChampion, options)
-    else if (isChampion) champion = new Release(contract, manifest, watchedScorer(admitted.model, manifest, options))
+    else if (isChampion)
+      champion = new Release(contract, manifest, watchedScorer(admitted.model, manifest, options), options.tracer)
     // The others were loaded only to check that they can be: the champion alone answers.
     else await admitted.model.release()
     versions.push({ manifest, stage: 'problem' in admitted ? 'REJECTED' : isChampion ? 'CHAMPION' : 'CANDIDATE' })

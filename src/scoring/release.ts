@@ -1,4 +1,5 @@
 import { Batcher } from '../concurrency/batcher.js'
+import type { Tracer } from '../tracer.js'
 import { type BandScale, bandOf, isHighRisk, type RiskBand } from './bands.js'
 import type { ModelContract } from './contract.js'
 import type { FeatureValues } from './features.js'
@@ -26,11 +27,15 @@ export class Release {
   readonly #bands: BandScale
   readonly #batcher: Batcher<FeatureValues, number>
 
-  constructor(contract: ModelContract, manifest: ModelManifest, scorer: Scorer) {
+  constructor(contract: ModelContract, manifest: ModelManifest, scorer: Scorer, tracer?: Tracer) {
     this.contract = contract
     this.manifest = manifest
     this.#bands = manifest.bands
-    this.#batcher = new Batcher(rows => scoreTogether(scorer, rows), { maxItems: MAX_ROWS_A_RUN, maxRunning: 1 })
+    this.#batcher = new Batcher(rows => scoreTogether(scorer, rows), {
+      maxItems: MAX_ROWS_A_RUN,
+      maxRunning: 1,
+      traces: tracer && { tracer, name: 'model run' },
+    })
   }
 
   /** Rows that wait for a run. */

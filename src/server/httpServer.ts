@@ -4,6 +4,7 @@ import type { GraphQLSchema } from 'graphql'
 import type { Principal } from '../auth/principal.js'
 import type { ContextOf } from '../resolvers/context.js'
 import type { ModelContract } from '../scoring/contract.js'
+import type { Tracer } from '../tracer.js'
 import { type Auth, type Identify, onlyCallersWith, onlyPageVisitorsWith } from './access.js'
 import type { ReportUnexpected } from './formatError.js'
 import type { ObserveLookups, OperationReport } from './graphql/apollo.js'
@@ -54,6 +55,8 @@ export interface HttpServerOptions extends TransportOptions {
   readonly observe: (report: OperationReport) => void
   readonly lookedUp: ObserveLookups
   readonly observeStream: ObserveStream
+  /** Absent: nothing is traced. */
+  readonly tracer?: Tracer | undefined
 }
 
 export interface HttpServer {

@@ -7,6 +7,7 @@ import { AppError, type ErrorCode } from '../errors.js'
 import { errorBody, publicError, type ReportUnexpected, statusOf } from './formatError.js'
 import { RateLimitedError, refusalHeaders } from './limits/quota.js'
 import { sendProblem } from './problem.js'
+import { namesOf, type RequestNames } from './requestNames.js'
 
 /** For a request that is wrong in a way that no other sentence names. */
 export const NOT_UNDERSTOOD = 'This server does not understand the request. Check its method, address and headers.'
@@ -28,11 +29,6 @@ export function requestId({ headers }: Pick<IncomingMessage, 'headers'>): string
   return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
 }
 
-/** The pattern of the route that a request reached, such as /api/models/:name, for metrics; `none` where no route has its address. */
-export function routeOf({ routeOptions }: FastifyRequest): string {
-  return routeOptions.url ?? 'none'
-}
-
 declare module 'fastify' {
   interface FastifyRequest {
     /** On the clock of `performance`. Undefined where Fastify gave up before the first hook. */
@@ -48,17 +44,18 @@ declare module 'fastify' {
  */
 export type ObserveRefusal = (refusal: {
   readonly code: ErrorCode
-  readonly route: string
-  readonly requestId: string
+  readonly status: number
   readonly seconds: number
   /** Undefined where the caller is unknown. */
   readonly principal?: Principal | undefined
+  readonly request: RequestNames
 }) => void
 
 /** Answers HTTP requests that fail outside of GraphQL in the same form as GraphQL does. */
 export function answerErrors(server: FastifyInstance, report: ReportUnexpected, refused: ObserveRefusal): void {
   server.decorateRequest('receivedAt', undefined)
   server.decorateRequest('principal', undefined)
+  server.decorateRequest('traceId', undefined)
   server.addHook('onRequest', (request, _reply, done) => {
     request.receivedAt = performance.now()
     done()
@@ -69,7 +66,7 @@ export function answerErrors(server: FastifyInstance, report: ReportUnexpected, 
     if (error.statusCode !== undefined && error.statusCode < 500) {
       return refuse(reply, new AppError('BAD_REQUEST', NOT_UNDERSTOOD), refused)
     }
-    observe(reply, 'INTERNAL_SERVER_ERROR', refused)
+    observe(reply, 'INTERNAL_SERVER_ERROR', 500, refused)
     return send(reply, 500, publicError({ message: '' }, error, report))
   })
 }
@@ -91,7 +88,7 @@ export function refuse(
   refused: ObserveRefusal,
   status = statusOf(error.code),
 ): FastifyReply {
-  observe(reply, error.code, refused)
+  observe(reply, error.code, status, refused)
   if (error instanceof RateLimitedError) reply.headers(refusalHeaders(error))
   if (error.code === 'UNAUTHENTICATED' && !reply.hasHeader('www-authenticate')) reply.header('www-authenticate', 'Bearer')
   return send(reply, status, errorBody(error).errors[0])
@@ -106,8 +103,8 @@ function isRest({ request: { url } }: FastifyReply): boolean {
   return url.startsWith('/api/')
 }
 
-function observe({ request }: FastifyReply, code: ErrorCode, refused: ObserveRefusal): void {
-  const { id, receivedAt, principal } = request
+function observe({ request }: FastifyReply, code: ErrorCode, status: number, refused: ObserveRefusal): void {
+  const { receivedAt, principal } = request
   const seconds = receivedAt === undefined ? 0 : (performance.now() - receivedAt) / 1_000
-  refused({ code, route: routeOf(request), requestId: id, seconds, principal })
+  refused({ code, status, seconds, principal, request: namesOf(request) })
 }

@@ -6,11 +6,12 @@ import { type EarlyKit, warnTo } from './kit.js'
 
 /** Loads the models of the folder, and measures their runs. @throws ConfigError where the folder cannot be served */
 export async function startModels(kit: EarlyKit): Promise<ModelRegistry> {
-  const { config, metrics } = kit
+  const { config, metrics, tracer } = kit
   const registry = await loadModelFolder({
     directory: config.modelsDirectory,
     observeScoring: ({ model, version }, seconds) => metrics.scoringSeconds.of(model, version).observe(seconds),
     warn: warnTo(kit),
+    tracer,
   })
   for (const { champion } of registry.models) showFromZeroFor(champion.manifest, metrics)
   return registry

@@ -21,10 +21,14 @@ interface Needs {
  * Builds the predictRisk use case over the store. Committed predictions are counted and cached; a hint tells readers of the feed
  * about high-risk ones.
  */
-export function startPredictions({ database, metrics }: Kit, { models, audit, latest, hints, clock }: Needs): PredictRisk {
+export function startPredictions(
+  { database, metrics, tracer }: Kit,
+  { models, audit, latest, hints, clock }: Needs,
+): PredictRisk {
   const store = new PredictionStore({
     database,
     audit: audit.writer,
+    tracer,
     committed: async stored => {
       count(metrics, stored)
       if (stored.some(({ highRisk }) => highRisk)) hints.publish()
@@ -39,7 +43,7 @@ export function startPredictions({ database, metrics }: Kit, { models, audit, la
     scoring: models.models.reduce((sum, { champion }) => sum + champion.queued, 0),
     commit: store.queued,
   }))
-  return new PredictRisk(models, store, clock.now)
+  return new PredictRisk(models, store, clock.now, tracer)
 }
 
 function count(metrics: Metrics, stored: readonly Prediction[]): void {

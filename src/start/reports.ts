@@ -1,7 +1,10 @@
+import type { Principal } from '../auth/principal.js'
 import { type Logger, unexpected } from '../observability/logger.js'
 import { type Metrics, showFromZero } from '../observability/metrics.js'
 import { RefusalLog } from '../observability/refusalLog.js'
+import { RequestLog } from '../observability/requestLog.js'
 import type { HttpServerOptions } from '../server/httpServer.js'
+import type { RequestNames } from '../server/requestNames.js'
 import { MALFORMED, type Malformed, type ObserveMalformed } from '../server/transport/malformedRequests.js'
 import type { Kit } from './kit.js'
 
@@ -11,41 +14,63 @@ const LOG_EVERY_MS = 60_000
 type Reports = Pick<HttpServerOptions, 'report' | 'observe' | 'lookedUp' | 'malformed' | 'refused' | 'observeStream'>
 
 /** Turns the server's reports into metrics and log lines. */
-export function startReports({ metrics, logger }: Pick<Kit, 'metrics' | 'logger'>): Reports {
+export function startReports({
+  config,
+  metrics,
+  logger,
+  tracer,
+}: Pick<Kit, 'config' | 'metrics' | 'logger' | 'tracer'>): Reports {
   const refusals = new RefusalLog(logger)
+  const requests = new RequestLog(logger, config.requestLog)
   return {
     report: (errorId, error) => logger.error({ errorId, ...unexpected(error) }, 'unexpected error'),
-    observe: ({ operation, code, seconds, context: { principal, requestId, route } }) => {
-      countRequest(metrics, { route, operation, code, seconds })
-      const { id, tenant } = principal
-      logger.info({ requestId, operation, code, durationMs: Math.round(seconds * 1e5) / 100, principal: id, tenant }, 'request')
+    observe: ({ operation, code, seconds, status, context: { principal, request } }) => {
+      countRequest(metrics, request, { operation, code, seconds })
+      tracer.describeRequest({
+        'riskgate.operation': operation,
+        'http.response.status_code': status,
+        ...(code !== 'OK' && { 'error.type': code }),
+      })
+      requests.note({ ...request, status, operation, ...ending(code, seconds), ...callerOf(principal) }, 'request')
     },
     lookedUp: { document: metrics.lookups('documents'), prepared: metrics.lookups('prepared_operations') },
     malformed: observeMalformed(metrics, logger),
-    refused: ({ code, route, requestId, seconds, principal }) => {
-      countRequest(metrics, { route, operation: 'none', code, seconds })
-      refusals.note({ requestId, code, principal: principal?.id, tenant: principal?.tenant }, 'request refused')
+    refused: ({ code, status, seconds, principal, request }) => {
+      countRequest(metrics, request, { operation: 'none', code, seconds })
+      refusals.note({ ...request, status, ...ending(code, seconds), code, ...callerOf(principal) }, 'request refused')
     },
     observeStream: ({ connectionId: requestId, operation, code, seconds, principal }) => {
       metrics.subscriptions.inc({ operation: operation ?? 'none', code })
-      const { id, tenant } = principal ?? {}
-      const fields = { requestId, operation, code, durationMs: Math.round(seconds * 1e3), principal: id, tenant }
-      if (operation === undefined) refusals.note(fields, 'connection refused')
+      const fields = { requestId, operation, ...ending(code, seconds), ...callerOf(principal) }
+      if (operation === undefined) refusals.note({ ...fields, code }, 'connection refused')
       else logger.info(fields, 'subscription ended')
     },
   }
 }
 
-interface CountedRequest {
-  readonly route: string
+interface Ended {
   readonly operation: string
   readonly code: string
   readonly seconds: number
 }
 
-function countRequest({ requests, requestSeconds }: Metrics, { route, operation, code, seconds }: CountedRequest): void {
-  requests.of(route, operation, code).count++
-  requestSeconds.of(route, operation, code === 'OK' ? 'ok' : 'error').observe(seconds)
+function countRequest(
+  { requests, requestSeconds }: Metrics,
+  { path = 'none' }: RequestNames,
+  { operation, code, seconds }: Ended,
+): void {
+  requests.of(path, operation, code).count++
+  requestSeconds.of(path, operation, code === 'OK' ? 'ok' : 'error').observe(seconds)
+}
+
+/** The line of a request that ended well has no code. */
+function ending(code: string, seconds: number) {
+  const ok = code === 'OK'
+  return { ok, code: ok ? undefined : code, durationMs: seconds * 1_000 }
+}
+
+function callerOf(principal: Principal | undefined) {
+  return { principal: principal?.id, tenant: principal?.tenant }
 }
 
 /** Counts connections that never became a request, and logs each kind once a minute. */

@@ -23,7 +23,7 @@ interface Needs {
 
 /** Starts to listen for callers. Returns the URL. @throws ConfigError where it cannot listen as configured */
 export async function startServer(kit: Kit, { api, auth, certificate, createLimiter, clock }: Needs): Promise<string> {
-  const { config, database, metrics, onStop } = kit
+  const { config, database, metrics, tracer, onStop } = kit
   const trustedDocuments = await startTrustedDocuments(kit, api)
   // Not the whole configuration: the server has no use for secrets.
   const { host, port, bodyLimitBytes, drainMs, trustedProxies, corsOrigins, development } = config
@@ -42,6 +42,7 @@ export async function startServer(kit: Kit, { api, auth, certificate, createLimi
     trustedDocuments,
     health: { metrics: metrics.registry, notReady },
     certificate,
+    tracer,
     ...startReports(kit),
   }).catch((error: unknown) => {
     throw listenProblem(error, config)

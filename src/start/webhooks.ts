@@ -14,7 +14,7 @@ const RESULT_BY_STATE: Readonly<Record<DeliveryState, string>> = { PENDING: 'fai
 
 /** Starts the delivery of alerts to webhooks. Returns the store of webhooks. */
 export function startWebhooks(kit: Kit, { hints, clock }: { hints: AlertHints; clock: ClockWatch }): WebhookStore {
-  const { config, database, metrics, logger, onStop } = kit
+  const { config, database, metrics, logger, tracer, onStop } = kit
   showFromZero(metrics.webhookAttempts, 'result', Object.values(RESULT_BY_STATE))
   showFromZero(metrics.webhookFailures, 'step', OUTBOX_STEPS)
   const dispatcher = new WebhookDispatcher({
@@ -23,6 +23,7 @@ export function startWebhooks(kit: Kit, { hints, clock }: { hints: AlertHints; c
     mayBePrivate: config.webhooksMayBePrivate,
     maxAttempts: config.webhookAttempts,
     now: clock.now,
+    tracer,
     ended: ({ state, status }, { webhookId, id }) => {
       metrics.webhookAttempts.inc({ result: RESULT_BY_STATE[state] })
       if (state === 'DEAD') logger.warn({ webhookId, deliveryId: id, status }, 'a webhook delivery was given up')

@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type Tracer, UNTRACED } from '../tracer.js'
 import { CallPlaces, type OwnedWebhook } from './callPlaces.js'
 import { webhookMessage } from './webhookMessage.js'
 import type { AttemptResult, OutboxStep, TakenDelivery, WebhookOutbox } from './webhookOutbox.js'
@@ -21,6 +22,8 @@ export interface CourierOptions extends WebhookRequestOptions {
   readonly ended: (result: AttemptResult, delivery: TakenDelivery) => void
   /** Called when the store failed. Nothing is lost: the deliveries are due again later. */
   readonly failed: (error: unknown, step: OutboxStep) => void
+  /** Absent: nothing is traced. */
+  readonly tracer?: Tracer | undefined
 }
 
 /** Takes due deliveries and makes the calls, a bounded number at once. */
@@ -103,7 +106,7 @@ export class WebhookCourier {
   }
 
   async #attempt(delivery: TakenDelivery): Promise<AttemptResult> {
-    const { alert, url, secrets } = delivery
+    const { alert, url, secrets, attempts } = delivery
     if (!alert) return { state: 'DEAD', status: null, error: 'The alert is no longer kept.' }
     const body = webhookMessage(alert)
     const headers = {
@@ -111,8 +114,15 @@ export class WebhookCourier {
       'user-agent': 'riskgate',
       ...signWebhook(alert.id, new Date(this.#options.now()), body, secrets),
     }
+    const { tracer = UNTRACED } = this.#options
+    const post = async (traceHeaders: Readonly<Record<string, string>>) => {
+      const call = { url, headers: { ...headers, ...traceHeaders }, body, signal: this.#stopped.signal }
+      const status = await postWebhook(call, this.#options)
+      tracer.describeRequest({ 'http.response.status_code': status })
+      return status
+    }
     try {
-      const status = await postWebhook({ url, headers, body, signal: this.#stopped.signal }, this.#options)
+      const status = await tracer.outgoing('webhook call', { 'riskgate.webhook.attempt': attempts + 1 }, post)
       return status >= 200 && status < 300
         ? { state: 'DELIVERED', status, error: null }
         : this.#failure(delivery, status, sentenceFor(status))

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,14 +9,18 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { application, HIGH_RISK, LOW_RISK } from '../support/applicants.js'
 import { GraphqlClient } from '../support/client.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
+import { ecsProblems } from '../support/ecs.js'
 import { signToken, TEST_SECRET } from '../support/gateway.js'
 import { HistoryDocument, PredictionByKeyDocument, PredictRiskDocument } from '../support/generated/operations.js'
+import { until } from '../support/process.js'
 import { CANARY } from '../support/refused.js'
 
 // The built program: `npm test` runs `npm run build` first.
 const PROGRAM = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 
-type LogLine = { readonly level: string; readonly msg: string } & Record<string, unknown>
+const { version: VERSION } = JSON.parse(readFileSync(fileURLToPath(new URL('../../package.json', import.meta.url)), 'utf8'))
+
+type LogLine = Readonly<Record<string, unknown>>
 
 describe('the log of a gateway', () => {
   let database: TestDatabase
@@ -47,15 +52,17 @@ describe('the log of a gateway', () => {
     const url = await new Promise<string>((resolve, reject) => {
       gateway.stdout?.on('data', (text: Buffer) => {
         output += text
-        const listening = /"url":"([^"]+)"/.exec(output)?.[1]
+        const listening = /"riskgate\.url":"([^"]+)"/.exec(output)?.[1]
         if (listening) resolve(listening)
       })
       gateway.once('exit', () => reject(new Error(`The gateway did not start: ${errorOutput}`)))
     })
     client = new GraphqlClient(url, await signToken({ roles: ['ADMIN'], subject: 'log-client', tenant: 'log-tenant' }))
     await goodRequests()
+    await restRequests(url)
     await badRequests(url)
     await failingRequests()
+    await until(() => output.includes('"audit sealed"'))
     gateway.kill('SIGTERM')
     await once(gateway, 'exit')
   })
@@ -76,6 +83,24 @@ describe('the log of a gateway', () => {
       { query: `query { applicant(id: "${CANARY}-applicant") { latestPrediction { probability } } }` },
       { 'x-request-id': 'request-of-the-log-test' },
     )
+  }
+
+  const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736'
+
+  async function restRequests(url: string) {
+    const token = await signToken({ roles: ['ADMIN'], subject: 'log-client', tenant: 'log-tenant' })
+    const call = (path: string, init: RequestInit = {}) =>
+      fetch(`${url}${path}`, { ...init, headers: { authorization: `Bearer ${token}`, ...init.headers } })
+    const scored = await call('/api/predict', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', traceparent: `00-${TRACE}-00f067aa0ba902b7-01`, baggage: CANARY },
+      body: JSON.stringify({ model: 'consumer-credit', applicantId: `${CANARY}-applicant`, features: HIGH_RISK }),
+    })
+    const { id } = (await scored.json()) as { id: string }
+    await call(`/api/predictions/${id}`)
+    await call(`/api/predictions?applicantId=${CANARY}`)
+    await call(`/api/models/${CANARY}`, { headers: { traceparent: CANARY } })
+    await call(`/api/predict?${CANARY}=1`, { method: 'DELETE' })
   }
 
   async function badRequests(url: string) {
@@ -158,45 +183,73 @@ describe('the log of a gateway', () => {
     expect(errorOutput).toBe('')
   })
 
-  it('is JSON in every line, with level, time and message', () => {
-    for (const line of lines()) {
-      expect(line).toMatchObject({ level: expect.stringMatching(/^(debug|info|warn|error)$/), msg: expect.any(String) })
-      expect(Date.parse(String(line.time))).toBeGreaterThan(0)
-    }
+  it('has the names and types of the Elastic Common Schema in every line, and what every line needs', () => {
+    expect(new Set(lines().map(({ message }) => message)).size).toBeGreaterThan(6)
+    for (const line of lines()) expect({ line, problems: ecsProblems(line) }).toEqual({ line, problems: [] })
+    expect(lines()).toContainEqual(expect.objectContaining({ 'service.name': 'riskgate', 'service.version': VERSION }))
   })
 
-  it('has the id, operation, code, duration and caller of each request', () => {
-    const requests = lines().filter(({ msg }) => msg === 'request')
+  it('has the rest of a line below our own name', () => {
+    const own = new Set(
+      lines()
+        .flatMap(Object.keys)
+        .filter(name => name.startsWith('riskgate.')),
+    )
+    expect([...own]).toEqual(expect.arrayContaining(['riskgate.operation', 'riskgate.tenant', 'riskgate.seal', 'riskgate.hash']))
+  })
+
+  it('has the id, operation, outcome, status, duration and caller of each request', () => {
+    const requests = lines().filter(({ message }) => message === 'request')
     expect(requests.length).toBeGreaterThan(30)
     for (const request of requests) {
       expect(request).toMatchObject({
-        level: 'info',
-        requestId: expect.stringMatching(/^[\w.-]{1,64}$/),
-        operation: expect.stringMatching(/^(\w+)$/),
-        code: expect.stringMatching(/^[A-Z_]+$/),
-        durationMs: expect.any(Number),
-        principal: 'log-client',
-        tenant: 'log-tenant',
+        'log.level': 'info',
+        'http.request.id': expect.stringMatching(/^[\w.-]{1,64}$/),
+        'http.request.method': expect.stringMatching(/^(GET|POST)$/),
+        'http.response.status_code': expect.any(Number),
+        'url.path': expect.stringMatching(/^\/(graphql|api\/[a-z/{}]+)$/),
+        'riskgate.operation': expect.stringMatching(/^(\w+)$/),
+        'event.outcome': request['error.code'] === undefined ? 'success' : 'failure',
+        'event.duration': expect.any(Number),
+        'user.id': 'log-client',
+        'riskgate.tenant': 'log-tenant',
       })
     }
-    expect(requests).toContainEqual(
-      expect.objectContaining({ requestId: 'request-of-the-log-test', operation: 'applicant', code: 'OK' }),
-    )
-    expect(requests).toContainEqual(expect.objectContaining({ operation: 'predictRisk', code: 'IDEMPOTENCY_KEY_REUSED' }))
+    const applicant = { 'http.request.id': 'request-of-the-log-test', 'riskgate.operation': 'applicant' }
+    expect(requests).toContainEqual(expect.objectContaining({ ...applicant, 'event.outcome': 'success' }))
+    const reused = { 'error.code': 'IDEMPOTENCY_KEY_REUSED', 'event.outcome': 'failure', 'http.response.status_code': 422 }
+    expect(requests).toContainEqual(expect.objectContaining(reused))
+  })
+
+  it('has one line for each call of the REST door, by its route and without its query', () => {
+    const rest = lines().filter(line => String(line['url.path']).startsWith('/api/'))
+    expect(rest.map(line => [line.message, line['url.path'], line['http.response.status_code'], line['error.code']])).toEqual([
+      ['request', '/api/predict', 200, undefined],
+      ['request', '/api/predictions/{id}', 200, undefined],
+      ['request', '/api/predictions', 200, undefined],
+      ['request', '/api/models/{name}', 404, 'MODEL_NOT_FOUND'],
+    ])
+    const wrongMethod = lines().find(line => line['http.request.method'] === 'DELETE')
+    expect(wrongMethod).toMatchObject({ message: 'request refused', 'http.response.status_code': 405 })
+    expect(wrongMethod).not.toHaveProperty(['url.path'])
+  })
+
+  it('has the trace that a caller names in the standard form, and nothing of its baggage', () => {
+    const traced = lines().filter(line => line['trace.id'] !== undefined)
+    expect(traced).toMatchObject([{ 'trace.id': TRACE, 'riskgate.operation': 'predict' }])
   })
 
   it('has the end of each subscription, over WebSocket and server-sent events', () => {
-    const ended = lines().filter(({ msg, operation }) => msg === 'subscription ended' && operation === 'highRiskScored')
+    const ended = lines().filter(line => line.message === 'subscription ended' && line['riskgate.operation'] === 'highRiskScored')
     expect(ended).toHaveLength(2)
     for (const subscription of ended) {
-      const caller = { principal: 'log-client', tenant: 'log-tenant' }
-      const requestId = expect.stringMatching(/^[0-9a-f-]{36}$/)
       expect(subscription).toMatchObject({
-        level: 'info',
-        requestId,
-        code: 'BAD_CURSOR',
-        durationMs: expect.any(Number),
-        ...caller,
+        'log.level': 'info',
+        'http.request.id': expect.stringMatching(/^[0-9a-f-]{36}$/),
+        'error.code': 'BAD_CURSOR',
+        'event.duration': expect.any(Number),
+        'user.id': 'log-client',
+        'riskgate.tenant': 'log-tenant',
       })
     }
   })
@@ -204,13 +257,14 @@ describe('the log of a gateway', () => {
   it('names each unexpected error by the id that its caller received', () => {
     expect(errorIds).toHaveLength(3)
     for (const errorId of errorIds) {
-      const found = lines().filter(line => line.errorId === errorId)
-      expect(found).toMatchObject([{ level: 'error', code: '42P01', at: expect.any(Array) }])
+      const found = lines().filter(line => line['error.id'] === errorId)
+      const stack = expect.stringMatching(/^at .+\n/)
+      expect(found).toMatchObject([{ 'log.level': 'error', 'error.code': '42P01', 'error.stack_trace': stack }])
     }
   })
 
   it('has no line at level error for mistakes of callers', () => {
-    const unexpected = lines().filter(({ level }) => level === 'error')
-    expect(unexpected.map(({ errorId }) => errorId)).toEqual(errorIds)
+    const unexpected = lines().filter(line => line['log.level'] === 'error')
+    expect(unexpected.map(line => line['error.id'])).toEqual(errorIds)
   })
 })

@@ -45,7 +45,7 @@ describe('the pods of the chart', () => {
     // riskgate itself brings a PostgreSQL.
     const host = start([], { PATH: process.env.PATH, RISKGATE_STATE_DIR: folder, RISKGATE_PORT: '0' })
     await host.logged()
-    port = (await host.logged('embedded PostgreSQL is ready')).port
+    port = (await host.logged('embedded PostgreSQL is ready'))['riskgate.port']
     const administrator = connect('riskgate', readFileSync(join(folder, 'postgres.password'), 'utf8').trim(), 'postgres')
     const [, sql] = /```sql\n(create role riskgate_owner[\s\S]*?)```/.exec(readFileSync('docs/operations/kubernetes.md', 'utf8'))
     const statements = sql.replaceAll('…', PASSWORD).replaceAll('database riskgate', `database ${DATABASE}`)
@@ -69,7 +69,7 @@ describe('the pods of the chart', () => {
   it('the gateway answers its probes and Prometheus, and drains at SIGTERM', async () => {
     const env = environmentOf('Deployment', 'riskgate_gateway')
     const gateway = start([], env)
-    const url = (await gateway.logged()).url.replace('0.0.0.0', '127.0.0.1')
+    const url = (await gateway.logged())['riskgate.url'].replace('0.0.0.0', '127.0.0.1')
     const { startupProbe, livenessProbe, readinessProbe } = containers.Deployment
     for (const { httpGet } of [startupProbe, livenessProbe, readinessProbe])
       assert.equal((await fetch(url + httpGet.path)).status, 200)

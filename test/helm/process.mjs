@@ -17,7 +17,7 @@ export function startRiskgate(arguments_, env) {
     ended,
     /** The fields of its log line with this message. @throws Error with its output when it ends before */
     async logged(message = SERVES) {
-      const find = () => lines.find(line => line.includes(`"msg":"${message}"`))
+      const find = () => lines.find(line => line.includes(`"message":"${message}"`))
       const isOver = ended.then(() => true)
       while (!find()) {
         const line = Promise.race(readers.map(reader => once(reader, 'line')))

@@ -64,7 +64,7 @@ describe('a gateway process', () => {
     process.kill(gateway.pid, 'SIGUSR2')
     const { status, stdout, stderr } = await gateway.exited
     expect({ status, stderr }).toEqual({ status: 1, stderr: '' })
-    expect(gateway.log().at(-1)).toMatchObject({ level: 'error', error: 'TypeError', code: 'E_KIND' })
+    expect(gateway.log().at(-1)).toMatchObject({ 'log.level': 'error', 'error.type': 'TypeError', 'error.code': 'E_KIND' })
     expect(stdout).not.toContain('canary')
   })
 })

@@ -5,18 +5,19 @@ import { present, until } from '../support/process.js'
 import { preparedStateDirectory, type StateDirectory } from '../support/stateDirectory.js'
 import { score } from '../support/stored.js'
 
-interface SealLine {
-  readonly msg: string
-  readonly seal: number
-  readonly entries: number
-  readonly hash: string
-}
-
 describe('the audit of a gateway with the embedded database', () => {
   let state: StateDirectory
   let gateway: GatewayProcess
   const verify = (...given: string[]) => runCommand(['audit', 'verify', ...given], { RISKGATE_STATE_DIR: state.path })
-  const seals = () => gateway.log().filter(({ msg }) => msg === 'audit sealed') as unknown as SealLine[]
+  const seals = () =>
+    gateway
+      .log()
+      .filter(({ message }) => message === 'audit sealed')
+      .map(line => ({
+        seal: Number(line['riskgate.seal']),
+        entries: Number(line['riskgate.entries']),
+        hash: String(line['riskgate.hash']),
+      }))
 
   beforeAll(async () => {
     state = preparedStateDirectory()

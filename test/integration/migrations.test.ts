@@ -156,8 +156,8 @@ describe('migrateDatabase, while another session holds a lock', () => {
     await using holder = await openTransaction(database, 'lock table predictions')
     for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
       await using gateway = launchGateway({ DATABASE_URL: database.url, ...TEST_KEY })
-      const { blockers } = await gateway.logged('a migration waits for the locks of other sessions; trying again')
-      expect(blockers).toMatchObject([{ pid: holder.pid, application: 'a report' }])
+      const line = await gateway.logged('a migration waits for the locks of other sessions; trying again')
+      expect(line['riskgate.blockers']).toMatchObject([{ pid: holder.pid, application: 'a report' }])
       gateway.stop(signal)
       expect(await gateway.exited).toMatchObject(signal === 'SIGTERM' ? { status: 0, stderr: '' } : { signal })
       await until(async () => {

@@ -80,9 +80,9 @@ describe.skipIf(process.platform !== 'linux')('/readyz', { timeout: 120_000 }, (
     results.failed.length = 0
     await send(scorer, newCall(), results)
     expect(results.failed).toEqual([])
-    expect(gateway.log().filter(({ msg }) => msg === 'Postgres refuses writes; this gateway is not ready')).toMatchObject([
-      { reason: FULL },
-    ])
+    expect(gateway.log().filter(({ message }) => message === 'Postgres refuses writes; this gateway is not ready')).toMatchObject(
+      [{ 'riskgate.reason': FULL }],
+    )
   })
 
   it('says that the files are missing after the state directory was removed', async () => {

@@ -32,10 +32,10 @@ describe('a gateway process whose tokens an issuer signs', () => {
     expect(await statusOf(gateway.url)).toBe(503)
     issuer.answer = undefined
     await until(async () => (await statusOf(gateway.url)) === 200)
-    const logged = (message: RegExp) => gateway.log().filter(({ msg }) => message.test(String(msg)))
+    const logged = (message: RegExp) => gateway.log().filter(line => message.test(String(line.message)))
     await until(() => logged(/can be fetched again/).length === 1)
     expect(logged(/cannot be fetched/)).toEqual([
-      expect.objectContaining({ level: 'warn', reason: 'The issuer answered with status 500.' }),
+      expect.objectContaining({ 'log.level': 'warn', 'riskgate.reason': 'The issuer answered with status 500.' }),
     ])
 
     for (const file of ['signing.key', 'dev.json']) expect(existsSync(join(state.path, file))).toBe(false)

@@ -152,7 +152,7 @@ describe('webhooks whose deliveries cannot be fetched', () => {
       create trigger refuse before update on webhook_deliveries execute function refuse()`)
     const alert = await score(admin, 'a')
     const message = 'webhooks could not be served; trying again'
-    await until(() => gateway.log().some(({ msg, step }) => msg === message && step === 'take'))
+    await until(() => gateway.log().some(line => line.message === message && line['riskgate.step'] === 'take'))
     const served = { url: gateway.url, environment: TEST_KEY }
     expect(await metric(served, 'riskgate_webhook_failures_total', { step: 'take' })).toBeGreaterThan(0)
     expect(receiver.calls).toEqual([])

@@ -92,7 +92,7 @@ describe.skipIf(!library || !compiler || clockOfRun)('a gateway whose clock is w
     const answer = await fetch(`${wrong.url}/readyz`)
     expect(answer.status).toBe(503)
     expect(await answer.text()).toMatch(new RegExp(`The clock here is \\d+ s ${how}`))
-    expect(wrong.log().filter(({ msg }) => msg === WARNING)).toHaveLength(1)
+    expect(wrong.log().filter(({ message }) => message === WARNING)).toHaveLength(1)
 
     const admin = await withClockOff(offMs, () => wrong.as({ roles: ['ADMIN'] }))
     const stored = await score(admin, 'wrong', HIGH_RISK)

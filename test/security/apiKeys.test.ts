@@ -174,7 +174,7 @@ it('a key is never stored, logged or shown again, whatever it is used for', asyn
   }
   const { stdout, stderr } = await gateway.stop()
   expect(dump.filter(row => row.includes('shop'))).not.toEqual([])
-  expect(stdout).toContain('"msg":"request"')
+  expect(stdout).toContain('"message":"request"')
   const everything = [...dump, ...answers, stdout, stderr, made.stderr].join('\n')
   for (const text of texts) expect(everything).not.toContain(text.slice(42, 85))
 })

@@ -12,6 +12,7 @@ import { createTestDatabase } from '../support/database.js'
 import { testFolder } from '../support/folder.js'
 import { signToken } from '../support/gateway.js'
 import { type Exit, type GatewayProcess, runCommand, spawnGateway, TEST_KEY } from '../support/gatewayProcess.js'
+import { type OtlpReceiver, startOtlpReceiver } from '../support/otlpReceiver.js'
 import { until } from '../support/process.js'
 import { type Receiver, startReceiver } from '../support/receiver.js'
 import { startRedis, type TestRedis } from '../support/redis.js'
@@ -40,6 +41,7 @@ const names = [
   'cookie',
   'forwarded',
   'origin',
+  'baggage',
   'path',
   'search',
   'body',
@@ -77,6 +79,7 @@ describe('personal data', () => {
   let redis: TestRedis
   let monitor: Socket
   let receiver: Receiver
+  let collector: OtlpReceiver
   let gateway: GatewayProcess
   let exit: Exit
   let token: string
@@ -94,6 +97,7 @@ describe('personal data', () => {
     '/metrics': '',
     '/healthz': '',
     '/readyz': '',
+    traces: '',
   }
   const statuses = new Map<number, number>()
 
@@ -109,6 +113,7 @@ describe('personal data', () => {
     monitor.write('MONITOR\r\n')
     await once(monitor, 'data')
     receiver = await startReceiver()
+    collector = await startOtlpReceiver()
     token = await signToken({ roles: ['ADMIN'], subject: 'desk', tenant: 'bank' })
     gateway = await spawnGateway(
       {
@@ -120,6 +125,8 @@ describe('personal data', () => {
         RISKGATE_WEBHOOK_ALLOW_PRIVATE: 'true',
         RISKGATE_WEBHOOK_ATTEMPTS: '2',
         RISKGATE_WEBHOOK_RETRY_SECONDS: '1',
+        OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint,
+        RISKGATE_TRACE_RATIO: '1',
         TMPDIR: temporary,
       },
       { cwd },
@@ -137,12 +144,14 @@ describe('personal data', () => {
     await redisClient.quit()
     for (const path of ['/metrics', '/healthz', '/readyz'] as const) seen[path] = await (await call(path, {})).text()
     exit = await gateway.stop()
+    seen.traces = collector.raw
   }, 300_000)
   afterAll(async () => {
     await gateway?.[Symbol.asyncDispose]()
     monitor?.destroy()
     await sql?.end({ timeout: 0 })
     await receiver?.[Symbol.asyncDispose]()
+    await collector?.[Symbol.asyncDispose]()
     await redis?.[Symbol.asyncDispose]()
     await server?.stop()
     await state?.[Symbol.asyncDispose]()
@@ -191,6 +200,9 @@ describe('personal data', () => {
       'x-forwarded-for': of('forwarded'),
       forwarded: `for=${of('forwarded')}`,
       origin: `https://${of('origin')}.example`,
+      traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
+      tracestate: `desk=${of('baggage')}`,
+      baggage: `applicant=${of('baggage')}`,
     }
     // Runs through Apollo and then prepared, each with the same key again.
     for (let use = 1; use <= 4; use++)
@@ -456,10 +468,13 @@ describe('personal data', () => {
     expect(findCanaries(seen.answers, values)).toEqual([])
   })
 
-  it.each(['close frames', 'commands', 'Redis keys', '/metrics', '/healthz', '/readyz'] as const)('is not in: %s', kind => {
-    expect(seen[kind].length).toBeGreaterThan(0)
-    expect(findCanaries(seen[kind], all())).toEqual([])
-  })
+  it.each(['close frames', 'commands', 'Redis keys', '/metrics', '/healthz', '/readyz', 'traces'] as const)(
+    'is not in: %s',
+    kind => {
+      expect(seen[kind].length).toBeGreaterThan(0)
+      expect(findCanaries(seen[kind], all())).toEqual([])
+    },
+  )
 
   it('is not in Redis values and commands, except the channel, which does not identify a person', () => {
     for (const kind of ['Redis commands', 'Redis values'] as const) {

@@ -203,10 +203,10 @@ describe('an address whose calls have no valid credential', () => {
     await Promise.all(Array.from({ length: 10 }, () => statuses(100, () => call(noisy.url, BAD))))
     const seconds = Math.ceil((performance.now() - startedAt) / 1_000)
     await noisy.stop()
-    const refused = noisy.log().filter(({ code }) => code === 'RATE_LIMITED')
+    const refused = noisy.log().filter(line => line['error.code'] === 'RATE_LIMITED')
     expect(refused.length).toBeGreaterThan(0)
     expect(refused.length).toBeLessThanOrEqual(seconds)
-    expect(JSON.stringify(noisy.log().filter(({ msg }) => msg !== 'riskgate serves'))).not.toMatch(/127\.0\.0\.1|::1/)
+    expect(JSON.stringify(noisy.log().filter(({ message }) => message !== 'riskgate serves'))).not.toMatch(/127\.0\.0\.1|::1/)
   })
 })
 

@@ -50,7 +50,7 @@ export async function spawnGateway(environment: Environment, { cwd }: { cwd?: st
   const settings = { RISKGATE_PORT: '0', RISKGATE_MODELS_DIR: MODELS, RISKGATE_DRAIN_MS: '0', ...environment }
   const started = launch([], settings, cwd)
   const { child, exited, stdout } = started
-  const url = await waitForLine(started, 'riskgate serves').then(line => String(line.url))
+  const url = await waitForLine(started, 'riskgate serves').then(line => String(line['riskgate.url']))
   const end = (signal: NodeJS.Signals) => {
     child.kill(signal)
     return exited
@@ -164,7 +164,7 @@ function observe(child: ChildProcessByStdio<null, Readable, Readable>): Started 
 }
 
 async function waitForLine({ child, exited, stdout }: Started, message: string): Promise<Record<string, unknown>> {
-  const found = () => parseLines(stdout()).find(({ msg }) => msg === message)
+  const found = () => parseLines(stdout()).find(line => line.message === message)
   const ended = exited.then(({ status, stderr }) => {
     throw new Error(`The gateway ended with ${status} before "${message}": ${stderr}`)
   })

@@ -11,6 +11,7 @@ const FOLDERS = ['storage', 'scoring', 'monitoring', 'resolvers', 'start']
 const HARMLESS: Readonly<Record<string, string>> = {
   'storage/postgres/instants.ts': 'takes the earlier of both clocks',
   'storage/postgres/clockWatch.ts': 'compares both clocks',
+  'storage/diagnosis.ts': 'compares both clocks',
   'storage/history/historySources.ts': 'chooses between two indexes with the same rows',
   'storage/statistics/rollupStore.ts': 'chooses between two exact ways to count',
   'storage/embedded/embeddedBinaries.ts': 'removes its own unfinished copy of programs',

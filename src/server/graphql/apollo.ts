@@ -3,13 +3,16 @@ import { ApolloServerPluginCacheControlDisabled, ApolloServerPluginLandingPageDi
 import type { GraphQLSchema } from 'graphql'
 import { AppError } from '../../errors.js'
 import type { RequestContext } from '../../resolvers/context.js'
+import { type Tracer, UNTRACED } from '../../tracer.js'
 import { publicError, type ReportUnexpected } from '../formatError.js'
 import { ADDED_RULES, MAX_TOKENS, VALIDATION_OPTIONS } from '../operations/documentRules.js'
 import type { Entrant, OperationGate } from '../operations/operationGate.js'
 import { failureStatus, isRequestError, responseCode, rootField } from '../operations/responseStatus.js'
+import type { RequestNames } from '../requestNames.js'
 import { createDocumentStore } from './documentStore.js'
 import { asGateway } from './executor.js'
 import type { PreparedOperations } from './preparedOperations.js'
+import { tracedParsing } from './tracedParsing.js'
 
 // The GraphQL over HTTP specification: a client that accepts only application/json gets status 200 even when its document or
 // variables are wrong.
@@ -21,7 +24,9 @@ export interface OperationReport {
   /** `OK`, or the code of the first error. */
   readonly code: string
   readonly seconds: number
-  readonly context: RequestContext & Entrant & { readonly requestId: string; readonly route: string }
+  /** The HTTP status of the answer. */
+  readonly status: number
+  readonly context: RequestContext & Entrant & { readonly request: RequestNames }
 }
 
 /** Called for each look-up of what is kept of an earlier operation with the same text: whether it was found. */
@@ -38,11 +43,13 @@ export interface ApolloOptions {
   readonly report: ReportUnexpected
   readonly observe: (report: OperationReport) => void
   readonly lookedUp: ObserveLookups
+  readonly tracer?: Tracer | undefined
 }
 
 export type GatewayContext = OperationReport['context']
 
-export function createApollo({ schema, gate, prepared, report, observe, lookedUp }: ApolloOptions): ApolloServer<GatewayContext> {
+export function createApollo(options: ApolloOptions): ApolloServer<GatewayContext> {
+  const { schema, gate, prepared, report, observe, lookedUp, tracer = UNTRACED } = options
   return new ApolloServer<GatewayContext>({
     gateway: asGateway(schema, gate, prepared),
     introspection: true,
@@ -66,6 +73,7 @@ export function createApollo({ schema, gate, prepared, report, observe, lookedUp
       refuseSubscriptions,
       statusOfErrors,
       observed(observe),
+      ...tracedParsing(tracer),
     ],
   })
 }
@@ -112,7 +120,8 @@ function observed(observe: ApolloOptions['observe']): ApolloServerPlugin<Gateway
         async willSendResponse({ operation, response }) {
           const errors = response.body.kind === 'single' ? response.body.singleResult.errors : undefined
           const seconds = (performance.now() - startedAt) / 1_000
-          observe({ operation: rootField(operation), code: responseCode(errors), seconds, context })
+          const status = response.http.status ?? 200
+          observe({ operation: rootField(operation), code: responseCode(errors), seconds, status, context })
         },
       }
     },

@@ -3,7 +3,7 @@ import type { GraphQLFormattedError } from 'graphql'
 import type { ContextOf } from '../../resolvers/context.js'
 import { publicErrors, type ReportUnexpected } from '../formatError.js'
 import type { OperationGate } from '../operations/operationGate.js'
-import { routeOf } from '../requests.js'
+import { namesOf } from '../requestNames.js'
 import type { GatewayContext } from './apollo.js'
 import type { PreparedOperation } from './preparedOperations.js'
 import { runPlan } from './runPlan.js'
@@ -36,8 +36,11 @@ export async function runOperation(
 
 /** @throws where the route let an anonymous request through */
 export function contextOfRequest(request: FastifyRequest, reply: FastifyReply, contextOf: ContextOf): GatewayContext {
-  const { principal, id: requestId } = request
+  const { principal } = request
   if (!principal) throw new Error('The route let an anonymous request through.')
-  const context = contextOf(principal, { isStream: false })
-  return { ...context, requestId, route: routeOf(request), setHeaders: headers => reply.headers(headers) }
+  return {
+    ...contextOf(principal, { isStream: false }),
+    request: namesOf(request),
+    setHeaders: headers => reply.headers(headers),
+  }
 }

@@ -54,9 +54,9 @@ export function runPrepared(options: RunPreparedOptions, otherwise: (request: Fa
 
     function answer({ data, errors }: OperationResult): FastifyReply {
       const seconds = (performance.now() - startedAt) / 1_000
-      observe({ operation: rootField(operation), code: responseCode(errors), seconds, context })
-      reply.header('content-type', JSON_TYPE).header('cache-control', 'no-store')
-      reply.code(failureStatus(data, errors) ?? 200)
+      const status = failureStatus(data, errors) ?? 200
+      observe({ operation: rootField(operation), code: responseCode(errors), seconds, status, context })
+      reply.code(status).header('content-type', JSON_TYPE).header('cache-control', 'no-store')
       // The same bytes as Apollo's answer, line feed included.
       return reply.send(`${JSON.stringify(errors ? { errors, data } : { data })}\n`)
     }

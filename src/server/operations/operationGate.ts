@@ -2,6 +2,7 @@ import type { DocumentNode, GraphQLSchema, OperationDefinitionNode } from 'graph
 import { OperationTypeNode } from 'graphql'
 import { requirePermission } from '../../auth/permissions.js'
 import type { Principal } from '../../auth/principal.js'
+import { type Tracer, UNTRACED } from '../../tracer.js'
 import { type ChargePoints, type Quota, quotaHeaders, RateLimitedError, refusalHeaders } from '../limits/quota.js'
 import { tooComplex } from './documentLimits.js'
 import { type OperationCost, operationCost } from './operationCost.js'
@@ -22,6 +23,8 @@ export interface GateOptions {
   readonly chargePoints: ChargePoints
   /** When true, everybody who is signed in may read the schema. */
   readonly development: boolean
+  /** Absent: nothing is traced. */
+  readonly tracer?: Tracer | undefined
 }
 
 /** The measurements of an operation, taken before its variables are known. */
@@ -63,6 +66,11 @@ export class OperationGate {
    * @throws AppError FORBIDDEN, QUERY_TOO_COMPLEX, RATE_LIMITED
    */
   enter(measured: MeasuredOperation, entrant: Entrant, variables: Variables): void | Promise<void> {
+    const { tracer = UNTRACED } = this.#options
+    return tracer.part('gate', () => this.#enter(measured, entrant, variables))
+  }
+
+  #enter(measured: MeasuredOperation, entrant: Entrant, variables: Variables): void | Promise<void> {
     const { kind, shape } = measured
     if (shape.introspects && !this.#options.development) {
       requirePermission(entrant.principal, 'schema:introspect', MAY_NOT_INTROSPECT)

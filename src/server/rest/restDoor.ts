@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { AppError, type Problem } from '../../errors.js'
 import type { ContextOf } from '../../resolvers/context.js'
 import type { ModelContract } from '../../scoring/contract.js'
+import { type Tracer, UNTRACED } from '../../tracer.js'
 import type { Auth } from '../access.js'
 import { errorBody, JSON_TYPE, statusOf } from '../formatError.js'
 import type { OperationReport } from '../graphql/apollo.js'
@@ -12,6 +13,7 @@ import { contextOfRequest, type OperationResult, type RunOperationOptions } from
 import type { AddressLimit } from '../limits/addressLimit.js'
 import { authenticateSlowBody, operationRoute } from '../operations/operationRoute.js'
 import { responseCode } from '../operations/responseStatus.js'
+import { traced } from '../operations/tracedHandler.js'
 import { sendProblem } from '../problem.js'
 import { checked } from './checked.js'
 import { RegisteredOperation } from './registeredOperation.js'
@@ -30,6 +32,8 @@ export interface RestOptions extends RunOperationOptions {
   readonly addresses: AddressLimit
   readonly contextOf: ContextOf
   readonly observe: (report: OperationReport) => void
+  /** Absent: nothing is traced. */
+  readonly tracer?: Tracer | undefined
 }
 
 /** Serves the REST door: each of its routes runs a registered operation, as GraphQL would run it. */
@@ -54,7 +58,7 @@ function serveRoute(server: FastifyInstance, route: RestRoute, options: RestOpti
     url: route.path.replace(/\{(\w+)\}/, ':$1'),
     ...operationRoute(options),
     preHandler: authenticateSlowBody(options.auth),
-    handler: runRoute(route, options),
+    handler: traced(options.tracer ?? UNTRACED, runRoute(route, options)),
   })
 }
 
@@ -67,8 +71,9 @@ function runRoute(route: RestRoute, options: RestOptions) {
     const variables = route.variables(askedOf(request, route))
     const { answer, error } = await answerOf(route, () => operation.run(context, variables))
     const seconds = (performance.now() - startedAt) / 1_000
-    options.observe({ operation: route.operationId, code: responseCode(error && [error]), seconds, context })
-    if (error) return sendProblem(reply, statusOf(error.extensions?.code), inRequest(error, route))
+    const status = error ? statusOf(error.extensions?.code) : 200
+    options.observe({ operation: route.operationId, code: responseCode(error && [error]), seconds, status, context })
+    if (error) return sendProblem(reply, status, inRequest(error, route))
     if (route.hasEntityTag) reply.header('cache-control', 'private, no-cache')
     return reply.header('content-type', JSON_TYPE).send(`${JSON.stringify(answer)}\n`)
   }

@@ -28,9 +28,10 @@ export function openWebSockets(http: Server, path: string, sockets: WebSocketSer
 
   function refuse(request: IncomingMessage, socket: Duplex, error: AppError): void {
     const id = requestId(request)
-    rules.refused({ code: error.code, route: isOf(request) ? path : 'none', requestId: id, seconds: 0 })
-    const headers = { ...rules.headers, ...WEB_SOCKET, 'x-request-id': id }
-    answerPlainly(socket, ERROR_CODES[error.code].status, error, headers)
+    const { status } = ERROR_CODES[error.code]
+    const names = { requestId: id, method: request.method ?? 'GET', path: isOf(request) ? path : undefined, traceId: undefined }
+    rules.refused({ code: error.code, status, seconds: 0, request: names })
+    answerPlainly(socket, status, error, { ...rules.headers, ...WEB_SOCKET, 'x-request-id': id })
   }
 
   sockets.on('wsClientError', (_error: Error, socket: Duplex, request: IncomingMessage) =>

@@ -4,6 +4,7 @@ import { inTime } from '../../concurrency/inTime.js'
 import { AppError } from '../../errors.js'
 import { bandNumber } from '../../scoring/bands.js'
 import type { NewPrediction, Prediction, PredictionRecorder, Recorded } from '../../scoring/prediction.js'
+import type { Tracer } from '../../tracer.js'
 import type { NewAuditEntry } from '../audit/auditEntries.js'
 import type { AuditWriter } from '../audit/auditWriter.js'
 import { type Connections, type Database, outcomeUnknown } from '../postgres/database.js'
@@ -34,19 +35,24 @@ export interface PredictionStoreOptions {
   readonly committed: Committed
   /** Called with the seconds from the start of each statement to its commit, and its number of rows. */
   readonly observeCommit: (seconds: number, rows: number) => void
+  /** Absent: nothing is traced. */
+  readonly tracer?: Tracer | undefined
 }
 
 /** Writes predictions with their keys and alerts, joining concurrent calls into one statement. */
 export class PredictionStore implements PredictionRecorder {
   readonly #options: PredictionStoreOptions
-  readonly #batcher = new Batcher<NewPrediction, Recorded>(group => this.#recordGroup(group), {
-    maxItems: MAX_ROWS_A_STATEMENT,
-    maxRunning: STATEMENTS_AT_ONCE,
-    waitLimit: { longestWaitMs: LONGEST_WAIT_MS, tooLong: notSent },
-  })
+  readonly #batcher: Batcher<NewPrediction, Recorded>
 
   constructor(options: PredictionStoreOptions) {
     this.#options = options
+    const { tracer } = options
+    this.#batcher = new Batcher<NewPrediction, Recorded>(group => this.#recordGroup(group), {
+      maxItems: MAX_ROWS_A_STATEMENT,
+      maxRunning: STATEMENTS_AT_ONCE,
+      waitLimit: { longestWaitMs: LONGEST_WAIT_MS, tooLong: notSent },
+      traces: tracer && { tracer, name: 'commit group' },
+    })
   }
 
   /** Rows that wait for a statement. */

@@ -21,7 +21,7 @@ export function hostileTexts(canary: string): Readonly<Record<string, string>> {
   return {
     'the canary alone': canary,
     'a NUL': `${canary}\u0000`,
-    'a line break and a forged log line': `${canary}\n{"level":"error","msg":"forged"}`,
+    'a line break and a forged log line': `${canary}\n{"log.level":"error","message":"forged"}`,
     'a carriage return and a header': `${canary}\r\nSet-Cookie: a=b`,
     'an escape sequence of a terminal': `\u001b[2J\u001b]0;${canary}\u0007`,
     'half a surrogate pair': `${canary}\ud800`,

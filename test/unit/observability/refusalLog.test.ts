@@ -14,12 +14,12 @@ afterEach(() => {
 
 const refusal = (code: string, requestId = 'r-1', principal?: string) => ({ requestId, code, principal })
 
-it('writes one line a second about rate limits, and says how many lines it left out', () => {
+it('writes one line a second about rate limits, and says how many refusals each stands for', () => {
   for (let i = 0; i < 10_000; i++) log.note(refusal('RATE_LIMITED', `${i}`), 'request refused')
   expect(lines).toEqual([refusal('RATE_LIMITED', '0')])
   vi.advanceTimersByTime(1_000)
   log.note(refusal('RATE_LIMITED', 'next'), 'request refused')
-  expect(lines.slice(1)).toEqual([{ ...refusal('RATE_LIMITED', 'next'), unlogged: 9_999 }])
+  expect(lines.slice(1)).toEqual([{ ...refusal('RATE_LIMITED', 'next'), represents: 10_000 }])
 })
 
 it('writes a bounded number of lines for every other code, and counts each code separately', () => {

@@ -26,7 +26,7 @@ it.each([
   await server.close()
   expect(answer.statusCode).toBe(status)
   expect(answer.json()).toMatchObject({ errors: [{ extensions: { code } }] })
-  expect(seen).toMatchObject([{ code, requestId: expect.any(String) }])
+  expect(seen).toMatchObject([{ code, status, request: { requestId: expect.any(String), method: 'GET' } }])
   expect(reports).toHaveLength(status === 500 ? 1 : 0)
   // A URL that cannot be decoded is refused before the clock starts.
   if (status === 400) expect(seen[0]?.seconds).toBe(0)

@@ -16,6 +16,7 @@ import { createResolvers, RESOLVERS } from '../../../src/resolvers/resolvers.js'
 import { buildApiSchema } from '../../../src/schema/build.js'
 import type { Outcome, Prediction } from '../../../src/scoring/prediction.js'
 import { PredictRisk } from '../../../src/scoring/predictRisk.js'
+import type { RequestNames } from '../../../src/server/requestNames.js'
 import type { AlertStore } from '../../../src/storage/alerts/alertStore.js'
 import type { ApiKeyStore } from '../../../src/storage/apiKeys/apiKeyStore.js'
 import type { AuditReader } from '../../../src/storage/audit/auditReader.js'
@@ -192,7 +193,7 @@ export interface GatewaySchema {
   readonly recorder: MemoryRecorder
   /** Every question that reached a store, in order. */
   readonly asked: unknown[]
-  contextOf(...roles: Role[]): RequestContext & { requestId: string; route: string }
+  contextOf(...roles: Role[]): RequestContext & { request: RequestNames }
 }
 
 /** The real schema, resolvers, rules and models over stores in memory. */
@@ -249,8 +250,7 @@ export async function createGatewaySchema(): Promise<GatewaySchema> {
           isStream: false,
           audit: trail,
         }),
-        requestId: 'r-1',
-        route: '/graphql',
+        request: { requestId: 'r-1', method: 'POST', path: '/graphql', traceId: undefined },
       }
     },
   }

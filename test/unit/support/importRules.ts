@@ -41,22 +41,24 @@ export const FLOORS: Readonly<Record<string, readonly string[]>> = {
     'scoring',
     'auth',
     'errors',
+    'tracer',
   ],
   config: ['auth', 'errors'],
-  server: ['resolvers', 'schema', 'auth', 'alerts', 'scoring', 'observability', 'errors'],
+  server: ['resolvers', 'schema', 'auth', 'alerts', 'scoring', 'observability', 'errors', 'tracer'],
   resolvers: ['schema', 'storage', 'releases', 'monitoring', 'webhooks', 'alerts', 'scoring', 'auth', 'errors'],
   schema: ['webhooks', 'scoring', 'auth'],
-  storage: ['scoring', 'concurrency', 'auth', 'errors'],
+  storage: ['scoring', 'concurrency', 'auth', 'errors', 'tracer'],
   cache: ['scoring', 'auth', 'errors'],
-  webhooks: ['alerts', 'scoring', 'auth', 'errors'],
+  webhooks: ['alerts', 'scoring', 'auth', 'errors', 'tracer'],
   alerts: ['scoring', 'concurrency', 'auth', 'errors'],
-  releases: ['scoring', 'auth', 'errors'],
+  releases: ['scoring', 'auth', 'errors', 'tracer'],
   monitoring: ['scoring', 'auth', 'errors'],
-  observability: ['errors'],
-  scoring: ['concurrency', 'auth', 'errors'],
+  observability: ['errors', 'tracer'],
+  scoring: ['concurrency', 'auth', 'errors', 'tracer'],
   auth: ['concurrency', 'errors'],
-  concurrency: [],
+  concurrency: ['tracer'],
   errors: [],
+  tracer: [],
 }
 
 /** The rooms of two floors, and the rooms of the same floor that each may import. */
@@ -85,7 +87,13 @@ const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
 
 /** Files beside the rooms of a floor that every room of it may import; the others beside them put the rooms together. */
 const HALLS: Readonly<Record<string, readonly string[]>> = {
-  server: ['src/server/access.ts', 'src/server/formatError.ts', 'src/server/problem.ts', 'src/server/requests.ts'],
+  server: [
+    'src/server/access.ts',
+    'src/server/formatError.ts',
+    'src/server/problem.ts',
+    'src/server/requestNames.ts',
+    'src/server/requests.ts',
+  ],
 }
 
 /** Files of ports with the floor that implements each: it may import their types, although they are not below it. */
@@ -104,13 +112,19 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'drizzle-orm': ['storage'],
   postgres: ['storage'],
   ioredis: ['cache', 'alerts'],
+  '@opentelemetry/api': ['observability'],
+  '@opentelemetry/exporter-trace-otlp-proto': ['observability'],
+  '@opentelemetry/resources': ['observability'],
+  '@opentelemetry/sdk-trace': ['observability'],
 }
+
+const IN_ONE_FILE = ['onnxruntime-node', '@opentelemetry']
 
 /** All violations of the architecture in a set of source files; each sentence names its file. */
 export function violationsIn(sources: Sources): string[] {
   return [
     ...Object.entries(sources).flatMap(([file, text]) => [...inFile(file, text, sources)]),
-    ...onnxFiles(sources),
+    ...scattered(sources),
     ...cyclesIn(sources),
   ]
 }
@@ -154,11 +168,14 @@ function isRoomAbove(file: string, target: string): boolean {
   return !ROOMS[floor]?.[from]?.includes(to ?? '')
 }
 
-function onnxFiles(sources: Sources): string[] {
-  const files = Object.keys(sources).filter(file =>
-    importsOf(sources[file] ?? '').some(name => packageOf(name) === 'onnxruntime-node'),
-  )
-  return files.length > 1 ? [`${files.join(' and ')} import onnxruntime-node: only one file may`] : []
+/** Packages that more than one file imports, although only one may. */
+function scattered(sources: Sources): string[] {
+  return IN_ONE_FILE.flatMap(name => {
+    const files = Object.keys(sources).filter(file =>
+      importsOf(sources[file] ?? '').some(imported => imported === name || imported.startsWith(`${name}/`)),
+    )
+    return files.length > 1 ? [`${files.join(' and ')} import ${name}: only one file may`] : []
+  })
 }
 
 function cyclesIn(sources: Sources): string[] {
