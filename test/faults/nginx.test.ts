@@ -1,0 +1,55 @@
+import { describe, expect, it } from 'vitest'
+import { IS_LONG } from '../support/longTests.js'
+import { REDIS_SERVER } from '../support/redis.js'
+import { type BehindNginxOptions, type BehindNginxResult, runBehindNginx } from './behindNginx.js'
+import { NGINX } from './nginxServer.js'
+import { judge } from './verdict.js'
+
+/** `npm run test:nginx` runs the long form. */
+const OPTIONS: BehindNginxOptions = IS_LONG
+  ? { gateways: 3, subscribers: 50, callsPerSecond: 100, restarts: 10, kills: 1, hangs: 1 }
+  : { gateways: 2, subscribers: 6, callsPerSecond: 60, restarts: 1, kills: 0, hangs: 0 }
+
+describe.skipIf(!(NGINX && REDIS_SERVER))('gateways behind nginx', () => {
+  it('restart, die and hang without a failed call, a double score or a lost alert', async () => {
+    const result = await runBehindNginx(OPTIONS)
+    const verdict = judge(result)
+    process.stdout.write(figures(result, verdict.lost))
+    const { load, restartCodes, streams, faults } = result
+    expect(load.failures).toEqual([])
+    expect(verdict.problems).toEqual([])
+    expect(verdict.lost).toEqual(Array(OPTIONS.subscribers).fill(0))
+    // No call was scored twice, also where nginx or a client sent it again.
+    expect(result.predictions).toBe(load.predictions.size)
+    // Each restart closes the sockets of one gateway, and each socket that was closed has resumed.
+    expect(new Set(restartCodes)).toEqual(new Set([1001]))
+    expect(sum(result.sockets.map(({ receipts }) => receipts.resumes))).toBeGreaterThanOrEqual(restartCodes.length)
+    expect(sum(streams.map(({ receipts }) => receipts.resumes))).toBeGreaterThan(0)
+    // Else nothing was tried.
+    expect(faults).toHaveLength(OPTIONS.kills + OPTIONS.hangs)
+  }, 300_000)
+})
+
+function figures({ load, sockets, streams, restartCodes, stored, predictions, faults, log }: BehindNginxResult, lost: readonly number[]) {
+  const { gateways, subscribers, restarts } = OPTIONS
+  const retried = log.filter(({ gateway, status }) => gateway.includes(', ') && status < 500).length
+  const kinds = [...load.answered].map(([kind, count]) => `${count} ${kind}`).join(', ')
+  return [
+    `behind nginx: ${gateways} gateways, ${subscribers} subscribers, ${restarts} rolling restarts`,
+    `  calls       ${load.count} answered (${kinds}), ${load.failures.length} failed, ${load.sentAgain} sent again by the client in a fault`,
+    `  nginx       answered ${retried} calls from another gateway than it tried first`,
+    `  scores      ${load.predictions.size} acknowledged, ${predictions} stored`,
+    `  alerts      ${stored.size}; lost for each subscriber: at most ${Math.max(...lost)}`,
+    `  sockets     ${restartCodes.length} closed in the restarts, ${restartCodes.filter(code => code === 1001).length} of them with 1001`,
+    `  resumes     ${sum(sockets.map(({ receipts }) => receipts.resumes))} of sockets, ${sum(streams.map(({ receipts }) => receipts.resumes))} of event streams`,
+    ...faults.map(
+      ({ what, unanswered, answeredElsewhere, sentAgain, longestMs }) =>
+        `  ${what.padEnd(11)} ${unanswered} requests without an answer: ${answeredElsewhere} answered by nginx from another gateway, ${sentAgain} sent again by clients; the longest call took ${(longestMs / 1_000).toFixed(1)} s`,
+    ),
+    '',
+  ].join('\n')
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0)
+}

@@ -1,0 +1,106 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { makePair } from '../support/certificates.js'
+import { endProcess, until } from '../support/process.js'
+import { freePort } from '../support/redis.js'
+import { SecureClient } from './secureClient.js'
+
+/** Path of nginx; the test command finds or installs it. */
+export const NGINX = process.env.TEST_NGINX
+
+const CONFIGURATION = join(import.meta.dirname, '../../deploy/nginx/nginx.conf')
+
+export interface NginxOptions {
+  /** host:port of each gateway. */
+  readonly gateways: readonly string[]
+  /** For its configuration, its certificate and its log. */
+  readonly directory: string
+}
+
+/** A line of its access log. */
+export interface AccessLine {
+  readonly client: string
+  readonly method: string
+  readonly path: string
+  readonly protocol: string
+  readonly status: number
+  readonly requestId: string
+  /** Each gateway that was tried, as nginx lists them: `host:port, host:port`. */
+  readonly gateway: string
+  readonly gatewayStatus: string
+}
+
+/** A real nginx with deploy/nginx/nginx.conf. Only addresses and paths differ. */
+export class NginxServer implements AsyncDisposable {
+  readonly url: string
+  /** Its certificate, which clients must trust. */
+  readonly ca: string
+  readonly #child: ChildProcess
+  readonly #accessLog: string
+
+  private constructor(port: number, ca: string, accessLog: string, child: ChildProcess) {
+    this.url = `https://127.0.0.1:${port}`
+    this.ca = ca
+    this.#accessLog = accessLog
+    this.#child = child
+  }
+
+  static async start({ gateways, directory }: NginxOptions): Promise<NginxServer> {
+    if (!NGINX) throw new Error('Run the tests by `npm test`, which finds nginx.')
+    const [port, ownPort, { cert, key }] = await Promise.all([freePort(), freePort(), makePair()])
+    writeFileSync(join(directory, 'tls-certificate'), cert)
+    writeFileSync(join(directory, 'tls-key'), key, { mode: 0o600 })
+    const file = join(directory, 'nginx.conf')
+    writeFileSync(file, adapted(readFileSync(CONFIGURATION, 'utf8'), { gateways, directory, port, ownPort }))
+    const errors = openSync(join(directory, 'error.log'), 'a')
+    const arguments_ = ['-e', 'stderr', '-p', directory, '-c', file, '-g', 'daemon off;']
+    const child = spawn(NGINX, arguments_, { cwd: directory, stdio: ['ignore', errors, errors] })
+    closeSync(errors)
+    const server = new NginxServer(port, cert, join(directory, 'access.log'), child)
+    const client = new SecureClient(server.url, cert)
+    const ended = once(child, 'exit').then(([status]) => {
+      throw new Error(`nginx ended with ${status}: ${readFileSync(join(directory, 'error.log'), 'utf8')}`)
+    })
+    ended.catch(() => {})
+    try {
+      await Promise.race([ended, until(async () => (await client.call('/healthz').catch(() => undefined))?.status === 200)])
+    } finally {
+      client.close()
+    }
+    return server
+  }
+
+  log(): AccessLine[] {
+    const lines = readFileSync(this.#accessLog, 'utf8').split('\n').slice(0, -1)
+    return lines.map(line => JSON.parse(line) as AccessLine)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await endProcess(this.#child.pid, 'SIGTERM')
+  }
+}
+
+interface Places extends NginxOptions {
+  readonly port: number
+  readonly ownPort: number
+}
+
+/** The configuration with the addresses and paths of a test. Throws where it does not hold what is to be replaced. */
+function adapted(text: string, { gateways, directory, port, ownPort }: Places): string {
+  const steps: [RegExp, string][] = [
+    [/listen 8443 /, `listen 127.0.0.1:${port} `],
+    [/127\.0\.0\.1:8080/, `127.0.0.1:${ownPort}`],
+    [/\/run\/secrets\//g, `${directory}/`],
+    [/\/tmp\//g, `${directory}/`],
+    [/\/dev\/stdout/, join(directory, 'access.log')],
+    [/^ *server gateway-2:4000 .*\n/gm, ''],
+  ]
+  const withPlaces = steps.reduce((before, [what, by]) => {
+    if (before.search(what) < 0) throw new Error(`deploy/nginx/nginx.conf holds no ${what}`)
+    return before.replace(what, by)
+  }, text)
+  const line = /^ *server gateway-1:4000( .*;)$/gm
+  return withPlaces.replace(line, (_line, rest: string) => gateways.map(gateway => `    server ${gateway}${rest}`).join('\n'))
+}
