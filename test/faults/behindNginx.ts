@@ -1,10 +1,10 @@
+import { writeFileSync } from 'node:fs'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { GraphqlClient } from '../support/client.js'
+import { makePair } from '../support/certificates.js'
 import { createTestDatabase } from '../support/database.js'
 import { signToken } from '../support/gateway.js'
-import { AlertCursorDocument } from '../support/generated/operations.js'
 import { present, until } from '../support/process.js'
 import { randomFrom } from '../support/random.js'
 import { alertsIn, allReceived, highRiskWithoutAlert } from './deliveries.js'
@@ -51,6 +51,8 @@ export interface BehindNginxResult extends Judged {
   readonly restartCodes: readonly number[]
   readonly faults: readonly Fault[]
   readonly log: readonly AccessLine[]
+  /** What nginx said of gateways. */
+  readonly errors: string
 }
 
 // Between two faults.
@@ -67,15 +69,23 @@ export async function runBehindNginx(options: BehindNginxOptions): Promise<Behin
     await chmod(directory, 0o755)
     await using database = await createTestDatabase()
     await using redis = await RedisServer.start()
-    const environment = { RISKGATE_DRAIN_MS: '700', RISKGATE_TRUSTED_PROXIES: '127.0.0.1', RISKGATE_LOG_LEVEL: 'info' }
+    const { cert, key } = await makePair({ name: 'riskgate' })
+    const environment = {
+      RISKGATE_DRAIN_MS: '700',
+      RISKGATE_TRUSTED_PROXIES: '127.0.0.1',
+      RISKGATE_TLS_CERT_FILE: join(directory, 'gateway-certificate'),
+      RISKGATE_TLS_KEY_FILE: join(directory, 'gateway-key'),
+    }
+    writeFileSync(environment.RISKGATE_TLS_CERT_FILE, cert)
+    writeFileSync(environment.RISKGATE_TLS_KEY_FILE, key, { mode: 0o600 })
     const place = { databaseUrl: database.url, redisUrl: redis.url, directory, environment }
     for (let i = 0; i < options.gateways; i++) replicas.push(await Replica.start(place))
-    await using nginx = await NginxServer.start({ gateways: replicas.map(addressOf), directory })
+    await using nginx = await NginxServer.start({ gateways: replicas.map(addressOf), gatewayCertificate: cert, directory })
     const { url, ca } = nginx
 
     const failed = (error: Error) => ended.abort(error)
     const monitor = await signToken({ roles: ['MONITOR'], subject: 'monitor' })
-    const { alertCursor } = await new GraphqlClient(present(replicas[0]).url, monitor).data(AlertCursorDocument, {})
+    const alertCursor = await cursorOf(new SecureClient(url, ca, monitor))
     const [sockets, streams]: [Subscriber[], EventStreamSubscriber[]] = [[], []]
     for (let i = 0; i < options.subscribers; i++) {
       const common = { name: `subscriber ${i + 1}`, ca, token: monitor, random: randomFrom(i), failed }
@@ -90,13 +100,13 @@ export async function runBehindNginx(options: BehindNginxOptions): Promise<Behin
 
     const scorer = new SecureClient(url, ca, await signToken({ roles: ['SCORER'], subject: 'web-shop' }))
     const analyst = new SecureClient(url, ca, await signToken({ roles: ['ANALYST'], subject: 'analyst' }))
-    const load = new SteadyLoad({ scorer, analyst, perSecond: options.callsPerSecond, signal: ended.signal })
+    const load = new SteadyLoad({ scorer, analyst, perSecond: options.callsPerSecond })
     await load.answers(CALLS_BETWEEN)
 
     for (let i = 0; i < options.restarts; i++) {
       const replica = present(replicas[i % replicas.length])
       await replica.stop()
-      await startAgain(replica)
+      await startAgain(replica, cert)
       await load.answers(CALLS_BETWEEN)
     }
     await allConnected()
@@ -121,7 +131,7 @@ export async function runBehindNginx(options: BehindNginxOptions): Promise<Behin
     }
     for (let i = 0; i < options.kills; i++) {
       const replica = present(replicas[i % replicas.length])
-      await fault('kill -9', replica, () => replica.kill(), () => startAgain(replica))
+      await fault('kill -9', replica, () => replica.kill(), () => startAgain(replica, cert))
     }
     for (let i = 0; i < options.hangs; i++) {
       const replica = present(replicas[(i + 1) % replicas.length])
@@ -150,6 +160,7 @@ export async function runBehindNginx(options: BehindNginxOptions): Promise<Behin
       restartCodes,
       faults,
       log: nginx.log(),
+      errors: nginx.errors(),
     }
   } finally {
     for (const subscriber of subscribers) subscriber.stop()
@@ -163,9 +174,17 @@ function addressOf({ url }: Replica): string {
   return new URL(url).host
 }
 
-async function startAgain(replica: Replica): Promise<void> {
+async function startAgain(replica: Replica, ca: string): Promise<void> {
   await replica.startAgain()
-  await until(async () => (await fetch(`${replica.url}/readyz`)).status === 200)
+  const client = new SecureClient(replica.url, ca)
+  await until(async () => (await client.call('/readyz')).status === 200)
+  client.close()
+}
+
+async function cursorOf(client: SecureClient): Promise<string> {
+  const { text } = await client.call('/graphql', JSON.stringify({ query: '{ alertCursor }' }))
+  client.close()
+  return (JSON.parse(text) as { data: { alertCursor: string } }).data.alertCursor
 }
 
 /** Whether this gateway got the request and gave no answer. nginx lists the gateways it tried, and the status of each. */

@@ -16,7 +16,7 @@ describe.skipIf(!(NGINX && REDIS_SERVER))('gateways behind nginx', () => {
     const verdict = judge(result)
     process.stdout.write(figures(result, verdict.lost))
     const { load, restartCodes, streams, faults } = result
-    expect(load.failures).toEqual([])
+    expect(load.failures, result.errors).toEqual([])
     expect(verdict.problems).toEqual([])
     expect(verdict.lost).toEqual(Array(OPTIONS.subscribers).fill(0))
     // No call was scored twice, also where nginx or a client sent it again.

@@ -15,6 +15,8 @@ const CONFIGURATION = join(import.meta.dirname, '../../deploy/nginx/nginx.conf')
 export interface NginxOptions {
   /** host:port of each gateway. */
   readonly gateways: readonly string[]
+  /** The certificate of the gateways, for the name `riskgate`. */
+  readonly gatewayCertificate: string
   /** For its configuration, its certificate and its log. */
   readonly directory: string
 }
@@ -38,19 +40,20 @@ export class NginxServer implements AsyncDisposable {
   /** Its certificate, which clients must trust. */
   readonly ca: string
   readonly #child: ChildProcess
-  readonly #accessLog: string
+  readonly #directory: string
 
-  private constructor(port: number, ca: string, accessLog: string, child: ChildProcess) {
+  private constructor(port: number, ca: string, directory: string, child: ChildProcess) {
     this.url = `https://127.0.0.1:${port}`
     this.ca = ca
-    this.#accessLog = accessLog
+    this.#directory = directory
     this.#child = child
   }
 
-  static async start({ gateways, directory }: NginxOptions): Promise<NginxServer> {
+  static async start({ gateways, gatewayCertificate, directory }: NginxOptions): Promise<NginxServer> {
     if (!NGINX) throw new Error('Run the tests by `npm test`, which finds nginx.')
     const [port, ownPort, { cert, key }] = await Promise.all([freePort(), freePort(), makePair()])
     writeFileSync(join(directory, 'tls-certificate'), cert)
+    writeFileSync(join(directory, 'gateway-certificate'), gatewayCertificate)
     writeFileSync(join(directory, 'tls-key'), key, { mode: 0o600 })
     const file = join(directory, 'nginx.conf')
     writeFileSync(file, adapted(readFileSync(CONFIGURATION, 'utf8'), { gateways, directory, port, ownPort }))
@@ -58,7 +61,7 @@ export class NginxServer implements AsyncDisposable {
     const arguments_ = ['-e', 'stderr', '-p', directory, '-c', file, '-g', 'daemon off;']
     const child = spawn(NGINX, arguments_, { cwd: directory, stdio: ['ignore', errors, errors] })
     closeSync(errors)
-    const server = new NginxServer(port, cert, join(directory, 'access.log'), child)
+    const server = new NginxServer(port, cert, directory, child)
     const client = new SecureClient(server.url, cert)
     const ended = once(child, 'exit').then(([status]) => {
       throw new Error(`nginx ended with ${status}: ${readFileSync(join(directory, 'error.log'), 'utf8')}`)
@@ -72,8 +75,13 @@ export class NginxServer implements AsyncDisposable {
     return server
   }
 
+  /** What it had to say of gateways, for a test that failed. */
+  errors(): string {
+    return readFileSync(join(this.#directory, 'error.log'), 'utf8')
+  }
+
   log(): AccessLine[] {
-    const lines = readFileSync(this.#accessLog, 'utf8').split('\n').slice(0, -1)
+    const lines = readFileSync(join(this.#directory, 'access.log'), 'utf8').split('\n').slice(0, -1)
     return lines.map(line => JSON.parse(line) as AccessLine)
   }
 
@@ -82,7 +90,7 @@ export class NginxServer implements AsyncDisposable {
   }
 }
 
-interface Places extends NginxOptions {
+interface Places extends Pick<NginxOptions, 'gateways' | 'directory'> {
   readonly port: number
   readonly ownPort: number
 }

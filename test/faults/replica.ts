@@ -20,7 +20,7 @@ export class Replica implements AsyncDisposable {
   private constructor(options: ReplicaOptions, port: number) {
     this.#options = options
     this.#port = port
-    this.url = `http://127.0.0.1:${port}`
+    this.url = `${options.environment?.RISKGATE_TLS_CERT_FILE ? 'https' : 'http'}://127.0.0.1:${port}`
     this.#running = this.#spawn()
   }
 

@@ -30,7 +30,6 @@ export interface LoadOptions {
   /** Reads what was scored. */
   readonly analyst: SecureClient
   readonly perSecond: number
-  readonly signal: AbortSignal
 }
 
 /** Clients that call steadily, each once at a time. No call is sent again unless `isFault` allows it, and then only with its key. */
@@ -57,8 +56,6 @@ export class SteadyLoad {
     this.#options = options
     const startedAt = performance.now()
     this.#running = Promise.all(Array.from({ length: CLIENTS }, (_, i) => this.#work(i, startedAt)))
-    // It is awaited at the end.
-    this.#running.catch(() => {})
   }
 
   get count(): number {
@@ -87,10 +84,10 @@ export class SteadyLoad {
   }
 
   async #work(client: number, startedAt: number): Promise<void> {
-    const { perSecond, signal } = this.#options
+    const { perSecond } = this.#options
     for (let i = 0; !this.#isStopped; i++) {
       const dueMs = ((i * CLIENTS + client) / perSecond) * 1_000
-      await sleep(Math.max(0, startedAt + dueMs - performance.now()), undefined, { signal })
+      await sleep(Math.max(0, startedAt + dueMs - performance.now()))
       await this.#answer(this.#nextCall(), performance.now())
     }
   }
