@@ -5,15 +5,15 @@ import { join } from 'node:path'
 import { makePair } from '../support/certificates.js'
 import { createTestDatabase } from '../support/database.js'
 import { signToken } from '../support/gateway.js'
+import { type AccessLine, NginxServer } from '../support/nginxServer.js'
 import { present, until } from '../support/process.js'
 import { randomFrom } from '../support/random.js'
+import { SecureClient } from '../support/secureClient.js'
 import { alertsIn, allReceived, highRiskWithoutAlert } from './deliveries.js'
 import { EventStreamSubscriber } from './eventStreamSubscriber.js'
 import { Latencies } from './latencies.js'
-import { type AccessLine, NginxServer } from './nginxServer.js'
 import { RedisServer } from './redisServer.js'
 import { Replica } from './replica.js'
-import { SecureClient } from './secureClient.js'
 import { SteadyLoad } from './steadyLoad.js'
 import { Subscriber } from './subscriber.js'
 import type { Judged } from './verdict.js'
@@ -122,7 +122,10 @@ export async function runBehindNginx(options: BehindNginxOptions): Promise<Behin
       await allConnected()
       await load.answers(CALLS_BETWEEN)
       const sentAgain = load.sentAgain - before.sentAgain
-      const tried = nginx.log().slice(before.lines).filter(line => wasUnanswered(line, addressOf(replica)))
+      const tried = nginx
+        .log()
+        .slice(before.lines)
+        .filter(line => wasUnanswered(line, addressOf(replica)))
       const answeredElsewhere = tried.filter(({ status }) => status < 500).length
       faults.push({ what, sentAgain, unanswered: tried.length, answeredElsewhere, longestMs: load.longestMs })
       await after()
@@ -131,7 +134,12 @@ export async function runBehindNginx(options: BehindNginxOptions): Promise<Behin
     }
     for (let i = 0; i < options.kills; i++) {
       const replica = present(replicas[i % replicas.length])
-      await fault('kill -9', replica, () => replica.kill(), () => startAgain(replica, cert))
+      await fault(
+        'kill -9',
+        replica,
+        () => replica.kill(),
+        () => startAgain(replica, cert),
+      )
     }
     for (let i = 0; i < options.hangs; i++) {
       const replica = present(replicas[(i + 1) % replicas.length])

@@ -66,8 +66,11 @@ export class EventStreamSubscriber {
 
   #listen(response: IncomingMessage): void {
     response.on('error', () => {})
-    if (response.statusCode === 503) return void response.resume()
-    if (response.statusCode !== 200) return this.#fail(`got status ${response.statusCode}`)
+    if (response.statusCode !== 200) {
+      response.resume()
+      if (response.statusCode !== 503) this.#fail(`got status ${response.statusCode}`)
+      return
+    }
     this.receipts.begin(this.#cursor)
     this.isConnected = true
     let waiting = ''
@@ -83,8 +86,8 @@ export class EventStreamSubscriber {
     // A comment, which keeps the stream open.
     if (event === ':') return
     const { data } = (json ? JSON.parse(json) : {}) as { data?: { highRiskScored: { id: string; cursor: string } } }
-    if (!data) return this.#fail(`received an unexpected event: ${event}`)
-    if (this.receipts.take(data.highRiskScored) === 'new') this.#cursor = data.highRiskScored.cursor
+    if (!data) this.#fail(`received an unexpected event: ${event}`)
+    else if (this.receipts.take(data.highRiskScored) === 'new') this.#cursor = data.highRiskScored.cursor
   }
 
   #fail(what: string): void {

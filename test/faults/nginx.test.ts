@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { IS_LONG } from '../support/longTests.js'
+import { NGINX } from '../support/nginxServer.js'
 import { REDIS_SERVER } from '../support/redis.js'
 import { type BehindNginxOptions, type BehindNginxResult, runBehindNginx } from './behindNginx.js'
-import { NGINX } from './nginxServer.js'
 import { judge } from './verdict.js'
 
 /** `npm run test:nginx` runs the long form. */
@@ -30,7 +30,10 @@ describe.skipIf(!(NGINX && REDIS_SERVER))('gateways behind nginx', () => {
   }, 300_000)
 })
 
-function figures({ load, sockets, streams, restartCodes, stored, predictions, faults, log }: BehindNginxResult, lost: readonly number[]) {
+function figures(
+  { load, sockets, streams, restartCodes, stored, predictions, faults, log }: BehindNginxResult,
+  lost: readonly number[],
+) {
   const { gateways, subscribers, restarts } = OPTIONS
   const retried = log.filter(({ gateway, status }) => gateway.includes(', ') && status < 500).length
   const kinds = [...load.answered].map(([kind, count]) => `${count} ${kind}`).join(', ')

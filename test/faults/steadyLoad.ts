@@ -3,7 +3,7 @@ import { print } from 'graphql'
 import { application, HIGH_RISK, LOW_RISK } from '../support/applicants.js'
 import { PredictRiskDocument } from '../support/generated/operations.js'
 import { until } from '../support/process.js'
-import type { SecureAnswer, SecureClient } from './secureClient.js'
+import type { SecureAnswer, SecureClient } from '../support/secureClient.js'
 
 const CLIENTS = 12
 const GRAPHQL_SCORE = print(PredictRiskDocument)
@@ -120,7 +120,9 @@ export class SteadyLoad {
         break
       }
       if (!this.#isFault || !mayBeSentAgain || !isUnanswered(answer)) {
-        this.failures.push(`${kind}: ${answer instanceof Error ? answer.message : `${answer.status} ${answer.text.slice(0, 200)}`}`)
+        this.failures.push(
+          `${kind}: ${answer instanceof Error ? answer.message : `${answer.status} ${answer.text.slice(0, 200)}`}`,
+        )
         break
       }
       this.sentAgain++

@@ -2,10 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { makePair } from '../support/certificates.js'
-import { endProcess, until } from '../support/process.js'
-import { freePort } from '../support/redis.js'
-import { SecureClient } from './secureClient.js'
+import { makePair } from './certificates.js'
+import { endProcess, until } from './process.js'
+import { freePort } from './redis.js'
 
 /** Path of nginx; the test command finds or installs it. */
 export const NGINX = process.env.TEST_NGINX
@@ -62,16 +61,17 @@ export class NginxServer implements AsyncDisposable {
     const child = spawn(NGINX, arguments_, { cwd: directory, stdio: ['ignore', errors, errors] })
     closeSync(errors)
     const server = new NginxServer(port, cert, directory, child)
-    const client = new SecureClient(server.url, cert)
     const ended = once(child, 'exit').then(([status]) => {
       throw new Error(`nginx ended with ${status}: ${readFileSync(join(directory, 'error.log'), 'utf8')}`)
     })
     ended.catch(() => {})
-    try {
-      await Promise.race([ended, until(async () => (await client.call('/healthz').catch(() => undefined))?.status === 200)])
-    } finally {
-      client.close()
-    }
+    // Its own address: no gateway is asked.
+    const answers = () =>
+      fetch(`http://127.0.0.1:${ownPort}/healthz`).then(
+        ({ ok }) => ok,
+        () => false,
+      )
+    await Promise.race([ended, until(answers, 30_000)])
     return server
   }
 
@@ -100,8 +100,9 @@ function adapted(text: string, { gateways, directory, port, ownPort }: Places): 
   const steps: [RegExp, string][] = [
     [/listen 8443 /, `listen 127.0.0.1:${port} `],
     [/127\.0\.0\.1:8080/, `127.0.0.1:${ownPort}`],
-    [/\/run\/secrets\//g, `${directory}/`],
+    // Before the others: the folder of a test may lie below /tmp too.
     [/\/tmp\//g, `${directory}/`],
+    [/\/run\/secrets\//g, `${directory}/`],
     [/\/dev\/stdout/, join(directory, 'access.log')],
     [/^ *server gateway-2:4000 .*\n/gm, ''],
   ]
