@@ -14,7 +14,7 @@ import { EventStreamSubscriber } from './eventStreamSubscriber.js'
 import { Latencies } from './latencies.js'
 import { RedisServer } from './redisServer.js'
 import { Replica } from './replica.js'
-import { SteadyLoad } from './steadyLoad.js'
+import { type Failure, SteadyLoad } from './steadyLoad.js'
 import { Subscriber } from './subscriber.js'
 import type { Judged } from './verdict.js'
 
@@ -51,12 +51,23 @@ export interface BehindNginxResult extends Judged {
   readonly restartCodes: readonly number[]
   readonly faults: readonly Fault[]
   readonly log: readonly AccessLine[]
-  /** What nginx said of gateways. */
-  readonly errors: string
+  /** Calls that failed. */
+  readonly failed: readonly Failure[]
+  /** Calls that a gateway refused as retryable while nobody was stopping it: its database was too slow for its deadline. */
+  readonly refused: readonly Failure[]
+}
+
+/** When a gateway was being stopped. */
+interface Stop {
+  readonly address: string
+  readonly from: number
+  readonly to: number
 }
 
 // Between two faults.
 const CALLS_BETWEEN = 100
+// Enough for some to be on their way to each gateway.
+const BURST = 60
 
 /** Gateways behind a real nginx: they are restarted one after the other, killed and stopped, while clients call and subscribers listen. */
 export async function runBehindNginx(options: BehindNginxOptions): Promise<BehindNginxResult> {
@@ -83,12 +94,12 @@ export async function runBehindNginx(options: BehindNginxOptions): Promise<Behin
     await using nginx = await NginxServer.start({ gateways: replicas.map(addressOf), gatewayCertificate: cert, directory })
     const { url, ca } = nginx
 
-    const failed = (error: Error) => ended.abort(error)
+    const abort = (error: Error) => ended.abort(error)
     const monitor = await signToken({ roles: ['MONITOR'], subject: 'monitor' })
     const alertCursor = await cursorOf(new SecureClient(url, ca, monitor))
     const [sockets, streams]: [Subscriber[], EventStreamSubscriber[]] = [[], []]
     for (let i = 0; i < options.subscribers; i++) {
-      const common = { name: `subscriber ${i + 1}`, ca, token: monitor, random: randomFrom(i), failed }
+      const common = { name: `subscriber ${i + 1}`, ca, token: monitor, random: randomFrom(i), failed: abort }
       const socketUrl = `${url.replace('https', 'wss')}/graphql`
       if (i % 2) streams.push(new EventStreamSubscriber({ ...common, url }))
       else sockets.push(new Subscriber({ ...common, urls: [socketUrl], latencies: new Latencies() }, socketUrl))
@@ -103,9 +114,12 @@ export async function runBehindNginx(options: BehindNginxOptions): Promise<Behin
     const load = new SteadyLoad({ scorer, analyst, perSecond: options.callsPerSecond })
     await load.answers(CALLS_BETWEEN)
 
+    const stops: Stop[] = []
     for (let i = 0; i < options.restarts; i++) {
       const replica = present(replicas[i % replicas.length])
+      const from = Date.now()
       await replica.stop()
+      stops.push({ address: addressOf(replica), from, to: Date.now() })
       await startAgain(replica, cert)
       await load.answers(CALLS_BETWEEN)
     }
@@ -116,11 +130,13 @@ export async function runBehindNginx(options: BehindNginxOptions): Promise<Behin
     async function fault(what: string, replica: Replica, happen: () => Promise<unknown>, after: () => Promise<unknown>) {
       await load.beginFault()
       const before = { sentAgain: load.sentAgain, lines: nginx.log().length }
-      load.longestMs = 0
+      await load.burst(BURST)
       await happen()
       await load.answers(CALLS_BETWEEN)
-      await allConnected()
-      await load.answers(CALLS_BETWEEN)
+      // All that was on its way to this gateway ends, and everybody who listened to it listens to another one.
+      await load.settle()
+      const raised = [...load.acknowledged]
+      await until(() => subscribers.every(({ receipts }) => raised.every(id => receipts.has(id))), 120_000)
       const sentAgain = load.sentAgain - before.sentAgain
       const tried = nginx
         .log()
@@ -149,6 +165,17 @@ export async function runBehindNginx(options: BehindNginxOptions): Promise<Behin
     }
 
     await load.stop()
+    const log = nginx.log()
+    const gatewayOf = new Map(log.map(({ requestId, gateway }) => [requestId, gateway.split(', ').at(-1)]))
+    const [failed, refused] = [load.failures.filter(of => !isRefusal(of)), load.failures.filter(isRefusal)]
+
+    function isRefusal({ requestId, isRetryable, at }: Failure): boolean {
+      const address = requestId && gatewayOf.get(requestId)
+      return (
+        isRetryable && address !== undefined && !stops.some(stop => stop.address === address && at >= stop.from && at <= stop.to)
+      )
+    }
+
     ended.signal.throwIfAborted()
     const stored = await alertsIn(database.sql)
     const received = () => subscribers.reduce((sum, { receipts }) => sum + receipts.count, 0)
@@ -167,8 +194,9 @@ export async function runBehindNginx(options: BehindNginxOptions): Promise<Behin
       predictions: row?.count ?? 0,
       restartCodes,
       faults,
-      log: nginx.log(),
-      errors: nginx.errors(),
+      log,
+      failed,
+      refused,
     }
   } finally {
     for (const subscriber of subscribers) subscriber.stop()

@@ -32,22 +32,34 @@ export interface LoadOptions {
   readonly perSecond: number
 }
 
-/** Clients that call steadily, each once at a time. No call is sent again unless `isFault` allows it, and then only with its key. */
+/** An answer that was no success, or none. */
+export interface Failure {
+  readonly kind: Kind
+  readonly at: number
+  /** Absent where no gateway answered. */
+  readonly requestId: string | undefined
+  readonly isRetryable: boolean
+  readonly text: string
+}
+
+/**
+ * Clients that call steadily, each once at a time. A call is sent again only with its key, and only where a gateway asks for that or
+ * where a fault took the answer.
+ */
 export class SteadyLoad {
   readonly #options: LoadOptions
   readonly #running: Promise<unknown>
+  readonly #open = new Set<Promise<void>>()
   /** All predictions that a gateway has acknowledged. */
   readonly predictions = new Set<string>()
   /** Those of high risk. */
   readonly acknowledged = new Set<string>()
   readonly answered = new Map<Kind, number>()
-  /** Calls that failed and were not sent again, in words. */
-  readonly failures: string[] = []
+  readonly failures: Failure[] = []
   /** Calls with a key that got no answer during a fault, and were sent again. */
   sentAgain = 0
   longestMs = 0
   #calls = 0
-  #unkeyed = 0
   #newest = ''
   #isFault = false
   #isStopped = false
@@ -65,22 +77,34 @@ export class SteadyLoad {
   /** Waits until so many more calls have been answered. */
   async answers(more: number): Promise<void> {
     const goal = this.count + more
-    await until(() => this.count >= goal, 60_000)
+    await until(() => this.count >= goal, 120_000)
+  }
+
+  /** Waits for the calls that are open now. */
+  async settle(): Promise<void> {
+    await Promise.all(this.#open)
   }
 
   /** From here on every score has a key, and may be sent again with it. Waits for the scores without a key. */
   async beginFault(): Promise<void> {
     this.#isFault = true
-    await until(() => this.#unkeyed === 0)
+    this.longestMs = 0
+    await this.settle()
   }
 
   endFault(): void {
     this.#isFault = false
   }
 
+  /** Begins many calls at once. Resolves when the first has been answered, so that others are on their way. */
+  async burst(count: number): Promise<void> {
+    await Promise.race(Array.from({ length: count }, () => this.#call()))
+  }
+
   async stop(): Promise<void> {
     this.#isStopped = true
     await this.#running
+    await this.settle()
   }
 
   async #work(client: number, startedAt: number): Promise<void> {
@@ -88,8 +112,14 @@ export class SteadyLoad {
     for (let i = 0; !this.#isStopped; i++) {
       const dueMs = ((i * CLIENTS + client) / perSecond) * 1_000
       await sleep(Math.max(0, startedAt + dueMs - performance.now()))
-      await this.#answer(this.#nextCall(), performance.now())
+      await this.#call()
     }
+  }
+
+  async #call(): Promise<void> {
+    const answered = this.#answer(this.#nextCall(), performance.now())
+    this.#open.add(answered)
+    await answered.finally(() => this.#open.delete(answered))
   }
 
   #nextCall(): Call {
@@ -97,8 +127,7 @@ export class SteadyLoad {
     const kind = CALLS[number % CALLS.length] as Kind
     if (kind.endsWith('read')) return this.#read(kind)
     const door = kind.startsWith('graphql') ? 'graphql' : 'rest'
-    const isKeyed = kind.endsWith('key') || this.#isFault
-    return scoreOf(door, `steady-${number}`, number % 4 < 2, isKeyed)
+    return scoreOf(door, `steady-${number}`, kind.endsWith('key') || this.#isFault)
   }
 
   #read(kind: Kind): Call {
@@ -106,28 +135,21 @@ export class SteadyLoad {
     return { kind, path: '/graphql', body: JSON.stringify({ query: '{ predictions(first: 5) { nodes { id } } }' }) }
   }
 
-  async #answer(call: Call, begunAt: number): Promise<void> {
-    const { scorer, analyst } = this.#options
-    const { kind, path, body, headers } = call
-    const isRead = kind.endsWith('read')
-    const mayBeSentAgain = kind.endsWith('key') || kind === 'graphql read'
-    const isUnkeyed = !isRead && !mayBeSentAgain
-    if (isUnkeyed) this.#unkeyed++
+  async #answer({ kind, path, body, headers }: Call, begunAt: number): Promise<void> {
+    const client = kind.endsWith('read') ? this.#options.analyst : this.#options.scorer
     for (;;) {
-      const answer = await (isRead ? analyst : scorer).call(path, body, headers).catch((error: Error) => error)
+      const answer = await client.call(path, body, headers).catch((error: Error) => error)
       if (!(answer instanceof Error) && isGood(answer)) {
         this.#file(kind, answer)
         break
       }
-      if (!this.#isFault || !mayBeSentAgain || !isUnanswered(answer)) {
-        this.failures.push(
-          `${kind}: ${answer instanceof Error ? answer.message : `${answer.status} ${answer.text.slice(0, 200)}`}`,
-        )
-        break
-      }
-      this.sentAgain++
+      const failure = failureOf(kind, answer)
+      const isOfFault = this.#isFault && failure.requestId === undefined
+      if (isOfFault) this.sentAgain++
+      else this.failures.push(failure)
+      const mayBeSentAgain = kind.endsWith('key') || kind === 'graphql read'
+      if (!mayBeSentAgain || !(isOfFault || failure.isRetryable)) break
     }
-    if (isUnkeyed) this.#unkeyed--
     this.longestMs = Math.max(this.longestMs, performance.now() - begunAt)
   }
 
@@ -142,8 +164,9 @@ export class SteadyLoad {
   }
 }
 
-function scoreOf(door: 'graphql' | 'rest', name: string, isHigh: boolean, isKeyed: boolean): Call {
-  const features = isHigh ? HIGH_RISK : LOW_RISK
+/** A score. One with a key is of high risk: after a lost answer, only a key tells whether there is an alert. */
+function scoreOf(door: 'graphql' | 'rest', name: string, isKeyed: boolean): Call {
+  const features = isKeyed ? HIGH_RISK : LOW_RISK
   const kind: Kind = isKeyed ? `${door} with key` : door
   if (door === 'rest') {
     const body = JSON.stringify({ applicantId: name, model: 'consumer-credit', features })
@@ -157,7 +180,9 @@ function isGood({ status, text }: SecureAnswer): boolean {
   return status === 200 && !text.includes('"errors":[{')
 }
 
-/** Whether no gateway answered: the connection broke, or nginx says so. */
-function isUnanswered(answer: SecureAnswer | Error): boolean {
-  return answer instanceof Error || (answer.status === 503 && answer.text.includes('OUTCOME_UNKNOWN'))
+function failureOf(kind: Kind, answer: SecureAnswer | Error): Failure {
+  const isError = answer instanceof Error
+  const requestId = isError ? undefined : answer.headers['x-request-id']
+  const text = isError ? answer.message : `${answer.status} ${answer.text.slice(0, 300)}`
+  return { kind, at: Date.now(), requestId: requestId?.toString(), isRetryable: text.includes('"retryable":true'), text }
 }

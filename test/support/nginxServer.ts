@@ -75,11 +75,6 @@ export class NginxServer implements AsyncDisposable {
     return server
   }
 
-  /** What it had to say of gateways, for a test that failed. */
-  errors(): string {
-    return readFileSync(join(this.#directory, 'error.log'), 'utf8')
-  }
-
   log(): AccessLine[] {
     const lines = readFileSync(join(this.#directory, 'access.log'), 'utf8').split('\n').slice(0, -1)
     return lines.map(line => JSON.parse(line) as AccessLine)
