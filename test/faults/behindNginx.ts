@@ -6,12 +6,13 @@ import { makePair } from '../support/certificates.js'
 import { createTestDatabase } from '../support/database.js'
 import { signToken } from '../support/gateway.js'
 import { type AccessLine, NginxServer } from '../support/nginxServer.js'
-import { present, until } from '../support/process.js'
+import { until } from '../support/process.js'
 import { randomFrom } from '../support/random.js'
 import { SecureClient } from '../support/secureClient.js'
 import { alertsIn, allReceived, highRiskWithoutAlert } from './deliveries.js'
 import { EventStreamSubscriber } from './eventStreamSubscriber.js'
 import { Latencies } from './latencies.js'
+import { addressOf, type Fault, killAndHang, PATIENCE_MS, restartInTurn, type Stop } from './nginxFaults.js'
 import { RedisServer } from './redisServer.js'
 import { Replica } from './replica.js'
 import { type Failure, SteadyLoad } from './steadyLoad.js'
@@ -24,21 +25,11 @@ export interface BehindNginxOptions {
   readonly subscribers: number
   readonly callsPerSecond: number
   readonly restarts: number
+  /** How many calls are answered between two faults. */
+  readonly callsBetween: number
   readonly kills: number
   /** Gateways that hang (SIGSTOP) until everything goes on without them. */
   readonly hangs: number
-}
-
-/** A fault, and the calls that had to be sent again meanwhile. */
-export interface Fault {
-  readonly what: string
-  readonly sentAgain: number
-  /** Requests that nginx had sent to this gateway, to no answer. */
-  readonly unanswered: number
-  /** Those among them that nginx itself answered from another gateway. */
-  readonly answeredElsewhere: number
-  /** The longest call. */
-  readonly longestMs: number
 }
 
 export interface BehindNginxResult extends Judged {
@@ -57,132 +48,59 @@ export interface BehindNginxResult extends Judged {
   readonly refused: readonly Failure[]
 }
 
-/** When a gateway was being stopped. */
-interface Stop {
-  readonly address: string
-  readonly from: number
-  readonly to: number
-}
-
-// Between two faults.
-const CALLS_BETWEEN = 100
-// Enough for some to be on their way to each gateway.
-const BURST = 60
-
 /** Gateways behind a real nginx: they are restarted one after the other, killed and stopped, while clients call and subscribers listen. */
 export async function runBehindNginx(options: BehindNginxOptions): Promise<BehindNginxResult> {
   const directory = await mkdtemp(join(tmpdir(), 'riskgate-nginx-'))
-  const subscribers: (Subscriber | EventStreamSubscriber)[] = []
   const ended = new AbortController()
-  const replicas: Replica[] = []
+  const [replicas, sockets, streams]: [Replica[], Subscriber[], EventStreamSubscriber[]] = [[], [], []]
+  let load: SteadyLoad | undefined
   try {
     // The workers of nginx are of another user.
     await chmod(directory, 0o755)
     await using database = await createTestDatabase()
     await using redis = await RedisServer.start()
-    const { cert, key } = await makePair({ name: 'riskgate' })
-    const environment = {
-      RISKGATE_DRAIN_MS: '700',
-      RISKGATE_TRUSTED_PROXIES: '127.0.0.1',
-      RISKGATE_TLS_CERT_FILE: join(directory, 'gateway-certificate'),
-      RISKGATE_TLS_KEY_FILE: join(directory, 'gateway-key'),
-    }
-    writeFileSync(environment.RISKGATE_TLS_CERT_FILE, cert)
-    writeFileSync(environment.RISKGATE_TLS_KEY_FILE, key, { mode: 0o600 })
+    const { certificate, environment } = await gatewaySettings(directory)
     const place = { databaseUrl: database.url, redisUrl: redis.url, directory, environment }
     for (let i = 0; i < options.gateways; i++) replicas.push(await Replica.start(place))
-    await using nginx = await NginxServer.start({ gateways: replicas.map(addressOf), gatewayCertificate: cert, directory })
+    const gateways = replicas.map(addressOf)
+    await using nginx = await NginxServer.start({ gateways, gatewayCertificate: certificate, directory })
     const { url, ca } = nginx
 
-    const abort = (error: Error) => ended.abort(error)
-    const monitor = await signToken({ roles: ['MONITOR'], subject: 'monitor' })
-    const alertCursor = await cursorOf(new SecureClient(url, ca, monitor))
-    const [sockets, streams]: [Subscriber[], EventStreamSubscriber[]] = [[], []]
+    const token = await signToken({ roles: ['MONITOR'], subject: 'monitor' })
+    const socketUrl = `${url.replace('https', 'wss')}/graphql`
     for (let i = 0; i < options.subscribers; i++) {
-      const common = { name: `subscriber ${i + 1}`, ca, token: monitor, random: randomFrom(i), failed: abort }
-      const socketUrl = `${url.replace('https', 'wss')}/graphql`
+      const failed = (error: Error) => ended.abort(error)
+      const common = { name: `subscriber ${i + 1}`, ca, token, random: randomFrom(i), failed }
       if (i % 2) streams.push(new EventStreamSubscriber({ ...common, url }))
       else sockets.push(new Subscriber({ ...common, urls: [socketUrl], latencies: new Latencies() }, socketUrl))
     }
-    subscribers.push(...sockets, ...streams)
+    const subscribers = [...sockets, ...streams]
+    const alertCursor = await cursorOf(new SecureClient(url, ca, token))
     for (const subscriber of subscribers) subscriber.start(alertCursor)
-    const allConnected = () => until(() => subscribers.every(({ isConnected }) => isConnected) || ended.signal.aborted, 60_000)
+    const allConnected = () =>
+      until(() => subscribers.every(({ isConnected }) => isConnected) || ended.signal.aborted, PATIENCE_MS)
     await allConnected()
 
     const scorer = new SecureClient(url, ca, await signToken({ roles: ['SCORER'], subject: 'web-shop' }))
     const analyst = new SecureClient(url, ca, await signToken({ roles: ['ANALYST'], subject: 'analyst' }))
-    const load = new SteadyLoad({ scorer, analyst, perSecond: options.callsPerSecond })
-    await load.answers(CALLS_BETWEEN)
-
-    const stops: Stop[] = []
-    for (let i = 0; i < options.restarts; i++) {
-      const replica = present(replicas[i % replicas.length])
-      const from = Date.now()
-      await replica.stop()
-      stops.push({ address: addressOf(replica), from, to: Date.now() })
-      await startAgain(replica, cert)
-      await load.answers(CALLS_BETWEEN)
-    }
+    load = new SteadyLoad({ scorer, analyst, perSecond: options.callsPerSecond })
+    const scene = { replicas, nginx, load, subscribers, certificate, callsBetween: options.callsBetween }
+    await load.answers(options.callsBetween)
+    const stops = await restartInTurn(scene, options.restarts)
     await allConnected()
     const restartCodes = sockets.flatMap(({ closeCodes }) => closeCodes)
-
-    const faults: Fault[] = []
-    async function fault(what: string, replica: Replica, happen: () => Promise<unknown>, after: () => Promise<unknown>) {
-      await load.beginFault()
-      const before = { sentAgain: load.sentAgain, lines: nginx.log().length }
-      await load.burst(BURST)
-      await happen()
-      await load.answers(CALLS_BETWEEN)
-      // All that was on its way to this gateway ends, and everybody who listened to it listens to another one.
-      await load.settle()
-      const raised = [...load.acknowledged]
-      await until(() => subscribers.every(({ receipts }) => raised.every(id => receipts.has(id))), 120_000)
-      const sentAgain = load.sentAgain - before.sentAgain
-      const tried = nginx
-        .log()
-        .slice(before.lines)
-        .filter(line => wasUnanswered(line, addressOf(replica)))
-      const answeredElsewhere = tried.filter(({ status }) => status < 500).length
-      faults.push({ what, sentAgain, unanswered: tried.length, answeredElsewhere, longestMs: load.longestMs })
-      await after()
-      load.endFault()
-      await load.answers(CALLS_BETWEEN)
-    }
-    for (let i = 0; i < options.kills; i++) {
-      const replica = present(replicas[i % replicas.length])
-      await fault(
-        'kill -9',
-        replica,
-        () => replica.kill(),
-        () => startAgain(replica, cert),
-      )
-    }
-    for (let i = 0; i < options.hangs; i++) {
-      const replica = present(replicas[(i + 1) % replicas.length])
-      const pid = await replica.pid()
-      const signal = (name: NodeJS.Signals) => async () => process.kill(pid, name)
-      await fault('SIGSTOP', replica, signal('SIGSTOP'), signal('SIGCONT'))
-    }
-
+    const faults = await killAndHang(scene, options.kills, options.hangs)
     await load.stop()
-    const log = nginx.log()
-    const gatewayOf = new Map(log.map(({ requestId, gateway }) => [requestId, gateway.split(', ').at(-1)]))
-    const [failed, refused] = [load.failures.filter(of => !isRefusal(of)), load.failures.filter(isRefusal)]
-
-    function isRefusal({ requestId, isRetryable, at }: Failure): boolean {
-      const address = requestId && gatewayOf.get(requestId)
-      return (
-        isRetryable && address !== undefined && !stops.some(stop => stop.address === address && at >= stop.from && at <= stop.to)
-      )
-    }
 
     ended.signal.throwIfAborted()
     const stored = await alertsIn(database.sql)
     const received = () => subscribers.reduce((sum, { receipts }) => sum + receipts.count, 0)
     await allReceived(() => received() >= stored.size * subscribers.length, received, ended.signal)
+    const unalerted = await highRiskWithoutAlert(database.sql)
     const [row] = await database.sql<{ count: number }[]>`select count(*)::int as count from predictions`
-    scorer.close()
-    analyst.close()
+    const predictions = row?.count ?? 0
+    const log = nginx.log()
+    const [refused, failed] = parted(load.failures, isRefusal(log, stops))
     return {
       load,
       scorer: load,
@@ -190,8 +108,8 @@ export async function runBehindNginx(options: BehindNginxOptions): Promise<Behin
       sockets,
       streams,
       stored,
-      unalerted: await highRiskWithoutAlert(database.sql),
-      predictions: row?.count ?? 0,
+      unalerted,
+      predictions,
       restartCodes,
       faults,
       log,
@@ -199,32 +117,44 @@ export async function runBehindNginx(options: BehindNginxOptions): Promise<Behin
       refused,
     }
   } finally {
-    for (const subscriber of subscribers) subscriber.stop()
-    // Before the rest, which may wait for it.
+    for (const subscriber of [...sockets, ...streams]) subscriber.stop()
+    await load?.stop()
     for (const replica of replicas) await replica[Symbol.asyncDispose]()
     await rm(directory, { recursive: true, force: true })
   }
 }
 
-function addressOf({ url }: Replica): string {
-  return new URL(url).host
+/** Settings of gateways behind nginx, as docs/operations/nginx.md asks for them. */
+async function gatewaySettings(directory: string) {
+  const { cert, key } = await makePair({ name: 'riskgate' })
+  const environment = {
+    RISKGATE_DRAIN_MS: '700',
+    RISKGATE_TRUSTED_PROXIES: '127.0.0.1',
+    RISKGATE_TLS_CERT_FILE: join(directory, 'gateway-certificate'),
+    RISKGATE_TLS_KEY_FILE: join(directory, 'gateway-key'),
+  }
+  writeFileSync(environment.RISKGATE_TLS_CERT_FILE, cert)
+  writeFileSync(environment.RISKGATE_TLS_KEY_FILE, key, { mode: 0o600 })
+  return { certificate: cert, environment }
 }
 
-async function startAgain(replica: Replica, ca: string): Promise<void> {
-  await replica.startAgain()
-  const client = new SecureClient(replica.url, ca)
-  await until(async () => (await client.call('/readyz')).status === 200)
-  client.close()
+/** Whether a gateway that nobody was stopping refused the call as retryable. */
+function isRefusal(log: readonly AccessLine[], stops: readonly Stop[]) {
+  const gatewayOf = new Map(log.map(({ requestId, gateway }) => [requestId, gateway.split(', ').at(-1)]))
+  return ({ requestId, isRetryable, at }: Failure): boolean => {
+    const address = requestId && gatewayOf.get(requestId)
+    const wasStopping = stops.some(stop => stop.address === address && at >= stop.from && at <= stop.to)
+    return isRetryable && address !== undefined && !wasStopping
+  }
+}
+
+/** Those that the condition holds for, and the others. */
+function parted<T>(items: readonly T[], holds: (item: T) => boolean): [T[], T[]] {
+  return [items.filter(holds), items.filter(item => !holds(item))]
 }
 
 async function cursorOf(client: SecureClient): Promise<string> {
   const { text } = await client.call('/graphql', JSON.stringify({ query: '{ alertCursor }' }))
   client.close()
   return (JSON.parse(text) as { data: { alertCursor: string } }).data.alertCursor
-}
-
-/** Whether this gateway got the request and gave no answer. nginx lists the gateways it tried, and the status of each. */
-function wasUnanswered({ gateway, gatewayStatus, path }: AccessLine, address: string): boolean {
-  const at = gateway.split(', ').indexOf(address)
-  return at >= 0 && /^50[24]$/.test(gatewayStatus.split(', ')[at] ?? '') && path !== '/graphql/stream'
 }

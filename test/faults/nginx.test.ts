@@ -7,8 +7,8 @@ import { judge } from './verdict.js'
 
 /** `npm run test:nginx` runs the long form. */
 const OPTIONS: BehindNginxOptions = IS_LONG
-  ? { gateways: 3, subscribers: 50, callsPerSecond: 60, restarts: 10, kills: 1, hangs: 1 }
-  : { gateways: 2, subscribers: 6, callsPerSecond: 40, restarts: 1, kills: 0, hangs: 0 }
+  ? { gateways: 3, subscribers: 50, callsPerSecond: 60, restarts: 10, callsBetween: 100, kills: 1, hangs: 1 }
+  : { gateways: 2, subscribers: 6, callsPerSecond: 40, restarts: 1, callsBetween: 30, kills: 0, hangs: 0 }
 
 describe.skipIf(!(NGINX && REDIS_SERVER))('gateways behind nginx', () => {
   it('restart, die and hang without a failed call, a double score or a lost alert', async () => {
