@@ -37,6 +37,7 @@ export interface Scene {
 
 // Enough for some to be on their way to each gateway.
 const BURST = 60
+const RECENT_CALLS = 50
 export const PATIENCE_MS = 120_000
 
 /** Restarts one gateway after the other with SIGTERM. Nothing is sent again by clients meanwhile. */
@@ -55,22 +56,29 @@ export async function restartInTurn({ replicas, load, certificate, callsBetween 
 
 /** Kills gateways, then lets some hang. Clients may send again what got no answer, with its key. */
 export async function killAndHang(scene: Scene, kills: number, hangs: number): Promise<Fault[]> {
-  const { replicas, certificate } = scene
+  const { certificate } = scene
   const faults: Fault[] = []
   for (let i = 0; i < kills; i++) {
-    const replica = present(replicas[i % replicas.length])
+    const replica = busiest(scene)
     faults.push(await watchFault(scene, 'kill -9', replica, () => replica.kill()))
     await startAgain(replica, certificate)
     await afterFault(scene)
   }
   for (let i = 0; i < hangs; i++) {
-    const replica = present(replicas[(i + 1) % replicas.length])
+    const replica = busiest(scene)
     const pid = await replica.pid()
     faults.push(await watchFault(scene, 'SIGSTOP', replica, async () => process.kill(pid, 'SIGSTOP')))
     process.kill(pid, 'SIGCONT')
     await afterFault(scene)
   }
   return faults
+}
+
+/** The gateway that answered most of the last calls: nginx may still leave out one that has just restarted. */
+function busiest({ replicas, nginx }: Scene): Replica {
+  const recent = nginx.log().slice(-RECENT_CALLS)
+  const callsOf = (replica: Replica) => recent.filter(({ gateway }) => gateway.endsWith(addressOf(replica))).length
+  return replicas.reduce((most, replica) => (callsOf(replica) > callsOf(most) ? replica : most))
 }
 
 /** Waits until everything that was on its way to the gateway has ended elsewhere, and all subscribers hear of everything. */
