@@ -32,6 +32,13 @@ const REQUIREMENTS = [
     howTo: 'apt-get install prometheus',
     variable: 'TEST_PROMTOOL',
   },
+  {
+    name: 'nginx',
+    locate: () => find('nginx') ?? ['/usr/sbin/nginx'].find(existsSync),
+    package: 'nginx-light',
+    howTo: 'apt-get install nginx-light',
+    variable: 'TEST_NGINX',
+  },
 ]
 
 /**
@@ -85,7 +92,8 @@ function findFaketime() {
 function install(debianPackage, locate) {
   if (process.getuid?.() !== 0 || !find('apt-get')) return undefined
   console.log(`installing ${debianPackage} for the tests`)
-  const quiet = { stdio: 'ignore', env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } }
+  // In runlevel 1 a package starts no server of its own.
+  const quiet = { stdio: 'ignore', env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' } }
   spawnSync('apt-get', ['update'], quiet)
   spawnSync('apt-get', ['install', '-y', '--no-install-recommends', debianPackage], quiet)
   return locate()

@@ -1,13 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import type { Sql } from 'postgres'
 import { GraphqlClient } from '../support/client.js'
 import { createDatabase } from '../support/database.js'
 import { signToken } from '../support/gateway.js'
 import { AlertCursorDocument } from '../support/generated/operations.js'
 import { oneOf, type Random, randomFrom } from '../support/random.js'
+import { alertsIn, allReceived, highRiskWithoutAlert } from './deliveries.js'
 import { type FaultEvent, FaultPlan } from './faultPlan.js'
 import { Latencies, type Outage } from './latencies.js'
 import { RedisServer } from './redisServer.js'
@@ -15,6 +14,7 @@ import { Replica } from './replica.js'
 import { Scorer } from './scorer.js'
 import { slowCommits } from './slowCommits.js'
 import { Subscriber } from './subscriber.js'
+import type { Judged } from './verdict.js'
 
 export interface FaultOptions {
   readonly sockets: number
@@ -43,7 +43,7 @@ export interface Surroundings {
 }
 
 /** The result of a finished run, for the verdict. */
-export interface RunResult {
+export interface RunResult extends Judged {
   readonly seconds: number
   readonly events: readonly FaultEvent[]
   readonly outages: readonly Outage[]
@@ -52,18 +52,10 @@ export interface RunResult {
   readonly scorer: Scorer
   readonly subscribers: readonly Subscriber[]
   readonly latencies: Latencies
-  /** The alerts table. */
-  readonly stored: ReadonlySet<string>
-  /** High-risk predictions that the tables hold without an alert. */
-  readonly unalerted: number
 }
 
 const REPLICAS = 2
 const PROGRESS_MS = 200
-// Longer than the pauses of a reconnecting client and the half second of the reader's poll.
-const GIVE_UP_AFTER_QUIET_MS = 15_000
-// Long enough for a surplus alert to arrive.
-const SETTLE_MS = 1_000
 
 /** Two gateways, one Postgres, one Redis, many subscribers; alerts are raised while connections are cut and gateways and Redis killed. */
 export async function runAlertFaults(options: FaultOptions, { postgresUrl, signal, progress }: Surroundings): Promise<RunResult> {
@@ -153,27 +145,6 @@ export async function runAlertFaults(options: FaultOptions, { postgresUrl, signa
     for (const subscriber of subscribers) subscriber.stop()
     await rm(directory, { recursive: true, force: true })
   }
-}
-
-/** Waits until all alerts have arrived, or until none has arrived for a while. */
-async function allReceived(isAll: () => boolean, received: () => number, signal: AbortSignal): Promise<void> {
-  let [count, since] = [received(), performance.now()]
-  while (!isAll() && performance.now() - since < GIVE_UP_AFTER_QUIET_MS) {
-    await sleep(20, undefined, { signal })
-    if (received() !== count) [count, since] = [received(), performance.now()]
-  }
-  await sleep(SETTLE_MS, undefined, { signal })
-}
-
-async function alertsIn(sql: Sql): Promise<ReadonlySet<string>> {
-  const rows = await sql<{ id: string }[]>`select prediction_id as id from alerts`
-  return new Set(rows.map(({ id }) => id))
-}
-
-async function highRiskWithoutAlert(sql: Sql): Promise<number> {
-  const [row] = await sql<{ count: number }[]>`
-    select count(*)::int as count from predictions left join alerts on id = prediction_id where high_risk and prediction_id is null`
-  return row?.count ?? 0
 }
 
 function cutOne(random: Random, subscribers: readonly Subscriber[]): boolean {

@@ -6,6 +6,8 @@ export interface ReplicaOptions {
   readonly redisUrl: string
   /** The working directory of the process, so that files it might write go there. */
   readonly directory: string
+  /** Settings of its own. */
+  readonly environment?: Readonly<Record<string, string>>
 }
 
 /** One gateway process that keeps its address when it is killed and started again. */
@@ -18,7 +20,7 @@ export class Replica implements AsyncDisposable {
   private constructor(options: ReplicaOptions, port: number) {
     this.#options = options
     this.#port = port
-    this.url = `http://127.0.0.1:${port}`
+    this.url = `${options.environment?.RISKGATE_TLS_CERT_FILE ? 'https' : 'http'}://127.0.0.1:${port}`
     this.#running = this.#spawn()
   }
 
@@ -35,6 +37,17 @@ export class Replica implements AsyncDisposable {
     return gateway.pid
   }
 
+  /** Ends the process with SIGTERM, as a rolling restart does. */
+  async stop(): Promise<void> {
+    const gateway = await this.#running
+    const { status, signal } = await gateway.stop()
+    if (status !== 0) throw new Error(`The gateway ended with ${status ?? signal} at SIGTERM.`)
+  }
+
+  async pid(): Promise<number> {
+    return (await this.#running).pid
+  }
+
   async startAgain(): Promise<void> {
     this.#running = this.#spawn()
     await this.#running
@@ -46,8 +59,8 @@ export class Replica implements AsyncDisposable {
   }
 
   #spawn(): Promise<GatewayProcess> {
-    const { databaseUrl, redisUrl, directory } = this.#options
-    const environment = { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl, RISKGATE_PORT: String(this.#port), ...TEST_KEY }
-    return spawnGateway(environment, { cwd: directory })
+    const { databaseUrl, redisUrl, directory, environment } = this.#options
+    const own = { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl, RISKGATE_PORT: String(this.#port) }
+    return spawnGateway({ ...own, ...TEST_KEY, ...environment }, { cwd: directory })
   }
 }

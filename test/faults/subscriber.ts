@@ -25,6 +25,8 @@ export interface SubscriberOptions {
   /** The gateways to choose from, as ws:// addresses. */
   readonly urls: readonly string[]
   readonly token: string
+  /** The certificate of the gateways' proxy, where the addresses are wss:// ones. */
+  readonly ca?: string
   readonly random: Random
   readonly latencies: Latencies
   /** Called with errors that connecting again cannot fix. */
@@ -37,6 +39,8 @@ export interface SubscriberOptions {
  */
 export class Subscriber {
   readonly receipts = new Receipts()
+  /** The codes that ended subscriptions, except for the client's own cuts. */
+  readonly closeCodes: number[] = []
   readonly #options: SubscriberOptions
   readonly #cursors: string[] = []
   #socket: WebSocket | undefined
@@ -77,7 +81,9 @@ export class Subscriber {
   }
 
   #connect(): void {
-    const socket = new WebSocket(this.#url, PROTOCOL, { handshakeTimeout: HANDSHAKE_TIMEOUT_MS, perMessageDeflate: false })
+    const { ca } = this.#options
+    const options = { handshakeTimeout: HANDSHAKE_TIMEOUT_MS, perMessageDeflate: false, ca }
+    const socket = new WebSocket(this.#url, PROTOCOL, options)
     this.#socket = socket
     const send = (message: object) => socket.send(JSON.stringify(message))
     socket.on('open', () => send({ type: 'connection_init', payload: { authorization: `Bearer ${this.#options.token}` } }))
@@ -87,10 +93,11 @@ export class Subscriber {
     })
     // The close event that follows an error is handled.
     socket.on('error', () => {})
-    socket.on('close', () => this.#connectAgain())
+    socket.on('close', code => this.#connectAgain(code))
   }
 
-  #connectAgain(): void {
+  #connectAgain(code: number): void {
+    if (this.isConnected) this.closeCodes.push(code)
     this.#subscribedAt = undefined
     if (this.#isStopped) return
     const { random, urls } = this.#options

@@ -1,4 +1,14 @@
-import type { RunResult } from './alertFaults.js'
+import type { Receipts } from './receipts.js'
+
+/** What a run left behind. */
+export interface Judged {
+  readonly subscribers: readonly { readonly name: string; readonly receipts: Receipts }[]
+  /** The alerts table. */
+  readonly stored: ReadonlySet<string>
+  readonly scorer: { readonly acknowledged: ReadonlySet<string> }
+  /** High-risk predictions that the tables hold without an alert. */
+  readonly unalerted: number
+}
 
 export interface Verdict {
   /** For each subscriber, how many alerts of the table it never received. */
@@ -13,7 +23,7 @@ export interface Verdict {
 }
 
 /** Every subscriber must have received exactly the alerts of the table, and the gateways must have acknowledged exactly these. */
-export function judge({ subscribers, stored, scorer, unalerted }: RunResult): Verdict {
+export function judge({ subscribers, stored, scorer, unalerted }: Judged): Verdict {
   const all = subscribers.map(({ name, receipts }) => ({
     name,
     receipts,

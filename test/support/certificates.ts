@@ -28,7 +28,13 @@ export async function makePair(options: PairOptions = {}): Promise<TestPair> {
     notAfterDate: inDays(validDays),
     extensions: [
       { name: 'basicConstraints', cA: true },
-      { name: 'subjectAltName', altNames: [{ type: 7, ip: '127.0.0.1' }] },
+      {
+        name: 'subjectAltName',
+        altNames: [
+          { type: 7, ip: '127.0.0.1' },
+          { type: 2, value: name },
+        ],
+      },
     ],
   })
   return { cert: `${cert.trim()}\n`, key }
