@@ -40,14 +40,24 @@ printf 'requirepass %s\n' "$(cat redis-password)" | keep redis-auth
 printf 'redis://:%s@redis:6379\n' "$(cat redis-password)" | keep redis-url
 metrics_token | keep metrics-token
 
+# make_certificate NAME SUBJECT NAMES DAYS: the files NAME-certificate and NAME-key, signed by itself.
+make_certificate() {
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days "$4" -subj "/CN=$2" \
+    -addext "subjectAltName=$3" -keyout ".$1-key.draft" -out ".$1-certificate.draft" 2>/dev/null
+  # openssl makes the key for its owner alone.
+  chmod 644 ".$1-key.draft"
+  mv ".$1-key.draft" "$1-key"
+  mv ".$1-certificate.draft" "$1-certificate"
+}
+
 if [ ! -e tls-certificate ]; then
   names=''
   for name in "${@:-localhost}"; do names="$names,DNS:$name"; done
-  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 365 -subj "/CN=${1:-localhost}" \
-    -addext "subjectAltName=IP:127.0.0.1$names" -keyout .tls-key.draft -out .tls-certificate.draft 2>/dev/null
-  # openssl makes the key for its owner alone.
-  chmod 644 .tls-key.draft
-  mv .tls-key.draft tls-key
-  mv .tls-certificate.draft tls-certificate
+  make_certificate tls "${1:-localhost}" "IP:127.0.0.1$names" 365
   echo 'made deploy/secrets/tls-certificate, signed by itself: put one of an authority in its place for a production'
+fi
+# For NGINX and Prometheus, which trust this one alone.
+if [ ! -e gateway-certificate ]; then
+  make_certificate gateway riskgate DNS:riskgate,DNS:gateway-1,DNS:gateway-2 3650
+  echo 'made deploy/secrets/gateway-certificate'
 fi

@@ -2,7 +2,7 @@
 // of two gateways. No Docker engine is needed: the programs are Debian's, in a network and a /run/secrets of their own.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ensurePrograms } from '../requirements.mjs'
@@ -60,9 +60,11 @@ function test() {
     `mount --bind ${join(folder, 'deploy/secrets')} /run/secrets`,
     'exec node test/run.mjs test/containers/compose.test.ts test/containers/together.test.ts',
   ]
-  const certificate = join(folder, 'deploy/secrets/tls-certificate')
+  const certificates = join(folder, 'certificates')
+  const texts = ['tls', 'gateway'].map(name => readFileSync(join(folder, `deploy/secrets/${name}-certificate`), 'utf8'))
+  writeFileSync(certificates, texts.join(''))
   const own = { TEST_CONTAINERS: '1', TEST_COMPOSE_FOLDER: join(folder, 'deploy'), TEST_COMPOSE_CHECKER: join(folder, 'cmd') }
-  return run('unshare', ['--net', '--mount', 'sh', '-c', script.join('\n')], { ...own, NODE_EXTRA_CA_CERTS: certificate })
+  return run('unshare', ['--net', '--mount', 'sh', '-c', script.join('\n')], { ...own, NODE_EXTRA_CA_CERTS: certificates })
 }
 
 /** The exit code of a program. */

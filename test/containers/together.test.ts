@@ -125,7 +125,7 @@ describe('NGINX in front of two gateways', () => {
 
   it('hides the metrics, and lets Prometheus read those of each gateway with its token', async () => {
     expect(await statusOf(`${URL}/metrics`)).toBe(404)
-    expect(await statusOf('http://gateway-1:4000/metrics')).toBe(401)
+    expect(await statusOf('https://gateway-1:4000/metrics')).toBe(401)
     await until(async () => (await upTargets()).length === 2, 60_000)
     expect(await upTargets()).toEqual(['gateway-1:4000', 'gateway-2:4000'])
   })
