@@ -68,10 +68,10 @@ describe('the series of a busy gateway', () => {
         '/api/predict',
         '/api/predict/batch',
         '/api/predictions',
-        '/api/predictions/:id',
-        '/api/predictions/:id/outcome',
+        '/api/predictions/{id}',
+        '/api/predictions/{id}/outcome',
         '/api/models',
-        '/api/models/:name',
+        '/api/models/{name}',
         'none',
       ]),
     )

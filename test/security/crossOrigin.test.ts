@@ -63,7 +63,7 @@ describe('a page of an allowed origin', () => {
   it.each(['/healthz', '/metrics', '/playground', '/', '/nowhere'])('can read only the API: not %s', async path => {
     expect(corsHeaders(await ask(server, path, { headers: { origin: DESK } }))).toEqual([])
     const answer = await preflight(DESK, path)
-    expect({ status: answer.status, cors: corsHeaders(answer) }).toEqual({ status: 404, cors: [] })
+    expect({ status: answer.status, cors: corsHeaders(answer) }).toEqual({ status: path === '/nowhere' ? 404 : 405, cors: [] })
   })
 })
 
@@ -81,7 +81,7 @@ describe('a page of any other origin', () => {
     `${DESK},${EVIL}`,
   ])('can read nothing: %s', async origin => {
     for (const answer of [await askViewer(server, { origin }), await preflight(origin)]) expect(corsHeaders(answer)).toEqual([])
-    expect((await preflight(origin)).status).toBe(404)
+    expect((await preflight(origin)).status).toBe(405)
   })
 
   it('can read nothing if no origin is allowed', async () => {

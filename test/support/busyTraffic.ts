@@ -50,7 +50,7 @@ const WRONG_ADDRESSES = [
   '/api/predict',
 ]
 
-const NEWEST = '{ applicant(id: "canary-applicant-1") { latestPrediction { id } } }'
+const newestOf = (applicant: string) => `{ applicant(id: "${applicant}") { latestPrediction { id } } }`
 
 /** One round of everything that callers do, right and wrong, as a principal of a tenant of its own. */
 export async function sendEverything(gateway: BusyGateway, round: number): Promise<void> {
@@ -61,7 +61,8 @@ export async function sendEverything(gateway: BusyGateway, round: number): Promi
   await callWithApiKey(gateway, client)
   // Only those who cannot score are answered from the cache.
   const analyst = await gateway.as({ ...caller, roles: ['ANALYST'] })
-  for (let i = 0; i < 3; i++) await analyst.send({ query: NEWEST })
+  for (let i = 0; i < 3; i++) await analyst.send({ query: newestOf('canary-applicant-1') })
+  await analyst.send({ query: newestOf('canary-nobody') })
   for (const query of WRONG_DOCUMENTS) await client.send({ query, operationName: round % 2 ? undefined : 'CanaryName' })
   await (await gateway.as({ roles: ['MONITOR'], subject: 'canary-monitor' })).request(PredictRiskDocument, {
     input: application(0),
