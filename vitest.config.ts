@@ -28,6 +28,10 @@ export default defineConfig({
       project('isolated', { include: [REPLACES_MODULE] }),
       // Last and alone: they measure how late alerts come.
       project('faults', { include: ['test/faults/*.test.ts'], sequence: { groupOrder: 1 } }),
+      // Not in `npm test`: `npm run test:dashboards` takes minutes.
+      ...(process.env.RISKGATE_DASHBOARDS
+        ? [project('dashboards', { include: ['test/dashboards/*.test.ts'], testTimeout: 60_000 })]
+        : []),
       // Not in `npm test`: `npm run test:image` and `npm run test:compose` make what they need first.
       ...(process.env.TEST_CONTAINERS
         ? [project('containers', { include: ['test/containers/*.test.ts'], testTimeout: 120_000 })]
