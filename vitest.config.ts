@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
+import { isLostTypeFetch } from './src/storage/postgres/postgresErrors.js'
 import { LongestFirst } from './test/support/longestFirst.js'
 
 // Some packages load graphql as CommonJS and some as ES module: two copies refuse each other's schemas.
@@ -11,6 +12,8 @@ const REPLACES_MODULE = 'test/unit/server/httpServer.test.ts'
 
 export default defineConfig({
   test: {
+    // `serve` passes over it, too: postgres.js looks types up on a connection that a test has cut.
+    onUnhandledError: error => !isLostTypeFetch(error),
     globalSetup: ['test/support/globalPostgres.ts'],
     pool: 'forks',
     // Test files wait a good part of their time.

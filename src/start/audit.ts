@@ -6,6 +6,7 @@ import { AuditSealer } from '../storage/audit/auditSealer.js'
 import { AuditWriter } from '../storage/audit/auditWriter.js'
 import { EntryIds } from '../storage/audit/entryIds.js'
 import type { Kit } from './kit.js'
+import { patiently } from './patiently.js'
 
 const SEAL_EVERY_MS = 1_500
 
@@ -22,7 +23,7 @@ export async function startAudit({ database, metrics, logger, upkeep }: Kit): Pr
   )
   measure(sealer, metrics)
   upkeep({ name: 'seals of the audit', everyMs: SEAL_EVERY_MS, run: signal => sealer.run(signal) })
-  const key = await readAuditKey(database)
+  const key = await patiently(() => readAuditKey(database))
   return {
     digest: auditDigestWith(key),
     writer: new AuditWriter(database, error =>

@@ -1,5 +1,6 @@
 import { ClockWatch } from '../storage/postgres/clockWatch.js'
 import type { Kit } from './kit.js'
+import { patiently } from './patiently.js'
 
 const LOOK_EVERY_MS = 5_000
 
@@ -13,7 +14,7 @@ export async function startClock({ database, metrics, logger, upkeep }: Kit): Pr
     'How far the clock of this process is ahead of that of Postgres; negative when it is behind.',
     () => clock.aheadSeconds,
   )
-  await clock.look()
+  await patiently(() => clock.look())
   upkeep({ name: 'clock', everyMs: LOOK_EVERY_MS, withAnyClock: true, run: () => clock.look() })
   return clock
 }
