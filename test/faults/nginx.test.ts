@@ -27,7 +27,8 @@ describe.skipIf(!(NGINX && REDIS_SERVER))('gateways behind nginx', () => {
     // Each restart closes the sockets of one gateway, and each socket that was closed has resumed.
     expect(new Set(restartCodes)).toEqual(new Set([1001]))
     expect(sum(result.sockets.map(({ receipts }) => receipts.resumes))).toBeGreaterThanOrEqual(restartCodes.length)
-    expect(sum(streams.map(({ receipts }) => receipts.resumes))).toBeGreaterThan(0)
+    // A single restart may meet a gateway that has no event stream.
+    if (IS_LONG) expect(sum(streams.map(({ receipts }) => receipts.resumes))).toBeGreaterThan(0)
     // Else nothing was tried.
     expect(faults).toHaveLength(OPTIONS.kills + OPTIONS.hangs)
   }, 900_000)
