@@ -87,23 +87,15 @@ describe('SIGTERM during the start', () => {
 })
 
 describe('a second signal', () => {
-  it('from npm is the first one again: Ctrl-C stops the gateway and its PostgreSQL in order', async () => {
+  it.each([
+    ['SIGINT', 'Ctrl-C'],
+    ['SIGHUP', 'a terminal that is closed'],
+  ] as const)('from npm is the first one again: at %s (%s) the gateway and its PostgreSQL stop in order', async signal => {
     await using state = preparedStateDirectory()
     await using gateway = launchByNpm({ RISKGATE_STATE_DIR: state.path, RISKGATE_DRAIN_MS: '200' })
     await gateway.logged('riskgate serves')
     const postmaster = state.postmaster()
-    gateway.signalAll('SIGINT')
-    const { stdout } = await gateway.exited
-    expect(stdout).toContain('embedded PostgreSQL stopped')
-    expect(lives(postmaster)).toBe(false)
-  })
-
-  it('is SIGHUP, when a terminal is closed: the gateway and its PostgreSQL stop in order', async () => {
-    await using state = preparedStateDirectory()
-    await using gateway = launchByNpm({ RISKGATE_STATE_DIR: state.path, RISKGATE_DRAIN_MS: '200' })
-    await gateway.logged('riskgate serves')
-    const postmaster = state.postmaster()
-    gateway.signalAll('SIGHUP')
+    gateway.signalAll(signal)
     const { stdout } = await gateway.exited
     expect(stdout).toContain('embedded PostgreSQL stopped')
     expect(lives(postmaster)).toBe(false)
