@@ -90,16 +90,19 @@ describe('a second signal', () => {
   it.each([
     ['SIGINT', 'Ctrl-C'],
     ['SIGHUP', 'a terminal that is closed'],
-  ] as const)('from npm is the first one again: at %s (%s) the gateway and its PostgreSQL stop in order', async (signal, _what) => {
-    await using state = preparedStateDirectory()
-    await using gateway = launchByNpm({ RISKGATE_STATE_DIR: state.path, RISKGATE_DRAIN_MS: '200' })
-    await gateway.logged('riskgate serves')
-    const postmaster = state.postmaster()
-    gateway.signalAll(signal)
-    const { stdout } = await gateway.exited
-    expect(stdout).toContain('embedded PostgreSQL stopped')
-    expect(lives(postmaster)).toBe(false)
-  })
+  ] as const)(
+    'from npm is the first one again: at %s (%s) the gateway and its PostgreSQL stop in order',
+    async (signal, _what) => {
+      await using state = preparedStateDirectory()
+      await using gateway = launchByNpm({ RISKGATE_STATE_DIR: state.path, RISKGATE_DRAIN_MS: '200' })
+      await gateway.logged('riskgate serves')
+      const postmaster = state.postmaster()
+      gateway.signalAll(signal)
+      const { stdout } = await gateway.exited
+      expect(stdout).toContain('embedded PostgreSQL stopped')
+      expect(lives(postmaster)).toBe(false)
+    },
+  )
 
   it('over a second later ends the process at once', async () => {
     await using database = await createTestDatabase()
