@@ -39,6 +39,13 @@ const REQUIREMENTS = [
     howTo: 'apt-get install nginx-light',
     variable: 'TEST_NGINX',
   },
+  {
+    name: 'pgbouncer',
+    locate: () => find('pgbouncer') ?? ['/usr/sbin/pgbouncer'].find(existsSync),
+    package: 'pgbouncer',
+    howTo: 'apt-get install pgbouncer',
+    variable: 'TEST_PGBOUNCER',
+  },
 ]
 
 /**

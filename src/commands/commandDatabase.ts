@@ -6,13 +6,13 @@ import { AppError, ConfigError } from '../errors.js'
 import { startEmbeddedPostgres } from '../storage/embedded/embeddedPostgres.js'
 import { Database } from '../storage/postgres/database.js'
 import { isMissingTable, postgresErrorCode } from '../storage/postgres/postgresErrors.js'
-import { waitForDatabase } from '../storage/postgres/waitForDatabase.js'
+import { type DatabaseAccess, waitForDatabase } from '../storage/postgres/waitForDatabase.js'
 import { EXIT_CODES, onStopSignal } from './stopSignals.js'
 
 const CONNECTIONS = 4
 
 /** A database that a command uses, and how to leave it. */
-interface CommandDatabase {
+interface CommandDatabase extends DatabaseAccess {
   readonly url: string
   readonly leave: () => Promise<void>
 }
@@ -28,8 +28,8 @@ async function openCommandDatabase(
   signal: AbortSignal | undefined,
 ): Promise<CommandDatabase> {
   if (databaseUrl !== undefined) {
-    await waitForDatabase(databaseUrl, waiting, signal)
-    return { url: databaseUrl, leave: async () => {} }
+    const access = await waitForDatabase(databaseUrl, waiting, signal)
+    return { ...access, url: databaseUrl, leave: async () => {} }
   }
   if (!existsSync(stateDirectory)) {
     throw new ConfigError([
@@ -38,7 +38,7 @@ async function openCommandDatabase(
   }
   await makeStateDirectory(stateDirectory)
   const embedded = await startEmbeddedPostgres({ stateDirectory, log: () => {}, signal })
-  return { url: embedded.url, leave: () => embedded.stop() }
+  return { url: embedded.url, isPooled: false, leave: () => embedded.stop() }
 }
 
 type Work<T> = (database: Database) => Promise<T>
@@ -49,8 +49,8 @@ type Work<T> = (database: Database) => Promise<T>
  */
 export async function withDatabase<T>(config: Config, quiet: boolean, work: Work<T>, signal?: AbortSignal): Promise<T> {
   const waiting = (code: string) => quiet || process.stderr.write(`riskgate: waiting for the database (${code})\n`)
-  const { url, leave } = await openCommandDatabase(config, waiting, signal)
-  const database = new Database({ url, poolSize: CONNECTIONS, warn: () => {} })
+  const { url, isPooled, leave } = await openCommandDatabase(config, waiting, signal)
+  const database = new Database({ url, isPooled, poolSize: CONNECTIONS, warn: () => {} })
   try {
     return await work(database)
   } catch (error) {

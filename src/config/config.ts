@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import type { Role } from '../auth/principal.js'
 import type { SignatureAlgorithm } from '../auth/verificationKey.js'
 import { ConfigError } from '../errors.js'
-import { type Environment, isSecret, readEnvironment } from './environment.js'
+import { type Environment, isSecret, readEnvironment, readSetting } from './environment.js'
 
 /** Everything that can be set from outside, checked and typed. */
 export interface Config {
@@ -16,11 +16,15 @@ export interface Config {
   /** Absent: riskgate starts its own PostgreSQL in the state directory. */
   readonly databaseUrl: string | undefined
   readonly databasePoolSize: number
+  /** False: a step of its own migrates the database, and a start only checks it. */
+  readonly mayMigrate: boolean
   /** Absent: cache, limits and alert hints stay within this process. */
   readonly redisUrl: string | undefined
   readonly jwt: JwtConfig
   /** Absent: plain HTTP. */
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined
+  /** How long a connection may be idle between two requests. */
+  readonly keepAliveMs: number
   /** Addresses or ranges whose X-Forwarded-* headers are believed. */
   readonly trustedProxies: readonly string[]
   /** Origins whose pages may call the API. */
@@ -99,6 +103,7 @@ export function loadConfig(variables: NodeJS.ProcessEnv = process.env): Config {
     modelsDirectory: resolve(env.RISKGATE_MODELS_DIR),
     databaseUrl: env.DATABASE_URL,
     databasePoolSize: env.RISKGATE_DATABASE_POOL_SIZE,
+    mayMigrate: env.RISKGATE_MIGRATE_AT_START,
     redisUrl: env.REDIS_URL,
     jwt: {
       secret: bytesOf(env.RISKGATE_JWT_SECRET),
@@ -113,6 +118,7 @@ export function loadConfig(variables: NodeJS.ProcessEnv = process.env): Config {
       tenantMap: env.RISKGATE_JWT_TENANT_MAP,
     },
     tls: certFile !== undefined && keyFile !== undefined ? { certFile: resolve(certFile), keyFile: resolve(keyFile) } : undefined,
+    keepAliveMs: env.RISKGATE_KEEP_ALIVE_SECONDS * 1_000,
     trustedProxies: env.RISKGATE_TRUSTED_PROXIES,
     corsOrigins: env.RISKGATE_CORS_ORIGINS,
     trustedDocumentsFile: env.RISKGATE_TRUSTED_DOCUMENTS === undefined ? undefined : resolve(env.RISKGATE_TRUSTED_DOCUMENTS),
@@ -133,6 +139,14 @@ export function loadConfig(variables: NodeJS.ProcessEnv = process.env): Config {
     webhookAttempts: env.RISKGATE_WEBHOOK_ATTEMPTS,
     webhookRetrySeconds: env.RISKGATE_WEBHOOK_RETRY_SECONDS,
   }
+}
+
+/** DATABASE_URL alone, for a command that needs nothing else. @throws ConfigError where it is not set or not usable */
+export function loadDatabaseUrl(variables: NodeJS.ProcessEnv = process.env): string {
+  const { value, problems } = readSetting(variables, 'DATABASE_URL')
+  if (problems.length > 0) throw new ConfigError(problems)
+  if (value === undefined) throw new ConfigError(['DATABASE_URL must be set.'])
+  return value
 }
 
 /** Each setting with its value in effect, defaults included; secrets are shown without their values. @throws ConfigError */

@@ -8,6 +8,7 @@ const LOOPBACK = /^(127(\.\d{1,3}){3}|::1|localhost)$/
 const POINTS_OF_PRINCIPAL = 100_000
 const POINTS_OF_TENANT = 200_000
 
+type Secret = (typeof SECRETS)[number]
 type Variables = Readonly<Record<string, string | undefined>>
 
 /** Every setting with its value in effect. */
@@ -18,9 +19,7 @@ export interface Environment {
 
 /** Reads all settings from environment variables, or returns every problem. An empty variable counts as not set. */
 export function readEnvironment(variables: Variables): Environment | { readonly problems: readonly string[] } {
-  const { given, problems: unreadable } = withFiles(
-    Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== undefined && value !== '')),
-  )
+  const { given, problems: unreadable } = withFiles(givenOf(variables), SECRETS)
   const { env, problems: invalid } = parsedSettings(given)
   const problems = [...unreadable, ...unknownKeys(given), ...invalid, ...missing(given), ...contradictions(given, env)]
   if (problems.length > 0) return { problems }
@@ -36,12 +35,30 @@ export function readEnvironment(variables: Variables): Environment | { readonly 
   }
 }
 
+/** Reads one setting that may come from a file. */
+export function readSetting<Key extends Secret>(
+  variables: Variables,
+  key: Key,
+): { readonly value: Settings[Key]; readonly problems: readonly string[] } {
+  const { given, problems } = withFiles(givenOf(variables), [key])
+  const { env, problems: invalid } = parsedSettings(given, [key])
+  return { value: env[key] as Settings[Key], problems: [...problems, ...invalid] }
+}
+
+/** An empty variable counts as not set. */
+function givenOf(variables: Variables): Variables {
+  return Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== undefined && value !== ''))
+}
+
 /**
  * Parses each setting by itself, so that contradictions between the others are reported beside an invalid one. An invalid setting
  * has no value.
  */
-function parsedSettings(given: Variables): { env: Partial<Settings>; problems: string[] } {
-  const results = Object.entries(settings.shape).map(([key, setting]) => [key, setting.safeParse(given[key])] as const)
+function parsedSettings(
+  given: Variables,
+  keys = Object.keys(settings.shape) as (keyof Settings)[],
+): { env: Partial<Settings>; problems: string[] } {
+  const results = keys.map(key => [key, settings.shape[key].safeParse(given[key])] as const)
   return {
     env: Object.fromEntries(results.map(([key, { data }]) => [key, data])),
     problems: results.flatMap(([key, { error }]) => (error?.issues ?? []).map(({ message }) => `${key} ${message}.`)),
@@ -49,10 +66,10 @@ function parsedSettings(given: Variables): { env: Partial<Settings>; problems: s
 }
 
 /** Reads each secret whose `<name>_FILE` is set from that file, which an orchestrator provides, without the end of its line. */
-function withFiles(variables: Variables): { given: Variables; problems: string[] } {
+function withFiles(variables: Variables, secrets: readonly Secret[]): { given: Variables; problems: string[] } {
   const given: Record<string, string | undefined> = { ...variables }
   const problems: string[] = []
-  for (const key of SECRETS) {
+  for (const key of secrets) {
     const fileKey = fileKeyOf(key)
     const file = given[fileKey]
     if (file === undefined) continue

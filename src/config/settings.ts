@@ -58,6 +58,7 @@ export const settings = z.object({
   RISKGATE_STATE_DIR: text.default('.riskgate'),
   RISKGATE_MODELS_DIR: text.default('models'),
   RISKGATE_DATABASE_POOL_SIZE: wholeNumber(4, 100).default(10),
+  RISKGATE_MIGRATE_AT_START: flag.default(true),
   RISKGATE_JWT_SECRET: secret.optional(),
   RISKGATE_JWT_PREVIOUS_SECRET: secret.optional(),
   RISKGATE_JWKS_URL: url('https:', 'http:').refine(hasNoUser, 'must not contain a user name or password').optional(),
@@ -72,6 +73,9 @@ export const settings = z.object({
   RISKGATE_JWT_TENANT_MAP: mapping(isName, 'a tenant (1 to 128 ASCII characters without spaces)').optional(),
   RISKGATE_TLS_CERT_FILE: text.optional(),
   RISKGATE_TLS_KEY_FILE: text.optional(),
+  // Longer than load balancers keep their connections (60 s for most). Otherwise they would send a request into a connection that
+  // is just closing.
+  RISKGATE_KEEP_ALIVE_SECONDS: wholeNumber(1, 3_600).default(72),
   RISKGATE_TRUSTED_PROXIES: list(isAddressRange, 'IP addresses or ranges such as 10.0.0.0/8').default([]),
   RISKGATE_CORS_ORIGINS: list(isOrigin, 'origins such as https://desk.example').default([]),
   RISKGATE_TRUSTED_DOCUMENTS: text.optional(),

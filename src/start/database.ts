@@ -2,28 +2,33 @@ import { makeStateDirectory } from '../config/stateDirectory.js'
 import { ConfigError } from '../errors.js'
 import type { Metrics } from '../observability/metrics.js'
 import { startEmbeddedPostgres } from '../storage/embedded/embeddedPostgres.js'
-import { type MigrateOptions, migrateDatabase, NewerDatabaseError } from '../storage/migrate.js'
+import { type MigrateOptions, migrateDatabase, NewerDatabaseError, OlderDatabaseError } from '../storage/migrate.js'
 import { CALL_RESULTS, type PoolUse } from '../storage/postgres/connectionPool.js'
 import { Database, POOL_NAMES } from '../storage/postgres/database.js'
 import { isNotPermitted } from '../storage/postgres/postgresErrors.js'
-import { waitForDatabase } from '../storage/postgres/waitForDatabase.js'
+import { type DatabaseAccess, waitForDatabase } from '../storage/postgres/waitForDatabase.js'
 import { type EarlyKit, warnTo } from './kit.js'
+import { patiently } from './patiently.js'
 
 /**
  * Connects to the configured database, or to an embedded one, and brings it up to date. `signal` ends the wait for it.
  * @throws ConfigError when the configured database cannot be used
  */
 export async function startDatabase(kit: EarlyKit, { signal }: { signal: AbortSignal }): Promise<Database> {
-  const url = await findDatabase(kit, signal)
-  const { config, metrics, onStop } = kit
+  const { url, isPooled } = await findDatabase(kit, signal)
+  const { config, metrics, logger, onStop } = kit
+  if (isPooled) logger.info('a pooler is in front of Postgres: each call is a transaction of its own')
   const database = new Database({
     url,
+    isPooled,
     poolSize: config.databasePoolSize,
     warn: warnTo(kit),
     called: (pool, result, seconds) => metrics.databaseCallSeconds.of(pool, result).observe(seconds),
   })
   onStop(() => database.close())
   measure(database, metrics)
+  if (!(await patiently(() => database.isTimeLimited())))
+    throw new ConfigError(['DATABASE_URL: something in between drops the time limit of statements (statement_timeout).'])
   return database
 }
 
@@ -36,18 +41,20 @@ function measure(database: Database, metrics: Metrics): void {
 }
 
 async function findDatabase(
-  { config: { databaseUrl, stateDirectory }, logger, onStop }: EarlyKit,
+  { config: { databaseUrl, mayMigrate, stateDirectory }, logger, onStop }: EarlyKit,
   signal: AbortSignal,
-): Promise<string> {
+): Promise<DatabaseAccess & { readonly url: string }> {
   const migration: MigrateOptions = {
+    mayMigrate,
     waiting: () => logger.info('another gateway migrates; waiting'),
     blocked: blockers => logger.warn({ blockers }, 'a migration waits for the locks of other sessions; trying again'),
+    noPartitionsAhead: () =>
+      logger.warn('partitions of the coming months are missing, and this user may not create them: run riskgate migrate'),
     signal,
   }
   if (databaseUrl !== undefined) {
     const waiting = (code: string) => logger.warn({ code }, 'Postgres does not answer yet; trying for some seconds')
-    await prepareDatabase(databaseUrl, waiting, migration)
-    return databaseUrl
+    return { url: databaseUrl, ...(await prepareDatabase(databaseUrl, waiting, migration)) }
   }
   await makeStateDirectory(stateDirectory)
   const embedded = await startEmbeddedPostgres({
@@ -56,8 +63,9 @@ async function findDatabase(
     signal,
   })
   onStop(() => embedded.stop())
-  await migrateOrExplain('RISKGATE_STATE_DIR', embedded.url, migration)
-  return embedded.url
+  // Nobody else could.
+  await migrateOrExplain('RISKGATE_STATE_DIR', embedded.url, { ...migration, mayMigrate: true })
+  return { url: embedded.url, isPooled: false }
 }
 
 /**
@@ -68,16 +76,22 @@ export async function prepareDatabase(
   databaseUrl: string,
   waiting: (code: string) => void,
   migration: MigrateOptions,
-): Promise<void> {
-  await waitForDatabase(databaseUrl, waiting, migration.signal)
+): Promise<DatabaseAccess> {
+  const access = await waitForDatabase(databaseUrl, waiting, migration.signal)
   await migrateOrExplain('DATABASE_URL', databaseUrl, migration)
+  return access
 }
 
 async function migrateOrExplain(setting: string, url: string, migration: MigrateOptions): Promise<void> {
   await migrateDatabase(url, migration).catch((error: unknown) => {
     if (error instanceof NewerDatabaseError)
       throw new ConfigError([`${setting}: a newer riskgate has migrated its database. Start that version, or restore a backup.`])
-    if (isNotPermitted(error)) throw new ConfigError([`${setting}: its user may not create tables there (42501).`])
+    if (error instanceof OlderDatabaseError)
+      throw new ConfigError([`${setting}: its database lacks migrations of this release. Run \`riskgate migrate\` first.`])
+    if (isNotPermitted(error))
+      throw new ConfigError([
+        `${setting}: its user lacks a right there (42501). Run \`riskgate migrate\` as a user that may create tables; others need the rights in docs/operations/database.md.`,
+      ])
     throw error
   })
 }

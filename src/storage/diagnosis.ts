@@ -7,6 +7,8 @@ const SIZE_THAT_NEEDS_STATISTICS = 512 * 1024
 
 /** What `riskgate doctor` wants to know of a server. */
 export interface Diagnosis {
+  /** Whether a pooler is in between. */
+  readonly isPooled: boolean
   /** As PostgreSQL numbers itself: 180004 is 18.4. */
   readonly versionNumber: number
   readonly version: string
@@ -46,6 +48,7 @@ export function diagnose(database: Database): Promise<Diagnosis> {
     const there = await databaseTime(sql)
     return {
       ...server,
+      isPooled: database.isPooled,
       migrations: await migrationsOf(sql),
       invalidIndexes: invalid.map(({ name }) => name),
       withoutStatistics: unread.map(({ name }) => name),

@@ -1,13 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { readMigrationFiles } from 'drizzle-orm/migrator'
-import { drizzle } from 'drizzle-orm/postgres-js'
-import { migrate } from 'drizzle-orm/postgres-js/migrator'
 import postgres, { type Sql } from 'postgres'
 import { type Blocker, BlockerWatch } from './postgres/blockerWatch.js'
 import { openFeedEpoch } from './postgres/feedEpoch.js'
-import { ensurePartitionsAhead } from './postgres/partitions.js'
-import { isLockTimeout } from './postgres/postgresErrors.js'
+import { ensurePartitionsAhead, hasPartitionOfNow } from './postgres/partitions.js'
+import { isCommitUnknown, isDataError, isLockTimeout, isNotPermitted } from './postgres/postgresErrors.js'
+import { inTransaction } from './postgres/transaction.js'
 
 const migrationsFolder = fileURLToPath(new URL('../../drizzle', import.meta.url))
 // An arbitrary number, the same in every gateway: the holder of the lock migrates, the others wait.
@@ -18,12 +17,18 @@ const LOCK_TIMEOUT_MS = 200
 const RETRY_PAUSE_MS = 1_000
 // After it, Postgres ends a migration whose gateway is gone, and frees its locks.
 const CONNECTION_CHECK_MS = 1_000
+// A role may have a limit of its own for statements, meant for gateways.
+const LIMITS = { lock_timeout: LOCK_TIMEOUT_MS, statement_timeout: 0 }
 
 export interface MigrateOptions {
+  /** False: another step migrates, and a database that lacks a migration is refused. */
+  readonly mayMigrate?: boolean | undefined
   /** Called once when another gateway is migrating and this one has to wait. */
   readonly waiting?: (() => void) | undefined
   /** Called for each new set of sessions whose locks the migration waits for. It is tried again until they are gone. */
   readonly blocked?: ((blockers: readonly Blocker[]) => void) | undefined
+  /** Called where partitions of the coming months are missing, and this user may not create them. */
+  readonly noPartitionsAhead?: (() => void) | undefined
   /** Ends the migration, or the wait for it, with an AbortError. */
   readonly signal?: AbortSignal | undefined
 }
@@ -31,25 +36,27 @@ export interface MigrateOptions {
 /** The database has migrations that this release does not know. */
 export class NewerDatabaseError extends Error {}
 
+/** The database lacks migrations of this release, and they may not be run from here. */
+export class OlderDatabaseError extends Error {}
+
 /**
  * Updates the database: migrations, partitions, the feed's epoch. Several gateways may do so at once.
- * @throws NewerDatabaseError, and AbortError when the signal is aborted
+ * @throws NewerDatabaseError, OlderDatabaseError, and AbortError when the signal is aborted
  */
 export async function migrateDatabase(url: string, options: MigrateOptions = {}): Promise<void> {
   const { signal } = options
-  // One connection: an advisory lock belongs to it.
   const sql = postgres(url, {
     max: 1,
+    max_lifetime: null,
     connect_timeout: 5,
+    fetch_types: false,
+    prepare: false,
     connection: { application_name: 'riskgate:migrate' },
     onnotice: () => {},
   })
   const giveUp = () => void sql.end({ timeout: 0 })
   signal?.addEventListener('abort', giveUp, { once: true })
   try {
-    await takeLock(sql, options)
-    await refuseNewer(sql)
-    await limitWaits(sql)
     await updatePatiently(sql, url, options)
   } catch (error) {
     // A statement that the signal ended fails with an error of the connection.
@@ -61,19 +68,82 @@ export async function migrateDatabase(url: string, options: MigrateOptions = {})
   }
 }
 
-/** Polls: a statement that waits inside Postgres could not be aborted, and nobody would hear that it waits. */
-async function takeLock(sql: Sql, { waiting, signal }: MigrateOptions): Promise<void> {
-  for (let isReported = false; ; isReported = true) {
-    signal?.throwIfAborted()
-    const [row] = await sql<{ taken: boolean }[]>`select pg_try_advisory_lock(${MIGRATION_LOCK}) as taken`
-    if (row?.taken) return
-    if (!isReported) waiting?.()
-    await sleep(LOCK_PAUSE_MS, undefined, { signal })
+/**
+ * Each attempt is one transaction, which holds the lock: that of a session would stay with the connection of a pooler. An attempt
+ * that waited too long for a lock has changed nothing.
+ */
+async function updatePatiently(sql: Sql, url: string, options: MigrateOptions): Promise<void> {
+  const { waiting, blocked = () => {}, signal } = options
+  let watch: BlockerWatch | undefined
+  let isReported = false
+  try {
+    for (;;) {
+      signal?.throwIfAborted()
+      try {
+        if (await inTransaction(sql, LIMITS, () => updateAlone(sql, options, watch))) return
+      } catch (error) {
+        if (!isLockTimeout(error)) throw error
+        watch ??= new BlockerWatch(url, blocked)
+        await sleep(RETRY_PAUSE_MS, undefined, { signal })
+        continue
+      }
+      if (!isReported) waiting?.()
+      isReported = true
+      await sleep(LOCK_PAUSE_MS, undefined, { signal })
+    }
+  } finally {
+    await watch?.end()
   }
 }
 
-async function refuseNewer(sql: Sql): Promise<void> {
-  if ((await migrationsOf(sql)).unknown > 0) throw new NewerDatabaseError()
+/** False while another gateway migrates. A statement that waits inside Postgres could not be aborted, and nobody would hear of it. */
+async function updateAlone(sql: Sql, options: MigrateOptions, watch: BlockerWatch | undefined): Promise<boolean> {
+  const [session] = await sql<{ isAlone: boolean; pid: number }[]>`
+    select pg_try_advisory_xact_lock(${MIGRATION_LOCK}) as "isAlone", pg_backend_pid() as pid`
+  if (!session?.isAlone) return false
+  await attempt(sql, () => sql.unsafe(`set local client_connection_check_interval = ${CONNECTION_CHECK_MS}`)).catch(error => {
+    // A server on Windows cannot check its connections, and refuses the value.
+    if (!isDataError(error)) throw error
+  })
+  const work = () => update(sql, options)
+  await (watch ? watch.during(session.pid, work) : work())
+  return true
+}
+
+async function update(sql: Sql, { mayMigrate = true, noPartitionsAhead }: MigrateOptions): Promise<void> {
+  const { missing, unknown } = await migrationsOf(sql)
+  if (unknown > 0) throw new NewerDatabaseError()
+  if (missing > 0 && !mayMigrate) throw new OlderDatabaseError()
+  if (missing > 0) await migrate(sql)
+  await attempt(sql, () => ensurePartitionsAhead(sql)).catch(async error => {
+    if (!isNotPermitted(error) || !(await hasPartitionOfNow(sql))) throw error
+    noPartitionsAhead?.()
+  })
+  await openFeedEpoch(sql)
+}
+
+/** Runs the migrations that are missing, and notes them as Drizzle does, which would end the transaction. */
+async function migrate(sql: Sql): Promise<void> {
+  await sql`create schema if not exists drizzle`
+  await sql`create table if not exists drizzle.__drizzle_migrations (id serial primary key, hash text not null, created_at bigint)`
+  const applied = await appliedMigrations(sql)
+  for (const { sql: statements, hash, folderMillis } of readMigrationFiles({ migrationsFolder })) {
+    if (applied.has(String(folderMillis))) continue
+    for (const statement of statements) await sql.unsafe(statement)
+    await sql`insert into drizzle.__drizzle_migrations (hash, created_at) values (${hash}, ${folderMillis})`
+  }
+}
+
+/** Runs a step of a transaction that may fail without ending it. */
+async function attempt(sql: Sql, step: () => Promise<unknown>): Promise<void> {
+  await sql`savepoint attempt`
+  try {
+    await step()
+  } catch (error) {
+    // On the connection that follows a broken one there is no such transaction.
+    if (!isCommitUnknown(error)) await sql`rollback to savepoint attempt`
+    throw error
+  }
 }
 
 /** How many migrations of this release a database lacks, and how many it has that this release does not know. */
@@ -81,45 +151,15 @@ export async function migrationsOf(sql: Sql): Promise<{ missing: number; unknown
   const known = new Set(readMigrationFiles({ migrationsFolder }).map(({ folderMillis }) => String(folderMillis)))
   const [table] = await sql<{ isMade: boolean }[]>`
     select to_regclass('drizzle.__drizzle_migrations') is not null as "isMade"`
-  if (!table?.isMade) return { missing: known.size, unknown: 0 }
-  const rows = await sql<{ at: string }[]>`select created_at::text as at from drizzle.__drizzle_migrations`
-  const applied = new Set(rows.map(({ at }) => at))
+  const applied = table?.isMade ? await appliedMigrations(sql) : new Set<string>()
   return {
     missing: [...known].filter(at => !applied.has(at)).length,
     unknown: [...applied].filter(at => !known.has(at)).length,
   }
 }
 
-async function limitWaits(sql: Sql): Promise<void> {
-  await sql`select set_config('lock_timeout', ${`${LOCK_TIMEOUT_MS}ms`}, false)`
-  // A server on Windows cannot check its connections, and refuses the setting.
-  await sql`select set_config('client_connection_check_interval', ${`${CONNECTION_CHECK_MS}ms`}, false)`.catch(() => {})
-}
-
-/** Each step may be repeated: one that waited too long for a lock has changed nothing. */
-async function updatePatiently(sql: Sql, url: string, { blocked = () => {}, signal }: MigrateOptions): Promise<void> {
-  let watch: BlockerWatch | undefined
-  try {
-    for (; ; await sleep(RETRY_PAUSE_MS, undefined, { signal })) {
-      try {
-        return await (watch ? watch.during(() => update(sql)) : update(sql))
-      } catch (error) {
-        if (!isLockTimeout(error)) throw error
-      }
-      watch ??= new BlockerWatch(url, await pidOf(sql), blocked)
-    }
-  } finally {
-    await watch?.end()
-  }
-}
-
-async function update(sql: Sql): Promise<void> {
-  await migrate(drizzle(sql), { migrationsFolder })
-  await ensurePartitionsAhead(sql)
-  await openFeedEpoch(sql)
-}
-
-async function pidOf(sql: Sql): Promise<number> {
-  const [row] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`
-  return row?.pid ?? 0
+/** The times of the migrations that were run, which name them. */
+async function appliedMigrations(sql: Sql): Promise<ReadonlySet<string>> {
+  const rows = await sql<{ at: string }[]>`select created_at::text as at from drizzle.__drizzle_migrations`
+  return new Set(rows.map(({ at }) => at))
 }

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { application, HIGH_RISK, LOW_RISK } from '../support/applicants.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
 import { HistoryDocument, PredictRiskBatchDocument, PredictRiskDocument } from '../support/generated/operations.js'
+import { exchange } from '../support/httpExchange.js'
 import { metric, metricsOf } from '../support/metrics.js'
 import { score } from '../support/stored.js'
 
@@ -29,6 +30,14 @@ describe('health', () => {
     await sql.unsafe(`alter database ${name} reset synchronous_commit`)
     expect([alive.status, ready.status]).toEqual([200, 503])
     expect(await ready.json()).toMatchObject({ status: 'not ready', reasons: [expect.stringContaining('synchronous_commit')] })
+  })
+})
+
+describe('an idle connection', () => {
+  it('is kept for as long as the setting says, 72 s by default', async () => {
+    await using patient = await startGateway({ RISKGATE_KEEP_ALIVE_SECONDS: '620' }, gateway.database)
+    const kept = async ({ url }: TestGateway) => (await exchange(`${url}/healthz`, {})).headers.get('keep-alive')
+    expect([await kept(gateway), await kept(patient)]).toEqual(['timeout=72', 'timeout=620'])
   })
 })
 

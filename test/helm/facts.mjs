@@ -25,8 +25,8 @@ export const sourceOf = {
   metrics: [...read('src/observability/metrics.ts').matchAll(/name: '(\w+)'/g)].map(([, name]) => name),
   /** Between two signs of life of a stream. */
   keepAliveMs: numberIn('src/server/streams/eventStream.ts', /KEEP_ALIVE_MS = ([\d_]+)/),
-  /** After this time between two requests the gateway closes a connection. */
-  idleConnectionMs: numberIn('src/server/transport/transportLimits.ts', /keepAliveMs: ([\d_]+)/),
+  /** After this time between two requests the gateway closes a connection, unless its setting says otherwise. */
+  idleConnectionMs: numberIn('src/config/settings.ts', /RISKGATE_KEEP_ALIVE_SECONDS[\s\S]*?default\((\d+)\)/) * 1_000,
   connectionsBesidePool: connectionsBesidePool(read('src/storage/postgres/database.ts')),
   samples: SAMPLES,
 

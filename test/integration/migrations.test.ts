@@ -78,7 +78,7 @@ describe('migrateDatabase, while another gateway migrates', () => {
     const attempts = new Set<string>()
     await until(async () => {
       const rows = await database.sql<{ at: string }[]>`
-        select query_start::text as at from pg_stat_activity where application_name = 'riskgate:migrate' and query like '%lock%'`
+        select query_start::text as at from pg_stat_activity where datname = ${database.name} and application_name = 'riskgate:migrate'`
       for (const { at } of rows) attempts.add(at)
       return attempts.size >= 3
     })

@@ -130,7 +130,13 @@ describe('a WebSocket', () => {
 
 /** The address, protocol and host of a request, as a handler sees them. */
 async function seenBy(trustedProxies: readonly string[], headers: Record<string, string>) {
-  const { serverOptions } = createTransport({ trustedProxies, corsOrigins: [], refused: () => {}, malformed: () => {} })
+  const { serverOptions } = createTransport({
+    trustedProxies,
+    corsOrigins: [],
+    keepAliveMs: 72_000,
+    refused: () => {},
+    malformed: () => {},
+  })
   const app = Fastify(serverOptions)
   app.get('/', ({ ip, protocol, host }) => ({ ip, protocol, host }))
   const { port } = new URL(await app.listen({ host: '127.0.0.1', port: 0 }))

@@ -1,6 +1,6 @@
 import { drizzle } from 'drizzle-orm/postgres-js'
 import postgres, { type Sql } from 'postgres'
-import type { Connections } from '../../src/storage/postgres/connectionPool.js'
+import type { Connections } from '../../src/storage/postgres/sessions.js'
 import { Database } from '../../src/storage/postgres/database.js'
 
 export interface RecordedStatement {

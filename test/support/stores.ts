@@ -26,12 +26,17 @@ export async function openStores(url: string, committed?: Committed): Promise<Te
 }
 
 /** The stores of one gateway over a database as it is. */
-export function storesOf(url: string, committed: Committed = async () => {}): TestStores {
+export function storesOf(
+  url: string,
+  committed: Committed = async () => {},
+  { isPooled }: { isPooled?: boolean } = {},
+): TestStores {
   const warnings: string[] = []
   const commits: number[] = []
   const calls: string[] = []
   const database = new Database({
     url,
+    isPooled,
     poolSize: 10,
     warn: message => warnings.push(message),
     called: (...call) => calls.push(call.slice(0, 2).join(' ')),

@@ -5,6 +5,7 @@ const OLDEST_VERSION = 15
 // A gateway with such a clock runs no upkeep.
 const WRONG_CLOCK_MS = 60_000
 const ODD_CLOCK_MS = 1_000
+const BEHIND_POOLER = 'in between: each call is a transaction of its own, with its time limit, and no statement is prepared'
 /** The connections of a gateway beside its pool: webhooks and seals, the alert feed. */
 const BESIDE_POOL = 2
 
@@ -14,6 +15,7 @@ export function databaseFindings(found: Diagnosis, poolSize: number): Finding[] 
     found.versionNumber >= OLDEST_VERSION * 10_000
       ? ok('database version', `PostgreSQL ${found.version}`)
       : problem('database version', `PostgreSQL ${found.version} is too old: upgrade it to ${OLDEST_VERSION} or later.`),
+    ok('pooler', found.isPooled ? BEHIND_POOLER : 'none in between'),
     found.unsafeSettings.length === 0
       ? ok('database settings', 'acknowledged rows survive a crash')
       : problem('database settings', `Acknowledged rows could be lost: switch on ${found.unsafeSettings.join(', ')}.`),
@@ -27,7 +29,9 @@ export function databaseFindings(found: Diagnosis, poolSize: number): Finding[] 
     found.withoutStatistics.length === 0
       ? ok('statistics', 'there')
       : warning('statistics', `Never analyzed: ${found.withoutStatistics.join(', ')}. Run ANALYZE, as after each restore.`),
-    connectionsFinding(found.freeConnections, poolSize + BESIDE_POOL),
+    found.isPooled
+      ? ok('connections', `${found.freeConnections} free for the pooler`)
+      : connectionsFinding(found.freeConnections, poolSize + BESIDE_POOL),
     clockFinding(found.clockAheadMs),
   ]
 }

@@ -19,6 +19,8 @@ const TARGET = /^(\/|https?:\/\/)/i
 export interface TransportOptions extends OriginRules {
   /** Absent: plain HTTP. */
   readonly certificate?: LiveCertificate | undefined
+  /** How long a connection may be idle between two requests. */
+  readonly keepAliveMs: number
   readonly refused: ObserveRefusal
   readonly malformed: ObserveMalformed
   /** For tests, whose slow clients must not take as long as real ones. */
@@ -36,8 +38,8 @@ export interface Transport {
 }
 
 export function createTransport(options: TransportOptions): Transport {
-  const { certificate, refused, trustedProxies } = options
-  const limits = { ...TRANSPORT_LIMITS, ...options.limits }
+  const { certificate, refused, trustedProxies, keepAliveMs } = options
+  const limits = { ...TRANSPORT_LIMITS, keepAliveMs, ...options.limits }
   const headers = securityHeaders(certificate !== undefined)
   let answer: (error: Error, socket: Socket) => void
   const serverOptions = {

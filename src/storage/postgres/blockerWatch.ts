@@ -17,23 +17,27 @@ export interface Blocker {
 /** Looks from a second connection for the sessions that block a session: one that waits for a lock cannot ask. */
 export class BlockerWatch {
   readonly #sql: Sql
-  readonly #pid: number
   readonly #report: (blockers: readonly Blocker[]) => void
   #reported = ''
 
   /** `report` is called for each new set of blockers. */
-  constructor(url: string, pid: number, report: (blockers: readonly Blocker[]) => void) {
+  constructor(url: string, report: (blockers: readonly Blocker[]) => void) {
     const connection = { application_name: 'riskgate:migrate-watch' }
-    this.#sql = postgres(url, { max: 1, connect_timeout: CONNECT_TIMEOUT_SECONDS, fetch_types: false, connection })
-    this.#pid = pid
+    this.#sql = postgres(url, {
+      max: 1,
+      connect_timeout: CONNECT_TIMEOUT_SECONDS,
+      fetch_types: false,
+      prepare: false,
+      connection,
+    })
     this.#report = report
   }
 
-  /** Watches while the work runs. */
-  async during<T>(work: () => Promise<T>): Promise<T> {
+  /** Watches this session while the work runs there. */
+  async during<T>(pid: number, work: () => Promise<T>): Promise<T> {
     const done = new AbortController()
     // The work must not fail where looking does.
-    this.#look(done.signal).catch(() => {})
+    this.#look(pid, done.signal).catch(() => {})
     try {
       return await work()
     } finally {
@@ -45,11 +49,11 @@ export class BlockerWatch {
     await this.#sql.end({ timeout: 0 })
   }
 
-  async #look(signal: AbortSignal): Promise<void> {
+  async #look(pid: number, signal: AbortSignal): Promise<void> {
     for (; !signal.aborted; await sleep(LOOK_EVERY_MS, undefined, { signal })) {
       const blockers = await this.#sql<Blocker[]>`
         select blocker as pid, application_name as application, state, xact_start as since
-        from unnest(pg_blocking_pids(${this.#pid})) as blocker left join pg_stat_activity on pid = blocker order by 1`
+        from unnest(pg_blocking_pids(${pid})) as blocker left join pg_stat_activity on pid = blocker order by 1`
       const pids = blockers.map(({ pid }) => pid).join()
       if (pids === '' || pids === this.#reported) continue
       this.#reported = pids

@@ -1,10 +1,12 @@
-import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js'
-import postgres, { type Sql } from 'postgres'
+import { drizzle } from 'drizzle-orm/postgres-js'
+import postgres from 'postgres'
 import { inTime } from '../../concurrency/inTime.js'
-import { DeadlineError } from './postgresErrors.js'
+import { DeadlineError, NotBegunError } from './postgresErrors.js'
+import type { Call, Connections, Sessions } from './sessions.js'
+import { TransactionSessions } from './transactionSessions.js'
 
 // Postgres ends a statement after the first time. A Postgres that has not even done that after the second is frozen or gone.
-const STATEMENT_TIMEOUT_MS = 1_000
+export const STATEMENT_TIMEOUT_MS = 1_000
 const DEADLINE_MS = 1_300
 const CONNECT_TIMEOUT_SECONDS = 1
 const LONGEST_RECONNECT_PAUSE_SECONDS = 0.5
@@ -17,6 +19,26 @@ const FORMS = { DateStyle: 'ISO', TimeZone: 'UTC' }
 /** The name of this gateway's sessions in Postgres. */
 export const APPLICATION_NAME = `riskgate:${process.pid}`
 
+const COMMON = {
+  connect_timeout: CONNECT_TIMEOUT_SECONDS,
+  backoff: (attempt: number) => Math.min(0.05 * attempt, LONGEST_RECONNECT_PAUSE_SECONDS),
+  onnotice: () => {},
+}
+const DIRECT = {
+  ...COMMON,
+  connection: { application_name: APPLICATION_NAME, statement_timeout: STATEMENT_TIMEOUT_MS, ...KEEPALIVES, ...FORMS },
+}
+const POOLED = {
+  ...COMMON,
+  max: 1,
+  // It would end in the middle of a transaction. The pooler limits the age of its own connections.
+  max_lifetime: null,
+  // A named statement stays with one session of the server, and the next call gets another one.
+  prepare: false,
+  // A pooler refuses other parameters, or ignores them.
+  connection: { application_name: APPLICATION_NAME, ...FORMS },
+}
+
 /** `late`: past the deadline. */
 export const CALL_RESULTS = ['ok', 'failed', 'late'] as const
 export type CallResult = (typeof CALL_RESULTS)[number]
@@ -24,6 +46,8 @@ export type CallResult = (typeof CALL_RESULTS)[number]
 export interface ConnectionPoolSettings {
   readonly url: string
   readonly size: number
+  /** Whether a pooler is in between, such as PgBouncer. */
+  readonly isPooled: boolean
   readonly warn: (message: string, fields: Record<string, unknown>) => void
   /** Called for each call; `seconds` includes its wait for a connection. */
   readonly called: (result: CallResult, seconds: number) => void
@@ -35,25 +59,19 @@ export interface PoolUse {
   readonly waiting: number
 }
 
-/** One generation of connections, as Drizzle and as plain postgres.js. */
-export interface Connections {
-  readonly db: PostgresJsDatabase
-  readonly sql: Sql
-}
-
 /**
  * Connections with a deadline on every call: postgres.js has none, and a frozen server would hang its callers for ever. When no
  * call was answered for that long, the whole pool is replaced.
  */
 export class ConnectionPool {
   readonly #settings: ConnectionPoolSettings
-  #connections: Connections
+  #sessions: Sessions
   #answeredAt = 0
   #running = 0
 
   constructor(settings: ConnectionPoolSettings) {
     this.#settings = settings
-    this.#connections = this.#open()
+    this.#sessions = this.#open()
   }
 
   /** Its connections, and the calls that run or wait for one: each connection takes one call at a time. */
@@ -77,36 +95,41 @@ export class ConnectionPool {
   }
 
   async #answer<T>(work: (connections: Connections) => Promise<T>, late: () => void): Promise<T> {
-    const connections = this.#connections
-    const answer = await inTime(work(connections), DEADLINE_MS, () => {
+    const sessions = this.#sessions
+    const call: Call = { isSent: false, isGivenUp: false }
+    const answer = await inTime(sessions.run(work, call), DEADLINE_MS, () => {
       late()
+      call.isGivenUp = true
       // A pool that answered other calls in that time is busy, not frozen: their work must not be thrown away.
-      if (performance.now() - this.#answeredAt >= DEADLINE_MS) this.#replace(connections)
-      return new DeadlineError()
+      if (performance.now() - this.#answeredAt >= DEADLINE_MS) this.#replace(sessions)
+      return call.isSent ? new DeadlineError() : new NotBegunError()
     })
     this.#answeredAt = performance.now()
     return answer
   }
 
   async close(): Promise<void> {
-    await this.#connections.sql.end({ timeout: 1 })
+    await this.#sessions.end(1)
   }
 
-  #open(): Connections {
-    const sql = postgres(this.#settings.url, {
-      max: this.#settings.size,
-      connect_timeout: CONNECT_TIMEOUT_SECONDS,
-      backoff: attempt => Math.min(0.05 * attempt, LONGEST_RECONNECT_PAUSE_SECONDS),
-      connection: { application_name: APPLICATION_NAME, statement_timeout: STATEMENT_TIMEOUT_MS, ...KEEPALIVES, ...FORMS },
-      onnotice: () => {},
-    })
-    return { sql, db: drizzle(sql, { casing: 'snake_case' }) }
+  #open(): Sessions {
+    const { url, size, isPooled } = this.#settings
+    if (isPooled) return new TransactionSessions(size, STATEMENT_TIMEOUT_MS, () => postgres(url, POOLED))
+    const sql = postgres(url, { ...DIRECT, max: size })
+    const connections = { sql, db: drizzle(sql, { casing: 'snake_case' }) }
+    return {
+      run(work, call) {
+        call.isSent = true
+        return work(connections)
+      },
+      end: timeout => sql.end({ timeout }),
+    }
   }
 
-  #replace(frozen: Connections): void {
-    if (this.#connections !== frozen) return
+  #replace(frozen: Sessions): void {
+    if (this.#sessions !== frozen) return
     this.#settings.warn('Postgres did not answer in time; its connections are replaced', { deadlineMs: DEADLINE_MS })
-    this.#connections = this.#open()
-    void frozen.sql.end({ timeout: 0 })
+    this.#sessions = this.#open()
+    void frozen.end(0)
   }
 }

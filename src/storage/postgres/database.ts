@@ -1,8 +1,9 @@
 import { Turns } from '../../concurrency/turns.js'
 import { AppError } from '../../errors.js'
-import { type CallResult, ConnectionPool, type Connections, type PoolUse } from './connectionPool.js'
+import { type CallResult, ConnectionPool, type PoolUse, STATEMENT_TIMEOUT_MS } from './connectionPool.js'
 import { openFeedEpoch } from './feedEpoch.js'
 import { isCommitUnknown, isDeadlock, isMissingEpoch, isNotSent, isTooSlow, postgresErrorCode } from './postgresErrors.js'
+import type { Connections } from './sessions.js'
 import { WriteTrial } from './writeTrial.js'
 
 export type { Connections }
@@ -25,6 +26,8 @@ export interface DatabaseSettings {
   readonly url: string
   /** Connections in all but those of the background and the feed, at least 4. */
   readonly poolSize: number
+  /** Whether a pooler is in between, such as PgBouncer. Absent: there is none. */
+  readonly isPooled?: boolean | undefined
   readonly warn: (message: string, fields: Record<string, unknown>) => void
   /** Called for each call; `seconds` includes its wait for a connection. Absent: nobody measures. */
   readonly called?: (pool: PoolName, result: CallResult, seconds: number) => void
@@ -56,6 +59,11 @@ export class Database {
     this.#bulk = openPool('bulk', settings, BULK_CONNECTIONS)
     this.#background = openPool('background', settings, BACKGROUND_CONNECTIONS)
     this.#feed = openPool('feed', settings, FEED_CONNECTIONS)
+  }
+
+  /** Whether a pooler is in between. */
+  get isPooled(): boolean {
+    return this.#settings.isPooled ?? false
   }
 
   /** The use of each group of connections. */
@@ -153,6 +161,14 @@ export class Database {
     }
   }
 
+  /** Whether Postgres ends a statement that takes too long: something in between may have dropped the limit. @throws AppError SERVICE_UNAVAILABLE */
+  async isTimeLimited(): Promise<boolean> {
+    const [row] = await this.readAhead(
+      ({ sql }) => sql<{ limit: string }[]>`select setting as limit from pg_settings where name = 'statement_timeout'`,
+    )
+    return Number(row?.limit) === STATEMENT_TIMEOUT_MS
+  }
+
   async close(): Promise<void> {
     await Promise.all([this.#reads, this.#writes, this.#bulk, this.#background, this.#feed].map(pool => pool.close()))
   }
@@ -196,8 +212,8 @@ export class Database {
   }
 }
 
-function openPool(name: PoolName, { url, warn, called }: DatabaseSettings, size: number): ConnectionPool {
-  return new ConnectionPool({ url, size, warn, called: (result, seconds) => called?.(name, result, seconds) })
+function openPool(name: PoolName, { url, isPooled = false, warn, called }: DatabaseSettings, size: number): ConnectionPool {
+  return new ConnectionPool({ url, size, isPooled, warn, called: (result, seconds) => called?.(name, result, seconds) })
 }
 
 /** The error of a write that may have been committed. */

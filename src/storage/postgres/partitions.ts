@@ -11,14 +11,18 @@ export async function ensurePartitionsAhead(sql: Sql): Promise<void> {
   await ensurePartitions(sql, new Date(await databaseTime(sql)))
 }
 
+/** Whether predictions of now can be stored, by the clock of the database. */
+export async function hasPartitionOfNow(sql: Sql): Promise<boolean> {
+  return isPresent(sql, nameOf(startOfMonth(new Date(await databaseTime(sql)), 0)))
+}
+
 /** Creates the monthly partitions of predictions around `now`, with the month before. Several gateways may run and repeat it. */
 export async function ensurePartitions(sql: Sql, now: Date): Promise<void> {
   for (let offset = -1; offset <= MONTHS_AHEAD; offset++) {
     const from = startOfMonth(now, offset)
     const to = startOfMonth(now, offset + 1)
-    const name = `predictions_${from.toISOString().slice(0, 7).replace('-', '_')}`
-    const [{ present }] = (await sql`select to_regclass(${name}) is not null as present`) as unknown as [{ present: boolean }]
-    if (present) continue
+    const name = nameOf(from)
+    if (await isPresent(sql, name)) continue
     // Under a lock, as two gateways may create the same table at once. Attached, because `partition of` would wait for every
     // reader of the history, and keep all writers waiting behind it.
     await sql.unsafe(
@@ -31,6 +35,16 @@ export async function ensurePartitions(sql: Sql, now: Date): Promise<void> {
       end $$`,
     )
   }
+}
+
+/** The name of the partition of a month. */
+function nameOf(month: Date): string {
+  return `predictions_${month.toISOString().slice(0, 7).replace('-', '_')}`
+}
+
+async function isPresent(sql: Sql, table: string): Promise<boolean> {
+  const [row] = await sql<{ isPresent: boolean }[]>`select to_regclass(${table}) is not null as "isPresent"`
+  return row?.isPresent ?? false
 }
 
 /** The smallest UUIDv7 (RFC 9562, section 5.7) of a millisecond: earlier ids sort lower. Times out of its range are clamped. */

@@ -1,11 +1,15 @@
 // Codes of PostgreSQL (appendix A of its manual), of postgres.js and of Node's sockets.
-const NOT_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'CONNECT_TIMEOUT'])
+const NOT_BEGUN = 'NOT_BEGUN'
+const NOT_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'CONNECT_TIMEOUT', NOT_BEGUN])
 /**
  * The server ended the statement or refused it: nothing was committed. Classes 28 and 3D: the login or database is gone. 53 and
  * 58: no disk, memory or connections left, or a failing disk. 57P0: the server stops or starts. 25006 and 55000: a standby.
  */
 const REFUSED = /^(28|3D|53|58|57P0|25006|55000|40001)/
-const BROKEN = new Set(['CONNECTION_CLOSED', 'CONNECTION_ENDED', 'CONNECTION_DESTROYED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT'])
+const CONNECTION_CLOSED = 'CONNECTION_CLOSED'
+const BROKEN = new Set([CONNECTION_CLOSED, 'CONNECTION_ENDED', 'CONNECTION_DESTROYED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT'])
+/** A pooler has lost the server, or ends. */
+const POOLER_GAVE_UP = /^08/
 const DEADLOCK = '40P01'
 const MISSING_TABLE_OR_COLUMN = /^(42P01|42703)$/
 const LOCK_NOT_AVAILABLE = '55P03'
@@ -16,6 +20,16 @@ const NULL_VALUE = '23502'
 
 /** Postgres did not answer within the deadline of a call. */
 export class DeadlineError extends Error {}
+
+/** No statement of a call was sent: its transaction did not begin, as behind a pooler without a free session. */
+export class NotBegunError extends Error {
+  readonly code = NOT_BEGUN
+}
+
+/** A transaction ended before its commit, or its connection did. */
+export class ConnectionLostError extends Error {
+  readonly code = CONNECTION_CLOSED
+}
 
 /** The code of an error of the database, also when Drizzle wrapped it. Its message is never used: it carries parameters. */
 export function postgresErrorCode(error: unknown): string {
@@ -30,7 +44,8 @@ export function isNotSent(error: unknown): boolean {
 }
 
 export function isCommitUnknown(error: unknown): boolean {
-  return BROKEN.has(postgresErrorCode(error)) || error instanceof DeadlineError
+  const code = postgresErrorCode(error)
+  return BROKEN.has(code) || POOLER_GAVE_UP.test(code) || error instanceof DeadlineError
 }
 
 export function isTooSlow(error: unknown): boolean {

@@ -99,6 +99,7 @@ export async function startTransport(settings: TransportSettings = {}): Promise<
     port: 0,
     bodyLimitBytes: 64 * 1024,
     drainMs: 0,
+    keepAliveMs: 72_000,
     development: settings.development ?? false,
     trustedProxies: settings.trustedProxies ?? [],
     corsOrigins: settings.corsOrigins ?? [],

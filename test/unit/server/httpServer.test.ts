@@ -24,6 +24,7 @@ it('a server whose start fails after it has begun to listen frees its port', asy
     port,
     bodyLimitBytes: 1_024,
     drainMs: 0,
+    keepAliveMs: 72_000,
     development: false,
     corsOrigins: [],
     contracts: [],

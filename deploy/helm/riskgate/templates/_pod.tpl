@@ -37,6 +37,7 @@ capabilities: { drop: [ALL] }
 {{- define "riskgate.env" -}}
 - { name: NODE_ENV, value: production }
 - { name: RISKGATE_PORT, value: "4000" }
+- { name: RISKGATE_MIGRATE_AT_START, value: {{ not .Values.migrations.enabled | quote }} }
 {{- range $name, $value := merge (dict) .Values.settings (dict "RISKGATE_HOST" "0.0.0.0") }}
 - name: {{ $name }}
   value: {{ include "riskgate.text" $value }}

@@ -36,6 +36,7 @@ describe('an operation is charged', () => {
       port: 0,
       bodyLimitBytes: 1_048_576,
       drainMs: 0,
+      keepAliveMs: 72_000,
       contracts: [],
       schema: gateway.schema,
       auth: { authenticate: async () => principalOf('ADMIN'), watch: () => () => {} },
