@@ -35,6 +35,10 @@ export default defineConfig({
       ...(process.env.RISKGATE_DASHBOARDS
         ? [project('dashboards', { include: ['test/dashboards/*.test.ts'], testTimeout: 60_000 })]
         : []),
+      // Not in `npm test`: `npm run test:upgrade` builds the release before first.
+      ...(process.env.TEST_OLD_RELEASE
+        ? [project('upgrade', { include: ['test/upgrade/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000 })]
+        : []),
       // Not in `npm test`: `npm run test:image` and `npm run test:compose` make what they need first.
       ...(process.env.TEST_CONTAINERS
         ? [project('containers', { include: ['test/containers/*.test.ts'], testTimeout: 120_000 })]

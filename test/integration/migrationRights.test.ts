@@ -77,7 +77,10 @@ describe('a gateway whose role may not migrate', () => {
   })
 
   it('ends with status 78 and names `riskgate migrate` where it tries to, or has no rights at all', async () => {
-    const expected = { status: 78, stderr: expect.stringMatching(/its user lacks a right there \(42501\)\. Run `riskgate migrate`/) }
+    const expected = {
+      status: 78,
+      stderr: expect.stringMatching(/its user lacks a right there \(42501\)\. Run `riskgate migrate`/),
+    }
     expect(await ended({ RISKGATE_MIGRATE_AT_START: 'true' })).toMatchObject(expected)
     await migrateDatabase(database.url)
     expect(await ended()).toMatchObject(expected)

@@ -1,7 +1,7 @@
 import { drizzle } from 'drizzle-orm/postgres-js'
 import postgres, { type Sql } from 'postgres'
-import type { Connections } from '../../src/storage/postgres/sessions.js'
 import { Database } from '../../src/storage/postgres/database.js'
+import type { Connections } from '../../src/storage/postgres/sessions.js'
 
 export interface RecordedStatement {
   readonly query: string
