@@ -9,6 +9,7 @@ import type { HistoryStore } from '../storage/history/historyStore.js'
 import type { OutcomeStore } from '../storage/predictions/outcomeStore.js'
 import type { WebhookStore } from '../storage/webhooks/webhookStore.js'
 import type { AuditTrail } from './auditTrail.js'
+import type { RequestContext } from './context.js'
 import { predictionsOf } from './paging.js'
 import { type WebhookLoaders, webhookLoaders } from './webhookLoaders.js'
 
@@ -106,17 +107,15 @@ export function createLoaders(
 export function forgetLoadedAfterMutations(schema: GraphQLSchema): void {
   for (const field of Object.values(schema.getMutationType()?.getFields() ?? {})) {
     const { resolve = defaultFieldResolver } = field
-    field.resolve = async (source, args, context: { readonly loaders: Loaders }, info) => {
+    field.resolve = async (source, args, context: RequestContext, info) => {
       try {
         return await resolve(source, args, context, info)
       } finally {
-        for (const loaded of Object.values(context.loaders) as Clearable[]) loaded.clearAll()
+        context.forgetLoaded()
       }
     }
   }
 }
-
-type Clearable = { clearAll(): unknown }
 
 function loader<T>(load: (keys: readonly string[]) => Promise<T[]>, cache: boolean): DataLoader<string, T> {
   return new DataLoader<string, T>(load, { cache })
