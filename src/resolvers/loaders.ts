@@ -9,7 +9,6 @@ import type { HistoryStore } from '../storage/history/historyStore.js'
 import type { OutcomeStore } from '../storage/predictions/outcomeStore.js'
 import type { WebhookStore } from '../storage/webhooks/webhookStore.js'
 import type { AuditTrail } from './auditTrail.js'
-import type { RequestContext } from './context.js'
 import { predictionsOf } from './paging.js'
 import { type WebhookLoaders, webhookLoaders } from './webhookLoaders.js'
 
@@ -107,7 +106,7 @@ export function createLoaders(
 export function forgetLoadedAfterMutations(schema: GraphQLSchema): void {
   for (const field of Object.values(schema.getMutationType()?.getFields() ?? {})) {
     const { resolve = defaultFieldResolver } = field
-    field.resolve = async (source, args, context: RequestContext, info) => {
+    field.resolve = async (source, args, context: { readonly forgetLoaded: () => void }, info) => {
       try {
         return await resolve(source, args, context, info)
       } finally {
