@@ -22,7 +22,9 @@ const read = file => readFileSync(file, 'utf8')
 export const sourceOf = {
   secrets: [...read('src/config/settings.ts').matchAll(/SECRETS = \[(.*)\]/g)][0][1].match(/[A-Z_]+/g),
   addresses: [...read('src/server/health.ts').matchAll(/server\.get\('([^']+)'/g)].map(([, address]) => address),
-  metrics: [...read('src/observability/metrics.ts').matchAll(/name: '(\w+)'/g)].map(([, name]) => name),
+  metrics: [...read('src/observability/metrics.ts').matchAll(/#(?:tally|counter|histogram)\(\s*'(\w+)'/g)].map(
+    ([, name]) => `riskgate_${name}`,
+  ),
   /** Between two signs of life of a stream. */
   keepAliveMs: numberIn('src/server/streams/eventStream.ts', /KEEP_ALIVE_MS = ([\d_]+)/),
   /** After this time between two requests the gateway closes a connection. */
