@@ -16,6 +16,12 @@ import { SecureClient } from '../support/secureClient.js'
 const folder = testFolder('nginx', 0o755)
 const GRAPHQL_SCORE = 'mutation ($input: PredictRiskInput!) { predictRisk(input: $input) { prediction { id } } }'
 
+/** An error over REST, or over GraphQL. */
+interface Form {
+  readonly code?: string
+  readonly errors?: readonly { readonly extensions: { readonly code: string } }[]
+}
+
 let pair: TestPair
 let gateway: TestGateway
 let runs = 0
@@ -37,9 +43,13 @@ describe.skipIf(!NGINX)('nginx in front of a gateway', () => {
 
   /** nginx tries the gateways in this order. */
   function startNginx(...before: string[]): Promise<NginxServer> {
+    return startNginxOf([...before, new URL(gateway.url).host])
+  }
+
+  function startNginxOf(gateways: string[]): Promise<NginxServer> {
     const directory = join(folder, String(++runs))
     mkdirSync(directory)
-    return NginxServer.start({ gateways: [...before, new URL(gateway.url).host], gatewayCertificate: pair.cert, directory })
+    return NginxServer.start({ gateways, gatewayCertificate: pair.cert, directory })
   }
 
   async function clientOf({ url, ca }: NginxServer): Promise<SecureClient> {
@@ -112,7 +122,7 @@ describe.skipIf(!NGINX)('nginx in front of a gateway', () => {
       expect(answer.status, answer.text).toBe(status)
       expect(dying.requests).toBe(1)
       if (status === 503) {
-        const { code, errors } = JSON.parse(answer.text) as { code?: string; errors?: { extensions: { code: string } }[] }
+        const { code, errors } = JSON.parse(answer.text) as Form
         expect(code ?? errors?.[0]?.extensions.code).toBe('OUTCOME_UNKNOWN')
         expect(answer.headers).toMatchObject({ 'retry-after': '1', 'strict-transport-security': 'max-age=31536000' })
       }
@@ -124,6 +134,21 @@ describe.skipIf(!NGINX)('nginx in front of a gateway', () => {
       client.close()
     },
   )
+
+  it('answers in the form of each door when no gateway can be reached', async () => {
+    await using nginx = await startNginxOf([`127.0.0.1:${await freePort()}`])
+    const client = await clientOf(nginx)
+    const codeOf = async (path: string, body: string | undefined, key: (answer: Form) => string | undefined) => {
+      const { status, text, headers } = await client.call(path, body)
+      expect([path, status, headers['retry-after']]).toEqual([path, 503, '1'])
+      return key(JSON.parse(text) as Form)
+    }
+    const ofGraphql = ({ errors }: Form) => errors?.[0]?.extensions.code
+    expect(await codeOf('/graphql', graphql('nowhere'), ofGraphql)).toBe('OUTCOME_UNKNOWN')
+    expect(await codeOf('/graphql/stream', '{"query":"subscription { highRiskScored { id } }"}', ofGraphql)).toBe('OUTCOME_UNKNOWN')
+    expect(await codeOf('/api/predict', rest('nowhere'), ({ code }) => code)).toBe('OUTCOME_UNKNOWN')
+    client.close()
+  })
 
   it('sends every request to another gateway when one cannot be reached, or has another certificate', async () => {
     await using stranger = await startDying(await makePair({ name: 'riskgate' }))
