@@ -16,12 +16,6 @@ import { SecureClient } from '../support/secureClient.js'
 const folder = testFolder('nginx', 0o755)
 const GRAPHQL_SCORE = 'mutation ($input: PredictRiskInput!) { predictRisk(input: $input) { prediction { id } } }'
 
-/** An error over REST, or over GraphQL. */
-interface Form {
-  readonly code?: string
-  readonly errors?: readonly { readonly extensions: { readonly code: string } }[]
-}
-
 let pair: TestPair
 let gateway: TestGateway
 let runs = 0
@@ -77,6 +71,11 @@ describe.skipIf(!NGINX)('nginx in front of a gateway', () => {
     expect(metrics).toMatchObject({ status: 404, headers: { 'strict-transport-security': 'max-age=31536000' } })
     const large = await client.call('/api/predict', JSON.stringify({ applicantId: 'x'.repeat(1_100_000) }))
     expect(large).toMatchObject({ status: 413, text: expect.stringContaining('PAYLOAD_TOO_LARGE') })
+    // nginx itself refuses more than 2 MB.
+    for (const path of ['/api/predict', '/api/predict/batch', '/api/models', '/graphql', '/graphql/stream']) {
+      const { status, text } = await client.call(path, 'x'.repeat(2_200_000))
+      expect([path, status, codeOf(text)]).toEqual([path, 413, 'PAYLOAD_TOO_LARGE'])
+    }
     client.close()
     expect(nginx.log().find(({ path }) => path === '/api/models')).toMatchObject({
       client: '127.0.0.1',
@@ -122,8 +121,7 @@ describe.skipIf(!NGINX)('nginx in front of a gateway', () => {
       expect(answer.status, answer.text).toBe(status)
       expect(dying.requests).toBe(1)
       if (status === 503) {
-        const { code, errors } = JSON.parse(answer.text) as Form
-        expect(code ?? errors?.[0]?.extensions.code).toBe('OUTCOME_UNKNOWN')
+        expect(codeOf(answer.text)).toBe('OUTCOME_UNKNOWN')
         expect(answer.headers).toMatchObject({ 'retry-after': '1', 'strict-transport-security': 'max-age=31536000' })
       }
       const applicantId = /died-\w+/.exec(body ?? '')?.[0] ?? ''
@@ -138,15 +136,15 @@ describe.skipIf(!NGINX)('nginx in front of a gateway', () => {
   it('answers in the form of each door when no gateway can be reached', async () => {
     await using nginx = await startNginxOf([`127.0.0.1:${await freePort()}`])
     const client = await clientOf(nginx)
-    const codeOf = async (path: string, body: string | undefined, key: (answer: Form) => string | undefined) => {
+    for (const [path, body] of [
+      ['/graphql', graphql('nowhere')],
+      ['/graphql/stream', '{"query":"subscription { highRiskScored { id } }"}'],
+      ['/api/predict', rest('nowhere')],
+    ] as const) {
       const { status, text, headers } = await client.call(path, body)
-      expect([path, status, headers['retry-after']]).toEqual([path, 503, '1'])
-      return key(JSON.parse(text) as Form)
+      expect([path, status, codeOf(text), headers['retry-after']]).toEqual([path, 503, 'OUTCOME_UNKNOWN', '1'])
+      expect('errors' in JSON.parse(text)).toBe(path.startsWith('/graphql'))
     }
-    const ofGraphql = ({ errors }: Form) => errors?.[0]?.extensions.code
-    expect(await codeOf('/graphql', graphql('nowhere'), ofGraphql)).toBe('OUTCOME_UNKNOWN')
-    expect(await codeOf('/graphql/stream', '{"query":"subscription { highRiskScored { id } }"}', ofGraphql)).toBe('OUTCOME_UNKNOWN')
-    expect(await codeOf('/api/predict', rest('nowhere'), ({ code }) => code)).toBe('OUTCOME_UNKNOWN')
     client.close()
   })
 
@@ -163,6 +161,12 @@ describe.skipIf(!NGINX)('nginx in front of a gateway', () => {
     expect(stranger.requests).toBe(0)
   })
 })
+
+/** The code of an error over REST, or over GraphQL. */
+function codeOf(text: string): string | undefined {
+  const { code, errors } = JSON.parse(text) as { code?: string; errors?: { extensions: { code: string } }[] }
+  return code ?? errors?.[0]?.extensions.code
+}
 
 /** A gateway that takes a request and dies before it answers. */
 async function startDying({ cert, key }: TestPair) {
