@@ -28,8 +28,11 @@ export interface ComposeModel {
   readonly networks: Readonly<Record<string, { readonly internal?: boolean }>>
 }
 
-/** Compose files, each on top of the one before, as Docker Compose understands them. @throws Error where its specification forbids one */
+/** Compose files, each on top of the one before, as Docker Compose reads them. @throws Error where its specification forbids one */
 export async function readCompose(...files: string[]): Promise<ComposeModel> {
-  const { stdout } = await promisify(execFile)(CHECKER, ['-format', 'json', ...files], { cwd: FOLDER, maxBuffer: 16 * 1024 * 1024 })
+  const { stdout } = await promisify(execFile)(CHECKER, ['-format', 'json', ...files], {
+    cwd: FOLDER,
+    maxBuffer: 16 * 1024 * 1024,
+  })
   return JSON.parse(stdout) as ComposeModel
 }

@@ -13,7 +13,9 @@ const SOURCE = readdirSync('src', { recursive: true, encoding: 'utf8' })
 const OTHER_PROGRAMS = ['chronyc tracking']
 
 /** What stands between backticks, on one line. */
-const quoted = [...RUNBOOKS.replace(/```[\s\S]*?```/g, '').matchAll(/`([^`]+)`/g)].map(([, text = '']) => text.replace(/\s+/g, ' '))
+const quoted = [...RUNBOOKS.replace(/```[\s\S]*?```/g, '').matchAll(/`([^`]+)`/g)].map(([, text = '']) =>
+  text.replace(/\s+/g, ' '),
+)
 const that = (pattern: RegExp) => {
   const found = quoted.filter(text => pattern.test(text))
   expect(found.length).toBeGreaterThan(0)
