@@ -25,6 +25,8 @@ export const QUICK = [
 export const LONGEST = [
   'test/security/authorization.test.ts',
   'test/integration/firstStart.test.ts',
+  'test/integration/pooler.test.ts',
+  'test/integration/backup.test.ts',
   'test/integration/webhookFaults.test.ts',
   'test/security/hostileDocuments.test.ts',
   'test/integration/postgresCrash.test.ts',

@@ -28,7 +28,9 @@ export async function startDatabase(kit: EarlyKit, { signal }: { signal: AbortSi
   onStop(() => database.close())
   measure(database, metrics)
   if (!(await patiently(() => database.isTimeLimited())))
-    throw new ConfigError(['DATABASE_URL: something in between drops the time limit of statements (statement_timeout).'])
+    throw new ConfigError([
+      'DATABASE_URL: the time limit of statements (statement_timeout) does not hold. A parameter of the address, or something in between, changes it.',
+    ])
   return database
 }
 

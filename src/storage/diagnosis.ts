@@ -9,6 +9,8 @@ const SIZE_THAT_NEEDS_STATISTICS = 512 * 1024
 export interface Diagnosis {
   /** Whether a pooler is in between. */
   readonly isPooled: boolean
+  /** Whether the server ends statements that take too long. */
+  readonly isTimeLimited: boolean
   /** As PostgreSQL numbers itself: 180004 is 18.4. */
   readonly versionNumber: number
   readonly version: string
@@ -25,7 +27,8 @@ export interface Diagnosis {
 }
 
 /** Asks the server, one read for each question. @throws AppError SERVICE_UNAVAILABLE */
-export function diagnose(database: Database): Promise<Diagnosis> {
+export async function diagnose(database: Database): Promise<Diagnosis> {
+  const isTimeLimited = await database.isTimeLimited()
   return database.read(async ({ sql }) => {
     const [server] = await sql<
       Pick<Diagnosis, 'versionNumber' | 'version' | 'unsafeSettings' | 'isReadOnly' | 'freeConnections'>[]
@@ -49,6 +52,7 @@ export function diagnose(database: Database): Promise<Diagnosis> {
     return {
       ...server,
       isPooled: database.isPooled,
+      isTimeLimited,
       migrations: await migrationsOf(sql),
       invalidIndexes: invalid.map(({ name }) => name),
       withoutStatistics: unread.map(({ name }) => name),

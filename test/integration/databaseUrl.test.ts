@@ -81,6 +81,21 @@ describe.concurrent('a DATABASE_URL', () => {
     expect(stdout + stderr).not.toContain(PASSWORD)
   })
 
+  it('that changes the time limit of statements ends the start with status 78, and doctor names it', async () => {
+    await using database = await createTestDatabase()
+    const settings = { DATABASE_URL: `${database.url}?statement_timeout=60000`, ...TEST_KEY }
+    expect(await runCommand(['serve'], { ...settings, RISKGATE_PORT: '0' })).toMatchObject({
+      status: EXIT_CONFIG,
+      stderr: expect.stringMatching(
+        /^riskgate: DATABASE_URL: the time limit of statements \(statement_timeout\) does not hold\./,
+      ),
+    })
+    expect(await runCommand(['doctor'], settings)).toMatchObject({
+      status: 1,
+      stdout: expect.stringMatching(/^PROBLEM +pooler +The time limit of statements/m),
+    })
+  })
+
   it('of a database that may lose committed data makes the gateway not ready', async () => {
     await using database = await createTestDatabase()
     await database.sql.unsafe(`alter database ${new URL(database.url).pathname.slice(1)} set synchronous_commit = off`)

@@ -15,7 +15,12 @@ export function databaseFindings(found: Diagnosis, poolSize: number): Finding[] 
     found.versionNumber >= OLDEST_VERSION * 10_000
       ? ok('database version', `PostgreSQL ${found.version}`)
       : problem('database version', `PostgreSQL ${found.version} is too old: upgrade it to ${OLDEST_VERSION} or later.`),
-    ok('pooler', found.isPooled ? BEHIND_POOLER : 'none in between'),
+    found.isTimeLimited
+      ? ok('pooler', found.isPooled ? BEHIND_POOLER : 'none in between')
+      : problem(
+          'pooler',
+          'The time limit of statements (statement_timeout) does not hold: a parameter of DATABASE_URL, or something in between, changes it.',
+        ),
     found.unsafeSettings.length === 0
       ? ok('database settings', 'acknowledged rows survive a crash')
       : problem('database settings', `Acknowledged rows could be lost: switch on ${found.unsafeSettings.join(', ')}.`),

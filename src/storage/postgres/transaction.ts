@@ -12,14 +12,7 @@ export async function inTransaction<T>(
   localSettings: Readonly<Record<string, number>>,
   work: () => Promise<T>,
 ): Promise<T> {
-  const settings = Object.entries(localSettings).map(([name, value]) => `; set local ${name} = ${value}`)
-  const session = await sql.unsafe(`begin${settings.join('')}`).then(
-    // A copy: the driver keeps one object for all sessions of a connection.
-    ({ state }) => ({ ...state }),
-    error => {
-      throw isNotSent(error) ? error : new NotBegunError()
-    },
-  )
+  const session = await begin(sql, localSettings)
   let result: T
   try {
     result = await work()
@@ -33,4 +26,21 @@ export async function inTransaction<T>(
   // break, it answers COMMIT.
   if (command !== 'COMMIT' || state.pid !== session.pid || state.secret !== session.secret) throw new ConnectionLostError()
   return result
+}
+
+/** Answers the session that the transaction runs in. */
+async function begin(sql: Sql, localSettings: Readonly<Record<string, number>>): Promise<{ pid: number; secret: number }> {
+  const settings = Object.entries(localSettings).map(([name, value]) => `; set local ${name} = ${value}`)
+  const ask = () => sql.unsafe(`begin${settings.join('')}`)
+  try {
+    // A pooler that has lost a session ends the connection a moment later. The next one may do.
+    const { state } = await ask().catch(error => {
+      if (isCommitUnknown(error)) return ask()
+      throw error
+    })
+    // A copy: the driver keeps one object for all sessions of a connection.
+    return { pid: state.pid, secret: state.secret }
+  } catch (error) {
+    throw isNotSent(error) ? error : new NotBegunError()
+  }
 }
