@@ -1,7 +1,9 @@
 import { isUtf8 } from 'node:buffer'
 import { AppError } from '../../errors.js'
 
-const STRINGS = /"(?:[^"\\]|\\.)*"/g
+// Two patterns that never fail half-way: with one for both, each quote of a string without an end began another search through it.
+const ESCAPES = /\\./gs
+const STRINGS = /"[^"]*"?/g
 // For 100 rows of nearly 300 features. 1 MiB of single letters would block the event loop for a fifth of a second.
 const MOST_KEYS = 30_000
 const MOST_CONTAINERS = 1_000
@@ -15,7 +17,7 @@ const NOT_JSON = 'The request body is not JSON. Send valid JSON.'
 export function strictJson(bytes: Buffer): unknown {
   if (!isUtf8(bytes)) throw new AppError('BAD_REQUEST', 'The request body is not UTF-8. Send JSON in UTF-8.')
   const text = bytes.toString()
-  const structure = text.replace(STRINGS, '')
+  const structure = text.replace(ESCAPES, '').replace(STRINGS, '')
   // Outside of strings a colon stands behind each key, and nowhere else.
   const keys = occurrences(structure, ':')
   const containers = occurrences(structure, '{') + occurrences(structure, '[')
