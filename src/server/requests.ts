@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { GraphQLFormattedError } from 'graphql'
 import type { Principal } from '../auth/principal.js'
 import { AppError, type ErrorCode } from '../errors.js'
-import { errorBody, publicError, type ReportUnexpected, statusOf } from './formatError.js'
+import { errorBody, publicError, type ReportUnexpected, retryHeaders, statusOf } from './formatError.js'
 import { RateLimitedError, refusalHeaders } from './limits/quota.js'
 import { sendProblem } from './problem.js'
 import { namesOf, type RequestNames } from './requestNames.js'
@@ -96,11 +96,16 @@ export function refuse(
 
 /** Answers in the form of the door that the address belongs to. */
 function send(reply: FastifyReply, status: number, error: GraphQLFormattedError): FastifyReply {
-  return isRest(reply) ? sendProblem(reply, status, error) : reply.code(status).send({ errors: [error] })
+  if (isRest(reply)) return sendProblem(reply, status, error)
+  return reply
+    .code(status)
+    .headers(retryHeaders(error))
+    .send({ errors: [error] })
 }
 
-function isRest({ request: { url } }: FastifyReply): boolean {
-  return url.startsWith('/api/')
+/** By the route where there is one: the address may be a whole URL, or have letters written as `%61`. */
+function isRest({ request: { routeOptions, url } }: FastifyReply): boolean {
+  return (routeOptions.url ?? url).startsWith('/api/')
 }
 
 function observe({ request }: FastifyReply, code: ErrorCode, status: number, refused: ObserveRefusal): void {

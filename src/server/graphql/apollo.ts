@@ -4,7 +4,7 @@ import type { GraphQLSchema } from 'graphql'
 import { AppError } from '../../errors.js'
 import type { RequestContext } from '../../resolvers/context.js'
 import { type Tracer, UNTRACED } from '../../tracer.js'
-import { publicError, type ReportUnexpected } from '../formatError.js'
+import { publicError, type ReportUnexpected, retryHeaders } from '../formatError.js'
 import { ADDED_RULES, MAX_TOKENS, VALIDATION_OPTIONS } from '../operations/documentRules.js'
 import type { Entrant, OperationGate } from '../operations/operationGate.js'
 import { failureStatus, isRequestError, responseCode, rootField } from '../operations/responseStatus.js'
@@ -104,7 +104,8 @@ const statusOfErrors: ApolloServerPlugin<GatewayContext> = {
         if (response.body.kind !== 'single') return
         const { data, errors } = response.body.singleResult
         const status = failureStatus(data, errors)
-        if (status === undefined) return
+        if (status === undefined || !errors?.[0]) return
+        for (const [name, value] of Object.entries(retryHeaders(errors[0]))) response.http.headers.set(name, value)
         const isForOldClient = ONLY_JSON.test(request.http?.headers.get('accept') ?? '')
         response.http.status = isForOldClient && isRequestError(data, errors) ? 200 : status
       },

@@ -1,5 +1,6 @@
 import { Registry } from 'prom-client'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { AppError } from '../../../../src/errors.js'
 import { type HttpServer, startHttpServer } from '../../../../src/server/httpServer.js'
 import { AddressLimit } from '../../../../src/server/limits/addressLimit.js'
 import { type ChargePoints, RateLimitedError } from '../../../../src/server/limits/quota.js'
@@ -177,6 +178,22 @@ describe('an operation is charged', () => {
     })
     expect([status, headers.get('retry-after'), headers.get('ratelimit-remaining')]).toEqual([429, '9', '0'])
     expect(gateway.recorder.recorded).toEqual([])
+  })
+
+  it('or answered with 503 and Retry-After while points cannot be counted, prepared or not, at once and later', async () => {
+    for (let use = 1; use <= 4; use++) await client.send({ query: SCORE, variables: { input: application } })
+    const unavailable = () => {
+      throw new AppError('SERVICE_UNAVAILABLE', 'Try again shortly.')
+    }
+    chargePoints = (_principal, points) => (points > 1 ? unavailable() : LEFT)
+    const later = await client.send({ query: `${BATCH} # later`, variables: { i: [application, application, application] } })
+    chargePoints = unavailable
+    const prepared = await client.send({ query: SCORE, variables: { input: application } })
+    const fresh = await client.send({ query: `${SCORE} # fresh`, variables: { input: application } })
+    const unread = await fetch(`${server.url}/graphql`, { method: 'POST', headers: { authorization: 'Bearer x' } })
+    for (const { status, headers } of [later, prepared, fresh, unread]) {
+      expect([status, headers.get('retry-after')]).toEqual([503, '1'])
+    }
   })
 
   it('one point as a subscription, or refused: over server-sent events with 429, over WebSocket with RATE_LIMITED', async () => {
