@@ -20,7 +20,7 @@ const OUR_ERROR_BY_FASTIFY_CODE: Readonly<Record<string, () => AppError>> = {
   FST_ERR_CTP_BODY_TOO_LARGE: () => new AppError('PAYLOAD_TOO_LARGE', 'The request body is too large: send less in one request.'),
   FST_ERR_CTP_INVALID_JSON_BODY: () => new AppError('BAD_REQUEST', 'The request body is not JSON. Send valid JSON.'),
   FST_ERR_CTP_EMPTY_JSON_BODY: () => new AppError('BAD_REQUEST', 'The request body is empty. Send a JSON body.'),
-  [UNKNOWN_MEDIA]: () => new AppError('BAD_REQUEST', 'Send the request as Content-Type: application/json.'),
+  [UNKNOWN_MEDIA]: () => new AppError('BAD_REQUEST', 'Send the request as Content-Type: application/json, and not compressed.'),
 }
 
 /** The request id that a proxy or client sent, if it is in a plain form; else a new one. */
@@ -72,12 +72,16 @@ export function answerErrors(server: FastifyInstance, report: ReportUnexpected, 
 }
 
 /**
- * Answers a request whose address cannot be decoded. Fastify refuses it before any hook, route or error handler, and by itself
- * would repeat the address.
+ * Answers a request whose address cannot be decoded, or has a part that is too long. Fastify refuses it before any hook, route or error
+ * handler, and by itself would repeat the address.
  */
 export function answerBadAddress(refused: ObserveRefusal, headers: Readonly<Record<string, string>>) {
-  return (_error: Error, _request: FastifyRequest, reply: FastifyReply): void => {
-    refuse(reply.headers(headers), new AppError('BAD_REQUEST', 'The address of the request cannot be decoded.'), refused)
+  return ({ code }: Error & { code?: string }, { id }: FastifyRequest, reply: FastifyReply): void => {
+    const error =
+      code === 'FST_ERR_MAX_PARAM_LENGTH'
+        ? new AppError('NOT_FOUND', 'There is nothing at this address: a part of it is too long.')
+        : new AppError('BAD_REQUEST', 'The address of the request cannot be decoded.')
+    refuse(reply.headers({ ...headers, 'x-request-id': id }), error, refused)
   }
 }
 

@@ -234,7 +234,7 @@ describe('a single prediction', () => {
   })
 
   it('is not found by an id that does not exist, or is no id', async () => {
-    for (const id of ['01890000-0000-7000-8000-000000000000', 'x', 'a%2Fb']) {
+    for (const id of ['01890000-0000-7000-8000-000000000000', 'x', 'a%2Fb', 'x'.repeat(200)]) {
       const { status, text } = await sendRest(gateway, `/predictions/${id}`, { headers: { authorization } })
       expect([status, JSON.parse(text).code]).toEqual([404, 'NOT_FOUND'])
     }
@@ -327,6 +327,10 @@ describe('a strict door', () => {
     ['application/json; charset=utf-8', 200],
   ])('takes only JSON by its content type: %s is %d', async (type, status) => {
     expect((await post(good, { 'content-type': type })).status).toBe(status)
+  })
+
+  it('takes no compressed body, and none that only says so', async () => {
+    expect((await post(good, { 'content-encoding': 'gzip' })).status).toBe(415)
   })
 
   it('answers other methods and addresses with problems too', async () => {

@@ -102,7 +102,7 @@ function problemResponses({ codes, body }: RestRoute): Record<string, Json> {
     const mayPass = ofStatus.some(code => ERROR_CODES[code].retryable)
     return [String(status), { ...response, ...(mayPass && { headers: headersOf('retry-after') }) }]
   })
-  const wrongType = problemResponse('BAD_REQUEST: the body is not JSON by its Content-Type.')
+  const wrongType = problemResponse('BAD_REQUEST: the body is not JSON by its Content-Type, or is compressed.')
   return Object.fromEntries([...byStatus, ...(body ? [['415', wrongType]] : [])])
 }
 

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { errorCodes, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { GraphQLFormattedError, GraphQLSchema } from 'graphql'
 import { z } from 'zod'
 import { AppError, type Problem } from '../../errors.js'
@@ -41,9 +41,10 @@ export interface RestOptions extends RunOperationOptions {
 export async function serveRest(server: FastifyInstance, options: RestOptions): Promise<void> {
   await server.register(async rest => {
     rest.removeAllContentTypeParsers()
-    rest.addContentTypeParser('application/json', { parseAs: 'buffer' }, async (_request: FastifyRequest, body: Buffer) =>
-      strictJson(body),
-    )
+    rest.addContentTypeParser('application/json', { parseAs: 'buffer' }, async ({ headers }: FastifyRequest, body: Buffer) => {
+      if (headers['content-encoding'] !== undefined) throw new errorCodes.FST_ERR_CTP_INVALID_MEDIA_TYPE()
+      return strictJson(body)
+    })
     for (const route of restRoutes(options.contracts)) serveRoute(rest, route, options)
   })
 }
