@@ -113,6 +113,18 @@ describe('an operation is charged', () => {
     expect(gateway.asked.filter(question => (question as unknown[])[0] === 'page')).toEqual([])
   })
 
+  it('one point for a prepared operation with an answer beyond the limits, which is not executed', async () => {
+    const query = `mutation($i: [PredictRiskInput!]!) { predictRiskBatch(input: {items: $i}) { results { prediction {
+      applicant { predictions(first: 100) { nodes { id } } } } } } }`
+    const send = (items: number) => client.send({ query, variables: { i: Array(items).fill(application) } })
+    for (let use = 1; use <= 4; use++) expect((await send(1)).status).toBe(200)
+    gateway.recorder.recorded.length = 0
+    asked = []
+    const { status, errors } = await send(100)
+    expect([status, errors?.[0]?.extensions.code, asked]).toEqual([400, 'QUERY_TOO_COMPLEX', [1]])
+    expect(gateway.recorder.recorded).toEqual([])
+  })
+
   it.each<[string, string, string, RequestInit]>([
     ['a body that is not JSON', '/graphql', 'application/json', { body: '{' }],
     ['no body', '/graphql', 'application/json', {}],
