@@ -1,6 +1,6 @@
 #!/bin/sh
-# `sh deploy/secrets.sh [HOST...]`: makes the secrets of deploy/compose.yaml in deploy/secrets/, and a certificate for these names
-# (localhost unless given). What is there already stays, so it can be run again. It needs openssl.
+# `sh deploy/secrets.sh [HOST...]`: makes the secrets of deploy/compose.yaml in deploy/secrets/, and a certificate for localhost and
+# these names. What is there already stays, so it can be run again. It needs openssl.
 set -eu
 cd "$(dirname "$0")"
 
@@ -21,8 +21,8 @@ password() { openssl rand -hex 24; }
 
 base64url() { openssl base64 -A | tr '+/' '-_' | tr -d '='; }
 
-# openssl takes the key only as an argument, which other users of this machine could see for a moment.
 # A token that may read the metrics, for a year, as `riskgate token --role TELEMETRY --subject prometheus --ttl 365d` signs it.
+# openssl takes the key only as an argument, which other users of this machine could see for a moment.
 metrics_token() {
   now=$(date +%s)
   header=$(printf '{"alg":"HS256","typ":"JWT"}' | base64url)
@@ -51,9 +51,9 @@ make_certificate() {
 }
 
 if [ ! -e tls-certificate ]; then
-  names=''
-  for name in "${@:-localhost}"; do names="$names,DNS:$name"; done
-  make_certificate tls "${1:-localhost}" "IP:127.0.0.1$names" 365
+  names='IP:127.0.0.1,DNS:localhost'
+  for name in "$@"; do names="$names,DNS:$name"; done
+  make_certificate tls "${1:-localhost}" "$names" 365
   echo 'made deploy/secrets/tls-certificate, signed by itself: put one of an authority in its place for a production'
 fi
 # For NGINX and Prometheus, which trust this one alone.

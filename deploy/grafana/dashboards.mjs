@@ -1,4 +1,4 @@
-// Writes the dashboards that Grafana loads: `npm run generate`. test/dashboards.test.ts compares them with the files.
+// Writes the dashboards that Grafana loads: `npm run generate`. test/unit/deploy/dashboards.test.ts compares them with the files.
 import { writeFileSync } from 'node:fs'
 import { argv } from 'node:process'
 import { fileURLToPath } from 'node:url'
@@ -169,7 +169,7 @@ export const DASHBOARDS = {
       [[rate(REQUESTS, 'operation', 'operation=~"recordOutcomes?", code="OK"'), '{{operation}}']],
       { description: 'Calls that tell what became of loans.' },
     ),
-    graph('Calls by door', 'reqps', [[rate(REQUESTS, 'route', `operation=~"${SCORES}"`), '{{route}}']]),
+    graph('Calls by route', 'reqps', [[rate(REQUESTS, 'route', `operation=~"${SCORES}"`), '{{route}}']]),
   ]),
 
   alerts: dashboard('riskgate-alerts', 'riskgate: alerts', 'The feed of high-risk alerts, webhooks, the audit, and what fires.', [

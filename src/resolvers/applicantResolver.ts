@@ -12,12 +12,12 @@ export class ApplicantResolver {
     description: 'Everything known of one applicant reference; null where the caller may see no prediction of it.',
   })
   async applicant(@Arg('id', () => ID) id: string, @Ctx() { loaders }: RequestContext): Promise<Applicant | null> {
-    return (await loaders.latestOfApplicant.load(id)) && { id }
+    return (await loaders().latestOfApplicant.load(id)) && { id }
   }
 
   @FieldResolver(() => Prediction, { nullable: true, description: 'The newest prediction that the caller may see.' })
   latestPrediction(@Root() { id }: Applicant, @Ctx() { loaders }: RequestContext): Promise<Prediction | null> {
-    return loaders.latestOfApplicant.load(id)
+    return loaders().latestOfApplicant.load(id)
   }
 
   @Cost({ rows: rowsOfPage })
@@ -29,7 +29,7 @@ export class ApplicantResolver {
     @Arg('after', () => String, { nullable: true }) after?: string | null,
   ): Promise<PredictionConnection> {
     const request = pageRequest({ first, after })
-    const page = await loaders.pageOfApplicant.load({ applicantId: id, size: request.size, after: request.after })
-    return toConnection(page, request, () => loaders.totalOfApplicant.load(id))
+    const page = await loaders().pageOfApplicant.load({ applicantId: id, size: request.size, after: request.after })
+    return toConnection(page, request, () => loaders().totalOfApplicant.load(id))
   }
 }

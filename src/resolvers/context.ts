@@ -10,10 +10,32 @@ export interface RequestContext {
    * Records every read of personal data before it is answered. Events of a stream are left out: the subscription is their record.
    */
   readonly audit: AuditTrail
-  readonly loaders: Loaders
+  /** Created by the first field that loads: most scores load nothing. */
+  readonly loaders: () => Loaders
   /** In the context and not in a resolver: TypeGraphQL calls `subscribe` without the resolver's instance. */
   readonly alertFeed: AlertFeed
+  /** What is loaded from now on shows what was written meanwhile. */
+  readonly forgetLoaded: () => void
 }
 
 /** Makes the context of one operation. */
 export type ContextOf = (principal: Principal, options: { isStream: boolean }) => RequestContext
+
+type Parts = Pick<RequestContext, 'principal' | 'audit' | 'alertFeed'>
+
+/** Apollo copies the context of each request, so what is loaded is not kept in the object itself. */
+export function operationContext({ principal, audit, alertFeed }: Parts, createLoaders: () => Loaders): RequestContext {
+  let loaders: Loaders | undefined
+  return {
+    principal,
+    audit,
+    alertFeed,
+    loaders: () => {
+      loaders ??= createLoaders()
+      return loaders
+    },
+    forgetLoaded: () => {
+      loaders = undefined
+    },
+  }
+}

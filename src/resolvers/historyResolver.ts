@@ -25,7 +25,7 @@ export class HistoryResolver {
   })
   prediction(@Arg('id', () => ID) id: string, @Ctx() { loaders }: RequestContext): Promise<Prediction | null> | null {
     const uuid = asUuid(id)
-    return uuid === undefined ? null : loaders.predictionById.load(uuid)
+    return uuid === undefined ? null : loaders().predictionById.load(uuid)
   }
 
   @Query(() => Prediction, {

@@ -106,17 +106,15 @@ export function createLoaders(
 export function forgetLoadedAfterMutations(schema: GraphQLSchema): void {
   for (const field of Object.values(schema.getMutationType()?.getFields() ?? {})) {
     const { resolve = defaultFieldResolver } = field
-    field.resolve = async (source, args, context: { readonly loaders: Loaders }, info) => {
+    field.resolve = async (source, args, context: { readonly forgetLoaded: () => void }, info) => {
       try {
         return await resolve(source, args, context, info)
       } finally {
-        for (const loaded of Object.values(context.loaders) as Clearable[]) loaded.clearAll()
+        context.forgetLoaded()
       }
     }
   }
 }
-
-type Clearable = { clearAll(): unknown }
 
 function loader<T>(load: (keys: readonly string[]) => Promise<T[]>, cache: boolean): DataLoader<string, T> {
   return new DataLoader<string, T>(load, { cache })

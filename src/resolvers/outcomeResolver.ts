@@ -1,5 +1,5 @@
 import { Arg, Ctx, FieldResolver, Mutation, Resolver, Root } from 'type-graphql'
-import { MAX_OUTCOMES, type OutcomeReport, type RecordedOutcome, type RecordOutcomes } from '../monitoring/outcomes.js'
+import { MAX_OUTCOMES, type OutcomeReport, type RecordOutcomes } from '../monitoring/outcomes.js'
 import { Cost, itemsUpTo } from '../schema/cost.js'
 import {
   Outcome,
@@ -11,7 +11,6 @@ import {
 import { Prediction } from '../schema/prediction.js'
 import { asUuid } from '../storage/postgres/uuid.js'
 import type { RequestContext } from './context.js'
-import type { Loaders } from './loaders.js'
 
 @Resolver(() => Prediction)
 export class OutcomeResolver {
@@ -27,10 +26,10 @@ export class OutcomeResolver {
   })
   async recordOutcome(
     @Arg('input', () => RecordOutcomeInput) input: RecordOutcomeInput,
-    @Ctx() { loaders, principal }: RequestContext,
+    @Ctx() { principal }: RequestContext,
   ): Promise<RecordOutcomePayload> {
     const recorded = await this.#recordOutcomes.run(toReport(input), principal)
-    return { prediction: shown(recorded, loaders) }
+    return { prediction: recorded.prediction }
   }
 
   @Cost({ rows: itemsUpTo(MAX_OUTCOMES) })
@@ -40,14 +39,14 @@ export class OutcomeResolver {
   })
   async recordOutcomes(
     @Arg('input', () => RecordOutcomesInput) { items }: RecordOutcomesInput,
-    @Ctx() { loaders, principal }: RequestContext,
+    @Ctx() { principal }: RequestContext,
   ): Promise<RecordOutcomesPayload> {
     const answers = await this.#recordOutcomes.runAll(items.map(toReport), principal)
     return {
       results: answers.map((answer, index) =>
         'problems' in answer
           ? { index, prediction: null, errors: answer.problems }
-          : { index, prediction: shown(answer, loaders), errors: [] },
+          : { index, prediction: answer.prediction, errors: [] },
       ),
     }
   }
@@ -58,16 +57,10 @@ export class OutcomeResolver {
       'What really happened with the loan, as last recorded; null before that. For ANALYST and ADMIN, and for a SCORER on its own predictions; for others null with FORBIDDEN at this path.',
   })
   outcome(@Root() { id }: Prediction, @Ctx() { loaders }: RequestContext): Promise<Outcome | null> {
-    return loaders.outcomeById.load(id)
+    return loaders().outcomeById.load(id)
   }
 }
 
 function toReport({ predictionId, defaulted, observedAt }: RecordOutcomeInput): OutcomeReport {
   return { predictionId: asUuid(predictionId), defaulted, observedAt }
-}
-
-/** The prediction with its new outcome: an earlier field of the same operation may have cached the outcome before it. */
-function shown({ prediction, outcome }: RecordedOutcome, { outcomeById }: Loaders): Prediction {
-  outcomeById.clear(prediction.id).prime(prediction.id, outcome)
-  return prediction
 }

@@ -49,7 +49,7 @@ export class PredictionFields {
       'The inputs as scored. For ANALYST and ADMIN only: for others null with FORBIDDEN at this path, while the other fields are served. Null after erasure.',
   })
   async features(@Root() { id, model }: StoredPrediction, @Ctx() { loaders }: RequestContext): Promise<FeatureValue[] | null> {
-    const values = await loaders.featuresById.load(id)
+    const values = await loaders().featuresById.load(id)
     if (values === null) return null
     const names = this.#models.model(model)?.contract.features.map(({ name }) => name) ?? Object.keys(values)
     return names.map(name => {

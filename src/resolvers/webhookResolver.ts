@@ -91,7 +91,7 @@ export class WebhookResolver {
   @Cost({ weight: 10 })
   @FieldResolver(() => WebhookStatus)
   status(@Root() { id }: Webhook, @Ctx() { loaders }: RequestContext): Promise<WebhookStatus> {
-    return loaders.webhookStatus.load(id)
+    return loaders().webhookStatus.load(id)
   }
 
   @Cost({ rows: rowsOfPage })
@@ -103,7 +103,7 @@ export class WebhookResolver {
     @Ctx() { loaders }: RequestContext,
   ): Promise<WebhookDelivery[]> {
     const { size } = pageRequest({ first })
-    return loaders.webhookDeliveries.load({ webhookId: id, limit: size, state: state ?? undefined })
+    return loaders().webhookDeliveries.load({ webhookId: id, limit: size, state: state ?? undefined })
   }
 }
 

@@ -20,9 +20,13 @@ declare module 'fastify' {
 
 export function namesOf(request: FastifyRequest): RequestNames {
   const { id: requestId, method, traceId, headers } = request
-  return { requestId, method, path: routeOf(request), traceId: traceId ?? parseTraceParent(headers.traceparent)?.traceId }
+  return { requestId, method, path: routeOf(request), traceId: traceId ?? traceOfCaller(headers.traceparent) }
 }
 
-export function routeOf({ routeOptions }: FastifyRequest): string | undefined {
-  return routeOptions.url?.replace(/:(\w+)/g, '{$1}')
+function traceOfCaller(header: unknown): string | undefined {
+  return header === undefined ? undefined : parseTraceParent(header)?.traceId
+}
+
+export function routeOf({ routeOptions: { url } }: FastifyRequest): string | undefined {
+  return url?.includes(':') ? url.replace(/:(\w+)/g, '{$1}') : url
 }

@@ -5,7 +5,7 @@ import { RecordOutcomes } from '../monitoring/outcomes.js'
 import { RiskSummaries } from '../monitoring/riskSummary.js'
 import type { ModelRegistry } from '../releases/modelRegistry.js'
 import { AuditTrail } from '../resolvers/auditTrail.js'
-import type { ContextOf } from '../resolvers/context.js'
+import { type ContextOf, operationContext } from '../resolvers/context.js'
 import { createLoaders, forgetLoadedAfterMutations } from '../resolvers/loaders.js'
 import { createResolvers, RESOLVERS } from '../resolvers/resolvers.js'
 import { buildApiSchema } from '../schema/build.js'
@@ -70,12 +70,9 @@ export function startApi({ config, database }: Kit, needs: Needs): Api {
     contracts,
     contextOf: (principal, { isStream }) => {
       const trail = new AuditTrail(audit, principal)
-      return {
-        principal,
-        alertFeed: alerts.feed,
-        audit: trail,
-        loaders: createLoaders(sources, principal, { isStream, audit: trail }),
-      }
+      return operationContext({ principal, audit: trail, alertFeed: alerts.feed }, () =>
+        createLoaders(sources, principal, { isStream, audit: trail }),
+      )
     },
   }
 }

@@ -198,6 +198,23 @@ describe('the log of a gateway', () => {
     expect([...own]).toEqual(expect.arrayContaining(['riskgate.operation', 'riskgate.tenant', 'riskgate.seal', 'riskgate.hash']))
   })
 
+  it('has the fields that the recipes of log shippers name', () => {
+    const namesIn = (file: string, pattern: RegExp) =>
+      [...readFileSync(fileURLToPath(new URL(`../../deploy/${file}`, import.meta.url)), 'utf8').matchAll(pattern)].map(
+        ([, name = '']) => name,
+      )
+    const named = [
+      // The name of the container comes from Docker.
+      ...namesIn('fluent-bit/fluent-bit.yaml', /=\$(?!container_name)([\w.]+)/g),
+      ...namesIn('logging/fluent-bit.yaml', /time_key: "(.+)"/g),
+      ...namesIn('logging/promtail.yaml', /: '"(.+)"'/g),
+      ...namesIn('logging/riskgate.alloy', /\\"([^"\\]+)\\"/g),
+    ]
+    expect(named).toHaveLength(8)
+    const known = new Set(lines().flatMap(Object.keys))
+    expect(named.filter(name => !known.has(name))).toEqual([])
+  })
+
   it('has the id, operation, outcome, status, duration and caller of each request', () => {
     const requests = lines().filter(({ message }) => message === 'request')
     expect(requests.length).toBeGreaterThan(30)

@@ -42,10 +42,13 @@ describe('deploy/compose.yaml', () => {
     expect(service.security_opt).toEqual(['no-new-privileges:true'])
     expect(service.restart).toBe(name === 'migrate' ? 'no' : 'unless-stopped')
     expect(bytesOf(service.mem_limit)).toBeGreaterThan(0)
+    expect(service.pids_limit).toBeGreaterThan(0)
+    expect(service.cap_drop).toEqual(['ALL'])
     if (WITHOUT_CHECK.includes(name)) expect(service.healthcheck?.test).toBeUndefined()
     else expect(service.healthcheck?.test?.length).toBeGreaterThan(1)
     // PostgreSQL begins as root, to give its data to its own user.
-    if (name !== 'postgres') expect(service).toMatchObject({ read_only: true, cap_drop: ['ALL'] })
+    if (name !== 'postgres') expect(service).toMatchObject({ read_only: true })
+    if (name !== 'postgres') expect(service.cap_add).toBeUndefined()
     expect(Object.keys(model.services)).toEqual(expect.arrayContaining(Object.keys(service.depends_on ?? {})))
     const started = Object.entries(service.depends_on ?? {}).filter(([, { condition }]) => condition === 'service_started')
     for (const [needed] of started) expect(WITHOUT_CHECK).toContain(needed)
@@ -100,6 +103,18 @@ describe('deploy/compose.yaml', () => {
   })
 })
 
+it('deploy/compose.alerts.yaml gives Alertmanager a receiver, whose secret is a file', async () => {
+  const { services: withAlerts, secrets } = await readCompose('compose.yaml', 'compose.alerts.yaml')
+  expect(withAlerts.alertmanager).toMatchObject({
+    image: model.services.alertmanager?.image,
+    command: expect.arrayContaining(['--config.file=/etc/alertmanager/webhook.yml']),
+    secrets: [{ source: 'alert-receiver' }],
+  })
+  for (const name of ['webhook', 'email'])
+    expect(readFileSync(join(FOLDER, `alertmanager/${name}.yml`), 'utf8')).toMatch(/_file: \/run\/secrets\/alert-receiver\b/)
+  expect(secrets['alert-receiver']?.file).toBe(join(FOLDER, 'secrets/alert-receiver'))
+})
+
 describe('deploy/secrets.sh', () => {
   it('keeps what is there, and lets only the owner of the folder reach it', async () => {
     const names = Object.values(model.secrets).map(({ file }) => file)
@@ -123,7 +138,9 @@ describe('the files beside it', () => {
   it.each([
     ['nginx', ['-t', '-c', join(FOLDER, 'nginx/nginx.conf')]],
     ['promtool', ['check', 'config', join(FOLDER, 'prometheus/prometheus.yml')]],
-    ['amtool', ['check-config', join(FOLDER, 'alertmanager/alertmanager.yml')]],
+    ...['alertmanager', 'webhook', 'email'].map(
+      name => ['amtool', ['check-config', join(FOLDER, `alertmanager/${name}.yml`)]] as [string, string[]],
+    ),
   ])('are right for %s', async (program, arguments_) => {
     // Into a file: NGINX cannot open a socket for its log.
     const output = join(written, program)

@@ -11,7 +11,10 @@ export interface Service {
   readonly environment?: Readonly<Record<string, string>>
   readonly healthcheck?: { readonly test?: readonly string[] }
   readonly mem_limit?: string
+  readonly pids_limit?: number
   readonly security_opt?: readonly string[]
+  readonly cap_drop?: readonly string[]
+  readonly cap_add?: readonly string[]
   readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>
   readonly ports?: readonly { readonly host_ip?: string; readonly target: number; readonly published: string }[]
   readonly volumes?: readonly { readonly type: string; readonly source: string; readonly read_only?: boolean }[]
@@ -25,8 +28,11 @@ export interface ComposeModel {
   readonly networks: Readonly<Record<string, { readonly internal?: boolean }>>
 }
 
-/** A compose file as Docker Compose understands it. @throws Error for one that the compose specification does not allow */
-export async function readCompose(file: string): Promise<ComposeModel> {
-  const { stdout } = await promisify(execFile)(CHECKER, ['-format', 'json', file], { cwd: FOLDER, maxBuffer: 16 * 1024 * 1024 })
+/** Compose files, each on top of the one before, as Docker Compose reads them. @throws Error where its specification forbids one */
+export async function readCompose(...files: string[]): Promise<ComposeModel> {
+  const { stdout } = await promisify(execFile)(CHECKER, ['-format', 'json', ...files], {
+    cwd: FOLDER,
+    maxBuffer: 16 * 1024 * 1024,
+  })
   return JSON.parse(stdout) as ComposeModel
 }

@@ -181,9 +181,20 @@ describe('the chart', async () => {
     )
   })
 
-  it('writes large numbers of settings as they are', () => {
-    const { env } = gatewayOf(production).spec.template.spec.containers[0]
-    assert.equal(env.find(({ name }) => name === 'RISKGATE_BODY_LIMIT_BYTES').value, '2097152')
+  it('writes numbers of settings as they are, large ones and parts of one', () => {
+    const valueIn = (objects, setting) =>
+      gatewayOf(objects).spec.template.spec.containers[0].env.find(({ name }) => name === setting).value
+    assert.equal(valueIn(production, 'RISKGATE_BODY_LIMIT_BYTES'), '2097152')
+    assert.equal(valueIn(everything, 'RISKGATE_TRACE_RATIO'), '0.05')
+  })
+
+  it('lets the gateway reach a collector of traces where one is set, and only there', () => {
+    const portsOf = objects => {
+      const { spec } = ofKind(objects, 'NetworkPolicy').find(({ metadata }) => !metadata.name.endsWith('-migrations'))
+      return spec.egress.flatMap(({ ports }) => ports.map(({ port }) => port))
+    }
+    assert.deepEqual(portsOf(production), [53, 53, 5432, 6379, 443])
+    assert.deepEqual(portsOf(everything), [53, 53, 5432, 6380, 443, 4318])
   })
 
   it('scales on CPU and on the requests that the rule of the adapter counts', () => {

@@ -1,7 +1,10 @@
-// What the source says, for the comparison with what the chart and the templates of clouds say.
+// What riskgate says, for the comparison with what the chart and the templates of clouds say.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { SECRETS } from '../../dist/config/settings.js'
+import { Metrics } from '../../dist/observability/metrics.js'
+import { Database } from '../../dist/storage/postgres/database.js'
 import { ofKind } from './chart.mjs'
 
 const SECRET_FILES = mkdtempSync(join(tmpdir(), 'riskgate-secrets-'))
@@ -18,16 +21,16 @@ const IMAGE_ENVIRONMENT = { NODE_ENV: 'production', RISKGATE_HOST: '0.0.0.0' }
 
 const read = file => readFileSync(file, 'utf8')
 
-/** Each throws where the source has changed its form: nothing is compared with nothing. */
+/** What is read from a text throws where that has changed its form: nothing is compared with nothing. */
 export const sourceOf = {
-  secrets: [...read('src/config/settings.ts').matchAll(/SECRETS = \[(.*)\]/g)][0][1].match(/[A-Z_]+/g),
+  secrets: SECRETS,
   addresses: [...read('src/server/health.ts').matchAll(/server\.get\('([^']+)'/g)].map(([, address]) => address),
-  metrics: [...read('src/observability/metrics.ts').matchAll(/name: '(\w+)'/g)].map(([, name]) => name),
+  metrics: new Metrics().registry.getMetricsAsArray().map(({ name }) => name),
   /** Between two signs of life of a stream. */
   keepAliveMs: numberIn('src/server/streams/eventStream.ts', /KEEP_ALIVE_MS = ([\d_]+)/),
   /** After this time between two requests the gateway closes a connection. */
   idleConnectionMs: numberIn('src/server/transport/transportLimits.ts', /keepAliveMs: ([\d_]+)/),
-  connectionsBesidePool: connectionsBesidePool(read('src/storage/postgres/database.ts')),
+  connectionsBesidePool: await connectionsBesidePool(),
   samples: SAMPLES,
 
   /** The environment of a container on top of the image's, with files that exist in place of mounted secrets. */
@@ -42,12 +45,14 @@ function numberIn(file, pattern) {
   return Number(pattern.exec(read(file))[1].replaceAll('_', ''))
 }
 
-/** A replica opens some pools whose size is not taken from RISKGATE_DATABASE_POOL_SIZE. */
-function connectionsBesidePool(source) {
-  const [, within] = /settings\.poolSize - (.+) \}\)/.exec(source)
-  const names = [...source.matchAll(/size: (\w+_CONNECTIONS) \}/g)].map(([, name]) => name)
-  const beside = names.filter(name => !within.includes(name))
-  return beside.reduce((sum, name) => sum + Number(new RegExp(`const ${name} = (\\d+)`).exec(source)[1]), 0)
+/** A replica opens some connections whose number is not taken from RISKGATE_DATABASE_POOL_SIZE. */
+async function connectionsBesidePool() {
+  const poolSize = 10
+  // It connects at the first call, and there is none.
+  const database = new Database({ url: 'postgres://127.0.0.1/none', poolSize, warn: () => {} })
+  const sizes = Object.values(database.pools).map(({ size }) => size)
+  await database.close()
+  return sizes.reduce((sum, size) => sum + size) - poolSize
 }
 
 /** The Deployment of the gateway. */

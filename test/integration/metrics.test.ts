@@ -169,22 +169,3 @@ describe('the names of metrics', () => {
     expect([status, stderr]).toEqual([0, ''])
   })
 })
-
-describe('runbooks', () => {
-  it('have a section for each alert, and the alert names it', () => {
-    const runbooks = readFileSync('docs/operations/runbooks.md', 'utf8')
-    const sections = [...runbooks.matchAll(/^### (Riskgate\w+)$/gm)].map(([, name]) => name)
-    const alerts = [...RULES.matchAll(/- alert: (\w+)/g)].map(([, name = '']) => name)
-    expect(alerts.length).toBeGreaterThan(25)
-    expect(sections).toEqual(alerts)
-    const links = [...RULES.matchAll(/runbook: (\S+)/g)].map(([, link]) => link)
-    expect(links).toEqual(alerts.map(name => `docs/operations/runbooks.md#${name.toLowerCase()}`))
-  })
-
-  it('say of each alert what it means, what to look at and what to do', () => {
-    const runbooks = readFileSync('docs/operations/runbooks.md', 'utf8')
-    for (const section of runbooks.split('\n### ').slice(1)) {
-      expect(section).toMatch(/\*\*Means\.\*\* .+\n[\s\S]*\*\*Look at\.\*\* .+\n[\s\S]*\*\*Do\.\*\* /)
-    }
-  })
-})

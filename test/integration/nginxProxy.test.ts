@@ -37,9 +37,13 @@ describe.skipIf(!NGINX)('nginx in front of a gateway', () => {
 
   /** nginx tries the gateways in this order. */
   function startNginx(...before: string[]): Promise<NginxServer> {
+    return startNginxOf([...before, new URL(gateway.url).host])
+  }
+
+  function startNginxOf(gateways: string[]): Promise<NginxServer> {
     const directory = join(folder, String(++runs))
     mkdirSync(directory)
-    return NginxServer.start({ gateways: [...before, new URL(gateway.url).host], gatewayCertificate: pair.cert, directory })
+    return NginxServer.start({ gateways, gatewayCertificate: pair.cert, directory })
   }
 
   async function clientOf({ url, ca }: NginxServer): Promise<SecureClient> {
@@ -67,6 +71,11 @@ describe.skipIf(!NGINX)('nginx in front of a gateway', () => {
     expect(metrics).toMatchObject({ status: 404, headers: { 'strict-transport-security': 'max-age=31536000' } })
     const large = await client.call('/api/predict', JSON.stringify({ applicantId: 'x'.repeat(1_100_000) }))
     expect(large).toMatchObject({ status: 413, text: expect.stringContaining('PAYLOAD_TOO_LARGE') })
+    // nginx itself refuses more than 2 MB.
+    for (const path of ['/api/predict', '/api/predict/batch', '/api/models', '/graphql', '/graphql/stream']) {
+      const { status, text } = await client.call(path, 'x'.repeat(2_200_000))
+      expect([path, status, codeOf(text)]).toEqual([path, 413, 'PAYLOAD_TOO_LARGE'])
+    }
     client.close()
     expect(nginx.log().find(({ path }) => path === '/api/models')).toMatchObject({
       client: '127.0.0.1',
@@ -112,8 +121,7 @@ describe.skipIf(!NGINX)('nginx in front of a gateway', () => {
       expect(answer.status, answer.text).toBe(status)
       expect(dying.requests).toBe(1)
       if (status === 503) {
-        const { code, errors } = JSON.parse(answer.text) as { code?: string; errors?: { extensions: { code: string } }[] }
-        expect(code ?? errors?.[0]?.extensions.code).toBe('OUTCOME_UNKNOWN')
+        expect(codeOf(answer.text)).toBe('OUTCOME_UNKNOWN')
         expect(answer.headers).toMatchObject({ 'retry-after': '1', 'strict-transport-security': 'max-age=31536000' })
       }
       const applicantId = /died-\w+/.exec(body ?? '')?.[0] ?? ''
@@ -124,6 +132,21 @@ describe.skipIf(!NGINX)('nginx in front of a gateway', () => {
       client.close()
     },
   )
+
+  it('answers in the form of each door when no gateway can be reached', async () => {
+    await using nginx = await startNginxOf([`127.0.0.1:${await freePort()}`])
+    const client = await clientOf(nginx)
+    for (const [path, body] of [
+      ['/graphql', graphql('nowhere')],
+      ['/graphql/stream', '{"query":"subscription { highRiskScored { id } }"}'],
+      ['/api/predict', rest('nowhere')],
+    ] as const) {
+      const { status, text, headers } = await client.call(path, body)
+      expect([path, status, codeOf(text), headers['retry-after']]).toEqual([path, 503, 'OUTCOME_UNKNOWN', '1'])
+      expect('errors' in JSON.parse(text)).toBe(path.startsWith('/graphql'))
+    }
+    client.close()
+  })
 
   it('sends every request to another gateway when one cannot be reached, or has another certificate', async () => {
     await using stranger = await startDying(await makePair({ name: 'riskgate' }))
@@ -138,6 +161,12 @@ describe.skipIf(!NGINX)('nginx in front of a gateway', () => {
     expect(stranger.requests).toBe(0)
   })
 })
+
+/** The code of an error over REST, or over GraphQL. */
+function codeOf(text: string): string | undefined {
+  const { code, errors } = JSON.parse(text) as { code?: string; errors?: { extensions: { code: string } }[] }
+  return code ?? errors?.[0]?.extensions.code
+}
 
 /** A gateway that takes a request and dies before it answers. */
 async function startDying({ cert, key }: TestPair) {

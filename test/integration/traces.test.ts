@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { application, HIGH_RISK, LOW_RISK } from '../support/applicants.js'
-import { createTestDatabase, type TestDatabase } from '../support/database.js'
-import { signToken } from '../support/gateway.js'
+import { createTestDatabase } from '../support/database.js'
+import { signToken, startGateway } from '../support/gateway.js'
 import { type GatewayProcess, spawnGateway, TEST_KEY } from '../support/gatewayProcess.js'
 import {
   CreateWebhookDocument,
@@ -42,26 +42,16 @@ const input = application(`${CANARY}-applicant`, LOW_RISK)
 
 describe('the traces of a gateway', () => {
   let collector: OtlpReceiver
-  let database: TestDatabase
-  let gateway: GatewayProcess
-
-  const start = async (settings: Record<string, string> = {}) => {
-    const traces = { OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint, RISKGATE_TRACE_RATIO: '1' }
-    gateway = await spawnGateway({ DATABASE_URL: database.url, ...TEST_KEY, ...traces, ...settings })
-    return gateway.as(ADMIN)
-  }
   beforeEach(async () => {
     collector = await startOtlpReceiver()
-    database = await createTestDatabase()
   })
-  afterEach(async () => {
-    await gateway[Symbol.asyncDispose]()
-    await database[Symbol.asyncDispose]()
-    await collector[Symbol.asyncDispose]()
-  })
+  afterEach(() => collector[Symbol.asyncDispose]())
+
+  const tracing = (ratio: string) => ({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint, RISKGATE_TRACE_RATIO: ratio })
 
   it('show the way of a score, whatever door it came through, and hold nothing of its input', async () => {
-    const client = await start()
+    const gateway = await startGateway(tracing('1'))
+    const client = await gateway.as(ADMIN)
     for (let use = 1; use <= 3; use++) await client.data(PredictRiskDocument, { input: { ...input, idempotencyKey: CANARY } })
     await client.data(PredictRiskBatchDocument, { items: Array(5).fill(input) })
     await client.send({ query: `{ predictions(after: "${CANARY}") { nodes { id } } }` })
@@ -72,7 +62,7 @@ describe('the traces of a gateway', () => {
     })
     // The root of a trace ends last. A stop waits for the last spans no longer than a second.
     await collector.until(spans => rootsOf(spans).length === 6)
-    expect((await gateway.stop()).status).toBe(0)
+    await gateway[Symbol.asyncDispose]()
 
     const { spans } = collector
     const roots = rootsOf(spans)
@@ -104,7 +94,8 @@ describe('the traces of a gateway', () => {
   })
 
   it('link the calls that share a run of the model or a statement, both ways', async () => {
-    const client = await start()
+    await using gateway = await startGateway(tracing('1'))
+    const client = await gateway.as(ADMIN)
     const isLinked = (name: string) => named(collector.spans, name).some(({ links }) => links.length > 0)
     while (!(isLinked('model run') && isLinked('commit group'))) {
       await Promise.all(Array.from({ length: 30 }, () => client.data(PredictRiskDocument, { input })))
@@ -133,7 +124,10 @@ describe('the traces of a gateway', () => {
 
   it('go on from the trace of a caller, and into webhooks; the log has their ids', async () => {
     await using endpoint = await startReceiver()
-    const client = await start({ RISKGATE_WEBHOOK_ALLOW_PRIVATE: 'true' })
+    await using database = await createTestDatabase()
+    const settings = { DATABASE_URL: database.url, RISKGATE_WEBHOOK_ALLOW_PRIVATE: 'true', ...TEST_KEY }
+    await using gateway = await spawnGateway({ ...settings, ...tracing('1') })
+    const client = await gateway.as(ADMIN)
     await client.data(CreateWebhookDocument, { input: { url: endpoint.url } })
     await using alerts = subscribe(client, HighRiskScoredDocument, {})
     // Its subscription may begin after the first score.
@@ -166,7 +160,8 @@ describe('the traces of a gateway', () => {
   })
 
   it('are made of the part of requests that the ratio names, and of those that their known callers trace', async () => {
-    const client = await start({ RISKGATE_TRACE_RATIO: '0' })
+    const gateway = await startGateway(tracing('0'))
+    const client = await gateway.as(ADMIN)
     const call = (flags: string, authorization?: string) =>
       client.raw({
         method: 'POST',
@@ -182,19 +177,20 @@ describe('the traces of a gateway', () => {
     await call('01', 'Bearer nobody')
     await call('01')
     await collector.until(spans => rootsWith(spans, TRACE).length > 0)
-    await gateway.stop()
+    await gateway[Symbol.asyncDispose]()
     expect(new Set(collector.spans.map(({ traceId }) => traceId))).toEqual(new Set([TRACE]))
     expect(rootsWith(collector.spans, TRACE)).toHaveLength(1)
   })
 
   it('wait for a collector that hangs in bounded memory, and do not hold up the end', async () => {
     collector.hold()
-    const client = await start()
+    const gateway = await startGateway(tracing('1'))
+    const client = await gateway.as(ADMIN)
     for (let i = 0; i < 30; i++) {
       await Promise.all(Array.from({ length: 50 }, () => client.data(PredictRiskDocument, { input })))
     }
     const given = collector.spans.length
-    expect((await gateway.stop()).status).toBe(0)
+    await gateway[Symbol.asyncDispose]()
     // Each of 1,500 requests has made four spans and a share of two more. At the end no more than the bound were still there, and
     // those on their way.
     const waited = collector.spans.length - given

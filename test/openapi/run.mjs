@@ -48,8 +48,8 @@ function urlOf({ stdout }) {
   return new Promise((resolve, reject) => {
     const lines = createInterface({ input: stdout })
     lines.on('line', line => {
-      const { msg, url } = JSON.parse(line)
-      if (msg === 'riskgate serves') resolve(url)
+      const { message, 'riskgate.url': url } = JSON.parse(line)
+      if (message === 'riskgate serves') resolve(url)
     })
     lines.on('close', () => reject(new Error('The gateway ended before it served.')))
   })

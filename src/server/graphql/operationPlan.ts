@@ -18,6 +18,7 @@ import {
   TypeNameMetaFieldDef,
 } from 'graphql'
 import { fragmentsOf } from '../operations/fragments.js'
+import { type ArgumentsOf, argumentsOf } from './argumentValues.js'
 
 /** An operation whose fields are collected once, for all requests (GraphQL, October 2021, section 6.3.2). */
 export interface OperationPlan {
@@ -40,6 +41,7 @@ export interface FieldPlan {
   readonly definition: GraphQLField<unknown, unknown>
   /** All places in the document that ask for it. */
   readonly nodes: readonly FieldNode[]
+  readonly argumentsOf: ArgumentsOf
   readonly value: ValuePlan
 }
 
@@ -91,7 +93,14 @@ function fieldPlan(
   const definition = name === TypeNameMetaFieldDef.name ? TypeNameMetaFieldDef : parentType.getFields()[name]
   // The schema describes itself by fields that no type declares.
   if (!definition) throw new DependsOnRequest()
-  return { key, parentType, definition, nodes, value: valuePlan(definition.type, nodes, fragments) }
+  return {
+    key,
+    parentType,
+    definition,
+    nodes,
+    argumentsOf: argumentsOf(definition, nodes[0]),
+    value: valuePlan(definition.type, nodes, fragments),
+  }
 }
 
 function valuePlan(type: GraphQLOutputType, nodes: readonly FieldNode[], fragments: Fragments): ValuePlan {

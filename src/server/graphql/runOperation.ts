@@ -38,9 +38,8 @@ export async function runOperation(
 export function contextOfRequest(request: FastifyRequest, reply: FastifyReply, contextOf: ContextOf): GatewayContext {
   const { principal } = request
   if (!principal) throw new Error('The route let an anonymous request through.')
-  return {
-    ...contextOf(principal, { isStream: false }),
+  return Object.assign(contextOf(principal, { isStream: false }), {
     request: namesOf(request),
-    setHeaders: headers => reply.headers(headers),
-  }
+    setHeaders: (headers: Readonly<Record<string, string>>) => reply.headers(headers),
+  })
 }

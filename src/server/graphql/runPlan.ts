@@ -2,7 +2,6 @@ import {
   type ExecutionResult,
   type GraphQLError,
   type GraphQLResolveInfo,
-  getArgumentValues,
   locatedError,
   OperationTypeNode,
   responsePathAsArray,
@@ -101,9 +100,8 @@ class Execution {
   }
 
   #resolve(field: FieldPlan, path: Path, source: unknown): unknown {
-    const { definition, nodes } = field
-    const [node] = nodes
-    const args = definition.args.length > 0 && node ? getArgumentValues(definition, node, this.#variables) : {}
+    const { definition } = field
+    const args = field.argumentsOf(this.#variables)
     if (definition.resolve) return definition.resolve(source, args, this.#context, this.#infoOf(field, path))
     const value = (source as Data | undefined)?.[definition.name]
     return typeof value === 'function' ? value.call(source, args, this.#context, this.#infoOf(field, path)) : value

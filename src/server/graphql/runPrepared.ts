@@ -43,7 +43,7 @@ export function runPrepared(options: RunPreparedOptions, otherwise: (request: Fa
     const found = trustedDocuments && find(request)
     if (found) return found
     await gate.charge(context, UNREAD_POINTS)
-    request.operationContext = { ...context, paidPoints: UNREAD_POINTS }
+    request.operationContext = Object.assign(context, { paidPoints: UNREAD_POINTS })
     return undefined
   }
 

@@ -10,7 +10,7 @@ import { RiskSummaries } from '../../../src/monitoring/riskSummary.js'
 import { loadModelFolder } from '../../../src/releases/folderSource.js'
 import type { ModelRegistry } from '../../../src/releases/modelRegistry.js'
 import { AuditTrail } from '../../../src/resolvers/auditTrail.js'
-import type { RequestContext } from '../../../src/resolvers/context.js'
+import { operationContext, type RequestContext } from '../../../src/resolvers/context.js'
 import { createLoaders, forgetLoadedAfterMutations } from '../../../src/resolvers/loaders.js'
 import { createResolvers, RESOLVERS } from '../../../src/resolvers/resolvers.js'
 import { buildApiSchema } from '../../../src/schema/build.js'
@@ -242,16 +242,12 @@ export async function createGatewaySchema(): Promise<GatewaySchema> {
     contextOf: (...roles) => {
       const principal = principalOf(...roles)
       const trail = new AuditTrail({ writer: audit, digest: audit.digest }, principal)
-      return {
-        principal,
-        alertFeed,
-        audit: trail,
-        loaders: createLoaders({ history, latest, outcomes: outcomes as unknown as OutcomeStore, webhooks }, principal, {
-          isStream: false,
-          audit: trail,
-        }),
-        request: { requestId: 'r-1', method: 'POST', path: '/graphql', traceId: undefined },
-      }
+      const sources = { history, latest, outcomes: outcomes as unknown as OutcomeStore, webhooks }
+      const context = operationContext({ principal, alertFeed, audit: trail }, () =>
+        createLoaders(sources, principal, { isStream: false, audit: trail }),
+      )
+      const request = { requestId: 'r-1', method: 'POST', path: '/graphql', traceId: undefined }
+      return Object.assign(context, { request })
     },
   }
 }

@@ -1,6 +1,6 @@
-{{- /* Numbers of values are floats: without this, 1048576 becomes 1.048576e+06. */}}
+{{- /* Numbers of values are floats: without this, 1048576 becomes 1.048576e+06. A part such as 0.05 stays as it is. */}}
 {{- define "riskgate.text" -}}
-{{- if kindIs "float64" . }}{{ int64 . | toString | quote }}{{ else }}{{ . | toString | quote }}{{ end }}
+{{- if and (kindIs "float64" .) (eq (floor .) .) }}{{ int64 . | toString | quote }}{{ else }}{{ . | toString | quote }}{{ end }}
 {{- end }}
 
 {{- define "riskgate.securityContext" -}}

@@ -163,7 +163,7 @@ function reference({ query, variables }: RandomRequest): (() => Promise<{ status
   if ('errors' in result) return undefined
   return async () => {
     const gate = gateOf()
-    const context = { ...gateway.contextOf(role), paidPoints: UNREAD_POINTS }
+    const context = Object.assign(gateway.contextOf(role), { paidPoints: UNREAD_POINTS })
     points += UNREAD_POINTS
     try {
       await gate.enter(gate.measure(document, operation), context, result.coerced)

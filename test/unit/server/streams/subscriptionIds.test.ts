@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { SubscriptionIds } from '../../../../src/server/streams/subscriptionIds.js'
+import { oneOf, type Random, randomFrom } from '../../../support/random.js'
 
 /** One socket with a random client, step by step. */
-function exchange(random: () => number) {
+function exchange(random: Random) {
   const ids = new SubscriptionIds()
   const running = new Map<string, string>()
   const names = ['1', '2', '3', '4', 'a']
@@ -11,7 +12,7 @@ function exchange(random: () => number) {
     return text === undefined ? undefined : (JSON.parse(text) as { id: string }).id
   }
   return () => {
-    const id = names[Math.floor(random() * names.length)] as string
+    const id = oneOf(random, names)
     const known = running.get(id)
     const [doesSubscribe, isEndedByServer] = [random() < 0.5, random() < 0.5]
     if (doesSubscribe) {
@@ -36,11 +37,7 @@ function exchange(random: () => number) {
 
 describe('the ids of the subscriptions of a socket', () => {
   it('end the subscription of the client and no other, whichever ids it uses', () => {
-    let seed = 7
-    const random = () => {
-      seed = (seed * 48_271) % 2_147_483_647
-      return seed / 2_147_483_647
-    }
+    const random = randomFrom(7)
     // Short ones: own ids soon grow past those of the client.
     for (let socket = 0; socket < 200; socket++) {
       const step = exchange(random)
