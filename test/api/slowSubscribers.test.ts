@@ -10,7 +10,7 @@ import { AlertCursorDocument } from '../support/generated/operations.js'
 import { metric } from '../support/metrics.js'
 import { score, scoreBatch } from '../support/stored.js'
 
-const ALERTS = 1_200
+const ALERTS = 900
 // About 20 KiB for each alert, with all allowed aliases: together far more than the operating system buffers.
 const COPIES = Array.from({ length: 15 }, (_, i) => `p${i}: prediction { ...P }`).join(' ')
 const WATCH = `

@@ -198,9 +198,9 @@ describe('the matrix', () => {
     })
 
     it.each([
-      ['up to four', 1, 4, 1],
-      ['five', 5, 5, 4],
-      ['more', 6, Number.POSITIVE_INFINITY, 4],
+      ['up to four', 1, 4, 2],
+      ['five', 5, 5, 6],
+      ['more', 6, Number.POSITIVE_INFINITY, 6],
     ])('decides the same on every path to a type: of %s steps', async (_many, least, most, step) => {
       const way = { name: 'on every path' }
       const below = partOf(
@@ -266,7 +266,8 @@ describe('the matrix', () => {
     })
 
     it.each(LISTENING)('decides the same on every path of a subscription %s', async how => {
-      for (const path of paths.filter(({ root }) => root.name === 'Subscription')) {
+      const subscriptions = paths.filter(({ root }) => root.name === 'Subscription')
+      for (const path of partOf(subscriptions, 2, turn)) {
         for (const fields of partsOf(path)) {
           const operation = operationOf(path, askedAtEnd(path, fields), DIRECT, fixture.values, caller.name)
           checkAnswer(caller, path, { name: how }, operation, await firstOf(caller, operation, how))
