@@ -21,12 +21,12 @@ password() { openssl rand -hex 24; }
 
 base64url() { openssl base64 -A | tr '+/' '-_' | tr -d '='; }
 
-# A token that may read the metrics, for a year, as `riskgate token --role MONITOR --subject prometheus --ttl 365d` signs it.
+# A token that may read the metrics, for a year, as `riskgate token --role TELEMETRY --subject prometheus --ttl 365d` signs it.
 # openssl takes the key only as an argument, which other users of this machine could see for a moment.
 metrics_token() {
   now=$(date +%s)
   header=$(printf '{"alg":"HS256","typ":"JWT"}' | base64url)
-  claims=$(printf '{"roles":["MONITOR"],"tenant":"default","iss":"riskgate","aud":"riskgate","sub":"prometheus","iat":%d,"exp":%d}' \
+  claims=$(printf '{"roles":["TELEMETRY"],"tenant":"default","iss":"riskgate","aud":"riskgate","sub":"prometheus","iat":%d,"exp":%d}' \
     "$now" "$((now + 365 * 86400))" | base64url)
   signature=$(printf '%s.%s' "$header" "$claims" | openssl dgst -sha256 -hmac "$(cat jwt-secret)" -binary | base64url)
   printf '%s.%s.%s' "$header" "$claims" "$signature"

@@ -4,13 +4,17 @@ import { DEFAULT_TENANT, ROLES } from './auth/principal.js'
 import { collectRole, parseHash, parseInstant, parseSeconds } from './commands/arguments.js'
 import { EXPORT_FORMATS } from './commands/export/exportFormat.js'
 import { ConfigError, EXIT_CONFIG } from './errors.js'
+import { SERVICE } from './observability/service.js'
 
 // The command line: names, options and help. Each command is imported when it is called, so that none waits for the code of another.
 
 // The reader may be gone, as behind `| head`. What is written then is lost, and the command still ends with its own exit code.
 for (const output of [process.stdout, process.stderr]) output.on('error', () => {})
 
-program.name('riskgate').description('A GraphQL gateway for credit-risk scoring.')
+program
+  .name(SERVICE.name)
+  .description('A GraphQL gateway for credit-risk scoring.')
+  .version(SERVICE.version, '-V, --version', 'print the version')
 
 program
   .command('serve', { isDefault: true })

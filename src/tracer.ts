@@ -66,11 +66,13 @@ interface TraceParent {
   readonly flags: number
 }
 
-// Version 00 of W3C Trace Context; a trace or span of zeros is none.
-const TRACE_PARENT = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})$/
+// W3C Trace Context, section 3.2: a trace or span of zeros is none, and a later version may have more behind it.
+const TRACE_PARENT = /^(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/
+const FIRST_VERSION = '00'
 
 /** Reads a `traceparent` header; undefined where it does not have the form of the standard. */
 export function parseTraceParent(header: unknown): TraceParent | undefined {
-  const [, traceId, spanId, flags] = (typeof header === 'string' && TRACE_PARENT.exec(header)) || []
-  return traceId && spanId && flags ? { traceId, spanId, flags: Number.parseInt(flags, 16) } : undefined
+  const [, version, traceId, spanId, flags, more] = (typeof header === 'string' && TRACE_PARENT.exec(header)) || []
+  if (!traceId || !spanId || !flags || (version === FIRST_VERSION && more !== undefined)) return undefined
+  return { traceId, spanId, flags: Number.parseInt(flags, 16) }
 }

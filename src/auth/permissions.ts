@@ -1,7 +1,7 @@
 import { AppError } from '../errors.js'
 import { PERMISSIONS, type Permission, type Principal, type Role } from './principal.js'
 
-/** The permissions of each role: the table at the end of the API contract. */
+/** The permissions of each role: the table at the end of the API contract, and TELEMETRY for programs that only watch the gateway. */
 const PERMISSIONS_BY_ROLE: Readonly<Record<Role, readonly Permission[]>> = {
   SCORER: ['prediction:create', 'prediction:read-own', 'outcome:record'],
   MONITOR: ['alert:read', 'alert:acknowledge', 'telemetry:read'],
@@ -16,6 +16,7 @@ const PERMISSIONS_BY_ROLE: Readonly<Record<Role, readonly Permission[]>> = {
   ],
   MODEL_MANAGER: ['summary:read', 'metric:read', 'schema:introspect'],
   ADMIN: PERMISSIONS,
+  TELEMETRY: ['telemetry:read'],
 }
 
 export function permissionsOf(roles: readonly Role[]): ReadonlySet<Permission> {

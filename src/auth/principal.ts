@@ -1,4 +1,4 @@
-export const ROLES = ['SCORER', 'MONITOR', 'ANALYST', 'MODEL_MANAGER', 'ADMIN'] as const
+export const ROLES = ['SCORER', 'MONITOR', 'ANALYST', 'MODEL_MANAGER', 'ADMIN', 'TELEMETRY'] as const
 export type Role = (typeof ROLES)[number]
 
 /** All permissions. Rules ask for these, never for roles. */

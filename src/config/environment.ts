@@ -1,38 +1,31 @@
 import { isUtf8 } from 'node:buffer'
 import { readFileSync } from 'node:fs'
+import { isLoopback } from './loopback.js'
+import { REFUSALS } from './refusals.js'
 import { SECRETS, type Settings, settings } from './settings.js'
 
 const PREFIX = 'RISKGATE_'
-const LOOPBACK = /^(127(\.\d{1,3}){3}|::1|localhost)$/
-// The default points (operations and rows) for one period.
-const POINTS_OF_PRINCIPAL = 100_000
-const POINTS_OF_TENANT = 200_000
+// People who try riskgate on a laptop measure it first.
+const DEVELOPMENT_DEFAULTS = { RISKGATE_RATE_LIMIT_PRINCIPAL: '0', RISKGATE_RATE_LIMIT_TENANT: '0' }
 
 type Secret = (typeof SECRETS)[number]
 type Variables = Readonly<Record<string, string | undefined>>
 
 /** Every setting with its value in effect. */
 export interface Environment {
-  readonly env: Settings & { readonly RISKGATE_RATE_LIMIT_PRINCIPAL: number; readonly RISKGATE_RATE_LIMIT_TENANT: number }
+  readonly env: Settings
   readonly development: boolean
 }
 
 /** Reads all settings from environment variables, or returns every problem. An empty variable counts as not set. */
 export function readEnvironment(variables: Variables): Environment | { readonly problems: readonly string[] } {
   const { given, problems: unreadable } = withFiles(givenOf(variables), SECRETS)
-  const { env, problems: invalid } = parsedSettings(given)
-  const problems = [...unreadable, ...unknownKeys(given), ...invalid, ...missing(given), ...contradictions(given, env)]
-  if (problems.length > 0) return { problems }
   const development = isDevelopment(given)
-  return {
-    env: {
-      ...(env as Settings),
-      // No limit in development: people who try riskgate on a laptop measure it first.
-      RISKGATE_RATE_LIMIT_PRINCIPAL: env.RISKGATE_RATE_LIMIT_PRINCIPAL ?? (development ? 0 : POINTS_OF_PRINCIPAL),
-      RISKGATE_RATE_LIMIT_TENANT: env.RISKGATE_RATE_LIMIT_TENANT ?? (development ? 0 : POINTS_OF_TENANT),
-    },
-    development,
-  }
+  const { env, problems: invalid } = parsedSettings(development ? { ...DEVELOPMENT_DEFAULTS, ...given } : given)
+  const start = { isDevelopment: development, isGiven: (key: string) => isGiven(given, key), env }
+  const refused = REFUSALS.filter(({ applies }) => applies(start)).map(({ problem }) => problem)
+  const problems = [...unreadable, ...unknownKeys(given), ...invalid, ...refused]
+  return problems.length > 0 ? { problems } : { env: env as Settings, development }
 }
 
 /** Reads one setting that may come from a file. */
@@ -99,67 +92,13 @@ function unknownKeys(given: Variables): string[] {
 function isDevelopment(given: Variables): boolean {
   if (given.RISKGATE_DEVELOPMENT === 'true' || given.RISKGATE_DEVELOPMENT === 'false')
     return given.RISKGATE_DEVELOPMENT === 'true'
-  return given.NODE_ENV !== 'production' && !hasKey(given) && LOOPBACK.test(given.RISKGATE_HOST ?? '127.0.0.1')
+  const hasKey = isGiven(given, 'RISKGATE_JWT_SECRET') || isGiven(given, 'RISKGATE_JWKS_URL')
+  return given.NODE_ENV !== 'production' && !hasKey && isLoopback(given.RISKGATE_HOST ?? '127.0.0.1')
 }
 
-function hasKey(given: Variables): boolean {
-  return isGiven(given, 'RISKGATE_JWT_SECRET') || isGiven(given, 'RISKGATE_JWKS_URL')
-}
-
-/** A file that cannot be read counts as given too: it is a problem of its own. */
+/** By its value, or by its file. */
 function isGiven(given: Variables, key: string): boolean {
   return given[key] !== undefined || (isSecret(key) && given[fileKeyOf(key)] !== undefined)
-}
-
-function missing(given: Variables): string[] {
-  const isProduction = given.NODE_ENV === 'production'
-  const hasDatabase = isGiven(given, 'DATABASE_URL')
-  return [
-    ...(isProduction && !hasDatabase ? ['DATABASE_URL must be set when NODE_ENV is production.'] : []),
-    ...(hasKey(given) || isDevelopment(given)
-      ? []
-      : [`RISKGATE_JWT_SECRET or RISKGATE_JWKS_URL must be set ${whyKeyIsWanted(given)}.`]),
-  ]
-}
-
-function whyKeyIsWanted(given: Variables): string {
-  if (given.NODE_ENV === 'production') return 'when NODE_ENV is production'
-  if (given.RISKGATE_DEVELOPMENT !== undefined) return 'unless RISKGATE_DEVELOPMENT is true'
-  return 'unless riskgate serves this machine alone or RISKGATE_DEVELOPMENT is true'
-}
-
-function contradictions(given: Variables, env: Partial<Settings>): string[] {
-  const problems: string[] = []
-  const refuseIf = (wrong: boolean, problem: string) => wrong && problems.push(problem)
-  const { RISKGATE_PREDICTION_RETENTION_DAYS: predictionDays, RISKGATE_ALERT_RETENTION_DAYS: alertDays } = env
-  const { RISKGATE_JWKS_URL: jwksUrl } = env
-  refuseIf(
-    // An alert without its prediction would be a gap in the feed.
-    predictionDays !== undefined && alertDays !== undefined && predictionDays < alertDays,
-    'RISKGATE_PREDICTION_RETENTION_DAYS must not be less than RISKGATE_ALERT_RETENTION_DAYS.',
-  )
-  refuseIf(
-    env.RISKGATE_DEVELOPMENT === true && env.NODE_ENV === 'production',
-    'RISKGATE_DEVELOPMENT must not be true when NODE_ENV is production.',
-  )
-  refuseIf(
-    isGiven(given, 'RISKGATE_JWT_PREVIOUS_SECRET') && !isGiven(given, 'RISKGATE_JWT_SECRET'),
-    'RISKGATE_JWT_PREVIOUS_SECRET must not be set without RISKGATE_JWT_SECRET.',
-  )
-  refuseIf(
-    jwksUrl !== undefined && !isPrivatelyRead(new URL(jwksUrl)),
-    'RISKGATE_JWKS_URL must begin with https:// unless it is on this machine.',
-  )
-  refuseIf(
-    isGiven(given, 'RISKGATE_TLS_CERT_FILE') !== isGiven(given, 'RISKGATE_TLS_KEY_FILE'),
-    'RISKGATE_TLS_CERT_FILE and RISKGATE_TLS_KEY_FILE must be set together.',
-  )
-  return problems
-}
-
-/** Whether nobody on the way can replace the issuer's keys with their own. */
-function isPrivatelyRead({ protocol, hostname }: URL): boolean {
-  return protocol === 'https:' || LOOPBACK.test(hostname.replace(/[[\]]/g, ''))
 }
 
 function fileKeyOf(key: string): string {

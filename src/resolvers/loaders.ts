@@ -100,18 +100,15 @@ export function createLoaders(
 }
 
 /**
- * Lets each mutation forget what its operation has loaded so far. Its own answer, and the mutations after it, then show what it has
+ * Lets each mutation forget what its operation has loaded so far. Its answer, which loads after its write, then shows what it has
  * written.
  */
-export function forgetLoadedAfterMutations(schema: GraphQLSchema): void {
+export function forgetLoadedBeforeMutations(schema: GraphQLSchema): void {
   for (const field of Object.values(schema.getMutationType()?.getFields() ?? {})) {
     const { resolve = defaultFieldResolver } = field
-    field.resolve = async (source, args, context: { readonly forgetLoaded: () => void }, info) => {
-      try {
-        return await resolve(source, args, context, info)
-      } finally {
-        context.forgetLoaded()
-      }
+    field.resolve = (source, args, context: { readonly forgetLoaded: () => void }, info) => {
+      context.forgetLoaded()
+      return resolve(source, args, context, info)
     }
   }
 }

@@ -1,5 +1,5 @@
 import { Arg, Ctx, FieldResolver, Mutation, Resolver, Root } from 'type-graphql'
-import { MAX_OUTCOMES, type OutcomeReport, type RecordOutcomes } from '../monitoring/outcomes.js'
+import { MAX_OUTCOMES, type OutcomeReport, type RecordedOutcome, type RecordOutcomes } from '../monitoring/outcomes.js'
 import { Cost, itemsUpTo } from '../schema/cost.js'
 import {
   Outcome,
@@ -11,6 +11,7 @@ import {
 import { Prediction } from '../schema/prediction.js'
 import { asUuid } from '../storage/postgres/uuid.js'
 import type { RequestContext } from './context.js'
+import type { Loaders } from './loaders.js'
 
 @Resolver(() => Prediction)
 export class OutcomeResolver {
@@ -26,10 +27,10 @@ export class OutcomeResolver {
   })
   async recordOutcome(
     @Arg('input', () => RecordOutcomeInput) input: RecordOutcomeInput,
-    @Ctx() { principal }: RequestContext,
+    @Ctx() { loaders, principal }: RequestContext,
   ): Promise<RecordOutcomePayload> {
     const recorded = await this.#recordOutcomes.run(toReport(input), principal)
-    return { prediction: recorded.prediction }
+    return { prediction: shown(recorded, loaders()) }
   }
 
   @Cost({ rows: itemsUpTo(MAX_OUTCOMES) })
@@ -39,14 +40,14 @@ export class OutcomeResolver {
   })
   async recordOutcomes(
     @Arg('input', () => RecordOutcomesInput) { items }: RecordOutcomesInput,
-    @Ctx() { principal }: RequestContext,
+    @Ctx() { loaders, principal }: RequestContext,
   ): Promise<RecordOutcomesPayload> {
     const answers = await this.#recordOutcomes.runAll(items.map(toReport), principal)
     return {
       results: answers.map((answer, index) =>
         'problems' in answer
           ? { index, prediction: null, errors: answer.problems }
-          : { index, prediction: answer.prediction, errors: [] },
+          : { index, prediction: shown(answer, loaders()), errors: [] },
       ),
     }
   }
@@ -63,4 +64,10 @@ export class OutcomeResolver {
 
 function toReport({ predictionId, defaulted, observedAt }: RecordOutcomeInput): OutcomeReport {
   return { predictionId: asUuid(predictionId), defaulted, observedAt }
+}
+
+/** The prediction with its new outcome: it is known here, so that an answer does not depend on another read. */
+function shown({ prediction, outcome }: RecordedOutcome, { outcomeById }: Loaders): Prediction {
+  outcomeById.clear(prediction.id).prime(prediction.id, outcome)
+  return prediction
 }

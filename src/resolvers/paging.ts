@@ -5,7 +5,7 @@ import type { Prediction } from '../scoring/prediction.js'
 import type { HistoryPage, HistoryQuery, HistoryTotal } from '../storage/history/historyQuery.js'
 
 const DEFAULT_PAGE = 20
-const LARGEST_PAGE = 100
+export const LARGEST_PAGE = 100
 
 export interface PageArguments {
   readonly first?: number | null | undefined

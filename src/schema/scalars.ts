@@ -34,7 +34,7 @@ export const RiskBandEnum = enumOf(
 export const RoleEnum = enumOf(
   ROLES,
   'Role',
-  'A bundle of permissions: SCORER (front-ends), MONITOR (alert clients), ANALYST (history), MODEL_MANAGER (model releases), ADMIN.',
+  'A bundle of permissions: SCORER (front-ends), MONITOR (alert clients), ANALYST (history), MODEL_MANAGER (model releases), ADMIN, TELEMETRY (metrics of the gateway).',
 )
 export const LocaleEnum = enumOf(['EN', 'ES'], 'Locale', 'Language of a text.')
 export type Locale = keyof typeof LocaleEnum

@@ -19,6 +19,7 @@ const SUGGESTION = / Did you mean .*$/s
 // Names in a document may be as long as the document: an answer must not repeat them for each mistake.
 const MAX_MESSAGE_LENGTH = 300
 const MAX_LOCATIONS = 10
+const RETRY_SECONDS = '1'
 
 /** The error as its caller sees it: a code of the table, a sentence, and no value, stack or suggestion. */
 export function publicError(formatted: GraphQLFormattedError, error: unknown, report: ReportUnexpected): GraphQLFormattedError {
@@ -48,6 +49,14 @@ export const JSON_TYPE = 'application/json; charset=utf-8'
 /** A body for a response that holds nothing but this error. */
 export function errorBody(error: AppError): { errors: [GraphQLFormattedError] } {
   return { errors: [{ message: error.message, extensions: extensionsOf(error) }] }
+}
+
+/**
+ * The headers of a response that holds errors alone, by the first of them: the pause before what is over in a moment, such as a restart
+ * of the database. A reached limit names its own.
+ */
+export function retryHeaders({ extensions }: GraphQLFormattedError): Readonly<Record<string, string>> {
+  return extensions?.retryable === true && extensions.code !== 'RATE_LIMITED' ? { 'retry-after': RETRY_SECONDS } : {}
 }
 
 /** The status of a response whose first error has this code. */

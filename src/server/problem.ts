@@ -1,16 +1,15 @@
 import type { FastifyReply } from 'fastify'
 import type { GraphQLFormattedError } from 'graphql'
 import type { Problem } from '../errors.js'
+import { retryHeaders } from './formatError.js'
 
 const PROBLEM_TYPE = 'application/problem+json; charset=utf-8'
-// For what is over in a moment, such as a database that restarts. A reached limit names its own time.
-const RETRY_SECONDS = '1'
 
-/** Where a mistake stands in a request: a JSON pointer into its body (RFC 6901, as a fragment), a query parameter or a header. */
+/** Where a mistake stands in a request: a JSON pointer into its body (RFC 6901, as a fragment), a parameter of its address or a header. */
 type Place = { readonly pointer: string } | { readonly parameter: string } | { readonly header: string }
 
 /** A path of a problem in a REST request begins with the part of the request that it leads into. */
-export type RestPath = readonly ['body' | 'query' | 'header', ...string[]]
+export type RestPath = readonly ['body' | 'address' | 'header', ...string[]]
 
 interface ProblemDetails {
   readonly type: string
@@ -29,12 +28,10 @@ type RestMistake = { readonly code: string; readonly detail: string } & Place
 
 /** Answers with an error in the form of RFC 9457. The paths of its problems are REST paths. */
 export function sendProblem(reply: FastifyReply, status: number, error: GraphQLFormattedError): FastifyReply {
-  const problem = problemOf(error, status, reply.request.id)
-  if (problem.retryable && !reply.hasHeader('retry-after')) reply.header('retry-after', RETRY_SECONDS)
   return reply
     .code(status)
-    .header('content-type', PROBLEM_TYPE)
-    .send(`${JSON.stringify(problem)}\n`)
+    .headers({ ...retryHeaders(error), 'content-type': PROBLEM_TYPE })
+    .send(`${JSON.stringify(problemOf(error, status, reply.request.id))}\n`)
 }
 
 function problemOf({ message, extensions }: GraphQLFormattedError, status: number, requestId: string): ProblemDetails {
@@ -63,9 +60,14 @@ export function restMistake({ code, message }: Pick<Problem, 'code' | 'message'>
 
 function placeOf([part, ...path]: RestPath): Place {
   const [name = ''] = path
-  if (part === 'query') return { parameter: name }
+  if (part === 'address') return { parameter: name }
   if (part === 'header') return { header: name }
-  return { pointer: `#${path.map(key => `/${encodeURIComponent(key.replaceAll('~', '~0').replaceAll('/', '~1'))}`).join('')}` }
+  return { pointer: `#${path.map(key => `/${encodeURIComponent(escaped(key))}`).join('')}` }
+}
+
+/** A key as a JSON pointer has it (RFC 6901, section 3). A fragment cannot hold half of a surrogate pair, which a key of JSON may be. */
+function escaped(key: string): string {
+  return key.toWellFormed().replaceAll('~', '~0').replaceAll('/', '~1')
 }
 
 /** "IDEMPOTENCY_KEY_REUSED" as "Idempotency key reused". */

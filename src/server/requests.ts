@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { GraphQLFormattedError } from 'graphql'
 import type { Principal } from '../auth/principal.js'
 import { AppError, type ErrorCode } from '../errors.js'
-import { errorBody, publicError, type ReportUnexpected, statusOf } from './formatError.js'
+import { errorBody, publicError, type ReportUnexpected, retryHeaders, statusOf } from './formatError.js'
 import { RateLimitedError, refusalHeaders } from './limits/quota.js'
 import { sendProblem } from './problem.js'
 import { namesOf, type RequestNames } from './requestNames.js'
@@ -20,7 +20,7 @@ const OUR_ERROR_BY_FASTIFY_CODE: Readonly<Record<string, () => AppError>> = {
   FST_ERR_CTP_BODY_TOO_LARGE: () => new AppError('PAYLOAD_TOO_LARGE', 'The request body is too large: send less in one request.'),
   FST_ERR_CTP_INVALID_JSON_BODY: () => new AppError('BAD_REQUEST', 'The request body is not JSON. Send valid JSON.'),
   FST_ERR_CTP_EMPTY_JSON_BODY: () => new AppError('BAD_REQUEST', 'The request body is empty. Send a JSON body.'),
-  [UNKNOWN_MEDIA]: () => new AppError('BAD_REQUEST', 'Send the request as Content-Type: application/json.'),
+  [UNKNOWN_MEDIA]: () => new AppError('BAD_REQUEST', 'Send the request as Content-Type: application/json, and not compressed.'),
 }
 
 /** The request id that a proxy or client sent, if it is in a plain form; else a new one. */
@@ -72,12 +72,16 @@ export function answerErrors(server: FastifyInstance, report: ReportUnexpected, 
 }
 
 /**
- * Answers a request whose address cannot be decoded. Fastify refuses it before any hook, route or error handler, and by itself
- * would repeat the address.
+ * Answers a request whose address cannot be decoded, or has a part that is too long. Fastify refuses it before any hook, route or error
+ * handler, and by itself would repeat the address.
  */
 export function answerBadAddress(refused: ObserveRefusal, headers: Readonly<Record<string, string>>) {
-  return (_error: Error, _request: FastifyRequest, reply: FastifyReply): void => {
-    refuse(reply.headers(headers), new AppError('BAD_REQUEST', 'The address of the request cannot be decoded.'), refused)
+  return ({ code }: Error & { code?: string }, { id }: FastifyRequest, reply: FastifyReply): void => {
+    const error =
+      code === 'FST_ERR_MAX_PARAM_LENGTH'
+        ? new AppError('NOT_FOUND', 'There is nothing at this address: a part of it is too long.')
+        : new AppError('BAD_REQUEST', 'The address of the request cannot be decoded.')
+    refuse(reply.headers({ ...headers, 'x-request-id': id }), error, refused)
   }
 }
 
@@ -96,11 +100,16 @@ export function refuse(
 
 /** Answers in the form of the door that the address belongs to. */
 function send(reply: FastifyReply, status: number, error: GraphQLFormattedError): FastifyReply {
-  return isRest(reply) ? sendProblem(reply, status, error) : reply.code(status).send({ errors: [error] })
+  if (isRest(reply)) return sendProblem(reply, status, error)
+  return reply
+    .code(status)
+    .headers(retryHeaders(error))
+    .send({ errors: [error] })
 }
 
-function isRest({ request: { url } }: FastifyReply): boolean {
-  return url.startsWith('/api/')
+/** By the route where there is one: the address may be a whole URL, or have letters written as `%61`. */
+function isRest({ request: { routeOptions, url } }: FastifyReply): boolean {
+  return (routeOptions.url ?? url).startsWith('/api/')
 }
 
 function observe({ request }: FastifyReply, code: ErrorCode, status: number, refused: ObserveRefusal): void {

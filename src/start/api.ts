@@ -6,7 +6,7 @@ import { RiskSummaries } from '../monitoring/riskSummary.js'
 import type { ModelRegistry } from '../releases/modelRegistry.js'
 import { AuditTrail } from '../resolvers/auditTrail.js'
 import { type ContextOf, operationContext } from '../resolvers/context.js'
-import { createLoaders, forgetLoadedAfterMutations } from '../resolvers/loaders.js'
+import { createLoaders, forgetLoadedBeforeMutations } from '../resolvers/loaders.js'
 import { createResolvers, RESOLVERS } from '../resolvers/resolvers.js'
 import { buildApiSchema } from '../schema/build.js'
 import type { ModelContract } from '../scoring/contract.js'
@@ -62,7 +62,7 @@ export function startApi({ config, database }: Kit, needs: Needs): Api {
   })
   const contracts = models.models.map(({ contract }) => contract)
   const schema = buildApiSchema(RESOLVERS, resolver => instances.get(resolver), contracts)
-  forgetLoadedAfterMutations(schema)
+  forgetLoadedBeforeMutations(schema)
   applyPermissions(schema)
   const sources = { history, latest, outcomes, webhooks }
   return {

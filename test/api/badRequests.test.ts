@@ -71,6 +71,7 @@ describe('a malformed request', () => {
     for (const path of [`/${CANARY}%E0%A4%A`, `/graphql/%${CANARY}`]) {
       const response = await fetch(`${gateway.url}${path}`)
       const { status, headers } = response
+      expect(headers.get('x-request-id')).not.toBeNull()
       expectRefusal({ status, headers, text: await response.text() }, { status: 400, code: 'BAD_REQUEST' })
     }
   })

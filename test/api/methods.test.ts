@@ -67,6 +67,7 @@ describe('a header that may have one line', () => {
     ['authorization', [HOST, TYPE, 'AUTHORIZATION: Bearer x']],
     ['content-type', [HOST, TYPE, 'Content-Type: text/plain']],
     ['origin', [HOST, TYPE, 'Origin: https://a.example', 'Origin: https://b.example']],
+    ['idempotency-key', [HOST, TYPE, 'Idempotency-Key: a', 'Idempotency-Key: a']],
   ])('is refused with two: %s', async (name, lines) => {
     const answer = await post(`Authorization: ${authorization}`, ...lines)
     expect(answer).toMatch(/^HTTP\/1\.1 400 /)

@@ -6,6 +6,7 @@ import { HIGH_RISK, LOW_RISK } from '../support/applicants.js'
 import { signToken, startGateway, type TestGateway } from '../support/gateway.js'
 import { PredictionByIdDocument, PredictRiskDocument } from '../support/generated/operations.js'
 import type { components, paths } from '../support/generated/rest.js'
+import { exchange } from '../support/httpExchange.js'
 import { jsonOf, restClient, sendRest } from '../support/restClient.js'
 import { storedRows } from '../support/stored.js'
 
@@ -204,6 +205,16 @@ describe('GET /api/predictions', () => {
     )
   })
 
+  it.each([
+    ['/predictions?applicantId=a%00', 'applicantId'],
+    ['/predictions?cursor=%00', 'cursor'],
+    ['/predictions/%00', 'id'],
+    ['/models/%00', 'name'],
+  ])('names the parameter whose text cannot be stored: %s', async (path, parameter) => {
+    const answer = await sendRest(gateway, path, { headers: { authorization } })
+    expect([answer.status, jsonOf(answer).problems]).toEqual([400, [expect.objectContaining({ parameter })]])
+  })
+
   it('refuses a cursor of another list', async () => {
     const { response, error } = await analyst.GET('/api/predictions', { params: { query: { cursor: 'bm90aGluZw' } } })
     expect([response.status, error?.code]).toEqual([400, 'BAD_CURSOR'])
@@ -223,10 +234,18 @@ describe('a single prediction', () => {
   })
 
   it('is not found by an id that does not exist, or is no id', async () => {
-    for (const id of ['01890000-0000-7000-8000-000000000000', 'x', 'a%2Fb']) {
+    for (const id of ['01890000-0000-7000-8000-000000000000', 'x', 'a%2Fb', 'x'.repeat(200)]) {
       const { status, text } = await sendRest(gateway, `/predictions/${id}`, { headers: { authorization } })
       expect([status, JSON.parse(text).code]).toEqual([404, 'NOT_FOUND'])
     }
+  })
+
+  it('takes no outcome when there is none of this id, and says that the id is wrong', async () => {
+    const path = { id: '01890000-0000-7000-8000-000000000000' }
+    const body = { defaulted: true, observedAt: '2026-01-01T00:00:00Z' }
+    const { response, error } = await shop.POST('/api/predictions/{id}/outcome', { params: { path }, body })
+    expect(response.status).toBe(404)
+    expect(error?.problems).toEqual([expect.objectContaining({ code: 'NOT_FOUND', parameter: 'id' })])
   })
 
   it('says where an outcome is wrong', async () => {
@@ -248,15 +267,18 @@ describe('models', () => {
     expect(features?.description.es).toMatch(/^Años completos/)
     const etag = one.response.headers.get('etag') as string
     expect(one.response.headers.get('cache-control')).toBe('private, no-cache')
-    const again = await sendRest(gateway, '/models/consumer-credit', { headers: { authorization, 'if-none-match': etag } })
-    expect([again.status, again.text]).toEqual([304, ''])
-    const other = await sendRest(gateway, '/models/consumer-credit', { headers: { authorization, 'if-none-match': '"x"' } })
-    expect(other.status).toBe(200)
+    const known = (tags: string) =>
+      sendRest(gateway, '/models/consumer-credit', { headers: { authorization, 'if-none-match': tags } })
+    for (const tags of [etag, `W/${etag}`, `"x", ${etag}`, '*']) {
+      const again = await known(tags)
+      expect([again.status, again.text, again.headers.get('etag')]).toEqual([304, '', etag])
+    }
+    expect((await known('"x"')).status).toBe(200)
   })
 
   it('that do not serve are MODEL_NOT_FOUND', async () => {
     const { response, error } = await analyst.GET('/api/models/{name}', { params: { path: { name: 'mortgage' } } })
-    expect([response.status, error?.code]).toEqual([404, 'MODEL_NOT_FOUND'])
+    expect([response.status, error?.code, response.headers.get('etag')]).toEqual([404, 'MODEL_NOT_FOUND', null])
   })
 })
 
@@ -275,6 +297,7 @@ describe('a strict door', () => {
     ['a number as a text', good.replace('"time":60', '"time":"60"'), 'BAD_USER_INPUT'],
     ['a number for a reference', good.replace('"strict"', '5'), 'BAD_USER_INPUT'],
     ['an unknown field', good.replace('{', '{"x":1,'), 'BAD_USER_INPUT'],
+    ['an unknown field of half a surrogate pair', good.replace('{', '{"\\udead":1,'), 'BAD_USER_INPUT'],
     ['an unknown feature', good.replace('"features":{', '"features":{"age":40,'), 'BAD_USER_INPUT'],
     ['__proto__', good.replace('"features":{', '"features":{"__proto__":{"time":60},'), 'BAD_USER_INPUT'],
     ['half of a surrogate pair', good.replace('"strict"', '"\\ud800"'), 'BAD_USER_INPUT'],
@@ -306,6 +329,10 @@ describe('a strict door', () => {
     expect((await post(good, { 'content-type': type })).status).toBe(status)
   })
 
+  it('takes no compressed body, and none that only says so', async () => {
+    expect((await post(good, { 'content-encoding': 'gzip' })).status).toBe(415)
+  })
+
   it('answers other methods and addresses with problems too', async () => {
     const put = await sendRest(gateway, '/predictions/x', { method: 'PUT', headers: { authorization } })
     expect([put.status, put.headers.get('allow'), jsonOf(put).code]).toEqual([405, 'GET, HEAD', 'BAD_REQUEST'])
@@ -317,6 +344,11 @@ describe('a strict door', () => {
       'Bearer',
       'UNAUTHENTICATED',
     ])
+  })
+
+  it('is the same door however its address is written', async () => {
+    const { status, headers } = await exchange(`${gateway.url}/%61pi/models`, {})
+    expect([status, headers.get('content-type')]).toEqual([401, 'application/problem+json; charset=utf-8'])
   })
 
   it('refuses a body over the limit with 413', async () => {

@@ -74,7 +74,7 @@ describe('the pods of the chart', () => {
     for (const { httpGet } of [startupProbe, livenessProbe, readinessProbe])
       assert.equal((await fetch(url + httpGet.path)).status, 200)
 
-    const command = start(['key', 'create', '--principal', 'prometheus', '--role', 'MONITOR'], env)
+    const command = start(['key', 'create', '--principal', 'prometheus', '--role', 'TELEMETRY'], env)
     assert.equal(await command.ended, 0)
     const authorization = `Bearer ${command.lines[0]}`
     assert.equal((await fetch(`${url}/metrics`)).status, 401)

@@ -243,8 +243,12 @@ describe('riskgate token', () => {
   })
 
   it.each([
-    ['an unknown role', ['--role', 'ROOT'], 'SCORER, MONITOR, ANALYST, MODEL_MANAGER, ADMIN'],
-    ['an unknown role after a known one', ['--role', 'ADMIN', 'ROOT'], 'SCORER, MONITOR, ANALYST, MODEL_MANAGER, ADMIN'],
+    ['an unknown role', ['--role', 'ROOT'], 'SCORER, MONITOR, ANALYST, MODEL_MANAGER, ADMIN, TELEMETRY'],
+    [
+      'an unknown role after a known one',
+      ['--role', 'ADMIN', 'ROOT'],
+      'SCORER, MONITOR, ANALYST, MODEL_MANAGER, ADMIN, TELEMETRY',
+    ],
     ['no role', [], '--role'],
     ['a time without a unit', ['--role', 'ADMIN', '--ttl', '5'], '30m, 12h or 7d'],
   ])('refuses %s, and prints no token', async (_what, arguments_, hint) => {
@@ -253,6 +257,11 @@ describe('riskgate token', () => {
     expect(stdout).toBe('')
     expect(stderr).toContain(hint)
   })
+})
+
+it('riskgate --version prints the version of the package, whatever the settings', async () => {
+  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+  expect(await runCommand(['--version'], { RISKGATE_PORT: 'x' })).toMatchObject({ status: 0, stdout: `${version}\n`, stderr: '' })
 })
 
 describe('riskgate schema', () => {

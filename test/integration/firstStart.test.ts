@@ -12,7 +12,7 @@ import { PredictionByIdDocument, PredictRiskDocument, ViewerDocument } from '../
 import { endProcess, lives, present } from '../support/process.js'
 import { newStateDirectory, preparedStateDirectory } from '../support/stateDirectory.js'
 
-const ROLES = ['SCORER', 'MONITOR', 'ANALYST', 'MODEL_MANAGER', 'ADMIN']
+const ROLES = ['SCORER', 'MONITOR', 'ANALYST', 'MODEL_MANAGER', 'ADMIN', 'TELEMETRY']
 const APPLICATION = { applicantId: 'first', features: { consumerCredit: HIGH_RISK } }
 const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8)
 

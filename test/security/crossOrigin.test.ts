@@ -41,7 +41,7 @@ describe('a page of an allowed origin', () => {
         vary: 'Origin',
       })
       expect(headers['access-control-allow-headers']).toBe(
-        'content-type, authorization, idempotency-key, if-none-match, x-request-id, apollo-require-preflight',
+        'content-type, authorization, idempotency-key, if-none-match, x-request-id, traceparent, tracestate, apollo-require-preflight',
       )
       expect(headers).not.toHaveProperty('access-control-allow-credentials')
     },

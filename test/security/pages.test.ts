@@ -107,6 +107,7 @@ describe('metrics', () => {
   it.each<[Role, boolean]>([
     ['MONITOR', true],
     ['ADMIN', true],
+    ['TELEMETRY', true],
     ['SCORER', false],
     ['ANALYST', false],
     ['MODEL_MANAGER', false],

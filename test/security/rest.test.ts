@@ -10,13 +10,18 @@ import { CALLERS, isAllowed } from './support/expectations.js'
 
 const SUBJECT = 'shop'
 const OTHER_TENANT = 'other-bank'
+const DESK = 'https://desk.example'
 
 let gateway: TestGateway
 let routes: readonly RestRoute[]
 /** A prediction of the subject, and one of another principal of its tenant. */
 let [own, others]: { id: string; createdAt: string }[] = []
 beforeAll(async () => {
-  gateway = await startGateway({ RISKGATE_RATE_LIMIT_PRINCIPAL: '0', RISKGATE_RATE_LIMIT_TENANT: '0' })
+  gateway = await startGateway({
+    RISKGATE_RATE_LIMIT_PRINCIPAL: '0',
+    RISKGATE_RATE_LIMIT_TENANT: '0',
+    RISKGATE_CORS_ORIGINS: DESK,
+  })
   routes = restRoutes(await loadContracts('models'))
   own = await predict(SUBJECT, 'shared')
   others = await predict('another-shop', 'shared')
@@ -152,6 +157,23 @@ it('reads over REST are in the audit, as those over GraphQL are', async () => {
   expect((await read()).length).toBeGreaterThanOrEqual(2)
 })
 
+it('a page of an allowed origin may call it, and read its tags and limits; no other page may', async () => {
+  const authorization = `Bearer ${await signToken({ roles: ['ADMIN'] })}`
+  for (const [origin, allowed] of [
+    [DESK, DESK],
+    ['https://evil.example', null],
+  ] as const) {
+    const preflight = await sendRest(gateway, '/predict', {
+      method: 'OPTIONS',
+      headers: { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': 'idempotency-key' },
+    })
+    const answer = await sendRest(gateway, '/models', { headers: { origin, authorization } })
+    expect(preflight.headers.get('access-control-allow-origin')).toBe(allowed)
+    expect(answer.headers.get('access-control-allow-origin')).toBe(allowed)
+    expect(answer.headers.get('access-control-expose-headers')?.includes('etag') ?? null).toBe(allowed && true)
+  }
+})
+
 describe('limits over REST', () => {
   it('charges a batch its rows, a wrong request one point, and refuses with Retry-After', async () => {
     const limited = await startGateway({ RISKGATE_RATE_LIMIT_PRINCIPAL: '10' }, gateway.database)
@@ -164,7 +186,9 @@ describe('limits over REST', () => {
         const answer = await sendRest(limited, '/predict', { body, headers })
         expect([answer.status, remaining(answer)]).toEqual([400, String(6 - i)])
       }
-      for (let i = 0; i < 4; i++) expect((await sendRest(limited, '/predictions', { headers })).status).toBe(200)
+      const unstorable = await sendRest(limited, '/predictions/%00', { headers })
+      expect([unstorable.status, remaining(unstorable)]).toEqual([400, '3'])
+      for (let i = 0; i < 3; i++) expect((await sendRest(limited, '/predictions', { headers })).status).toBe(200)
       const refused = await sendRest(limited, '/predictions', { headers })
       expect([refused.status, jsonOf(refused).code, jsonOf(refused).retryable]).toEqual([429, 'RATE_LIMITED', true])
       expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0)

@@ -2,13 +2,12 @@ import { ApolloServer, type ApolloServerPlugin } from '@apollo/server'
 import { ApolloServerPluginCacheControlDisabled, ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled'
 import type { GraphQLSchema } from 'graphql'
 import { AppError } from '../../errors.js'
-import type { RequestContext } from '../../resolvers/context.js'
 import { type Tracer, UNTRACED } from '../../tracer.js'
-import { publicError, type ReportUnexpected } from '../formatError.js'
+import { publicError, type ReportUnexpected, retryHeaders } from '../formatError.js'
 import { ADDED_RULES, MAX_TOKENS, VALIDATION_OPTIONS } from '../operations/documentRules.js'
-import type { Entrant, OperationGate } from '../operations/operationGate.js'
+import type { OperationGate } from '../operations/operationGate.js'
+import type { GatewayContext, ObserveLookups, OperationReport } from '../operations/operationReport.js'
 import { failureStatus, isRequestError, responseCode, rootField } from '../operations/responseStatus.js'
-import type { RequestNames } from '../requestNames.js'
 import { createDocumentStore } from './documentStore.js'
 import { asGateway } from './executor.js'
 import type { PreparedOperations } from './preparedOperations.js'
@@ -17,23 +16,6 @@ import { tracedParsing } from './tracedParsing.js'
 // The GraphQL over HTTP specification: a client that accepts only application/json gets status 200 even when its document or
 // variables are wrong.
 const ONLY_JSON = /^\s*application\/json\s*(;[^,]*)?$/i
-
-export interface OperationReport {
-  /** Root field of the operation; `none` when the request has no valid operation. */
-  readonly operation: string
-  /** `OK`, or the code of the first error. */
-  readonly code: string
-  readonly seconds: number
-  /** The HTTP status of the answer. */
-  readonly status: number
-  readonly context: RequestContext & Entrant & { readonly request: RequestNames }
-}
-
-/** Called for each look-up of what is kept of an earlier operation with the same text: whether it was found. */
-export interface ObserveLookups {
-  readonly document: (isHit: boolean) => void
-  readonly prepared: (isHit: boolean) => void
-}
 
 export interface ApolloOptions {
   readonly schema: GraphQLSchema
@@ -45,8 +27,6 @@ export interface ApolloOptions {
   readonly lookedUp: ObserveLookups
   readonly tracer?: Tracer | undefined
 }
-
-export type GatewayContext = OperationReport['context']
 
 export function createApollo(options: ApolloOptions): ApolloServer<GatewayContext> {
   const { schema, gate, prepared, report, observe, lookedUp, tracer = UNTRACED } = options
@@ -104,7 +84,8 @@ const statusOfErrors: ApolloServerPlugin<GatewayContext> = {
         if (response.body.kind !== 'single') return
         const { data, errors } = response.body.singleResult
         const status = failureStatus(data, errors)
-        if (status === undefined) return
+        if (status === undefined || !errors?.[0]) return
+        for (const [name, value] of Object.entries(retryHeaders(errors[0]))) response.http.headers.set(name, value)
         const isForOldClient = ONLY_JSON.test(request.http?.headers.get('accept') ?? '')
         response.http.status = isForOldClient && isRequestError(data, errors) ? 200 : status
       },

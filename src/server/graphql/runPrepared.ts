@@ -2,11 +2,11 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { OperationDefinitionNode } from 'graphql'
 import { AppError } from '../../errors.js'
 import type { ContextOf } from '../../resolvers/context.js'
-import { errorBody, JSON_TYPE } from '../formatError.js'
+import { errorBody, JSON_TYPE, retryHeaders } from '../formatError.js'
 import { UNREAD_POINTS } from '../operations/operationGate.js'
+import type { GatewayContext, ObserveLookups, OperationReport } from '../operations/operationReport.js'
 import { failureStatus, responseCode, rootField } from '../operations/responseStatus.js'
 import type { TrustedDocuments } from '../operations/trustedDocuments.js'
-import type { GatewayContext, ObserveLookups, OperationReport } from './apollo.js'
 import type { PreparedOperations } from './preparedOperations.js'
 import { checkRequestedDocument } from './requestedDocument.js'
 import { contextOfRequest, type OperationResult, type RunOperationOptions, runOperation } from './runOperation.js'
@@ -54,9 +54,11 @@ export function runPrepared(options: RunPreparedOptions, otherwise: (request: Fa
 
     function answer({ data, errors }: OperationResult): FastifyReply {
       const seconds = (performance.now() - startedAt) / 1_000
-      const status = failureStatus(data, errors) ?? 200
+      const failure = failureStatus(data, errors)
+      const status = failure ?? 200
       observe({ operation: rootField(operation), code: responseCode(errors), seconds, status, context })
       reply.code(status).header('content-type', JSON_TYPE).header('cache-control', 'no-store')
+      if (failure !== undefined && errors?.[0]) reply.headers(retryHeaders(errors[0]))
       // The same bytes as Apollo's answer, line feed included.
       return reply.send(`${JSON.stringify(errors ? { errors, data } : { data })}\n`)
     }

@@ -75,20 +75,23 @@ export class OperationGate {
     if (shape.introspects && !this.#options.development) {
       requirePermission(entrant.principal, 'schema:introspect', MAY_NOT_INTROSPECT)
     }
-    const cost = this.refuseCostly(measured, variables)
+    const cost = measured.costOf(variables)
     const answerPoints = Math.floor(cost / OBJECTS_A_POINT)
     // A mutation pays for its rows or for its answer, whichever is more: one score may ask for its applicant's whole history.
     const points =
       kind === OperationTypeNode.MUTATION ? Math.max(measured.rowsOf(variables), answerPoints) : shape.rootFields + answerPoints
-    const due = points - (entrant.paidPoints ?? 0)
-    if (due > 0) return this.charge(entrant, due)
+    const isCostly = cost > MAX_COST
+    // A refusal is not free: a prepared operation has paid nothing before this.
+    const due = (isCostly ? UNREAD_POINTS : points) - (entrant.paidPoints ?? 0)
+    const charging = due > 0 ? this.charge(entrant, due) : undefined
+    if (!isCostly) return charging
+    if (charging) return charging.then(throwTooCostly)
+    throwTooCostly()
   }
 
-  /** Returns the cost. @throws AppError QUERY_TOO_COMPLEX */
-  refuseCostly(measured: MeasuredOperation, variables: Variables): number {
-    const cost = measured.costOf(variables)
-    if (cost <= MAX_COST) return cost
-    throw tooComplex(`The answer could hold over ${MAX_COST} objects. Ask for smaller pages, or for less of each row.`)
+  /** @throws AppError QUERY_TOO_COMPLEX */
+  refuseCostly(measured: MeasuredOperation, variables: Variables): void {
+    if (measured.costOf(variables) > MAX_COST) throwTooCostly()
   }
 
   /** @throws RateLimitedError */
@@ -105,6 +108,10 @@ export class OperationGate {
       refuse(error, setHeaders)
     }
   }
+}
+
+function throwTooCostly(): never {
+  throw tooComplex(`The answer could hold over ${MAX_COST} objects. Ask for smaller pages, or for less of each row.`)
 }
 
 function tell(quota: Quota | undefined, setHeaders: SetHeaders | undefined): void {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { FeatureKindEnum } from '../../schema/scalars.js'
 import { RISK_BANDS } from '../../scoring/bands.js'
 import { type Data, found, type RestRoute } from './restRoute.js'
 
@@ -36,7 +37,7 @@ const model = z
     features: z.array(
       z.looseObject({
         name: z.string(),
-        kind: z.enum(['NUMBER', 'INTEGER', 'CATEGORY', 'BOOLEAN']),
+        kind: z.enum(FeatureKindEnum),
         required: z.boolean(),
         minimum: z.number().nullable(),
         maximum: z.number().nullable(),
@@ -65,7 +66,7 @@ export const MODEL_ROUTES: readonly RestRoute[] = [
     codes: [],
     variables: () => ({}),
     answerOf: ({ models }) => ({ models: models.map(toModel) }),
-    pathOf: path => ['query', ...path],
+    pathOf: path => ['address', ...path],
   },
   {
     method: 'GET',
@@ -78,9 +79,9 @@ export const MODEL_ROUTES: readonly RestRoute[] = [
     hasEntityTag: true,
     answer: model,
     codes: ['MODEL_NOT_FOUND'],
-    variables: ({ key }) => ({ name: key }),
+    variables: ({ parameter }) => ({ name: parameter }),
     answerOf: data => toModel(found(data.model, 'MODEL_NOT_FOUND', NO_MODEL)),
-    pathOf: path => ['query', ...path],
+    pathOf: path => ['address', ...path],
   },
 ]
 

@@ -5,6 +5,7 @@ import type { ModelContract } from '../../scoring/contract.js'
 import { type OnRequest, onlyAfter } from '../access.js'
 import { JSON_TYPE } from '../formatError.js'
 import { COMMON_CODES, PROBLEM_CODES, type ProblemCode } from './problemCodes.js'
+import { storable } from './queryParameters.js'
 import type { RestRoute } from './restRoute.js'
 import { restRoutes } from './restRoutes.js'
 
@@ -41,6 +42,7 @@ export function openApi(contracts: readonly ModelContract[]): Json {
     paths,
     components: {
       securitySchemes: { bearer: { type: 'http', scheme: 'bearer', description: 'An access token or an API key.' } },
+      headers: HEADERS,
       schemas: schemas.byName,
     },
   }
@@ -60,10 +62,7 @@ function operationOf(route: RestRoute, schemas: Schemas): Json {
     responses: {
       '200': {
         description: 'Done.',
-        headers: {
-          'x-request-id': textHeader('Finds the request in the logs.'),
-          ...(route.hasEntityTag && { etag: textHeader('For If-None-Match.') }),
-        },
+        headers: headersOf('x-request-id', ...QUOTA, ...(route.hasEntityTag ? (['etag'] as const) : [])),
         content: jsonContent(schemas.use(route.answer, `${name}Answer`)),
       },
       ...(route.hasEntityTag && { '304': { description: 'Unchanged since the answer with the ETag of If-None-Match.' } }),
@@ -77,7 +76,7 @@ function parametersOf({ path, query, idempotencyKey, hasEntityTag }: RestRoute):
     name,
     in: 'path',
     required: true,
-    schema: { type: 'string', minLength: 1 },
+    schema: { ...schemaOf(storable, 'input'), minLength: 1 },
   }))
   const inQuery = Object.entries((query && schemaOf(query, 'output').properties) ?? {})
   return [
@@ -97,21 +96,36 @@ function parameterOf(name: string, place: 'query' | 'header', { description, ...
 function problemResponses({ codes, body }: RestRoute): Record<string, Json> {
   const all: ProblemCode[] = [...COMMON_CODES, ...codes, ...(body ? (['PAYLOAD_TOO_LARGE'] as const) : [])]
   const statuses = [...new Set(all.map(code => ERROR_CODES[code].status))].sort()
-  const problem = (description: string) => [
-    { description, content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } } },
-  ]
   const byStatus = statuses.map(status => {
     const ofStatus = all.filter(code => ERROR_CODES[code].status === status)
-    return [String(status), ...problem(ofStatus.map(code => `${code}: ${PROBLEM_CODES[code]}`).join('\n\n'))]
+    const response = problemResponse(ofStatus.map(code => `${code}: ${PROBLEM_CODES[code]}`).join('\n\n'))
+    const mayPass = ofStatus.some(code => ERROR_CODES[code].retryable)
+    return [String(status), { ...response, ...(mayPass && { headers: headersOf('retry-after') }) }]
   })
-  return Object.fromEntries([
-    ...byStatus,
-    ...(body ? [['415', ...problem('BAD_REQUEST: the body is not JSON by its Content-Type.')]] : []),
-  ])
+  const wrongType = problemResponse('BAD_REQUEST: the body is not JSON by its Content-Type, or is compressed.')
+  return Object.fromEntries([...byStatus, ...(body ? [['415', wrongType]] : [])])
+}
+
+function problemResponse(description: string): Json {
+  return { description, content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } } }
+}
+
+function headersOf(...names: (keyof typeof HEADERS)[]): Json {
+  return Object.fromEntries(names.map(name => [name, { $ref: `#/components/headers/${name}` }]))
 }
 
 const jsonContent = (schema: Json) => ({ 'application/json': { schema } })
-const textHeader = (description: string) => ({ description, schema: { type: 'string' } })
+const header = (type: 'string' | 'integer', description: string) => ({ description, schema: { type } })
+
+const HEADERS = {
+  'x-request-id': header('string', 'Finds the request in the logs.'),
+  etag: header('string', 'For If-None-Match.'),
+  'retry-after': header('integer', 'Seconds to wait before the same request.'),
+  'ratelimit-limit': header('integer', 'The points of the limit that the caller will reach first. No limit: no such headers.'),
+  'ratelimit-remaining': header('integer', 'Its points that are left.'),
+  'ratelimit-reset': header('integer', 'Seconds until all of them are there again.'),
+}
+const QUOTA = ['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset'] as const
 
 const PROBLEM: Json = {
   description: 'An error (RFC 9457).',
@@ -131,7 +145,7 @@ const PROBLEM: Json = {
     errorId: { type: 'string' },
     problems: {
       type: 'array',
-      description: 'Each mistake with its place: a JSON pointer into the body, a query parameter or a header.',
+      description: 'Each mistake with its place: a JSON pointer into the body, a parameter of the address or a header.',
       items: {
         type: 'object',
         required: ['code', 'detail'],

@@ -1,11 +1,10 @@
 import { z } from 'zod'
+import { LARGEST_PAGE } from '../../resolvers/paging.js'
+import { PredictionOrderEnum } from '../../schema/scalars.js'
 import { RISK_BANDS } from '../../scoring/bands.js'
 import { PREDICTION_FIELDS, storedAnswer, toStored } from './answers.js'
-import { booleanParameter, instant, integerParameter, numberParameter, repeatedParameter } from './queryParameters.js'
+import { booleanParameter, instant, integerParameter, numberParameter, repeatedParameter, storable } from './queryParameters.js'
 import { found, type RestRoute } from './restRoute.js'
-
-const LARGEST_PAGE = 100
-const ORDERS = ['CREATED_AT_DESC', 'CREATED_AT_ASC', 'PROBABILITY_DESC', 'PROBABILITY_ASC'] as const
 
 const STORED_FIELDS = `fragment S on Prediction { ...P outcome { defaulted observedAt recordedBy } }
 ${PREDICTION_FIELDS}`
@@ -25,24 +24,21 @@ const RECORD_OUTCOME = `mutation RestRecordOutcome($input: RecordOutcomeInput!) 
 }
 ${STORED_FIELDS}`
 
-// A text that can be stored, and so be found.
-const text = z.string().meta({ pattern: '^[^\\u0000]*$' })
-
 const listQuery = z.strictObject({
-  applicantId: text.optional(),
+  applicantId: storable.optional(),
   band: repeatedParameter(z.enum(RISK_BANDS)).describe('May be repeated.'),
   highRisk: booleanParameter().optional(),
-  model: text.optional(),
-  modelVersion: text.optional(),
+  model: storable.optional(),
+  modelVersion: storable.optional(),
   probabilityFrom: numberParameter().optional().describe('Inclusive.'),
   probabilityTo: numberParameter().optional().describe('Exclusive.'),
   createdFrom: instant.optional().describe('Inclusive.'),
   createdTo: instant.optional().describe('Exclusive.'),
   hasOutcome: booleanParameter().optional().describe('Whether an outcome of the loan is recorded.'),
-  channel: text.optional(),
-  order: z.enum(ORDERS).optional().describe('CREATED_AT_DESC by default.'),
+  channel: storable.optional(),
+  order: z.enum(PredictionOrderEnum).optional().describe('CREATED_AT_DESC by default.'),
   limit: integerParameter(1, LARGEST_PAGE).optional().describe('Rows of the page; 20 by default.'),
-  cursor: z.string().optional().describe('The `nextCursor` of the page before, asked with the same filter and order.'),
+  cursor: storable.optional().describe('The `nextCursor` of the page before, asked with the same filter and order.'),
 })
 
 export const PREDICTION_ROUTES: readonly RestRoute[] = [
@@ -79,7 +75,7 @@ export const PREDICTION_ROUTES: readonly RestRoute[] = [
       predictions: nodes.map(toStored),
       nextCursor: pageInfo.hasNextPage ? pageInfo.endCursor : null,
     }),
-    pathOf: path => ['query', parameterOf(path)],
+    pathOf: path => ['address', parameterOf(path)],
   },
   {
     method: 'GET',
@@ -91,9 +87,9 @@ export const PREDICTION_ROUTES: readonly RestRoute[] = [
     document: PREDICTION,
     answer: storedAnswer,
     codes: ['NOT_FOUND'],
-    variables: ({ key }) => ({ id: key }),
+    variables: ({ parameter }) => ({ id: parameter }),
     answerOf: ({ prediction }) => toStored(found(prediction, 'NOT_FOUND', 'You may read no prediction with this id.')),
-    pathOf: path => ['query', ...path],
+    pathOf: path => ['address', ...path],
   },
   {
     method: 'POST',
@@ -110,9 +106,9 @@ export const PREDICTION_ROUTES: readonly RestRoute[] = [
     }),
     answer: storedAnswer,
     codes: ['NOT_FOUND', 'OUTCOME_UNKNOWN'],
-    variables: ({ key, body }) => ({ input: { predictionId: key, ...(body as Record<string, unknown>) } }),
+    variables: ({ parameter, body }) => ({ input: { predictionId: parameter, ...(body as Record<string, unknown>) } }),
     answerOf: ({ recordOutcome: { prediction } }) => toStored(prediction),
-    pathOf: path => ['body', ...path],
+    pathOf: path => (path[0] === 'predictionId' ? ['address', 'id'] : ['body', ...path]),
   },
 ]
 

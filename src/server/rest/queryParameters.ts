@@ -1,7 +1,14 @@
 import { z } from 'zod'
 import { DateTime } from '../../schema/scalars.js'
+import { isStorable } from '../operations/storableTexts.js'
 
 // The schema of a parameter checks its text first, and then the value that OpenAPI shows.
+
+/** A text that can be stored, and so be found. */
+export const storable = z
+  .string()
+  .refine(isStorable, 'must not hold U+0000 or half of a surrogate pair')
+  .meta({ pattern: '^[^\\u0000]*$' })
 
 export function integerParameter(minimum: number, maximum: number) {
   return z

@@ -1,9 +1,9 @@
 import { type GraphQLSchema, isExecutableDefinitionNode, Kind, parse, validate } from 'graphql'
 import { publicErrors } from '../formatError.js'
-import type { GatewayContext } from '../graphql/apollo.js'
 import { planOf } from '../graphql/operationPlan.js'
 import type { PreparedOperation } from '../graphql/preparedOperations.js'
 import { type OperationResult, type RunOperationOptions, runOperation } from '../graphql/runOperation.js'
+import type { GatewayContext } from '../operations/operationReport.js'
 import { plainVariables } from '../operations/plainVariables.js'
 import { coercedVariables } from '../operations/variableValues.js'
 

@@ -1,5 +1,4 @@
-import etag from '@fastify/etag'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { errorCodes, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { GraphQLFormattedError, GraphQLSchema } from 'graphql'
 import { z } from 'zod'
 import { AppError, type Problem } from '../../errors.js'
@@ -8,14 +7,16 @@ import type { ModelContract } from '../../scoring/contract.js'
 import { type Tracer, UNTRACED } from '../../tracer.js'
 import type { Auth } from '../access.js'
 import { errorBody, JSON_TYPE, statusOf } from '../formatError.js'
-import type { OperationReport } from '../graphql/apollo.js'
 import { contextOfRequest, type OperationResult, type RunOperationOptions } from '../graphql/runOperation.js'
 import type { AddressLimit } from '../limits/addressLimit.js'
+import type { OperationReport } from '../operations/operationReport.js'
 import { authenticateSlowBody, operationRoute } from '../operations/operationRoute.js'
 import { responseCode } from '../operations/responseStatus.js'
 import { traced } from '../operations/tracedHandler.js'
 import { sendProblem } from '../problem.js'
 import { checked } from './checked.js'
+import { sendTagged } from './entityTag.js'
+import { storable } from './queryParameters.js'
 import { RegisteredOperation } from './registeredOperation.js'
 import type { Asked, RestRoute } from './restRoute.js'
 import { restRoutes } from './restRoutes.js'
@@ -38,17 +39,13 @@ export interface RestOptions extends RunOperationOptions {
 
 /** Serves the REST door: each of its routes runs a registered operation, as GraphQL would run it. */
 export async function serveRest(server: FastifyInstance, options: RestOptions): Promise<void> {
-  const routes = restRoutes(options.contracts)
   await server.register(async rest => {
     rest.removeAllContentTypeParsers()
-    rest.addContentTypeParser('application/json', { parseAs: 'buffer' }, async (_request: FastifyRequest, body: Buffer) =>
-      strictJson(body),
-    )
-    for (const route of routes.filter(({ hasEntityTag }) => !hasEntityTag)) serveRoute(rest, route, options)
-    await rest.register(async tagged => {
-      await tagged.register(etag)
-      for (const route of routes.filter(({ hasEntityTag }) => hasEntityTag)) serveRoute(tagged, route, options)
+    rest.addContentTypeParser('application/json', { parseAs: 'buffer' }, async ({ headers }: FastifyRequest, body: Buffer) => {
+      if (headers['content-encoding'] !== undefined) throw new errorCodes.FST_ERR_CTP_INVALID_MEDIA_TYPE()
+      return strictJson(body)
     })
+    for (const route of restRoutes(options.contracts)) serveRoute(rest, route, options)
   })
 }
 
@@ -69,23 +66,30 @@ function runRoute(route: RestRoute, options: RestOptions) {
     const context = contextOfRequest(request, reply, options.contextOf)
     // A request that is wrong in itself fails here, and pays as one that cannot be read.
     const variables = route.variables(askedOf(request, route))
-    const { answer, error } = await answerOf(route, () => operation.run(context, variables))
+    const { answer, error } = await resultOf(route, operation.run(context, variables))
     const seconds = (performance.now() - startedAt) / 1_000
-    const status = error ? statusOf(error.extensions?.code) : 200
+    if (error) sendProblem(reply, statusOf(error.extensions?.code), inRequest(error, route))
+    else sendAnswer(reply, route, answer)
+    const { statusCode: status } = reply
     options.observe({ operation: route.operationId, code: responseCode(error && [error]), seconds, status, context })
-    if (error) return sendProblem(reply, status, inRequest(error, route))
-    if (route.hasEntityTag) reply.header('cache-control', 'private, no-cache')
-    return reply.header('content-type', JSON_TYPE).send(`${JSON.stringify(answer)}\n`)
+    return reply
   }
 }
 
-async function answerOf(
-  route: RestRoute,
-  run: () => Promise<OperationResult>,
-): Promise<{ answer?: unknown; error?: GraphQLFormattedError | undefined }> {
+function sendAnswer(reply: FastifyReply, { hasEntityTag }: RestRoute, answer: unknown): FastifyReply {
+  const body = `${JSON.stringify(answer)}\n`
+  return hasEntityTag ? sendTagged(reply, body) : reply.header('content-type', JSON_TYPE).send(body)
+}
+
+interface Result {
+  readonly answer?: unknown
+  readonly error?: GraphQLFormattedError | undefined
+}
+
+async function resultOf({ answerOf }: RestRoute, running: Promise<OperationResult>): Promise<Result> {
   try {
-    const { data, errors } = await run()
-    return errors ? { error: errors[0] } : { answer: route.answerOf(data) }
+    const { data, errors } = await running
+    return errors ? { error: errors[0] } : { answer: answerOf(data) }
   } catch (error) {
     if (error instanceof AppError) return { error: errorBody(error).errors[0] }
     throw error
@@ -103,16 +107,23 @@ function inRequest(error: GraphQLFormattedError, { pathOf }: RestRoute): GraphQL
 }
 
 /** @throws AppError BAD_USER_INPUT */
-function askedOf({ params, query, body, headers }: FastifyRequest, route: RestRoute): Asked {
-  const [key = ''] = Object.values(params as Record<string, string>)
-  const given = route.idempotencyKey && headers['idempotency-key']
+function askedOf(request: FastifyRequest, route: RestRoute): Asked {
   return {
-    key,
-    query: checked(route.query ?? NO_PARAMETERS, query, 'query'),
-    body: route.body && checked(route.body, body, 'body'),
-    idempotencyKey:
-      route.idempotencyKey && given !== undefined
-        ? checked(route.idempotencyKey, String(given).replace(QUOTED, '$1'), 'header', 'Idempotency-Key')
-        : undefined,
+    parameter: pathParameterOf(request),
+    query: checked(route.query ?? NO_PARAMETERS, request.query, 'address'),
+    body: route.body && checked(route.body, request.body, 'body'),
+    idempotencyKey: idempotencyKeyOf(request, route),
   }
+}
+
+/** The parameter of the path; no path has two. */
+function pathParameterOf({ params }: FastifyRequest): string {
+  const [[name, value] = []] = Object.entries(params as Record<string, string>)
+  return name === undefined ? '' : checked(storable, value, 'address', name)
+}
+
+function idempotencyKeyOf({ headers }: FastifyRequest, { idempotencyKey }: RestRoute): string | undefined {
+  const given = headers['idempotency-key']
+  if (!idempotencyKey || given === undefined) return undefined
+  return checked(idempotencyKey, String(given).replace(QUOTED, '$1'), 'header', 'Idempotency-Key')
 }

@@ -5,8 +5,8 @@ import type { ProblemCode } from './problemCodes.js'
 
 /** What a request asks, after its check. */
 export interface Asked {
-  /** The parameter of the path. */
-  readonly key: string
+  /** The parameter of the path; empty in a path without one. */
+  readonly parameter: string
   readonly query: Readonly<Record<string, unknown>>
   readonly body: unknown
   readonly idempotencyKey: string | undefined

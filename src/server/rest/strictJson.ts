@@ -1,7 +1,12 @@
 import { isUtf8 } from 'node:buffer'
 import { AppError } from '../../errors.js'
 
-const STRINGS = /"(?:[^"\\]|\\.)*"/g
+// The bytes of " \ : { [
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const COLON = 0x3a
+const BRACE = 0x7b
+const BRACKET = 0x5b
 // For 100 rows of nearly 300 features. 1 MiB of single letters would block the event loop for a fifth of a second.
 const MOST_KEYS = 30_000
 const MOST_CONTAINERS = 1_000
@@ -14,15 +19,11 @@ const NOT_JSON = 'The request body is not JSON. Send valid JSON.'
  */
 export function strictJson(bytes: Buffer): unknown {
   if (!isUtf8(bytes)) throw new AppError('BAD_REQUEST', 'The request body is not UTF-8. Send JSON in UTF-8.')
-  const text = bytes.toString()
-  const structure = text.replace(STRINGS, '')
-  // Outside of strings a colon stands behind each key, and nowhere else.
-  const keys = occurrences(structure, ':')
-  const containers = occurrences(structure, '{') + occurrences(structure, '[')
+  const { keys, containers } = structureOf(bytes)
   if (keys > MOST_KEYS || containers > MOST_CONTAINERS) {
     throw new AppError('QUERY_TOO_COMPLEX', 'The request body holds too many values. Send fewer rows in one request.')
   }
-  const value = parsed(text)
+  const value = parsed(bytes.toString())
   if (keys !== keysIn(value)) {
     throw new AppError('BAD_REQUEST', 'An object in the request body has the same key twice. Send each key once.')
   }
@@ -37,10 +38,21 @@ function parsed(text: string): unknown {
   }
 }
 
-function occurrences(text: string, character: string): number {
-  let count = 0
-  for (let at = text.indexOf(character); at !== -1; at = text.indexOf(character, at + 1)) count++
-  return count
+/** Counts keys by their colons, and objects with lists. Byte by byte: a pattern may search a hostile text again and again. */
+function structureOf(bytes: Buffer): { keys: number; containers: number } {
+  let keys = 0
+  let containers = 0
+  let isString = false
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i]
+    if (byte === QUOTE) isString = !isString
+    else if (isString) {
+      // The next byte is escaped, which may be a quote.
+      if (byte === BACKSLASH) i++
+    } else if (byte === COLON) keys++
+    else if (byte === BRACE || byte === BRACKET) containers++
+  }
+  return { keys, containers }
 }
 
 function keysIn(value: unknown): number {

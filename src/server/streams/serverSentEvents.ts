@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { GraphQLError } from 'graphql'
 import type { Principal } from '../../auth/principal.js'
 import { AppError } from '../../errors.js'
-import { errorBody, publicErrors, statusOf } from '../formatError.js'
+import { errorBody, publicErrors, retryHeaders, statusOf } from '../formatError.js'
 import { RateLimitedError, refusalHeaders } from '../limits/quota.js'
 import { isJsonObject } from '../operations/jsonObject.js'
 import { operationRoute } from '../operations/operationRoute.js'
@@ -105,7 +105,8 @@ class EventStreams implements OpenStreams {
     if (!(error instanceof AppError)) throw error
     this.#observe({ ...subscriber, operation: 'none', code: error.code })
     if (error instanceof RateLimitedError) reply.headers(refusalHeaders(error))
-    return reply.code(statusOf(error.code)).send(errorBody(error))
+    const body = errorBody(error)
+    return reply.code(statusOf(error.code)).headers(retryHeaders(body.errors[0])).send(body)
   }
 
   async #serve(asked: SubscribeRequest, stream: EventStream, subscriber: Subscriber): Promise<void> {

@@ -12,6 +12,9 @@ const PREFLIGHT = {
     'idempotency-key',
     'if-none-match',
     'x-request-id',
+    // What OpenTelemetry adds to the requests of a page.
+    'traceparent',
+    'tracestate',
     'apollo-require-preflight',
   ],
   maxAge: PREFLIGHT_SECONDS,

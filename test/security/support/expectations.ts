@@ -14,6 +14,7 @@ export const CALLERS: readonly MatrixCaller[] = [
   { name: 'MONITOR', roles: ['MONITOR'] },
   { name: 'ANALYST', roles: ['ANALYST'] },
   { name: 'MODEL_MANAGER', roles: ['MODEL_MANAGER'] },
+  { name: 'TELEMETRY', roles: ['TELEMETRY'] },
   { name: 'a caller without roles', roles: [] },
   { name: 'SCORER and MONITOR', roles: ['SCORER', 'MONITOR'] },
   { name: 'MONITOR and MODEL_MANAGER', roles: ['MONITOR', 'MODEL_MANAGER'] },
@@ -155,6 +156,7 @@ const PERMISSIONS_OF: Readonly<Record<Role, readonly Permission[]>> = {
     'schema:introspect',
     'telemetry:read',
   ],
+  TELEMETRY: ['telemetry:read'],
 }
 
 export function expectedPermissions({ roles }: MatrixCaller): readonly string[] {

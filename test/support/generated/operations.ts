@@ -196,13 +196,14 @@ export type RiskBand =
   | 'T7'
   | 'T8';
 
-/** A bundle of permissions: SCORER (front-ends), MONITOR (alert clients), ANALYST (history), MODEL_MANAGER (model releases), ADMIN. */
+/** A bundle of permissions: SCORER (front-ends), MONITOR (alert clients), ANALYST (history), MODEL_MANAGER (model releases), ADMIN, TELEMETRY (metrics of the gateway). */
 export type Role =
   | 'ADMIN'
   | 'ANALYST'
   | 'MODEL_MANAGER'
   | 'MONITOR'
-  | 'SCORER';
+  | 'SCORER'
+  | 'TELEMETRY';
 
 /** Length of a bucket, by the local clock. An hour that the clock shows twice is two buckets. */
 export type SummaryInterval =

@@ -11,7 +11,7 @@ import { loadModelFolder } from '../../../src/releases/folderSource.js'
 import type { ModelRegistry } from '../../../src/releases/modelRegistry.js'
 import { AuditTrail } from '../../../src/resolvers/auditTrail.js'
 import { operationContext, type RequestContext } from '../../../src/resolvers/context.js'
-import { createLoaders, forgetLoadedAfterMutations } from '../../../src/resolvers/loaders.js'
+import { createLoaders, forgetLoadedBeforeMutations } from '../../../src/resolvers/loaders.js'
 import { createResolvers, RESOLVERS } from '../../../src/resolvers/resolvers.js'
 import { buildApiSchema } from '../../../src/schema/build.js'
 import type { Outcome, Prediction } from '../../../src/scoring/prediction.js'
@@ -231,7 +231,7 @@ export async function createGatewaySchema(): Promise<GatewaySchema> {
     resolver => instances.get(resolver),
     models.models.map(({ contract }) => contract),
   )
-  forgetLoadedAfterMutations(schema)
+  forgetLoadedBeforeMutations(schema)
   applyPermissions(schema)
   const alertFeed = new AlertFeed({ log, hints: new LocalHints(), failed: () => {}, heldBack: () => {} })
   const latest = { find: async () => new Map<string, Prediction>(), remember: async () => {}, forget: async () => {} }

@@ -10,7 +10,7 @@ const MAX_LINES = 300
 
 /** The floors from which the files of a floor may import, besides their own. */
 export const FLOORS: Readonly<Record<string, readonly string[]>> = {
-  main: ['commands', 'auth', 'errors'],
+  main: ['commands', 'observability', 'auth', 'errors'],
   commands: [
     'app',
     'start',

@@ -1,5 +1,6 @@
 import { Registry } from 'prom-client'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { AppError } from '../../../../src/errors.js'
 import { type HttpServer, startHttpServer } from '../../../../src/server/httpServer.js'
 import { AddressLimit } from '../../../../src/server/limits/addressLimit.js'
 import { type ChargePoints, RateLimitedError } from '../../../../src/server/limits/quota.js'
@@ -113,6 +114,18 @@ describe('an operation is charged', () => {
     expect(gateway.asked.filter(question => (question as unknown[])[0] === 'page')).toEqual([])
   })
 
+  it('one point for a prepared operation with an answer beyond the limits, which is not executed', async () => {
+    const query = `mutation($i: [PredictRiskInput!]!) { predictRiskBatch(input: {items: $i}) { results { prediction {
+      applicant { predictions(first: 100) { nodes { id } } } } } } }`
+    const send = (items: number) => client.send({ query, variables: { i: Array(items).fill(application) } })
+    for (let use = 1; use <= 4; use++) expect((await send(1)).status).toBe(200)
+    gateway.recorder.recorded.length = 0
+    asked = []
+    const { status, errors } = await send(100)
+    expect([status, errors?.[0]?.extensions.code, asked]).toEqual([400, 'QUERY_TOO_COMPLEX', [1]])
+    expect(gateway.recorder.recorded).toEqual([])
+  })
+
   it.each<[string, string, string, RequestInit]>([
     ['a body that is not JSON', '/graphql', 'application/json', { body: '{' }],
     ['no body', '/graphql', 'application/json', {}],
@@ -178,6 +191,22 @@ describe('an operation is charged', () => {
     })
     expect([status, headers.get('retry-after'), headers.get('ratelimit-remaining')]).toEqual([429, '9', '0'])
     expect(gateway.recorder.recorded).toEqual([])
+  })
+
+  it('or answered with 503 and Retry-After while points cannot be counted, prepared or not, at once and later', async () => {
+    for (let use = 1; use <= 4; use++) await client.send({ query: SCORE, variables: { input: application } })
+    const unavailable = () => {
+      throw new AppError('SERVICE_UNAVAILABLE', 'Try again shortly.')
+    }
+    chargePoints = (_principal, points) => (points > 1 ? unavailable() : LEFT)
+    const later = await client.send({ query: `${BATCH} # later`, variables: { i: [application, application, application] } })
+    chargePoints = unavailable
+    const prepared = await client.send({ query: SCORE, variables: { input: application } })
+    const fresh = await client.send({ query: `${SCORE} # fresh`, variables: { input: application } })
+    const unread = await fetch(`${server.url}/graphql`, { method: 'POST', headers: { authorization: 'Bearer x' } })
+    for (const { status, headers } of [later, prepared, fresh, unread]) {
+      expect([status, headers.get('retry-after')]).toEqual([503, '1'])
+    }
   })
 
   it('one point as a subscription, or refused: over server-sent events with 429, over WebSocket with RATE_LIMITED', async () => {

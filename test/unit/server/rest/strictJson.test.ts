@@ -41,6 +41,17 @@ describe('strict JSON', () => {
     expect(() => read(text)).toThrow('too many values')
   })
 
+  it('refuses a string without an end in time that grows with its length only', () => {
+    const unended = (quotes: number) => `"${'\\"'.repeat(quotes)}`
+    const cpuMs = (text: string) => {
+      const before = process.cpuUsage()
+      expect(() => read(text)).toThrow('not JSON')
+      return process.cpuUsage(before).user / 1_000
+    }
+    // Eight times the length took 64 times as long. The millisecond is for what the clock of the CPU cannot see.
+    expect(cpuMs(unended(32_000))).toBeLessThan(20 * (cpuMs(unended(4_000)) + 1))
+  })
+
   it('reads 100 rows of 290 features', () => {
     const row = Object.fromEntries(Array.from({ length: 290 }, (_, i) => [`feature${i}`, i]))
     const text = JSON.stringify({ items: Array.from({ length: 100 }, () => ({ features: row, applicantId: 'a:b' })) })

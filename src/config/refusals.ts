@@ -1,0 +1,69 @@
+import { isLoopback } from './loopback.js'
+import type { Settings } from './settings.js'
+
+/** What the rules between settings look at. */
+interface Start {
+  readonly isDevelopment: boolean
+  /** Whether a setting is given, by its value or by its file. A file that cannot be read counts too: it is a problem of its own. */
+  readonly isGiven: (key: keyof Settings) => boolean
+  /** The valid settings: nothing is reported against one that is itself wrong. */
+  readonly env: Partial<Settings>
+}
+
+/** A combination of settings that ends the start, and the sentence that says so. */
+interface Refusal {
+  readonly problem: string
+  readonly applies: (start: Start) => boolean
+}
+
+const isProduction = ({ env }: Start) => env.NODE_ENV === 'production'
+const lacksKey = ({ isDevelopment, isGiven }: Start) =>
+  !isDevelopment && !isGiven('RISKGATE_JWT_SECRET') && !isGiven('RISKGATE_JWKS_URL')
+
+/** All of them, in the order in which they are reported. docs/operations/settings.md lists their sentences. */
+export const REFUSALS: readonly Refusal[] = [
+  {
+    problem: 'DATABASE_URL must be set when NODE_ENV is production.',
+    applies: start => isProduction(start) && !start.isGiven('DATABASE_URL'),
+  },
+  {
+    problem: 'RISKGATE_JWT_SECRET or RISKGATE_JWKS_URL must be set when NODE_ENV is production.',
+    applies: start => lacksKey(start) && isProduction(start),
+  },
+  {
+    problem: 'RISKGATE_JWT_SECRET or RISKGATE_JWKS_URL must be set unless RISKGATE_DEVELOPMENT is true.',
+    applies: start => lacksKey(start) && !isProduction(start) && start.isGiven('RISKGATE_DEVELOPMENT'),
+  },
+  {
+    problem:
+      'RISKGATE_JWT_SECRET or RISKGATE_JWKS_URL must be set unless riskgate serves this machine alone or RISKGATE_DEVELOPMENT is true.',
+    applies: start => lacksKey(start) && !isProduction(start) && !start.isGiven('RISKGATE_DEVELOPMENT'),
+  },
+  {
+    // An alert without its prediction would be a gap in the feed.
+    problem: 'RISKGATE_PREDICTION_RETENTION_DAYS must not be less than RISKGATE_ALERT_RETENTION_DAYS.',
+    applies: ({ env: { RISKGATE_PREDICTION_RETENTION_DAYS: predictions, RISKGATE_ALERT_RETENTION_DAYS: alerts } }) =>
+      predictions !== undefined && alerts !== undefined && predictions < alerts,
+  },
+  {
+    problem: 'RISKGATE_DEVELOPMENT must not be true when NODE_ENV is production.',
+    applies: start => isProduction(start) && start.env.RISKGATE_DEVELOPMENT === true,
+  },
+  {
+    problem: 'RISKGATE_JWT_PREVIOUS_SECRET must not be set without RISKGATE_JWT_SECRET.',
+    applies: ({ isGiven }) => isGiven('RISKGATE_JWT_PREVIOUS_SECRET') && !isGiven('RISKGATE_JWT_SECRET'),
+  },
+  {
+    problem: 'RISKGATE_JWKS_URL must begin with https:// unless it is on this machine.',
+    applies: ({ env: { RISKGATE_JWKS_URL: url } }) => url !== undefined && !isPrivatelyRead(new URL(url)),
+  },
+  {
+    problem: 'RISKGATE_TLS_CERT_FILE and RISKGATE_TLS_KEY_FILE must be set together.',
+    applies: ({ isGiven }) => isGiven('RISKGATE_TLS_CERT_FILE') !== isGiven('RISKGATE_TLS_KEY_FILE'),
+  },
+]
+
+/** Whether nobody on the way can replace the issuer's keys with their own. */
+function isPrivatelyRead({ protocol, hostname }: URL): boolean {
+  return protocol === 'https:' || isLoopback(hostname.replace(/[[\]]/g, ''))
+}

@@ -1,0 +1,21 @@
+import { flag, server, wholeNumber } from './forms.js'
+
+/** PostgreSQL and Redis. */
+export const databaseSettings = {
+  DATABASE_URL: server('postgres:', 'postgresql:')
+    .optional()
+    .describe('PostgreSQL 15 or later. If not set: PostgreSQL 18 from the npm packages, with its data in the state directory'),
+  RISKGATE_DATABASE_POOL_SIZE: wholeNumber(4, 100)
+    .default(10)
+    .describe(
+      'connections of a replica: two for predictions, one for bulk writes, the rest for reads. ' +
+        'One more serves webhooks and seals, and one the alert feed',
+    ),
+  RISKGATE_MIGRATE_AT_START: flag
+    .default(true)
+    .describe(
+      '`false`: a step of its own runs `riskgate migrate`. A start only checks the database, and ends with exit code 78 where a ' +
+        'migration is missing. The embedded database is always migrated',
+    ),
+  REDIS_URL: server('redis:', 'rediss:').optional().describe('needed as soon as there is more than one replica'),
+}
