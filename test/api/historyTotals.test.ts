@@ -88,7 +88,7 @@ describe('a list that would read too much', () => {
     expect({ status, data }).toEqual({ status: 400, data: null })
     expect(errors).toMatchObject([{ path: ['predictions'], extensions: { code: 'QUERY_TOO_BROAD' } }])
     expect(errors?.[0]?.message).toBe(
-      'This filter would read too many rows for the few that match. Narrow it: add a range of createdAt, add applicantId, add model or leave out some of bands, highRisk, modelVersion.',
+      'This filter would read too many rows for the few that match. Narrow it: add a range of time, add applicantId, add model or leave out some of bands, highRisk, modelVersion.',
     )
   })
 

@@ -346,6 +346,18 @@ describe('a strict door', () => {
     ])
   })
 
+  it('refuses an address that is not percent-encoded UTF-8, in its query too', async () => {
+    for (const path of [
+      '/models/%F1',
+      '/predictions?applicantId=Mu%F1oz',
+      '/predictions?channel=%zz',
+      '/predictions?limit=1&%ff=1',
+    ]) {
+      const answer = await sendRest(gateway, path, { headers: { authorization } })
+      expect([path, answer.status, jsonOf(answer).code]).toEqual([path, 400, 'BAD_REQUEST'])
+    }
+  })
+
   it('is the same door however its address is written', async () => {
     const { status, headers } = await exchange(`${gateway.url}/%61pi/models`, {})
     expect([status, headers.get('content-type')]).toEqual([401, 'application/problem+json; charset=utf-8'])

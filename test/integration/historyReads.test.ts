@@ -135,7 +135,7 @@ describe('among 100,000 rows of 14 months', () => {
   })
 
   it.each<[string, string[], HistoryFilter, HistoryOrder?, Visibility?]>([
-    ['two long lists without common rows', ['bands, highRisk', 'createdAt'], { bands: ['T8'], highRisk: false }],
+    ['two long lists without common rows', ['bands, highRisk', 'range of time'], { bands: ['T8'], highRisk: false }],
     ['a version without its model', ['add model'], { modelVersion: '3' }],
     ['a model without a version', ['add modelVersion'], { model: 'mortgage' }],
     ['a range of probability far from a band', ['PROBABILITY'], { probability: { from: 0.3 }, bands: ['T1'] }],
@@ -143,13 +143,13 @@ describe('among 100,000 rows of 14 months', () => {
     ['a band by probability', ['the probability range of these bands'], { bands: ['T5'] }, 'PROBABILITY_DESC'],
     [
       'a band by probability from the wrong end of some days',
-      ['a shorter range of createdAt', 'the probability range of these bands'],
+      ['a shorter range of time', 'the probability range of these bands'],
       { createdAt: { from: daysAgo(9), to: daysAgo(6) }, bands: ['T1'] },
       'PROBABILITY_DESC',
     ],
     [
       'a filter without matches for one principal',
-      ['createdAt'],
+      ['range of time'],
       { hasOutcome: true, highRisk: false, model: 'x' },
       'CREATED_AT_DESC',
       { ...TENANT, requestedBy: 'small-shop' },

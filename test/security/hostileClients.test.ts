@@ -169,7 +169,6 @@ describe('an unusual request', () => {
   })
 
   it.each<[string, string[], number, string]>([
-    ['another protocol', ['upgrade: h2c', 'http2-settings: AAMAAABkAARAAAAAAAIAAAAA'], 400, 'BAD_REQUEST'],
     ['no key', ['upgrade: websocket', 'sec-websocket-version: 13'], 400, 'BAD_REQUEST'],
     [
       'another version',
@@ -180,6 +179,46 @@ describe('an unusual request', () => {
   ])('opens no WebSocket: %s', async (_what, headers, status, code) => {
     const text = ['GET /graphql HTTP/1.1', 'host: x', 'connection: upgrade', ...headers, '\r\n'].join('\r\n')
     expectRefused(await answerTo(server, text), status, code)
+  })
+
+  it('is served as ever if it asks for another protocol, as those of Java do', async () => {
+    const { authorization } = await bearer('ANALYST')
+    const asking = (...headers: string[]) =>
+      ['POST /graphql HTTP/1.1', 'host: x', 'connection: upgrade, http2-settings', 'upgrade: h2c', 'http2-settings: AAMAAABk']
+        .concat('content-type: application/json', `authorization: ${authorization}`, ...headers, '\r\n')
+        .join('\r\n')
+    const { socket, closed } = await connectTo(server)
+    const served = nextServed()
+    socket.write(asking(`content-length: ${VIEWER.length}`) + VIEWER.slice(0, 9))
+    socket.write(VIEWER.slice(9))
+    await once(socket, 'data')
+    socket.write(`${asking('transfer-encoding: chunked')}${VIEWER.length.toString(16)}\r\n${VIEWER}\r\n0\r\n\r\n`)
+    await once(socket, 'data')
+    for (let i = 0; i < 20; i++) {
+      socket.write(asking(`content-length: ${VIEWER.length}`) + VIEWER)
+      await once(socket, 'data')
+    }
+    expect((await served).listenerCount('timeout')).toBe(1)
+    socket.write(get('/healthz'))
+    expect(answersIn(await closed).map(({ status }) => status)).toEqual(Array(23).fill(200))
+  })
+
+  it.each([
+    ['a WebSocket', 'GET /graphql HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n'],
+    ['a WebSocket elsewhere', 'GET /x HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n'],
+    ['another protocol', 'GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n'],
+    ['a tunnel', 'CONNECT x:443 HTTP/1.1\r\nhost: x\r\n\r\n'],
+  ])('gets no answer of the one behind it: %s', async (_what, behind) => {
+    const { authorization } = await bearer('ANALYST')
+    const { socket, closed } = await connectTo(server)
+    const headers = [
+      'host: x',
+      'content-type: application/json',
+      `authorization: ${authorization}`,
+      `content-length: ${VIEWER.length}`,
+    ]
+    socket.write(`${['POST /graphql HTTP/1.1', ...headers, '\r\n'].join('\r\n')}${VIEWER}${behind}`)
+    expect(await closed).toBe('')
   })
 
   it('opens no WebSocket at another URL', async () => {

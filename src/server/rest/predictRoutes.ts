@@ -64,7 +64,7 @@ export function predictRoutes(contracts: readonly ModelContract[]): RestRoute[] 
       document: PREDICT,
       body: application(contracts, { withDomains: false }),
       shownBody: application(contracts, { withDomains: true }),
-      idempotencyKey: idempotencyKey(255),
+      idempotencyKey: idempotencyKey(255, '422'),
       answer: predictAnswer,
       codes: SCORING_CODES,
       variables: asked => ({ input: toInput(asked.body as AskedApplication, asked.idempotencyKey) }),
@@ -85,7 +85,7 @@ export function predictRoutes(contracts: readonly ModelContract[]): RestRoute[] 
       }),
       shownBody: z.strictObject({ items: rowsOf(application(contracts, { withDomains: true, isRow: true })) }),
       // A row adds its position to the key.
-      idempotencyKey: idempotencyKey(250),
+      idempotencyKey: idempotencyKey(250, 'IDEMPOTENCY_KEY_REUSED in the `errors` of the row'),
       answer: z.looseObject({
         results: z.array(
           z.looseObject({

@@ -16,7 +16,7 @@ import { traced } from '../operations/tracedHandler.js'
 import { sendProblem } from '../problem.js'
 import { checked } from './checked.js'
 import { sendTagged } from './entityTag.js'
-import { storable } from './queryParameters.js'
+import { requireDecodable, storable } from './queryParameters.js'
 import { RegisteredOperation } from './registeredOperation.js'
 import type { Asked, RestRoute } from './restRoute.js'
 import { restRoutes } from './restRoutes.js'
@@ -108,6 +108,7 @@ function inRequest(error: GraphQLFormattedError, { pathOf }: RestRoute): GraphQL
 
 /** @throws AppError BAD_USER_INPUT */
 function askedOf(request: FastifyRequest, route: RestRoute): Asked {
+  requireDecodable(request.url)
   return {
     parameter: pathParameterOf(request),
     query: checked(route.query ?? NO_PARAMETERS, request.query, 'address'),

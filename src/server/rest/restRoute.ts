@@ -50,12 +50,14 @@ export function found(value: Data, code: ErrorCode, message: string): Data {
   return value
 }
 
-/** An Idempotency-Key of at most so many characters. */
-export function idempotencyKey(longest: number): z.ZodType<string> {
+/** An Idempotency-Key of at most so many characters. `otherInput`: what the same key with other input gives. */
+export function idempotencyKey(longest: number, otherInput: string): z.ZodType<string> {
   return z
     .string()
     .min(1)
     .max(longest)
     .regex(/^[!-~]+$/, 'must be printable ASCII characters without spaces')
-    .describe('The same key with the same input: the first answer again, with `replayed: true`. With other input: 422.')
+    .describe(
+      `The same key with the same input: the first answer again, with \`replayed: true\`. With other input: ${otherInput}.`,
+    )
 }

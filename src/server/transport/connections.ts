@@ -58,12 +58,15 @@ export function followConnections(http: Server, { answerMs, checkEveryMs }: Conn
   }
 
   http.on('connection', (socket: Socket) => {
+    // It comes again if it asked for another protocol (ignoredUpgrades.ts).
+    if (connections.has(socket)) return
     follow(socket)
     const peer = peerOf(socket)
     handshakes.set(peer, socket)
     socket.once('close', () => handshakes.get(peer) === socket && handshakes.delete(peer))
   })
   http.on('secureConnection', (socket: Socket) => {
+    if (connections.has(socket)) return
     const handshake = handshakes.get(peerOf(socket))
     if (handshake) connections.delete(handshake)
     follow(socket)

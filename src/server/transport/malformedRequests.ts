@@ -47,9 +47,10 @@ export function answerMalformed({
  * Answers CONNECT and Expect in our form. Node would close at a CONNECT without an answer, and refuse an Expect header without a
  * body.
  */
-export function answerUnusual(http: Server, { headers, observe }: Omit<MalformedOptions, 'connections'>): void {
+export function answerUnusual(http: Server, { connections, headers, observe }: MalformedOptions): void {
   http.on('connect', (_request: IncomingMessage, socket: Socket) => {
     observe('malformed')
+    if (!connections.mayAnswer(socket)) return socket.destroy()
     answerPlainly(socket, 400, new AppError('BAD_REQUEST', 'This server is no proxy.'), headers)
   })
   http.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {

@@ -41,6 +41,7 @@ export function createTransport(options: TransportOptions): Transport {
   const { certificate, refused, trustedProxies, keepAliveMs } = options
   const limits = { ...TRANSPORT_LIMITS, keepAliveMs, ...options.limits }
   const headers = securityHeaders(certificate !== undefined)
+  let connections: Connections
   let answer: (error: Error, socket: Socket) => void
   const serverOptions = {
     // Only an address in this list may say where a request comes from.
@@ -54,12 +55,12 @@ export function createTransport(options: TransportOptions): Transport {
   return {
     serverOptions,
     headers,
-    upgrades: { mayConnect: originCheck(options), headers, refused },
+    upgrades: { mayConnect: originCheck(options), mayAnswer: socket => connections.mayAnswer(socket), headers, refused },
     async attach(server, apiPaths) {
       const http = server.server as Server
-      const connections = followConnections(http, limits)
+      connections = followConnections(http, limits)
       answer = answerMalformed({ connections, headers, observe: options.malformed })
-      answerUnusual(http, { headers, observe: options.malformed })
+      answerUnusual(http, { connections, headers, observe: options.malformed })
       certificate?.onRenewal(renewed => (http as TlsServer).setSecureContext(secureContextOf(renewed)))
       beginAnswers(server, { headers, limits, refused })
       await allowOrigins(server, apiPaths, options.corsOrigins)

@@ -1,14 +1,18 @@
 import type { IncomingMessage, Server } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { WebSocketServer } from 'ws'
 import { AppError, ERROR_CODES } from '../../errors.js'
 import { type ObserveRefusal, requestId } from '../requests.js'
+import { asksForWebSocket, serveWithoutUpgrade } from './ignoredUpgrades.js'
 import { answerPlainly } from './plainAnswer.js'
 import { repeatedHeader } from './repeatedHeader.js'
 
 export interface UpgradeRules {
   /** Whether this request may open a WebSocket at all. */
   readonly mayConnect: (request: IncomingMessage) => boolean
+  /** Whether what is written to the socket now would reach the right request (connections.ts). */
+  readonly mayAnswer: (socket: Socket) => boolean
   readonly headers: Readonly<Record<string, string>>
   readonly refused: ObserveRefusal
 }
@@ -21,7 +25,7 @@ const NO_WEB_SOCKET = 'There is no WebSocket at this address. Use /graphql, or s
 // Version 13 is the only one there ever was (RFC 6455, section 4.4).
 const WEB_SOCKET = { 'sec-websocket-version': '13' }
 
-/** Opens WebSockets at one path, and answers every other upgrade in our form. Returns a function after which it opens no more. */
+/** Opens WebSockets at one path, and answers every other request for one in our form. Returns a function after which it opens no more. */
 export function openWebSockets(http: Server, path: string, sockets: WebSocketServer, rules: UpgradeRules): () => void {
   let isClosed = false
   const isOf = ({ url }: IncomingMessage) => url?.split('?', 1)[0] === path
@@ -37,7 +41,9 @@ export function openWebSockets(http: Server, path: string, sockets: WebSocketSer
   sockets.on('wsClientError', (_error: Error, socket: Duplex, request: IncomingMessage) =>
     refuse(request, socket, new AppError('BAD_REQUEST', 'The upgrade must be to WebSocket, version 13.')),
   )
-  http.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+  http.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    if (!rules.mayAnswer(socket)) return socket.destroy()
+    if (!asksForWebSocket(request)) return serveWithoutUpgrade(http, request, socket, head)
     const error = problemOf(request)
     if (error) return refuse(request, socket, error)
     sockets.handleUpgrade(request, socket, head, webSocket => sockets.emit('connection', webSocket, request))

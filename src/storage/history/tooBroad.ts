@@ -9,7 +9,7 @@ export function tooBroad(filter: HistoryFilter, order: HistoryOrder): AppError {
   const given = CONDITIONS.filter(name => filter[name] !== undefined)
   const byProbability = order.startsWith('PROBABILITY')
   const ways = [
-    filter.createdAt === undefined ? 'add a range of createdAt' : 'choose a shorter range of createdAt',
+    filter.createdAt === undefined ? 'add a range of time' : 'choose a shorter range of time',
     ...(filter.applicantId === undefined ? ['add applicantId'] : []),
     ...(byProbability ? [filter.probability === undefined ? rangeOf(filter) : 'order by CREATED_AT'] : []),
     ...(!byProbability && filter.probability !== undefined ? ['order by PROBABILITY'] : []),
@@ -23,7 +23,9 @@ export function tooBroad(filter: HistoryFilter, order: HistoryOrder): AppError {
 
 /** Bands are intervals of probability: with their range, the order begins where the bands begin. */
 function rangeOf({ bands }: HistoryFilter): string {
-  return bands === undefined ? 'add a range of probability' : 'add the probability range of these bands, from modelVersion.bands'
+  return bands === undefined
+    ? 'add a range of probability'
+    : 'add the probability range of these bands, from the bands of the model version'
 }
 
 /** For the list of predictions below an applicant, which takes no filter. */

@@ -220,7 +220,7 @@ function openPool(name: PoolName, { url, isPooled = false, warn, called }: Datab
 export function outcomeUnknown(): AppError {
   return new AppError(
     'OUTCOME_UNKNOWN',
-    'The store did not confirm in time, and may have stored this or not. Send the same again: a score with its idempotency key, or ask predictionByKey.',
+    'The store did not confirm in time, and may have stored this or not. Send the same again: a score with its idempotency key.',
   )
 }
 

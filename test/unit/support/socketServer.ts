@@ -47,7 +47,7 @@ export async function startSockets(options: SocketServerOptions): Promise<Socket
     addressOf: clientAddress([]),
     http,
     path: '/graphql',
-    upgrades: { mayConnect: () => true, headers: {}, refused: () => {} },
+    upgrades: { mayConnect: () => true, mayAnswer: () => true, headers: {}, refused: () => {} },
     report: (_id, error) => reports.push(error),
     observe: report => {
       observed.push(report)
