@@ -39,7 +39,11 @@ describe('an operation is charged', () => {
       drainMs: 0,
       contracts: [],
       schema: gateway.schema,
-      auth: { authenticate: async () => principalOf('ADMIN'), watch: () => () => {} },
+      auth: {
+        authenticate: async () => principalOf('ADMIN'),
+        authenticateInOutage: async () => principalOf('ADMIN'),
+        watch: () => () => {},
+      },
       contextOf: () => gateway.contextOf('ADMIN'),
       chargePoints: (principal, points) => {
         asked.push(points)
