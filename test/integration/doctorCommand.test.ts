@@ -68,6 +68,29 @@ describe('riskgate doctor', () => {
     expect(found.stdout).toMatch(/^ok +database version/m)
   })
 
+  it('names a user without the rights that a gateway needs, and its limit of connections', async () => {
+    const { sql } = database
+    const url = new URL(database.url)
+    Object.assign(url, { username: `reader_${process.pid}`, password: 'reader' })
+    await sql.unsafe(`create role ${url.username} login password 'reader' connection limit 5`)
+    const withoutAny = await doctor({ DATABASE_URL: url.href })
+    await sql.unsafe(`grant usage on schema drizzle, public to ${url.username}`)
+    await sql.unsafe(`grant select on all tables in schema drizzle, public to ${url.username}`)
+    const reads = await doctor({ DATABASE_URL: url.href })
+    await sql.unsafe(`grant create on schema public to ${url.username}`)
+    await sql.unsafe(`grant create on database ${url.pathname.slice(1)} to ${url.username}`)
+    const creates = await doctor({ DATABASE_URL: url.href })
+    await sql.unsafe(`drop owned by ${url.username}`)
+    await sql.unsafe(`drop role ${url.username}`)
+    expect(bad(withoutAny)).toEqual([expect.stringMatching(/^PROBLEM +database +The user of DATABASE_URL lacks a right there/)])
+    expect(reads.status).toBe(1)
+    expect(bad(reads).filter(line => !line.includes(' migrations '))).toEqual([
+      expect.stringMatching(/^PROBLEM +database rights +This user may not create schemas and tables/),
+      expect.stringMatching(/^WARNING +connections +[34] free, .*CONNECTION LIMIT/),
+    ])
+    expect(bad(creates)[0]).toMatch(/^PROBLEM +database rights +Another user owns alerts, .*predictions, /)
+  })
+
   it('names a database that refuses the login, and a model folder that cannot be served', async () => {
     const url = new URL(database.url)
     url.username = 'nobody'

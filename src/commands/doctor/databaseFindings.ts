@@ -17,9 +17,8 @@ export function databaseFindings(found: Diagnosis, poolSize: number): Finding[] 
     found.unsafeSettings.length === 0
       ? ok('database settings', 'acknowledged rows survive a crash')
       : problem('database settings', `Acknowledged rows could be lost: switch on ${found.unsafeSettings.join(', ')}.`),
-    found.isReadOnly
-      ? problem('database writes', 'The server is read-only, as a standby is: name the primary in DATABASE_URL.')
-      : ok('database writes', 'accepted'),
+    rightsFinding(found),
+    writesFinding(found),
     migrationsFinding(found.migrations),
     found.invalidIndexes.length === 0
       ? ok('indexes', 'all valid')
@@ -32,6 +31,21 @@ export function databaseFindings(found: Diagnosis, poolSize: number): Finding[] 
   ]
 }
 
+function rightsFinding({ mayCreate, foreignTables }: Diagnosis): Finding {
+  if (!mayCreate) return problem('database rights', 'This user may not create schemas and tables: let it own the database.')
+  if (foreignTables.length === 0) return ok('database rights', 'may create tables, and owns those that are there')
+  return problem(
+    'database rights',
+    `Another user owns ${foreignTables.join(', ')}: change the owner, or the user of DATABASE_URL.`,
+  )
+}
+
+function writesFinding({ isReadOnly, refusesWrites }: Diagnosis): Finding {
+  if (isReadOnly) return problem('database writes', 'The server is read-only, as a standby is: name the primary in DATABASE_URL.')
+  if (refusesWrites === undefined) return ok('database writes', 'accepted')
+  return problem('database writes', `${refusesWrites}: make room on its disk, or look for its files.`)
+}
+
 function migrationsFinding({ missing, unknown }: Diagnosis['migrations']): Finding {
   if (unknown > 0)
     return problem('migrations', 'A newer riskgate has migrated the database: start that version, or restore a backup.')
@@ -42,7 +56,10 @@ function migrationsFinding({ missing, unknown }: Diagnosis['migrations']): Findi
 function connectionsFinding(free: number, wanted: number): Finding {
   const says = `${free} free, and a gateway opens up to ${wanted}`
   if (free >= wanted) return ok('connections', says)
-  return warning('connections', `${says}: raise max_connections, or lower RISKGATE_DATABASE_POOL_SIZE.`)
+  return warning(
+    'connections',
+    `${says}: raise max_connections and the CONNECTION LIMIT of this user, or lower RISKGATE_DATABASE_POOL_SIZE.`,
+  )
 }
 
 function clockFinding(aheadMs: number): Finding {

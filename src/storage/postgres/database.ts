@@ -153,6 +153,11 @@ export class Database {
     }
   }
 
+  /** Why Postgres refuses writes, by a trial that leaves nothing behind; undefined where it takes them. Rejects without an answer. */
+  refusesWrites(): Promise<string | undefined> {
+    return this.#trial.problem()
+  }
+
   async close(): Promise<void> {
     await Promise.all([this.#reads, this.#writes, this.#bulk, this.#background, this.#feed].map(pool => pool.close()))
   }
