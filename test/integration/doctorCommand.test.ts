@@ -102,6 +102,15 @@ describe('riskgate doctor', () => {
     ])
   })
 
+  it('names the setting of a certificate that is missing', async () => {
+    const found = await doctor({
+      RISKGATE_TLS_CERT_FILE: join(folder, 'none.pem'),
+      RISKGATE_TLS_KEY_FILE: join(folder, 'none.pem'),
+    })
+    const says = 'RISKGATE_TLS_CERT_FILE names a file that cannot be read (ENOENT).'
+    expect(bad(found)).toContainEqual(`PROBLEM  certificate          ${says}`)
+  })
+
   it('ends with 78 at settings that cannot be used', async () => {
     const { status, stderr } = await doctor({ RISKGATE_PORT: 'x' })
     expect(status).toBe(78)
