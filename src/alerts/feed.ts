@@ -11,6 +11,8 @@ import { Mailbox } from './mailbox.js'
 export const POLL_MS = 500
 // An alert waits behind an open transaction: look again soon, since no further hint may come.
 const HELD_BACK_MS = 20
+// While nobody subscribes here: clients that poll and webhooks wait behind an open transaction too.
+const UNHEARD_MS = 2_000
 // Under load every commit sends a hint: one read serves several of them, or the reader would query without a pause.
 const REST_MS = 10
 const PAGE = 500
@@ -70,7 +72,7 @@ export class AlertFeed {
   async start(): Promise<void> {
     this.#position = await this.#options.log.now()
     this.#unsubscribe = this.#options.hints.subscribe(() => this.#wake())
-    this.#wake()
+    this.#readAfter(0)
   }
 
   async stop(): Promise<void> {
@@ -204,24 +206,35 @@ export class AlertFeed {
   /** There may be new alerts: reads at once when the rest is over, else as soon as it is. */
   #wake(): void {
     if (this.#reading) this.#isWoken = true
-    else this.#readAfter(Math.max(0, this.#restsUntil - performance.now()))
+    else if (this.#mailboxes.size > 0) this.#readAfter(Math.max(0, this.#restsUntil - performance.now()))
   }
 
   #readAfter(pauseMs: number): void {
     clearTimeout(this.#timer)
-    // Without a subscriber nobody needs the alerts; the first subscriber wakes the reader again.
-    if (this.#stopped || this.#mailboxes.size === 0) {
-      this.#held.reset()
-      return
-    }
-    this.#timer = setTimeout(() => {
+    if (this.#stopped) return
+    const read = () => {
       this.#isWoken = false
-      this.#reading = this.#readAll().then(idleMs => {
+      // Without a subscriber nobody needs the alerts; the first subscriber wakes the reader again.
+      const isHeard = this.#mailboxes.size > 0
+      this.#reading = (isHeard ? this.#readAll() : this.#lookUnheard()).then(idleMs => {
         this.#reading = undefined
         this.#restsUntil = performance.now() + REST_MS
         this.#readAfter(this.#isWoken ? REST_MS : idleMs)
       })
-    }, pauseMs).unref()
+    }
+    this.#timer = setTimeout(read, this.#mailboxes.size > 0 ? pauseMs : UNHEARD_MS).unref()
+  }
+
+  /** Whether alerts are held back, without reading them. */
+  async #lookUnheard(): Promise<number> {
+    try {
+      const now = await this.#options.log.now()
+      await this.#held.note(await this.#options.log.isHeldBack(now), now)
+    } catch {
+      // The calls of the database have told, and nobody waits here.
+      this.#held.reset()
+    }
+    return UNHEARD_MS
   }
 
   /** Reads to the end of the log; answers how long to pause unless the reader is woken before. */

@@ -65,6 +65,17 @@ export class ApiKeys {
     return known.principal
   }
 
+  /**
+   * The principal of a key that was valid when the source last answered: for callers who must get in while it does not. Undefined for
+   * any other text.
+   */
+  lastConfirmed(text: string): Principal | undefined {
+    const known = this.#byText.get(text)
+    if (!known || known.principal.expiresAt.getTime() <= Date.now()) return undefined
+    known.usedAt = Date.now()
+    return known.principal
+  }
+
   /** Checks all keys that are in use or have open streams. Revoked keys are forgotten, and their streams end. */
   async check(signal?: AbortSignal): Promise<void> {
     const longAgo = Date.now() - FORGOTTEN_AFTER_MS

@@ -12,6 +12,9 @@ const BASIC = /^basic ([\w+/-]+={0,2})$/i
 /** Finds out who calls, and reports when the caller's credential ends. */
 export type Auth = Pick<Authenticator, 'authenticate' | 'watch'>
 
+/** The same, and who may see the metrics while Postgres does not answer. */
+export type ServerAuth = Auth & Pick<Authenticator, 'authenticateInOutage'>
+
 /** Finds the principal that sent a request with this Authorization header. */
 export type Identify = (request: FastifyRequest, authorization: string | undefined) => Promise<Principal>
 

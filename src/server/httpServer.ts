@@ -5,7 +5,7 @@ import type { Principal } from '../auth/principal.js'
 import type { ContextOf } from '../resolvers/context.js'
 import type { ModelContract } from '../scoring/contract.js'
 import type { Tracer } from '../tracer.js'
-import { type Auth, type Identify, onlyCallersWith, onlyPageVisitorsWith } from './access.js'
+import { type Identify, onlyCallersWith, onlyPageVisitorsWith, type ServerAuth } from './access.js'
 import type { ReportUnexpected } from './formatError.js'
 import { serveGraphql } from './graphql/graphqlRoute.js'
 import { type HealthOptions, serveHealth } from './health.js'
@@ -39,7 +39,7 @@ export interface HttpServerOptions extends TransportOptions {
   readonly schema: GraphQLSchema
   /** The contracts of all models that serve. */
   readonly contracts: readonly ModelContract[]
-  readonly auth: Auth
+  readonly auth: ServerAuth
   /** Proxies whose X-Forwarded-* headers are believed. */
   readonly trustedProxies: readonly string[]
   readonly addresses: AddressLimit
@@ -129,7 +129,7 @@ function createServer(options: HttpServerOptions, transport: Transport, isDraini
     return503OnClosing: false,
     frameworkErrors: answerBadAddress(options.refused, transport.headers),
   })
-  answerErrors(server, options.report, options.refused)
+  answerErrors(server, options.report, options.refused, isDraining)
   server.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
     if (isDraining()) reply.header('connection', 'close')
@@ -146,10 +146,12 @@ async function serveHealthAndPages(
   isDraining: () => boolean,
 ): Promise<void> {
   const identify: Identify = (request, authorization) => addresses.identify(auth, request, authorization)
+  const identifyInOutage: Identify = request =>
+    addresses.identify({ authenticate: authorization => auth.authenticateInOutage(authorization) }, request)
   await serveHealth(server, {
     ...health,
     notReady: async () => (isDraining() ? ['shutting down'] : health.notReady()),
-    mayReadMetrics: development ? undefined : onlyCallersWith(identify, 'telemetry:read'),
+    mayReadMetrics: development ? undefined : onlyCallersWith(identifyInOutage, 'telemetry:read'),
   })
   const mayOpen = development ? undefined : onlyPageVisitorsWith(identify, 'schema:introspect')
   await servePages(server, { mayOpen, apiHeaders: transport.headers })

@@ -15,9 +15,10 @@ export const NOT_UNDERSTOOD = 'This server does not understand the request. Chec
 const REQUEST_ID = /^[\w.-]{1,64}$/
 
 const UNKNOWN_MEDIA = 'FST_ERR_CTP_INVALID_MEDIA_TYPE'
+const BODY_TOO_LARGE = 'FST_ERR_CTP_BODY_TOO_LARGE'
 
 const OUR_ERROR_BY_FASTIFY_CODE: Readonly<Record<string, () => AppError>> = {
-  FST_ERR_CTP_BODY_TOO_LARGE: () => new AppError('PAYLOAD_TOO_LARGE', 'The request body is too large: send less in one request.'),
+  [BODY_TOO_LARGE]: () => new AppError('PAYLOAD_TOO_LARGE', 'The request body is too large: send less in one request.'),
   FST_ERR_CTP_INVALID_JSON_BODY: () => new AppError('BAD_REQUEST', 'The request body is not JSON. Send valid JSON.'),
   FST_ERR_CTP_EMPTY_JSON_BODY: () => new AppError('BAD_REQUEST', 'The request body is empty. Send a JSON body.'),
   [UNKNOWN_MEDIA]: () => new AppError('BAD_REQUEST', 'Send the request as Content-Type: application/json, and not compressed.'),
@@ -52,7 +53,12 @@ export type ObserveRefusal = (refusal: {
 }) => void
 
 /** Answers HTTP requests that fail outside of GraphQL in the same form as GraphQL does. */
-export function answerErrors(server: FastifyInstance, report: ReportUnexpected, refused: ObserveRefusal): void {
+export function answerErrors(
+  server: FastifyInstance,
+  report: ReportUnexpected,
+  refused: ObserveRefusal,
+  isDraining: () => boolean,
+): void {
   server.decorateRequest('receivedAt', undefined)
   server.decorateRequest('principal', undefined)
   server.decorateRequest('traceId', undefined)
@@ -61,6 +67,9 @@ export function answerErrors(server: FastifyInstance, report: ReportUnexpected, 
     done()
   })
   server.setErrorHandler((error: Error & { code?: string; statusCode?: number }, _request, reply) => {
+    // Fastify closes a connection whose body is too large while that still comes: a proxy then takes the gateway for broken, and never
+    // reads the answer. Node reads the rest of the body and drops it.
+    if (error.code === BODY_TOO_LARGE && !isDraining()) reply.removeHeader('connection')
     const known = error instanceof AppError ? error : OUR_ERROR_BY_FASTIFY_CODE[error.code ?? '']?.()
     if (known) return refuse(reply, known, refused, error.code === UNKNOWN_MEDIA && isRest(reply) ? 415 : undefined)
     if (error.statusCode !== undefined && error.statusCode < 500) {

@@ -17,6 +17,14 @@ export interface Diagnosis {
   /** Settings with which acknowledged rows could be lost. */
   readonly unsafeSettings: readonly string[]
   readonly isReadOnly: boolean
+  /** Why the server refuses writes; undefined where it takes them. */
+  readonly refusesWrites: string | undefined
+  /** Whether this user may create schemas and tables, as migrations and new partitions do. */
+  readonly mayCreate: boolean
+  /** Tables that this user may not read and write. */
+  readonly lockedTables: readonly string[]
+  /** Tables that another user owns: migrations of this user cannot change them. */
+  readonly foreignTables: readonly string[]
   readonly migrations: { readonly missing: number; readonly unknown: number }
   readonly invalidIndexes: readonly string[]
   /** Large tables that were never analyzed. */
@@ -26,19 +34,39 @@ export interface Diagnosis {
   readonly clockAheadMs: number
 }
 
-/** Asks the server, one read for each question. @throws AppError SERVICE_UNAVAILABLE */
+/** Asks the server, one read for each question, and tries a write that leaves nothing behind. @throws AppError SERVICE_UNAVAILABLE */
 export async function diagnose(database: Database): Promise<Diagnosis> {
-  const isTimeLimited = await database.isTimeLimited()
+  return {
+    ...(await answersOf(database)),
+    isPooled: database.isPooled,
+    isTimeLimited: await database.isTimeLimited(),
+    refusesWrites: await database.refusesWrites(),
+  }
+}
+
+type Answers = Omit<Diagnosis, 'isPooled' | 'isTimeLimited' | 'refusesWrites'>
+
+function answersOf(database: Database): Promise<Answers> {
   return database.read(async ({ sql }) => {
-    const [server] = await sql<
-      Pick<Diagnosis, 'versionNumber' | 'version' | 'unsafeSettings' | 'isReadOnly' | 'freeConnections'>[]
-    >`
+    const [server] = await sql<Omit<Answers, 'migrations' | 'invalidIndexes' | 'withoutStatistics' | 'clockAheadMs'>[]>`
       select current_setting('server_version_num')::int as "versionNumber", current_setting('server_version') as version,
         array(select name from pg_settings
           where name in ('fsync', 'synchronous_commit', 'full_page_writes') and setting = 'off') as "unsafeSettings",
         pg_is_in_recovery() or current_setting('default_transaction_read_only') = 'on' as "isReadOnly",
-        (current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
-          - (select count(*) from pg_stat_activity where backend_type = 'client backend'))::int as "freeConnections"`
+        has_database_privilege(current_database(), 'create') and has_schema_privilege('public', 'create') as "mayCreate",
+        array(select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')
+          and not (has_table_privilege(oid, 'select') and has_table_privilege(oid, 'insert')
+            and has_table_privilege(oid, 'update') and has_table_privilege(oid, 'delete')) order by 1) as "lockedTables",
+        array(select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')
+          and not pg_has_role(relowner, 'usage') order by 1) as "foreignTables",
+        (select least(
+          current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+            - count(*) filter (where backend_type = 'client backend'),
+          (select nullif(rolconnlimit, -1) from pg_roles where rolname = current_user)
+            - count(*) filter (where usename = current_user and backend_type = 'client backend'),
+          (select nullif(datconnlimit, -1) from pg_database where datname = current_database())
+            - count(*) filter (where datname = current_database() and backend_type = 'client backend')
+        )::int from pg_stat_activity) as "freeConnections"`
     if (!server) throw new Error('A statement without a table has a row.')
     const invalid = await sql<{ name: string }[]>`
       select c.relname as name from pg_index i join pg_class c on c.oid = i.indexrelid
@@ -51,8 +79,6 @@ export async function diagnose(database: Database): Promise<Diagnosis> {
     const there = await databaseTime(sql)
     return {
       ...server,
-      isPooled: database.isPooled,
-      isTimeLimited,
       migrations: await migrationsOf(sql),
       invalidIndexes: invalid.map(({ name }) => name),
       withoutStatistics: unread.map(({ name }) => name),

@@ -33,6 +33,11 @@ async function codeOf(client: GraphqlClient): Promise<string> {
   return errors?.[0]?.extensions.code ?? 'OK'
 }
 
+async function metricsStatus({ url }: { readonly url: string }, key: TestKey): Promise<number> {
+  const { status } = await fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${key.text}` } })
+  return status
+}
+
 /** An event stream: all its text once it has ended, and the text so far. */
 function eventStream({ url }: { readonly url: string }, key: TestKey) {
   const began = fetch(`${url}/graphql/stream`, {
@@ -241,6 +246,8 @@ describe.skipIf(process.platform !== 'linux')('a gateway whose PostgreSQL freeze
       late.next().catch(() => {})
       // Clients connect again after 1013, but not after 4401.
       expect(await late.closed).toBe(1013)
+      // The metrics of an outage must be seen, and Prometheus has a key.
+      expect(await metricsStatus(gateway, key)).toBe(200)
       // The check of a token needs no database.
       expect(await codeOf(connected)).toBe('OK')
       expect(isClosed).toBe(false)

@@ -68,6 +68,36 @@ describe('riskgate doctor', () => {
     expect(found.stdout).toMatch(/^ok +database version/m)
   })
 
+  it('names a user without the rights that a gateway needs, and its limit of connections', async () => {
+    const { sql } = database
+    const url = new URL(database.url)
+    Object.assign(url, { username: `reader_${process.pid}`, password: 'reader' })
+    await sql.unsafe(`create role ${url.username} login password 'reader' connection limit 5`)
+    const withoutAny = await doctor({ DATABASE_URL: url.href })
+    await sql.unsafe(`grant usage on schema drizzle, public to ${url.username}`)
+    await sql.unsafe(`grant select on all tables in schema drizzle, public to ${url.username}`)
+    const reads = await doctor({ DATABASE_URL: url.href })
+    await sql.unsafe(`grant insert, update, delete on all tables in schema public to ${url.username}`)
+    const writes = await doctor({ DATABASE_URL: url.href, RISKGATE_MIGRATE_AT_START: 'false' })
+    const migrates = await doctor({ DATABASE_URL: url.href })
+    await sql.unsafe(`grant create on schema public to ${url.username}`)
+    await sql.unsafe(`grant create on database ${url.pathname.slice(1)} to ${url.username}`)
+    const creates = await doctor({ DATABASE_URL: url.href })
+    await sql.unsafe(`drop owned by ${url.username}`)
+    await sql.unsafe(`drop role ${url.username}`)
+    const rights = (found: Exit) => bad(found).filter(line => line.includes('database rights'))
+    expect(bad(withoutAny)).toEqual([expect.stringMatching(/^PROBLEM +database +The user of DATABASE_URL lacks a right there/)])
+    expect(reads.status).toBe(1)
+    expect(bad(reads).filter(line => !line.includes(' migrations '))).toEqual([
+      expect.stringMatching(/^PROBLEM +database rights +This user may not read and write alerts, .*predictions, /),
+      expect.stringMatching(/^WARNING +connections +[34] free, .*CONNECTION LIMIT/),
+    ])
+    expect(rights(writes)).toEqual([])
+    expect(writes.stdout).toMatch(/^ok +database rights +may read and write every table/m)
+    expect(rights(migrates)).toEqual([expect.stringMatching(/This user may not create schemas and tables/)])
+    expect(rights(creates)).toEqual([expect.stringMatching(/Another user owns alerts, .*predictions, /)])
+  })
+
   it('names a database that refuses the login, and a model folder that cannot be served', async () => {
     const url = new URL(database.url)
     url.username = 'nobody'
@@ -77,6 +107,15 @@ describe('riskgate doctor', () => {
       expect.stringMatching(/^PROBLEM +models /),
       expect.stringMatching(/^PROBLEM +database +DATABASE_URL/),
     ])
+  })
+
+  it('names the setting of a certificate that is missing', async () => {
+    const found = await doctor({
+      RISKGATE_TLS_CERT_FILE: join(folder, 'none.pem'),
+      RISKGATE_TLS_KEY_FILE: join(folder, 'none.pem'),
+    })
+    const says = 'RISKGATE_TLS_CERT_FILE names a file that cannot be read (ENOENT).'
+    expect(bad(found)).toContainEqual(`PROBLEM  certificate          ${says}`)
   })
 
   it('ends with 78 at settings that cannot be used', async () => {

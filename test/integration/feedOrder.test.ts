@@ -116,6 +116,20 @@ describe('the alert feed', () => {
     expect(running.holders).toHaveLength(1)
   })
 
+  it('measures how long it is held back although nobody subscribes: clients that poll and webhooks wait too', async () => {
+    await using database = await createTestDatabase()
+    await using stores = await openStores(database.url)
+    await using running = await startFeed(stores.alerts)
+    const writer = await database.sql.reserve()
+    await writer`begin`
+    await raiseAlert(writer)
+    await stores.predictions.record(newPrediction())
+    await vi.waitFor(() => expect(running.feed.heldBackSeconds).toBeGreaterThan(0), { timeout: 10_000 })
+    await writer`commit`
+    writer.release()
+    await vi.waitFor(() => expect(running.feed.heldBackSeconds).toBe(0), { timeout: 10_000 })
+  })
+
   it('continues after a transaction that was rolled back', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)

@@ -22,11 +22,7 @@ export async function doctor(): Promise<void> {
     ['token issuer', issuerFindings],
     ['Redis', redisFindings],
     ['disk', diskFindings],
-    [
-      'database',
-      config =>
-        withDatabaseUntilSignal(config, async database => databaseFindings(await diagnose(database), config.databasePoolSize)),
-    ],
+    ['database', config => withDatabaseUntilSignal(config, async database => databaseFindings(await diagnose(database), config))],
   ]
   print(ok('settings', 'complete'))
   for (const [name, check] of checks) {

@@ -1,9 +1,11 @@
-import { readFile, statfs } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { statfs } from 'node:fs/promises'
 import { fetchKeySet } from '../../auth/fetchKeySet.js'
 import type { Config } from '../../config/config.js'
 import { ConfigError } from '../../errors.js'
 import { loadModelFolder } from '../../releases/folderSource.js'
 import { checkPair } from '../../server/transport/certificate.js'
+import { readPem } from '../../server/transport/liveCertificate.js'
 import { type Finding, ok, problem, warning } from './finding.js'
 
 const DAY_MS = 86_400_000
@@ -30,7 +32,7 @@ export async function modelFindings({ modelsDirectory }: Config): Promise<Findin
 
 export async function certificateFindings({ tls }: Config): Promise<Finding[]> {
   if (!tls) return [ok('certificate', 'plain HTTP: none needed')]
-  const [cert, key] = await Promise.all([readFile(tls.certFile, 'utf8'), readFile(tls.keyFile, 'utf8')])
+  const [cert, key] = [readPem('CERT', tls.certFile), readPem('KEY', tls.keyFile)]
   const pair = checkPair({ cert, key }, new Date())
   if ('problem' in pair) return [problem('certificate', pair.problem)]
   const days = Math.floor((pair.expiresAt.getTime() - Date.now()) / DAY_MS)
@@ -52,6 +54,7 @@ export async function issuerFindings({ jwt: { jwksUrl, algorithms } }: Config): 
 /** The disk below the state directory, which holds the embedded database. That of another database cannot be seen from here. */
 export async function diskFindings({ databaseUrl, stateDirectory }: Config): Promise<Finding[]> {
   if (databaseUrl !== undefined) return [ok('disk', 'that of the database cannot be seen from here')]
+  if (!existsSync(stateDirectory)) return [ok('disk', 'RISKGATE_STATE_DIR does not exist yet')]
   const { bavail, blocks, bsize } = await statfs(stateDirectory)
   const free = bavail * bsize
   const says = `${Math.floor(free / 2 ** 20).toLocaleString('en')} MiB free for the embedded database`

@@ -4,7 +4,7 @@ import { endpoint, share, wholeNumber } from './forms.js'
 /** Logs and traces. */
 export const observabilitySettings = {
   RISKGATE_LOG_LEVEL: z
-    .enum(['debug', 'info', 'warn', 'error', 'silent'])
+    .enum(['debug', 'info', 'warn', 'error', 'silent'], { error: 'must be debug, info, warn, error or silent' })
     .default('info')
     .describe('SIGUSR2 switches to `debug` and back, without a restart ([logs.md](logs.md))'),
   RISKGATE_LOG_SUCCESSES_PER_SECOND: wholeNumber(0, 1_000_000)

@@ -36,7 +36,7 @@ export class LiveCertificate {
   constructor(options: LiveCertificateOptions) {
     this.#options = options
     this.#now = options.now ?? (() => new Date())
-    const pair = { cert: readOrThrow('CERT', options.certFile), key: readOrThrow('KEY', options.keyFile) }
+    const pair = { cert: readPem('CERT', options.certFile), key: readPem('KEY', options.keyFile) }
     const checked = checkPair(pair, this.#now())
     if ('problem' in checked) throw new ConfigError([checked.problem])
     this.#current = checked
@@ -108,7 +108,8 @@ export class LiveCertificate {
   }
 }
 
-function readOrThrow(which: 'CERT' | 'KEY', file: string): string {
+/** Reads a file of the settings. @throws ConfigError with a sentence that names the setting */
+export function readPem(which: 'CERT' | 'KEY', file: string): string {
   try {
     return readFileSync(file, 'utf8')
   } catch (error) {

@@ -169,6 +169,11 @@ export class Database {
     return Number(row?.limit) === STATEMENT_TIMEOUT_MS
   }
 
+  /** Why Postgres refuses writes, by a trial that leaves nothing behind; undefined where it takes them. Rejects without an answer. */
+  refusesWrites(): Promise<string | undefined> {
+    return this.#trial.problem()
+  }
+
   async close(): Promise<void> {
     await Promise.all([this.#reads, this.#writes, this.#bulk, this.#background, this.#feed].map(pool => pool.close()))
   }

@@ -115,6 +115,25 @@ describe('an API key', () => {
     await expect(done(apiKeys.authenticate(text))).rejects.toThrow('The API key has expired; ask for a new one.')
   })
 
+  it('can be found as last confirmed while the source does not answer, until it expires or is revoked', async () => {
+    const { text } = source.add()
+    expect(apiKeys.lastConfirmed(text)).toBeUndefined()
+    expect(await resultOf(text)).toBe('OK')
+    source.isAway = true
+    await vi.advanceTimersByTimeAsync(5_000)
+    expect(await resultOf(text)).toBe('SERVICE_UNAVAILABLE')
+    expect(apiKeys.lastConfirmed(text)).toMatchObject({ id: 'web-shop' })
+    expect(apiKeys.lastConfirmed(newApiKeyText().text)).toBeUndefined()
+    await vi.advanceTimersByTimeAsync(HOUR_MS)
+    expect(apiKeys.lastConfirmed(text)).toBeUndefined()
+    const other = source.add()
+    source.isAway = false
+    expect(await resultOf(other.text)).toBe('OK')
+    source.keys.delete(other.id)
+    await done(apiKeys.check())
+    expect(apiKeys.lastConfirmed(other.text)).toBeUndefined()
+  })
+
   it('that is malformed is refused without a look-up', async () => {
     const { text } = source.add()
     for (const wrong of [

@@ -29,7 +29,7 @@ it('a server whose start fails after it has begun to listen frees its port', asy
     corsOrigins: [],
     contracts: [],
     schema: buildSchema('type Query { nothing: Int }'),
-    auth: { authenticate: never, watch: never },
+    auth: { authenticate: never, authenticateInOutage: never, watch: never },
     trustedProxies: [],
     addresses: new AddressLimit(undefined, never),
     streams: new StreamLimit(1, never),

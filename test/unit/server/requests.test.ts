@@ -14,7 +14,12 @@ it.each([
   const reports: unknown[] = []
   const refused: ObserveRefusal = refusal => seen.push(refusal)
   const server = Fastify({ frameworkErrors: answerBadAddress(refused, {}) })
-  answerErrors(server, (_id, error) => reports.push(error), refused)
+  answerErrors(
+    server,
+    (_id, error) => reports.push(error),
+    refused,
+    () => false,
+  )
   answerUnknownAddresses(server, refused)
   server.get('/refused', async () => {
     throw new AppError('FORBIDDEN', 'No.')

@@ -40,7 +40,11 @@ describe('an operation is charged', () => {
       keepAliveMs: 72_000,
       contracts: [],
       schema: gateway.schema,
-      auth: { authenticate: async () => principalOf('ADMIN'), watch: () => () => {} },
+      auth: {
+        authenticate: async () => principalOf('ADMIN'),
+        authenticateInOutage: async () => principalOf('ADMIN'),
+        watch: () => () => {},
+      },
       contextOf: () => gateway.contextOf('ADMIN'),
       chargePoints: (principal, points) => {
         asked.push(points)
