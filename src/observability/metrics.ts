@@ -53,6 +53,11 @@ export class Metrics {
     labelNames: ['model', 'version'],
     buckets: PROBABILITIES,
   })
+  readonly batchRowsRefused = this.#counter(
+    'batch_rows_refused_total',
+    'Applications of batches that were refused. Their batch itself is answered, and counted as OK.',
+    ['code'],
+  )
   readonly alertDelaySeconds = this.#histogram(
     'alert_delay_seconds',
     'Time from the score of an alert until this process hands it to its live subscribers.',

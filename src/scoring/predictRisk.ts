@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { V7Generator } from 'uuidv7'
 import type { Principal } from '../auth/principal.js'
-import { AppError, badInput, inputProblem, type Problem } from '../errors.js'
+import { AppError, badInput, type ErrorCode, inputProblem, type Problem } from '../errors.js'
 import { type Tracer, UNTRACED } from '../tracer.js'
 import { checkFeatures, type FeatureValues, problemAt } from './features.js'
 import {
@@ -21,25 +21,33 @@ const APPLICANT_ID = /^(?=.*\S)[\p{L}\p{M}\p{N}\p{P}\p{S}\p{Zs}]{1,128}$/u
 const CHANNEL = /^(?=.*\S)[\p{L}\p{M}\p{N}\p{P}\p{S}\p{Zs}]{1,32}$/u
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/
 
+export interface PredictRiskOptions {
+  /** Milliseconds since 1970. */
+  readonly now?: () => number
+  readonly tracer?: Tracer
+  /** Called for each application of a batch that was refused: the batch itself is answered without an error. */
+  readonly rowRefused?: (code: ErrorCode) => void
+}
+
 /** Scores applications and stores them: the main job of the gateway. */
 export class PredictRisk {
   readonly #releases: Pick<Releases, 'serving'>
   readonly #recorder: PredictionRecorder
   readonly #now: () => number
   readonly #tracer: Tracer
+  readonly #rowRefused: (code: ErrorCode) => void
   readonly #ids = new V7Generator()
 
-  /** `now` gives milliseconds since 1970. */
   constructor(
     releases: Pick<Releases, 'serving'>,
     recorder: PredictionRecorder,
-    now: () => number = Date.now,
-    tracer = UNTRACED,
+    { now = Date.now, tracer = UNTRACED, rowRefused = () => {} }: PredictRiskOptions = {},
   ) {
     this.#releases = releases
     this.#recorder = recorder
     this.#now = now
     this.#tracer = tracer
+    this.#rowRefused = rowRefused
   }
 
   /**
@@ -81,8 +89,17 @@ export class PredictRisk {
     }
     // One span for all rows, not two for each: a trace of 200 spans shows nothing.
     return this.#tracer.part('score rows', () =>
-      Promise.all(applications.map(application => this.#run(application, principal, UNTRACED).catch(problemsOf))),
+      Promise.all(
+        applications.map(application => this.#run(application, principal, UNTRACED).catch(error => this.#refused(error))),
+      ),
     )
+  }
+
+  /** The result of a row of a batch. @throws an error that was not expected */
+  #refused(error: unknown): RowResult {
+    if (!(error instanceof AppError)) throw error
+    this.#rowRefused(error.code)
+    return { problems: error.problems.length > 0 ? error.problems : [{ code: error.code, message: error.message, path: [] }] }
   }
 
   #newId(): { id: string; createdAt: Date } {
@@ -121,9 +138,4 @@ function idempotencyOf({ applicantId, model, channel, idempotencyKey }: Applicat
   if (idempotencyKey === undefined) return undefined
   const text = JSON.stringify([applicantId, model, channel ?? null, features])
   return { key: idempotencyKey, digest: createHash('sha256').update(text).digest('hex') } satisfies IdempotencyKey
-}
-
-function problemsOf(error: unknown): RowResult {
-  if (!(error instanceof AppError)) throw error
-  return { problems: error.problems.length > 0 ? error.problems : [{ code: error.code, message: error.message, path: [] }] }
 }

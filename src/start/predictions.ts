@@ -1,5 +1,6 @@
 import type { AlertHints } from '../alerts/hints.js'
-import type { Metrics } from '../observability/metrics.js'
+import type { ErrorCode } from '../errors.js'
+import { type Metrics, showFromZero } from '../observability/metrics.js'
 import type { ModelRegistry } from '../releases/modelRegistry.js'
 import type { LatestPredictions } from '../scoring/latestPredictions.js'
 import type { Prediction } from '../scoring/prediction.js'
@@ -8,6 +9,9 @@ import type { AuditWriter } from '../storage/audit/auditWriter.js'
 import type { ClockWatch } from '../storage/postgres/clockWatch.js'
 import { PredictionStore } from '../storage/predictions/predictionStore.js'
 import type { Kit } from './kit.js'
+
+// Those that the service is to blame for: alerts look at them.
+const FAILURES: readonly ErrorCode[] = ['SERVICE_UNAVAILABLE', 'OUTCOME_UNKNOWN', 'MODEL_OUTPUT_INVALID']
 
 interface Needs {
   readonly models: ModelRegistry
@@ -43,7 +47,9 @@ export function startPredictions(
     scoring: models.models.reduce((sum, { champion }) => sum + champion.queued, 0),
     commit: store.queued,
   }))
-  return new PredictRisk(models, store, clock.now, tracer)
+  const rowRefused = (code: ErrorCode) => metrics.batchRowsRefused.inc({ code })
+  showFromZero(metrics.batchRowsRefused, 'code', FAILURES)
+  return new PredictRisk(models, store, { now: clock.now, tracer, rowRefused })
 }
 
 function count(metrics: Metrics, stored: readonly Prediction[]): void {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { AppError } from '../../../src/errors.js'
 import type { FeatureValues, RawFeatures } from '../../../src/scoring/features.js'
 import type { Application, PredictionRecorder } from '../../../src/scoring/prediction.js'
-import { MAX_BATCH_ROWS, PredictRisk } from '../../../src/scoring/predictRisk.js'
+import { MAX_BATCH_ROWS, PredictRisk, type PredictRiskOptions } from '../../../src/scoring/predictRisk.js'
 import { Release, type Releases, type Scorer } from '../../../src/scoring/release.js'
 import { contract, manifest } from '../support/domain.js'
 import { principalOf } from '../support/gatewaySchema.js'
@@ -12,7 +12,11 @@ const PRINCIPAL = { ...principalOf('SCORER'), id: 'web-shop', tenant: 'north' }
 const CANARY = 'canary-7391'
 const half: Scorer = { score: async rows => rows.map(() => 0.5) }
 
-function createUseCase(scorer: Scorer = half, recorder: PredictionRecorder = new MemoryRecorder()) {
+function createUseCase(
+  scorer: Scorer = half,
+  recorder: PredictionRecorder = new MemoryRecorder(),
+  options: PredictRiskOptions = {},
+) {
   const release = new Release(contract, manifest, scorer)
   const releases: Pick<Releases, 'serving'> = {
     serving(model) {
@@ -20,7 +24,7 @@ function createUseCase(scorer: Scorer = half, recorder: PredictionRecorder = new
       return release
     },
   }
-  return new PredictRisk(releases, recorder)
+  return new PredictRisk(releases, recorder, options)
 }
 
 function application(features: RawFeatures = {}, rest: Partial<Application> = {}): Application {
@@ -187,7 +191,9 @@ describe('predictRiskBatch', () => {
         rows.map((row: FeatureValues) => (row.amount === 3 ? new AppError('MODEL_OUTPUT_INVALID', 'no') : 0.1)),
     }
     const rows = [1, 0, 3, 4].map(amount => application({ amount }))
-    const results = await createUseCase(scorer, recorder).runBatch([...rows, application({}, { model: 'other' })], PRINCIPAL)
+    const refused: string[] = []
+    const useCase = createUseCase(scorer, recorder, { rowRefused: code => refused.push(code) })
+    const results = await useCase.runBatch([...rows, application({}, { model: 'other' })], PRINCIPAL)
     expect(results.map(result => ('problems' in result ? result.problems.map(({ code }) => code) : 'stored'))).toEqual([
       'stored',
       ['BAD_USER_INPUT'],
@@ -196,6 +202,7 @@ describe('predictRiskBatch', () => {
       ['MODEL_NOT_FOUND'],
     ])
     expect(recorder.recorded.map(({ features }) => features.amount)).toEqual([1, 4])
+    expect(refused.sort()).toEqual(['BAD_USER_INPUT', 'MODEL_NOT_FOUND', 'MODEL_OUTPUT_INVALID'])
   })
 
   it('scores its rows in a single run', async () => {
