@@ -8,8 +8,10 @@ const prepared = new Map()
 /** @param {{ url: string, shape: string, headers: Record<string, string>, connections: number, seconds: number }} order */
 async function drive({ url, shape, headers, connections, seconds }) {
   const { requests: make, idsIn } = SHAPES[shape]
-  if (!prepared.has(shape)) prepared.set(shape, make(applications, headers))
-  const requests = prepared.get(shape)
+  // Each server has its own tokens.
+  const key = `${shape} ${url}`
+  if (!prepared.has(key)) prepared.set(key, make(applications, headers))
+  const requests = prepared.get(key)
   const ids = []
   const latenciesMs = []
   let next = 0
