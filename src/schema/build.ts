@@ -26,6 +26,8 @@ export function buildApiSchema(
     resolvers: [...resolvers],
     container: { get: instanceOf },
     validate: false,
+    // It would run an introspection at each start. Each validation of a document checks the final schema.
+    skipCheck: true,
     pubSub: NO_PUB_SUB,
   })
   const application = schema.getType('PredictRiskInput') as GraphQLInputObjectType

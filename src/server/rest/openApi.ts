@@ -22,8 +22,12 @@ was sent. Answers may get new fields: ignore those that you do not know.`
 
 /** Serves the document to callers that may read the schema. Without `mayRead`, to anybody. */
 export function serveOpenApi(server: FastifyInstance, contracts: readonly ModelContract[], mayRead: OnRequest | undefined): void {
-  const text = JSON.stringify(openApi(contracts))
-  server.get('/api/openapi.json', onlyAfter(mayRead), (_request, reply) => reply.type(JSON_TYPE).send(text))
+  let text: string | undefined
+  server.get('/api/openapi.json', onlyAfter(mayRead), (_request, reply) => {
+    // Not at the start, which it would delay.
+    text ??= JSON.stringify(openApi(contracts))
+    return reply.type(JSON_TYPE).send(text)
+  })
 }
 
 /** The OpenAPI 3.1 document of the REST door, for the models of these contracts. */
