@@ -2,7 +2,16 @@ import { Turns } from '../../concurrency/turns.js'
 import { AppError } from '../../errors.js'
 import { type CallResult, ConnectionPool, type PoolUse, STATEMENT_TIMEOUT_MS } from './connectionPool.js'
 import { openFeedEpoch } from './feedEpoch.js'
-import { isCommitUnknown, isDeadlock, isMissingEpoch, isNotSent, isTooSlow, postgresErrorCode } from './postgresErrors.js'
+import {
+  isCommitUnknown,
+  isDeadlock,
+  isMissingEpoch,
+  isNotSent,
+  isRefused,
+  isTooSlow,
+  lackedRight,
+  postgresErrorCode,
+} from './postgresErrors.js'
 import type { Connections } from './sessions.js'
 import { WriteTrial } from './writeTrial.js'
 
@@ -202,9 +211,9 @@ export class Database {
       this.#warn('it is unknown whether a write was committed', code)
       return outcomeUnknown()
     }
-    if (isNotSent(error) || isCommitUnknown(error) || isTooSlow(error) || isDeadlock(error)) {
+    if (isNotSent(error) || isCommitUnknown(error) || isTooSlow(error) || isDeadlock(error) || isRefused(error)) {
       this.#warn('Postgres is not available', code)
-      return unavailable(code)
+      return unavailable(code, isRefused(error) ? lackedRight(error) : undefined)
     }
     return error
   }
@@ -242,7 +251,9 @@ async function write<T>(pool: ConnectionPool, work: (connections: Connections) =
   }
 }
 
-/** Keeps the code of the cause, not its message, which may hold parameters. */
-function unavailable(code?: string): AppError {
-  return new AppError('SERVICE_UNAVAILABLE', 'The store is not available at the moment. Try again shortly.', { cause: { code } })
+/** Keeps the code of the cause, not its message, which may hold parameters; only that of a refusal, for an operator. */
+function unavailable(code?: string, says?: string): AppError {
+  return new AppError('SERVICE_UNAVAILABLE', 'The store is not available at the moment. Try again shortly.', {
+    cause: { code, says },
+  })
 }
