@@ -16,6 +16,7 @@ import { startDatabase } from './start/database.js'
 import { explainStart } from './start/databaseProblem.js'
 import type { EarlyKit } from './start/kit.js'
 import { startModels } from './start/models.js'
+import { startPartitions } from './start/partitions.js'
 import { startPredictions } from './start/predictions.js'
 import { startReplicas } from './start/replicas.js'
 import { startServer } from './start/server.js'
@@ -110,12 +111,13 @@ async function startParts(bare: BareKit, signal: AbortSignal): ReturnType<App['s
   const { predictRisk, scoringTrial } = startPredictions(kit, { models, audit, latest, hints, clock })
   const webhooks = startWebhooks(kit, { hints, clock })
   const rollups = startStatistics(kit)
+  const partitions = await startPartitions(kit)
   startRetention(kit)
   const alerts = await startAlertFeed(kit, { hints })
   const api = startApi(kit, { models, predictRisk, alerts, audit, latest, rollups, webhooks, apiKeys: apiKeyStore, clock })
   // A task that is registered later would never run: `upkeep` throws from here on.
   startUpkeep(kit, { tasks: Object.freeze(tasks), clock })
-  const url = await startServer(kit, { api, auth, certificate, createLimiter, clock, scoringTrial })
+  const url = await startServer(kit, { api, auth, certificate, createLimiter, clock, scoringTrial, partitions })
   const developmentFile = await writeTokens(kit, { url, tokens })
   const champions = models.models.map(({ champion }) => `${champion.manifest.model}/${champion.manifest.version}`)
   early.logger.info({ url, models: champions }, 'riskgate serves')

@@ -5,7 +5,7 @@ import { makeStateDirectory } from '../config/stateDirectory.js'
 import { AppError, ConfigError } from '../errors.js'
 import { startEmbeddedPostgres } from '../storage/embedded/embeddedPostgres.js'
 import { Database } from '../storage/postgres/database.js'
-import { isMissingTable, isNotPermitted, lackedRight, postgresErrorCode } from '../storage/postgres/postgresErrors.js'
+import { isMissingTable, isNotPermitted, postgresErrorCode, wordsOf } from '../storage/postgres/postgresErrors.js'
 import { type DatabaseAccess, waitForDatabase } from '../storage/postgres/waitForDatabase.js'
 import { EXIT_CODES, onStopSignal } from './stopSignals.js'
 
@@ -103,7 +103,7 @@ function explained(error: unknown): unknown {
     )
   if (isNotPermitted(error))
     return new Error(
-      `The user of DATABASE_URL lacks a right there (42501). PostgreSQL says: ${lackedRight(error)}. docs/operations/database.md lists the rights.`,
+      `The user of DATABASE_URL lacks a right there (42501). PostgreSQL says: ${wordsOf(error)}. docs/operations/database.md lists the rights.`,
     )
   // Messages of the database may hold values of parameters.
   const code = postgresErrorCode(error)

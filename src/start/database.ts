@@ -22,6 +22,7 @@ export async function startDatabase(kit: EarlyKit, { signal }: { signal: AbortSi
     url,
     isPooled,
     poolSize: config.databasePoolSize,
+    fullPageWritesMayBeOff: config.fullPageWritesMayBeOff,
     warn: warnTo(kit),
     called: (pool, result, seconds) => metrics.databaseCallSeconds.of(pool, result).observe(seconds),
   })
@@ -50,8 +51,6 @@ async function findDatabase(
     mayMigrate,
     waiting: () => logger.info('another gateway migrates; waiting'),
     blocked: blockers => logger.warn({ blockers }, 'a migration waits for the locks of other sessions; trying again'),
-    noPartitionsAhead: () =>
-      logger.warn('partitions of the coming months are missing, and this user may not create them: run riskgate migrate'),
     signal,
   }
   if (databaseUrl !== undefined) {

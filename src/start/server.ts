@@ -22,12 +22,13 @@ interface Needs {
   readonly createLimiter: CreateLimiter
   readonly clock: ClockWatch
   readonly scoringTrial: ScoringTrial
+  readonly partitions: { readonly warnings: () => string[] }
 }
 
 /** Starts to listen for callers. Returns the URL. @throws ConfigError where it cannot listen as configured */
 export async function startServer(
   kit: Kit,
-  { api, auth, certificate, createLimiter, clock, scoringTrial }: Needs,
+  { api, auth, certificate, createLimiter, clock, scoringTrial, partitions }: Needs,
 ): Promise<string> {
   const { config, database, metrics, tracer, onStop } = kit
   const trustedDocuments = await startTrustedDocuments(kit, api)
@@ -47,7 +48,7 @@ export async function startServer(
     ...api,
     auth,
     trustedDocuments,
-    health: { metrics: metrics.registry, notReady },
+    health: { metrics: metrics.registry, notReady, warnings: partitions.warnings },
     certificate,
     tracer,
     ...startReports(kit),

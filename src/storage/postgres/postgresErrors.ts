@@ -72,10 +72,10 @@ export function isNotPermitted(error: unknown): boolean {
 }
 
 /**
- * What PostgreSQL says about a right that its user lacks: names of tables and functions. A trigger could say more, so callers and logs
- * never see it; the operator at a command does.
+ * What PostgreSQL says about a refusal: names of tables and functions. A trigger could say more, so callers and logs never see it; the
+ * operator at a command does.
  */
-export function lackedRight(error: unknown): string {
+export function wordsOf(error: unknown): string {
   const { cause = error } = error as { cause?: unknown }
   const { says, message } = cause as { says?: unknown; message?: unknown }
   return String(says ?? message)

@@ -1,7 +1,7 @@
 import type { Connections, Database } from '../postgres/database.js'
 import { EPOCH_HERE, openFeedEpoch, SETTLED_BEFORE } from '../postgres/feedEpoch.js'
-import { ensurePartitionsAhead, hasPartitionOfNow } from '../postgres/partitions.js'
-import { isNotPermitted, postgresErrorCode } from '../postgres/postgresErrors.js'
+import { ensurePartitionsAhead, hasPartitionOfNow, mayMakePartitions } from '../postgres/partitions.js'
+import { postgresErrorCode } from '../postgres/postgresErrors.js'
 import { insertPredictions } from './insertPredictions.js'
 
 // An orchestrator asks every few seconds, and what is wrong must show within two.
@@ -73,7 +73,6 @@ async function tryScore(sql: Connections['sql']): Promise<void> {
     select ${sql.unsafe(EPOCH_HERE)} as epoch, pg_current_xact_id()::text as xid, ${sql.unsafe(SETTLED_BEFORE)}::text as settled`
   if (here?.epoch == null) await openFeedEpoch(sql)
   if (await hasPartitionOfNow(sql)) return
-  await ensurePartitionsAhead(sql).catch(error => {
-    throw isNotPermitted(error) ? new NoPartitionError() : error
-  })
+  if (!(await mayMakePartitions(sql))) throw new NoPartitionError()
+  await ensurePartitionsAhead(sql)
 }
