@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { readFileSync } from 'node:fs'
+import { withLibpqVariables } from './libpqVariables.js'
 import { isLoopback } from './loopback.js'
 import { REFUSALS } from './refusals.js'
 import { SECRETS, type Settings, settings } from './settings.js'
@@ -81,6 +82,8 @@ function withFiles(variables: Variables, secrets: readonly Secret[]): { given: V
       problems.push(`${fileKey} names a file that cannot be read (${(error as NodeJS.ErrnoException).code}).`)
     }
   }
+  const url = given.DATABASE_URL
+  if (url !== undefined) given.DATABASE_URL = withLibpqVariables(url, variables)
   return { given, problems }
 }
 

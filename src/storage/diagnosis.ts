@@ -65,10 +65,10 @@ function answersOf(database: Database): Promise<Answers> {
           where name in ('fsync', 'synchronous_commit', 'full_page_writes') and setting = 'off') as "unsafeSettings",
         current_setting('in_hot_standby') = 'on' or current_setting('default_transaction_read_only') = 'on' as "isReadOnly",
         has_database_privilege(current_database(), 'create') and has_schema_privilege('public', 'create') as "mayCreate",
-        array(select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')
+        array(select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition
           and not (has_table_privilege(oid, 'select') and has_table_privilege(oid, 'insert')
             and has_table_privilege(oid, 'update') and has_table_privilege(oid, 'delete')) order by 1) as "lockedTables",
-        array(select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')
+        array(select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition
           and not pg_has_role(relowner, 'usage') order by 1) as "foreignTables",
         (select least(
           current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int

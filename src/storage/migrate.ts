@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { readMigrationFiles } from 'drizzle-orm/migrator'
-import postgres, { type Sql } from 'postgres'
+import type { Sql } from 'postgres'
 import { type Blocker, BlockerWatch } from './postgres/blockerWatch.js'
+import { driverOf } from './postgres/driver.js'
 import { openFeedEpoch } from './postgres/feedEpoch.js'
 import { ensurePartitionsAhead, hasPartitionOfNow } from './postgres/partitions.js'
 import { isCommitUnknown, isDataError, isLockTimeout, isNotPermitted } from './postgres/postgresErrors.js'
@@ -46,7 +47,7 @@ export class OlderDatabaseError extends Error {}
  */
 export async function migrateDatabase(url: string, options: MigrateOptions = {}): Promise<void> {
   const { signal } = options
-  const sql = postgres(url, {
+  const sql = driverOf(url)({
     max: 1,
     max_lifetime: null,
     connect_timeout: 5,

@@ -1,8 +1,8 @@
-import { flag, server, wholeNumber } from './forms.js'
+import { databaseUrl, flag, server, wholeNumber } from './forms.js'
 
 /** PostgreSQL and Redis. */
 export const databaseSettings = {
-  DATABASE_URL: server('postgres:', 'postgresql:')
+  DATABASE_URL: databaseUrl
     .optional()
     .describe('PostgreSQL 15 or later. If not set: PostgreSQL 18 from the npm packages, with its data in the state directory'),
   RISKGATE_DATABASE_POOL_SIZE: wholeNumber(4, 100)

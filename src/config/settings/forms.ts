@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
+import { readDatabaseUrl } from '../../databaseUrl/databaseUrl.js'
 
 // The forms that settings take. docs/operations/settings.md shows the range or the choices of a form, and otherwise its `form`.
 
@@ -30,7 +31,15 @@ const url = (...protocols: string[]) => {
     .meta({ form })
 }
 
-/** The address of a database, which may hold a password. */
+/** A connection string of PostgreSQL. Each of its problems is told by itself. */
+export const databaseUrl = text
+  .superRefine((value, context) => {
+    const read = readDatabaseUrl(value)
+    if ('problems' in read) for (const message of read.problems) context.addIssue({ code: 'custom', message })
+  })
+  .meta({ form: 'a URL that begins with postgres:// or postgresql://' })
+
+/** The address of a server, which may hold a password. */
 export const server = (...protocols: string[]) =>
   url(...protocols).refine(isDecodable, 'must be a URL in which % is written as %25')
 

@@ -6,6 +6,8 @@ const NOT_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREAC
  * 58: no disk, memory or connections left, or a failing disk. 57P0: the server stops or starts. 25006 and 55000: a standby.
  */
 const REFUSED = /^(28|3D|53|58|57P0|25006|55000|40001)/
+/** TLS could not begin: a certificate has expired, or is of somebody else. */
+const NO_TLS = /^(CERT_|ERR_TLS_|ERR_SSL_|SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT|UNABLE_TO_)/
 const CONNECTION_CLOSED = 'CONNECTION_CLOSED'
 const BROKEN = new Set([CONNECTION_CLOSED, 'CONNECTION_ENDED', 'CONNECTION_DESTROYED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT'])
 /** A pooler has lost the server, or ends. */
@@ -40,7 +42,7 @@ export function postgresErrorCode(error: unknown): string {
 
 export function isNotSent(error: unknown): boolean {
   const code = postgresErrorCode(error)
-  return NOT_SENT.has(code) || REFUSED.test(code)
+  return NOT_SENT.has(code) || REFUSED.test(code) || NO_TLS.test(code)
 }
 
 export function isCommitUnknown(error: unknown): boolean {
