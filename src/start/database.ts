@@ -5,6 +5,7 @@ import { startEmbeddedPostgres } from '../storage/embedded/embeddedPostgres.js'
 import { type MigrateOptions, migrateDatabase } from '../storage/migrate.js'
 import { CALL_RESULTS, type PoolUse } from '../storage/postgres/connectionPool.js'
 import { Database, POOL_NAMES } from '../storage/postgres/database.js'
+import { addressOf } from '../storage/postgres/driver.js'
 import { type DatabaseAccess, waitForDatabase } from '../storage/postgres/waitForDatabase.js'
 import { explainMigration } from './databaseProblem.js'
 import { type EarlyKit, warnTo } from './kit.js'
@@ -54,6 +55,8 @@ async function findDatabase(
     signal,
   }
   if (databaseUrl !== undefined) {
+    const { ignored } = addressOf(databaseUrl)
+    if (ignored.length > 0) logger.info({ parameters: ignored }, 'parameters of DATABASE_URL have no effect here')
     const waiting = (code: string) => logger.warn({ code }, 'Postgres does not answer yet; trying for some seconds')
     return { url: databaseUrl, ...(await prepareDatabase(databaseUrl, waiting, migration)) }
   }

@@ -2,6 +2,7 @@ import { askRedis } from '../../cache/askRedis.js'
 import { type Config, loadConfig } from '../../config/config.js'
 import { diagnose } from '../../storage/diagnosis.js'
 import { withDatabaseUntilSignal } from '../commandDatabase.js'
+import { connectionFindings } from './connectionFindings.js'
 import { databaseFindings } from './databaseFindings.js'
 import { type Finding, ok, problem } from './finding.js'
 import { certificateFindings, diskFindings, issuerFindings, modelFindings } from './machineFindings.js'
@@ -22,6 +23,7 @@ export async function doctor(): Promise<void> {
     ['token issuer', issuerFindings],
     ['Redis', redisFindings],
     ['disk', diskFindings],
+    ['database connection', connectionFindings],
     ['database', config => withDatabaseUntilSignal(config, async database => databaseFindings(await diagnose(database), config))],
   ]
   print(ok('settings', 'complete'))
