@@ -111,7 +111,7 @@ async function startParts(bare: BareKit, signal: AbortSignal): ReturnType<App['s
   const { predictRisk, scoringTrial } = startPredictions(kit, { models, audit, latest, hints, clock })
   const webhooks = startWebhooks(kit, { hints, clock })
   const rollups = startStatistics(kit)
-  const partitions = await startPartitions(kit)
+  const partitions = await startPartitions(kit, { clock })
   startRetention(kit)
   const alerts = await startAlertFeed(kit, { hints })
   const api = startApi(kit, { models, predictRisk, alerts, audit, latest, rollups, webhooks, apiKeys: apiKeyStore, clock })

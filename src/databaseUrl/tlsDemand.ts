@@ -66,7 +66,7 @@ function modeOf(given: ReadonlyMap<string, string>, hosts: readonly string[]): [
   if (root === 'system' && sslmode !== undefined && sslmode !== 'verify-full')
     return [undefined, 'has sslrootcert=system, which needs sslmode=verify-full']
   const mode = sslmode === 'allow' ? 'prefer' : (sslmode as TlsDemand['mode'] | undefined)
-  // As libpq: whoever names an authority wants it checked.
+  // As libpq: a URL that names an authority wants it checked.
   if (mode === 'require' && root !== undefined) return ['verify-ca']
   return [mode ?? other ?? (root === undefined ? unsaid(hosts) : 'verify-full')]
 }

@@ -1,3 +1,4 @@
+import type { ClockWatch } from '../storage/postgres/clockWatch.js'
 import { endOfPartitions, ensurePartitionsAhead, FEW_DAYS_AHEAD, mayMakePartitions } from '../storage/postgres/partitions.js'
 import type { Kit } from './kit.js'
 import { patiently } from './patiently.js'
@@ -9,15 +10,13 @@ const DAY_MS = 24 * HOUR_MS
  * Creates the partitions of the coming months; where another user owns the tables, says in time that this user must.
  * Answers what readiness warns of.
  */
-export async function startPartitions({
-  database,
-  metrics,
-  logger,
-  upkeep,
-}: Kit): Promise<{ readonly warnings: () => string[] }> {
+export async function startPartitions(
+  { database, metrics, logger, upkeep }: Kit,
+  { clock }: { readonly clock: ClockWatch },
+): Promise<{ readonly warnings: () => string[] }> {
   let end = new Date(0)
   let isOwners = true
-  const isNear = () => !isOwners && end.getTime() - Date.now() < FEW_DAYS_AHEAD * DAY_MS
+  const isNear = () => !isOwners && end.getTime() - clock.now() < FEW_DAYS_AHEAD * DAY_MS
 
   async function lookAhead(): Promise<void> {
     isOwners = await database.read(({ sql }) => mayMakePartitions(sql))

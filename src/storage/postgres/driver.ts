@@ -8,7 +8,7 @@ type DriverOptions = Options<Record<string, never>>
 /** Opens a driver for the database of a connection string. */
 export type OpenDriver = (options: DriverOptions) => Sql
 
-// Otherwise the driver takes what is missing from variables such as PGSSL, PGMAX and PGPREPARE of whoever started the process.
+// Otherwise the driver takes what is missing from variables of the process, such as PGSSL, PGMAX and PGPREPARE.
 const DEFAULTS = {
   max: 10,
   idle_timeout: null,
