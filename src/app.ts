@@ -114,9 +114,9 @@ async function startParts(bare: BareKit, signal: AbortSignal): ReturnType<App['s
   const api = startApi(kit, { models, predictRisk, alerts, audit, latest, rollups, webhooks, apiKeys: apiKeyStore, clock })
   // A task that is registered later would never run: `upkeep` throws from here on.
   startUpkeep(kit, { tasks: Object.freeze(tasks), clock })
-  const url = await startServer(kit, { api, auth, certificate, createLimiter, clock })
+  const url = await startServer(kit, { models, api, auth, certificate, createLimiter, clock })
   const developmentFile = await writeTokens(kit, { url, tokens })
-  const champions = models.models.map(({ champion }) => `${champion.manifest.model}/${champion.manifest.version}`)
+  const champions = models.champions.map(({ manifest }) => `${manifest.model}/${manifest.version}`)
   early.logger.info({ url, models: champions }, 'riskgate serves')
   return { url, ...(developmentFile !== undefined && { developmentFile }) }
 }
