@@ -3,7 +3,7 @@ import type { GoldenRow } from './goldenRows.js'
 import { saidBy } from './runtimeSentence.js'
 
 /** The most by which float32 inputs and sums may differ from the doubles of the model's own library. */
-export const GOLDEN_TOLERANCE = 1e-5
+const GOLDEN_TOLERANCE = 1e-5
 
 const ROWS_A_RUN = 256
 const ROWS_ALONE = 8
