@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { admit } from '../../../src/releases/admission.js'
+import { goldenProblems } from '../../../src/releases/goldenCheck.js'
 import type { ModelContract } from '../../../src/scoring/contract.js'
 import { contract, manifestOf } from '../support/domain.js'
 
@@ -117,4 +118,20 @@ describe('a version of a fixture', () => {
       expect.stringContaining('line 3: expected 0.5, got NaN'),
     ])
   })
+})
+
+it('a graph that fails for a lone row is a problem, not the end of the start', async () => {
+  const run = async (rows: readonly unknown[]) => {
+    if (rows.length === 1) throw new Error('Reshape failed\n for 1 row.')
+    return rows.map(() => 0.5)
+  }
+  const rows = [1, 2].map(line => ({ line, features: {}, probability: 0.5 }))
+  expect(await goldenProblems({ run }, rows)).toEqual(['the graph cannot score the golden rows: Reshape failed for 1 row.'])
+})
+
+it('the worst of 200,000 golden rows is found', async () => {
+  const rows = Array.from({ length: 200_000 }, (_, i) => ({ line: i + 1, features: {}, probability: i === 150_000 ? 0.9 : 0.5 }))
+  expect(await goldenProblems({ run: async group => group.map(() => 0.5) }, rows)).toEqual([
+    expect.stringContaining('1 of 200000 golden rows have another probability'),
+  ])
 })
