@@ -6,6 +6,7 @@ import { type Blocker, BlockerWatch } from './postgres/blockerWatch.js'
 import { openFeedEpoch } from './postgres/feedEpoch.js'
 import { ensurePartitionsAhead, hasPartitionOfNow } from './postgres/partitions.js'
 import { isCommitUnknown, isDataError, isLockTimeout, isNotPermitted } from './postgres/postgresErrors.js'
+import { requireFunctions } from './postgres/requiredFunctions.js'
 import { inTransaction } from './postgres/transaction.js'
 
 const migrationsFolder = fileURLToPath(new URL('../../drizzle', import.meta.url))
@@ -41,7 +42,7 @@ export class OlderDatabaseError extends Error {}
 
 /**
  * Updates the database: migrations, partitions, the feed's epoch. Several gateways may do so at once.
- * @throws NewerDatabaseError, OlderDatabaseError, and AbortError when the signal is aborted
+ * @throws NewerDatabaseError, OlderDatabaseError, RefusedFunctionError, and AbortError when the signal is aborted
  */
 export async function migrateDatabase(url: string, options: MigrateOptions = {}): Promise<void> {
   const { signal } = options
@@ -57,6 +58,7 @@ export async function migrateDatabase(url: string, options: MigrateOptions = {})
   const giveUp = () => void sql.end({ timeout: 0 })
   signal?.addEventListener('abort', giveUp, { once: true })
   try {
+    await requireFunctions(sql)
     await updatePatiently(sql, url, options)
   } catch (error) {
     // A statement that the signal ended fails with an error of the connection.

@@ -20,7 +20,7 @@ describe('health', () => {
     expect({ status: alive.status, body: await alive.json() }).toEqual({ status: 200, body: { status: 'ok' } })
     expect({ status: ready.status, body: await ready.json() }).toEqual({
       status: 200,
-      body: { status: 'ready', reasons: [], warnings: [] },
+      body: { status: 'ready', reasons: [] },
     })
   })
 

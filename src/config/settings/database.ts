@@ -17,5 +17,11 @@ export const databaseSettings = {
       '`false`: a step of its own runs `riskgate migrate`. A start only checks the database, and ends with exit code 78 where a ' +
         'migration is missing. The embedded database is always migrated',
     ),
+  RISKGATE_ALLOW_FULL_PAGE_WRITES_OFF: flag
+    .default(false)
+    .describe(
+      '`true`: the storage of the database never writes half a page, and `full_page_writes` may be off, as at Neon ' +
+        '([database.md](database.md#durability)). `fsync` and `synchronous_commit` must be on all the same',
+    ),
   REDIS_URL: server('redis:', 'rediss:').optional().describe('needed as soon as there is more than one replica'),
 }

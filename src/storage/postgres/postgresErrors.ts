@@ -48,6 +48,11 @@ export function isCommitUnknown(error: unknown): boolean {
   return BROKEN.has(code) || POOLER_GAVE_UP.test(code) || error instanceof DeadlineError
 }
 
+/** The server refused the statement whatever its rows: the user lacks a right, or a function is missing or refused. */
+export function isRefused(error: unknown): boolean {
+  return /^(42501|42883|0A000|55000)$/.test(postgresErrorCode(error))
+}
+
 export function isTooSlow(error: unknown): boolean {
   return postgresErrorCode(error) === QUERY_CANCELLED
 }
@@ -64,6 +69,16 @@ export function isMissingTable(error: unknown): boolean {
 /** The user of the database lacks a permission. */
 export function isNotPermitted(error: unknown): boolean {
   return postgresErrorCode(error) === NO_PERMISSION
+}
+
+/**
+ * What PostgreSQL says about a refusal: names of tables and functions. A trigger could say more, so callers and logs never see it; the
+ * operator at a command does.
+ */
+export function wordsOf(error: unknown): string {
+  const { cause = error } = error as { cause?: unknown }
+  const { says, message } = cause as { says?: unknown; message?: unknown }
+  return String(says ?? message)
 }
 
 /** A lock was not available within `lock_timeout`. */

@@ -112,7 +112,7 @@ export async function startTransport(settings: TransportSettings = {}): Promise<
     chargePoints: () => undefined,
     addresses: new AddressLimit(undefined, () => {}),
     streams: new StreamLimit(1_000, () => {}),
-    health: { metrics: new Registry(), notReady: async () => [], warnings: [] },
+    health: { metrics: new Registry(), notReady: async () => [] },
     report: (_id, error) => reports.push(error),
     observe: () => {},
     lookedUp: { document: () => {}, prepared: () => {} },

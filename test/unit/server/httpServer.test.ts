@@ -35,7 +35,7 @@ it('a server whose start fails after it has begun to listen frees its port', asy
     streams: new StreamLimit(1, never),
     contextOf: never,
     chargePoints: never,
-    health: { metrics: new Registry(), notReady: async () => [], warnings: [] },
+    health: { metrics: new Registry(), notReady: async () => [] },
     report: never,
     observe: never,
     lookedUp: { document: never, prepared: never },

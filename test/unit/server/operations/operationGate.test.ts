@@ -56,7 +56,7 @@ describe('an operation is charged', () => {
       malformed: () => {},
       addresses: new AddressLimit(undefined, () => {}),
       streams: new StreamLimit(1_000, () => {}),
-      health: { metrics: new Registry(), notReady: async () => [], warnings: [] },
+      health: { metrics: new Registry(), notReady: async () => [] },
       report: (_id, error) => refused.push(error),
       observe: ({ operation, code, context }) => observed.push([operation, code, context.principal.id]),
       lookedUp: { document: () => {}, prepared: () => {} },
