@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { ModelContract } from '../scoring/contract.js'
+import { type ModelContract, spellingsOf } from '../scoring/contract.js'
 import { contractViolations, type ModelManifest } from '../scoring/manifest.js'
 import { OnnxModel } from '../scoring/onnx/onnxModel.js'
 
@@ -20,7 +20,7 @@ export async function admit(directory: string, contract: ModelContract, manifest
   if (digest !== manifest.onnx.sha256)
     return { problem: `${file} does not have the SHA-256 of its manifest. Copy the version again, or correct its manifest.` }
   try {
-    return { model: await OnnxModel.load(bytes, manifest) }
+    return { model: await OnnxModel.load(bytes, manifest, spellingsOf(contract)) }
   } catch (error) {
     return { problem: `${file} cannot be loaded: ${(error as Error).message}.` }
   }

@@ -41,10 +41,13 @@ export class AuditResolver {
 
   /** Null means the same as absent. */
   #toFilter(tenant: string, { action, principal, applicantId, subject, at }: AuditFilter) {
+    const decomposed = applicantId?.normalize('NFD')
     return {
       action: action ?? undefined,
       principal: principal ?? undefined,
       subjects: [...(applicantId == null ? [] : [this.#digest(tenant, applicantId)]), ...(subject == null ? [] : [subject])],
+      // What was erased under this form, by an older version, is not stored under it any more.
+      formerly: decomposed == null || decomposed === applicantId ? [] : [this.#digest(tenant, decomposed)],
       from: at?.from ?? undefined,
       to: at?.to ?? undefined,
     }

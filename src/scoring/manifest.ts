@@ -1,10 +1,11 @@
 import { z } from 'zod'
+import { canonicalText } from './canonicalText.js'
 import type { FeatureContract, ModelContract } from './contract.js'
 
 const column = z.strictObject({
   feature: z.string(),
   /** One-hot: 1 where the category equals this, else 0. */
-  equals: z.string().optional(),
+  equals: z.string().overwrite(canonicalText).optional(),
   /** The value that replaces a missing one; by default NaN for a number and 0 for a one-hot column. */
   missing: z.union([z.number(), z.string()]).optional(),
 })

@@ -3,6 +3,7 @@ import { V7Generator } from 'uuidv7'
 import type { Principal } from '../auth/principal.js'
 import { AppError, badInput, type ErrorCode, inputProblem, type Problem } from '../errors.js'
 import { type Tracer, UNTRACED } from '../tracer.js'
+import { isVisible } from './canonicalText.js'
 import { checkFeatures, type FeatureValues, problemAt } from './features.js'
 import {
   type Application,
@@ -16,9 +17,8 @@ import type { Release, Releases } from './release.js'
 
 export const MAX_BATCH_ROWS = 100
 
-// Letters with their marks, digits, punctuation, symbols and spaces, but not spaces alone.
-const APPLICANT_ID = /^(?=.*\S)[\p{L}\p{M}\p{N}\p{P}\p{S}\p{Zs}]{1,128}$/u
-const CHANNEL = /^(?=.*\S)[\p{L}\p{M}\p{N}\p{P}\p{S}\p{Zs}]{1,32}$/u
+const LONGEST_APPLICANT_ID = 128
+const LONGEST_CHANNEL = 32
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/
 
 export interface PredictRiskOptions {
@@ -114,11 +114,13 @@ function checkedFeatures(
   release: Release,
 ): FeatureValues {
   const problems: Problem[] = []
-  if (!APPLICANT_ID.test(applicantId)) problems.push(problemAt(['applicantId'], 'must be 1 to 128 printable characters'))
+  if (!isVisible(applicantId, LONGEST_APPLICANT_ID)) {
+    problems.push(problemAt(['applicantId'], `must be 1 to ${LONGEST_APPLICANT_ID} printable characters`))
+  }
   // Such a reference would look like an erased one, and could not be erased itself.
   if (applicantId.startsWith(ERASED_PREFIX)) problems.push(problemAt(['applicantId'], `must not begin with ${ERASED_PREFIX}`))
-  if (channel !== undefined && !CHANNEL.test(channel)) {
-    problems.push(problemAt(['channel'], 'must be 1 to 32 printable characters'))
+  if (channel !== undefined && !isVisible(channel, LONGEST_CHANNEL)) {
+    problems.push(problemAt(['channel'], `must be 1 to ${LONGEST_CHANNEL} printable characters`))
   }
   if (idempotencyKey !== undefined && !IDEMPOTENCY_KEY.test(idempotencyKey)) {
     problems.push(problemAt(['idempotencyKey'], 'must be 1 to 255 printable ASCII characters without spaces'))

@@ -1,6 +1,7 @@
 import './telemetryOff.js'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { AppError } from '../../errors.js'
+import type { Spellings } from '../contract.js'
 import type { FeatureValues } from '../features.js'
 import type { ModelManifest } from '../manifest.js'
 import { encode } from './encoder.js'
@@ -25,15 +26,17 @@ export class OnnxModel {
   readonly #session: InferenceSession
   readonly #onnx: ModelManifest['onnx']
   readonly #outputName: string
+  readonly #spellings: Spellings | undefined
 
-  private constructor(session: InferenceSession, onnx: ModelManifest['onnx'], outputName: string) {
+  private constructor(session: InferenceSession, onnx: ModelManifest['onnx'], outputName: string, spellings?: Spellings) {
     this.#session = session
     this.#onnx = onnx
     this.#outputName = outputName
+    this.#spellings = spellings
   }
 
   /** Loads the graph. @throws Error when it is not an ONNX model, or its inputs and output are not those of its manifest */
-  static async load(file: Uint8Array, { onnx }: ModelManifest): Promise<OnnxModel> {
+  static async load(file: Uint8Array, { onnx }: ModelManifest, spellings?: Spellings): Promise<OnnxModel> {
     const { bytes, tensorOf } = dropZipMap(file)
     const session = await InferenceSession.create(bytes, SESSION_OPTIONS)
     const outputName = tensorOf.get(onnx.output.name) ?? onnx.output.name
@@ -42,7 +45,7 @@ export class OnnxModel {
       await session.release()
       throw new Error(problems.join('; '))
     }
-    return new OnnxModel(session, onnx, outputName)
+    return new OnnxModel(session, onnx, outputName, spellings)
   }
 
   /**
@@ -51,7 +54,7 @@ export class OnnxModel {
    * @throws AppError MODEL_OUTPUT_INVALID when the graph fails or answers in another shape
    */
   async score(rows: readonly FeatureValues[]): Promise<(number | AppError)[]> {
-    const inputs = encode(rows, this.#onnx.inputs)
+    const inputs = encode(rows, this.#onnx.inputs, this.#spellings)
     const feeds = Object.fromEntries(inputs.map(({ name, type, data, dims }) => [name, new Tensor(type, data, [...dims])]))
     let output: Tensor | undefined
     try {
