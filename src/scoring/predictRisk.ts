@@ -3,7 +3,6 @@ import { V7Generator } from 'uuidv7'
 import type { Principal } from '../auth/principal.js'
 import { AppError, badInput, type ErrorCode, inputProblem, type Problem } from '../errors.js'
 import { type Tracer, UNTRACED } from '../tracer.js'
-import { isVisible } from './canonicalText.js'
 import { checkFeatures, type FeatureValues, problemAt } from './features.js'
 import {
   type Application,
@@ -13,12 +12,11 @@ import {
   type Recorded,
   type RowResult,
 } from './prediction.js'
+import { LONGEST, mistakeInReference } from './reference.js'
 import type { Release, Releases } from './release.js'
 
 export const MAX_BATCH_ROWS = 100
 
-const LONGEST_APPLICANT_ID = 128
-const LONGEST_CHANNEL = 32
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/
 
 export interface PredictRiskOptions {
@@ -114,14 +112,12 @@ function checkedFeatures(
   release: Release,
 ): FeatureValues {
   const problems: Problem[] = []
-  if (!isVisible(applicantId, LONGEST_APPLICANT_ID)) {
-    problems.push(problemAt(['applicantId'], `must be 1 to ${LONGEST_APPLICANT_ID} printable characters`))
-  }
+  const inReference = mistakeInReference(applicantId, LONGEST.applicantId)
+  if (inReference) problems.push(problemAt(['applicantId'], inReference))
   // Such a reference would look like an erased one, and could not be erased itself.
   if (applicantId.startsWith(ERASED_PREFIX)) problems.push(problemAt(['applicantId'], `must not begin with ${ERASED_PREFIX}`))
-  if (channel !== undefined && !isVisible(channel, LONGEST_CHANNEL)) {
-    problems.push(problemAt(['channel'], `must be 1 to ${LONGEST_CHANNEL} printable characters`))
-  }
+  const inChannel = channel === undefined ? undefined : mistakeInReference(channel, LONGEST.channel)
+  if (inChannel) problems.push(problemAt(['channel'], inChannel))
   if (idempotencyKey !== undefined && !IDEMPOTENCY_KEY.test(idempotencyKey)) {
     problems.push(problemAt(['idempotencyKey'], 'must be 1 to 255 printable ASCII characters without spaces'))
   }

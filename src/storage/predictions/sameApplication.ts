@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import { and, inArray } from 'drizzle-orm'
-import { canonicalText, canonicalTexts } from '../../scoring/canonicalText.js'
+import { canonicalTexts } from '../../scoring/canonicalText.js'
 import type { NewPrediction, Prediction } from '../../scoring/prediction.js'
+import { storedReference } from '../../scoring/reference.js'
 import type { Database } from '../postgres/database.js'
 import { predictions } from '../tables/predictions.js'
 
@@ -18,9 +19,9 @@ export interface Repeat {
 export async function sameApplications(database: Database, repeats: readonly Repeat[]): Promise<ReadonlySet<NewPrediction>> {
   const alike = repeats.filter(
     ({ row: { prediction }, first }) =>
-      prediction.applicantId === canonicalText(first.applicantId) &&
+      prediction.applicantId === storedReference(first.applicantId) &&
       prediction.model === first.model &&
-      prediction.channel === (first.channel === null ? null : canonicalText(first.channel)),
+      prediction.channel === (first.channel === null ? null : storedReference(first.channel)),
   )
   if (alike.length === 0) return new Set()
   const [tenants, ids] = [alike.map(({ first }) => first.tenant), alike.map(({ first }) => first.id)]

@@ -1,7 +1,8 @@
 import { and, eq, inArray } from 'drizzle-orm'
-import { canonicalText, canonicalTexts } from '../../scoring/canonicalText.js'
+import { canonicalTexts } from '../../scoring/canonicalText.js'
 import type { LatestPredictions } from '../../scoring/latestPredictions.js'
 import { ERASED_PREFIX } from '../../scoring/prediction.js'
+import { storedReference } from '../../scoring/reference.js'
 import type { AuditDigest } from '../audit/auditDigest.js'
 import type { Connections, Database } from '../postgres/database.js'
 import { predictions } from '../tables/predictions.js'
@@ -108,12 +109,12 @@ export class TextCheck {
 
 /** The row with canonical texts; undefined where it has them already. */
 function canonicalRow(row: StoredTexts): StoredTexts | undefined {
-  const applicantId = canonicalText(row.applicantId)
+  const applicantId = storedReference(row.applicantId)
   const canonical = {
     id: row.id,
     // It would look like an erased one.
     applicantId: applicantId.startsWith(ERASED_PREFIX) ? row.applicantId : applicantId,
-    channel: row.channel === null ? null : canonicalText(row.channel),
+    channel: row.channel === null ? null : storedReference(row.channel),
     features: canonicalTexts(row.features),
   }
   const isSame =
