@@ -1,3 +1,6 @@
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { application, HIGH_RISK, LOW_RISK } from '../support/applicants.js'
 import type { GraphqlClient } from '../support/client.js'
@@ -178,4 +181,37 @@ describe('both spellings of a name', () => {
       expect(await ask(ERASE, { id: text })).toEqual({ eraseApplicant: { erased: 0, complete: true } })
     },
   )
+})
+
+describe('a category whose contract has it in another spelling than a caller', () => {
+  const [nfc, nfd] = ['due\u00f1o\u00a01', 'duen\u0303o 1']
+
+  it('is the same category, for the golden rows, the score, a retry and the history', async () => {
+    const models = await mkdtemp(join(tmpdir(), 'riskgate-models-'))
+    await cp('models', models, { recursive: true })
+    const replace = async (file: string, to: string) => {
+      const path = join(models, 'consumer-credit', file)
+      await writeFile(path, (await readFile(path, 'utf8')).replaceAll('"owner"', JSON.stringify(to)))
+    }
+    // As a data scientist on another system writes each of them.
+    for (const version of ['1', '2']) {
+      await replace(`${version}/manifest.json`, nfc)
+      await replace(`${version}/golden.jsonl`, nfd)
+    }
+    await replace('contract.json', nfd)
+    await using gateway = await startGateway({ RISKGATE_MODELS_DIR: models })
+    const client = await gateway.as({ roles: ['ADMIN'] })
+    const query =
+      'mutation($input: PredictRiskInput!) { predictRisk(input: $input) { replayed prediction { probability features { name category } } } }'
+    for (const [i, home] of [nfc, nfd].entries()) {
+      const input = { ...application('A-1', { ...LOW_RISK, home }), idempotencyKey: 'k' }
+      const { data, errors } = await client.send({ query, variables: { input } })
+      expect(errors).toBeUndefined()
+      expect(data).toMatchObject({ predictRisk: { replayed: i > 0, prediction: { probability: expect.closeTo(0.042, 3) } } })
+      expect(JSON.stringify(data)).toContain('{"name":"home","category":"due\u00f1o 1"}')
+    }
+    const refused = await client.send({ query, variables: { input: application('A-1', { ...LOW_RISK, home: 'dueno 1' }) } })
+    expect(refused.errors?.[0]?.extensions.code).toBe('BAD_USER_INPUT')
+    await rm(models, { recursive: true })
+  })
 })
