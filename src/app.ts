@@ -21,6 +21,7 @@ import { startPredictions } from './start/predictions.js'
 import { startReplicas } from './start/replicas.js'
 import { startServer } from './start/server.js'
 import { startStatistics } from './start/statistics.js'
+import { startTexts } from './start/texts.js'
 import { startTokens, writeTokens } from './start/tokens.js'
 import { startTracing } from './start/tracing.js'
 import { startRetention, startUpkeep } from './start/upkeep.js'
@@ -113,6 +114,7 @@ async function startParts(bare: BareKit, signal: AbortSignal): ReturnType<App['s
   const rollups = startStatistics(kit)
   const partitions = await startPartitions(kit)
   startRetention(kit)
+  await startTexts(kit, { audit, latest })
   const alerts = await startAlertFeed(kit, { hints })
   const api = startApi(kit, { models, predictRisk, alerts, audit, latest, rollups, webhooks, apiKeys: apiKeyStore, clock })
   // A task that is registered later would never run: `upkeep` throws from here on.

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { ModelContract } from '../scoring/contract.js'
+import { type ModelContract, spellingsOf } from '../scoring/contract.js'
 import { contractViolations, type ModelManifest } from '../scoring/manifest.js'
 import { OnnxModel } from '../scoring/onnx/onnxModel.js'
 import { coverageWarnings, probeProblems } from './domainProbes.js'
@@ -52,7 +52,7 @@ async function tryOut(bytes: Uint8Array, rows: readonly GoldenRow[], version: Ve
   const file = `${name}/${manifest.onnx.file}`
   let model: OnnxModel
   try {
-    model = await OnnxModel.load(bytes, manifest)
+    model = await OnnxModel.load(bytes, manifest, spellingsOf(contract))
   } catch (error) {
     return refused([`${file} cannot be loaded: ${saidBy(error)}.`])
   }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { canonicalText } from './canonicalText.js'
 import type { FeatureContract, ModelContract } from './contract.js'
 
 export const VERSION_NAME = /^[A-Za-z0-9][\w.-]{0,62}$/
@@ -6,7 +7,7 @@ export const VERSION_NAME = /^[A-Za-z0-9][\w.-]{0,62}$/
 const column = z.strictObject({
   feature: z.string(),
   /** One-hot: 1 where the category equals this, else 0. */
-  equals: z.string().optional(),
+  equals: z.string().overwrite(canonicalText).optional(),
   /** The value that replaces a missing one; by default NaN for a number and 0 for a one-hot column. */
   missing: z.union([z.number(), z.boolean(), z.string()]).optional(),
 })

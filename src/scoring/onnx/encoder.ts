@@ -1,3 +1,4 @@
+import type { Spellings } from '../contract.js'
 import type { FeatureValue, FeatureValues } from '../features.js'
 import type { GraphInput } from '../manifest.js'
 
@@ -11,18 +12,23 @@ export interface EncodedInput {
   readonly dims: readonly [rows: number, columns: number]
 }
 
-/** Fills the inputs of a graph from checked features, as the manifest describes. */
-export function encode(rows: readonly FeatureValues[], inputs: readonly GraphInput[]): EncodedInput[] {
+/** Fills the inputs of a graph from checked features, as the manifest describes. Texts get the spelling of the model. */
+export function encode(
+  rows: readonly FeatureValues[],
+  inputs: readonly GraphInput[],
+  spellings: Spellings = new Map(),
+): EncodedInput[] {
   return inputs.map(({ name, type, columns }) => {
-    const cells = rows.flatMap(row => columns.map(column => cell(row, column)))
+    const cells = rows.flatMap(row => columns.map(column => cell(row, column, spellings)))
     return { name, type, data: typed(cells, type), dims: [rows.length, columns.length] }
   })
 }
 
-function cell(row: FeatureValues, { feature, equals, missing }: Column): number | string {
+function cell(row: FeatureValues, { feature, equals, missing }: Column, spellings: Spellings): number | string {
   const value = row[feature]
   if (value === undefined) return asCell(missing ?? (equals === undefined ? Number.NaN : 0))
   if (equals !== undefined) return value === equals ? 1 : 0
+  if (typeof value === 'string') return spellings.get(feature)?.get(value) ?? value
   return asCell(value)
 }
 

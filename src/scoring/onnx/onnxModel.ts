@@ -1,6 +1,7 @@
 import './telemetryOff.js'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { AppError } from '../../errors.js'
+import type { Spellings } from '../contract.js'
 import type { FeatureValues } from '../features.js'
 import type { ModelManifest } from '../manifest.js'
 import { encode } from './encoder.js'
@@ -27,16 +28,18 @@ export class OnnxModel {
   readonly #onnx: ModelManifest['onnx']
   readonly #outputName: string
   readonly #isRunRowByRow: boolean
+  readonly #spellings: Spellings | undefined
 
-  private constructor(session: InferenceSession, onnx: ModelManifest['onnx'], outputName: string) {
+  private constructor(session: InferenceSession, onnx: ModelManifest['onnx'], outputName: string, spellings?: Spellings) {
     this.#session = session
     this.#onnx = onnx
     this.#outputName = outputName
     this.#isRunRowByRow = takesOneRow(session)
+    this.#spellings = spellings
   }
 
   /** Loads the graph. @throws Error when it is not an ONNX model, or its inputs and output are not those of its manifest */
-  static async load(file: Uint8Array, { onnx }: ModelManifest): Promise<OnnxModel> {
+  static async load(file: Uint8Array, { onnx }: ModelManifest, spellings?: Spellings): Promise<OnnxModel> {
     const { bytes, tensorOf } = dropZipMap(file)
     const session = await InferenceSession.create(bytes, SESSION_OPTIONS)
     const tensor = tensorOf.get(onnx.output.name) ?? onnx.output.name
@@ -47,7 +50,7 @@ export class OnnxModel {
       await session.release()
       throw new Error(problems.join('; '))
     }
-    return new OnnxModel(session, onnx, tensor)
+    return new OnnxModel(session, onnx, tensor, spellings)
   }
 
   /**
@@ -79,7 +82,7 @@ export class OnnxModel {
   }
 
   async #runGroup(rows: readonly FeatureValues[]): Promise<number[]> {
-    const inputs = encode(rows, this.#onnx.inputs)
+    const inputs = encode(rows, this.#onnx.inputs, this.#spellings)
     const feeds = Object.fromEntries(inputs.map(({ name, type, data, dims }) => [name, new Tensor(type, data, [...dims])]))
     const outputs = await this.#session.run(feeds, [this.#outputName])
     return this.#read(outputs[this.#outputName], rows.length)
