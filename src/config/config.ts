@@ -3,6 +3,7 @@ import type { Role } from '../auth/principal.js'
 import type { SignatureAlgorithm } from '../auth/verificationKey.js'
 import { ConfigError } from '../errors.js'
 import { type Environment, isSecret, readEnvironment, readSetting } from './environment.js'
+import { parseRedisUrl, type RedisPlace } from './redisUrl.js'
 
 /** Everything that can be set from outside, checked and typed. */
 export interface Config {
@@ -19,7 +20,7 @@ export interface Config {
   /** False: a step of its own migrates the database, and a start only checks it. */
   readonly mayMigrate: boolean
   /** Absent: cache, limits and alert hints stay within this process. */
-  readonly redisUrl: string | undefined
+  readonly redis: (RedisPlace & { readonly caFile: string | undefined }) | undefined
   readonly jwt: JwtConfig
   /** Absent: plain HTTP. */
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined
@@ -104,7 +105,7 @@ export function loadConfig(variables: NodeJS.ProcessEnv = process.env): Config {
     databaseUrl: env.DATABASE_URL,
     databasePoolSize: env.RISKGATE_DATABASE_POOL_SIZE,
     mayMigrate: env.RISKGATE_MIGRATE_AT_START,
-    redisUrl: env.REDIS_URL,
+    redis: redisOf(env.REDIS_URL, env.RISKGATE_REDIS_CA_FILE),
     jwt: {
       secret: bytesOf(env.RISKGATE_JWT_SECRET),
       previousSecret: bytesOf(env.RISKGATE_JWT_PREVIOUS_SECRET),
@@ -172,6 +173,12 @@ function checked(variables: NodeJS.ProcessEnv): Environment {
 
 function urlOf(text: string | undefined): URL | undefined {
   return text === undefined ? undefined : new URL(text)
+}
+
+function redisOf(text: string | undefined, caFile: string | undefined): Config['redis'] {
+  const place = text === undefined ? undefined : parseRedisUrl(text)
+  // A text with a problem has been refused.
+  return place === undefined || typeof place === 'string' ? undefined : { ...place, caFile: caFile && resolve(caFile) }
 }
 
 function bytesOf(text: string | undefined): Uint8Array | undefined {

@@ -1,6 +1,6 @@
 import { flag, server, wholeNumber } from './forms.js'
 
-/** PostgreSQL and Redis. */
+/** PostgreSQL. */
 export const databaseSettings = {
   DATABASE_URL: server('postgres:', 'postgresql:')
     .optional()
@@ -17,5 +17,4 @@ export const databaseSettings = {
       '`false`: a step of its own runs `riskgate migrate`. A start only checks the database, and ends with exit code 78 where a ' +
         'migration is missing. The embedded database is always migrated',
     ),
-  REDIS_URL: server('redis:', 'rediss:').optional().describe('needed as soon as there is more than one replica'),
 }
