@@ -21,6 +21,7 @@ import { startPredictions } from './start/predictions.js'
 import { startReplicas } from './start/replicas.js'
 import { startServer } from './start/server.js'
 import { startStatistics } from './start/statistics.js'
+import { startTexts } from './start/texts.js'
 import { startTokens, writeTokens } from './start/tokens.js'
 import { startTracing } from './start/tracing.js'
 import { startRetention, startUpkeep } from './start/upkeep.js'
@@ -113,13 +114,14 @@ async function startParts(bare: BareKit, signal: AbortSignal): ReturnType<App['s
   const rollups = startStatistics(kit)
   const partitions = await startPartitions(kit, { clock })
   startRetention(kit)
+  await startTexts(kit, { audit, latest })
   const alerts = await startAlertFeed(kit, { hints })
   const api = startApi(kit, { models, predictRisk, alerts, audit, latest, rollups, webhooks, apiKeys: apiKeyStore, clock })
   // A task that is registered later would never run: `upkeep` throws from here on.
   startUpkeep(kit, { tasks: Object.freeze(tasks), clock })
-  const url = await startServer(kit, { api, auth, certificate, createLimiter, clock, scoringTrial, partitions })
+  const url = await startServer(kit, { models, api, auth, certificate, createLimiter, clock, scoringTrial, partitions })
   const developmentFile = await writeTokens(kit, { url, tokens })
-  const champions = models.models.map(({ champion }) => `${champion.manifest.model}/${champion.manifest.version}`)
+  const champions = models.champions.map(({ manifest }) => `${manifest.model}/${manifest.version}`)
   early.logger.info({ url, models: champions }, 'riskgate serves')
   return { url, ...(developmentFile !== undefined && { developmentFile }) }
 }

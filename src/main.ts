@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { type Command, Option, program } from 'commander'
 import { DEFAULT_TENANT, ROLES } from './auth/principal.js'
-import { collectRole, parseHash, parseInstant, parseSeconds } from './commands/arguments.js'
+import { collectRole, parseHash, parseInstant, parseSeconds, parseTenant } from './commands/arguments.js'
 import { EXPORT_FORMATS } from './commands/export/exportFormat.js'
 import { ConfigError, EXIT_CONFIG } from './errors.js'
 import { SERVICE } from './observability/service.js'
@@ -71,7 +71,7 @@ key
 key
   .command('list')
   .description('print the active API keys of a tenant, newest first')
-  .option('--tenant <name>', 'tenant whose keys to print', DEFAULT_TENANT)
+  .option('--tenant <name>', 'tenant whose keys to print', parseTenant, DEFAULT_TENANT)
   .option('--all', 'print expired and revoked keys too', false)
   .action(async options => {
     const { listKeys } = await import('./commands/key.js')
@@ -81,7 +81,7 @@ key
   .command('revoke')
   .description('revoke an API key, on every replica within a second')
   .argument('<id>', 'the id of the key, as `riskgate key list` prints it')
-  .option('--tenant <name>', 'tenant of the key', DEFAULT_TENANT)
+  .option('--tenant <name>', 'tenant of the key', parseTenant, DEFAULT_TENANT)
   .action(async (id: string, options) => {
     const { revokeKey } = await import('./commands/key.js')
     await revokeKey(id, options)
@@ -94,7 +94,7 @@ program
   .requiredOption('--to <time>', 'the end, which is not included', parseInstant)
   .addOption(new Option('--format <format>', 'how rows are written').choices(EXPORT_FORMATS).default('csv'))
   .option('--output <file>', 'a file instead of standard output')
-  .option('--tenant <name>', 'tenant whose predictions to write', DEFAULT_TENANT)
+  .option('--tenant <name>', 'tenant whose predictions to write', parseTenant, DEFAULT_TENANT)
   .option('--features', 'write the inputs too', false)
   .option('--quiet', 'show no progress', false)
   .action(async options => {

@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from 'commander'
-import { ROLES, type Role } from '../auth/principal.js'
+import { isName, ROLES, type Role } from '../auth/principal.js'
 
 const INSTANT = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2}))?$/
 const SECONDS = { s: 1, m: 60, h: 3600, d: 86_400 }
@@ -9,6 +9,12 @@ export function collectRole(value: string, previous: Role[] = []): Role[] {
   const role = ROLES.find(known => known === value)
   if (!role) throw new InvalidArgumentError(`It must be one of ${ROLES.join(', ')}.`)
   return [...previous, role]
+}
+
+/** A tenant that no credential can have would be an empty one, without a word. */
+export function parseTenant(value: string): string {
+  if (!isName(value)) throw new InvalidArgumentError('It must be 1 to 128 ASCII characters without spaces.')
+  return value
 }
 
 export function parseInstant(value: string): Date {

@@ -3,6 +3,7 @@ import type { Role } from '../auth/principal.js'
 import type { SignatureAlgorithm } from '../auth/verificationKey.js'
 import { ConfigError } from '../errors.js'
 import { type Environment, isSecret, readEnvironment, readSettings } from './environment.js'
+import { parseRedisUrl, type RedisPlace } from './redisUrl.js'
 import { PREDICTIONS_BEFORE_ALERTS } from './refusals.js'
 
 /** Everything that can be set from outside, checked and typed. */
@@ -22,7 +23,7 @@ export interface Config {
   /** Whether the storage of the database never writes half a page, so that PostgreSQL need not guard against it. */
   readonly fullPageWritesMayBeOff: boolean
   /** Absent: cache, limits and alert hints stay within this process. */
-  readonly redisUrl: string | undefined
+  readonly redis: (RedisPlace & { readonly caFile: string | undefined }) | undefined
   readonly jwt: JwtConfig
   /** Absent: plain HTTP. */
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined
@@ -108,7 +109,7 @@ export function loadConfig(variables: NodeJS.ProcessEnv = process.env): Config {
     databasePoolSize: env.RISKGATE_DATABASE_POOL_SIZE,
     mayMigrate: env.RISKGATE_MIGRATE_AT_START,
     fullPageWritesMayBeOff: env.RISKGATE_ALLOW_FULL_PAGE_WRITES_OFF,
-    redisUrl: env.REDIS_URL,
+    redis: redisOf(env.REDIS_URL, env.RISKGATE_REDIS_CA_FILE),
     jwt: {
       secret: bytesOf(env.RISKGATE_JWT_SECRET),
       previousSecret: bytesOf(env.RISKGATE_JWT_PREVIOUS_SECRET),
@@ -191,6 +192,12 @@ function checked(variables: NodeJS.ProcessEnv): Environment {
 
 function urlOf(text: string | undefined): URL | undefined {
   return text === undefined ? undefined : new URL(text)
+}
+
+function redisOf(text: string | undefined, caFile: string | undefined): Config['redis'] {
+  const place = text === undefined ? undefined : parseRedisUrl(text)
+  // A text with a problem has been refused.
+  return place === undefined || typeof place === 'string' ? undefined : { ...place, caFile: caFile && resolve(caFile) }
 }
 
 function bytesOf(text: string | undefined): Uint8Array | undefined {

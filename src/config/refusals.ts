@@ -62,6 +62,12 @@ export const REFUSALS: readonly Refusal[] = [
     applies: ({ env: { RISKGATE_JWKS_URL: url } }) => url !== undefined && !isPrivatelyRead(new URL(url)),
   },
   {
+    // Nothing would be verified, although it looks so.
+    problem: 'RISKGATE_REDIS_CA_FILE needs a REDIS_URL that begins with rediss://.',
+    applies: ({ isGiven, env: { REDIS_URL: url } }) =>
+      isGiven('RISKGATE_REDIS_CA_FILE') && (url === undefined ? !isGiven('REDIS_URL') : !/^rediss/i.test(url)),
+  },
+  {
     problem: 'RISKGATE_TLS_CERT_FILE and RISKGATE_TLS_KEY_FILE must be set together.',
     applies: ({ isGiven }) => isGiven('RISKGATE_TLS_CERT_FILE') !== isGiven('RISKGATE_TLS_KEY_FILE'),
   },

@@ -2,6 +2,7 @@ import { Arg, Ctx, FieldResolver, Int, Query, Resolver, Root } from 'type-graphq
 import { Cost } from '../schema/cost.js'
 import { Applicant, Prediction, PredictionConnection } from '../schema/prediction.js'
 import { ID } from '../schema/scalars.js'
+import { requireFindable } from '../scoring/reference.js'
 import type { RequestContext } from './context.js'
 import { pageRequest, rowsOfPage, toConnection } from './paging.js'
 
@@ -12,6 +13,7 @@ export class ApplicantResolver {
     description: 'Everything known of one applicant reference; null where the caller may see no prediction of it.',
   })
   async applicant(@Arg('id', () => ID) id: string, @Ctx() { loaders }: RequestContext): Promise<Applicant | null> {
+    requireFindable(id, 'id')
     return (await loaders().latestOfApplicant.load(id)) && { id }
   }
 

@@ -1,6 +1,7 @@
 import { Arg, Ctx, Int, Query, Resolver } from 'type-graphql'
 import { AuditEntryConnection, AuditFilter } from '../schema/audit.js'
 import { Cost } from '../schema/cost.js'
+import { requireFindable } from '../scoring/reference.js'
 import type { AuditDigest } from '../storage/audit/auditDigest.js'
 import type { AuditReader } from '../storage/audit/auditReader.js'
 import type { RequestContext } from './context.js'
@@ -30,6 +31,7 @@ export class AuditResolver {
     @Arg('filter', () => AuditFilter, { nullable: true }) filter?: AuditFilter | null,
   ): Promise<AuditEntryConnection> {
     const request = pageRequest({ first, after, last, before })
+    if (filter?.applicantId != null) requireFindable(filter.applicantId, 'filter', 'applicantId')
     const page = await this.#entries.page({ ...request, tenant, filter: this.#toFilter(tenant, filter ?? {}) })
     await audit.audit(filter ?? {}, page.entries)
     return {
@@ -41,10 +43,13 @@ export class AuditResolver {
 
   /** Null means the same as absent. */
   #toFilter(tenant: string, { action, principal, applicantId, subject, at }: AuditFilter) {
+    const decomposed = applicantId?.normalize('NFD')
     return {
       action: action ?? undefined,
       principal: principal ?? undefined,
       subjects: [...(applicantId == null ? [] : [this.#digest(tenant, applicantId)]), ...(subject == null ? [] : [subject])],
+      // What was erased under this form, by an older version, is not stored under it any more.
+      formerly: decomposed == null || decomposed === applicantId ? [] : [this.#digest(tenant, decomposed)],
       from: at?.from ?? undefined,
       to: at?.to ?? undefined,
     }

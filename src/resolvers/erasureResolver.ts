@@ -1,5 +1,6 @@
 import { Arg, Ctx, Mutation, Resolver } from 'type-graphql'
 import { EraseApplicantInput, EraseApplicantPayload } from '../schema/erasure.js'
+import { requireFindable } from '../scoring/reference.js'
 import type { ErasureStore } from '../storage/predictions/erasureStore.js'
 import type { RequestContext } from './context.js'
 
@@ -19,6 +20,7 @@ export class ErasureResolver {
     @Arg('input', () => EraseApplicantInput) { applicantId }: EraseApplicantInput,
     @Ctx() { principal }: RequestContext,
   ): Promise<EraseApplicantPayload> {
+    requireFindable(applicantId, 'applicantId')
     const { count, complete } = await this.#erasures.erase({ tenant: principal.tenant, applicantId, principal: principal.id })
     return { erased: count, complete }
   }

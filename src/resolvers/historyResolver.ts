@@ -4,6 +4,7 @@ import { Cost } from '../schema/cost.js'
 import { Total } from '../schema/paging.js'
 import { Prediction, PredictionConnection, PredictionFilter } from '../schema/prediction.js'
 import { ID, type PredictionOrder, PredictionOrderEnum } from '../schema/scalars.js'
+import { requireFindable } from '../scoring/reference.js'
 import type { HistoryFilter } from '../storage/history/historyQuery.js'
 import type { HistoryStore } from '../storage/history/historyStore.js'
 import { asUuid } from '../storage/postgres/uuid.js'
@@ -61,6 +62,9 @@ export class HistoryResolver {
     const request = pageRequest({ first, after, last, before })
     const visibility = visibilityOf(principal)
     const wanted = toFilter(filter ?? {})
+    for (const name of ['applicantId', 'channel'] as const) {
+      if (wanted[name] !== undefined) requireFindable(wanted[name], 'filter', name)
+    }
     const page = await this.#history.page(visibility, { ...request, filter: wanted, order: order ?? 'CREATED_AT_DESC' })
     await audit.list('predictions', wanted, predictionsOf(page))
     return toConnection(page, request, () => this.#history.total(visibility, wanted))

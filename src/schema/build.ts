@@ -1,6 +1,7 @@
 import { type GraphQLInputObjectType, GraphQLNonNull, GraphQLSchema } from 'graphql'
 import { type BuildSchemaOptions, buildSchemaSync } from 'type-graphql'
 import type { ModelContract } from '../scoring/contract.js'
+import { takeCanonicalArguments } from './canonicalArguments.js'
 import { featuresInputType, ModelFeaturesInput } from './features.js'
 
 type ResolverClass = BuildSchemaOptions['resolvers'][number]
@@ -35,5 +36,7 @@ export function buildApiSchema(
   if (!features) throw new Error('PredictRiskInput has no field features.')
   features.type = new GraphQLNonNull(featuresInputType(contracts))
   const { types, ...config } = schema.toConfig()
-  return new GraphQLSchema({ ...config, types: types.filter(({ name }) => name !== ModelFeaturesInput.name) })
+  const finished = new GraphQLSchema({ ...config, types: types.filter(({ name }) => name !== ModelFeaturesInput.name) })
+  takeCanonicalArguments(finished)
+  return finished
 }

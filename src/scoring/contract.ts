@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { canonicalText } from './canonicalText.js'
 
 const text = z.string().min(1).max(1_000)
 const bilingual = z.strictObject({ en: text, es: text })
@@ -13,17 +14,20 @@ const numeric = { ...described, minimum: z.number().optional(), maximum: z.numbe
 
 const isRange = ({ minimum, maximum }: { minimum?: number | undefined; maximum?: number | undefined }) =>
   minimum === undefined || maximum === undefined || minimum <= maximum
-const isDistinct = (values: readonly string[]) => new Set(values).size === values.length
+const isDistinct = (values: readonly string[]) => new Set(values.map(canonicalText)).size === values.length
 
 const feature = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('NUMBER'), ...numeric }).refine(isRange, 'has a minimum above its maximum'),
   z.strictObject({ kind: z.literal('INTEGER'), ...numeric }).refine(isRange, 'has a minimum above its maximum'),
   z.strictObject({ kind: z.literal('BOOLEAN'), ...described }),
-  z.strictObject({
-    kind: z.literal('CATEGORY'),
-    ...described,
-    categories: z.array(text).min(1).refine(isDistinct, 'must not hold a category twice'),
-  }),
+  z
+    .strictObject({
+      kind: z.literal('CATEGORY'),
+      ...described,
+      categories: z.array(text).min(1).refine(isDistinct, 'must not hold a category twice'),
+    })
+    // Callers meet the canonical form. A graph that takes texts knows only those of its training.
+    .transform(({ categories, ...rest }) => ({ ...rest, categories: categories.map(canonicalText), spellings: categories })),
 ])
 
 /** The shape of models/<name>/contract.json: the features that a model takes, and the values that each may have. */
@@ -41,3 +45,15 @@ export const contractSchema = z.strictObject({
 export type ModelContract = z.infer<typeof contractSchema>
 export type FeatureContract = ModelContract['features'][number]
 export type FeatureKind = FeatureContract['kind']
+
+/** How a model spells its categories, by feature and canonical form; only where the two differ. */
+export type Spellings = ReadonlyMap<string, ReadonlyMap<string, string>>
+
+export function spellingsOf({ features }: ModelContract): Spellings {
+  const spelled = features.flatMap(feature => {
+    if (feature.kind !== 'CATEGORY') return []
+    const different = feature.categories.map((category, i) => [category, feature.spellings[i] as string] as const)
+    return [[feature.name, new Map(different.filter(([category, spelling]) => category !== spelling))] as const]
+  })
+  return new Map(spelled.filter(([, different]) => different.size > 0))
+}

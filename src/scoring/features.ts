@@ -1,4 +1,5 @@
 import { inputProblem, type Problem } from '../errors.js'
+import { canonicalText } from './canonicalText.js'
 import type { FeatureContract, ModelContract } from './contract.js'
 
 export type FeatureValue = number | string | boolean
@@ -18,7 +19,9 @@ export function checkFeatures(raw: RawFeatures, contract: ModelContract): Checke
   const values: Record<string, FeatureValue> = {}
   const problems: Problem[] = []
   for (const feature of contract.features) {
-    const value = raw[feature.name]
+    const given = raw[feature.name]
+    // Rows from a file do not come through the door of the API.
+    const value = typeof given === 'string' ? canonicalText(given) : given
     const mistake = mistakeIn(value, feature)
     if (mistake) problems.push(problemAt(['features', contract.inputField, feature.name], mistake))
     else if (value !== undefined && value !== null) values[feature.name] = value as FeatureValue

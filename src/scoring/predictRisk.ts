@@ -12,13 +12,11 @@ import {
   type Recorded,
   type RowResult,
 } from './prediction.js'
+import { LONGEST, mistakeInReference } from './reference.js'
 import type { Release, Releases } from './release.js'
 
 export const MAX_BATCH_ROWS = 100
 
-// Letters with their marks, digits, punctuation, symbols and spaces, but not spaces alone.
-const APPLICANT_ID = /^(?=.*\S)[\p{L}\p{M}\p{N}\p{P}\p{S}\p{Zs}]{1,128}$/u
-const CHANNEL = /^(?=.*\S)[\p{L}\p{M}\p{N}\p{P}\p{S}\p{Zs}]{1,32}$/u
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/
 
 export interface PredictRiskOptions {
@@ -114,12 +112,12 @@ function checkedFeatures(
   release: Release,
 ): FeatureValues {
   const problems: Problem[] = []
-  if (!APPLICANT_ID.test(applicantId)) problems.push(problemAt(['applicantId'], 'must be 1 to 128 printable characters'))
+  const inReference = mistakeInReference(applicantId, LONGEST.applicantId)
+  if (inReference) problems.push(problemAt(['applicantId'], inReference))
   // Such a reference would look like an erased one, and could not be erased itself.
   if (applicantId.startsWith(ERASED_PREFIX)) problems.push(problemAt(['applicantId'], `must not begin with ${ERASED_PREFIX}`))
-  if (channel !== undefined && !CHANNEL.test(channel)) {
-    problems.push(problemAt(['channel'], 'must be 1 to 32 printable characters'))
-  }
+  const inChannel = channel === undefined ? undefined : mistakeInReference(channel, LONGEST.channel)
+  if (inChannel) problems.push(problemAt(['channel'], inChannel))
   if (idempotencyKey !== undefined && !IDEMPOTENCY_KEY.test(idempotencyKey)) {
     problems.push(problemAt(['idempotencyKey'], 'must be 1 to 255 printable ASCII characters without spaces'))
   }

@@ -9,7 +9,7 @@ export interface HealthOptions {
   readonly metrics: Registry
   /** The reasons why the gateway cannot serve; empty when it is ready. Anybody may ask: it should be throttled. */
   readonly notReady: () => Promise<readonly string[]>
-  /** What will make it not ready in some weeks, unless somebody acts. */
+  /** What does not serve although the gateway is ready, or will make it not ready in some weeks unless somebody acts. */
   readonly warnings?: (() => readonly string[]) | undefined
 }
 

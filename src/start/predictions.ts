@@ -49,7 +49,7 @@ export function startPredictions(
     },
   })
   metrics.gauges('queue_length', 'Rows that wait to be scored or stored.', 'queue', () => ({
-    scoring: models.models.reduce((sum, { champion }) => sum + champion.queued, 0),
+    scoring: models.champions.reduce((sum, { queued }) => sum + queued, 0),
     commit: store.queued,
   }))
   const rowRefused = (code: ErrorCode) => metrics.batchRowsRefused.inc({ code })

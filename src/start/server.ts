@@ -3,6 +3,7 @@ import type { CreateLimiter } from '../cache/limiters.js'
 import type { Config } from '../config/config.js'
 import { ConfigError } from '../errors.js'
 import type { Metrics } from '../observability/metrics.js'
+import type { ModelRegistry } from '../releases/modelRegistry.js'
 import { throttled } from '../server/health.js'
 import { type HttpServer, startHttpServer } from '../server/httpServer.js'
 import type { LiveCertificate } from '../server/transport/liveCertificate.js'
@@ -16,6 +17,7 @@ import { startReports } from './reports.js'
 import { startTrustedDocuments } from './trustedDocuments.js'
 
 interface Needs {
+  readonly models: Pick<ModelRegistry, 'notServing'>
   readonly api: Api
   readonly auth: Authenticator
   readonly certificate: LiveCertificate | undefined
@@ -28,7 +30,7 @@ interface Needs {
 /** Starts to listen for callers. Returns the URL. @throws ConfigError where it cannot listen as configured */
 export async function startServer(
   kit: Kit,
-  { api, auth, certificate, createLimiter, clock, scoringTrial, partitions }: Needs,
+  { models, api, auth, certificate, createLimiter, clock, scoringTrial, partitions }: Needs,
 ): Promise<string> {
   const { config, database, metrics, tracer, onStop } = kit
   const trustedDocuments = await startTrustedDocuments(kit, api)
@@ -48,7 +50,11 @@ export async function startServer(
     ...api,
     auth,
     trustedDocuments,
-    health: { metrics: metrics.registry, notReady, warnings: partitions.warnings },
+    health: {
+      metrics: metrics.registry,
+      notReady,
+      warnings: () => [...models.notServing.map(noChampion), ...partitions.warnings()],
+    },
     certificate,
     tracer,
     ...startReports(kit),
@@ -76,6 +82,10 @@ function measure(http: HttpServer, notReady: () => Promise<readonly string[]>, m
     const { webSockets, eventStreams } = http.open()
     return { websocket: webSockets, 'server-sent events': eventStreams }
   })
+}
+
+function noChampion(model: string): string {
+  return `The model ${model} does not serve: the log says why.`
 }
 
 function listenProblem(error: unknown, { host, port }: Config): unknown {

@@ -238,6 +238,7 @@ describe('riskgate export', () => {
     [['--from', '2031-04-01T10:00:00', '--to', '2031-05-01'], '--from'],
     [['--from', '2031-05-01', '--to', '2031-05-01'], '--to'],
     [['--to', '2031-05-01'], '--from'],
+    [[...RANGE, '--tenant', 'bank '], '--tenant'],
     [[...RANGE, '--format', 'xlsx'], '--format'],
   ])('names the wrong option: %s', async (arguments_, option) => {
     const { status, stdout, stderr } = await run(...arguments_)

@@ -58,7 +58,11 @@ describe('an idempotency key', () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)
     await stores.predictions.record(newPrediction({ key: 'k' }))
-    const rows = [newPrediction({ key: 'k', digest: 'other' }), newPrediction(), newPrediction({ key: 'k' })]
+    const rows = [
+      newPrediction({ key: 'k', digest: 'other', applicantId: 'another' }),
+      newPrediction(),
+      newPrediction({ key: 'k' }),
+    ]
     const [reused, fresh, replayed] = await Promise.allSettled(rows.map(row => stores.predictions.record(row)))
     expect(reused).toMatchObject({ status: 'rejected', reason: { code: 'IDEMPOTENCY_KEY_REUSED' } })
     expect(fresh).toMatchObject({ status: 'fulfilled', value: { replayed: false } })

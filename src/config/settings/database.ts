@@ -1,6 +1,6 @@
 import { databaseUrl, flag, server, wholeNumber } from './forms.js'
 
-/** PostgreSQL and Redis. */
+/** PostgreSQL. */
 export const databaseSettings = {
   DATABASE_URL: databaseUrl
     .optional()
@@ -23,5 +23,4 @@ export const databaseSettings = {
       '`true`: the storage of the database never writes half a page, and `full_page_writes` may be off, as at Neon ' +
         '([database.md](database.md#durability)). `fsync` and `synchronous_commit` must be on all the same',
     ),
-  REDIS_URL: server('redis:', 'rediss:').optional().describe('needed as soon as there is more than one replica'),
 }

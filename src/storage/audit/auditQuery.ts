@@ -3,6 +3,8 @@ export interface AuditFilter {
   readonly principal?: string | undefined
   /** The subject must equal each of them. */
   readonly subjects: readonly string[]
+  /** Other digests that the first subject may have, from before texts had one form. */
+  readonly formerly?: readonly string[] | undefined
   /** Inclusive. */
   readonly from?: Date | undefined
   /** Exclusive. */

@@ -35,8 +35,9 @@ export class AuditReader {
       cursor === undefined ? undefined : decodeAuditCursor(cursor, filter, this.#ids),
     )
     const limit = READ_FACTOR * size
+    const forms = await this.#formsOf(query)
     const rows = await this.#database.read(({ db }) =>
-      db.execute<EntryRow>(pageStatement(query, limit, { older: after, newer: before })),
+      db.execute<EntryRow>(pageStatement(query, forms, limit, { older: after, newer: before })),
     )
     const matches = rows.filter(row => row.matches)
     const last = matches.length > size ? undefined : rows.find(row => row.isLast)
@@ -52,7 +53,22 @@ export class AuditReader {
       ...(last && { reached: cursorOf(last) }),
     }
   }
+
+  async #formsOf({ tenant, filter: { subjects, formerly = [] } }: AuditQuery): Promise<Forms> {
+    if (subjects.length === 0) return []
+    const rows = await this.#database.read(
+      ({ sql }) => sql<{ digest: string; former: string }[]>`
+        select digest, former from former_references where tenant = ${tenant} and digest = any(${[...subjects]})`,
+    )
+    return subjects.map((subject, i) => {
+      const found = rows.filter(({ digest }) => digest === subject).map(({ former }) => former)
+      return [...new Set([subject, ...(i === 0 ? formerly : []), ...found])]
+    })
+  }
 }
+
+/** The values that each subject of a filter may have: itself first, then its digests from before texts had one form. */
+type Forms = readonly (readonly string[])[]
 
 interface Bounds {
   readonly older: AuditCursorPosition | undefined
@@ -63,36 +79,46 @@ interface Bounds {
  * Reads entries along one index first, by the filter that leaves the fewest, then checks the other filters. The second condition
  * on the column of that index is a hint to the planner: see `hintsOf` (docs/adr/0007).
  */
-function pageStatement({ tenant, filter, size, backward }: AuditQuery, limit: number, { older, newer }: Bounds): SQL {
-  const { action, principal, subjects, from, to } = filter
-  const [subject, ...others] = subjects
+function pageStatement(
+  { tenant, filter, size, backward }: AuditQuery,
+  forms: Forms,
+  limit: number,
+  { older, newer }: Bounds,
+): SQL {
+  const { action, principal, from, to } = filter
+  const [subject, ...others] = forms
   // With the name of the table, in the outer query too: a bare `id` would be the selected text, which sorts differently.
   const order = sql.raw(backward ? 'audit_entries.at, audit_entries.id' : 'audit_entries.at desc, audit_entries.id desc')
   const along = [
     ['subject', subject],
-    ['principal', principal],
-    ['action', action],
-    ['tenant', tenant],
-  ].find(([, value]) => value !== undefined) as [string, string]
-  const conditions: SQL[] = [
-    sql`tenant = ${tenant} and ${sql.identifier(along[0])} = ${along[1]} and ${sql.identifier(along[0])} >= (select ${along[1]}::text)`,
+    ['principal', principal === undefined ? undefined : [principal]],
+    ['action', action === undefined ? undefined : [action]],
+    ['tenant', [tenant]],
+  ].find(([, values]) => values !== undefined) as [string, readonly string[]]
+  const column = sql.identifier(along[0])
+  const conditionsOf = (value: string): SQL[] => [
+    sql`tenant = ${tenant} and ${column} = ${value} and ${column} >= (select ${value}::text)`,
     ...(from ? [sql`at >= ${storable(from).toISOString()}::timestamptz`] : []),
     ...(to ? [sql`at < ${storable(to).toISOString()}::timestamptz`] : []),
     ...(older ? [sql`(at, id) < ${positionOf(older)}`] : []),
     ...(newer ? [sql`(at, id) > ${positionOf(newer)}`] : []),
   ]
   const rest: SQL[] = [
-    ...others.map(other => sql`subject = ${other}`),
+    ...others.map(other => sql`subject in ${other}`),
     ...(principal === undefined ? [] : [sql`principal = ${principal}`]),
     ...(action === undefined ? [] : [sql`action = ${action}`]),
   ]
+  // Each form is read along the index for itself: a list of them would be read in full, and sorted.
+  const entries = along[1].map(
+    value => sql`(select * from audit_entries where ${allOf(conditionsOf(value))} order by ${order} limit ${limit})`,
+  )
   return sql`
     select id::text, ${sql.raw(milliseconds('at'))} as at, principal, action, subject, details, matches, "isLast",
       coalesce((epoch, xid, audit_entries.id) <= (select last_epoch, last_xid, last_id from audit_seals order by number desc limit 1), false)
         as sealed
     from (
       select *, ${rest.length === 0 ? sql`true` : allOf(rest)} as matches, row_number() over (order by ${order}) = ${limit} as "isLast"
-      from audit_entries where ${allOf(conditions)}
+      from (${sql.join(entries, sql` union all `)}) audit_entries
       order by ${order} limit ${limit}
     ) audit_entries
     where matches or "isLast"

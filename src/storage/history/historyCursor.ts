@@ -21,8 +21,16 @@ export function decodeHistoryCursor(cursor: string, filter: HistoryFilter, order
   if (id === undefined) throw badCursor()
   const position = { id, probability: Number(probability) }
   // Encoded again and compared: a cursor that lost its end on the way would still name a position, and rows would be skipped.
-  if (encodeHistoryCursor(position, filter, order) !== cursor) throw badCursor()
+  const isOurs = [filter, decomposed(filter)].some(spelled => encodeHistoryCursor(position, spelled, order) === cursor)
+  if (!isOurs) throw badCursor()
   return position
+}
+
+/** The filter as a client with decomposed letters had sent it to an older version, whose cursors hold the digest of those. */
+function decomposed(filter: HistoryFilter): HistoryFilter {
+  return Object.fromEntries(
+    Object.entries(filter).map(([name, value]) => [name, typeof value === 'string' ? value.normalize('NFD') : value]),
+  )
 }
 
 function badCursor(): AppError {

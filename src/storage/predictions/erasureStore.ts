@@ -2,6 +2,7 @@ import { ERASED_PREFIX } from '../../scoring/prediction.js'
 import type { AuditDigest } from '../audit/auditDigest.js'
 import { auditInsert } from '../audit/auditEntries.js'
 import type { Database } from '../postgres/database.js'
+import { isTextCheckComplete } from './textCheckRounds.js'
 
 // Each row moves in every index, and its key is searched for in a range of keys: a statement stays below 100 ms.
 const ROWS_A_STATEMENT = 20
@@ -17,7 +18,7 @@ export interface Erasure {
 
 export interface Erased {
   readonly count: number
-  /** False when there is more to erase. */
+  /** False when there is more to erase, or may be: predictions of an older version may still have another form of the reference. */
   readonly complete: boolean
 }
 
@@ -50,12 +51,14 @@ export class ErasureStore {
   async erase(erasure: Erasure): Promise<Erased> {
     // The placeholder of an erased prediction is nobody's reference.
     if (erasure.applicantId.startsWith(ERASED_PREFIX)) return { count: 0, complete: true }
+    // Asked first: a prediction that gets this reference meanwhile may come too late to be found.
+    const isChecked = await isTextCheckComplete(this.#database)
     for (let count = 0; ; ) {
       const found = await this.#find(erasure)
       if (found.length > 0) count += await this.#eraseRows(erasure, found)
       const lastId = found.at(-1)?.id
       if (lastId !== undefined) await this.#forget(erasure.tenant, erasure.applicantId, lastId)
-      if (found.length < ROWS_A_STATEMENT) return { count, complete: true }
+      if (found.length < ROWS_A_STATEMENT) return { count, complete: isChecked }
       if (count >= ROWS_A_CALL) return { count, complete: false }
     }
   }

@@ -12,6 +12,7 @@ import { isDataError, isMissingPartition } from '../postgres/postgresErrors.js'
 import { idempotencyKeys, predictions } from '../tables/predictions.js'
 import { insertPredictions } from './insertPredictions.js'
 import { predictionColumns, toPrediction } from './predictionRow.js'
+import { sameApplications } from './sameApplication.js'
 import type { ScoringTrial } from './scoringTrial.js'
 
 // A statement stays far below 100 ms: the alert feed cannot pass a transaction that is still open.
@@ -38,6 +39,12 @@ export interface PredictionStoreOptions {
   readonly trial?: Pick<ScoringTrial, 'failed'> | undefined
   /** Absent: nothing is traced. */
   readonly tracer?: Tracer | undefined
+}
+
+/** What a key was used for before. */
+interface Earlier {
+  readonly prediction: Prediction
+  readonly digest: string
 }
 
 /** Writes predictions with their keys and alerts, joining concurrent calls into one statement. */
@@ -93,10 +100,24 @@ export class PredictionStore implements PredictionRecorder {
   async #replay(rows: readonly NewPrediction[]): Promise<ReadonlyMap<NewPrediction, Recorded | Error>> {
     const earlier = await this.#findByKeys(rows)
     await this.#releaseKeys(rows.filter(row => !earlier.has(keyOf(row))))
-    const answers = new Map(rows.map(row => [row, replay(row, earlier)]))
+    const same = await this.#sameOf(rows, earlier)
+    const answers = new Map(rows.map(row => [row, replay(row, earlier.get(keyOf(row)), same)]))
     const shown = [...answers.values()].flatMap(answer => (answer instanceof Error ? [] : entryOf(answer.prediction)))
     await this.#options.audit.write(shown)
     return answers
+  }
+
+  /** The rows that repeat the application of their key. */
+  async #sameOf(rows: readonly NewPrediction[], earlier: ReadonlyMap<string, Earlier>): Promise<ReadonlySet<NewPrediction>> {
+    const repeats = rows.flatMap(row => {
+      const first = earlier.get(keyOf(row))
+      return first ? { row, first: first.prediction, isSame: first.digest === row.idempotency?.digest } : []
+    })
+    const others = await sameApplications(
+      this.#options.database,
+      repeats.filter(({ isSame }) => !isSame),
+    )
+    return new Set([...repeats.filter(({ isSame }) => isSame).map(({ row }) => row), ...others])
   }
 
   async #insert(group: readonly NewPrediction[]): Promise<ReadonlySet<string>> {
@@ -115,7 +136,7 @@ export class PredictionStore implements PredictionRecorder {
     }
   }
 
-  async #findByKeys(rows: readonly NewPrediction[]): Promise<Map<string, { prediction: Prediction; digest: string }>> {
+  async #findByKeys(rows: readonly NewPrediction[]): Promise<Map<string, Earlier>> {
     const found = await this.#options.database.readAhead(({ db }) =>
       db
         .select({ key: idempotencyKeys.key, digest: idempotencyKeys.digest, prediction: predictionColumns })
@@ -159,13 +180,9 @@ function keysOf(rows: readonly NewPrediction[]): SQL | undefined {
   )
 }
 
-function replay(
-  { prediction, idempotency }: NewPrediction,
-  earlier: ReadonlyMap<string, { prediction: Prediction; digest: string }>,
-): Recorded | AppError {
-  const first = earlier.get(keyOf({ prediction, idempotency }))
+function replay(row: NewPrediction, first: Earlier | undefined, same: ReadonlySet<NewPrediction>): Recorded | AppError {
   if (!first) return new AppError('SERVICE_UNAVAILABLE', 'The first answer for this idempotency key is not available. Try again.')
-  if (first.digest === idempotency?.digest) return { prediction: first.prediction, replayed: true }
+  if (same.has(row)) return { prediction: first.prediction, replayed: true }
   const message = 'This idempotency key was used for another input. Use a new key for each application.'
   return new AppError('IDEMPOTENCY_KEY_REUSED', message, {
     problems: [{ code: 'IDEMPOTENCY_KEY_REUSED', message, path: ['idempotencyKey'] }],

@@ -31,7 +31,7 @@ describe('the configuration', () => {
       databasePoolSize: 10,
       mayMigrate: true,
       fullPageWritesMayBeOff: false,
-      redisUrl: undefined,
+      redis: undefined,
       jwt: {
         secret: undefined,
         previousSecret: undefined,
@@ -99,7 +99,7 @@ describe('the configuration', () => {
       fullPageWritesMayBeOff: true,
       keepAliveMs: 620_000,
       drainMs: 0,
-      redisUrl: 'rediss://cache:6380',
+      redis: { kind: 'server', nodes: [{ host: 'cache', port: 6380 }], database: 0, isEncrypted: true },
     })
     expect(config.jwt.secret).toEqual(Buffer.from(SECRET))
   })
@@ -363,7 +363,7 @@ describe('a secret from a file', () => {
   }
 
   it.each(['', '\n', '\r\n'])('is the text of the file without the line end %j', end => {
-    const { jwt, databaseUrl, redisUrl } = loadConfig({
+    const { jwt, databaseUrl, redis } = loadConfig({
       RISKGATE_JWT_SECRET_FILE: fileOf(`${SECRET}${end}`),
       RISKGATE_JWT_PREVIOUS_SECRET_FILE: fileOf(`${SECRET}2${end}`),
       DATABASE_URL_FILE: fileOf(`postgres://user:password@db/riskgate${end}`),
@@ -371,9 +371,9 @@ describe('a secret from a file', () => {
     })
     expect(jwt.secret).toEqual(Buffer.from(SECRET))
     expect(jwt.previousSecret).toEqual(Buffer.from(`${SECRET}2`))
-    expect({ databaseUrl, redisUrl }).toEqual({
+    expect({ databaseUrl, password: redis?.password }).toEqual({
       databaseUrl: 'postgres://user:password@db/riskgate',
-      redisUrl: 'redis://:password@cache',
+      password: 'password',
     })
   })
 

@@ -85,6 +85,11 @@ describe('a contract', () => {
       json => Object.assign(json.features[4] ?? {}, { categories: ['A', 'A'] }) && json,
       /^features\.4\.categories must not hold a category twice$/,
     ],
+    [
+      'a category in two spellings',
+      json => Object.assign(json.features[4] ?? {}, { categories: ['Espa\u00f1a', 'Espan\u0303a'] }) && json,
+      /^features\.4\.categories must not hold a category twice$/,
+    ],
     ['an input field whose type is taken', json => Object.assign(json, { inputField: 'model' }), /^inputField is taken$/],
     ['a text instead of an object', () => 'contract', /^ /],
   ])('with %s names its problem', (_what, change, problem) => {

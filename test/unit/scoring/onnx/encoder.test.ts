@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
+import { contractSchema, spellingsOf } from '../../../../src/scoring/contract.js'
 import type { FeatureValues } from '../../../../src/scoring/features.js'
 import type { GraphInput } from '../../../../src/scoring/manifest.js'
 import { encode } from '../../../../src/scoring/onnx/encoder.js'
+import { contractJson } from '../../support/domain.js'
 
 const FULL: FeatureValues = { amount: 2.5, count: 3, flag: true, grade: 'B' }
 const EMPTY: FeatureValues = {}
@@ -54,6 +56,23 @@ describe('the encoder', () => {
         [{ amount: 0, flag: false }],
       ),
     ).toEqual([0, 0])
+  })
+
+  it('gives a graph that takes texts the spelling of its contract, and compares the canonical one', () => {
+    const json = contractJson()
+    const grade = json.features.at(-1) as { categories: string[] }
+    grade.categories = ['Espan\u0303a', 'B', ' Private']
+    const spellings = spellingsOf(contractSchema.parse(json))
+    const rows = [{ grade: 'Espa\u00f1a' }, { grade: 'B' }, { grade: ' Private' }, {}]
+    const column = { feature: 'grade', missing: '?' }
+    const columns = [{ feature: 'grade', equals: 'Espa\u00f1a' }]
+    expect(encode(rows, [{ name: 'x', type: 'string', columns: [column] }], spellings)[0]?.data).toEqual([
+      'Espan\u0303a',
+      'B',
+      ' Private',
+      '?',
+    ])
+    expect(encode(rows, [{ name: 'x', type: 'float32', columns }], spellings)[0]?.data).toEqual(Float32Array.of(1, 0, 0, 0))
   })
 
   it('gives an empty input for no rows', () => {

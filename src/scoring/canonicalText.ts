@@ -1,0 +1,41 @@
+// Plain ASCII, as nearly all texts are, has no other form.
+const PLAIN = /^[ -~]*$/
+const SPACES = /\p{Zs}/gu
+// Normalisation sorts the marks of a letter, in quadratic time: 1 MiB of marks would hold the event loop for minutes. No language
+// writes more than 30 (Unicode Standard Annex 15, section 13, "Stream-Safe Text Format").
+const TOO_MANY_MARKS = /\p{M}{31}/u
+
+/**
+ * The one form of a text (docs/adr/0023): Unicode's NFC, with each space as U+0020. Characters that merely look alike stay apart.
+ * A text with over 30 marks in a row is left as it is.
+ */
+export function canonicalText(text: string): string {
+  if (PLAIN.test(text) || TOO_MANY_MARKS.test(text)) return text
+  return text.replace(SPACES, ' ').normalize('NFC')
+}
+
+/** A value with every text in it in its canonical form; the value itself where all of them are. */
+export function canonicalTexts<T>(value: T): T
+export function canonicalTexts(value: unknown): unknown {
+  if (typeof value === 'string') return canonicalText(value)
+  if (Array.isArray(value)) {
+    const items = value.map(item => canonicalTexts<unknown>(item))
+    return items.some((item, i) => item !== value[i]) ? items : value
+  }
+  if (!isPlainObject(value)) return value
+  let changed: Record<string, unknown> | undefined
+  for (const name in value) {
+    const inner = value[name]
+    const canonical = canonicalTexts(inner)
+    if (canonical === inner) continue
+    changed ??= { ...value }
+    changed[name] = canonical
+  }
+  return changed ?? value
+}
+
+function isPlainObject(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === null || prototype === Object.prototype
+}

@@ -1,0 +1,80 @@
+import { describe, expect, it } from 'vitest'
+import { canonicalText, canonicalTexts } from '../../../src/scoring/canonicalText.js'
+import { mistakeInReference, requireFindable, storedReference } from '../../../src/scoring/reference.js'
+import { DIFFERENT, REFUSED, REFUSED_ANEW, SAME } from '../../support/names.js'
+
+/** As a text shows itself: with each character by its number. */
+const shown = (text: string) => [...text].map(character => (character.codePointAt(0) as number).toString(16)).join(' ')
+
+describe('the canonical form', () => {
+  it.each(SAME.map(pair => [...pair, pair.map(shown).join(' = ')] as const))(
+    'is one for both spellings: %s, %s (%s)',
+    (one, other) => {
+      expect(one).not.toBe(other)
+      expect(shown(canonicalText(other))).toBe(shown(canonicalText(one)))
+      expect(canonicalText(canonicalText(other))).toBe(canonicalText(other))
+    },
+  )
+
+  it.each(DIFFERENT)('keeps apart what merely looks alike: %s, %s', (one, other) => {
+    expect(canonicalText(one)).not.toBe(canonicalText(other))
+  })
+
+  it('leaves a text with more marks than any language writes as it is, in little time', () => {
+    const marks = `a${'\u0301\u0316'.repeat(200_000)}`
+    const before = process.cpuUsage()
+    expect(canonicalText(marks)).toBe(marks)
+    expect(canonicalText(`b${'\u0316\u0301'.repeat(15)}`.repeat(10_000))).toContain('b\u0316')
+    expect(process.cpuUsage(before).user).toBeLessThan(1_000_000)
+  })
+
+  it('changes texts at any depth, and nothing else', () => {
+    const at = new Date(0)
+    const value = { a: ['e\u0301', 'x', 1, null], b: { c: 'A\u00a01', at, on: true } }
+    expect(canonicalTexts(value)).toEqual({ a: ['\u00e9', 'x', 1, null], b: { c: 'A 1', at, on: true } })
+    expect(value.a[0]).toBe('e\u0301')
+    expect(canonicalTexts(value).b.at).toBe(at)
+  })
+
+  it('returns a value that has it already as the same object', () => {
+    const value = { a: ['\u00e9', { b: 'x' }], c: Object.assign(Object.create(null) as object, { d: 'y' }) }
+    expect(canonicalTexts(value)).toBe(value)
+  })
+})
+
+describe('a reference', () => {
+  const storable = [...SAME.flat(), ...DIFFERENT.flat()].map(canonicalText)
+
+  it('may be each canonical text that can be seen', () => {
+    expect(storable.filter(text => mistakeInReference(text, 128))).toEqual([])
+  })
+
+  it.each([...REFUSED, ...REFUSED_ANEW].map(text => [shown(text), text]))(
+    'is refused with characters that cannot be seen: %s',
+    (_shown, text) => {
+      expect(mistakeInReference(canonicalText(text), 128)).toBeTypeOf('string')
+    },
+  )
+
+  it('has at most so many characters, each counted once', () => {
+    expect(mistakeInReference('\u{1f3e6}'.repeat(128), 128)).toBeUndefined()
+    expect(mistakeInReference('\u{1f3e6}'.repeat(129), 128)).toBe('must be 1 to 128 printable characters')
+    expect(mistakeInReference('', 128)).toBe('must be 1 to 128 printable characters')
+    expect(mistakeInReference(`a${'\u0301'.repeat(31)}`, 128)).toBe('must be 1 to 128 printable characters')
+  })
+
+  it.each(REFUSED.map(text => [shown(text), text]))(
+    'is not looked for where it can never have been stored: %s',
+    (_shown, text) => {
+      expect(() => requireFindable(canonicalText(text), 'applicantId')).toThrow(/^applicantId must /)
+    },
+  )
+
+  it.each([...storable, ...REFUSED_ANEW])('is looked for where it may be stored: %s', text => {
+    expect(() => requireFindable(text, 'applicantId')).not.toThrow()
+  })
+
+  it.each([' A-1', 'A-1 ', '\u00a0A-1\u3000', 'A-1\u00a0\u00a0'])('of an older version loses the spaces around it: %j', text => {
+    expect(storedReference(text)).toBe('A-1')
+  })
+})
