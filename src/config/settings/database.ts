@@ -1,4 +1,4 @@
-import { databaseUrl, flag, server, wholeNumber } from './forms.js'
+import { databaseUrl, flag, wholeNumber } from './forms.js'
 
 /** PostgreSQL. */
 export const databaseSettings = {
