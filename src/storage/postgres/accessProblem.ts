@@ -13,8 +13,9 @@ const NOTHING_ANSWERS = new Set([
   'CONNECT_TIMEOUT',
   'CONNECTION_CLOSED',
 ])
-/** The server starts, recovers or stops, or has no connection left; 08P01: a pooler does not reach it. */
-const NOT_YET = new Set(['57P01', '57P03', '53300', '08P01'])
+/** The server starts, recovers or stops, has no connection left, or is a standby that may be promoted; 08P01: a pooler does not reach it. */
+const NOT_YET = new Set(['57P01', '57P03', '53300', '08P01', '25006'])
+const READ_ONLY = '25006'
 const NO_SUCH_DATABASE = '3D000'
 /** TLS began and was given up. */
 const BROKEN_TLS = /^(ECONNRESET|CONNECTION_CLOSED|ERR_SSL_.*)$/
@@ -26,6 +27,8 @@ export interface AccessFailure {
   readonly code: string
   /** The parameter that a pooler refuses, by its name. */
   readonly refusedParameter: string | undefined
+  /** Whether a pooler gives each statement another session. */
+  readonly isStatementMode: boolean
 }
 
 /** The parameter that a pooler refuses. Its message is not repeated as it stands. */
@@ -34,10 +37,18 @@ export function refusedParameter(error: unknown): string | undefined {
   return /unsupported startup parameter(?: in options)?: ([a-z_]+)/i.exec(message)?.[1]
 }
 
+/** Whether a pooler refuses transactions, as PgBouncer does with pool_mode = statement. */
+export function isStatementMode(error: unknown): boolean {
+  const { message = '' } = error as { message?: string }
+  return message.includes('statement pooling mode')
+}
+
 /** Whether the same may work a moment later. */
 export async function isPassing(address: DatabaseAddress, failure: AccessFailure): Promise<boolean> {
-  const { code, refusedParameter: refused } = failure
-  return refused === undefined && (NOTHING_ANSWERS.has(code) || NOT_YET.has(code)) && !(await lacksTls(address, failure))
+  const { code, refusedParameter: refused, isStatementMode: isRefused } = failure
+  return (
+    refused === undefined && !isRefused && (NOTHING_ANSWERS.has(code) || NOT_YET.has(code)) && !(await lacksTls(address, failure))
+  )
 }
 
 /** A sentence without the user and the password, which the URL may hold. */
@@ -46,7 +57,10 @@ export async function accessProblem(address: DatabaseAddress, failure: AccessFai
   const there = `PostgreSQL at ${placeOf(address)}`
   if (refused !== undefined)
     return `the pooler at ${placeOf(address)} refuses the parameter ${refused} of the URL (${code}): leave it out, and set it for the user or the database.`
+  if (failure.isStatementMode)
+    return `the pooler at ${placeOf(address)} refuses transactions (${code}): set its pool_mode to transaction or session.`
   if (await lacksTls(address, failure)) return `the ${there} does not offer TLS, which the URL demands by its sslmode (${code}).`
+  if (code === READ_ONLY) return `the ${there} is a standby, which takes no writes (${code}).`
   if (NOTHING_ANSWERS.has(code)) {
     if (address.hosts.length > 1) return `no PostgreSQL that takes writes answers at ${placeOf(address)} (${code}).`
     return `no PostgreSQL answers at ${placeOf(address)} (${code}).`

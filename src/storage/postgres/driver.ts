@@ -1,6 +1,8 @@
+import type { Socket } from 'node:net'
 import postgres, { type Options, type Sql } from 'postgres'
-import { type DatabaseAddress, readDatabaseUrl } from '../../databaseUrl/databaseUrl.js'
+import { type DatabaseAddress, type DatabaseHost, readDatabaseUrl } from '../../databaseUrl/databaseUrl.js'
 import { ConfigError } from '../../errors.js'
+import { primarySocket } from './primarySocket.js'
 import { tlsOptions } from './tlsOptions.js'
 
 type DriverOptions = Options<Record<string, never>>
@@ -21,6 +23,16 @@ const DEFAULTS = {
   publications: 'alltables',
 }
 
+// A question to one host, whether it is the primary.
+const ASKING = {
+  max: 1,
+  connect_timeout: 1,
+  fetch_types: false,
+  prepare: false,
+  connection: { application_name: 'riskgate:ask' },
+  onnotice: () => {},
+}
+
 /** What a connection string says. @throws ConfigError where it cannot be used */
 export function addressOf(url: string): DatabaseAddress {
   const address = readDatabaseUrl(url)
@@ -32,20 +44,23 @@ export function addressOf(url: string): DatabaseAddress {
 export function driverOf(url: string): OpenDriver {
   const { hosts, user, password, database, tls, mustBePrimary, session } = addressOf(url)
   const names = hosts.map(({ host }) => host)
+  const [first] = hosts as readonly [DatabaseHost]
   const ssl = tlsOptions(tls, names)
-  return options =>
+  const open = (options: DriverOptions, { host, port }: DatabaseHost, socket?: () => Promise<Socket>) =>
     postgres({
       ...DEFAULTS,
       ...options,
       connection: { ...options.connection, ...session },
-      host: names,
-      port: hosts.map(({ port }) => port),
-      ...(names[0]?.startsWith('/') && { path: `${names[0]}/.s.PGSQL.${hosts[0]?.port}` }),
+      host,
+      port,
       user,
       pass: password,
       database,
       ssl,
       sslnegotiation: tls.isDirect ? 'direct' : null,
-      target_session_attrs: mustBePrimary ? 'primary' : undefined,
+      socket,
     } as unknown as DriverOptions)
+  if (!mustBePrimary) return options => open(options, first)
+  const socket = primarySocket(hosts, host => open(ASKING, host))
+  return options => open(options, first, socket)
 }

@@ -26,6 +26,10 @@ export class DeadlineError extends Error {}
 /** No statement of a call was sent: its transaction did not begin, as behind a pooler without a free session. */
 export class NotBegunError extends Error {
   readonly code = NOT_BEGUN
+
+  constructor() {
+    super('The database began no transaction: it has no session, or goes away.')
+  }
 }
 
 /** A transaction ended before its commit, or its connection did. */

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Sql } from 'postgres'
 import { inTime } from '../../concurrency/inTime.js'
 import { ConfigError } from '../../errors.js'
-import { type AccessFailure, accessProblem, isPassing, refusedParameter } from './accessProblem.js'
+import { type AccessFailure, accessProblem, isPassing, isStatementMode, refusedParameter } from './accessProblem.js'
 import { addressOf, driverOf, type OpenDriver } from './driver.js'
 import { postgresErrorCode } from './postgresErrors.js'
 
@@ -10,7 +11,6 @@ const PATIENCE_MS = 10_000
 const PAUSE_MS = 250
 const CONNECT_TIMEOUT_SECONDS = 5
 
-// With several hosts, each gets the time to connect.
 const ANSWER_TIMEOUT_MS = 8_000
 
 /** What is known of a database that accepts connections. */
@@ -61,12 +61,26 @@ async function tryConnection(open: OpenDriver, signal?: AbortSignal): Promise<Da
   signal?.addEventListener('abort', giveUp)
   try {
     const asked = sql<{ pid: number }[]>`select pg_backend_pid() as pid`.execute()
-    const rows = await inTime(asked, ANSWER_TIMEOUT_MS, () => Object.assign(new Error(), { code: 'CONNECT_TIMEOUT' }))
-    return { isPooled: rows[0]?.pid !== rows.state.pid }
+    const rows = await inTime(asked, ANSWER_TIMEOUT_MS, timedOut)
+    const isPooled = rows[0]?.pid !== rows.state.pid
+    // A pooler may refuse what each call needs.
+    if (isPooled) await inTime(begins(sql), ANSWER_TIMEOUT_MS, timedOut)
+    return { isPooled }
   } catch (error) {
-    return { code: postgresErrorCode(error), refusedParameter: refusedParameter(error) }
+    return { code: postgresErrorCode(error), refusedParameter: refusedParameter(error), isStatementMode: isStatementMode(error) }
   } finally {
     signal?.removeEventListener('abort', giveUp)
     await sql.end({ timeout: 0 })
   }
+}
+
+async function begins(sql: Sql): Promise<void> {
+  const failures: unknown[] = []
+  // PgBouncer says why only after it has closed the connection: the second statement hears of it.
+  for (const statement of ['begin', 'rollback']) await sql.unsafe(statement).catch(error => failures.push(error))
+  if (failures.length > 0) throw failures.find(isStatementMode) ?? failures[0]
+}
+
+function timedOut(): Error {
+  return Object.assign(new Error('nobody answers'), { code: 'CONNECT_TIMEOUT' })
 }
