@@ -39,10 +39,6 @@ export const databaseUrl = text
   })
   .meta({ form: 'a URL that begins with postgres:// or postgresql://' })
 
-/** The address of a server, which may hold a password. */
-export const server = (...protocols: string[]) =>
-  url(...protocols).refine(isDecodable, 'must be a URL in which % is written as %25')
-
 /** An address that is called as it stands. */
 export const endpoint = (...protocols: string[]) =>
   url(...protocols).refine(hasNoUser, 'must not contain a user name or password')
@@ -88,15 +84,6 @@ export function isAddressRange(value: string): value is string {
 
 export function isOrigin(value: string): value is string {
   return URL.canParse(value) && new URL(value).origin === value
-}
-
-/** Drivers decode passwords, and fail on a `%` that is not encoded. */
-function isDecodable(value: string): boolean {
-  try {
-    return decodeURIComponent(value) !== ''
-  } catch {
-    return false
-  }
 }
 
 /** No request can be made to a URL with a user name or password. */
