@@ -24,8 +24,8 @@ export function mistakeInReference(text: string, longest: number): string | unde
  * @throws AppError BAD_USER_INPUT
  */
 export function requireFindable(text: string, ...path: readonly string[]): void {
-  // Nobody is meant by an empty text.
-  if (text === '' || (PRINTABLE.test(text) && !isPadded(text))) return
+  // Nobody is meant by an empty text, or by white space alone.
+  if (text.trim() === '' || (PRINTABLE.test(text) && !isPadded(text))) return
   const mistake = PRINTABLE.test(text) ? 'must not begin or end with a space' : 'must be printable characters'
   throw badInput(inputProblem(`${path.at(-1)} ${mistake}.`, ...path))
 }

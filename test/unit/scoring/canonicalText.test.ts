@@ -70,7 +70,7 @@ describe('a reference', () => {
     },
   )
 
-  it.each([...storable, ...REFUSED_ANEW])('is looked for where it may be stored: %s', text => {
+  it.each([...storable, ...REFUSED_ANEW, '', ' ', '\n\t\u00a0'])('is looked for where it may be stored: %s', text => {
     expect(() => requireFindable(text, 'applicantId')).not.toThrow()
   })
 
