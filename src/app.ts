@@ -111,7 +111,7 @@ async function startParts(bare: BareKit, signal: AbortSignal): ReturnType<App['s
   const webhooks = startWebhooks(kit, { hints, clock })
   const rollups = startStatistics(kit)
   startRetention(kit)
-  await startTexts(kit, { audit, latest })
+  await startTexts(kit, { audit, latest, signal })
   const alerts = await startAlertFeed(kit, { hints })
   const api = startApi(kit, { models, predictRisk, alerts, audit, latest, rollups, webhooks, apiKeys: apiKeyStore, clock })
   // A task that is registered later would never run: `upkeep` throws from here on.
