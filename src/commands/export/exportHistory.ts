@@ -19,7 +19,7 @@ export interface ExportOptions {
   readonly features: boolean
   /** CSV as spreadsheets read it. */
   readonly excel: boolean
-  /** Of the spreadsheet; absent: that of the user's environment. */
+  /** That of the spreadsheet; absent: that of the user's environment. */
   readonly locale?: string | undefined
   readonly quiet: boolean
 }
