@@ -1,5 +1,6 @@
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import { Counter, Gauge, Registry } from 'prom-client'
 import { Distribution } from './distribution.js'
+import { collectProcessMetrics } from './processMetrics.js'
 import { Tally } from './tally.js'
 
 // The promises are between 1 ms and 250 ms: most buckets are there.
@@ -115,17 +116,7 @@ export class Metrics {
   ])
 
   constructor() {
-    // They have no prefix: by these names dashboards for any Node program find them.
-    collectDefaultMetrics({ register: this.registry })
-    new Counter({
-      name: 'riskgate_event_loop_active_seconds_total',
-      help: 'Time in which the event loop was not idle; at a rate of 1 it takes no more work.',
-      registers: this.#registers,
-      collect() {
-        this.reset()
-        this.inc(performance.eventLoopUtilization().active / 1_000)
-      },
-    })
+    collectProcessMetrics(this.registry)
   }
 
   /** Counts the look-ups of a cache. */
