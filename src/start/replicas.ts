@@ -37,7 +37,7 @@ async function shareOver(redis: NonNullable<Config['redis']>, kit: Kit): Promise
     regained: () => logger.info('Redis is available again'),
   })
   // The other connection tells the same.
-  const subscriber = connectRedis(redis, { lost: () => {}, regained: () => {} })
+  const subscriber = connectRedis(redis, { lost: () => {}, regained: () => {} }, 'listens')
   kit.onStop(() => {
     commands.disconnect()
     subscriber.disconnect()
@@ -49,7 +49,7 @@ async function shareOver(redis: NonNullable<Config['redis']>, kit: Kit): Promise
   const uses = new RedisUses({
     refused: ({ listedCode, ...fields }) => {
       metrics.redisRefusals.inc({ code: listedCode })
-      logger.warn(fields, 'Redis answers and refuses; this use goes on without it')
+      logger.warn(fields, 'Redis does not do what it is asked; this use goes on without it')
     },
     servedAgain: use => logger.info({ use }, 'Redis serves this use again'),
   })
