@@ -73,7 +73,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   const transport = createTransport(options)
   let isDraining = false
   const server = createServer(options, transport, () => isDraining)
-  const connections = await transport.attach(server, [GRAPHQL_PATH, REST_PATH])
+  const connections = await transport.attach(server, [GRAPHQL_PATH, REST_PATH], GRAPHQL_PATH)
   answerUnknownAddresses(server, options.refused)
   await serveHealthAndPages(server, options, transport, () => isDraining)
   const gate = new OperationGate(options)
