@@ -26,8 +26,10 @@ export interface Config {
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined
   /** How long a connection may be idle between two requests. */
   readonly keepAliveMs: number
-  /** Addresses or ranges whose X-Forwarded-* headers are believed. */
+  /** Addresses or ranges whose headers about the client are believed. */
   readonly trustedProxies: readonly string[]
+  /** Where they name the client. */
+  readonly forwardedHeader: 'x-forwarded-for' | 'forwarded'
   /** Origins whose pages may call the API. */
   readonly corsOrigins: readonly string[]
   /** A codegen manifest: only its documents are executed. Absent: any document within the limits may run. */
@@ -121,6 +123,7 @@ export function loadConfig(variables: NodeJS.ProcessEnv = process.env): Config {
     tls: certFile !== undefined && keyFile !== undefined ? { certFile: resolve(certFile), keyFile: resolve(keyFile) } : undefined,
     keepAliveMs: env.RISKGATE_KEEP_ALIVE_SECONDS * 1_000,
     trustedProxies: env.RISKGATE_TRUSTED_PROXIES,
+    forwardedHeader: env.RISKGATE_FORWARDED_HEADER,
     corsOrigins: env.RISKGATE_CORS_ORIGINS,
     trustedDocumentsFile: env.RISKGATE_TRUSTED_DOCUMENTS === undefined ? undefined : resolve(env.RISKGATE_TRUSTED_DOCUMENTS),
     rateLimits: {

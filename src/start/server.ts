@@ -26,7 +26,7 @@ export async function startServer(kit: Kit, { api, auth, certificate, createLimi
   const { config, database, metrics, tracer, onStop } = kit
   const trustedDocuments = await startTrustedDocuments(kit, api)
   // Not the whole configuration: the server has no use for secrets.
-  const { host, port, bodyLimitBytes, drainMs, keepAliveMs, trustedProxies, corsOrigins, development } = config
+  const { host, port, bodyLimitBytes, drainMs, keepAliveMs, trustedProxies, forwardedHeader, corsOrigins, development } = config
   const notReady = throttled(async () => [...(await database.problems()), ...clock.problems()])
   const http = await startHttpServer({
     host,
@@ -35,6 +35,7 @@ export async function startServer(kit: Kit, { api, auth, certificate, createLimi
     drainMs,
     keepAliveMs,
     trustedProxies,
+    forwardedHeader,
     corsOrigins,
     development,
     ...startRateLimits(kit, { createLimiter }),

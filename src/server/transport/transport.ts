@@ -42,14 +42,12 @@ export interface Transport {
 }
 
 export function createTransport(options: TransportOptions): Transport {
-  const { certificate, refused, trustedProxies, keepAliveMs } = options
+  const { certificate, refused, keepAliveMs } = options
   const limits = { ...TRANSPORT_LIMITS, keepAliveMs, ...options.limits }
   const headers = securityHeaders(certificate !== undefined)
   let connections: Connections
   let answer: (error: Error, socket: Socket) => void
   const serverOptions = {
-    // Only an address in this list may say where a request comes from.
-    trustProxy: trustedProxies.length > 0 && [...trustedProxies],
     requestTimeout: limits.requestMs,
     connectionTimeout: limits.idleMs,
     keepAliveTimeout: limits.keepAliveMs,
