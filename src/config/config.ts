@@ -56,8 +56,12 @@ export interface Config {
   readonly alertRetentionDays: number
   /** Absent: predictions are kept for ever. */
   readonly predictionRetentionDays: number | undefined
-  /** Whether webhooks may go to private and loopback addresses, and over plain HTTP. */
+  /** Whether webhooks may go to all private and loopback addresses, and over plain HTTP. */
   readonly webhooksMayBePrivate: boolean
+  /** Networks that webhooks may go to besides public addresses, also over plain HTTP. */
+  readonly webhookPrivateNetworks: readonly string[]
+  /** The longest pause that an endpoint may ask for. Zero: none. */
+  readonly webhookRetryAfterSeconds: number
   /**
    * How many attempts a webhook delivery gets before it is dead, and the pause before the second attempt. Each further pause is
    * twice as long.
@@ -140,6 +144,8 @@ export function loadConfig(variables: NodeJS.ProcessEnv = process.env): Config {
     alertRetentionDays: env.RISKGATE_ALERT_RETENTION_DAYS,
     predictionRetentionDays: env.RISKGATE_PREDICTION_RETENTION_DAYS,
     webhooksMayBePrivate: env.RISKGATE_WEBHOOK_ALLOW_PRIVATE,
+    webhookPrivateNetworks: env.RISKGATE_WEBHOOK_PRIVATE_NETWORKS,
+    webhookRetryAfterSeconds: env.RISKGATE_WEBHOOK_RETRY_AFTER_SECONDS,
     webhookAttempts: env.RISKGATE_WEBHOOK_ATTEMPTS,
     webhookRetrySeconds: env.RISKGATE_WEBHOOK_RETRY_SECONDS,
   }
