@@ -39,6 +39,7 @@ function authorities(file: string): string {
   } catch (error) {
     throw new ConfigError([`RISKGATE_REDIS_CA_FILE names a file that cannot be read (${(error as NodeJS.ErrnoException).code}).`])
   }
-  if (!pem.includes('-----BEGIN CERTIFICATE-----')) throw new ConfigError(['RISKGATE_REDIS_CA_FILE names a file without a certificate.'])
+  if (!pem.includes('-----BEGIN CERTIFICATE-----'))
+    throw new ConfigError(['RISKGATE_REDIS_CA_FILE names a file without a certificate.'])
   return pem
 }

@@ -10,7 +10,10 @@ export type CreateLimiter = (options: PointsOptions) => LeasedLimiter | undefine
 export const limitersOfProcess: CreateLimiter = options => (options.limit === 0 ? undefined : new LeasedLimiter(options))
 
 /** Limiters that all replicas share. */
-export function limitersOver(link: RedisLink, reports: UseReports): { readonly trust: RedisTrust; readonly create: CreateLimiter } {
+export function limitersOver(
+  link: RedisLink,
+  reports: UseReports,
+): { readonly trust: RedisTrust; readonly create: CreateLimiter } {
   // Nothing to catch up: each limiter reports with its next lease the points that it let through during the outage.
   const trust = new RedisTrust(link, { probe: probePoints(link), catchUp: async () => {}, reports })
   return {

@@ -1,10 +1,10 @@
-import { checkServerIdentity, type ConnectionOptions, type PeerCertificate } from 'node:tls'
+import { type ConnectionOptions, checkServerIdentity, type PeerCertificate } from 'node:tls'
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import type { RedisAddress } from './redisAddress.js'
 import { connectorTo, MasterConnector } from './redisConnectors.js'
 
-// A Redis that is away or frozen must cost a caller next to nothing: without these a command hung for seconds.
-const COMMAND_TIMEOUT_MS = 100
+// No command hangs for seconds. Callers wait for less (inTime.ts).
+const COMMAND_TIMEOUT_MS = 500
 const CONNECT_TIMEOUT_MS = 1_000
 export const LONGEST_RECONNECT_PAUSE_MS = 1_000
 // After a failover the slots of the old master lead to another one. A command that is moved refreshes them as well.

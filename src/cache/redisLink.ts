@@ -179,11 +179,13 @@ export class RedisLink extends EventEmitter<Events> {
   #failed(client: Redis | Cluster, error: Error): void {
     if (client !== this.#client || this.#isEnded) return
     const { message, lastNodeError } = error as Error & { lastNodeError?: Error }
-    if (/^ERR (DB index|invalid DB index)/i.test(message)) return this.#misfits('no-such-database')
-    if (/^ERR SELECT is not allowed/i.test(message)) return this.#misfits('database-in-cluster')
-    this.#remember(codeOf(lastNodeError ?? error))
-    // Another node may answer.
-    if (!this.#isReady && this.#address.nodes.length === 1) this.#tell()
+    if (/^ERR (DB index|invalid DB index)/i.test(message)) this.#misfits('no-such-database')
+    else if (/^ERR SELECT is not allowed/i.test(message)) this.#misfits('database-in-cluster')
+    else {
+      this.#remember(codeOf(lastNodeError ?? error))
+      // Another node may answer.
+      if (!this.#isReady && this.#address.nodes.length === 1) this.#tell()
+    }
   }
 
   #misfits(why: Misfit): void {

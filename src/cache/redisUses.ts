@@ -1,4 +1,4 @@
-import { codeOf, commandOf, listedCodeOf, REFUSAL_CODES } from './redisRefusals.js'
+import { codeOf, commandOf, listedCodeOf, type REFUSAL_CODES } from './redisRefusals.js'
 import type { UseReports } from './redisTrust.js'
 
 /** What Redis is used for, as logs and metrics name it. */

@@ -38,10 +38,12 @@ export function parseRedisUrl(text: string): RedisPlace | Problem {
   }
   const [first, ...others] = places
   if (!first) return `must be ${REDIS_URL_FORM}`
-  if (others.some(other => !isAlike(first, other))) return 'names several addresses: their schemes, users, passwords and ends must agree'
+  if (others.some(other => !isAlike(first, other)))
+    return 'names several addresses: their schemes, users, passwords and ends must agree'
   const nodes = places.flatMap(place => place.nodes)
   const kind = nodes.length > 1 && first.kind === 'server' ? 'cluster' : first.kind
-  if (kind === 'cluster' && first.database !== 0) return 'names a database of a cluster, which has only one: leave out what follows the /'
+  if (kind === 'cluster' && first.database !== 0)
+    return 'names a database of a cluster, which has only one: leave out what follows the /'
   return { ...first, kind, nodes }
 }
 
@@ -60,7 +62,10 @@ function parseOne(text: string): RedisPlace | Problem {
   const hosts = [...authority.slice(at + 1).split(','), ...parameters.getAll('addr')]
   const nodes = hosts.map(host => nodeOf(host.trim(), isSentinel ? SENTINEL_PORT : PORT))
   if (nodes.some(node => node === undefined)) return 'must name a host, and a port from 1 to 65535, between each two commas'
-  const parts = path.split('/').slice(1).filter(part => part !== '')
+  const parts = path
+    .split('/')
+    .slice(1)
+    .filter(part => part !== '')
   const masterName = isSentinel ? (parameters.get('sentinelMasterId') ?? parts.shift()) : undefined
   if (isSentinel && !masterName) return 'must end in the name that the Sentinels give the master, such as /mymaster'
   const [database = parameters.get('db') ?? '0', ...more] = parts

@@ -64,7 +64,8 @@ export const REFUSALS: readonly Refusal[] = [
       isGiven('RISKGATE_REDIS_CA_FILE') && (url === undefined ? !isGiven('REDIS_URL') : !/^rediss/i.test(url)),
   },
   {
-    problem: 'RISKGATE_WEBHOOK_PRIVATE_NETWORKS must not be set when RISKGATE_WEBHOOK_ALLOW_PRIVATE is true, which allows all networks.',
+    problem:
+      'RISKGATE_WEBHOOK_PRIVATE_NETWORKS must not be set when RISKGATE_WEBHOOK_ALLOW_PRIVATE is true, which allows all networks.',
     applies: ({ isGiven, env }) => isGiven('RISKGATE_WEBHOOK_PRIVATE_NETWORKS') && env.RISKGATE_WEBHOOK_ALLOW_PRIVATE === true,
   },
   {

@@ -67,6 +67,8 @@ async function shareOver(redis: NonNullable<Config['redis']>, kit: Kit): Promise
   metrics.gauges('redis_refused', 'Whether Redis can be reached but refuses this use; 1 or 0.', 'use', () =>
     Object.fromEntries(REDIS_USES.map(use => [use, uses.isRefused(use) ? 1 : 0])),
   )
+  // Else the first calls would be counted here alone.
+  await limits.trust.settled()
   return { hints, latest: counted(latest, kit), createLimiter: limits.create }
 }
 

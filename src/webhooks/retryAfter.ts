@@ -16,8 +16,8 @@ export interface WaitHeaders {
 }
 
 /**
- * How many seconds an endpoint asks to wait, by Retry-After; undefined where it asks for none, or in no form that there is. Of several
- * lines the longest counts. A date is compared with the endpoint's own clock where it tells that: `now` is that of this gateway.
+ * How many seconds an endpoint asks to wait, by Retry-After; undefined where it asks for none, or in no form that there is. The longest
+ * of several lines counts. A date is compared with the endpoint's own clock where it tells that: `now` is that of this gateway.
  */
 export function retryAfterSeconds({ 'retry-after': lines = [], date = [] }: WaitHeaders, now: number): number | undefined {
   const itsNow = dateIn(date[0] ?? '', now) ?? now

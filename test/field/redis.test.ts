@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
@@ -14,8 +14,10 @@ import { LIMIT, passesOf, RedisReplica } from '../support/redisReplica.js'
 import { RedisSentinels } from '../support/redisSentinels.js'
 import { newPrediction } from '../support/stores.js'
 
-const write = (replica: RedisReplica, applicantId: string) =>
-  replica.latest.remember([newPrediction({ applicantId }).prediction])
+/** As docs/operations/redis.md names them. */
+const RIGHTS = /riskgate on >password (.*)/.exec(readFileSync('docs/operations/redis.md', 'utf8'))?.[1]?.split(' ') ?? []
+
+const write = (replica: RedisReplica, applicantId: string) => replica.latest.remember([newPrediction({ applicantId }).prediction])
 
 describe('a cluster of Redis', () => {
   it('is shared over a failover in mid-run; meanwhile each process counts alone', async () => {
@@ -73,14 +75,23 @@ describe('a cluster of Redis', () => {
     const [certFile, keyFile] = [join(directory, 'cert.pem'), join(directory, 'key.pem')]
     writeFileSync(certFile, cert)
     writeFileSync(keyFile, key)
-    const tls = ['--tls-cert-file', certFile, '--tls-key-file', keyFile, '--tls-ca-cert-file', certFile, '--tls-auth-clients', 'no']
+    const tls = [
+      '--tls-cert-file',
+      certFile,
+      '--tls-key-file',
+      keyFile,
+      '--tls-ca-cert-file',
+      certFile,
+      '--tls-auth-clients',
+      'no',
+    ]
     await using cluster = await RedisCluster.start({
       options: [...tls, '--tls-cluster', 'yes', '--tls-replication', 'yes'],
       portOptions: port => ['--port', '0', '--tls-port', String(port)],
       client: { tls: { ca: cert } },
     })
     for (const { client } of cluster.masters) {
-      await client.call('ACL', 'SETUSER', 'gateway', 'on', '>p@ss', '~riskgate:*', '&riskgate:*', '+@all', '-@dangerous')
+      await client.call('ACL', 'SETUSER', 'gateway', 'on', '>p@ss', ...RIGHTS)
     }
     const seeds = cluster.ports.map(port => `127.0.0.1:${port}`).join(',')
     using first = new RedisReplica(`rediss://gateway:p%40ss@${seeds}`, certFile)

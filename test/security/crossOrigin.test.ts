@@ -129,7 +129,11 @@ describe('a WebSocket', () => {
   })
 
   it('believes only the header that the settings name', async () => {
-    const headers = { host: 'inner', origin: 'https://risk.example', forwarded: 'host=evil.example, for=192.0.2.1;HOST="risk.example"' }
+    const headers = {
+      host: 'inner',
+      origin: 'https://risk.example',
+      forwarded: 'host=evil.example, for=192.0.2.1;HOST="risk.example"',
+    }
     await using proxied = await startTransport({ trustedProxies: ['127.0.0.0/8'], forwardedHeader: 'forwarded' })
     expect(await upgrade(proxied, headers)).toBe(101)
     expect(await upgrade(proxied, { ...headers, origin: 'https://evil.example' })).toBe(403)

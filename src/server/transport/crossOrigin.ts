@@ -56,7 +56,11 @@ export interface OriginRules {
  * Decides who may open a WebSocket, because CORS does not apply there: a client that names no origin, and so is no page; a page
  * of this host; a page of an allowed origin. Where a trusted proxy has changed the Host header, the host that it names counts.
  */
-export function originCheck({ corsOrigins, trustedProxies, forwardedHeader }: OriginRules): (request: IncomingMessage) => boolean {
+export function originCheck({
+  corsOrigins,
+  trustedProxies,
+  forwardedHeader,
+}: OriginRules): (request: IncomingMessage) => boolean {
   const origins = new Set(corsOrigins)
   const trusts = trustedProxies.length === 0 ? () => false : proxyAddress.compile([...trustedProxies])
   return ({ headers, socket }) => {

@@ -31,7 +31,10 @@ export function handshakeProblem({ method, headers }: IncomingMessage): [status:
   const { 'sec-websocket-key': key = '', 'sec-websocket-version': version } = headers
   if (method !== 'GET') return [400, new AppError('BAD_REQUEST', 'Open a WebSocket by a GET request.')]
   if (version !== '13') {
-    return [UPGRADE_REQUIRED, new AppError('BAD_REQUEST', 'Send the header Sec-WebSocket-Version: 13, the only version that is served.')]
+    return [
+      UPGRADE_REQUIRED,
+      new AppError('BAD_REQUEST', 'Send the header Sec-WebSocket-Version: 13, the only version that is served.'),
+    ]
   }
   if (!KEY.test(key)) {
     return [400, new AppError('BAD_REQUEST', 'The handshake has no valid Sec-WebSocket-Key. Let the proxy in front pass it on.')]

@@ -53,7 +53,8 @@ export function answerUnusual(http: Server, { connections, headers, observe }: M
     observe('malformed')
     if (!connections.mayAnswer(socket)) return socket.destroy()
     // From a proxy that hands on a WebSocket over HTTP/2 as it came (RFC 8441).
-    if (isDroppedHandshake(request)) return answerPlainly(socket, UPGRADE_REQUIRED, upgradeDropped(), { ...headers, ...UPGRADE_HEADERS })
+    if (isDroppedHandshake(request))
+      return answerPlainly(socket, UPGRADE_REQUIRED, upgradeDropped(), { ...headers, ...UPGRADE_HEADERS })
     answerPlainly(socket, 400, new AppError('BAD_REQUEST', 'This server is no proxy.'), headers)
   })
   http.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {

@@ -28,7 +28,12 @@ export function openWebSockets(http: Server, path: string, sockets: WebSocketSer
   let isClosed = false
   const isOf = ({ url }: IncomingMessage) => url?.split('?', 1)[0] === path
 
-  function refuse(request: IncomingMessage, socket: Duplex, error: AppError, status: number = ERROR_CODES[error.code].status): void {
+  function refuse(
+    request: IncomingMessage,
+    socket: Duplex,
+    error: AppError,
+    status: number = ERROR_CODES[error.code].status,
+  ): void {
     const id = requestId(request)
     const names = { requestId: id, method: request.method ?? 'GET', path: isOf(request) ? path : undefined, traceId: undefined }
     rules.refused({ code: error.code, status, seconds: 0, request: names })

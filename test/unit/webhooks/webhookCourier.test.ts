@@ -28,7 +28,14 @@ function endlessOutbox(url: string, attempts = 0, mayWait = true) {
 
 function newCourier(outbox: WebhookOutbox, options: Partial<CourierOptions> = {}) {
   const failures: unknown[] = []
-  const defaults = { mayBePrivate: true, maxAttempts: 12, longestWaitSeconds: 60, now: Date.now, freed: () => {}, ended: () => {} }
+  const defaults = {
+    mayBePrivate: true,
+    maxAttempts: 12,
+    longestWaitSeconds: 60,
+    now: Date.now,
+    freed: () => {},
+    ended: () => {},
+  }
   return {
     failures,
     courier: new WebhookCourier({ outbox, failed: (error, step) => failures.push([step, error]), ...defaults, ...options }),
