@@ -6,7 +6,7 @@ import { connectorTo, MasterConnector } from './redisConnectors.js'
 // No command hangs for seconds. Callers wait for less (inTime.ts).
 const COMMAND_TIMEOUT_MS = 500
 const CONNECT_TIMEOUT_MS = 1_000
-export const LONGEST_RECONNECT_PAUSE_MS = 1_000
+const LONGEST_RECONNECT_PAUSE_MS = 1_000
 // After a failover the slots of the old master lead to another one. A command that is moved refreshes them as well.
 const SLOTS_REFRESH_MS = 2_000
 
