@@ -192,7 +192,7 @@ describe('a Redis that answers and refuses', () => {
     other.disconnect()
   })
 
-  it('LOADING and MASTERDOWN: a replica that has no data yet', async () => {
+  it('MASTERDOWN: a replica that has no data yet', async () => {
     await using redis = await startRedis(undefined, ['--replica-serve-stale-data', 'no', '--replicaof', '127.0.0.1 1'])
     using replica = new RedisReplica(redis.url)
     await replica.tells('limits', 'MASTERDOWN')
