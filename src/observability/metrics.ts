@@ -94,6 +94,11 @@ export class Metrics {
     'Calls refused by a limit: of a principal, a tenant, an address, or the streams of a principal.',
     ['kind'],
   )
+  readonly clientsUnnamed = this.#counter(
+    'clients_unnamed_total',
+    'Addresses of clients that were looked for, and that a trusted proxy did not name in a form that can be read.',
+    ['why'],
+  )
   readonly redisRefusals = this.#counter(
     'redis_refusals_total',
     'Times that a Redis which answers began to refuse one of its uses, by the code of its refusal.',
