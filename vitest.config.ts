@@ -36,6 +36,10 @@ export default defineConfig({
       ...(process.env.RISKGATE_DASHBOARDS
         ? [project('dashboards', { include: ['test/dashboards/*.test.ts'], testTimeout: 60_000 })]
         : []),
+      // Not in `npm test`: `npm run test:field` takes minutes.
+      ...(process.env.RISKGATE_FIELD
+        ? [project('field', { include: ['test/field/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000 })]
+        : []),
       // Not in `npm test`: `npm run test:upgrade` builds the release before first.
       ...(process.env.TEST_OLD_RELEASE
         ? [project('upgrade', { include: ['test/upgrade/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000 })]

@@ -13,8 +13,10 @@ import { startAudit } from './start/audit.js'
 import { startCertificate } from './start/certificate.js'
 import { startClock } from './start/clock.js'
 import { startDatabase } from './start/database.js'
+import { explainStart } from './start/databaseProblem.js'
 import type { EarlyKit } from './start/kit.js'
 import { startModels } from './start/models.js'
+import { startPartitions } from './start/partitions.js'
 import { startPredictions } from './start/predictions.js'
 import { startReplicas } from './start/replicas.js'
 import { startServer } from './start/server.js'
@@ -71,7 +73,7 @@ export function createApp(config: Config): App {
       if (stopping) return Promise.reject(new Error('The gateway has been stopped; a part that starts now would never end.'))
       starting ??= startParts(kit, stopped.signal).catch(async error => {
         await close()
-        throw error
+        throw explainStart(error)
       })
       return starting
     },
@@ -107,18 +109,19 @@ async function startParts(bare: BareKit, signal: AbortSignal): ReturnType<App['s
   const auth = new Authenticator({ tokens, apiKeys, withdrawals })
   const { hints, latest, createLimiter } = await startReplicas(kit)
   const audit = await startAudit(kit)
-  const predictRisk = startPredictions(kit, { models, audit, latest, hints, clock })
+  const { predictRisk, scoringTrial } = startPredictions(kit, { models, audit, latest, hints, clock })
   const webhooks = startWebhooks(kit, { hints, clock })
   const rollups = startStatistics(kit)
+  const partitions = await startPartitions(kit, { clock })
   startRetention(kit)
   await startTexts(kit, { audit, latest, signal })
   const alerts = await startAlertFeed(kit, { hints })
   const api = startApi(kit, { models, predictRisk, alerts, audit, latest, rollups, webhooks, apiKeys: apiKeyStore, clock })
   // A task that is registered later would never run: `upkeep` throws from here on.
   startUpkeep(kit, { tasks: Object.freeze(tasks), clock })
-  const url = await startServer(kit, { api, auth, certificate, createLimiter, clock })
+  const url = await startServer(kit, { models, api, auth, certificate, createLimiter, clock, scoringTrial, partitions })
   const developmentFile = await writeTokens(kit, { url, tokens })
-  const champions = models.models.map(({ champion }) => `${champion.manifest.model}/${champion.manifest.version}`)
+  const champions = models.champions.map(({ manifest }) => `${manifest.model}/${manifest.version}`)
   early.logger.info({ url, models: champions }, 'riskgate serves')
   return { url, ...(developmentFile !== undefined && { developmentFile }) }
 }

@@ -36,6 +36,14 @@ program
   })
 
 program
+  .command('upkeep')
+  .description('as the owner of the tables: make the partitions of the coming months, and drop those past their retention')
+  .action(async () => {
+    const { upkeep } = await import('./commands/upkeep.js')
+    await upkeep()
+  })
+
+program
   .command('token')
   .description('print an access token')
   .requiredOption('--role <role...>', `one or more of ${ROLES.join(', ')}`, collectRole)

@@ -37,6 +37,13 @@ Written by `training/fixtures.py`; do not edit by hand. `N` is the number of row
 | `double.onnx` | `features` float64 [N,2] | `probabilities` float64 [N,2] | `[1 - p(x), p(x)]` in float64 |
 | `mixed.onnx` | `amount` float32 [N,1], `count` int64 [N,1], `grade` string [N,1] | `probabilities` float32 [N,2] | `[1 - q, q]`, `q = sigmoid(0.25 * amount - 0.5 * count + g)`, g = 0 for grade "A", 0.5 for "B", 1 for "C", 2 for anything else |
 | `wrong-rows.onnx` | `features` float32 [N,2] | `probabilities` float32, declared [N,2], always [1,2] | `[1 - p(x), p(x)]` of the first row only, whatever N |
+| `whole.onnx` | `open` bool [N,1], `count` int32 [N,1] | `probability` float32 [N,1] | `sigmoid(0.5 * count - 0.25 * open + 0.125)`, with open as 1 or 0 |
+| `fixed-one.onnx` | `features` float32 [1,2] | `probability` float32 [1,1] | `p(x)`; exported for exactly one row |
+| `fixed-eight.onnx` | `features` float32 [8,2] | `probability` float32 [8,1] | `p(x)`; exported for exactly eight rows |
+| `half.onnx` | `features` float32 [N,2] | `probability` float16 [N,1] | `p(x)` in half precision |
+| `half-input.onnx` | `features` float16 [N,2] | `probability` float32 [N,1] | `p(x)` of a row in half precision |
+| `rank-one.onnx` | `features` float32 [2] | `probability` float32 [1] | `p(x)` of a single row without a dimension of rows |
+| `neighbours.onnx` | `features` float32 [N,2] | `probability` float32 [N,1] | `p(x - m)`, where m is the mean of all rows of the run |
 """
 
 
@@ -126,6 +133,47 @@ def _types():
     _save("mixed", nodes, {"probabilities": (TensorProto.FLOAT, ["N", 2])}, constants, inputs)
 
 
+def _lone_forms():
+    """Graphs whose rows do not stand alone, or cannot be given in any number."""
+    for name, rows in {"fixed-one": 1, "fixed-eight": 8}.items():
+        nodes, constants = _score()
+        nodes[-1].output[0] = "probability"
+        _save(name, nodes, {"probability": (TensorProto.FLOAT, [rows, 1])}, constants, {"features": (TensorProto.FLOAT, [rows, 2])})
+
+    nodes, constants = _score()
+    nodes.append(helper.make_node("Cast", ["default"], ["probability"], to=TensorProto.FLOAT16))
+    _save("half", nodes, {"probability": (TensorProto.FLOAT16, ["N", 1])}, constants)
+
+    nodes, constants = _score(source="wide")
+    nodes.insert(0, helper.make_node("Cast", ["features"], ["wide"], to=TensorProto.FLOAT))
+    nodes[-1].output[0] = "probability"
+    _save("half-input", nodes, {"probability": (TensorProto.FLOAT, ["N", 1])}, constants, {"features": (TensorProto.FLOAT16, ["N", 2])})
+
+    nodes, constants = _score()
+    nodes[-1].output[0] = "probability"
+    _save("rank-one", nodes, {"probability": (TensorProto.FLOAT, [1])}, constants, {"features": (TensorProto.FLOAT, [2])})
+
+    nodes, constants = _score(source="centred")
+    mean = helper.make_node("ReduceMean", ["features"], ["mean"], axes=[0], keepdims=1)
+    nodes[-1].output[0] = "probability"
+    _save(
+        "neighbours", [mean, helper.make_node("Sub", ["features", "mean"], ["centred"]), *nodes],
+        {"probability": (TensorProto.FLOAT, ["N", 1])}, constants,
+    )
+
+
+def _whole():
+    nodes = [
+        helper.make_node("Cast", ["open"], ["open_number"], to=TensorProto.FLOAT),
+        helper.make_node("Cast", ["count"], ["count_number"], to=TensorProto.FLOAT),
+        helper.make_node("Concat", ["count_number", "open_number"], ["both"], axis=1),
+    ]
+    score, constants = _score(source="both")
+    score[-1].output[0] = "probability"
+    inputs = {"open": (TensorProto.BOOL, ["N", 1]), "count": (TensorProto.INT32, ["N", 1])}
+    _save("whole", [*nodes, *score], {"probability": (TensorProto.FLOAT, ["N", 1])}, constants, inputs)
+
+
 def _rename(model, names: dict):
     for node in model.graph.node:
         node.output[:] = [names.get(output, output) for output in node.output]
@@ -180,6 +228,17 @@ def _check():
         np.testing.assert_allclose(answer, values, atol=1e-12 if name == "double" else 1e-6, err_msg=name)
 
     amounts, counts, grades = [1.0, 2.0, -3.0, 0.0], [1, 0, 2, 3], ["A", "B", "C", "?"]
+    row = X[:1]
+    np.testing.assert_allclose(run("fixed-one", {"features": row}), p[:1].reshape(-1, 1), atol=1e-6)
+    np.testing.assert_allclose(run("fixed-eight", {"features": np.repeat(row, 8, axis=0)}), np.full((8, 1), p[0]), atol=1e-6)
+    np.testing.assert_allclose(run("half", {"features": X}), p.reshape(-1, 1), atol=1e-3)
+    np.testing.assert_allclose(run("half-input", {"features": X.astype(np.float16)}), p.reshape(-1, 1), atol=1e-3)
+    np.testing.assert_allclose(run("rank-one", {"features": X[0]}), p[:1], atol=1e-6)
+    centred = X.astype(np.float64) - X.mean(axis=0)
+    np.testing.assert_allclose(run("neighbours", {"features": X}), 1 / (1 + np.exp(-(centred @ WEIGHTS + BIAS))).reshape(-1, 1), atol=1e-6)
+    whole = run("whole", {"open": np.array([[True], [False]]), "count": np.array([[3], [-4]], np.int32)})
+    np.testing.assert_allclose(whole, 1 / (1 + np.exp(-(np.array([[3, 1], [-4, 0]]) @ WEIGHTS + BIAS))).reshape(-1, 1), atol=1e-6)
+
     answer = run("mixed", {
         "amount": np.array(amounts, np.float32).reshape(-1, 1), "count": np.array(counts).reshape(-1, 1),
         "grade": np.array(grades, object).reshape(-1, 1),
@@ -194,6 +253,8 @@ def main():
     _constant("out-of-range", 2.5)
     _shapes()
     _types()
+    _whole()
+    _lone_forms()
     expected = {
         "zipmap-int.onnx": _zipmap("zipmap-int", {True: 1, False: 0}),
         "zipmap-string.onnx": _zipmap("zipmap-string", {True: "bad", False: "good"}),

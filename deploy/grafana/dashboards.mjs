@@ -99,6 +99,9 @@ export const DASHBOARDS = {
     graph('Certificate: time left', 's', [
       [`${selected('riskgate_tls_certificate_expiry_timestamp_seconds')} - time()`, '{{instance}}'],
     ]),
+    graph('Partitions of predictions: time left', 's', [
+      [`${selected('riskgate_partitions_end_timestamp_seconds')} - time()`, '{{instance}}'],
+    ]),
     graph('Lost log lines', 'ops', [[rate('riskgate_log_lines_lost_total', 'instance'), '{{instance}}']]),
   ]),
 

@@ -19,6 +19,7 @@ const readsAlerts = can('alert:read')
 const recordsOutcomes = can('outcome:record')
 const managesWebhooks = can('webhook:manage')
 const managesKeys = can('api-key:manage')
+const judgesVersions = can('metric:read')
 /** Allows callers that may read this prediction in the history. They may have reached it another way, as through an alert. */
 const readsItInHistory = rule('reads it in the history')(
   ({ requestedBy }: { requestedBy: string }, _args, { principal: { id, permissions } }: { principal: Principal }) =>
@@ -91,7 +92,9 @@ const RULES = {
     bands: allow,
     model: allow,
     createdAt: allow,
-    metrics: can('metric:read'),
+    metrics: judgesVersions,
+    problems: judgesVersions,
+    warnings: judgesVersions,
   },
   AcknowledgeAlertPayload: ASKED_ABOVE,
   ApiKey: ASKED_ABOVE,

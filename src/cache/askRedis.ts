@@ -1,25 +1,56 @@
-import { connectRedis } from './redisConnection.js'
+import { connectRedis, misfitSentence, type RedisPlace } from './connectRedis.js'
+import { probeLatest } from './redisLatestPredictions.js'
+import type { RedisLink } from './redisLink.js'
+import { probePoints } from './redisPoints.js'
+import { codeOf, commandOf } from './redisRefusals.js'
 
-const PATIENCE_MS = 2_000
+// The one of the hints: a user may have the right to it alone. The message makes gateways look once.
+const CHANNEL = 'riskgate:alerts'
 
-/** Whether a Redis answers, and how soon; else the code of its refusal. */
-export async function askRedis(url: string): Promise<{ milliseconds: number; refusal: string | undefined }> {
-  let refusal: string | undefined = 'no answer'
-  const redis = connectRedis(url, (_message, { code }) => {
-    refusal = String(code)
+export interface RedisAnswer {
+  readonly milliseconds: number
+  readonly isCluster: boolean
+  /** Why it cannot be used at all. */
+  readonly lost: string | undefined
+  /** Why the settings can never work. */
+  readonly misfit: string | undefined
+  /** What it refuses although it answers. */
+  readonly refused: readonly { readonly use: string; readonly code: string; readonly command: string | undefined }[]
+}
+
+/** Asks a Redis for everything that a gateway asks it for. */
+export async function askRedis(place: RedisPlace): Promise<RedisAnswer> {
+  let lost: string | undefined
+  const link = connectRedis(place, {
+    lost: code => {
+      lost = code
+    },
+    regained: () => {},
   })
   try {
-    const isReady = new Promise<boolean>(resolve => {
-      redis.once('ready', () => resolve(true))
-      setTimeout(() => resolve(false), PATIENCE_MS).unref()
-    })
-    if (!(await isReady)) return { milliseconds: 0, refusal }
+    await link.settled()
+    const misfit = misfitSentence(link)
+    const answer = { milliseconds: 0, isCluster: 'nodes' in link.client, lost, misfit, refused: [] }
+    if (misfit !== undefined || !link.isReady) return { ...answer, lost: lost ?? 'no answer' }
     const askedAt = performance.now()
-    await redis.ping()
-    return { milliseconds: Math.round(performance.now() - askedAt), refusal: undefined }
-  } catch (error) {
-    return { milliseconds: 0, refusal: (error as Error).message }
+    await link.client.ping().catch(() => {})
+    return { ...answer, lost: undefined, milliseconds: Math.round(performance.now() - askedAt), refused: await refusalsOf(link) }
   } finally {
-    redis.disconnect()
+    link.disconnect()
   }
+}
+
+async function refusalsOf(link: RedisLink): Promise<RedisAnswer['refused'][number][]> {
+  const asked: [string, () => Promise<unknown>][] = [
+    ['limits', () => probePoints(link)(undefined)],
+    ['latest predictions', () => probeLatest(link, undefined)],
+    ['hints sent', () => link.client.publish(CHANNEL, '')],
+    // Last: a connection that listens takes no other commands.
+    ['hints received', () => link.client.subscribe(CHANNEL)],
+  ]
+  const refused: RedisAnswer['refused'][number][] = []
+  for (const [use, ask] of asked) {
+    await ask().catch(error => refused.push({ use, code: codeOf(error), command: commandOf(error) }))
+  }
+  return refused
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Prediction } from '../scoring/prediction.js'
 
-const ID_LENGTH = 36
+export const ID_LENGTH = 36
 
 /** The cached fact about an applicant: its newest prediction, or that all predictions up to this id were erased. */
 export interface LatestEntry {
@@ -41,16 +41,3 @@ export function decodePrediction(value: string, tenant: string, applicantId: str
     return undefined
   }
 }
-
-/**
- * Puts a value unless a newer one is stored; a stored erasure refuses the predictions that it covers. KEYS[1]; ARGV: the value,
- * its lifetime in seconds. A value begins with its id, and the ids compare as texts.
- */
-export const PUT_UNLESS_NEWER = `
-local known = redis.call('GET', KEYS[1])
-if known then
-  local old, new = string.sub(known, 1, ${ID_LENGTH}), string.sub(ARGV[1], 1, ${ID_LENGTH})
-  if old > new or (old == new and #ARGV[1] > ${ID_LENGTH}) then return 0 end
-end
-redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
-return 1`

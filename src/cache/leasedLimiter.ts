@@ -2,8 +2,8 @@ import type { PointLimiter, Taken } from '../server/limits/pointLimiter.js'
 import { digestOf } from './redisPoints.js'
 import type { SharedPoints } from './sharedPoints.js'
 
-// A block is this fraction of the limit: a replica may hold back, or be ahead by, one block. Limits below 100 are leased by the
-// point.
+// A block is this fraction of the limit: a replica may hold back, or be ahead by, one block. Limits up to 100 are leased by the
+// point, and are exact.
 const BLOCKS_A_LIMIT = 100
 // Far more callers than one replica serves in a window. At most twice as many are remembered.
 const MAX_RECENT = 25_000
@@ -50,7 +50,7 @@ export class LeasedLimiter implements PointLimiter {
   constructor({ limit, windowSeconds, shared }: LeasedLimiterOptions) {
     this.limit = limit
     this.#windowMs = windowSeconds * 1_000
-    this.#block = Math.floor(limit / BLOCKS_A_LIMIT)
+    this.#block = limit > BLOCKS_A_LIMIT ? Math.floor(limit / BLOCKS_A_LIMIT) : 0
     this.#shared = shared
   }
 

@@ -1,14 +1,17 @@
-import type { Redis } from 'ioredis'
 import type { LatestPredictions } from '../scoring/latestPredictions.js'
 import type { Prediction } from '../scoring/prediction.js'
-import { decodePrediction, encodeEntry, keyOf, type LatestEntry, PUT_UNLESS_NEWER, replaces } from './latestEntry.js'
-import { RedisTrust } from './redisTrust.js'
+import { decodePrediction, encodeEntry, keyOf, type LatestEntry, replaces } from './latestEntry.js'
+import type { RedisLink } from './redisLink.js'
+import { RedisTrust, type UseReports } from './redisTrust.js'
+import { putEach, removeByPrefix, valuesOf } from './redisValues.js'
 
 const PREFIX = 'riskgate:latest:'
 // A replica that ends while Redis is away leaves outdated values behind, for this long at most.
 const TTL_SECONDS = 15
 const MAX_MISSED = 10_000
-const PIPELINE = 500
+const PROBE_SECONDS = 1
+// Written at once after an outage.
+const GROUP = 500
 
 /**
  * The newest prediction of each applicant, shared by all replicas. Keys are digests and values hold no applicant's reference.
@@ -16,15 +19,15 @@ const PIPELINE = 500
  * trusted.
  */
 export class RedisLatestPredictions implements LatestPredictions {
-  readonly #redis: Redis
+  readonly #link: RedisLink
   readonly #trust: RedisTrust
   readonly #missed = new Map<string, LatestEntry>()
   /** Set when more writes were missed than could be kept. */
   #mustClear = false
 
-  constructor(redis: Redis) {
-    this.#redis = redis
-    this.#trust = new RedisTrust(redis, () => this.#catchUp())
+  constructor(link: RedisLink, reports: UseReports) {
+    this.#link = link
+    this.#trust = new RedisTrust(link, { probe: key => probeLatest(link, key), catchUp: () => this.#catchUp(), reports })
   }
 
   /** Whether Redis answers, and holds no value that may be outdated. */
@@ -35,7 +38,8 @@ export class RedisLatestPredictions implements LatestPredictions {
   /** Finds nothing while Redis is not trusted. */
   async find(tenant: string, applicantIds: readonly string[]): Promise<ReadonlyMap<string, Prediction>> {
     if (!this.#trust.isTrusted) return new Map()
-    const values = await this.#redis.mget(applicantIds.map(id => PREFIX + keyOf(tenant, id))).catch(() => this.#trust.lose())
+    const keys = applicantIds.map(id => PREFIX + keyOf(tenant, id))
+    const values = await valuesOf(this.#link.client, keys).catch(error => this.#trust.lose(error, keys[0]))
     return new Map(
       applicantIds.flatMap((applicantId, i) => {
         const prediction = decodePrediction(values?.[i] ?? '', tenant, applicantId)
@@ -58,7 +62,14 @@ export class RedisLatestPredictions implements LatestPredictions {
 
   async #put(entries: readonly (readonly [string, LatestEntry])[]): Promise<void> {
     if (entries.length === 0) return
-    if (this.#trust.answers && (await this.#write(entries))) return
+    if (
+      this.#trust.answers &&
+      (await this.#write(entries).then(
+        () => true,
+        () => false,
+      ))
+    )
+      return
     this.#trust.lose()
     for (const [key, entry] of entries) {
       if (replaces(entry, this.#missed.get(key))) this.#missed.set(key, entry)
@@ -68,18 +79,19 @@ export class RedisLatestPredictions implements LatestPredictions {
     this.#mustClear = true
   }
 
-  async #write(entries: readonly (readonly [string, LatestEntry])[]): Promise<boolean> {
-    const pipeline = this.#redis.pipeline()
-    for (const [key, entry] of entries) pipeline.eval(PUT_UNLESS_NEWER, 1, PREFIX + key, encodeEntry(entry), TTL_SECONDS)
-    const results = await pipeline.exec().catch(() => null)
-    return results?.every(([error]) => error === null) ?? false
+  async #write(entries: readonly (readonly [string, LatestEntry])[]): Promise<void> {
+    const values = entries.map(([key, entry]) => [PREFIX + key, encodeEntry(entry)] as const)
+    await putEach(this.#link.client, values, TTL_SECONDS).catch(error => {
+      this.#trust.lose(error, values[0]?.[0])
+      throw error
+    })
   }
 
   async #catchUp(): Promise<void> {
     if (this.#mustClear) await this.#clear()
     while (this.#missed.size > 0) {
-      const entries = [...this.#missed].slice(0, PIPELINE)
-      if (!(await this.#write(entries))) throw new Error('Redis did not take the missed writes.')
+      const entries = [...this.#missed].slice(0, GROUP)
+      await this.#write(entries)
       for (const [key, entry] of entries) {
         // Not an entry that arrived for the same applicant during the write.
         if (this.#missed.get(key) === entry) this.#missed.delete(key)
@@ -90,15 +102,17 @@ export class RedisLatestPredictions implements LatestPredictions {
   async #clear(): Promise<void> {
     this.#mustClear = false
     try {
-      let cursor = '0'
-      do {
-        const [next, keys] = await this.#redis.scan(cursor, 'MATCH', `${PREFIX}*`, 'COUNT', 1_000)
-        if (keys.length > 0) await this.#redis.unlink(keys)
-        cursor = next
-      } while (cursor !== '0')
+      await removeByPrefix(this.#link.client, PREFIX)
     } catch (error) {
       this.#mustClear = true
       throw error
     }
   }
+}
+
+/** Writes and reads a value of its own, in the part of a cluster that the refused key belongs to. */
+export async function probeLatest({ client }: RedisLink, refusedKey = 'any'): Promise<void> {
+  const key = `${PREFIX}probe:{${refusedKey}}`
+  await putEach(client, [[key, '']], PROBE_SECONDS)
+  await valuesOf(client, [key])
 }

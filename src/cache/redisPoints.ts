@@ -1,8 +1,12 @@
 import { createHash } from 'node:crypto'
-import type { Redis } from 'ioredis'
+import type { Cluster, Redis } from 'ioredis'
 import { RateLimiterRedis } from 'rate-limiter-flexible'
+import type { RedisLink } from './redisLink.js'
 import type { RedisTrust } from './redisTrust.js'
 import type { Counted, SharedPoints } from './sharedPoints.js'
+
+const PREFIX = 'riskgate:limit'
+const PROBE_SECONDS = 1
 
 export interface PointsOptions {
   /** Names what is counted; part of the keys. */
@@ -13,16 +17,11 @@ export interface PointsOptions {
 
 /** Points that all replicas count together. A window begins with its first point. No key holds a name or an address. */
 export class RedisPoints implements SharedPoints {
-  readonly #limiter: RateLimiterRedis
+  readonly #limiter: () => RateLimiterRedis
   readonly #trust: RedisTrust
 
-  constructor(redis: Redis, trust: RedisTrust, { name, limit, windowSeconds }: PointsOptions) {
-    this.#limiter = new RateLimiterRedis({
-      storeClient: redis,
-      keyPrefix: `riskgate:limit:${name}`,
-      points: limit,
-      duration: windowSeconds,
-    })
+  constructor(link: RedisLink, trust: RedisTrust, options: PointsOptions) {
+    this.#limiter = limiterOver(link, options)
     this.#trust = trust
   }
 
@@ -32,14 +31,34 @@ export class RedisPoints implements SharedPoints {
 
   /** Undefined when Redis did not count them. */
   async add(digest: string, points: number): Promise<Counted | undefined> {
+    const limiter = this.#limiter()
     try {
       // Not `consume`, which refuses past the limit: a lease takes the points that are left.
-      const { consumedPoints, msBeforeNext } = await this.#limiter.penalty(digest, points)
+      const { consumedPoints, msBeforeNext } = await limiter.penalty(digest, points)
       return { total: consumedPoints, endsInMs: Math.max(0, msBeforeNext) }
-    } catch {
-      this.#trust.lose()
+    } catch (error) {
+      this.#trust.lose(error, limiter.getKey(digest))
       return undefined
     }
+  }
+}
+
+/** Counts nothing, at a key that belongs to the same part of a cluster as the one that was refused. */
+export function probePoints(link: RedisLink): (refusedKey: string | undefined) => Promise<unknown> {
+  const limiter = limiterOver(link, { name: 'probe', limit: 1, windowSeconds: PROBE_SECONDS })
+  return async (refusedKey = 'any') => limiter().penalty(`{${refusedKey}}`, 0)
+}
+
+/** A limiter over the client that the link has at the moment. */
+function limiterOver(link: RedisLink, { name, limit, windowSeconds }: PointsOptions): () => RateLimiterRedis {
+  let made: { readonly client: Redis | Cluster; readonly limiter: RateLimiterRedis } | undefined
+  return () => {
+    const { client } = link
+    if (made?.client !== client) {
+      const options = { storeClient: client, keyPrefix: `${PREFIX}:${name}`, points: limit, duration: windowSeconds }
+      made = { client, limiter: new RateLimiterRedis(options) }
+    }
+    return made.limiter
   }
 }
 

@@ -1,4 +1,5 @@
-import type { Redis } from 'ioredis'
+import type { RedisLink } from './redisLink.js'
+import { isAnswer } from './redisRefusals.js'
 
 // How soon an idle replica notices that Redis was away.
 export const BEAT_MS = 250
@@ -8,28 +9,46 @@ export const BEAT_MS = 250
  */
 const SETTLE_MS = 1_500
 
+/** Hears whether a use of Redis works. It may hear the same several times. */
+export interface UseReports {
+  readonly refused: (error: unknown) => void
+  readonly works: () => void
+}
+
+export interface RedisTrustOptions {
+  /**
+   * Does what the use needs, for a key of its own. `refusedKey`: the key of the command that failed; the probe must ask the same part of
+   * a cluster. A server that answers PING may still refuse everything else.
+   */
+  readonly probe: (refusedKey: string | undefined) => Promise<unknown>
+  readonly catchUp: () => Promise<void>
+  readonly reports: UseReports
+}
+
 /**
- * Whether values in Redis may be trusted. Not while Redis fails to answer, and afterwards only once this replica has caught up
+ * Whether values in Redis may be trusted. Not while Redis fails to answer or refuses, and afterwards only once this replica has caught up
  * (`catchUp`) and the others have had the time to.
  */
 export class RedisTrust {
-  readonly #redis: Redis
-  readonly #catchUp: () => Promise<void>
+  readonly #link: RedisLink
+  readonly #options: RedisTrustOptions
   readonly #timer: NodeJS.Timeout
   #trustedFrom = Number.POSITIVE_INFINITY
+  #refusedKey: string | undefined
   #isBeating = false
 
-  constructor(redis: Redis, catchUp: () => Promise<void>) {
-    this.#redis = redis
-    this.#catchUp = catchUp
+  constructor(link: RedisLink, options: RedisTrustOptions) {
+    this.#link = link
+    this.#options = options
     this.#timer = setInterval(() => void this.#beat(), BEAT_MS).unref()
     // Even when this replica sent no command during the outage: another replica's write may have failed.
-    redis.on('close', () => this.lose())
-    redis.on('ready', () => void this.#beat())
-    redis.once('end', () => clearInterval(this.#timer))
+    link.on('close', () => this.lose())
+    link.on('ready', () => void this.#beat())
+    link.once('end', () => clearInterval(this.#timer))
+    if (link.isReady) void this.#beat()
   }
 
-  /** Whether Redis has answered every command since the last outage. */
+  /** Whether Redis has done what it was asked since the last outage. */
   get answers(): boolean {
     return this.#trustedFrom !== Number.POSITIVE_INFINITY
   }
@@ -38,21 +57,34 @@ export class RedisTrust {
     return performance.now() >= this.#trustedFrom
   }
 
-  /** Called when a command has failed. */
-  lose(): void {
+  /** Called when a command has failed: with its error, and the key that it was for. */
+  lose(error?: unknown, key?: string): void {
     this.#trustedFrom = Number.POSITIVE_INFINITY
+    if (key !== undefined) this.#refusedKey = key
+    // A command that came too late may have been one of a moment: the next beat tells.
+    if (isAnswer(error)) this.#options.reports.refused(error)
   }
 
   async #beat(): Promise<void> {
-    if (this.#isBeating) return
+    if (this.#isBeating || !this.#link.isReady) return
     this.#isBeating = true
+    const { probe, catchUp, reports } = this.#options
+    const answered = this.answers
     try {
-      await this.#redis.ping()
+      if (answered) await this.#link.client.ping()
+      else await probe(this.#refusedKey)
       // On every beat: a write may have been missed after the last catch-up ended and before Redis was trusted again.
-      await this.#catchUp()
-      if (!this.answers) this.#trustedFrom = performance.now() + SETTLE_MS
-    } catch {
-      this.lose()
+      await catchUp()
+      if (!this.answers && this.#link.isReady) this.#trustedFrom = performance.now() + SETTLE_MS
+      // Not at once: a use that is refused between two beats has not come back.
+      if (this.isTrusted) {
+        this.#refusedKey = undefined
+        reports.works()
+      }
+    } catch (error) {
+      // Without a connection it is the connection that is told.
+      if (this.#link.isReady && !answered) reports.refused(error)
+      this.lose(error)
     } finally {
       this.#isBeating = false
     }

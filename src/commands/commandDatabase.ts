@@ -5,7 +5,7 @@ import { makeStateDirectory } from '../config/stateDirectory.js'
 import { AppError, ConfigError } from '../errors.js'
 import { startEmbeddedPostgres } from '../storage/embedded/embeddedPostgres.js'
 import { Database } from '../storage/postgres/database.js'
-import { isMissingTable, isNotPermitted, postgresErrorCode } from '../storage/postgres/postgresErrors.js'
+import { isMissingTable, isNotPermitted, postgresErrorCode, wordsOf } from '../storage/postgres/postgresErrors.js'
 import { type DatabaseAccess, waitForDatabase } from '../storage/postgres/waitForDatabase.js'
 import { EXIT_CODES, onStopSignal } from './stopSignals.js'
 
@@ -101,7 +101,10 @@ function explained(error: unknown): unknown {
     return new Error(
       'The tables of this database are not of this version: start the gateway, or run `riskgate migrate` where DATABASE_URL is set.',
     )
-  if (isNotPermitted(error)) return new Error('The user of DATABASE_URL lacks a right there (42501): let it own the database.')
+  if (isNotPermitted(error))
+    return new Error(
+      `The user of DATABASE_URL lacks a right there (42501). PostgreSQL says: ${wordsOf(error)}. docs/operations/database.md lists the rights.`,
+    )
   // Messages of the database may hold values of parameters.
   const code = postgresErrorCode(error)
   if (error instanceof AppError || code === 'UNKNOWN' || /^E[A-Z]+$/.test(code)) return error

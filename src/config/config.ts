@@ -2,7 +2,9 @@ import { resolve } from 'node:path'
 import type { Role } from '../auth/principal.js'
 import type { SignatureAlgorithm } from '../auth/verificationKey.js'
 import { ConfigError } from '../errors.js'
-import { type Environment, isSecret, readEnvironment, readSetting } from './environment.js'
+import { type Environment, isSecret, readEnvironment, readSettings } from './environment.js'
+import { parseRedisUrl, type RedisPlace } from './redisUrl.js'
+import { PREDICTIONS_BEFORE_ALERTS } from './refusals.js'
 
 /** Everything that can be set from outside, checked and typed. */
 export interface Config {
@@ -18,8 +20,10 @@ export interface Config {
   readonly databasePoolSize: number
   /** False: a step of its own migrates the database, and a start only checks it. */
   readonly mayMigrate: boolean
+  /** Whether the storage of the database never writes half a page, so that PostgreSQL need not guard against it. */
+  readonly fullPageWritesMayBeOff: boolean
   /** Absent: cache, limits and alert hints stay within this process. */
-  readonly redisUrl: string | undefined
+  readonly redis: (RedisPlace & { readonly caFile: string | undefined }) | undefined
   readonly jwt: JwtConfig
   /** Absent: plain HTTP. */
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined
@@ -104,7 +108,8 @@ export function loadConfig(variables: NodeJS.ProcessEnv = process.env): Config {
     databaseUrl: env.DATABASE_URL,
     databasePoolSize: env.RISKGATE_DATABASE_POOL_SIZE,
     mayMigrate: env.RISKGATE_MIGRATE_AT_START,
-    redisUrl: env.REDIS_URL,
+    fullPageWritesMayBeOff: env.RISKGATE_ALLOW_FULL_PAGE_WRITES_OFF,
+    redis: redisOf(env.REDIS_URL, env.RISKGATE_REDIS_CA_FILE),
     jwt: {
       secret: bytesOf(env.RISKGATE_JWT_SECRET),
       previousSecret: bytesOf(env.RISKGATE_JWT_PREVIOUS_SECRET),
@@ -143,10 +148,25 @@ export function loadConfig(variables: NodeJS.ProcessEnv = process.env): Config {
 
 /** DATABASE_URL alone, for a command that needs nothing else. @throws ConfigError where it is not set or not usable */
 export function loadDatabaseUrl(variables: NodeJS.ProcessEnv = process.env): string {
-  const { value, problems } = readSetting(variables, 'DATABASE_URL')
+  const { env, problems } = readSettings(variables, ['DATABASE_URL'])
   if (problems.length > 0) throw new ConfigError(problems)
-  if (value === undefined) throw new ConfigError(['DATABASE_URL must be set.'])
-  return value
+  return required(env.DATABASE_URL)
+}
+
+/** What the work of the owner of the tables needs. @throws ConfigError where it is not set or not usable */
+export function loadUpkeepConfig(
+  variables: NodeJS.ProcessEnv = process.env,
+): Pick<Config, 'predictionRetentionDays'> & { readonly databaseUrl: string } {
+  const retention = ['RISKGATE_ALERT_RETENTION_DAYS', 'RISKGATE_PREDICTION_RETENTION_DAYS'] as const
+  const { env, problems } = readSettings(variables, ['DATABASE_URL', ...retention])
+  const all = PREDICTIONS_BEFORE_ALERTS.applies({ env }) ? [...problems, PREDICTIONS_BEFORE_ALERTS.problem] : problems
+  if (all.length > 0) throw new ConfigError(all)
+  return { databaseUrl: required(env.DATABASE_URL), predictionRetentionDays: env.RISKGATE_PREDICTION_RETENTION_DAYS }
+}
+
+function required(databaseUrl: string | undefined): string {
+  if (databaseUrl === undefined) throw new ConfigError(['DATABASE_URL must be set.'])
+  return databaseUrl
 }
 
 /** Each setting with its value in effect, defaults included; secrets are shown without their values. @throws ConfigError */
@@ -172,6 +192,12 @@ function checked(variables: NodeJS.ProcessEnv): Environment {
 
 function urlOf(text: string | undefined): URL | undefined {
   return text === undefined ? undefined : new URL(text)
+}
+
+function redisOf(text: string | undefined, caFile: string | undefined): Config['redis'] {
+  const place = text === undefined ? undefined : parseRedisUrl(text)
+  // A text with a problem has been refused.
+  return place === undefined || typeof place === 'string' ? undefined : { ...place, caFile: caFile && resolve(caFile) }
 }
 
 function bytesOf(text: string | undefined): Uint8Array | undefined {

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { readFileSync } from 'node:fs'
+import { withLibpqVariables } from './libpqVariables.js'
 import { isLoopback } from './loopback.js'
 import { REFUSALS } from './refusals.js'
 import { SECRETS, type Settings, settings } from './settings.js'
@@ -28,14 +29,17 @@ export function readEnvironment(variables: Variables): Environment | { readonly 
   return problems.length > 0 ? { problems } : { env: env as Settings, development }
 }
 
-/** Reads one setting that may come from a file. */
-export function readSetting<Key extends Secret>(
+/** Reads these settings alone, for a command that needs no others. A setting with a problem has no value. */
+export function readSettings<Key extends keyof Settings>(
   variables: Variables,
-  key: Key,
-): { readonly value: Settings[Key]; readonly problems: readonly string[] } {
-  const { given, problems } = withFiles(givenOf(variables), [key])
-  const { env, problems: invalid } = parsedSettings(given, [key])
-  return { value: env[key] as Settings[Key], problems: [...problems, ...invalid] }
+  keys: readonly Key[],
+): { readonly env: Partial<Pick<Settings, Key>>; readonly problems: readonly string[] } {
+  const { given, problems } = withFiles(
+    givenOf(variables),
+    SECRETS.filter(secret => (keys as readonly string[]).includes(secret)),
+  )
+  const { env, problems: invalid } = parsedSettings(given, keys)
+  return { env: env as Partial<Pick<Settings, Key>>, problems: [...problems, ...invalid] }
 }
 
 /** An empty variable counts as not set. */
@@ -49,7 +53,7 @@ function givenOf(variables: Variables): Variables {
  */
 function parsedSettings(
   given: Variables,
-  keys = Object.keys(settings.shape) as (keyof Settings)[],
+  keys: readonly (keyof Settings)[] = Object.keys(settings.shape) as (keyof Settings)[],
 ): { env: Partial<Settings>; problems: string[] } {
   const results = keys.map(key => [key, settings.shape[key].safeParse(given[key])] as const)
   return {
@@ -78,6 +82,8 @@ function withFiles(variables: Variables, secrets: readonly Secret[]): { given: V
       problems.push(`${fileKey} names a file that cannot be read (${(error as NodeJS.ErrnoException).code}).`)
     }
   }
+  const url = given.DATABASE_URL
+  if (url !== undefined) given.DATABASE_URL = withLibpqVariables(url, variables)
   return { given, problems }
 }
 

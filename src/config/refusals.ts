@@ -20,6 +20,15 @@ const isProduction = ({ env }: Start) => env.NODE_ENV === 'production'
 const lacksKey = ({ isDevelopment, isGiven }: Start) =>
   !isDevelopment && !isGiven('RISKGATE_JWT_SECRET') && !isGiven('RISKGATE_JWKS_URL')
 
+/** An alert without its prediction would be a gap in the feed. */
+export const PREDICTIONS_BEFORE_ALERTS = {
+  problem: 'RISKGATE_PREDICTION_RETENTION_DAYS must not be less than RISKGATE_ALERT_RETENTION_DAYS.',
+  applies: ({ env }: Pick<Start, 'env'>) => {
+    const { RISKGATE_PREDICTION_RETENTION_DAYS: predictions, RISKGATE_ALERT_RETENTION_DAYS: alerts } = env
+    return predictions !== undefined && alerts !== undefined && predictions < alerts
+  },
+}
+
 /** All of them, in the order in which they are reported. docs/operations/settings.md lists their sentences. */
 export const REFUSALS: readonly Refusal[] = [
   {
@@ -39,12 +48,7 @@ export const REFUSALS: readonly Refusal[] = [
       'RISKGATE_JWT_SECRET or RISKGATE_JWKS_URL must be set unless riskgate serves this machine alone or RISKGATE_DEVELOPMENT is true.',
     applies: start => lacksKey(start) && !isProduction(start) && !start.isGiven('RISKGATE_DEVELOPMENT'),
   },
-  {
-    // An alert without its prediction would be a gap in the feed.
-    problem: 'RISKGATE_PREDICTION_RETENTION_DAYS must not be less than RISKGATE_ALERT_RETENTION_DAYS.',
-    applies: ({ env: { RISKGATE_PREDICTION_RETENTION_DAYS: predictions, RISKGATE_ALERT_RETENTION_DAYS: alerts } }) =>
-      predictions !== undefined && alerts !== undefined && predictions < alerts,
-  },
+  PREDICTIONS_BEFORE_ALERTS,
   {
     problem: 'RISKGATE_DEVELOPMENT must not be true when NODE_ENV is production.',
     applies: start => isProduction(start) && start.env.RISKGATE_DEVELOPMENT === true,
@@ -56,6 +60,12 @@ export const REFUSALS: readonly Refusal[] = [
   {
     problem: 'RISKGATE_JWKS_URL must begin with https:// unless it is on this machine.',
     applies: ({ env: { RISKGATE_JWKS_URL: url } }) => url !== undefined && !isPrivatelyRead(new URL(url)),
+  },
+  {
+    // Nothing would be verified, although it looks so.
+    problem: 'RISKGATE_REDIS_CA_FILE needs a REDIS_URL that begins with rediss://.',
+    applies: ({ isGiven, env: { REDIS_URL: url } }) =>
+      isGiven('RISKGATE_REDIS_CA_FILE') && (url === undefined ? !isGiven('REDIS_URL') : !/^rediss/i.test(url)),
   },
   {
     problem: 'RISKGATE_TLS_CERT_FILE and RISKGATE_TLS_KEY_FILE must be set together.',

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { databaseSettings } from './settings/database.js'
 import { limitSettings } from './settings/limits.js'
 import { observabilitySettings } from './settings/observability.js'
+import { redisSettings } from './settings/redis.js'
 import { retentionSettings } from './settings/retention.js'
 import { serverSettings } from './settings/server.js'
 import { tokenSettings } from './settings/tokens.js'
@@ -11,6 +12,7 @@ import { webhookSettings } from './settings/webhooks.js'
 export const settings = z.object({
   ...serverSettings,
   ...databaseSettings,
+  ...redisSettings,
   ...tokenSettings,
   ...limitSettings,
   ...retentionSettings,
@@ -23,7 +25,7 @@ export type Settings = z.infer<typeof settings>
 /** The same, by the headings of the page. */
 export const SETTING_GROUPS = {
   Server: serverSettings,
-  'Database and Redis': databaseSettings,
+  'Database and Redis': { ...databaseSettings, ...redisSettings },
   Tokens: tokenSettings,
   Limits: limitSettings,
   Retention: retentionSettings,

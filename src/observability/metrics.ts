@@ -94,6 +94,11 @@ export class Metrics {
     'Calls refused by a limit: of a principal, a tenant, an address, or the streams of a principal.',
     ['kind'],
   )
+  readonly redisRefusals = this.#counter(
+    'redis_refusals_total',
+    'Times that a Redis which answers began to refuse one of its uses, by the code of its refusal.',
+    ['code'],
+  )
   readonly databaseCallSeconds = this.#histogram(
     'database_call_duration_seconds',
     'Time of one call of Postgres, with its wait for a connection; result "ok", "failed", or "late" past its deadline.',

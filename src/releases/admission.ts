@@ -4,24 +4,77 @@ import { join } from 'node:path'
 import { type ModelContract, spellingsOf } from '../scoring/contract.js'
 import { contractViolations, type ModelManifest } from '../scoring/manifest.js'
 import { OnnxModel } from '../scoring/onnx/onnxModel.js'
+import { coverageWarnings, probeProblems } from './domainProbes.js'
+import { goldenProblems } from './goldenCheck.js'
+import { type GoldenRow, readGoldenRows } from './goldenRows.js'
+import { saidBy } from './runtimeSentence.js'
 
-/** The loaded graph of a version that may serve, or the reason why it may not, in a sentence that names the file. */
-export type Admitted = { readonly model: OnnxModel } | { readonly problem: string }
+const NO_ROWS = 'a champion needs golden rows, applications with the probability that the library of the model gave them.'
 
-/** Checks a version against its contract and its digest, and loads its graph. */
-export async function admit(directory: string, contract: ModelContract, manifest: ModelManifest): Promise<Admitted> {
-  const file = join(directory, manifest.onnx.file)
+/** The result of the checks of a version. It may serve where it has a model, and is refused for its problems otherwise. */
+export interface Admission {
+  readonly model: OnnxModel | undefined
+  readonly problems: readonly string[]
+  /** What the checks could not prove. */
+  readonly warnings: readonly string[]
+}
+
+export interface VersionFiles {
+  readonly directory: string
+  /** What its problems call the folder, for example consumer-credit/2. */
+  readonly name: string
+  readonly contract: ModelContract
+  readonly manifest: ModelManifest
+  /** Golden rows are demanded from a champion. */
+  readonly isChampion: boolean
+}
+
+/**
+ * Checks a version before it may serve: contract, digest, form of the graph, the golden rows of the model's own library, and the
+ * edges of what the contract allows. Each problem is a sentence that names the file.
+ */
+export async function admit(version: VersionFiles): Promise<Admission> {
+  const { directory, name, contract, manifest, isChampion } = version
   const violations = contractViolations(manifest, contract)
-  if (violations.length > 0)
-    return { problem: `${join(directory, 'manifest.json')} does not fit the contract: ${violations.join('; ')}.` }
-  const bytes = await readFile(file).catch(() => undefined)
+  const problems = violations.length > 0 ? [`${name}/manifest.json does not fit the contract: ${violations.join('; ')}.`] : []
+  const golden = await readGoldenRows(join(directory, 'golden.jsonl'), `${name}/golden.jsonl`, contract)
+  const rows = 'rows' in golden ? golden.rows : []
+  if ('problems' in golden) problems.push(...golden.problems)
+  else if (rows.length === 0 && isChampion) problems.push(`${name}/golden.jsonl: ${NO_ROWS}`)
+  const file = await readGraph(version)
+  if ('problem' in file) problems.push(file.problem)
+  if (problems.length > 0 || !('bytes' in file)) return refused(problems)
+  return tryOut(file.bytes, rows, version)
+}
+
+async function tryOut(bytes: Uint8Array, rows: readonly GoldenRow[], version: VersionFiles): Promise<Admission> {
+  const { name, contract, manifest } = version
+  const file = `${name}/${manifest.onnx.file}`
+  let model: OnnxModel
+  try {
+    model = await OnnxModel.load(bytes, manifest, spellingsOf(contract))
+  } catch (error) {
+    return refused([`${file} cannot be loaded: ${saidBy(error)}.`])
+  }
+  const wrong = await goldenProblems(model, rows)
+  const problems = wrong.length > 0 ? wrong : await probeProblems(model, contract, rows)
+  if (problems.length > 0) {
+    await model.release()
+    return refused(problems.map(problem => `${file}: ${problem}`))
+  }
+  const warnings = rows.length === 0 ? [NO_ROWS] : coverageWarnings(contract, rows)
+  return { model, problems, warnings: warnings.map(says => `${name}/golden.jsonl: ${says}`) }
+}
+
+async function readGraph({ directory, name, manifest }: VersionFiles): Promise<{ bytes: Uint8Array } | { problem: string }> {
+  const file = `${name}/${manifest.onnx.file}`
+  const bytes = await readFile(join(directory, manifest.onnx.file)).catch(() => undefined)
   if (!bytes) return { problem: `${file} is missing or cannot be read.` }
   const digest = createHash('sha256').update(bytes).digest('hex')
-  if (digest !== manifest.onnx.sha256)
-    return { problem: `${file} does not have the SHA-256 of its manifest. Copy the version again, or correct its manifest.` }
-  try {
-    return { model: await OnnxModel.load(bytes, manifest, spellingsOf(contract)) }
-  } catch (error) {
-    return { problem: `${file} cannot be loaded: ${(error as Error).message}.` }
-  }
+  if (digest === manifest.onnx.sha256) return { bytes }
+  return { problem: `${file} does not have the SHA-256 of its manifest. Copy the version again, or correct its manifest.` }
+}
+
+function refused(problems: readonly string[]): Admission {
+  return { model: undefined, problems, warnings: [] }
 }

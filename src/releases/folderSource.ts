@@ -1,16 +1,14 @@
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import { ConfigError } from '../errors.js'
-import type { ModelContract } from '../scoring/contract.js'
-import { type ModelManifest, manifestSchema } from '../scoring/manifest.js'
+import { manifestSchema, VERSION_NAME } from '../scoring/manifest.js'
 import { type InstalledVersion, Release } from '../scoring/release.js'
 import type { Tracer } from '../tracer.js'
 import { admit } from './admission.js'
-import { loadContract, modelNames, readJson, subfolders } from './modelFiles.js'
+import { type ModelFolder, readJson, readModelFolders, subfolders, withoutMark } from './modelFiles.js'
 import { type ModelEntry, ModelRegistry } from './modelRegistry.js'
 import { type ScorerWatch, watchedScorer } from './watchedScorer.js'
-
-const CHAMPION_FILE = 'champion'
 
 export interface ModelFolderOptions extends ScorerWatch {
   readonly directory: string
@@ -18,58 +16,103 @@ export interface ModelFolderOptions extends ScorerWatch {
   readonly tracer?: Tracer | undefined
 }
 
+interface LoadedModel {
+  readonly name: string
+  /** Undefined where the model has no valid contract. */
+  readonly entry: ModelEntry | undefined
+  /** The reasons why no version of the model serves; none where one does. */
+  readonly problems: readonly string[]
+}
+
+type LoadedVersion = InstalledVersion & { readonly release: Release | undefined }
+type ModelWithContract = ModelFolder & { readonly contract: NonNullable<ModelFolder['contract']> }
+
 /**
  * Loads every model of a folder: <name>/contract.json, <name>/champion (the version that serves) and <name>/<version>/. A version
- * that does not match its manifest is REJECTED. Where that is the champion, the folder cannot be served.
- * @throws ConfigError with every problem, each naming its file
+ * that fails its checks is REJECTED, and its neighbours go on. So do the other models where a whole model is out.
+ * @throws ConfigError where no model can serve, with every problem, each naming its file
  */
 export async function loadModelFolder(options: ModelFolderOptions): Promise<ModelRegistry> {
-  const names = await modelNames(options.directory)
-  const loaded = await Promise.allSettled(names.map(name => loadModel(join(options.directory, name), options)))
-  const problems = loaded.flatMap(result => (result.status === 'rejected' ? problemsOf(result.reason) : []))
-  const entries = loaded.flatMap(result => (result.status === 'fulfilled' ? [result.value] : []))
-  const fields = entries.map(({ contract }) => contract.inputField)
-  const twice = fields.find((field, i) => fields.indexOf(field) !== i)
-  if (twice !== undefined) problems.push(`${options.directory}: two models have the inputField ${twice}.`)
-  if (problems.length > 0) throw new ConfigError(problems)
-  return new ModelRegistry(entries)
-}
-
-async function loadModel(directory: string, options: ModelFolderOptions): Promise<ModelEntry> {
-  const contract = await loadContract(directory)
-  if (contract.name !== basename(directory)) {
-    throw new ConfigError([`${join(directory, 'contract.json')}: name must be "${basename(directory)}", like its folder.`])
+  const { directory, warn } = options
+  const { models, strays } = await readModelFolders(directory)
+  for (const folder of strays) warn('a folder holds no model and is passed over', { folder })
+  const loaded: LoadedModel[] = []
+  for (const folder of models) loaded.push(await loadModel(folder, options))
+  if (!loaded.some(({ entry }) => entry?.champion)) {
+    const problems = loaded.flatMap(model => model.problems)
+    throw new ConfigError([`RISKGATE_MODELS_DIR: no model in ${directory} can serve.`, ...problems])
   }
-  const championVersion = (await readFile(join(directory, CHAMPION_FILE), 'utf8')).trim()
-  const versions: InstalledVersion[] = []
-  let champion: Release | undefined
-  for (const folder of (await subfolders(directory)).sort()) {
-    const manifest = await readManifest(join(directory, folder))
-    const isChampion = manifest.version === championVersion
-    const admitted = await admit(join(directory, folder), contract, manifest)
-    if ('problem' in admitted) refuse(contract, admitted.problem, isChampion, options)
-    else if (isChampion)
-      champion = new Release(contract, manifest, watchedScorer(admitted.model, manifest, options), options.tracer)
-    // The others were loaded only to check that they can be: the champion alone answers.
-    else await admitted.model.release()
-    versions.push({ manifest, stage: 'problem' in admitted ? 'REJECTED' : isChampion ? 'CHAMPION' : 'CANDIDATE' })
+  for (const { name, problems } of loaded) {
+    for (const problem of problems) warn('a model does not serve', { model: name, problem })
   }
-  if (!champion) throw new ConfigError([`${join(directory, CHAMPION_FILE)} names a version that does not exist.`])
-  return { contract, champion, versions }
+  const withoutContract = loaded.filter(({ entry }) => !entry).map(({ name }) => name)
+  return new ModelRegistry(
+    loaded.flatMap(({ entry }) => entry ?? []),
+    withoutContract,
+  )
 }
 
-async function readManifest(directory: string): Promise<ModelManifest> {
-  const file = join(directory, 'manifest.json')
-  const manifest = await readJson(file, manifestSchema)
-  if (manifest.version === basename(directory)) return manifest
-  throw new ConfigError([`${file}: version must be "${basename(directory)}", like its folder.`])
+async function loadModel(folder: ModelFolder, options: ModelFolderOptions): Promise<LoadedModel> {
+  const { name, contract } = folder
+  if (!contract) return { name, entry: undefined, problems: folder.problems }
+  const championName = await readChampion(folder)
+  const versions: LoadedVersion[] = []
+  for (const version of await versionFolders(folder, championName, options)) {
+    versions.push(await loadVersion({ ...folder, contract }, version, version === championName, options))
+  }
+  const champion = versions.find(({ version }) => version === championName)
+  const release = champion?.release
+  const noChampion = `${name}/champion must name the version that serves.`
+  const entry = { contract, champion: release, versions: versions.map(({ release: _, ...installed }) => installed) }
+  return { name, entry, problems: release ? [] : (champion?.problems ?? [noChampion]) }
 }
 
-function refuse({ name }: ModelContract, problem: string, isChampion: boolean, { warn }: ModelFolderOptions): void {
-  if (isChampion) throw new ConfigError([problem])
-  warn('a model version is rejected', { model: name, problem })
+/** The name of the version that serves; empty where the file is missing. */
+async function readChampion({ directory }: ModelFolder): Promise<string> {
+  const text = await readFile(join(directory, 'champion'), 'utf8').catch(() => '')
+  return withoutMark(text).trim()
 }
 
-function problemsOf(error: unknown): readonly string[] {
-  return error instanceof ConfigError ? error.problems : [(error as Error).message]
+/** The folders of versions, and the champion whether there is a folder of it or not. */
+async function versionFolders(
+  { name, directory }: ModelFolder,
+  champion: string,
+  { warn }: ModelFolderOptions,
+): Promise<string[]> {
+  const folders = await subfolders(directory)
+  const strays = folders.filter(folder => folder !== champion && !existsSync(join(directory, folder, 'manifest.json')))
+  for (const folder of strays) warn('a folder holds no model version and is passed over', { folder: `${name}/${folder}` })
+  const versions = folders.filter(folder => !strays.includes(folder))
+  const isAbsent = VERSION_NAME.test(champion) && !versions.includes(champion)
+  return isAbsent ? [...versions, champion] : versions
+}
+
+async function loadVersion(
+  { name: model, directory: parent, contract }: ModelWithContract,
+  version: string,
+  isChampion: boolean,
+  options: ModelFolderOptions,
+): Promise<LoadedVersion> {
+  const name = `${model}/${version}`
+  const directory = join(parent, version)
+  const rejected = (problems: readonly string[], manifest?: LoadedVersion['manifest']): LoadedVersion => {
+    // Those of a champion are told with its model.
+    if (!isChampion) for (const problem of problems) options.warn('a model version is rejected', { model, version, problem })
+    return { model, version, stage: 'REJECTED', manifest, problems, warnings: [], release: undefined }
+  }
+  const read = await readJson(join(directory, 'manifest.json'), `${name}/manifest.json`, manifestSchema)
+  if ('problems' in read) return rejected(read.problems)
+  const manifest = read.value
+  if (manifest.version !== version) return rejected([`${name}/manifest.json: version must be "${version}", like its folder.`])
+  const { model: graph, problems, warnings } = await admit({ directory, name, contract, manifest, isChampion })
+  if (!graph) return rejected(problems, manifest)
+  for (const says of warnings) options.warn('golden rows leave something untested', { model, version, says })
+  const installed = { model, version, manifest, problems, warnings }
+  if (isChampion) {
+    const release = new Release(contract, manifest, watchedScorer(graph, manifest, options), options.tracer)
+    return { ...installed, stage: 'CHAMPION', release }
+  }
+  // The others were loaded only to check that they can be: the champion alone answers.
+  await graph.release()
+  return { ...installed, stage: 'CANDIDATE', release: undefined }
 }

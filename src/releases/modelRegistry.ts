@@ -4,20 +4,29 @@ import type { InstalledVersion, Release, Releases } from '../scoring/release.js'
 
 export interface ModelEntry {
   readonly contract: ModelContract
-  readonly champion: Release
+  /** Undefined where no version may serve. */
+  readonly champion: Release | undefined
   readonly versions: readonly InstalledVersion[]
 }
 
-/** The models in service with all their versions. */
+/** The models with a valid contract, and all their versions. */
 export class ModelRegistry implements Releases {
   readonly #entries: ReadonlyMap<string, ModelEntry>
+  /** Names of the models that no version serves, also of those without a valid contract. */
+  readonly notServing: readonly string[]
 
-  constructor(entries: readonly ModelEntry[]) {
+  constructor(entries: readonly ModelEntry[], withoutContract: readonly string[] = []) {
     this.#entries = new Map(entries.map(entry => [entry.contract.name, entry]))
+    const withoutChampion = entries.filter(({ champion }) => !champion).map(({ contract }) => contract.name)
+    this.notServing = [...withoutContract, ...withoutChampion].sort()
   }
 
   get models(): readonly ModelEntry[] {
     return [...this.#entries.values()]
+  }
+
+  get champions(): readonly Release[] {
+    return this.models.flatMap(({ champion }) => champion ?? [])
   }
 
   model(name: string): ModelEntry | undefined {
@@ -25,13 +34,14 @@ export class ModelRegistry implements Releases {
   }
 
   version(model: string, version: string): InstalledVersion | undefined {
-    return this.model(model)?.versions.find(({ manifest }) => manifest.version === version)
+    return this.model(model)?.versions.find(installed => installed.version === version)
   }
 
   /** The champion answers every applicant. */
   serving(model: string, _applicantId: string): Release {
     const entry = this.model(model)
     if (!entry) throw new AppError('MODEL_NOT_FOUND', 'No model of this name serves here. The models query lists those that do.')
-    return entry.champion
+    if (entry.champion) return entry.champion
+    throw new AppError('SERVICE_UNAVAILABLE', 'No version of this model may serve. Tell the operator.')
   }
 }

@@ -14,7 +14,7 @@ export class ModelResolver {
   }
 
   @Cost({ size: 10 })
-  @Query(() => [Model], { description: 'The models that serve, with everything that a client needs to build a form.' })
+  @Query(() => [Model], { description: 'The models, with everything that a client needs to build a form.' })
   models(): Model[] {
     return this.#models.models.map(toModel)
   }
@@ -25,7 +25,7 @@ export class ModelResolver {
     return entry ? toModel(entry) : null
   }
 
-  @FieldResolver(() => Model, { name: 'model' })
+  @FieldResolver(() => Model, { name: 'model', nullable: true, description: 'Null where the model is no longer here.' })
   modelOfVersion(@Root() { name }: ModelVersion): Model | null {
     return this.model(name)
   }

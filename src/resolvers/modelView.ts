@@ -14,7 +14,7 @@ export function toModel({ contract, versions, champion }: ModelEntry): Model {
     inputField: contract.inputField,
     contract: contract.features.map(toFeature),
     versions: views,
-    champion: views.find(({ version }) => version === champion.manifest.version),
+    champion: views.find(({ version }) => version === champion?.manifest.version),
   }
 }
 
@@ -27,17 +27,36 @@ export function toModelVersion(version: InstalledVersion): ModelVersion {
 
 const viewOf = new WeakMap<InstalledVersion, ModelVersion>()
 
-function newView({ manifest, stage }: InstalledVersion): ModelVersion {
+function newView({ model, version, manifest, stage, problems, warnings }: InstalledVersion): ModelVersion {
   return {
-    name: manifest.model,
-    version: manifest.version,
-    digest: manifest.onnx.sha256,
+    name: model,
+    version,
+    digest: manifest?.onnx.sha256,
     stage,
-    bands: bandIntervals(manifest.bands),
-    metrics: manifest.metrics,
-    createdAt: new Date(manifest.createdAt),
+    bands: manifest ? bandIntervals(manifest.bands) : [],
+    metrics: manifest?.metrics ?? [],
+    createdAt: manifest && new Date(manifest.createdAt),
+    problems,
+    warnings,
   }
 }
+
+/** What is known of a version whose folder is gone: a stored prediction names it. */
+export function goneVersion(model: string, version: string): ModelVersion {
+  return {
+    name: model,
+    version,
+    digest: undefined,
+    stage: 'RETIRED',
+    bands: [],
+    metrics: [],
+    createdAt: undefined,
+    problems: [GONE],
+    warnings: [],
+  }
+}
+
+const GONE = 'The folder of this version is gone. Put it back to see its bands and metrics.'
 
 function toFeature(feature: ContractedFeature): FeatureView {
   const isNumeric = feature.kind === 'NUMBER' || feature.kind === 'INTEGER'

@@ -1,5 +1,4 @@
 import { Ctx, FieldResolver, Resolver, Root } from 'type-graphql'
-import { AppError } from '../errors.js'
 import type { ModelRegistry } from '../releases/modelRegistry.js'
 import { Cost } from '../schema/cost.js'
 import { ModelVersion } from '../schema/model.js'
@@ -7,9 +6,7 @@ import { Applicant, FeatureValue, Prediction } from '../schema/prediction.js'
 import type { Prediction as StoredPrediction } from '../scoring/prediction.js'
 import type { Releases } from '../scoring/release.js'
 import type { RequestContext } from './context.js'
-import { toModelVersion } from './modelView.js'
-
-const NOT_INSTALLED = 'The model version that made this prediction is not installed here. Tell the operator.'
+import { goneVersion, toModelVersion } from './modelView.js'
 
 type Models = Pick<Releases, 'version'> & Pick<ModelRegistry, 'model'>
 
@@ -30,12 +27,11 @@ export class PredictionFields {
   @FieldResolver(() => ModelVersion)
   modelVersion(@Root() { model, modelVersion }: StoredPrediction): ModelVersion {
     const version = this.#models.version(model, modelVersion)
-    if (!version) throw new AppError('MODEL_NOT_FOUND', NOT_INSTALLED)
-    return toModelVersion(version)
+    return version ? toModelVersion(version) : goneVersion(model, modelVersion)
   }
 
   @FieldResolver(() => String, {
-    description: 'The version of that model, also one that is no longer installed here; `modelVersion` shows an installed one.',
+    description: 'The version of that model. `modelVersion` tells more of it.',
   })
   version(@Root() { modelVersion }: StoredPrediction): string {
     return modelVersion

@@ -3,6 +3,8 @@ import { RISK_BANDS, type RiskBand } from '../scoring/bands.js'
 import { Cost } from './cost.js'
 import { DateTime, FeatureKindEnum, ModelStageEnum, RiskBandEnum } from './scalars.js'
 
+const UNKNOWN = 'Null where the manifest of the version cannot be read.'
+
 @ObjectType({ description: 'A feature of a model, with the ranges and categories that its values are checked against.' })
 export class FeatureContract {
   @Field(() => String, { description: "A field of the model's features input." }) name: string
@@ -32,20 +34,37 @@ export class ModelMetric {
 export class ModelVersion {
   @Field(() => String, { description: 'The name of its model.' }) name: string
   @Field(() => String) version: string
-  @Field(() => String, { description: 'SHA-256 of the ONNX file, hexadecimal.' }) digest: string
+  @Field(() => String, { nullable: true, description: `SHA-256 of the ONNX file, hexadecimal. ${UNKNOWN}` })
+  digest: string | undefined
   @Field(() => ModelStageEnum) stage: keyof typeof ModelStageEnum
-  @Cost({ size: RISK_BANDS.length }) @Field(() => [BandCutoff]) bands: BandCutoff[]
+  @Cost({ size: RISK_BANDS.length })
+  @Field(() => [BandCutoff], { description: 'From T1 to T8. Empty where the manifest cannot be read.' })
+  bands: BandCutoff[]
   @Cost({ size: 10 })
   @Field(() => [ModelMetric], { nullable: true, description: 'For ANALYST, MODEL_MANAGER and ADMIN.' })
   metrics: ModelMetric[]
-  @Field(() => DateTime) createdAt: Date
+  @Field(() => DateTime, { nullable: true, description: UNKNOWN }) createdAt: Date | undefined
+  @Cost({ size: 10 })
+  @Field(() => [String], {
+    nullable: true,
+    description: 'Why the version is REJECTED, or RETIRED because its folder is gone. For ANALYST, MODEL_MANAGER and ADMIN.',
+  })
+  problems: readonly string[]
+  @Cost({ size: 10 })
+  @Field(() => [String], {
+    nullable: true,
+    description: 'What the checks of the version could not prove. For ANALYST, MODEL_MANAGER and ADMIN.',
+  })
+  warnings: readonly string[]
 }
 
-@ObjectType({ description: 'A model that serves.' })
+@ObjectType({ description: 'A model with a valid contract.' })
 export class Model {
   @Field(() => String) name: string
   @Field(() => String, { description: "The model's key in ModelFeaturesInput." }) inputField: string
   @Cost({ size: 40 }) @Field(() => [FeatureContract]) contract: FeatureContract[]
   @Cost({ size: 10 }) @Field(() => [ModelVersion]) versions: ModelVersion[]
-  @Field(() => ModelVersion, { nullable: true, description: 'The version that answers.' }) champion: ModelVersion | undefined
+  @Field(() => ModelVersion, { nullable: true, description: 'The version that answers; null where none may serve.' }) champion:
+    | ModelVersion
+    | undefined
 }

@@ -46,7 +46,7 @@ export const FeatureKindEnum = enumOf(
 export const ModelStageEnum = enumOf(
   ['CANDIDATE', 'SHADOW', 'CHALLENGER', 'CHAMPION', 'RETIRED', 'REJECTED'],
   'ModelStage',
-  'The stage of a model version: the champion answers; a rejected one failed its checks and never serves.',
+  'The stage of a model version: the champion answers; a rejected one failed its checks and never serves; a retired one made stored predictions and serves no more.',
 )
 export const SummaryIntervalEnum = enumOf(
   ['HOUR', 'DAY', 'WEEK', 'MONTH'],

@@ -2,17 +2,19 @@ import { z } from 'zod'
 import { canonicalText } from './canonicalText.js'
 import type { FeatureContract, ModelContract } from './contract.js'
 
+export const VERSION_NAME = /^[A-Za-z0-9][\w.-]{0,62}$/
+
 const column = z.strictObject({
   feature: z.string(),
   /** One-hot: 1 where the category equals this, else 0. */
   equals: z.string().overwrite(canonicalText).optional(),
   /** The value that replaces a missing one; by default NaN for a number and 0 for a one-hot column. */
-  missing: z.union([z.number(), z.string()]).optional(),
+  missing: z.union([z.number(), z.boolean(), z.string()]).optional(),
 })
 
 const input = z.strictObject({
   name: z.string().min(1),
-  type: z.enum(['float32', 'float64', 'int64', 'string']),
+  type: z.enum(['float32', 'float64', 'int32', 'int64', 'bool', 'string']),
   columns: z.array(column).min(1),
 })
 
@@ -24,7 +26,7 @@ const cutoffs = z
 /** The shape of models/<name>/<version>/manifest.json: how features become the graph's inputs, and what its output means. */
 export const manifestSchema = z.object({
   model: z.string(),
-  version: z.string().regex(/^[A-Za-z0-9][\w.-]{0,62}$/, 'must be a short name such as 3 or 2026-11.1'),
+  version: z.string().regex(VERSION_NAME, 'must be a short name such as 3 or 2026-11.1'),
   algorithm: z.string(),
   createdAt: z.iso.datetime(),
   onnx: z.strictObject({
@@ -39,39 +41,68 @@ export const manifestSchema = z.object({
 
 export type ModelManifest = z.infer<typeof manifestSchema>
 export type GraphInput = ModelManifest['onnx']['inputs'][number]
+type InputType = GraphInput['type']
+type Column = GraphInput['columns'][number]
 
 /** Sentences that say where a version does not fit its contract; none when it does. */
 export function contractViolations(manifest: ModelManifest, contract: ModelContract): string[] {
   const features = new Map(contract.features.map(feature => [feature.name, feature]))
   const violations = manifest.onnx.inputs.flatMap(({ name, type, columns }) =>
-    columns.flatMap(({ feature: wanted, equals, missing }) => {
-      const feature = features.get(wanted)
-      const at = `input ${name}, column ${wanted}`
-      if (!feature) return [`${at}: the contract has no such feature`]
-      if (equals !== undefined && !(feature.kind === 'CATEGORY' && feature.categories.includes(equals)))
-        return [`${at}: ${equals} is not one of its categories`]
-      if (type === 'int64' && equals === undefined && !fitsInt64(feature))
-        return [`${at}: an int64 takes a BOOLEAN, or an INTEGER with minimum and maximum`]
-      if (type === 'int64' && missing !== undefined && !Number.isSafeInteger(missing))
-        return [`${at}: its value for missing is not a whole number`]
-      const isText = feature.kind === 'CATEGORY' && equals === undefined
-      if (isText !== (type === 'string')) return [`${at}: a ${feature.kind} does not fit an input of type ${type}`]
-      if (missing !== undefined && (typeof missing === 'string') !== isText)
-        return [`${at}: its value for missing does not have the type of the input`]
-      const needsMissing = !feature.required && (isText || type === 'int64') && equals === undefined
-      return needsMissing && missing === undefined ? [`${at}: set "missing", the value that replaces a missing one`] : []
+    columns.flatMap(column => {
+      const feature = features.get(column.feature)
+      const violation = feature ? columnViolation(column, type, feature) : 'the contract has no such feature'
+      return violation === undefined ? [] : [`input ${name}, column ${column.feature}: ${violation}`]
     }),
   )
   if (manifest.model !== contract.name) violations.push(`it is a version of ${manifest.model}, not of ${contract.name}`)
   return violations
 }
 
-/**
- * Whether an int64 can hold every value: it has no fractions, and a number past its range would silently wrap around to another
- * one.
- */
-function fitsInt64(feature: FeatureContract): boolean {
+function columnViolation({ equals, missing }: Column, type: InputType, feature: FeatureContract): string | undefined {
+  const isOneHot = equals !== undefined
+  if (isOneHot && !(feature.kind === 'CATEGORY' && feature.categories.includes(equals)))
+    return `${equals} is not one of its categories`
+  const isText = feature.kind === 'CATEGORY' && !isOneHot
+  if (isText !== (type === 'string')) return `a ${feature.kind} does not fit an input of type ${type}`
+  const whole = WHOLE_NUMBERS[type]
+  if (whole && !isOneHot && !fits(feature, whole)) return whole.takes
+  if (missing === undefined) {
+    const hasNoDefault = (isText || whole !== undefined) && !isOneHot
+    return hasNoDefault && !feature.required ? 'set "missing", the value that replaces a missing one' : undefined
+  }
+  if ((typeof missing === 'string') !== isText) return 'its value for missing does not have the type of the input'
+  return whole && !holds(whole, Number(missing)) ? `its value for missing is not one that ${type} can hold` : undefined
+}
+
+interface WholeNumbers {
+  readonly minimum: number
+  readonly maximum: number
+  readonly takes: string
+}
+
+/** The types of input that hold whole numbers only: another number would silently become one of them. */
+const WHOLE_NUMBERS: Partial<Record<InputType, WholeNumbers>> = {
+  bool: { minimum: 0, maximum: 1, takes: 'a bool takes a BOOLEAN, or an INTEGER with minimum 0 and maximum 1' },
+  int32: {
+    minimum: -(2 ** 31),
+    maximum: 2 ** 31 - 1,
+    takes: 'an int32 takes a BOOLEAN, or an INTEGER with minimum and maximum within 32 bits',
+  },
+  int64: {
+    minimum: Number.MIN_SAFE_INTEGER,
+    maximum: Number.MAX_SAFE_INTEGER,
+    takes: 'an int64 takes a BOOLEAN or an INTEGER',
+  },
+}
+
+function fits(feature: FeatureContract, whole: WholeNumbers): boolean {
   if (feature.kind === 'BOOLEAN') return true
   if (feature.kind !== 'INTEGER') return false
-  return Number.isSafeInteger(feature.minimum) && Number.isSafeInteger(feature.maximum)
+  // A whole number of an application is a safe integer, whatever its contract says.
+  const { minimum = Number.MIN_SAFE_INTEGER, maximum = Number.MAX_SAFE_INTEGER } = feature
+  return holds(whole, minimum) && holds(whole, maximum)
+}
+
+function holds({ minimum, maximum }: WholeNumbers, value: number): boolean {
+  return Number.isInteger(value) && value >= minimum && value <= maximum
 }

@@ -55,15 +55,22 @@ export type ModelStage = 'CANDIDATE' | 'CHAMPION' | 'REJECTED'
 
 /** A version in the folder of a model, whether it serves or not. */
 export interface InstalledVersion {
-  readonly manifest: ModelManifest
+  readonly model: string
+  readonly version: string
   readonly stage: ModelStage
+  /** Undefined where it cannot be read: such a version is REJECTED. */
+  readonly manifest: ModelManifest | undefined
+  /** The reasons why it is REJECTED, sentences that name the file; none for another stage. */
+  readonly problems: readonly string[]
+  /** What its checks could not prove. */
+  readonly warnings: readonly string[]
 }
 
 /** The versions of all models, for the predictRisk use case and for the fields of a stored prediction. */
 export interface Releases {
   /**
    * The release that scores this applicant. `applicantId` is not used yet: the champion scores everybody.
-   * @throws AppError MODEL_NOT_FOUND
+   * @throws AppError MODEL_NOT_FOUND; SERVICE_UNAVAILABLE where the model has no version that may serve
    */
   serving(model: string, applicantId: string): Release
   /** The version that made a stored prediction; undefined where it is not installed. */

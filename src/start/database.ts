@@ -2,11 +2,12 @@ import { makeStateDirectory } from '../config/stateDirectory.js'
 import { ConfigError } from '../errors.js'
 import type { Metrics } from '../observability/metrics.js'
 import { startEmbeddedPostgres } from '../storage/embedded/embeddedPostgres.js'
-import { type MigrateOptions, migrateDatabase, NewerDatabaseError, OlderDatabaseError } from '../storage/migrate.js'
+import { type MigrateOptions, migrateDatabase } from '../storage/migrate.js'
 import { CALL_RESULTS, type PoolUse } from '../storage/postgres/connectionPool.js'
 import { Database, POOL_NAMES } from '../storage/postgres/database.js'
-import { isNotPermitted } from '../storage/postgres/postgresErrors.js'
+import { addressOf } from '../storage/postgres/driver.js'
 import { type DatabaseAccess, waitForDatabase } from '../storage/postgres/waitForDatabase.js'
+import { explainMigration } from './databaseProblem.js'
 import { type EarlyKit, warnTo } from './kit.js'
 import { patiently } from './patiently.js'
 
@@ -22,6 +23,7 @@ export async function startDatabase(kit: EarlyKit, { signal }: { signal: AbortSi
     url,
     isPooled,
     poolSize: config.databasePoolSize,
+    fullPageWritesMayBeOff: config.fullPageWritesMayBeOff,
     warn: warnTo(kit),
     called: (pool, result, seconds) => metrics.databaseCallSeconds.of(pool, result).observe(seconds),
   })
@@ -50,11 +52,11 @@ async function findDatabase(
     mayMigrate,
     waiting: () => logger.info('another gateway migrates; waiting'),
     blocked: blockers => logger.warn({ blockers }, 'a migration waits for the locks of other sessions; trying again'),
-    noPartitionsAhead: () =>
-      logger.warn('partitions of the coming months are missing, and this user may not create them: run riskgate migrate'),
     signal,
   }
   if (databaseUrl !== undefined) {
+    const { ignored } = addressOf(databaseUrl)
+    if (ignored.length > 0) logger.info({ parameters: ignored }, 'parameters of DATABASE_URL have no effect here')
     const waiting = (code: string) => logger.warn({ code }, 'Postgres does not answer yet; trying for some seconds')
     return { url: databaseUrl, ...(await prepareDatabase(databaseUrl, waiting, migration)) }
   }
@@ -86,14 +88,6 @@ export async function prepareDatabase(
 
 async function migrateOrExplain(setting: string, url: string, migration: MigrateOptions): Promise<void> {
   await migrateDatabase(url, migration).catch((error: unknown) => {
-    if (error instanceof NewerDatabaseError)
-      throw new ConfigError([`${setting}: a newer riskgate has migrated its database. Start that version, or restore a backup.`])
-    if (error instanceof OlderDatabaseError)
-      throw new ConfigError([`${setting}: its database lacks migrations of this release. Run \`riskgate migrate\` first.`])
-    if (isNotPermitted(error))
-      throw new ConfigError([
-        `${setting}: its user lacks a right there (42501). Run \`riskgate migrate\` as a user that may create tables; others need the rights in docs/operations/database.md.`,
-      ])
-    throw error
+    throw explainMigration(setting, error)
   })
 }

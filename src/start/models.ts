@@ -4,7 +4,7 @@ import type { ModelRegistry } from '../releases/modelRegistry.js'
 import { RISK_BANDS } from '../scoring/bands.js'
 import { type EarlyKit, warnTo } from './kit.js'
 
-/** Loads the models of the folder, and measures their runs. @throws ConfigError where the folder cannot be served */
+/** Loads the models of the folder, and measures their runs. @throws ConfigError where no model can serve */
 export async function startModels(kit: EarlyKit): Promise<ModelRegistry> {
   const { config, metrics, tracer } = kit
   const registry = await loadModelFolder({
@@ -13,8 +13,16 @@ export async function startModels(kit: EarlyKit): Promise<ModelRegistry> {
     warn: warnTo(kit),
     tracer,
   })
-  for (const { champion } of registry.models) showFromZeroFor(champion.manifest, metrics)
+  for (const { manifest } of registry.champions) showFromZeroFor(manifest, metrics)
+  metrics.gauges('model_serving', 'Whether a version of the model serves; 1 or 0.', 'model', () => serving(registry))
   return registry
+}
+
+function serving({ champions, notServing }: ModelRegistry): Record<string, number> {
+  return Object.fromEntries([
+    ...champions.map(({ contract }) => [contract.name, 1] as const),
+    ...notServing.map(name => [name, 0] as const),
+  ])
 }
 
 /** Shows the counters of a version at zero: the share of high risk would be unknown until the first. */

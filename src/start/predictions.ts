@@ -8,6 +8,7 @@ import { PredictRisk } from '../scoring/predictRisk.js'
 import type { AuditWriter } from '../storage/audit/auditWriter.js'
 import type { ClockWatch } from '../storage/postgres/clockWatch.js'
 import { PredictionStore } from '../storage/predictions/predictionStore.js'
+import { ScoringTrial } from '../storage/predictions/scoringTrial.js'
 import type { Kit } from './kit.js'
 
 // Those that the service is to blame for: alerts look at them.
@@ -26,12 +27,16 @@ interface Needs {
  * about high-risk ones.
  */
 export function startPredictions(
-  { database, metrics, tracer }: Kit,
+  { database, metrics, logger, tracer }: Kit,
   { models, audit, latest, hints, clock }: Needs,
-): PredictRisk {
+): { readonly predictRisk: PredictRisk; readonly scoringTrial: ScoringTrial } {
+  const scoringTrial = new ScoringTrial(database, reason =>
+    logger.warn({ reason }, 'scores cannot be stored; this gateway is not ready'),
+  )
   const store = new PredictionStore({
     database,
     audit: audit.writer,
+    trial: scoringTrial,
     tracer,
     committed: async stored => {
       count(metrics, stored)
@@ -44,12 +49,12 @@ export function startPredictions(
     },
   })
   metrics.gauges('queue_length', 'Rows that wait to be scored or stored.', 'queue', () => ({
-    scoring: models.models.reduce((sum, { champion }) => sum + champion.queued, 0),
+    scoring: models.champions.reduce((sum, { queued }) => sum + queued, 0),
     commit: store.queued,
   }))
   const rowRefused = (code: ErrorCode) => metrics.batchRowsRefused.inc({ code })
   showFromZero(metrics.batchRowsRefused, 'code', FAILURES)
-  return new PredictRisk(models, store, { now: clock.now, tracer, rowRefused })
+  return { predictRisk: new PredictRisk(models, store, { now: clock.now, tracer, rowRefused }), scoringTrial }
 }
 
 function count(metrics: Metrics, stored: readonly Prediction[]): void {

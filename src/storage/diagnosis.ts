@@ -1,6 +1,8 @@
+import type { Sql } from 'postgres'
 import { migrationsOf } from './migrate.js'
 import type { Database } from './postgres/database.js'
 import { databaseTime } from './postgres/instants.js'
+import { endOfPartitions, mayMakePartitions } from './postgres/partitions.js'
 
 // A smaller table is read quickly whatever plan it gets.
 const SIZE_THAT_NEEDS_STATISTICS = 512 * 1024
@@ -26,6 +28,10 @@ export interface Diagnosis {
   /** Tables that another user owns: migrations of this user cannot change them. */
   readonly foreignTables: readonly string[]
   readonly migrations: { readonly missing: number; readonly unknown: number }
+  /** When the last month with a partition for predictions ends; undefined before the first migration. */
+  readonly partitionsEnd: Date | undefined
+  /** Whether this user owns predictions, and so can make its partitions. */
+  readonly ownsPredictions: boolean
   readonly invalidIndexes: readonly string[]
   /** Large tables that were never analyzed. */
   readonly withoutStatistics: readonly string[]
@@ -44,20 +50,25 @@ export async function diagnose(database: Database): Promise<Diagnosis> {
   }
 }
 
+type ServerAnswers = Omit<
+  Answers,
+  'migrations' | 'partitionsEnd' | 'ownsPredictions' | 'invalidIndexes' | 'withoutStatistics' | 'clockAheadMs'
+>
+
 type Answers = Omit<Diagnosis, 'isPooled' | 'isTimeLimited' | 'refusesWrites'>
 
 function answersOf(database: Database): Promise<Answers> {
   return database.read(async ({ sql }) => {
-    const [server] = await sql<Omit<Answers, 'migrations' | 'invalidIndexes' | 'withoutStatistics' | 'clockAheadMs'>[]>`
+    const [server] = await sql<ServerAnswers[]>`
       select current_setting('server_version_num')::int as "versionNumber", current_setting('server_version') as version,
         array(select name from pg_settings
           where name in ('fsync', 'synchronous_commit', 'full_page_writes') and setting = 'off') as "unsafeSettings",
-        pg_is_in_recovery() or current_setting('default_transaction_read_only') = 'on' as "isReadOnly",
+        current_setting('in_hot_standby') = 'on' or current_setting('default_transaction_read_only') = 'on' as "isReadOnly",
         has_database_privilege(current_database(), 'create') and has_schema_privilege('public', 'create') as "mayCreate",
-        array(select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')
+        array(select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition
           and not (has_table_privilege(oid, 'select') and has_table_privilege(oid, 'insert')
             and has_table_privilege(oid, 'update') and has_table_privilege(oid, 'delete')) order by 1) as "lockedTables",
-        array(select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')
+        array(select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition
           and not pg_has_role(relowner, 'usage') order by 1) as "foreignTables",
         (select least(
           current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
@@ -80,9 +91,16 @@ function answersOf(database: Database): Promise<Answers> {
     return {
       ...server,
       migrations: await migrationsOf(sql),
+      ownsPredictions: await mayMakePartitions(sql),
+      partitionsEnd: (await hasPredictions(sql)) ? await endOfPartitions(sql) : undefined,
       invalidIndexes: invalid.map(({ name }) => name),
       withoutStatistics: unread.map(({ name }) => name),
       clockAheadMs: Math.round((asked + Date.now()) / 2 - there),
     }
   })
+}
+
+async function hasPredictions(sql: Sql): Promise<boolean> {
+  const [row] = await sql<{ isThere: boolean }[]>`select to_regclass('predictions') is not null as "isThere"`
+  return row?.isThere ?? false
 }

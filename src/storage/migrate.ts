@@ -1,16 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { readMigrationFiles } from 'drizzle-orm/migrator'
-import postgres, { type Sql } from 'postgres'
+import type { Sql } from 'postgres'
 import { type Blocker, BlockerWatch } from './postgres/blockerWatch.js'
+import { driverOf } from './postgres/driver.js'
 import { openFeedEpoch } from './postgres/feedEpoch.js'
+import { tryMigrationLock } from './postgres/migrationLock.js'
 import { ensurePartitionsAhead, hasPartitionOfNow } from './postgres/partitions.js'
 import { isCommitUnknown, isDataError, isLockTimeout, isNotPermitted } from './postgres/postgresErrors.js'
+import { requireFunctions } from './postgres/requiredFunctions.js'
 import { inTransaction } from './postgres/transaction.js'
 
 const migrationsFolder = fileURLToPath(new URL('../../drizzle', import.meta.url))
-// An arbitrary number, the same in every gateway: the holder of the lock migrates, the others wait.
-const MIGRATION_LOCK = 7_475_002_417
 const LOCK_PAUSE_MS = 250
 // Writers queue behind a migration that waits for a lock, and gateways give a write up after a second.
 const LOCK_TIMEOUT_MS = 200
@@ -41,11 +42,11 @@ export class OlderDatabaseError extends Error {}
 
 /**
  * Updates the database: migrations, partitions, the feed's epoch. Several gateways may do so at once.
- * @throws NewerDatabaseError, OlderDatabaseError, and AbortError when the signal is aborted
+ * @throws NewerDatabaseError, OlderDatabaseError, RefusedFunctionError, and AbortError when the signal is aborted
  */
 export async function migrateDatabase(url: string, options: MigrateOptions = {}): Promise<void> {
   const { signal } = options
-  const sql = postgres(url, {
+  const sql = driverOf(url)({
     max: 1,
     max_lifetime: null,
     connect_timeout: 5,
@@ -57,6 +58,7 @@ export async function migrateDatabase(url: string, options: MigrateOptions = {})
   const giveUp = () => void sql.end({ timeout: 0 })
   signal?.addEventListener('abort', giveUp, { once: true })
   try {
+    await requireFunctions(sql)
     await updatePatiently(sql, url, options)
   } catch (error) {
     // A statement that the signal ended fails with an error of the connection.
@@ -98,15 +100,14 @@ async function updatePatiently(sql: Sql, url: string, options: MigrateOptions): 
 
 /** False while another gateway migrates. A statement that waits inside Postgres could not be aborted, and nobody would hear of it. */
 async function updateAlone(sql: Sql, options: MigrateOptions, watch: BlockerWatch | undefined): Promise<boolean> {
-  const [session] = await sql<{ isAlone: boolean; pid: number }[]>`
-    select pg_try_advisory_xact_lock(${MIGRATION_LOCK}) as "isAlone", pg_backend_pid() as pid`
-  if (!session?.isAlone) return false
+  const pid = await tryMigrationLock(sql)
+  if (pid === undefined) return false
   await attempt(sql, () => sql.unsafe(`set local client_connection_check_interval = ${CONNECTION_CHECK_MS}`)).catch(error => {
     // A server on Windows cannot check its connections, and refuses the value.
     if (!isDataError(error)) throw error
   })
   const work = () => update(sql, options)
-  await (watch ? watch.during(session.pid, work) : work())
+  await (watch ? watch.during(pid, work) : work())
   return true
 }
 

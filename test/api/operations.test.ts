@@ -18,7 +18,10 @@ describe('health', () => {
   it('is alive and ready, without a token', async () => {
     const [alive, ready] = [await get('/healthz'), await get('/readyz')]
     expect({ status: alive.status, body: await alive.json() }).toEqual({ status: 200, body: { status: 'ok' } })
-    expect({ status: ready.status, body: await ready.json() }).toEqual({ status: 200, body: { status: 'ready', reasons: [] } })
+    expect({ status: ready.status, body: await ready.json() }).toEqual({
+      status: 200,
+      body: { status: 'ready', reasons: [] },
+    })
   })
 
   it('is alive but not ready if the database could lose a commit', async () => {

@@ -21,7 +21,9 @@ const KINDS = {
       'HTTPRoute',
       'HorizontalPodAutoscaler',
       'Ingress',
+      'CronJob',
       'Job',
+      'NetworkPolicy',
       'NetworkPolicy',
       'NetworkPolicy',
       'ServiceMonitor',
@@ -181,6 +183,23 @@ describe('the chart', async () => {
     )
   })
 
+  it('runs upkeep once a week as the owner of the tables, with the retention of the gateways', () => {
+    const [job] = ofKind(everything, 'CronJob')
+    assert.equal(job.spec.schedule, '0 3 * * 1')
+    const { containers, volumes } = job.spec.jobTemplate.spec.template.spec
+    assert.deepEqual(containers[0].args, ['upkeep'])
+    assert.equal(volumes[0].secret.secretName, 'riskgate-migrations')
+    assert.deepEqual(
+      containers[0].env.filter(({ name }) => name.includes('RETENTION')),
+      [{ name: 'RISKGATE_PREDICTION_RETENTION_DAYS', value: '365' }],
+    )
+    const policy = ofKind(everything, 'NetworkPolicy').find(({ metadata }) => metadata.name.endsWith('-upkeep'))
+    assert.deepEqual(policy.spec.podSelector.matchLabels, {
+      ...job.spec.jobTemplate.spec.template.metadata.labels,
+    })
+    assert.deepEqual(ofKind(production, 'CronJob'), [])
+  })
+
   it('writes numbers of settings as they are, large ones and parts of one', () => {
     const valueIn = (objects, setting) =>
       gatewayOf(objects).spec.template.spec.containers[0].env.find(({ name }) => name === setting).value
@@ -190,7 +209,7 @@ describe('the chart', async () => {
 
   it('lets the gateway reach a collector of traces where one is set, and only there', () => {
     const portsOf = objects => {
-      const { spec } = ofKind(objects, 'NetworkPolicy').find(({ metadata }) => !metadata.name.endsWith('-migrations'))
+      const { spec } = ofKind(objects, 'NetworkPolicy').find(({ metadata }) => !/-(migrations|upkeep)$/.test(metadata.name))
       return spec.egress.flatMap(({ ports }) => ports.map(({ port }) => port))
     }
     assert.deepEqual(portsOf(production), [53, 53, 5432, 6379, 443])

@@ -14,6 +14,12 @@ const CONTRADICTIONS = [
   ['no database', 'production', { secrets: { database: none } }, 'secrets.database.name must name the Secret'],
   ['migrations without their role', 'production', { secrets: { migrations: none } }, 'secrets.migrations.name must name'],
   [
+    'upkeep without the role of the owner',
+    'minimal',
+    { upkeep: { enabled: true }, migrations: { enabled: false }, secrets: { migrations: none } },
+    'secrets.migrations.name must name the Secret of the owner',
+  ],
+  [
     'no key for tokens',
     'minimal',
     { secrets: { tokens: none } },

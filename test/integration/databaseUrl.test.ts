@@ -96,6 +96,28 @@ describe.concurrent('a DATABASE_URL', () => {
     })
   })
 
+  it('with a list of hosts leads to the one that answers', async () => {
+    await using database = await createTestDatabase()
+    const { host } = new URL(database.url)
+    const several = database.url.replace(host, `127.0.0.1:${await freePort()},${host}`)
+    expect(await runCommand(['migrate'], { DATABASE_URL: `${several}?target_session_attrs=read-write` })).toMatchObject({
+      status: 0,
+      stderr: '',
+    })
+  })
+
+  it('with parameters that are not followed ends the start with status 78, and names each without its value', async () => {
+    const url = `postgres://u:${PASSWORD}@db.example/d?sslmode=${PASSWORD}&passfile=${PASSWORD}&sslmood=require&connect_timeout=1`
+    const { status, stdout, stderr } = await runCommand(['serve'], { DATABASE_URL: url, ...TEST_KEY })
+    expect(status).toBe(EXIT_CONFIG)
+    expect(stderr.trim().split('\n')).toEqual([
+      expect.stringMatching(/^riskgate: DATABASE_URL has the parameter passfile that riskgate does not follow: /),
+      expect.stringMatching(/^riskgate: DATABASE_URL has the parameter sslmood, which riskgate does not know: /),
+      expect.stringMatching(/^riskgate: DATABASE_URL has a sslmode that does not exist: it must be one of disable, /),
+    ])
+    expect(stdout + stderr).not.toContain(PASSWORD)
+  })
+
   it('of a database that may lose committed data makes the gateway not ready', async () => {
     await using database = await createTestDatabase()
     await database.sql.unsafe(`alter database ${new URL(database.url).pathname.slice(1)} set synchronous_commit = off`)

@@ -1,11 +1,12 @@
 import { Redis } from 'ioredis'
 import { describe, expect, it, vi } from 'vitest'
 import { MemoryLatestPredictions } from '../../src/cache/memoryLatestPredictions.js'
-import { connectRedis } from '../../src/cache/redisConnection.js'
 import { RedisLatestPredictions } from '../../src/cache/redisLatestPredictions.js'
+import type { RedisLink } from '../../src/cache/redisLink.js'
 import type { Prediction } from '../../src/scoring/prediction.js'
 import { until } from '../support/process.js'
 import { freePort, REDIS_SERVER, startRedis, type TestRedis } from '../support/redis.js'
+import { linkTo, UNHEARD } from '../support/redisLink.js'
 import { newPrediction } from '../support/stores.js'
 
 const TENANT = 'default'
@@ -21,7 +22,7 @@ async function latestIn(cache: RedisLatestPredictions | MemoryLatestPredictions,
 interface Stage extends AsyncDisposable {
   redis: TestRedis
   readonly port: number
-  readonly connections: Redis[]
+  readonly connections: RedisLink[]
   first: RedisLatestPredictions
   readonly second: RedisLatestPredictions
   freeze(): void
@@ -37,8 +38,8 @@ const trusted = (replica: RedisLatestPredictions) => until(async () => (await la
 async function startStage(): Promise<Stage> {
   const port = await freePort()
   const redis = await startRedis(port)
-  const connections = [connectRedis(redis.url, () => {}), connectRedis(redis.url, () => {})]
-  const [first, second] = connections.map(connection => new RedisLatestPredictions(connection)) as [
+  const connections = [linkTo(redis.url), linkTo(redis.url)]
+  const [first, second] = connections.map(connection => new RedisLatestPredictions(connection, UNHEARD)) as [
     RedisLatestPredictions,
     RedisLatestPredictions,
   ]
@@ -90,7 +91,7 @@ describe.skipIf(!REDIS_SERVER).concurrent('the latest predictions of two replica
     try {
       for (const prediction of newer) await stage.first.remember([prediction])
       // Waits as long as an idle replica needs to notice the freeze.
-      await stage.connections[1]?.ping().catch(() => undefined)
+      await stage.connections[1]?.client.ping().catch(() => undefined)
       await until(async () => (await latestIn(stage.second, 'canary')) === undefined)
     } finally {
       stage.thaw()
@@ -105,7 +106,7 @@ describe.skipIf(!REDIS_SERVER).concurrent('the latest predictions of two replica
     await using stage = await startStage()
     stage.freeze()
     try {
-      const writes = vi.spyOn(stage.connections[0] as Redis, 'pipeline')
+      const writes = vi.spyOn(stage.connections[0]?.client as Redis, 'pipeline')
       for (let i = 0; i < 200; i++) await stage.first.remember([predictionOf(`held-${i}`)])
       expect(writes).toHaveBeenCalledTimes(1)
     } finally {
@@ -119,10 +120,10 @@ describe.skipIf(!REDIS_SERVER).concurrent('the latest predictions of two replica
     await using stage = await startStage()
     const [old, newer] = [predictionOf('restarted'), predictionOf('restarted')]
     // The replica that is the last to connect again.
-    const slow = connectRedis(stage.redis.url, () => {})
-    slow.options.retryStrategy = () => 1_000
+    const slow = linkTo(stage.redis.url)
+    slow.client.options = { ...slow.client.options, retryStrategy: () => 1_000 } as typeof slow.client.options
     stage.connections.push(slow)
-    stage.first = new RedisLatestPredictions(slow)
+    stage.first = new RedisLatestPredictions(slow, UNHEARD)
     await trusted(stage.first)
     await stage.first.remember([old])
     const client = new Redis(stage.redis.url)

@@ -2,11 +2,12 @@ import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { LeasedLimiter } from '../../src/cache/leasedLimiter.js'
 import { type CreateLimiter, limitersOver } from '../../src/cache/limiters.js'
-import { connectRedis } from '../../src/cache/redisConnection.js'
+import type { RedisLink } from '../../src/cache/redisLink.js'
 import { BEAT_MS, RedisTrust } from '../../src/cache/redisTrust.js'
 import type { Taken } from '../../src/server/limits/pointLimiter.js'
 import { until } from '../support/process.js'
 import { freePort, REDIS_SERVER, startRedis, type TestRedis } from '../support/redis.js'
+import { linkTo, UNHEARD } from '../support/redisLink.js'
 
 const LIMIT = 1_000
 const BLOCK = 10
@@ -15,7 +16,7 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
   let redis: TestRedis
   let port: number
   let client: Redis
-  let connections: Redis[]
+  let connections: RedisLink[]
   beforeAll(async () => {
     port = await freePort()
     redis = await startRedis(port)
@@ -34,9 +35,9 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
 
   /** The limiters of one replica that trusts Redis: points that it took have arrived there. */
   async function startReplica(number: number): Promise<CreateLimiter> {
-    const connection = connectRedis(redis.url, () => {})
+    const connection = linkTo(redis.url)
     connections.push(connection)
-    const create = limitersOver(connection)
+    const { create } = limitersOver(connection, UNHEARD)
     const name = `canary-${number}`
     const canary = create({ name, limit: 1_000_000, windowSeconds: 10 }) as LeasedLimiter
     await until(async () => {
@@ -187,7 +188,7 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
     it('is killed apply to each process alone, and to all together once it is back', async () => {
       const limiters = await startLimiters(2)
       await redis.kill()
-      await until(() => connections.every(({ status }) => status !== 'ready'))
+      await until(() => connections.every(({ isReady }) => !isReady))
       const during = await Promise.all(limiters.map(limiter => paced(limiter, 2 * LIMIT)))
       expect(during.map(({ letThrough }) => letThrough)).toEqual([LIMIT, LIMIT])
       expect(during.map(({ waited }) => waited)).toEqual([0, 0])
@@ -196,7 +197,7 @@ describe.skipIf(!REDIS_SERVER)('limits that replicas share over Redis', () => {
         for (const limiter of limiters) await limiter.take('recovered', 1)
         return (await client.keys('*').catch(() => [])).length > 0
       })
-      await until(() => connections.every(({ status }) => status === 'ready'))
+      await until(() => connections.every(({ isReady }) => isReady))
       await until(async () => {
         const key = `again-${performance.now()}`
         return Math.abs((await takeAll(limiters, key, 3 * LIMIT)) - LIMIT) <= 2 * BLOCK

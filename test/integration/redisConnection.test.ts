@@ -1,22 +1,54 @@
+import { once } from 'node:events'
+import { createServer, type Server } from 'node:net'
 import { describe, expect, it } from 'vitest'
-import { connectRedis } from '../../src/cache/redisConnection.js'
 import { REDIS_SERVER, startRedis } from '../support/redis.js'
+import { linkTo } from '../support/redisLink.js'
 
-describe.skipIf(!REDIS_SERVER)('a Redis that refuses the password', () => {
-  it('is reported with the code of its refusal, and without the password', async () => {
-    await using server = await startRedis()
-    const owner = connectRedis(server.url, () => {})
-    await new Promise<void>(resolve => owner.once('ready', resolve))
-    await owner.config('SET', 'requirepass', 'of the owner')
-    const url = new URL(server.url)
-    url.password = 'hunter2'
-    const warned = await new Promise<[string, Record<string, unknown>]>(resolve => {
-      const refused = connectRedis(url.href, (message, fields) => {
-        refused.disconnect()
-        resolve([message, fields])
-      })
+/** What a connection tells before it could be used. */
+function lostCode(url: string): Promise<string> {
+  return new Promise(resolve => {
+    const link = linkTo(url, code => {
+      link.disconnect()
+      resolve(code)
     })
-    owner.disconnect()
-    expect(warned).toEqual(['Redis is not available; serving without it', { code: 'WRONGPASS' }])
+  })
+}
+
+async function listening(server: Server): Promise<string> {
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return `redis://127.0.0.1:${(server.address() as { port: number }).port}`
+}
+
+describe.skipIf(!REDIS_SERVER)('a Redis that cannot be used is told with a code, and without the password:', () => {
+  it('a wrong password', async () => {
+    await using server = await startRedis(undefined, ['--requirepass', 'of the owner'])
+    expect(await lostCode(server.url.replace('redis://', 'redis://:hunter2@'))).toBe('WRONGPASS')
+  })
+
+  it('a server that speaks another language', async () => {
+    const server = createServer(socket => socket.on('error', () => {}).end('HTTP/1.1 400 Bad Request\r\n\r\n'))
+    expect(await lostCode(await listening(server))).toBe('NOT_REDIS')
+    server.close()
+  })
+
+  it('a server that says nothing', async () => {
+    const open = new Set<{ destroy(): void }>()
+    const server = createServer(socket => open.add(socket.on('error', () => {})))
+    expect(await lostCode(await listening(server))).toMatch(/^(NO_ANSWER|TIMEOUT)$/)
+    for (const socket of open) socket.destroy()
+    server.close()
+  })
+
+  it('a server that closes each connection', async () => {
+    const server = createServer(socket => socket.on('error', () => {}).end())
+    expect(await lostCode(await listening(server))).toMatch(/^(NO_ANSWER|CLOSED|ECONNRESET|EPIPE)$/)
+    server.close()
+  })
+
+  it('nothing that listens', async () => {
+    await using server = await startRedis()
+    await server.kill()
+    expect(await lostCode(server.url)).toBe('ECONNREFUSED')
   })
 })

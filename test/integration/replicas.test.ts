@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { POLL_MS } from '../../src/alerts/feed.js'
@@ -15,6 +16,7 @@ import {
 import { metric } from '../support/metrics.js'
 import { present, until } from '../support/process.js'
 import { freePort, REDIS_SERVER, startRedis, type TestRedis } from '../support/redis.js'
+import { UNHEARD } from '../support/redisLink.js'
 import { subscribe } from '../support/subscription.js'
 
 const MONITOR = { roles: ['MONITOR'] } as const
@@ -99,7 +101,9 @@ describe.skipIf(!REDIS_SERVER)('two gateways on one Postgres and one Redis', () 
     let hinted = 0
     watcher.on('message', () => hinted++)
     await watcher.subscribe('riskgate:alerts')
-    const hints = new RedisHints(publisher, new Redis(redis.url, { lazyConnect: true }))
+    const subscriber = Object.assign(new EventEmitter(), { client: publisher, isReady: false })
+    const ready = Object.assign(new EventEmitter(), { client: publisher, isReady: true })
+    const hints = new RedisHints({ publisher: ready, subscriber, sent: UNHEARD, received: UNHEARD })
     for (let i = 0; i < 5; i++) hints.publish()
     await expect.poll(() => hinted).toBe(2)
     await publisher.ping()

@@ -6,8 +6,8 @@ import { createDatabase, type TestDatabase, type WorkerServer } from './database
 import { makeCluster, startPostgresServer } from './postgresServer.js'
 
 const TESTS = join(import.meta.dirname, '..')
-const WITH_DATABASE = ['api/', 'integration/', 'security/', 'faults/', 'containers/', 'dashboards/', 'upgrade/'].map(folder =>
-  join(TESTS, folder),
+const WITH_DATABASE = ['api/', 'integration/', 'security/', 'faults/', 'containers/', 'dashboards/', 'upgrade/', 'field/'].map(
+  folder => join(TESTS, folder),
 )
 
 interface Servers {

@@ -13,14 +13,19 @@ export interface TestRedis extends AsyncDisposable {
 }
 
 /** Starts a real Redis without persistence, on a free port unless one is given. */
-export async function startRedis(port?: number): Promise<TestRedis> {
+export async function startRedis(port?: number, more: readonly string[] = []): Promise<TestRedis> {
   if (!REDIS_SERVER) throw new Error('Run the tests by `npm test`, which finds redis-server.')
   const chosen = port ?? (await freePort())
-  const child = spawn(REDIS_SERVER, ['--port', String(chosen), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'])
+  const options = ['--port', String(chosen), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', ...more]
+  const child = spawn(REDIS_SERVER, options)
   const exited = once(child, 'exit')
   await new Promise<void>((resolve, reject) => {
-    child.stdout.on('data', (text: Buffer) => text.includes('Ready to accept connections') && resolve())
-    exited.then(() => reject(new Error('redis-server did not start')))
+    let printed = ''
+    child.stdout.on('data', (text: Buffer) => {
+      printed += text
+      if (/Ready to accept connections|Sentinel ID is/.test(printed)) resolve()
+    })
+    exited.then(() => reject(new Error(`redis-server did not start: ${printed}`)))
   })
   const kill = async () => {
     child.kill('SIGKILL')

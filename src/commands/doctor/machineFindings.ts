@@ -22,7 +22,7 @@ export async function modelFindings({ modelsDirectory }: Config): Promise<Findin
       observeScoring: () => {},
       warn: (message, fields) => void warnings.push(warning('models', `${message}: ${JSON.stringify(fields)}`)),
     })
-    const served = registry.models.map(({ contract, champion }) => `${contract.name}/${champion.manifest.version}`)
+    const served = registry.champions.map(({ manifest }) => `${manifest.model}/${manifest.version}`)
     return [ok('models', served.join(', ')), ...warnings]
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
+import { readDatabaseUrl } from '../../databaseUrl/databaseUrl.js'
 
 // The forms that settings take. docs/operations/settings.md shows the range or the choices of a form, and otherwise its `form`.
 
@@ -30,9 +31,13 @@ const url = (...protocols: string[]) => {
     .meta({ form })
 }
 
-/** The address of a database, which may hold a password. */
-export const server = (...protocols: string[]) =>
-  url(...protocols).refine(isDecodable, 'must be a URL in which % is written as %25')
+/** A connection string of PostgreSQL. Each of its problems is told by itself. */
+export const databaseUrl = text
+  .superRefine((value, context) => {
+    const read = readDatabaseUrl(value)
+    if ('problems' in read) for (const message of read.problems) context.addIssue({ code: 'custom', message })
+  })
+  .meta({ form: 'a URL that begins with postgres:// or postgresql://' })
 
 /** An address that is called as it stands. */
 export const endpoint = (...protocols: string[]) =>
@@ -79,15 +84,6 @@ export function isAddressRange(value: string): value is string {
 
 export function isOrigin(value: string): value is string {
   return URL.canParse(value) && new URL(value).origin === value
-}
-
-/** Drivers decode passwords, and fail on a `%` that is not encoded. */
-function isDecodable(value: string): boolean {
-  try {
-    return decodeURIComponent(value) !== ''
-  } catch {
-    return false
-  }
 }
 
 /** No request can be made to a URL with a user name or password. */

@@ -1,5 +1,5 @@
 import type { Spellings } from '../contract.js'
-import type { FeatureValues } from '../features.js'
+import type { FeatureValue, FeatureValues } from '../features.js'
 import type { GraphInput } from '../manifest.js'
 
 type Column = GraphInput['columns'][number]
@@ -8,7 +8,7 @@ type Column = GraphInput['columns'][number]
 export interface EncodedInput {
   readonly name: string
   readonly type: GraphInput['type']
-  readonly data: Float32Array | Float64Array | BigInt64Array | string[]
+  readonly data: Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array | string[]
   readonly dims: readonly [rows: number, columns: number]
 }
 
@@ -26,9 +26,13 @@ export function encode(
 
 function cell(row: FeatureValues, { feature, equals, missing }: Column, spellings: Spellings): number | string {
   const value = row[feature]
-  if (value === undefined) return missing ?? (equals === undefined ? Number.NaN : 0)
+  if (value === undefined) return asCell(missing ?? (equals === undefined ? Number.NaN : 0))
   if (equals !== undefined) return value === equals ? 1 : 0
   if (typeof value === 'string') return spellings.get(feature)?.get(value) ?? value
+  return asCell(value)
+}
+
+function asCell(value: FeatureValue): number | string {
   return typeof value === 'boolean' ? Number(value) : value
 }
 
@@ -38,6 +42,10 @@ function typed(cells: readonly (number | string)[], type: GraphInput['type']): E
       return Float32Array.from(cells as number[])
     case 'float64':
       return Float64Array.from(cells as number[])
+    case 'int32':
+      return Int32Array.from(cells as number[])
+    case 'bool':
+      return Uint8Array.from(cells as number[])
     case 'int64':
       return BigInt64Array.from(cells as number[], BigInt)
     case 'string':

@@ -5,6 +5,7 @@ import type { Spellings } from '../contract.js'
 import type { FeatureValues } from '../features.js'
 import type { ModelManifest } from '../manifest.js'
 import { encode } from './encoder.js'
+import { formProblems, takesOneRow } from './graphForm.js'
 import { dropZipMap } from './zipmap.js'
 
 // A float32 softmax may exceed 1 by a rounding error: up to this much above 1 counts as 1.
@@ -26,12 +27,14 @@ export class OnnxModel {
   readonly #session: InferenceSession
   readonly #onnx: ModelManifest['onnx']
   readonly #outputName: string
+  readonly #isRunRowByRow: boolean
   readonly #spellings: Spellings | undefined
 
   private constructor(session: InferenceSession, onnx: ModelManifest['onnx'], outputName: string, spellings?: Spellings) {
     this.#session = session
     this.#onnx = onnx
     this.#outputName = outputName
+    this.#isRunRowByRow = takesOneRow(session)
     this.#spellings = spellings
   }
 
@@ -39,75 +42,70 @@ export class OnnxModel {
   static async load(file: Uint8Array, { onnx }: ModelManifest, spellings?: Spellings): Promise<OnnxModel> {
     const { bytes, tensorOf } = dropZipMap(file)
     const session = await InferenceSession.create(bytes, SESSION_OPTIONS)
-    const outputName = tensorOf.get(onnx.output.name) ?? onnx.output.name
-    const problems = graphProblems(session, onnx, outputName)
+    const tensor = tensorOf.get(onnx.output.name) ?? onnx.output.name
+    const nameOf = new Map([...tensorOf].map(([name, tensor]) => [tensor, name]))
+    const offered = session.outputNames.map(name => nameOf.get(name) ?? name)
+    const problems = formProblems(session, onnx, { tensor, offered })
     if (problems.length > 0) {
       await session.release()
       throw new Error(problems.join('; '))
     }
-    return new OnnxModel(session, onnx, outputName, spellings)
+    return new OnnxModel(session, onnx, tensor, spellings)
   }
 
   /**
-   * Computes the probability of default of each row, in [0, 1].
+   * Computes the probability of default of each row, in [0, 1]. A row gets the same bits alone as among others.
    * @returns one answer for each row; an answer that is not a probability is replaced by MODEL_OUTPUT_INVALID
    * @throws AppError MODEL_OUTPUT_INVALID when the graph fails or answers in another shape
    */
   async score(rows: readonly FeatureValues[]): Promise<(number | AppError)[]> {
-    const inputs = encode(rows, this.#onnx.inputs, this.#spellings)
-    const feeds = Object.fromEntries(inputs.map(({ name, type, data, dims }) => [name, new Tensor(type, data, [...dims])]))
-    let output: Tensor | undefined
-    try {
-      output = (await this.#session.run(feeds, [this.#outputName]))[this.#outputName] as Tensor | undefined
-    } catch (cause) {
+    const answers = await this.run(rows).catch(cause => {
       throw new AppError('MODEL_OUTPUT_INVALID', 'The model could not score this application. Tell the operator.', { cause })
+    })
+    return answers.map(answer => probabilityOf(answer) ?? noProbability())
+  }
+
+  /** What the graph answers for each row, as it comes. @throws Error when the graph fails or answers in another shape */
+  async run(rows: readonly FeatureValues[]): Promise<number[]> {
+    if (this.#isRunRowByRow) {
+      const answers: number[] = []
+      for (const row of rows) answers.push(...(await this.#runGroup([row])))
+      return answers
     }
-    return this.#read(output, rows.length)
+    if (rows.length !== 1) return this.#runGroup(rows)
+    // The runtime sums a matrix of one row in another order: some linear models would answer one float32 step off.
+    return (await this.#runGroup([...rows, ...rows])).slice(0, 1)
   }
 
   async release(): Promise<void> {
     await this.#session.release()
   }
 
-  #read(output: Tensor | undefined, rows: number): (number | AppError)[] {
+  async #runGroup(rows: readonly FeatureValues[]): Promise<number[]> {
+    const inputs = encode(rows, this.#onnx.inputs, this.#spellings)
+    const feeds = Object.fromEntries(inputs.map(({ name, type, data, dims }) => [name, new Tensor(type, data, [...dims])]))
+    const outputs = await this.#session.run(feeds, [this.#outputName])
+    return this.#read(outputs[this.#outputName], rows.length)
+  }
+
+  #read(output: Tensor | undefined, rows: number): number[] {
     const width = output?.dims.length === 2 ? (output.dims[1] as number) : 1
     const data = output?.data
     const isFloat = data instanceof Float32Array || data instanceof Float64Array
-    const { column } = this.#onnx.output
+    const { name, column } = this.#onnx.output
     if (!isFloat || output?.dims[0] !== rows || data.length !== rows * width || column >= width) {
-      throw new AppError(
-        'MODEL_OUTPUT_INVALID',
-        'The model answered in a shape that its manifest does not describe. Tell the operator.',
-      )
+      const form = output ? `${output.type} [${output.dims.join(', ')}]` : 'nothing'
+      throw new Error(`output ${name} answers ${rows} rows with ${form}, where the manifest reads column ${column} of each row`)
     }
-    return Array.from({ length: rows }, (_, row) => asProbability(data[row * width + column] as number))
+    return Array.from({ length: rows }, (_, row) => data[row * width + column] as number)
   }
 }
 
-/** The differences between the graph and its manifest. */
-function graphProblems(
-  { inputMetadata, outputNames }: InferenceSession,
-  { inputs }: ModelManifest['onnx'],
-  output: string,
-): string[] {
-  const described = new Map(inputs.map(({ name, type, columns }) => [name, `${type} [N, ${columns.length}]`]))
-  const problems = inputMetadata.flatMap(input => {
-    const width = input.isTensor ? input.shape.at(-1) : undefined
-    // A width that the graph leaves open is given as a name, often an empty one.
-    const columns =
-      typeof width === 'number' && width > 0 ? width : inputs.find(({ name }) => name === input.name)?.columns.length
-    const actual = input.isTensor ? `${input.type} [N, ${columns}]` : 'no tensor'
-    const wanted = described.get(input.name)
-    described.delete(input.name)
-    if (wanted === undefined) return [`its input ${input.name} is not in the manifest`]
-    return wanted === actual ? [] : [`its input ${input.name} is ${actual}, in the manifest ${wanted}`]
-  })
-  for (const name of described.keys()) problems.push(`it has no input ${name}`)
-  if (!outputNames.includes(output)) problems.push(`it has no output ${output}`)
-  return problems
+/** The probability that an answer of a graph is; undefined when it is none. */
+export function probabilityOf(answer: number): number | undefined {
+  return answer >= 0 && answer <= 1 + ROUNDING ? Math.min(answer, 1) : undefined
 }
 
-function asProbability(value: number): number | AppError {
-  if (value >= 0 && value <= 1 + ROUNDING) return Math.min(value, 1)
+function noProbability(): AppError {
   return new AppError('MODEL_OUTPUT_INVALID', 'The model returned a value that is not a probability. Tell the operator.')
 }

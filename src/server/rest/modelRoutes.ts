@@ -22,12 +22,14 @@ const NO_MODEL = 'No model of this name serves here. GET /api/models lists those
 const version = z
   .looseObject({
     version: z.string(),
-    digest: z.string().describe('SHA-256 of the ONNX file, hexadecimal.'),
+    digest: z.string().nullable().describe('SHA-256 of the ONNX file, hexadecimal. Null where the manifest cannot be read.'),
     stage: z.string(),
-    createdAt: z.string().meta({ format: 'date-time' }),
+    createdAt: z.string().nullable().meta({ format: 'date-time' }),
     bands: z
       .array(z.looseObject({ band: z.enum(RISK_BANDS), from: z.number(), to: z.number() }))
-      .describe('The probabilities of default of each band: from <= p < to; the last interval includes 1.'),
+      .describe(
+        'The probabilities of default of each band: from <= p < to; the last interval includes 1. Empty without a manifest.',
+      ),
   })
   .meta({ id: 'ModelVersion' })
 
@@ -46,7 +48,7 @@ const model = z
         description: z.looseObject({ en: z.string(), es: z.string() }),
       }),
     ),
-    champion: version.nullable().describe('The version that answers.'),
+    champion: version.nullable().describe('The version that answers; null where none may serve.'),
     versions: z.array(version),
   })
   .describe('A model that serves, with the features that it takes.')

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import postgres, { type Sql } from 'postgres'
+import type { Sql } from 'postgres'
+import { driverOf } from './driver.js'
 
 const LOOK_EVERY_MS = 25
 const CONNECT_TIMEOUT_SECONDS = 5
@@ -23,7 +24,7 @@ export class BlockerWatch {
   /** `report` is called for each new set of blockers. */
   constructor(url: string, report: (blockers: readonly Blocker[]) => void) {
     const connection = { application_name: 'riskgate:migrate-watch' }
-    this.#sql = postgres(url, {
+    this.#sql = driverOf(url)({
       max: 1,
       connect_timeout: CONNECT_TIMEOUT_SECONDS,
       fetch_types: false,

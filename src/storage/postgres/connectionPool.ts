@@ -1,6 +1,6 @@
 import { drizzle } from 'drizzle-orm/postgres-js'
-import postgres from 'postgres'
 import { inTime } from '../../concurrency/inTime.js'
+import { driverOf, type OpenDriver } from './driver.js'
 import { DeadlineError, NotBegunError } from './postgresErrors.js'
 import type { Call, Connections, Sessions } from './sessions.js'
 import { TransactionSessions } from './transactionSessions.js'
@@ -65,12 +65,14 @@ export interface PoolUse {
  */
 export class ConnectionPool {
   readonly #settings: ConnectionPoolSettings
+  readonly #driver: OpenDriver
   #sessions: Sessions
   #answeredAt = 0
   #running = 0
 
   constructor(settings: ConnectionPoolSettings) {
     this.#settings = settings
+    this.#driver = driverOf(settings.url)
     this.#sessions = this.#open()
   }
 
@@ -113,9 +115,9 @@ export class ConnectionPool {
   }
 
   #open(): Sessions {
-    const { url, size, isPooled } = this.#settings
-    if (isPooled) return new TransactionSessions(size, STATEMENT_TIMEOUT_MS, () => postgres(url, POOLED))
-    const sql = postgres(url, { ...DIRECT, max: size })
+    const { size, isPooled } = this.#settings
+    if (isPooled) return new TransactionSessions(size, STATEMENT_TIMEOUT_MS, () => this.#driver(POOLED))
+    const sql = this.#driver({ ...DIRECT, max: size })
     const connections = { sql, db: drizzle(sql, { casing: 'snake_case' }) }
     return {
       run(work, call) {

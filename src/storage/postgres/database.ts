@@ -2,7 +2,16 @@ import { Turns } from '../../concurrency/turns.js'
 import { AppError } from '../../errors.js'
 import { type CallResult, ConnectionPool, type PoolUse, STATEMENT_TIMEOUT_MS } from './connectionPool.js'
 import { openFeedEpoch } from './feedEpoch.js'
-import { isCommitUnknown, isDeadlock, isMissingEpoch, isNotSent, isTooSlow, postgresErrorCode } from './postgresErrors.js'
+import {
+  isCommitUnknown,
+  isDeadlock,
+  isMissingEpoch,
+  isNotSent,
+  isRefused,
+  isTooSlow,
+  postgresErrorCode,
+  wordsOf,
+} from './postgresErrors.js'
 import type { Connections } from './sessions.js'
 import { WriteTrial } from './writeTrial.js'
 
@@ -19,6 +28,8 @@ const RETRIES = 3
 // An outage fails thousands of calls a second, all for the same reason.
 const WARN_EVERY_MS = 1_000
 
+export const FULL_PAGE_WRITES = 'full_page_writes'
+
 export const POOL_NAMES = ['read', 'write', 'bulk', 'background', 'feed'] as const
 export type PoolName = (typeof POOL_NAMES)[number]
 
@@ -28,6 +39,8 @@ export interface DatabaseSettings {
   readonly poolSize: number
   /** Whether a pooler is in between, such as PgBouncer. Absent: there is none. */
   readonly isPooled?: boolean | undefined
+  /** Whether the storage never writes half a page. Absent: it may. */
+  readonly fullPageWritesMayBeOff?: boolean | undefined
   readonly warn: (message: string, fields: Record<string, unknown>) => void
   /** Called for each call; `seconds` includes its wait for a connection. Absent: nobody measures. */
   readonly called?: (pool: PoolName, result: CallResult, seconds: number) => void
@@ -153,7 +166,7 @@ export class Database {
       )
       const refusal = await this.#trial.problem()
       return [
-        ...unsafe.map(({ name }) => `Postgres runs with ${name} = off: acknowledged predictions could be lost`),
+        ...unsafe.filter(({ name }) => !this.#mayBeOff(name)).map(({ name }) => unsafeSetting(name)),
         ...(refusal === undefined ? [] : [refusal]),
       ]
     } catch (error) {
@@ -194,6 +207,10 @@ export class Database {
     }
   }
 
+  #mayBeOff(name: string): boolean {
+    return name === FULL_PAGE_WRITES && this.#settings.fullPageWritesMayBeOff === true
+  }
+
   #translated(error: unknown, isWrite: boolean): unknown {
     if (error instanceof AppError) return error
     const code = postgresErrorCode(error)
@@ -205,6 +222,10 @@ export class Database {
     if (isNotSent(error) || isCommitUnknown(error) || isTooSlow(error) || isDeadlock(error)) {
       this.#warn('Postgres is not available', code)
       return unavailable(code)
+    }
+    if (isRefused(error)) {
+      this.#warn('Postgres refuses a statement: a right or a function is missing', code)
+      return unavailable(code, wordsOf(error))
     }
     return error
   }
@@ -229,6 +250,11 @@ export function outcomeUnknown(): AppError {
   )
 }
 
+function unsafeSetting(name: string): string {
+  const says = `Postgres runs with ${name} = off: acknowledged predictions could be lost`
+  return name === FULL_PAGE_WRITES ? `${says}, unless RISKGATE_ALLOW_FULL_PAGE_WRITES_OFF says why not` : says
+}
+
 /** Repeats a write that Postgres ended to resolve a deadlock, or that lacked its epoch: either way nothing was written. */
 async function write<T>(pool: ConnectionPool, work: (connections: Connections) => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
@@ -242,7 +268,9 @@ async function write<T>(pool: ConnectionPool, work: (connections: Connections) =
   }
 }
 
-/** Keeps the code of the cause, not its message, which may hold parameters. */
-function unavailable(code?: string): AppError {
-  return new AppError('SERVICE_UNAVAILABLE', 'The store is not available at the moment. Try again shortly.', { cause: { code } })
+/** Keeps the code of the cause, not its message, which may hold parameters; only that of a refusal, for an operator. */
+function unavailable(code?: string, says?: string): AppError {
+  return new AppError('SERVICE_UNAVAILABLE', 'The store is not available at the moment. Try again shortly.', {
+    cause: { code, says },
+  })
 }

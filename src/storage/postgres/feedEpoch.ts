@@ -8,18 +8,15 @@ export interface FeedEpoch {
 }
 
 /**
- * The life of a server that transaction ids belong to: cluster, timeline, database, start of the server (docs/adr/0009). A
- * promoted standby has a new timeline. A restore into another database of the same cluster has another database number. Files
- * that were copied back hold an older state under the same names, but need a start of the server. The timeline is that of the log
- * being written: for a while after a promotion, the last checkpoint still has the old one.
+ * The life of a server that transaction ids belong to: database, and start of the server (docs/adr/0009). Every server tells them,
+ * also one that refuses functions of its log. A restore into another database of the same cluster has another database number.
+ * Files that were copied back, a promoted standby and a copied cluster have another start, to the microsecond.
  */
-const HERE = `(select system_identifier || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8) || '/' ||
-  (select oid from pg_database where datname = current_database()) || '/' || extract(epoch from pg_postmaster_start_time())
-  from pg_control_system())`
+const LIFE = `(select oid from pg_database where datname = current_database()) || '/' || extract(epoch from pg_postmaster_start_time())`
 
 /** The ordinal of the epoch that this server writes. Null until it is opened, as after a failover: no alert can be stored. */
 export const EPOCH_HERE = `(select ordinal from (select ordinal, cluster from feed_epochs order by ordinal desc limit 1) last
-  where cluster = ${HERE})`
+  where cluster like '%/' || ${LIFE})`
 
 /**
  * Only alerts before this position (epoch, xid) may be read. An older transaction of this server may still commit an alert before
@@ -41,15 +38,25 @@ export const POSITION_OF_NOW = `(
     order by epoch desc, xid desc, seq desc limit 1
   ) last on true)`
 
-/** Opens a new epoch when another life of a server wrote the last one: after a restart, a restore elsewhere, or a failover. */
+/**
+ * Opens a new epoch when another life of a server wrote the last one: after a restart, a restore elsewhere, or a failover. Gateways of
+ * release 0.2 compare the number and the timeline of the cluster too, so these stand before the life where the server tells them.
+ */
 export async function openFeedEpoch(sql: Sql): Promise<void> {
-  await sql`
-    insert into feed_epochs (ordinal, tag, cluster, started_at)
-    select coalesce(max(ordinal), 0) + 1, ${randomBytes(4).toString('hex')}, here.cluster, now()
-    from feed_epochs right join (select ${sql.unsafe(HERE)} as cluster) here on true
-    group by here.cluster
-    having here.cluster is distinct from (select cluster from feed_epochs order by ordinal desc limit 1)
-    on conflict do nothing`
+  await sql.unsafe(`do $$
+    declare
+      life text := ${LIFE};
+      cluster_name text := 'unnamed';
+    begin
+      begin
+        cluster_name := (select system_identifier || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8) from pg_control_system());
+      exception when others then null;
+      end;
+      insert into feed_epochs (ordinal, tag, cluster, started_at)
+      select coalesce(max(ordinal), 0) + 1, '${randomBytes(4).toString('hex')}', cluster_name || '/' || life, now() from feed_epochs
+      having (select cluster like '%/' || life from feed_epochs order by ordinal desc limit 1) is not true
+      on conflict do nothing;
+    end $$`)
 }
 
 export async function feedEpochs(sql: Sql): Promise<FeedEpoch[]> {

@@ -3,6 +3,8 @@ import { databaseTime } from './instants.js'
 
 // The current month and the next two: a task that did not run must not stop the writes.
 const MONTHS_AHEAD = 2
+/** Gateways that own the tables, and an owner's `riskgate upkeep` once a week, always leave more days with partitions than this. */
+export const FEW_DAYS_AHEAD = 35
 // A UUIDv7 has 48 bits for its time.
 const LAST_MILLISECOND = 2 ** 48 - 1
 
@@ -14,6 +16,25 @@ export async function ensurePartitionsAhead(sql: Sql): Promise<void> {
 /** Whether predictions of now can be stored, by the clock of the database. */
 export async function hasPartitionOfNow(sql: Sql): Promise<boolean> {
   return isPresent(sql, nameOf(startOfMonth(new Date(await databaseTime(sql)), 0)))
+}
+
+/** Whether this user may create partitions: it owns the table of predictions, and may create tables. */
+export async function mayMakePartitions(sql: Sql): Promise<boolean> {
+  const [row] = await sql<{ may: boolean }[]>`
+    select pg_has_role(relowner, 'usage') and has_schema_privilege(relnamespace, 'create') as may
+    from pg_class where oid = to_regclass('predictions')`
+  return row?.may ?? false
+}
+
+/** When the last of the months ends that have partitions, from now on and without a gap; the start of this month where it has none. */
+export async function endOfPartitions(sql: Sql): Promise<Date> {
+  const now = new Date(await databaseTime(sql))
+  const rows = await sql<{ name: string }[]>`
+    select relname as name from pg_inherits join pg_class on pg_class.oid = inhrelid where inhparent = 'predictions'::regclass`
+  const present = new Set(rows.map(({ name }) => name))
+  let offset = 0
+  while (present.has(nameOf(startOfMonth(now, offset)))) offset++
+  return startOfMonth(now, offset)
 }
 
 /** Creates the monthly partitions of predictions around `now`, with the month before. Several gateways may run and repeat it. */

@@ -6,6 +6,8 @@ const NOT_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREAC
  * 58: no disk, memory or connections left, or a failing disk. 57P0: the server stops or starts. 25006 and 55000: a standby.
  */
 const REFUSED = /^(28|3D|53|58|57P0|25006|55000|40001)/
+/** TLS could not begin: a certificate has expired, or is of somebody else. */
+const NO_TLS = /^(CERT_|ERR_TLS_|ERR_SSL_|SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT|UNABLE_TO_)/
 const CONNECTION_CLOSED = 'CONNECTION_CLOSED'
 const BROKEN = new Set([CONNECTION_CLOSED, 'CONNECTION_ENDED', 'CONNECTION_DESTROYED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT'])
 /** A pooler has lost the server, or ends. */
@@ -24,6 +26,10 @@ export class DeadlineError extends Error {}
 /** No statement of a call was sent: its transaction did not begin, as behind a pooler without a free session. */
 export class NotBegunError extends Error {
   readonly code = NOT_BEGUN
+
+  constructor() {
+    super('The database began no transaction: it has no session, or goes away.')
+  }
 }
 
 /** A transaction ended before its commit, or its connection did. */
@@ -40,12 +46,17 @@ export function postgresErrorCode(error: unknown): string {
 
 export function isNotSent(error: unknown): boolean {
   const code = postgresErrorCode(error)
-  return NOT_SENT.has(code) || REFUSED.test(code)
+  return NOT_SENT.has(code) || REFUSED.test(code) || NO_TLS.test(code)
 }
 
 export function isCommitUnknown(error: unknown): boolean {
   const code = postgresErrorCode(error)
   return BROKEN.has(code) || POOLER_GAVE_UP.test(code) || error instanceof DeadlineError
+}
+
+/** The server refused the statement whatever its rows: the user lacks a right, or a function is missing or refused. */
+export function isRefused(error: unknown): boolean {
+  return /^(42501|42883|0A000|55000)$/.test(postgresErrorCode(error))
 }
 
 export function isTooSlow(error: unknown): boolean {
@@ -64,6 +75,16 @@ export function isMissingTable(error: unknown): boolean {
 /** The user of the database lacks a permission. */
 export function isNotPermitted(error: unknown): boolean {
   return postgresErrorCode(error) === NO_PERMISSION
+}
+
+/**
+ * What PostgreSQL says about a refusal: names of tables and functions. A trigger could say more, so callers and logs never see it; the
+ * operator at a command does.
+ */
+export function wordsOf(error: unknown): string {
+  const { cause = error } = error as { cause?: unknown }
+  const { says, message } = cause as { says?: unknown; message?: unknown }
+  return String(says ?? message)
 }
 
 /** A lock was not available within `lock_timeout`. */

@@ -1,6 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import postgres from 'postgres'
+import type { Sql } from 'postgres'
+import { inTime } from '../../concurrency/inTime.js'
 import { ConfigError } from '../../errors.js'
+import { type AccessFailure, accessProblem, isPassing, isStatementMode, refusedParameter } from './accessProblem.js'
+import { addressOf, driverOf, type OpenDriver } from './driver.js'
 import { postgresErrorCode } from './postgresErrors.js'
 
 // A database that is started together with the gateway is often some seconds behind it.
@@ -8,21 +11,7 @@ const PATIENCE_MS = 10_000
 const PAUSE_MS = 250
 const CONNECT_TIMEOUT_SECONDS = 5
 
-const NOTHING_ANSWERS = new Set([
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'ETIMEDOUT',
-  'CONNECT_TIMEOUT',
-  'CONNECTION_CLOSED',
-])
-/** The server starts, recovers or stops, or has no connection left; 08P01: a pooler does not reach it. */
-const NOT_YET = new Set(['57P01', '57P03', '53300', '08P01'])
-const LOGIN_REFUSED = new Set(['28000', '28P01'])
-const NO_SUCH_DATABASE = '3D000'
+const ANSWER_TIMEOUT_MS = 8_000
 
 /** What is known of a database that accepts connections. */
 export interface DatabaseAccess {
@@ -40,26 +29,27 @@ export async function waitForDatabase(
   waiting: (code: string) => void,
   signal?: AbortSignal,
 ): Promise<DatabaseAccess> {
+  const address = addressOf(url)
+  const open = driverOf(url)
   const deadline = performance.now() + PATIENCE_MS
   let isReported = false
   for (;;) {
     signal?.throwIfAborted()
-    const found = await tryConnection(url, signal)
+    const found = await tryConnection(open, signal)
     signal?.throwIfAborted()
-    if (typeof found !== 'string') return found
-    const code = found
-    const mayPass = NOTHING_ANSWERS.has(code) || NOT_YET.has(code)
-    if (!mayPass || performance.now() + PAUSE_MS > deadline)
-      throw new ConfigError([`DATABASE_URL: ${sentence(new URL(url), code)}`])
+    if ('isPooled' in found) return found
+    const { code } = found
+    if (!(await isPassing(address, found)) || performance.now() + PAUSE_MS > deadline)
+      throw new ConfigError([`DATABASE_URL: ${await accessProblem(address, found)}`])
     if (!isReported) waiting(code)
     isReported = true
     await sleep(PAUSE_MS, undefined, { signal })
   }
 }
 
-/** Answers the code of an error where it does not work. */
-async function tryConnection(url: string, signal?: AbortSignal): Promise<DatabaseAccess | string> {
-  const sql = postgres(url, {
+/** Answers what failed where it does not work. */
+async function tryConnection(open: OpenDriver, signal?: AbortSignal): Promise<DatabaseAccess | AccessFailure> {
+  const sql = open({
     max: 1,
     connect_timeout: CONNECT_TIMEOUT_SECONDS,
     fetch_types: false,
@@ -70,21 +60,27 @@ async function tryConnection(url: string, signal?: AbortSignal): Promise<Databas
   const giveUp = () => void sql.end({ timeout: 0 })
   signal?.addEventListener('abort', giveUp)
   try {
-    const rows = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`
-    return { isPooled: rows[0]?.pid !== rows.state.pid }
+    const asked = sql<{ pid: number }[]>`select pg_backend_pid() as pid`.execute()
+    const rows = await inTime(asked, ANSWER_TIMEOUT_MS, timedOut)
+    const isPooled = rows[0]?.pid !== rows.state.pid
+    // A pooler may refuse what each call needs.
+    if (isPooled) await inTime(begins(sql), ANSWER_TIMEOUT_MS, timedOut)
+    return { isPooled }
   } catch (error) {
-    return postgresErrorCode(error)
+    return { code: postgresErrorCode(error), refusedParameter: refusedParameter(error), isStatementMode: isStatementMode(error) }
   } finally {
     signal?.removeEventListener('abort', giveUp)
     await sql.end({ timeout: 0 })
   }
 }
 
-/** Without the password, which the URL may hold. */
-function sentence({ host, pathname }: URL, code: string): string {
-  if (NOTHING_ANSWERS.has(code)) return `no PostgreSQL answers at ${host} (${code}).`
-  if (NOT_YET.has(code)) return `the PostgreSQL at ${host} does not take connections yet (${code}).`
-  if (LOGIN_REFUSED.has(code)) return `the PostgreSQL at ${host} refuses this user or password.`
-  if (code === NO_SUCH_DATABASE) return `the PostgreSQL at ${host} has no database "${pathname.slice(1)}".`
-  return `the PostgreSQL at ${host} cannot be used (${code}).`
+async function begins(sql: Sql): Promise<void> {
+  const failures: unknown[] = []
+  // PgBouncer says why only after it has closed the connection: the second statement hears of it.
+  for (const statement of ['begin', 'rollback']) await sql.unsafe(statement).catch(error => failures.push(error))
+  if (failures.length > 0) throw failures.find(isStatementMode) ?? failures[0]
+}
+
+function timedOut(): Error {
+  return Object.assign(new Error('nobody answers'), { code: 'CONNECT_TIMEOUT' })
 }

@@ -37,6 +37,11 @@ export class PredictionRetention {
     return dropped
   }
 
+  /** The partitions whose months end at `before` or earlier, the oldest first. */
+  async overdue(before: Date): Promise<string[]> {
+    return (await this.#months()).filter(({ from }) => startOfMonth(from, 1) <= before).map(({ partition }) => partition)
+  }
+
   /** The oldest first. */
   async #months(): Promise<Month[]> {
     const partitions = await this.#database.read(

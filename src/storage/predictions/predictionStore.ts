@@ -2,19 +2,18 @@ import { and, eq, inArray, notExists, or, type SQL } from 'drizzle-orm'
 import { Batcher } from '../../concurrency/batcher.js'
 import { inTime } from '../../concurrency/inTime.js'
 import { AppError } from '../../errors.js'
-import { bandNumber } from '../../scoring/bands.js'
 import type { NewPrediction, Prediction, PredictionRecorder, Recorded } from '../../scoring/prediction.js'
 import type { Tracer } from '../../tracer.js'
 import type { NewAuditEntry } from '../audit/auditEntries.js'
 import type { AuditWriter } from '../audit/auditWriter.js'
-import { type Connections, type Database, outcomeUnknown } from '../postgres/database.js'
-import { EPOCH_HERE } from '../postgres/feedEpoch.js'
+import { type Database, outcomeUnknown } from '../postgres/database.js'
 import { ensurePartitions } from '../postgres/partitions.js'
 import { isDataError, isMissingPartition } from '../postgres/postgresErrors.js'
-import { QUARTER } from '../statistics/rollupSpans.js'
 import { idempotencyKeys, predictions } from '../tables/predictions.js'
+import { insertPredictions } from './insertPredictions.js'
 import { predictionColumns, toPrediction } from './predictionRow.js'
 import { sameApplications } from './sameApplication.js'
+import type { ScoringTrial } from './scoringTrial.js'
 
 // A statement stays far below 100 ms: the alert feed cannot pass a transaction that is still open.
 const MAX_ROWS_A_STATEMENT = 256
@@ -36,6 +35,8 @@ export interface PredictionStoreOptions {
   readonly committed: Committed
   /** Called with the seconds from the start of each statement to its commit, and its number of rows. */
   readonly observeCommit: (seconds: number, rows: number) => void
+  /** Hears of statements that failed. */
+  readonly trial?: Pick<ScoringTrial, 'failed'> | undefined
   /** Absent: nothing is traced. */
   readonly tracer?: Tracer | undefined
 }
@@ -120,14 +121,14 @@ export class PredictionStore implements PredictionRecorder {
   }
 
   async #insert(group: readonly NewPrediction[]): Promise<ReadonlySet<string>> {
-    const rows = JSON.stringify(group.map(toInput))
     for (let attempt = 1; ; attempt++) {
       const startedAt = performance.now()
       try {
-        const ids = await this.#options.database.write(({ sql }) => insertStatement(sql, rows))
+        const ids = await this.#options.database.write(({ sql }) => insertPredictions(sql, group))
         this.#options.observeCommit((performance.now() - startedAt) / 1_000, group.length)
         return new Set(ids.map(({ id }) => id))
       } catch (error) {
+        this.#options.trial?.failed(error)
         if (attempt > RETRIES || !isMissingPartition(error)) throw error
         const { createdAt } = (group[0] as NewPrediction).prediction
         await this.#options.database.write(({ sql }) => ensurePartitions(sql, createdAt))
@@ -177,55 +178,6 @@ function keysOf(rows: readonly NewPrediction[]): SQL | undefined {
       and(eq(idempotencyKeys.tenant, tenant), eq(idempotencyKeys.principal, requestedBy), inArray(idempotencyKeys.key, keys)),
     ),
   )
-}
-
-/** One statement, not a transaction of several: a callback whose connection breaks half way would commit the rest on the next. */
-function insertStatement(sql: Connections['sql'], rows: string): Promise<{ id: string }[]> {
-  return sql<{ id: string }[]>`
-    with input as (
-      select * from json_to_recordset(${rows}::text::json) as row (
-        id uuid, tenant text, applicant_id text, model text, model_version text, probability double precision, band smallint,
-        high_risk boolean, features jsonb, channel text, created_at timestamptz, requested_by text, key text, digest text)
-    ), keyed as (
-      insert into idempotency_keys (tenant, principal, key, prediction_id, digest, created_at)
-      select tenant, requested_by, key, id, digest, created_at from input where key is not null
-      order by tenant, requested_by, key, id
-      on conflict do nothing
-      returning prediction_id
-    ), stored as (
-      insert into predictions (id, tenant, applicant_id, model, model_version, probability, band, high_risk, features, channel,
-        created_at, requested_by)
-      select id, tenant, applicant_id, model, model_version, probability, band, high_risk, features, channel, created_at, requested_by
-      from input where key is null or id in (select prediction_id from keyed)
-      returning id, tenant, model, model_version, probability, band, high_risk, created_at
-    ), raised as (
-      insert into alerts (prediction_id, tenant, epoch, xid, raised_at)
-      select id, tenant, ${sql.unsafe(EPOCH_HERE)}, pg_current_xact_id(), created_at from stored where high_risk
-    ), counted as (
-      insert into risk_deltas (tenant, model, model_version, quarter, band, predictions, probability_sum, high_risk, outcomes, defaults)
-      select tenant, model, model_version, ${sql.unsafe(QUARTER)}, band, count(*), sum(probability), count(*) filter (where high_risk), 0, 0
-      from stored group by 1, 2, 3, 4, 5
-    )
-    select id from stored`
-}
-
-function toInput({ prediction, features, idempotency }: NewPrediction) {
-  return {
-    id: prediction.id,
-    tenant: prediction.tenant,
-    applicant_id: prediction.applicantId,
-    model: prediction.model,
-    model_version: prediction.modelVersion,
-    probability: prediction.probability,
-    band: bandNumber(prediction.band),
-    high_risk: prediction.highRisk,
-    features,
-    channel: prediction.channel,
-    created_at: prediction.createdAt,
-    requested_by: prediction.requestedBy,
-    key: idempotency?.key,
-    digest: idempotency?.digest,
-  }
 }
 
 function replay(row: NewPrediction, first: Earlier | undefined, same: ReadonlySet<NewPrediction>): Recorded | AppError {

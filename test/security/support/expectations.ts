@@ -48,6 +48,8 @@ const WHO_SEES_WHAT: Readonly<Record<string, readonly Role[] | typeof EVERYONE>>
   'Subscription.highRiskScored': ALERTS,
   'Query.riskSummary': ['ANALYST', 'MODEL_MANAGER', 'ADMIN'],
   'ModelVersion.metrics': ['ANALYST', 'MODEL_MANAGER', 'ADMIN'],
+  'ModelVersion.problems': ['ANALYST', 'MODEL_MANAGER', 'ADMIN'],
+  'ModelVersion.warnings': ['ANALYST', 'MODEL_MANAGER', 'ADMIN'],
   'Mutation.predictRisk': ['SCORER', 'ADMIN'],
   'Mutation.predictRiskBatch': ['SCORER', 'ADMIN'],
   'Mutation.acknowledgeAlert': ['MONITOR', 'ADMIN'],

@@ -50,6 +50,8 @@ describe('the policy', () => {
       'Applicant.latestPrediction',
       'Applicant.predictions',
       'ModelVersion.metrics',
+      'ModelVersion.problems',
+      'ModelVersion.warnings',
       'Prediction.features',
       'Prediction.outcome',
     ])

@@ -30,7 +30,8 @@ describe('the configuration', () => {
       databaseUrl: undefined,
       databasePoolSize: 10,
       mayMigrate: true,
-      redisUrl: undefined,
+      fullPageWritesMayBeOff: false,
+      redis: undefined,
       jwt: {
         secret: undefined,
         previousSecret: undefined,
@@ -74,6 +75,7 @@ describe('the configuration', () => {
       RISKGATE_MODELS_DIR: '/models',
       RISKGATE_DATABASE_POOL_SIZE: '4',
       RISKGATE_MIGRATE_AT_START: 'false',
+      RISKGATE_ALLOW_FULL_PAGE_WRITES_OFF: 'true',
       RISKGATE_KEEP_ALIVE_SECONDS: '620',
       RISKGATE_JWT_SECRET: SECRET,
       RISKGATE_JWT_ISSUER: 'https://login.example',
@@ -94,9 +96,10 @@ describe('the configuration', () => {
       port: 0,
       databasePoolSize: 4,
       mayMigrate: false,
+      fullPageWritesMayBeOff: true,
       keepAliveMs: 620_000,
       drainMs: 0,
-      redisUrl: 'rediss://cache:6380',
+      redis: { kind: 'server', nodes: [{ host: 'cache', port: 6380 }], database: 0, isEncrypted: true },
     })
     expect(config.jwt.secret).toEqual(Buffer.from(SECRET))
   })
@@ -124,6 +127,7 @@ describe('the configuration', () => {
     ['RISKGATE_PORT', ' 80', 'whole number'],
     ['RISKGATE_DATABASE_POOL_SIZE', '3', 'between 4 and 100'],
     ['RISKGATE_MIGRATE_AT_START', 'yes', 'true or false'],
+    ['RISKGATE_ALLOW_FULL_PAGE_WRITES_OFF', 'off', 'true or false'],
     ['RISKGATE_KEEP_ALIVE_SECONDS', '0', 'between 1 and 3600'],
     ['RISKGATE_BODY_LIMIT_BYTES', '1023', 'between 1024'],
     ['RISKGATE_DRAIN_MS', '60001', 'between 0 and 60000'],
@@ -359,7 +363,7 @@ describe('a secret from a file', () => {
   }
 
   it.each(['', '\n', '\r\n'])('is the text of the file without the line end %j', end => {
-    const { jwt, databaseUrl, redisUrl } = loadConfig({
+    const { jwt, databaseUrl, redis } = loadConfig({
       RISKGATE_JWT_SECRET_FILE: fileOf(`${SECRET}${end}`),
       RISKGATE_JWT_PREVIOUS_SECRET_FILE: fileOf(`${SECRET}2${end}`),
       DATABASE_URL_FILE: fileOf(`postgres://user:password@db/riskgate${end}`),
@@ -367,9 +371,9 @@ describe('a secret from a file', () => {
     })
     expect(jwt.secret).toEqual(Buffer.from(SECRET))
     expect(jwt.previousSecret).toEqual(Buffer.from(`${SECRET}2`))
-    expect({ databaseUrl, redisUrl }).toEqual({
+    expect({ databaseUrl, password: redis?.password }).toEqual({
       databaseUrl: 'postgres://user:password@db/riskgate',
-      redisUrl: 'redis://:password@cache',
+      password: 'password',
     })
   })
 

@@ -1,4 +1,4 @@
-import { appendFile, cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { appendFile, cp, mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -35,8 +35,12 @@ describe('a models folder', () => {
   }
 
   async function stages(): Promise<Record<string, string>> {
-    const [model] = (await load()).models
-    return Object.fromEntries(model?.versions.map(({ manifest, stage }) => [manifest.version, stage]) ?? [])
+    const model = (await load()).model(MODEL)
+    return Object.fromEntries(model?.versions.map(({ version, stage }) => [version, stage]) ?? [])
+  }
+
+  async function problemsOf(version: string): Promise<readonly string[] | undefined> {
+    return (await load()).version(MODEL, version)?.problems
   }
 
   async function changeManifest(version: string, change: (manifest: ModelManifest) => unknown): Promise<void> {
@@ -45,9 +49,20 @@ describe('a models folder', () => {
     await writeFile(file(version, 'manifest.json'), JSON.stringify(manifest))
   }
 
-  it('serves the version that the champion file names, with or without a line end', async () => {
+  /** Another model of the same files. */
+  async function copyModel(name: string, inputField: string): Promise<void> {
+    await cp(file(), join(directory, name), { recursive: true })
+    const contract = JSON.parse(await readFile(file('contract.json'), 'utf8'))
+    await writeFile(join(directory, name, 'contract.json'), JSON.stringify({ ...contract, name, inputField }))
+    for (const version of ['1', '2']) {
+      const path = join(directory, name, version, 'manifest.json')
+      await writeFile(path, JSON.stringify({ ...JSON.parse(await readFile(path, 'utf8')), model: name }))
+    }
+  }
+
+  it('serves the version that the champion file names, with or without a line end or a byte order mark', async () => {
     expect(await stages()).toEqual({ 1: 'CANDIDATE', 2: 'CHAMPION' })
-    await writeFile(file('champion'), '1\r\n')
+    await writeFile(file('champion'), '\uFEFF1\r\n')
     expect(await stages()).toEqual({ 1: 'CHAMPION', 2: 'CANDIDATE' })
     expect(warnings).toEqual([])
   })
@@ -62,77 +77,217 @@ describe('a models folder', () => {
     expect(worst).toBeLessThan(1e-5)
   })
 
-  it('is refused, and the file named, if the champion has not the digest of its manifest', async () => {
-    await appendFile(file('2', 'model.onnx'), 'x')
-    expect(await problems()).toEqual([
-      `${file('2', 'model.onnx')} does not have the SHA-256 of its manifest. Copy the version again, or correct its manifest.`,
-    ])
+  describe('with a version that fails its checks', () => {
+    const failures: [string, () => Promise<unknown>, string | RegExp][] = [
+      [
+        'a wrong digest',
+        () => appendFile(file('1', 'model.onnx'), 'x'),
+        /1\/model\.onnx does not have the SHA-256 of its manifest/,
+      ],
+      ['no graph', () => rm(file('1', 'model.onnx')), /1\/model\.onnx is missing or cannot be read/],
+      [
+        'a feature that the contract does not have',
+        () => changeManifest('1', ({ onnx }) => Object.assign(onnx.inputs[0]?.columns[0] ?? {}, { feature: 'age' })),
+        /1\/manifest\.json does not fit the contract: .*column age: the contract has no such feature/,
+      ],
+      [
+        'the manifest of another model',
+        () => changeManifest('1', manifest => Object.assign(manifest, { model: 'mortgage' })),
+        /a version of mortgage, not of consumer-credit/,
+      ],
+      [
+        'an output that the graph does not have',
+        () => changeManifest('1', ({ onnx }) => Object.assign(onnx.output, { name: 'score' })),
+        /it has no output score; its outputs are output_label, output_probability/,
+      ],
+      [
+        'the name of another folder',
+        () => changeManifest('1', manifest => Object.assign(manifest, { version: '2' })),
+        /1\/manifest\.json: version must be "1", like its folder/,
+      ],
+      [
+        'a manifest that is not JSON',
+        () => writeFile(file('1', 'manifest.json'), '{"a": '),
+        /1\/manifest\.json is missing or is not JSON/,
+      ],
+      ['a manifest of another form', () => writeFile(file('1', 'manifest.json'), '{}'), /1\/manifest\.json: model /],
+      [
+        'a golden row of another form',
+        () => appendFile(file('1', 'golden.jsonl'), '{"features": 1}\n'),
+        /golden\.jsonl, line 285: it must/,
+      ],
+      [
+        'a golden row that is not JSON',
+        () => appendFile(file('1', 'golden.jsonl'), '{"features": NaN}\n'),
+        /line 285: it is not JSON/,
+      ],
+      [
+        'a golden row with an unknown feature',
+        () => appendFile(file('1', 'golden.jsonl'), '{"features": {"age": 1}, "probability": 0.5}\n'),
+        /line 285: the contract has no feature age/,
+      ],
+      [
+        'a golden row that the contract refuses',
+        () => appendFile(file('1', 'golden.jsonl'), '{"features": {"seniority": 61}, "probability": 0.5}\n'),
+        /line 285: seniority must be at most 60/,
+      ],
+      [
+        'the column of the other class',
+        () => changeManifest('1', ({ onnx }) => Object.assign(onnx.output, { column: 0 })),
+        /284 of 284 golden rows have another probability .* expected \S+, got 1\./,
+      ],
+      [
+        'a column that the graph does not have',
+        () => changeManifest('1', ({ onnx }) => Object.assign(onnx.output, { column: 2 })),
+        /column 2/,
+      ],
+      [
+        'the label as output',
+        () => changeManifest('1', ({ onnx }) => Object.assign(onnx.output, { name: 'output_label' })),
+        /output_label is int64/,
+      ],
+      [
+        'swapped columns',
+        () =>
+          changeManifest('1', ({ onnx }) => {
+            const [income, price] = ['income', 'price'].map(name =>
+              onnx.inputs.find(({ columns }) => columns[0]?.feature === name),
+            )
+            if (income && price) [income.columns, price.columns] = [price.columns, income.columns]
+          }),
+        /golden rows have another probability/,
+      ],
+    ]
+
+    it.each(failures)('(%s) rejects it as a candidate, says why, and lets its neighbour serve', async (_kind, spoil, says) => {
+      await spoil()
+      expect(await problemsOf('1')).toEqual(expect.arrayContaining([expect.stringMatching(says)]))
+      expect(await stages()).toEqual({ 1: 'REJECTED', 2: 'CHAMPION' })
+      expect(warnings).toContainEqual({ model: MODEL, version: '1', problem: expect.stringMatching(says) })
+    })
+
+    it.each(failures)('(%s) is refused if it is the champion of the only model', async (_kind, spoil, says) => {
+      await writeFile(file('champion'), '1')
+      await spoil()
+      expect(await problems()).toEqual(
+        expect.arrayContaining([`RISKGATE_MODELS_DIR: no model in ${directory} can serve.`, expect.stringMatching(says)]),
+      )
+    })
+
+    it.each(failures.filter((_, i) => i % 4 === 0))('(%s) as a champion takes no other model out', async (_kind, spoil, says) => {
+      await copyModel('mortgage', 'mortgage')
+      await writeFile(file('champion'), '1')
+      await spoil()
+      const registry = await load()
+      expect(registry.champions.map(({ manifest }) => manifest.model)).toEqual(['mortgage'])
+      expect(registry.notServing).toEqual([MODEL])
+      expect(() => registry.serving(MODEL, 'a')).toThrow(expect.objectContaining({ code: 'SERVICE_UNAVAILABLE' }))
+      expect(registry.version(MODEL, '1')).toMatchObject({ stage: 'REJECTED' })
+      expect(warnings).toContainEqual({ model: MODEL, problem: expect.stringMatching(says) })
+    })
   })
 
-  it('rejects another version with the wrong digest, warns, and still serves the champion', async () => {
-    await appendFile(file('1', 'model.onnx'), 'x')
-    expect(await stages()).toEqual({ 1: 'REJECTED', 2: 'CHAMPION' })
-    expect(warnings).toEqual([{ model: MODEL, problem: expect.stringContaining(file('1', 'model.onnx')) }])
-  })
-
-  it('rejects another version whose file is missing, and still serves the champion', async () => {
-    await rm(file('1', 'model.onnx'))
-    expect(await stages()).toEqual({ 1: 'REJECTED', 2: 'CHAMPION' })
-    expect(warnings).toHaveLength(1)
-  })
-
-  it('rejects another version that does not fit the contract', async () => {
-    await changeManifest('1', ({ onnx }) => Object.assign(onnx.inputs[0]?.columns[0] ?? {}, { feature: 'age' }))
-    expect(await stages()).toEqual({ 1: 'REJECTED', 2: 'CHAMPION' })
-    expect(warnings[0]).toMatchObject({ problem: expect.stringContaining('column age: the contract has no such feature') })
-  })
-
-  it('rejects a version that belongs to another model', async () => {
-    await changeManifest('1', manifest => Object.assign(manifest, { model: 'mortgage' }))
-    expect(await stages()).toEqual({ 1: 'REJECTED', 2: 'CHAMPION' })
-  })
-
-  it('rejects another version whose graph lacks an output that its manifest names', async () => {
-    await changeManifest('1', ({ onnx }) => Object.assign(onnx.output, { name: 'score' }))
-    expect(await stages()).toEqual({ 1: 'REJECTED', 2: 'CHAMPION' })
-    expect(warnings[0]).toMatchObject({ problem: expect.stringContaining('it has no output score') })
-  })
-
-  it('is refused if a version or a model does not have the name of its folder', async () => {
-    await changeManifest('1', manifest => Object.assign(manifest, { version: '2' }))
-    expect(await problems()).toEqual([expect.stringMatching(/1\/manifest\.json: version must be "1", like its folder/)])
-  })
-
-  it('is refused if the champion does not fit the contract', async () => {
-    await changeManifest('2', ({ onnx }) => Object.assign(onnx.inputs[0]?.columns[0] ?? {}, { feature: 'age' }))
-    expect(await problems()).toEqual([expect.stringMatching(/2\/manifest\.json does not fit the contract: .*column age/)])
-  })
-
-  it.each(['3', '', '../2'])('is refused if the champion file names no version: "%s"', async version => {
-    await writeFile(file('champion'), version)
-    expect(await problems()).toEqual([`${file('champion')} names a version that does not exist.`])
-  })
-
-  it('is refused without a champion file', async () => {
-    await rm(file('champion'))
-    expect(await problems()).toEqual([expect.stringContaining(file('champion'))])
-  })
-
-  it.each(['contract.json', '2/manifest.json'])(
-    'is refused with the name of the file if %s is not JSON or is missing',
-    async name => {
-      await writeFile(file(name), '{"name": ')
-      expect(await problems()).toEqual([`${file(name)} is missing or is not JSON.`])
-      await rm(file(name))
-      expect(await problems()).toEqual([`${file(name)} is missing or is not JSON.`])
+  it.each(['golden.jsonl removed', 'golden.jsonl empty'])(
+    'rejects a champion without golden rows (%s), not a candidate',
+    async kind => {
+      for (const version of ['1', '2']) {
+        await (kind.endsWith('empty') ? writeFile(file(version, 'golden.jsonl'), '\n') : rm(file(version, 'golden.jsonl')))
+      }
+      expect(await problems()).toContainEqual(
+        expect.stringContaining('consumer-credit/2/golden.jsonl: a champion needs golden rows'),
+      )
+      await copyModel('mortgage', 'mortgage')
+      await cp(join(BUNDLED, MODEL, '2', 'golden.jsonl'), join(directory, 'mortgage', '2', 'golden.jsonl'))
+      expect(await stages()).toEqual({ 1: 'CANDIDATE', 2: 'REJECTED' })
+      expect((await load()).version(MODEL, '1')?.warnings).toEqual([expect.stringContaining('a champion needs golden rows')])
     },
   )
 
-  it('is refused with every problem of a contract that is wrong', async () => {
-    await writeFile(file('contract.json'), JSON.stringify({ name: 'X', inputField: 'X', description: {}, features: [] }))
-    const found = await problems()
-    expect(found.length).toBeGreaterThanOrEqual(4)
-    for (const problem of found) expect(problem.startsWith(`${file('contract.json')}: `)).toBe(true)
+  it('asks for golden rows at the edges of the contract that none of them reaches', async () => {
+    const rows = (await readFile(file('2', 'golden.jsonl'), 'utf8')).split('\n')
+    await writeFile(file('2', 'golden.jsonl'), rows.slice(0, 5).join('\n'))
+    const [says] = (await load()).version(MODEL, '2')?.warnings ?? []
+    expect(says).toMatch(/^consumer-credit\/2\/golden\.jsonl: it should also have rows with .*seniority = 60.* and \d+ more\.$/)
+    expect(await stages()).toEqual({ 1: 'CANDIDATE', 2: 'CHAMPION' })
+  })
+
+  it('rejects a version whose graph gives no probability for an application that the contract allows', async () => {
+    const contract = JSON.parse(await readFile(file('contract.json'), 'utf8'))
+    const seniority = contract.features.find(({ name }: { name: string }) => name === 'seniority')
+    await writeFile(
+      file('contract.json'),
+      JSON.stringify({
+        ...contract,
+        features: contract.features.map((feature: object) =>
+          feature === seniority ? { ...seniority, required: false } : feature,
+        ),
+      }),
+    )
+    expect(await problemsOf('1')).toEqual([expect.stringMatching(/seniority missing \(it answers NaN\)/)])
+  })
+
+  it.each(['3', 'next.1'])('is refused if the champion file names no version: "%s"', async version => {
+    await writeFile(file('champion'), version)
+    expect(await problems()).toContainEqual(`${MODEL}/${version}/manifest.json is missing or is not JSON.`)
+  })
+
+  it.each(['', '../2', '2/../2', 'no such'])(
+    'is refused if the champion file names nothing that can be a version: "%s"',
+    async version => {
+      await writeFile(file('champion'), version)
+      expect(await problems()).toContainEqual(`${MODEL}/champion must name the version that serves.`)
+      await rm(file('champion'))
+      expect(await problems()).toContainEqual(`${MODEL}/champion must name the version that serves.`)
+    },
+  )
+
+  it('passes over folders that hold no model and no version, and follows links', async () => {
+    await mkdir(join(directory, 'notebooks'))
+    await mkdir(file('plots'))
+    await rename(file('1'), join(directory, 'notebooks', '1'))
+    await symlink(join(directory, 'notebooks', '1'), file('1'))
+    expect(await stages()).toEqual({ 1: 'CANDIDATE', 2: 'CHAMPION' })
+    expect(warnings).toEqual([{ folder: 'notebooks' }, { folder: 'consumer-credit/plots' }])
+  })
+
+  describe('with a contract that is wrong', () => {
+    it.each([
+      [
+        'is not JSON',
+        () => writeFile(file('contract.json'), '{"name": '),
+        'consumer-credit/contract.json is missing or is not JSON.',
+      ],
+      ['is missing', () => rm(file('contract.json')), 'consumer-credit/contract.json is missing or is not JSON.'],
+      [
+        'has the name of another folder',
+        () => cp(join(directory, 'mortgage', 'contract.json'), file('contract.json')),
+        'consumer-credit/contract.json: name must be "consumer-credit", like its folder.',
+      ],
+    ])('(it %s) takes only that model out', async (_kind, spoil, problem) => {
+      await copyModel('mortgage', 'mortgage')
+      await spoil()
+      const registry = await load()
+      expect(registry.champions.map(({ manifest }) => manifest.model)).toEqual(['mortgage'])
+      expect(registry.notServing).toEqual([MODEL])
+      expect(warnings).toEqual([{ model: MODEL, problem }])
+      expect((await loadContracts(directory)).map(({ name }) => name)).toEqual(['mortgage'])
+    })
+
+    it('takes both models out where two have the same inputField, and says so of both', async () => {
+      await copyModel('mortgage', 'consumerCredit')
+      expect(await problems()).toEqual([
+        `RISKGATE_MODELS_DIR: no model in ${directory} can serve.`,
+        'consumer-credit/contract.json: the inputField consumerCredit is also that of mortgage; give each model its own.',
+        'mortgage/contract.json: the inputField consumerCredit is also that of consumer-credit; give each model its own.',
+      ])
+    })
+
+    it('names every problem of it', async () => {
+      await writeFile(file('contract.json'), JSON.stringify({ name: 'X', inputField: 'X', description: {}, features: [] }))
+      const [, ...found] = await problems()
+      expect(found.length).toBeGreaterThanOrEqual(4)
+      for (const problem of found) expect(problem.startsWith('consumer-credit/contract.json: ')).toBe(true)
+    })
   })
 
   it('is refused if it is empty or does not exist', async () => {
@@ -144,10 +299,10 @@ describe('a models folder', () => {
   })
 
   it('names the problems of all its models at once', async () => {
-    await cp(file(), join(directory, 'other'), { recursive: true })
+    await copyModel('mortgage', 'mortgage')
     await writeFile(file('contract.json'), 'x')
-    await writeFile(join(directory, 'other', 'contract.json'), 'x')
-    expect(await problems()).toHaveLength(2)
+    await writeFile(join(directory, 'mortgage', 'contract.json'), 'x')
+    expect(await problems()).toHaveLength(3)
   })
 
   it('can give only its contracts, for the schema', async () => {

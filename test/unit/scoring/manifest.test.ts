@@ -60,7 +60,7 @@ describe('a version that does not fit its contract', () => {
     ['takes a category as a number', 'float32', { feature: 'grade' }, /a CATEGORY does not fit an input of type float32/],
     ['takes a number as a text', 'string', { feature: 'amount' }, /a NUMBER does not fit an input of type string/],
     ['takes a one-hot column as a text', 'string', { feature: 'grade', equals: 'A' }, /does not fit an input of type string/],
-    ['takes a fraction as a whole number', 'int64', { feature: 'amount' }, /an int64 takes a BOOLEAN, or an INTEGER/],
+    ['takes a fraction as a whole number', 'int64', { feature: 'amount' }, /an int64 takes a BOOLEAN or an INTEGER/],
     [
       'has no text for a missing category',
       'string',
@@ -73,7 +73,27 @@ describe('a version that does not fit its contract', () => {
       { feature: 'count' },
       /set "missing", the value that replaces a missing one/,
     ],
-    ['has a fraction for a missing whole number', 'int64', { feature: 'count', missing: 0.5 }, /is not a whole number/],
+    [
+      'has a fraction for a missing whole number',
+      'int64',
+      { feature: 'count', missing: 0.5 },
+      /missing is not one that int64 can hold/,
+    ],
+    [
+      'takes a number past its range for missing',
+      'int32',
+      { feature: 'count', missing: 2 ** 31 },
+      /is not one that int32 can hold/,
+    ],
+    [
+      'takes whole numbers as a bool',
+      'bool',
+      { feature: 'count', missing: 0 },
+      /a bool takes a BOOLEAN, or an INTEGER with minimum 0/,
+    ],
+    ['takes a fraction as a bool', 'bool', { feature: 'amount' }, /a bool takes a BOOLEAN/],
+    ['takes a fraction as an int32', 'int32', { feature: 'amount' }, /an int32 takes a BOOLEAN, or an INTEGER/],
+    ['has no value for a missing one', 'int32', { feature: 'count' }, /set "missing"/],
     ['has a text for a missing number', 'float32', { feature: 'count', missing: 'none' }, /does not have the type of the input/],
     ['has a number for a missing category', 'string', { feature: 'grade', missing: 0 }, /does not have the type of the input/],
   ])('%s', (_what, type, column, violation) => {
@@ -82,17 +102,16 @@ describe('a version that does not fit its contract', () => {
     expect(violations[0]).toMatch(violation)
   })
 
-  it('takes an unbounded whole number as int64, where it could wrap around', () => {
+  it.each([
+    ['int32', [expect.stringContaining('an INTEGER with minimum and maximum within 32 bits')]],
+    // A whole number of an application is a safe integer, which an int64 always holds.
+    ['int64', []],
+  ] as const)('takes an unbounded whole number as %s', (type, violations) => {
     const unbounded = contract.features.map(feature => (feature.name === 'count' ? { ...feature, maximum: undefined } : feature))
-    const inputs: Input[] = [{ name: 'x', type: 'int64', columns: [{ feature: 'count', missing: 0 }] }]
-    const { features, ...rest } = contract
-    expect(contractViolations({ ...manifest, onnx: { ...manifest.onnx, inputs } }, contract)).toEqual([])
-    expect(
-      contractViolations(
-        { ...manifest, onnx: { ...manifest.onnx, inputs } },
-        { ...rest, features: unbounded as typeof features },
-      ),
-    ).toEqual([expect.stringContaining('an INTEGER with minimum and maximum')])
+    const inputs: Input[] = [{ name: 'x', type, columns: [{ feature: 'count', missing: 0 }] }]
+    const fitting = { ...manifest, onnx: { ...manifest.onnx, inputs } }
+    expect(contractViolations(fitting, contract)).toEqual([])
+    expect(contractViolations(fitting, { ...contract, features: unbounded as typeof contract.features })).toEqual(violations)
   })
 
   it('belongs to another model', () => {
@@ -111,6 +130,11 @@ it.each<[Input['type'], Input['columns'][number]]>([
   ['float32', { feature: 'flag' }],
   ['float64', { feature: 'count', missing: -1 }],
   ['float32', { feature: 'grade', equals: 'A' }],
+  ['bool', { feature: 'flag' }],
+  ['bool', { feature: 'grade', equals: 'B', missing: false }],
+  ['int32', { feature: 'flag' }],
+  ['int32', { feature: 'count', missing: -(2 ** 31) }],
+  ['float32', { feature: 'count', missing: true }],
   ['int64', { feature: 'flag' }],
   ['int64', { feature: 'count', missing: -1 }],
   ['int64', { feature: 'grade', equals: 'B' }],

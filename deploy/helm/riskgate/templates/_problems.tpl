@@ -12,6 +12,9 @@
 {{- if and $v.migrations.enabled (not $v.secrets.migrations.name) }}
 {{- $problems = append $problems "secrets.migrations.name must name the Secret of the role of migrations, unless migrations.enabled is false." }}
 {{- end }}
+{{- if and $v.upkeep.enabled (not $v.secrets.migrations.name) }}
+{{- $problems = append $problems "secrets.migrations.name must name the Secret of the owner of the tables when upkeep.enabled is true." }}
+{{- end }}
 {{- if not (or $v.secrets.tokens.name $v.settings.RISKGATE_JWKS_URL) }}
 {{- $problems = append $problems "secrets.tokens.name or settings.RISKGATE_JWKS_URL must be set: without a key no token can be checked." }}
 {{- end }}

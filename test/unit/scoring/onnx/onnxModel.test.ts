@@ -4,6 +4,7 @@ import type { FeatureValues } from '../../../../src/scoring/features.js'
 import type { GraphInput, ModelManifest } from '../../../../src/scoring/manifest.js'
 import { OnnxModel } from '../../../../src/scoring/onnx/onnxModel.js'
 import { dropZipMap } from '../../../../src/scoring/onnx/zipmap.js'
+import { goldenRows } from '../../../support/applicants.js'
 import { randomFrom } from '../../../support/random.js'
 import { manifestOf } from '../../support/domain.js'
 
@@ -26,6 +27,10 @@ const MIXED: GraphInput[] = [
   { name: 'count', type: 'int64', columns: [{ feature: 'count', missing: 0 }] },
   { name: 'grade', type: 'string', columns: [{ feature: 'grade', missing: '' }] },
 ]
+const WHOLE: GraphInput[] = [
+  { name: 'open', type: 'bool', columns: [{ feature: 'flag', missing: false }] },
+  { name: 'count', type: 'int32', columns: [{ feature: 'count', missing: 0 }] },
+]
 const MANIFESTS: Readonly<Record<string, ModelManifest>> = {
   'zipmap-int.onnx': manifestOf({ name: 'probabilities', column: 1 }),
   'zipmap-string.onnx': manifestOf({ name: 'probabilities', column: 0 }),
@@ -36,6 +41,13 @@ const MANIFESTS: Readonly<Record<string, ModelManifest>> = {
   'double.onnx': manifestOf({ name: 'probabilities', column: 1 }, DOUBLES),
   'mixed.onnx': manifestOf({ name: 'probabilities', column: 1 }, MIXED),
   'wrong-rows.onnx': manifestOf({ name: 'probabilities', column: 1 }),
+  'whole.onnx': manifestOf({ name: 'probability', column: 0 }, WHOLE),
+  'fixed-one.onnx': manifestOf({ name: 'probability', column: 0 }),
+  'fixed-eight.onnx': manifestOf({ name: 'probability', column: 0 }),
+  'half.onnx': manifestOf({ name: 'probability', column: 0 }),
+  'half-input.onnx': manifestOf({ name: 'probability', column: 0 }),
+  'rank-one.onnx': manifestOf({ name: 'probability', column: 0 }),
+  'neighbours.onnx': manifestOf({ name: 'probability', column: 0 }),
 }
 
 function fixture(name: string): Buffer {
@@ -103,6 +115,33 @@ describe('a graph', () => {
     expectClose(await scored('mixed.onnx', rows), probabilities, 6)
   })
 
+  it('takes bool and int32', async () => {
+    const rows = [{ flag: true, count: 3 }, { flag: false, count: -4 }, { count: 2 ** 20 }, {}]
+    const expected = rows.map(({ flag, count = 0 }) => ruleOf({ amount: count, count: Number(flag ?? false) }))
+    expectClose(await scored('whole.onnx', rows), expected, 6)
+  })
+
+  it('that was exported for one row answers any number of rows, one by one', async () => {
+    expectClose(await scored('fixed-one.onnx'), ROWS.map(ruleOf), 6)
+    expectClose(await scored('fixed-one.onnx', ROWS.slice(0, 1)), ROWS.slice(0, 1).map(ruleOf), 6)
+  })
+
+  it.each(['1', '2'])('gives a row the same bits alone and in groups of any size: version %s', async version => {
+    const directory = new URL(`../../../../models/consumer-credit/${version}/`, import.meta.url)
+    const manifest = JSON.parse(readFileSync(new URL('manifest.json', directory), 'utf8')) as ModelManifest
+    const model = await OnnxModel.load(readFileSync(new URL('model.onnx', directory)), manifest)
+    const rows = goldenRows(version)
+      .slice(0, 256)
+      .map(({ features }) => features)
+    const together = await model.score(rows)
+    for (const size of [1, 2, 3, 7, 16, 33, 100]) {
+      for (let at = 0; at < rows.length; at += size) {
+        expect(await model.score(rows.slice(at, at + size)), `${size} rows`).toEqual(together.slice(at, at + size))
+      }
+    }
+    await model.release()
+  })
+
   it('answers 1,000 rows in their order', async () => {
     const rows = Array.from({ length: 1_000 }, (_, i) => ({ amount: i / 100, count: -i / 50 }))
     expectClose(await scored('one-column.onnx', rows), rows.map(ruleOf), 6)
@@ -122,13 +161,26 @@ describe('a graph', () => {
   })
 
   it.each([
-    ['a column that the output does not have', 'one-column.onnx', manifestOf({ name: 'probability', column: 1 })],
-    ['a column of an output without columns', 'flat.onnx', manifestOf({ name: 'probabilities', column: 1 })],
-    ['the labels as probabilities', 'zipmap-int.onnx', manifestOf({ name: 'label', column: 0 })],
-    ['texts as probabilities', 'zipmap-string.onnx', manifestOf({ name: 'label', column: 0 })],
-  ])('whose manifest names %s gives no answers', async (_what, name, manifest) => {
-    const scoring = loaded(name, manifest).then(model => model.score(ROWS))
-    await expect(scoring).rejects.toMatchObject({ code: 'MODEL_OUTPUT_INVALID' })
+    [
+      'a column that the output does not have',
+      'one-column.onnx',
+      manifestOf({ name: 'probability', column: 1 }),
+      'has 1 column(s)',
+    ],
+    ['a column of an output without columns', 'flat.onnx', manifestOf({ name: 'probabilities', column: 1 }), 'names column 1'],
+    ['the labels as probabilities', 'zipmap-int.onnx', manifestOf({ name: 'label', column: 0 }), 'its output label is int64'],
+    ['texts as probabilities', 'zipmap-string.onnx', manifestOf({ name: 'label', column: 0 }), 'its output label is string'],
+  ])('whose manifest names %s is refused', async (_what, name, manifest, problem) => {
+    await expect(loaded(name, manifest)).rejects.toThrow(problem)
+  })
+
+  it.each([
+    ['fixed-eight.onnx', 'its input features takes exactly 8 rows a run; export the graph with a free number of rows'],
+    ['half.onnx', 'its output probability is float16; name the output that holds the probabilities, as float32 or float64'],
+    ['half-input.onnx', 'its input features is float16 [N, 2], in the manifest float32 [N, 2]'],
+    ['rank-one.onnx', 'its input features is float32 [2], of a single dimension, in the manifest float32 [N, 2]'],
+  ])('that can never answer is refused: %s', async (name, problem) => {
+    await expect(loaded(name)).rejects.toThrow(problem)
   })
 
   it.each([

@@ -1,0 +1,137 @@
+import { createHash } from 'node:crypto'
+import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { admit } from '../../../src/releases/admission.js'
+import { goldenProblems } from '../../../src/releases/goldenCheck.js'
+import type { ModelContract } from '../../../src/scoring/contract.js'
+import { contract, manifestOf } from '../support/domain.js'
+
+const FIXTURES = new URL('../../fixtures/onnx/', import.meta.url)
+const sigmoid = (z: number) => 1 / (1 + Math.exp(-z))
+const rule = (amount: number, count: number) => sigmoid(0.5 * amount - 0.25 * count + 0.125)
+
+/** The contract of the fixtures: two numbers. */
+const TWO_NUMBERS: ModelContract = {
+  ...contract,
+  features: contract.features.filter(({ name }) => ['amount', 'count'].includes(name)),
+}
+const goldenRow = (amount: number, count: number, probability = rule(amount, count)) => ({
+  features: { amount, count },
+  probability,
+})
+
+describe('a version of a fixture', () => {
+  let directory: string
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'riskgate-version-'))
+  })
+  afterEach(() => rm(directory, { recursive: true }))
+
+  async function admission(
+    file: string,
+    rows: readonly object[],
+    output = { name: 'probability', column: 0 },
+    fitting = TWO_NUMBERS,
+  ) {
+    await copyFile(new URL(file, FIXTURES), join(directory, 'model.onnx'))
+    await writeFile(join(directory, 'golden.jsonl'), rows.map(row => JSON.stringify(row)).join('\n'))
+    const sha256 = createHash('sha256')
+      .update(await readFile(join(directory, 'model.onnx')))
+      .digest('hex')
+    const { onnx, ...manifest } = manifestOf(output)
+    const admitted = await admit({
+      directory,
+      name: 'test-model/1',
+      contract: fitting,
+      manifest: { ...manifest, onnx: { ...onnx, sha256 } },
+      isChampion: true,
+    })
+    await admitted.model?.release()
+    return admitted
+  }
+
+  const AT_THE_EDGES = [goldenRow(1, 0), goldenRow(1_000, 100), { features: { amount: 1 }, probability: 0.5 }]
+
+  it('is admitted where the graph agrees with its golden rows', async () => {
+    const { model, problems, warnings } = await admission('one-column.onnx', [goldenRow(2, 0), goldenRow(1, 100)])
+    expect({ admitted: model !== undefined, problems }).toEqual({
+      admitted: false,
+      problems: [expect.stringContaining('count missing')],
+    })
+    expect(warnings).toEqual([])
+  })
+
+  it('is admitted with a warning where golden rows leave out what the contract allows', async () => {
+    const required = { ...TWO_NUMBERS, features: TWO_NUMBERS.features.map(feature => ({ ...feature, required: true })) }
+    const { model, problems, warnings } = await admission(
+      'one-column.onnx',
+      [goldenRow(2, 0), goldenRow(1, 100)],
+      undefined,
+      required,
+    )
+    expect(problems).toEqual([])
+    expect(model).toBeDefined()
+    expect(warnings).toEqual(['test-model/1/golden.jsonl: it should also have rows with amount = 1000.'])
+  })
+
+  it.each([
+    [
+      'a probability of its own',
+      'one-column.onnx',
+      [goldenRow(2, 0), goldenRow(4, 8, 0.5)],
+      /^test-model\/1\/model\.onnx: 1 of 2 golden rows .* The worst is line 2: expected 0\.5, got 0\.5312/,
+    ],
+    ['NaN', 'nan.onnx', [goldenRow(2, 0)], /line 1: expected 0\.75\d+, got NaN/],
+    ['2.5', 'out-of-range.onnx', [goldenRow(2, 0)], /got 2\.5/],
+    [
+      'fewer rows than it was given',
+      'wrong-rows.onnx',
+      [goldenRow(2, 0), goldenRow(1, 0)],
+      /cannot score the golden rows: .* float32 \[1, 2\]/,
+    ],
+    [
+      'a probability that depends on other rows',
+      'neighbours.onnx',
+      [goldenRow(5, 4, rule(2, 2)), goldenRow(1, 0, rule(-2, -2))],
+      /the probability of golden row 1 depends on the rows beside it/,
+    ],
+  ])('is refused where the graph answers %s', async (_what, file, rows, problem) => {
+    const output = file.startsWith('one') || file.startsWith('neigh') ? undefined : { name: 'probabilities', column: 1 }
+    const { model, problems } = await admission(file, rows, output)
+    expect(model).toBeUndefined()
+    expect(problems).toEqual([expect.stringMatching(problem)])
+  })
+
+  it('is refused with the first five of many wrong lines', async () => {
+    const { problems } = await admission(
+      'one-column.onnx',
+      Array.from({ length: 9 }, () => ({ features: { amount: 0 } })),
+    )
+    expect(problems).toHaveLength(6)
+    expect(problems.at(-1)).toBe('test-model/1/golden.jsonl: 4 more lines have problems.')
+  })
+
+  it('is refused where a golden row of a missing feature shows NaN', async () => {
+    expect((await admission('one-column.onnx', AT_THE_EDGES)).problems).toEqual([
+      expect.stringContaining('line 3: expected 0.5, got NaN'),
+    ])
+  })
+})
+
+it('a graph that fails for a lone row is a problem, not the end of the start', async () => {
+  const run = async (rows: readonly unknown[]) => {
+    if (rows.length === 1) throw new Error('Reshape failed\n for 1 row.')
+    return rows.map(() => 0.5)
+  }
+  const rows = [1, 2].map(line => ({ line, features: {}, probability: 0.5 }))
+  expect(await goldenProblems({ run }, rows)).toEqual(['the graph cannot score the golden rows: Reshape failed for 1 row.'])
+})
+
+it('the worst of 200,000 golden rows is found', async () => {
+  const rows = Array.from({ length: 200_000 }, (_, i) => ({ line: i + 1, features: {}, probability: i === 150_000 ? 0.9 : 0.5 }))
+  expect(await goldenProblems({ run: async group => group.map(() => 0.5) }, rows)).toEqual([
+    expect.stringContaining('1 of 200000 golden rows have another probability'),
+  ])
+})
