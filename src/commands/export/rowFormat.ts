@@ -51,7 +51,7 @@ function spreadsheetOptions(spreadsheet: Spreadsheet): Options {
 }
 
 /**
- * CSV with a header (RFC 4180). Each known feature has a column. One more column holds the other features of a row as JSON, so that
+ * CSV with a header (RFC 4180, with LF at the end of a line). Each known feature has a column. One more column holds the other features of a row as JSON, so that
  * features of a model that is no longer installed are not lost.
  */
 function csv(options: Options, featureNames?: readonly string[]): RowFormat {
