@@ -14,7 +14,8 @@ export default defineConfig({
   test: {
     // `serve` passes over it, too: postgres.js looks types up on a connection that a test has cut.
     onUnhandledError: error => !isLostTypeFetch(error),
-    globalSetup: ['test/support/globalPostgres.ts'],
+    // The last one ends first.
+    globalSetup: ['test/support/ownFolder.ts', 'test/support/globalPostgres.ts'],
     pool: 'forks',
     // Test files wait a good part of their time.
     maxWorkers: availableParallelism() + 2,

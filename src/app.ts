@@ -114,7 +114,7 @@ async function startParts(bare: BareKit, signal: AbortSignal): ReturnType<App['s
   const rollups = startStatistics(kit)
   const partitions = await startPartitions(kit, { clock })
   startRetention(kit)
-  await startTexts(kit, { audit, latest })
+  await startTexts(kit, { audit, latest, signal })
   const alerts = await startAlertFeed(kit, { hints })
   const api = startApi(kit, { models, predictRisk, alerts, audit, latest, rollups, webhooks, apiKeys: apiKeyStore, clock })
   // A task that is registered later would never run: `upkeep` throws from here on.

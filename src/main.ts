@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { type Command, Option, program } from 'commander'
 import { DEFAULT_TENANT, ROLES } from './auth/principal.js'
-import { collectRole, parseHash, parseInstant, parseSeconds, parseTenant } from './commands/arguments.js'
+import { collectRole, parseHash, parseInstant, parseLocale, parseSeconds, parseTenant } from './commands/arguments.js'
 import { EXPORT_FORMATS } from './commands/export/exportFormat.js'
 import { ConfigError, EXIT_CONFIG } from './errors.js'
 import { SERVICE } from './observability/service.js'
@@ -93,12 +93,16 @@ program
   .requiredOption('--from <time>', 'the first instant, such as 2026-11-01 or 2026-11-01T08:30:00Z', parseInstant)
   .requiredOption('--to <time>', 'the end, which is not included', parseInstant)
   .addOption(new Option('--format <format>', 'how rows are written').choices(EXPORT_FORMATS).default('csv'))
+  .option('--excel', 'CSV for Excel: byte order mark, and decimal comma and semicolon where the locale has them', false)
+  .option('--locale <tag>', 'locale of the Excel that reads it, such as es-ES; that of LC_ALL or LANG by default', parseLocale)
   .option('--output <file>', 'a file instead of standard output')
   .option('--tenant <name>', 'tenant whose predictions to write', parseTenant, DEFAULT_TENANT)
   .option('--features', 'write the inputs too', false)
   .option('--quiet', 'show no progress', false)
   .action(async options => {
     if (options.from >= options.to) throw new Error('--to must be after --from.')
+    if (options.excel && options.format !== 'csv') throw new Error('--excel writes CSV: leave --format out.')
+    if (options.locale !== undefined && !options.excel) throw new Error('--locale is for --excel: add it, or leave --locale out.')
     const { exportHistory } = await import('./commands/export/exportHistory.js')
     process.exit(await exportHistory(options))
   })

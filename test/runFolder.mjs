@@ -1,7 +1,7 @@
 // The folder of one run of the tests: every temporary folder, and the data of every PostgreSQL, lies below it.
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 const PREFIX = 'riskgate-tests-'
@@ -11,6 +11,11 @@ const ROOM_BYTES = 3_000_000_000
 // A process that was told to end may need a moment.
 const ENDING_MS = 5_000
 const POLL_MS = 50
+
+/** Whether a path is the folder of a run, as TMPDIR is below `npm test`. */
+export function isRunFolder(path) {
+  return basename(path).startsWith(PREFIX)
+}
 
 /** Makes it in memory where there is room, else in the temporary directory. */
 export function makeRunFolder() {
@@ -23,10 +28,13 @@ export function makeRunFolder() {
 }
 
 /** Removes it, ends what still runs in it, and answers what was left: names of folders, and processes. */
-export async function removeRunFolder(folder) {
-  const processes = await remainingProcesses(folder)
+export async function removeRunFolder(folder, endingMs = ENDING_MS) {
+  const processes = await remainingProcesses(folder, endingMs)
   const files = readdirSync(folder)
+  const segments = processes.flatMap(({ pid }) => sharedMemoryOf(pid))
   for (const { pid } of processes) ignoringErrors(() => process.kill(pid, 'SIGKILL'))
+  // A PostgreSQL that is killed removes its memory at its next start, and its data are about to go.
+  for (const segment of segments) rmSync(segment, { force: true })
   rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
   return [...files.map(name => `folder ${name}`), ...processes.map(({ pid, command }) => `process ${pid}: ${command}`)]
 }
@@ -60,8 +68,8 @@ export function exists(pid) {
   }
 }
 
-async function remainingProcesses(folder) {
-  const deadline = performance.now() + ENDING_MS
+async function remainingProcesses(folder, endingMs) {
+  const deadline = performance.now() + endingMs
   for (;;) {
     const found = processesOf(folder)
     if (found.length === 0 || performance.now() > deadline) return found
@@ -81,6 +89,12 @@ function processesOf(folder) {
 function isOf(folder, pid) {
   const works = ignoringErrors(() => readlinkSync(`/proc/${pid}/cwd`))?.startsWith(folder)
   return works || readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(`TMPDIR=${folder}`)
+}
+
+/** Segments of shared memory that a PostgreSQL uses. */
+function sharedMemoryOf(pid) {
+  const maps = ignoringErrors(() => readFileSync(`/proc/${pid}/maps`, 'utf8')) ?? ''
+  return [...new Set(maps.match(/\/dev\/shm\/PostgreSQL\.\d+/g))]
 }
 
 function commandOf(pid) {

@@ -77,7 +77,15 @@ export const DASHBOARDS = {
       [[`${rate(LOOKUPS, 'cache', 'result="hit"')} / (${rate(LOOKUPS, 'cache')} > 0)`, '{{cache}}']],
       { max: 1 },
     ),
-    graph('Redis', 'short', [[selected('riskgate_redis_up'), '{{instance}}']], { max: 1 }),
+    graph(
+      'Redis',
+      'short',
+      [
+        [selected('riskgate_redis_up'), '{{instance}}'],
+        [`max by (use) (${selected('riskgate_redis_refused')}) > 0`, 'refuses {{use}}'],
+      ],
+      { max: 1 },
+    ),
     graph('Event loop: p99 of its delay', 's', [[selected('nodejs_eventloop_lag_p99_seconds'), '{{instance}}']]),
     graph('Event loop: share of time not idle', 'percentunit', [
       [rate('riskgate_event_loop_active_seconds_total', 'instance'), '{{instance}}'],

@@ -17,10 +17,14 @@ const SENTENCES: Readonly<Record<Misfit, string>> = {
   'no-cluster': 'REDIS_URL names nodes of a cluster, but leads to a Redis that is none. Name one address, or Sentinels.',
 }
 
-/** Connects, and goes on trying for ever. @throws ConfigError where the file of authorities cannot be used */
-export function connectRedis({ isEncrypted, caFile, ...place }: RedisPlace, reports: LinkReports): RedisLink {
+/** Connects, and goes on trying for ever. A connection that listens to messages takes no commands. @throws ConfigError where the file of authorities cannot be used */
+export function connectRedis(
+  { isEncrypted, caFile, ...place }: RedisPlace,
+  reports: LinkReports,
+  role: 'commands' | 'listens' = 'commands',
+): RedisLink {
   const ca = caFile === undefined ? undefined : authorities(caFile)
-  return new RedisLink({ ...place, tls: isEncrypted ? { ca } : undefined }, reports)
+  return new RedisLink({ ...place, tls: isEncrypted ? { ca } : undefined }, reports, { listens: role === 'listens' })
 }
 
 /** What is wrong with the settings by what Redis answers; undefined while it answers nothing of the kind. */

@@ -1,11 +1,12 @@
 import { type ConnectionOptions, checkServerIdentity, type PeerCertificate } from 'node:tls'
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
 import type { RedisAddress } from './redisAddress.js'
+import { connectorTo, MasterConnector } from './redisConnectors.js'
 
-// A Redis that is away or frozen must cost a caller next to nothing: without these a command hung for seconds.
-const COMMAND_TIMEOUT_MS = 100
+// No command hangs for seconds. Callers wait for less (inTime.ts).
+const COMMAND_TIMEOUT_MS = 500
 const CONNECT_TIMEOUT_MS = 1_000
-export const LONGEST_RECONNECT_PAUSE_MS = 1_000
+const LONGEST_RECONNECT_PAUSE_MS = 1_000
 // After a failover the slots of the old master lead to another one. A command that is moved refreshes them as well.
 const SLOTS_REFRESH_MS = 2_000
 
@@ -14,10 +15,9 @@ type OnRefusal = (error: Error) => boolean
 
 const retryStrategy = (attempt: number) => Math.min(50 * attempt, LONGEST_RECONNECT_PAUSE_MS)
 
-/** A client of one server, or of the master that the Sentinels name. It fails fast, and reconnects for ever. */
+/** A client of one server, of any seed, or of the master that the Sentinels name. It fails fast, and reconnects for ever. */
 export function createServerClient(address: RedisAddress, refused: OnRefusal): Redis {
-  const [first] = address.nodes
-  const place = address.kind === 'sentinel' ? sentinelOptions(address) : { host: first?.host ?? '', port: first?.port ?? 0 }
+  const place = address.kind === 'sentinel' ? sentinelOptions(address) : { Connector: connectorTo(address.nodes) }
   return new Redis({
     ...commonOptions(address),
     db: address.database,
@@ -32,6 +32,7 @@ export function createServerClient(address: RedisAddress, refused: OnRefusal): R
 function sentinelOptions(address: RedisAddress) {
   const { nodes, masterName = '', sentinelUsername, sentinelPassword, tls } = address
   return {
+    Connector: MasterConnector,
     sentinels: [...nodes],
     name: masterName,
     // Whether it is the master: after a failover a Sentinel may still name the old one for a moment.
@@ -57,7 +58,7 @@ export function createClusterClient(address: RedisAddress, refused: OnRefusal): 
     slotsRefreshInterval: SLOTS_REFRESH_MS,
     // The certificate is one for the name, not for the address that it leads to.
     dnsLookup: (name: string, callback: (error: null, address: string) => void) => callback(null, name),
-    redisOptions: { ...commonOptions(address), reconnectOnError: refused },
+    redisOptions: { ...commonOptions(address), Connector: connectorTo(), reconnectOnError: refused },
   })
 }
 

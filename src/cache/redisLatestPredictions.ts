@@ -1,5 +1,6 @@
 import type { LatestPredictions } from '../scoring/latestPredictions.js'
 import type { Prediction } from '../scoring/prediction.js'
+import { inTime } from './inTime.js'
 import { decodePrediction, encodeEntry, keyOf, type LatestEntry, replaces } from './latestEntry.js'
 import type { RedisLink } from './redisLink.js'
 import { RedisTrust, type UseReports } from './redisTrust.js'
@@ -39,7 +40,7 @@ export class RedisLatestPredictions implements LatestPredictions {
   async find(tenant: string, applicantIds: readonly string[]): Promise<ReadonlyMap<string, Prediction>> {
     if (!this.#trust.isTrusted) return new Map()
     const keys = applicantIds.map(id => PREFIX + keyOf(tenant, id))
-    const values = await valuesOf(this.#link.client, keys).catch(error => this.#trust.lose(error, keys[0]))
+    const values = await inTime(valuesOf(this.#link.client, keys)).catch(error => this.#trust.lose(error, keys[0]))
     return new Map(
       applicantIds.flatMap((applicantId, i) => {
         const prediction = decodePrediction(values?.[i] ?? '', tenant, applicantId)
@@ -81,7 +82,7 @@ export class RedisLatestPredictions implements LatestPredictions {
 
   async #write(entries: readonly (readonly [string, LatestEntry])[]): Promise<void> {
     const values = entries.map(([key, entry]) => [PREFIX + key, encodeEntry(entry)] as const)
-    await putEach(this.#link.client, values, TTL_SECONDS).catch(error => {
+    await inTime(putEach(this.#link.client, values, TTL_SECONDS)).catch(error => {
       this.#trust.lose(error, values[0]?.[0])
       throw error
     })
@@ -113,6 +114,6 @@ export class RedisLatestPredictions implements LatestPredictions {
 /** Writes and reads a value of its own, in the part of a cluster that the refused key belongs to. */
 export async function probeLatest({ client }: RedisLink, refusedKey = 'any'): Promise<void> {
   const key = `${PREFIX}probe:{${refusedKey}}`
-  await putEach(client, [[key, '']], PROBE_SECONDS)
-  await valuesOf(client, [key])
+  await inTime(putEach(client, [[key, '']], PROBE_SECONDS))
+  await inTime(valuesOf(client, [key]))
 }

@@ -10,6 +10,7 @@ const RECONNECT_AFTER_READONLY_MS = 5_000
 // A connection that is closed without an error, or that never answers, counts as lost after this time.
 const PATIENCE_MS = 1_000
 const REPEAT_MS = 50
+const UNKNOWN = 'NO_ANSWER'
 const OF_A_CLUSTER = /^(MOVED|ASK|CLUSTERDOWN) /
 
 /** What a connection tells its process, once each. */
@@ -29,6 +30,8 @@ interface Events {
   /** A connection was lost, or a node of the cluster has left. */
   close: []
   message: [channel: string]
+  /** Its loss has been told. */
+  told: []
   /** `disconnect` was called. */
   end: []
 }
@@ -40,22 +43,25 @@ interface Events {
 export class RedisLink extends EventEmitter<Events> {
   readonly #address: RedisAddress
   readonly #reports: LinkReports
+  readonly #listens: boolean
   #client: Redis | Cluster
   #isReady = false
   #isTold = false
   #isEnded = false
-  #lastCode = 'NO_ANSWER'
+  #lastCode = UNKNOWN
   #misfit: Misfit | undefined
   #reconnectAt = 0
   #patience: NodeJS.Timeout | undefined
 
-  constructor(address: RedisAddress, reports: LinkReports) {
+  /** `listens`: it takes no commands. Any node of a cluster hears what is published at the others. */
+  constructor(address: RedisAddress, reports: LinkReports, { listens }: { readonly listens: boolean }) {
     super()
     // Each use of a connection listens.
     this.setMaxListeners(0)
     this.#address = address
     this.#reports = reports
-    this.#client = address.kind === 'cluster' ? this.#cluster() : this.#server()
+    this.#listens = listens
+    this.#client = this.#server()
     this.#beImpatient()
   }
 
@@ -77,13 +83,7 @@ export class RedisLink extends EventEmitter<Events> {
   async settled(): Promise<void> {
     if (this.#isReady || this.#isTold || this.#misfit) return
     await new Promise<void>(resolve => {
-      const timer = setTimeout(resolve, PATIENCE_MS).unref()
-      const done = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-      this.once('ready', done)
-      this.once('close', done)
+      for (const event of ['ready', 'told'] as const) this.once(event, resolve)
     })
   }
 
@@ -97,7 +97,7 @@ export class RedisLink extends EventEmitter<Events> {
 
   #server(): Redis {
     const client = createServerClient(this.#address, error => this.#refused(error))
-    client.on('ready', () => void this.#examine(client))
+    client.on('ready', () => (this.#listens ? this.#opened() : void this.#examine(client)))
     this.#follow(client)
     return client
   }
@@ -126,21 +126,27 @@ export class RedisLink extends EventEmitter<Events> {
       if (cluster === undefined) await sleep(REPEAT_MS)
       if (!isCurrent()) return
     }
-    if (/^cluster_state:/m.test(cluster)) return this.#becomeCluster()
+    if (cluster !== 'no' && (this.#address.kind === 'cluster' || /^cluster_state:/m.test(cluster))) return this.#becomeCluster()
+    if (this.#address.kind === 'cluster') this.#misfits('no-cluster')
     const role: unknown[] = await client.role().catch(() => [])
-    if (role[0] === 'sentinel') this.#misfit = 'sentinel'
+    if (role[0] === 'sentinel') this.#misfits('sentinel')
     if (isCurrent()) this.#opened()
   }
 
   /** What a refusal says; undefined for no answer. */
   #answerOf(error: Error): string | undefined {
-    if (isAnswer(error)) return ''
-    this.#lastCode = codeOf(error)
+    if (isAnswer(error)) return /cluster support disabled/i.test(error.message) ? 'no' : ''
+    this.#remember(codeOf(error))
     return undefined
   }
 
+  /** Every command in hand fails when its connection is closed, which does not say why. */
+  #remember(code: string): void {
+    if (code !== 'CLOSED' || this.#lastCode === UNKNOWN) this.#lastCode = code
+  }
+
   #becomeCluster(): void {
-    if (this.#address.database !== 0) this.#misfit = 'database-in-cluster'
+    if (this.#address.database !== 0) this.#misfits('database-in-cluster')
     const server = this.#client
     this.#client = this.#cluster()
     server.disconnect()
@@ -159,6 +165,7 @@ export class RedisLink extends EventEmitter<Events> {
     this.#isReady = true
     if (this.#isTold) this.#reports.regained()
     this.#isTold = false
+    this.#lastCode = UNKNOWN
     this.emit('ready')
   }
 
@@ -172,17 +179,23 @@ export class RedisLink extends EventEmitter<Events> {
   #failed(client: Redis | Cluster, error: Error): void {
     if (client !== this.#client || this.#isEnded) return
     const { message, lastNodeError } = error as Error & { lastNodeError?: Error }
-    if (/cluster support disabled/i.test(`${message} ${lastNodeError?.message}`)) this.#misfit = 'no-cluster'
-    if (/^ERR (DB index|invalid DB index)/i.test(message)) this.#misfit = 'no-such-database'
-    this.#lastCode = codeOf(lastNodeError ?? error)
-    // One node of a cluster that has others.
-    if (client instanceof Cluster && this.#isReady) return
-    if (!this.#isReady) this.#tell()
+    if (/^ERR (DB index|invalid DB index)/i.test(message)) this.#misfits('no-such-database')
+    else if (/^ERR SELECT is not allowed/i.test(message)) this.#misfits('database-in-cluster')
+    else {
+      this.#remember(codeOf(lastNodeError ?? error))
+      // Another node may answer.
+      if (!this.#isReady && this.#address.nodes.length === 1) this.#tell()
+    }
+  }
+
+  #misfits(why: Misfit): void {
+    this.#misfit = why
+    this.emit('told')
   }
 
   /** Sees every refusal of a command. Answers whether to connect anew. */
   #refused({ message }: Error): boolean {
-    if (OF_A_CLUSTER.test(message) && !(this.#client instanceof Cluster)) setImmediate(() => this.#switch())
+    if (!this.#listens && OF_A_CLUSTER.test(message) && !(this.#client instanceof Cluster)) setImmediate(() => this.#switch())
     if (!message.startsWith('READONLY') || performance.now() < this.#reconnectAt) return false
     this.#reconnectAt = performance.now() + RECONNECT_AFTER_READONLY_MS
     return true
@@ -203,6 +216,7 @@ export class RedisLink extends EventEmitter<Events> {
   #tell(): void {
     if (this.#isTold || this.#isEnded) return
     this.#isTold = true
+    this.emit('told')
     this.#reports.lost(this.#lastCode)
   }
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Cluster, Redis } from 'ioredis'
 import { RateLimiterRedis } from 'rate-limiter-flexible'
+import { inTime } from './inTime.js'
 import type { RedisLink } from './redisLink.js'
 import type { RedisTrust } from './redisTrust.js'
 import type { Counted, SharedPoints } from './sharedPoints.js'
@@ -34,7 +35,7 @@ export class RedisPoints implements SharedPoints {
     const limiter = this.#limiter()
     try {
       // Not `consume`, which refuses past the limit: a lease takes the points that are left.
-      const { consumedPoints, msBeforeNext } = await limiter.penalty(digest, points)
+      const { consumedPoints, msBeforeNext } = await inTime(limiter.penalty(digest, points))
       return { total: consumedPoints, endsInMs: Math.max(0, msBeforeNext) }
     } catch (error) {
       this.#trust.lose(error, limiter.getKey(digest))
@@ -46,7 +47,7 @@ export class RedisPoints implements SharedPoints {
 /** Counts nothing, at a key that belongs to the same part of a cluster as the one that was refused. */
 export function probePoints(link: RedisLink): (refusedKey: string | undefined) => Promise<unknown> {
   const limiter = limiterOver(link, { name: 'probe', limit: 1, windowSeconds: PROBE_SECONDS })
-  return async (refusedKey = 'any') => limiter().penalty(`{${refusedKey}}`, 0)
+  return async (refusedKey = 'any') => inTime(limiter().penalty(`{${refusedKey}}`, 0))
 }
 
 /** A limiter over the client that the link has at the moment. */

@@ -1,3 +1,4 @@
+import { inTime } from './inTime.js'
 import type { RedisLink } from './redisLink.js'
 import { isAnswer } from './redisRefusals.js'
 
@@ -33,6 +34,7 @@ export class RedisTrust {
   readonly #link: RedisLink
   readonly #options: RedisTrustOptions
   readonly #timer: NodeJS.Timeout
+  readonly #firstBeat: Promise<void>
   #trustedFrom = Number.POSITIVE_INFINITY
   #refusedKey: string | undefined
   #isBeating = false
@@ -45,12 +47,17 @@ export class RedisTrust {
     link.on('close', () => this.lose())
     link.on('ready', () => void this.#beat())
     link.once('end', () => clearInterval(this.#timer))
-    if (link.isReady) void this.#beat()
+    this.#firstBeat = link.isReady ? this.#beat() : Promise.resolve()
   }
 
   /** Whether Redis has done what it was asked since the last outage. */
   get answers(): boolean {
     return this.#trustedFrom !== Number.POSITIVE_INFINITY
+  }
+
+  /** Waits until Redis has done what it was asked first, or has refused it; without a connection not at all. */
+  settled(): Promise<void> {
+    return this.#firstBeat
   }
 
   get isTrusted(): boolean {
@@ -71,7 +78,7 @@ export class RedisTrust {
     const { probe, catchUp, reports } = this.#options
     const answered = this.answers
     try {
-      if (answered) await this.#link.client.ping()
+      if (answered) await inTime(this.#link.client.ping())
       else await probe(this.#refusedKey)
       // On every beat: a write may have been missed after the last catch-up ended and before Redis was trusted again.
       await catchUp()

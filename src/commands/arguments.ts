@@ -27,6 +27,16 @@ export function parseInstant(value: string): Date {
   throw new InvalidArgumentError('It must be a day or an instant with its zone, such as 2026-11-01 or 2026-11-01T08:30:00Z.')
 }
 
+export function parseLocale(value: string): string {
+  try {
+    const [locale] = Intl.NumberFormat.supportedLocalesOf(value)
+    if (locale !== undefined) return locale
+  } catch {
+    // It has not even the form of a tag.
+  }
+  throw new InvalidArgumentError('It must be a language with its region, such as es-ES, de-DE or en-US.')
+}
+
 /** Turns a duration such as 30m into seconds. */
 export function parseSeconds(value: string): number {
   const [, amount, unit] = /^([1-9]\d{0,3})([smhd])$/.exec(value) ?? []

@@ -29,8 +29,10 @@ export interface Config {
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined
   /** How long a connection may be idle between two requests. */
   readonly keepAliveMs: number
-  /** Addresses or ranges whose X-Forwarded-* headers are believed. */
+  /** Addresses or ranges whose headers about the client are believed. */
   readonly trustedProxies: readonly string[]
+  /** Where they name the client. */
+  readonly forwardedHeader: 'x-forwarded-for' | 'forwarded'
   /** Origins whose pages may call the API. */
   readonly corsOrigins: readonly string[]
   /** A codegen manifest: only its documents are executed. Absent: any document within the limits may run. */
@@ -57,8 +59,12 @@ export interface Config {
   readonly alertRetentionDays: number
   /** Absent: predictions are kept for ever. */
   readonly predictionRetentionDays: number | undefined
-  /** Whether webhooks may go to private and loopback addresses, and over plain HTTP. */
+  /** Whether webhooks may go to all private and loopback addresses, and over plain HTTP. */
   readonly webhooksMayBePrivate: boolean
+  /** Networks that webhooks may go to besides public addresses, also over plain HTTP. */
+  readonly webhookPrivateNetworks: readonly string[]
+  /** The longest pause that an endpoint may ask for. Zero: none. */
+  readonly webhookRetryAfterSeconds: number
   /**
    * How many attempts a webhook delivery gets before it is dead, and the pause before the second attempt. Each further pause is
    * twice as long.
@@ -125,6 +131,7 @@ export function loadConfig(variables: NodeJS.ProcessEnv = process.env): Config {
     tls: certFile !== undefined && keyFile !== undefined ? { certFile: resolve(certFile), keyFile: resolve(keyFile) } : undefined,
     keepAliveMs: env.RISKGATE_KEEP_ALIVE_SECONDS * 1_000,
     trustedProxies: env.RISKGATE_TRUSTED_PROXIES,
+    forwardedHeader: env.RISKGATE_FORWARDED_HEADER,
     corsOrigins: env.RISKGATE_CORS_ORIGINS,
     trustedDocumentsFile: env.RISKGATE_TRUSTED_DOCUMENTS === undefined ? undefined : resolve(env.RISKGATE_TRUSTED_DOCUMENTS),
     rateLimits: {
@@ -141,6 +148,8 @@ export function loadConfig(variables: NodeJS.ProcessEnv = process.env): Config {
     alertRetentionDays: env.RISKGATE_ALERT_RETENTION_DAYS,
     predictionRetentionDays: env.RISKGATE_PREDICTION_RETENTION_DAYS,
     webhooksMayBePrivate: env.RISKGATE_WEBHOOK_ALLOW_PRIVATE,
+    webhookPrivateNetworks: env.RISKGATE_WEBHOOK_PRIVATE_NETWORKS,
+    webhookRetryAfterSeconds: env.RISKGATE_WEBHOOK_RETRY_AFTER_SECONDS,
     webhookAttempts: env.RISKGATE_WEBHOOK_ATTEMPTS,
     webhookRetrySeconds: env.RISKGATE_WEBHOOK_RETRY_SECONDS,
   }

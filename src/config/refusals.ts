@@ -68,6 +68,11 @@ export const REFUSALS: readonly Refusal[] = [
       isGiven('RISKGATE_REDIS_CA_FILE') && (url === undefined ? !isGiven('REDIS_URL') : !/^rediss/i.test(url)),
   },
   {
+    problem:
+      'RISKGATE_WEBHOOK_PRIVATE_NETWORKS must not be set when RISKGATE_WEBHOOK_ALLOW_PRIVATE is true, which allows all networks.',
+    applies: ({ isGiven, env }) => isGiven('RISKGATE_WEBHOOK_PRIVATE_NETWORKS') && env.RISKGATE_WEBHOOK_ALLOW_PRIVATE === true,
+  },
+  {
     problem: 'RISKGATE_TLS_CERT_FILE and RISKGATE_TLS_KEY_FILE must be set together.',
     applies: ({ isGiven }) => isGiven('RISKGATE_TLS_CERT_FILE') !== isGiven('RISKGATE_TLS_KEY_FILE'),
   },

@@ -1,5 +1,6 @@
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import { Counter, Gauge, Registry } from 'prom-client'
 import { Distribution } from './distribution.js'
+import { collectProcessMetrics } from './processMetrics.js'
 import { Tally } from './tally.js'
 
 // The promises are between 1 ms and 250 ms: most buckets are there.
@@ -93,6 +94,11 @@ export class Metrics {
     'Calls refused by a limit: of a principal, a tenant, an address, or the streams of a principal.',
     ['kind'],
   )
+  readonly clientsUnnamed = this.#counter(
+    'clients_unnamed_total',
+    'Addresses of clients that were looked for, and that a trusted proxy did not name in a form that can be read.',
+    ['why'],
+  )
   readonly redisRefusals = this.#counter(
     'redis_refusals_total',
     'Times that a Redis which answers began to refuse one of its uses, by the code of its refusal.',
@@ -115,17 +121,7 @@ export class Metrics {
   ])
 
   constructor() {
-    // They have no prefix: by these names dashboards for any Node program find them.
-    collectDefaultMetrics({ register: this.registry })
-    new Counter({
-      name: 'riskgate_event_loop_active_seconds_total',
-      help: 'Time in which the event loop was not idle; at a rate of 1 it takes no more work.',
-      registers: this.#registers,
-      collect() {
-        this.reset()
-        this.inc(performance.eventLoopUtilization().active / 1_000)
-      },
-    })
+    collectProcessMetrics(this.registry)
   }
 
   /** Counts the look-ups of a cache. */

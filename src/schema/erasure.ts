@@ -9,6 +9,6 @@ export class EraseApplicantInput {
 @ObjectType()
 export class EraseApplicantPayload {
   @Field(() => Int, { description: 'The number of predictions that this call has erased.' }) erased: number
-  @Field(() => Boolean, { description: 'False when there are more predictions than one call erases: call again.' })
+  @Field(() => Boolean, { description: 'False when there is more to erase, or may be, as just after an upgrade: call again.' })
   complete: boolean
 }

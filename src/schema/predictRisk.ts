@@ -11,7 +11,7 @@ import { ID } from './scalars.js'
 export class PredictRiskInput {
   @Field(() => ID, {
     description:
-      "The caller's own reference to the applicant: 1..128 printable characters, not beginning with `erased:`; never personal data such as a name or document number.",
+      "The caller's own reference to the applicant: 1..128 printable characters without spaces at the ends, not beginning with `erased:`. Each spelling in Unicode is the same reference. Never personal data such as a name or document number.",
   })
   applicantId: string
 

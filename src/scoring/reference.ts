@@ -1,19 +1,19 @@
 import { badInput, inputProblem } from '../errors.js'
-import { canonicalText } from './canonicalText.js'
+import { canonicalText, hasTooManyMarks } from './canonicalText.js'
 
 // Letters with their marks, digits, punctuation, symbols and spaces.
 const PRINTABLE = /^[\p{L}\p{M}\p{N}\p{P}\p{S}\p{Zs}]+$/u
 // Two references that differ in such a character look the same: variation selectors, fillers of Hangul, the empty pattern of Braille.
 const INVISIBLE = /[\p{Default_Ignorable_Code_Point}\u2800]/u
-const TOO_MANY_MARKS = /\p{M}{31}/u
 
 /** The longest applicant's reference and the longest channel, in characters. */
 export const LONGEST = { applicantId: 128, channel: 32 } as const
 
 /** The mistake in a text that is to be stored as a reference, in the middle of a sentence; undefined where it may be. */
 export function mistakeInReference(text: string, longest: number): string | undefined {
-  if (!PRINTABLE.test(text) || TOO_MANY_MARKS.test(text) || [...text].length > longest)
-    return `must be 1 to ${longest} printable characters`
+  // First by its length: a body may hold a text of 1 MiB. A character has one or two units.
+  const isTooLong = text.length > 2 * longest || [...text].length > longest
+  if (isTooLong || !PRINTABLE.test(text) || hasTooManyMarks(text)) return `must be 1 to ${longest} printable characters`
   if (isPadded(text)) return 'must not begin or end with a space'
   return INVISIBLE.test(text) ? 'must not hold characters that cannot be seen' : undefined
 }
@@ -24,7 +24,8 @@ export function mistakeInReference(text: string, longest: number): string | unde
  * @throws AppError BAD_USER_INPUT
  */
 export function requireFindable(text: string, ...path: readonly string[]): void {
-  if (PRINTABLE.test(text) && !isPadded(text)) return
+  // Nobody is meant by an empty text, or by white space alone.
+  if (text.trim() === '' || (PRINTABLE.test(text) && !isPadded(text))) return
   const mistake = PRINTABLE.test(text) ? 'must not begin or end with a space' : 'must be printable characters'
   throw badInput(inputProblem(`${path.at(-1)} ${mistake}.`, ...path))
 }

@@ -10,7 +10,6 @@ import type { ReportUnexpected } from './formatError.js'
 import { serveGraphql } from './graphql/graphqlRoute.js'
 import { type HealthOptions, serveHealth } from './health.js'
 import type { AddressLimit } from './limits/addressLimit.js'
-import { clientAddress } from './limits/clientAddress.js'
 import type { ChargePoints } from './limits/quota.js'
 import type { StreamLimit } from './limits/streamLimit.js'
 import { OperationGate } from './operations/operationGate.js'
@@ -40,8 +39,6 @@ export interface HttpServerOptions extends TransportOptions {
   /** The contracts of all models that serve. */
   readonly contracts: readonly ModelContract[]
   readonly auth: ServerAuth
-  /** Proxies whose X-Forwarded-* headers are believed. */
-  readonly trustedProxies: readonly string[]
   readonly addresses: AddressLimit
   readonly streams: StreamLimit
   readonly contextOf: ContextOf
@@ -73,7 +70,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   const transport = createTransport(options)
   let isDraining = false
   const server = createServer(options, transport, () => isDraining)
-  const connections = await transport.attach(server, [GRAPHQL_PATH, REST_PATH])
+  const connections = await transport.attach(server, [GRAPHQL_PATH, REST_PATH], GRAPHQL_PATH)
   answerUnknownAddresses(server, options.refused)
   await serveHealthAndPages(server, options, transport, () => isDraining)
   const gate = new OperationGate(options)
@@ -96,7 +93,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       http: server.server as Server,
       path: GRAPHQL_PATH,
       upgrades: transport.upgrades,
-      addressOf: clientAddress(options.trustedProxies),
+      addressOf: options.addresses.addressOf,
     })
     return {
       url,

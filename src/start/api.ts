@@ -58,7 +58,7 @@ export function startApi({ config, database }: Kit, needs: Needs): Api {
     webhooks,
     apiKeys,
     now: clock.now,
-    webhookRules: { mayBePrivate: config.webhooksMayBePrivate },
+    webhookRules: { mayBePrivate: config.webhooksMayBePrivate, privateNetworks: config.webhookPrivateNetworks },
   })
   const contracts = models.models.map(({ contract }) => contract)
   const schema = buildApiSchema(RESOLVERS, resolver => instances.get(resolver), contracts)

@@ -37,7 +37,7 @@ async function shareOver(redis: NonNullable<Config['redis']>, kit: Kit): Promise
     regained: () => logger.info('Redis is available again'),
   })
   // The other connection tells the same.
-  const subscriber = connectRedis(redis, { lost: () => {}, regained: () => {} })
+  const subscriber = connectRedis(redis, { lost: () => {}, regained: () => {} }, 'listens')
   kit.onStop(() => {
     commands.disconnect()
     subscriber.disconnect()
@@ -49,7 +49,7 @@ async function shareOver(redis: NonNullable<Config['redis']>, kit: Kit): Promise
   const uses = new RedisUses({
     refused: ({ listedCode, ...fields }) => {
       metrics.redisRefusals.inc({ code: listedCode })
-      logger.warn(fields, 'Redis answers and refuses; this use goes on without it')
+      logger.warn(fields, 'Redis does not do what it is asked; this use goes on without it')
     },
     servedAgain: use => logger.info({ use }, 'Redis serves this use again'),
   })
@@ -67,6 +67,8 @@ async function shareOver(redis: NonNullable<Config['redis']>, kit: Kit): Promise
   metrics.gauges('redis_refused', 'Whether Redis can be reached but refuses this use; 1 or 0.', 'use', () =>
     Object.fromEntries(REDIS_USES.map(use => [use, uses.isRefused(use) ? 1 : 0])),
   )
+  // Else the first calls would be counted here alone.
+  await limits.trust.settled()
   return { hints, latest: counted(latest, kit), createLimiter: limits.create }
 }
 

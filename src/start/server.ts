@@ -35,7 +35,7 @@ export async function startServer(
   const { config, database, metrics, tracer, onStop } = kit
   const trustedDocuments = await startTrustedDocuments(kit, api)
   // Not the whole configuration: the server has no use for secrets.
-  const { host, port, bodyLimitBytes, drainMs, keepAliveMs, trustedProxies, corsOrigins, development } = config
+  const { host, port, bodyLimitBytes, drainMs, keepAliveMs, trustedProxies, forwardedHeader, corsOrigins, development } = config
   const notReady = throttled(async () => [...(await storeProblems(database, scoringTrial)), ...clock.problems()])
   const http = await startHttpServer({
     host,
@@ -44,6 +44,7 @@ export async function startServer(
     drainMs,
     keepAliveMs,
     trustedProxies,
+    forwardedHeader,
     corsOrigins,
     development,
     ...startRateLimits(kit, { createLimiter }),

@@ -5,21 +5,23 @@ import type { Kit } from './kit.js'
 
 const CHECK_EVERY_MS = 10_000
 // About a second. A longer history is checked by the upkeep, while the gateway serves.
-const PAGES_AT_START = 100
+const STATEMENTS_AT_START = 100
 
 interface Needs {
   readonly audit: Audit
   readonly latest: LatestPredictions
+  /** Ends the check that a start waits for. */
+  readonly signal: AbortSignal
 }
 
 /** Brings stored texts into their canonical form: a short history before callers are let in, a long one beside them. */
-export async function startTexts({ database, logger, upkeep }: Kit, { audit, latest }: Needs): Promise<void> {
+export async function startTexts({ database, logger, upkeep }: Kit, { audit, latest, signal }: Needs): Promise<void> {
   const check = new TextCheck(database, audit.digest, stored => latest.remember(stored))
-  const run = async (signal: AbortSignal, mostPages?: number) => {
-    const rows = await check.run(signal, mostPages)
+  const run = async (ended: AbortSignal, mostStatements?: number) => {
+    const rows = await check.run(ended, mostStatements)
     if (rows > 0) logger.info({ rows }, 'stored texts were brought into their canonical form')
   }
-  upkeep({ name: 'canonical texts', everyMs: CHECK_EVERY_MS, run: signal => run(signal) })
+  upkeep({ name: 'canonical texts', everyMs: CHECK_EVERY_MS, run: ended => run(ended) })
   // The database may be away for a moment; the upkeep comes back to it.
-  await run(new AbortController().signal, PAGES_AT_START).catch(() => {})
+  await run(signal, STATEMENTS_AT_START).catch(() => {})
 }

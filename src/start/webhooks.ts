@@ -21,6 +21,8 @@ export function startWebhooks(kit: Kit, { hints, clock }: { hints: AlertHints; c
     outbox: new PostgresWebhookOutbox(database, config.webhookRetrySeconds),
     hints,
     mayBePrivate: config.webhooksMayBePrivate,
+    privateNetworks: config.webhookPrivateNetworks,
+    longestWaitSeconds: config.webhookRetryAfterSeconds,
     maxAttempts: config.webhookAttempts,
     now: clock.now,
     tracer,

@@ -4,16 +4,21 @@ import { type Tracer, UNTRACED } from '../tracer.js'
 import { CallPlaces, type OwnedWebhook } from './callPlaces.js'
 import { webhookMessage } from './webhookMessage.js'
 import type { AttemptResult, OutboxStep, TakenDelivery, WebhookOutbox } from './webhookOutbox.js'
-import { NoAnswerError, postWebhook, type WebhookRequestOptions } from './webhookRequest.js'
+import { NoAnswerError, postWebhook, type WebhookAnswer, type WebhookRequestOptions } from './webhookRequest.js'
 import { signWebhook } from './webhookSignature.js'
 
 // Calls that have not ended by then are aborted. The next gateway that runs makes them again.
 const STOP_GRACE_MS = 1_000
 const GONE = 410
+// The statuses that say when to come again (RFC 6585, RFC 9110).
+const TOO_MANY_REQUESTS = 429
+const UNAVAILABLE = 503
 
 export interface CourierOptions extends WebhookRequestOptions {
   readonly outbox: WebhookOutbox
   readonly maxAttempts: number
+  /** The longest wait that an endpoint may ask for; 0: none is granted. */
+  readonly longestWaitSeconds: number
   /** Milliseconds since 1970. Receivers refuse a call whose time is minutes away from theirs. */
   readonly now: () => number
   /** Called when a place for a call is free again. */
@@ -109,27 +114,37 @@ export class WebhookCourier {
     const { alert, url, secrets, attempts } = delivery
     if (!alert) return { state: 'DEAD', status: null, error: 'The alert is no longer kept.' }
     const body = webhookMessage(alert)
+    const now = this.#options.now()
     const headers = {
       'content-type': 'application/json',
       'user-agent': 'riskgate',
-      ...signWebhook(alert.id, new Date(this.#options.now()), body, secrets),
+      ...signWebhook(alert.id, new Date(now), body, secrets),
     }
     const { tracer = UNTRACED } = this.#options
     const post = async (traceHeaders: Readonly<Record<string, string>>) => {
-      const call = { url, headers: { ...headers, ...traceHeaders }, body, signal: this.#stopped.signal }
-      const status = await postWebhook(call, this.#options)
-      tracer.describeRequest({ 'http.response.status_code': status })
-      return status
+      const call = { url, headers: { ...headers, ...traceHeaders }, body, now, signal: this.#stopped.signal }
+      const answer = await postWebhook(call, this.#options)
+      tracer.describeRequest({ 'http.response.status_code': answer.status })
+      return answer
     }
     try {
-      const status = await tracer.outgoing('webhook call', { 'riskgate.webhook.attempt': attempts + 1 }, post)
-      return status >= 200 && status < 300
-        ? { state: 'DELIVERED', status, error: null }
-        : this.#failure(delivery, status, sentenceFor(status))
+      const answer = await tracer.outgoing('webhook call', { 'riskgate.webhook.attempt': attempts + 1 }, post)
+      const { status } = answer
+      if (status >= 200 && status < 300) return { state: 'DELIVERED', status, error: null }
+      return this.#postponed(delivery, answer) ?? this.#failure(delivery, status, sentenceFor(status))
     } catch (error) {
       if (error instanceof NoAnswerError) return this.#failure(delivery, null, error.message)
       throw error
     }
+  }
+
+  /** Undefined where the endpoint does not ask to wait, or may not. */
+  #postponed({ mayWait }: TakenDelivery, { status, retryAfterSeconds: asked }: WebhookAnswer): AttemptResult | undefined {
+    if (status !== TOO_MANY_REQUESTS && status !== UNAVAILABLE) return undefined
+    const waitSeconds = Math.min(asked ?? 0, this.#options.longestWaitSeconds)
+    if (!mayWait || waitSeconds === 0) return undefined
+    const error = `The endpoint answered with status ${status} and asked for a pause; the next attempt is in ${waitSeconds} s or later.`
+    return { state: 'PENDING', status, error, waitSeconds }
   }
 
   #failure({ attempts }: TakenDelivery, status: number | null, error: string): AttemptResult {

@@ -9,8 +9,10 @@ export interface TakenDelivery {
   readonly webhookId: string
   /** A result counts only while the delivery is in this turn: not if it was taken again or begun anew since. */
   readonly turn: number
-  /** The number of earlier attempts. */
+  /** The number of earlier attempts that count. */
   readonly attempts: number
+  /** Whether it is young enough to wait as long as its endpoint asks, without an attempt being counted. */
+  readonly mayWait: boolean
   readonly url: string
   /** The secrets that sign, the newest first. */
   readonly secrets: readonly string[]
@@ -29,6 +31,8 @@ export interface AttemptResult {
   readonly status: number | null
   /** Why it failed, in a sentence without the address; null when it did not. */
   readonly error: string | null
+  /** So long the pause lasts at least, and this attempt does not count. Absent: the usual pause. */
+  readonly waitSeconds?: number
 }
 
 /** A step of the outbox, as logs and metrics name it. */

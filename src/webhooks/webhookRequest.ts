@@ -1,5 +1,6 @@
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
+import { retryAfterSeconds } from './retryAfter.js'
 import { guardedLookup, PrivateAddressError, type TargetRules, targetProblem } from './webhookTarget.js'
 
 const TIMEOUT_MS = 10_000
@@ -10,6 +11,8 @@ export interface WebhookRequest {
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
+  /** Milliseconds since 1970, for an endpoint that names the time of the next call and not its own. */
+  readonly now: number
   /** Aborts the request. */
   readonly signal: AbortSignal
 }
@@ -22,11 +25,17 @@ export interface WebhookRequestOptions extends TargetRules {
 /** A request without an answer. The message is a sentence for the owner of the webhook; it does not hold the address. */
 export class NoAnswerError extends Error {}
 
+export interface WebhookAnswer {
+  readonly status: number
+  /** How long the endpoint asks to wait before the next call. */
+  readonly retryAfterSeconds: number | undefined
+}
+
 /**
- * Posts to an endpoint and returns the status of its answer. Follows no redirect.
+ * Posts to an endpoint and returns what counts of its answer. Follows no redirect.
  * @throws NoAnswerError when there was no answer, AbortError when the signal aborted the request
  */
-export async function postWebhook(call: WebhookRequest, options: WebhookRequestOptions): Promise<number> {
+export async function postWebhook(call: WebhookRequest, options: WebhookRequestOptions): Promise<WebhookAnswer> {
   const { timeoutMs = TIMEOUT_MS } = options
   // The rules may be stricter than when the webhook was created.
   const problem = targetProblem(call.url, options)
@@ -44,7 +53,8 @@ export async function postWebhook(call: WebhookRequest, options: WebhookRequestO
   try {
     const response = await send(call, options, end.signal)
     await drain(response)
-    return response.statusCode ?? 0
+    const { statusCode: status = 0, headersDistinct } = response
+    return { status, retryAfterSeconds: retryAfterSeconds(headersDistinct, call.now) }
   } catch (error) {
     call.signal.throwIfAborted()
     throw new NoAnswerError(isLate ? `The endpoint did not answer within ${timeoutMs / 1_000} s.` : reason(error))
@@ -56,11 +66,12 @@ export async function postWebhook(call: WebhookRequest, options: WebhookRequestO
 
 function send({ url, headers, body }: WebhookRequest, options: TargetRules, signal: AbortSignal): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    const post = new URL(url).protocol === 'https:' ? httpsRequest : httpRequest
+    const isEncrypted = new URL(url).protocol === 'https:'
+    const post = isEncrypted ? httpsRequest : httpRequest
     const request: ClientRequest = post(url, {
       method: 'POST',
       headers: { ...headers, 'content-length': Buffer.byteLength(body) },
-      lookup: guardedLookup(options),
+      lookup: guardedLookup(options, isEncrypted),
       // No connection is kept: it would stay open to an address that the name no longer leads to.
       agent: false,
       signal,
@@ -95,7 +106,7 @@ const REASONS: Readonly<Record<string, string>> = {
 }
 
 function reason(error: unknown): string {
-  if (error instanceof PrivateAddressError) return "The endpoint's name does not lead to a public address."
+  if (error instanceof PrivateAddressError) return error.message
   const { code } = error as { code?: unknown }
   if (typeof code !== 'string') return 'The endpoint could not be called.'
   return REASONS[code] ?? `The endpoint could not be called (${code}).`

@@ -1,28 +1,32 @@
 import type { LookupAddress } from 'node:dns'
 import { lookup as systemLookup } from 'node:dns/promises'
 import { isIP, type LookupFunction } from 'node:net'
-import ipaddr from 'ipaddr.js'
+import { isNeverCalled, isPublicAddress, isWithin } from './targetAddresses.js'
 
 /** The addresses of a host name. */
 export type ResolveHost = (hostname: string) => Promise<readonly LookupAddress[]>
 
 export interface TargetRules {
-  /** Allows private and loopback addresses, and plain HTTP. */
+  /** Allows all private and loopback addresses, and plain HTTP. */
   readonly mayBePrivate: boolean
+  /** Networks that are allowed, too: over plain HTTP as well. */
+  readonly privateNetworks?: readonly string[]
   readonly resolve?: ResolveHost
 }
 
-/** A host name has led to an address that is not public. */
+/** A host name has led to an address that may not be called. The message is a sentence for the owner of the webhook. */
 export class PrivateAddressError extends Error {}
 
 const MAX_URL_LENGTH = 2_048
 // The parser drops some of these without a word, and direction marks make an address read as another one.
 const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u
-// All public unicast addresses of IPv6 so far. An address outside may hold an IPv4 address of an internal network.
-const PUBLIC_IPV6 = ipaddr.IPv6.parseCIDR('2000::/3')
+const NOT_PUBLIC = 'The URL must lead to a public address.'
+const LED_ASTRAY = "The endpoint's name does not lead to a public address."
+const LED_OUTSIDE = "The endpoint's name leads to an address that plain HTTP may not go to. Use https://."
+const NOT_ALLOWED = 'The URL must lead to a public address, or to a network that the operator allows.'
 
 /** Why a webhook must not call this URL, in a sentence that does not repeat it; undefined when its text breaks no rule. */
-export function targetProblem(text: string, { mayBePrivate }: TargetRules): string | undefined {
+export function targetProblem(text: string, rules: TargetRules): string | undefined {
   if (UNSEEN.test(text)) return 'The URL contains a control character or a direction mark. Remove it.'
   // The parser brings every spelling of an IPv4 address (hexadecimal, octal, one number, full-width digits) into the usual one.
   const url = URL.canParse(text) ? new URL(text) : undefined
@@ -31,33 +35,43 @@ export function targetProblem(text: string, { mayBePrivate }: TargetRules): stri
     return `The URL is longer than ${MAX_URL_LENGTH} characters.`
   if (url.port === '0') return 'The URL names port 0, which nobody can call. Name another port.'
   if (url.username !== '' || url.password !== '') return 'The URL must not contain a user name or password.'
-  if (mayBePrivate) return undefined
-  if (url.protocol !== 'https:') return 'The URL must begin with https://.'
-  const hostname = withoutBrackets(url.hostname)
-  if (isIP(hostname) !== 0 && !isPublicAddress(hostname)) return 'The URL must lead to a public address.'
-  if (/(^|\.)localhost\.?$/.test(hostname)) return 'The URL must lead to a public address.'
-  return undefined
+  return placeProblem(url, rules)
 }
 
-/** Whether an IP address is a public unicast one. */
-export function isPublicAddress(address: string): boolean {
-  // An IPv4 address that is written as an IPv6 one counts as IPv4.
-  const parsed = ipaddr.process(address)
-  if (parsed.range() !== 'unicast') return false
-  return parsed instanceof ipaddr.IPv4 || parsed.match(PUBLIC_IPV6)
+/** What is wrong with where a URL leads, as far as its text tells. Where a name leads shows at each call. */
+function placeProblem({ protocol, hostname: host }: URL, rules: TargetRules): string | undefined {
+  const { mayBePrivate, privateNetworks = [] } = rules
+  const address = withoutBrackets(host)
+  if (isIP(address) !== 0) {
+    if (isNeverCalled(address)) return 'The URL must not lead to a link-local address or to the metadata of a cloud.'
+    if (mayBePrivate || isWithin(address, privateNetworks)) return undefined
+    if (protocol !== 'https:') return 'The URL must begin with https://.'
+    if (isPublicAddress(address)) return undefined
+    return privateNetworks.length > 0 ? NOT_ALLOWED : NOT_PUBLIC
+  }
+  if (mayBePrivate || privateNetworks.length > 0) return undefined
+  if (protocol !== 'https:') return 'The URL must begin with https://.'
+  return /(^|\.)localhost\.?$/.test(host) ? NOT_PUBLIC : undefined
+}
+
+/** Whether a call may connect to this address. */
+function isAllowed(address: string, { mayBePrivate, privateNetworks = [] }: TargetRules, isEncrypted: boolean): boolean {
+  if (isNeverCalled(address)) return false
+  return mayBePrivate || isWithin(address, privateNetworks) || (isEncrypted && isPublicAddress(address))
 }
 
 /**
- * A lookup for sockets that returns public addresses only. The socket connects to the address that was checked: it does not
+ * A lookup for sockets that returns only addresses that may be called: over plain HTTP, those of the networks that are allowed. The socket connects to the address that was checked: it does not
  * matter when the name leads elsewhere a moment later.
  */
-export function guardedLookup({ mayBePrivate, resolve = resolveBySystem }: TargetRules): LookupFunction {
+export function guardedLookup(rules: TargetRules, isEncrypted: boolean): LookupFunction {
+  const { resolve = resolveBySystem } = rules
   return (hostname, { all }, callback) => {
     resolve(hostname).then(
       addresses => {
         const [first] = addresses
-        if (!first || !(mayBePrivate || addresses.every(({ address }) => isPublicAddress(address)))) {
-          return callback(new PrivateAddressError(), '')
+        if (!first || !addresses.every(({ address }) => isAllowed(address, rules, isEncrypted))) {
+          return callback(new PrivateAddressError(isEncrypted ? LED_ASTRAY : LED_OUTSIDE), '')
         }
         if (all) callback(null, [...addresses])
         else callback(null, first.address, first.family)

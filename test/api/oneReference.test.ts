@@ -1,9 +1,9 @@
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { cp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { application, HIGH_RISK, LOW_RISK } from '../support/applicants.js'
 import type { GraphqlClient } from '../support/client.js'
+import { testFolder } from '../support/folder.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
 import { DIFFERENT, REFUSED, REFUSED_ANEW, SAME } from '../support/names.js'
 import { restClient } from '../support/restClient.js'
@@ -184,10 +184,10 @@ describe('both spellings of a name', () => {
 })
 
 describe('a category whose contract has it in another spelling than a caller', () => {
+  const models = testFolder('models')
   const [nfc, nfd] = ['due\u00f1o\u00a01', 'duen\u0303o 1']
 
   it('is the same category, for the golden rows, the score, a retry and the history', async () => {
-    const models = await mkdtemp(join(tmpdir(), 'riskgate-models-'))
     await cp('models', models, { recursive: true })
     const replace = async (file: string, to: string) => {
       const path = join(models, 'consumer-credit', file)
@@ -212,6 +212,5 @@ describe('a category whose contract has it in another spelling than a caller', (
     }
     const refused = await client.send({ query, variables: { input: application('A-1', { ...LOW_RISK, home: 'dueno 1' }) } })
     expect(refused.errors?.[0]?.extensions.code).toBe('BAD_USER_INPUT')
-    await rm(models, { recursive: true })
   })
 })

@@ -232,6 +232,21 @@ describe('riskgate export', () => {
     expect(readdirSync(directory).filter(name => name.startsWith('interrupted'))).toEqual([])
   })
 
+  it('writes for the Excel of the locale that is named, or else that of the environment', async () => {
+    const named = await run(...RANGE, '--excel', '--locale', 'de-DE')
+    const { stdout } = await runCommand(['export', ...RANGE, '--excel'], { ...environment(), LC_ALL: 'es_ES.UTF-8' })
+    expect(named).toMatchObject({ status: 0, stdout })
+    const [header, first, second] = stdout.split('\r\n')
+    expect(header).toBe(`\ufeff${COLUMNS.replaceAll(',', ';')}`)
+    expect(first).toContain(';\'=cmd|calc;consumer-credit;2;0,75;T8;true;"web, ""mobile""";2031-04-01 00:00:00;')
+    expect(second).toContain(";'-7;consumer-credit;2;1e-7;T8;")
+    const english = await runCommand(['export', ...RANGE, '--excel'], { ...environment(), LC_ALL: 'en_US.UTF-8' })
+    expect(english.stdout.split('\r\n')[0]).toBe(`\ufeff${COLUMNS}`)
+    const [entry] = await database.sql`
+      select details->>'format' as format from audit_entries where action = 'history.exported' order by id desc limit 1`
+    expect(entry?.format).toBe('excel')
+  })
+
   it.each([
     [['--from', '2031-02-31', '--to', '2031-05-01'], '--from'],
     [['--from', '2031-04-01', '--to', 'soon'], '--to'],
@@ -240,6 +255,10 @@ describe('riskgate export', () => {
     [['--to', '2031-05-01'], '--from'],
     [[...RANGE, '--tenant', 'bank '], '--tenant'],
     [[...RANGE, '--format', 'xlsx'], '--format'],
+    [[...RANGE, '--excel', '--format', 'ndjson'], '--format'],
+    [[...RANGE, '--excel', '--locale', 'es_ES'], '--locale'],
+    [[...RANGE, '--excel', '--locale', 'xx-YY'], '--locale'],
+    [[...RANGE, '--locale', 'es-ES'], '--excel'],
   ])('names the wrong option: %s', async (arguments_, option) => {
     const { status, stdout, stderr } = await run(...arguments_)
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' })

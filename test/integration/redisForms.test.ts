@@ -10,18 +10,22 @@ import { newPrediction } from '../support/stores.js'
 
 describe.skipIf(!REDIS_SERVER)('two gateways on a cluster of Redis', () => {
   let cluster: RedisCluster
+  let first: RedisReplica
+  let second: RedisReplica
   beforeAll(async () => {
     cluster = await RedisCluster.start()
+    first = new RedisReplica(oneSeed())
+    second = new RedisReplica(`redis://${cluster.ports.map(port => `127.0.0.1:${port}`).join(',')}`)
+    await Promise.all([first.shares(), second.shares()])
   })
-  afterAll(() => cluster[Symbol.asyncDispose]())
+  afterAll(async () => {
+    for (const replica of [first, second]) replica[Symbol.dispose]()
+    await cluster[Symbol.asyncDispose]()
+  })
 
   const oneSeed = () => `redis://127.0.0.1:${cluster.ports[1]}`
-  const allSeeds = () => `redis://${cluster.ports.map(port => `127.0.0.1:${port}`).join(',')}`
 
   it('let as many calls pass as the limit says, whichever node counts them', async () => {
-    using first = new RedisReplica(oneSeed())
-    using second = new RedisReplica(allSeeds())
-    await Promise.all([first.shares(), second.shares()])
     for (let i = 0; i < 6; i++) expect(await passesOf([first, second], `key ${i}`)).toBe(LIMIT)
     const counts = await Promise.all(cluster.masters.map(({ client }) => client.dbsize()))
     expect(counts.filter(count => count > 0).length).toBeGreaterThan(1)
@@ -29,9 +33,6 @@ describe.skipIf(!REDIS_SERVER)('two gateways on a cluster of Redis', () => {
   })
 
   it('find the newest predictions that the other wrote, and hear its hints', async () => {
-    using first = new RedisReplica(oneSeed())
-    using second = new RedisReplica(allSeeds())
-    await Promise.all([first.shares(), second.shares()])
     const written = Array.from({ length: 30 }, (_, i) => newPrediction({ applicantId: `of a cluster ${i}` }).prediction)
     await first.latest.remember(written)
     const found = await second.latest.find(

@@ -3,9 +3,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Prediction } from '../../src/scoring/prediction.js'
 import { auditDigestWith, readAuditKey } from '../../src/storage/audit/auditDigest.js'
 import { encodeHistoryCursor } from '../../src/storage/history/historyCursor.js'
+import { ensurePartitions } from '../../src/storage/postgres/partitions.js'
 import { TextCheck } from '../../src/storage/predictions/textCheck.js'
 import { application, LOW_RISK } from '../support/applicants.js'
-import { createTestDatabase, type TestDatabase } from '../support/database.js'
+import { createDatabase, createTestDatabase, migrateUpTo, type TestDatabase } from '../support/database.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
 import { newPrediction, openStores, storesOf, type TestStores } from '../support/stores.js'
 
@@ -129,6 +130,23 @@ describe('a gateway on the database of an older version', () => {
 })
 
 describe('the check of stored texts', () => {
+  it('has everything before it after the migration of an older database, and nothing on a new one', async () => {
+    const stateOf = async ({ sql }: TestDatabase) => (await sql`select complete, ends_at > now() as runs from text_check`)[0]
+    await using fresh = await createTestDatabase()
+    expect(await stateOf(fresh)).toEqual({ complete: true, runs: true })
+    await using old = await createDatabase()
+    await migrateUpTo(old, 5)
+    await ensurePartitions(old.sql, new Date())
+    const { id, createdAt } = newPrediction().prediction
+    await old.sql`
+      insert into predictions values (${id}, 'default', ${NFD}, 'consumer-credit', '2', 0.75, 8, true, null, null, ${createdAt.toISOString()}, 'web-shop')`
+    await using stores = await openStores(old.url)
+    expect(await stateOf(old)).toEqual({ complete: false, runs: true })
+    expect(await (await textCheckOf(stores)).run(NEVER)).toBe(1)
+    expect(await stateOf(old)).toEqual({ complete: true, runs: true })
+    expect(await referencesOf(old)).toEqual([NFC])
+  })
+
   it('reads every tenant, changes only texts that have another form, and tells the cache', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)

@@ -212,6 +212,24 @@ describe('alerts on their way to a webhook', () => {
     expect(delivery).toMatchObject({ attempts: 3, lastStatus: 500, lastError: FAILED.error })
   })
 
+  it('wait as long as their endpoint asks, without an attempt being counted, on their first day alone', async () => {
+    const { id, delivery } = await newDelivery()
+    expect(delivery.mayWait).toBe(true)
+    const waiting = { state: 'PENDING', status: 429, error: 'The endpoint asked for a pause.', waitSeconds: 600 } as const
+    await gateway.outbox.settle(delivery, waiting)
+    const [row] = await database.sql<{ attempts: number; pause: number }[]>`
+      select attempts, extract(epoch from due_at - last_attempt_at)::float8 as pause from webhook_deliveries`
+    expect(row).toMatchObject({ attempts: 0 })
+    expect(row?.pause).toBeGreaterThanOrEqual(600)
+    expect(row?.pause).toBeLessThan(603)
+    // It holds up nothing else.
+    await raise()
+    await gathered(id, 1)
+    expect(await gateway.outbox.take(id, 10)).toHaveLength(1)
+    await database.sql`update webhook_deliveries set due_at = now(), created_at = created_at - interval '25 hours' where id = ${delivery.id}`
+    expect(await takeOne(id)).toMatchObject({ id: delivery.id, attempts: 0, mayWait: false })
+  })
+
   it('begin anew when they are redelivered, and earlier attempts no longer count', async () => {
     const { id, delivery } = await newDelivery()
     await gateway.outbox.settle(delivery, FAILED)

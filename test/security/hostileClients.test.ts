@@ -173,7 +173,7 @@ describe('an unusual request', () => {
     [
       'another version',
       ['upgrade: websocket', 'sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==', 'sec-websocket-version: 99'],
-      400,
+      426,
       'BAD_REQUEST',
     ],
   ])('opens no WebSocket: %s', async (_what, headers, status, code) => {

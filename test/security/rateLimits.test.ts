@@ -145,6 +145,26 @@ describe('an address whose calls have no valid credential', () => {
     expect(await from('2001:db8:1:3::1')).toBe(4401)
   })
 
+  it('is found behind a port, brackets and quotes; what cannot be read is counted for its proxy', async () => {
+    const { url } = await start({ RISKGATE_TRUSTED_PROXIES: '127.0.0.1,::1' })
+    const from = (address: string) => call(url, { 'x-forwarded-for': address })
+    for (let i = 0; i < LIMIT; i++) expect((await from(`203.0.113.7:${40_000 + i}`)).status).toBe(401)
+    expect((await from('203.0.113.7:50000')).status).toBe(429)
+    expect((await from('203.0.113.8:50000')).status).toBe(401)
+    expect((await from('"[2001:db8::1]:4711"')).status).toBe(401)
+    for (let i = 0; i < LIMIT; i++) expect((await from(`203.0.113.${i}, _hidden${i}`)).status).toBe(401)
+    expect((await from('203.0.113.99, unknown')).status).toBe(429)
+    expect(await metric(gateway, 'riskgate_clients_unnamed_total', { why: 'hidden' })).toBe(LIMIT)
+  })
+
+  it('is read from Forwarded alone where the settings say so', async () => {
+    const { url } = await start({ RISKGATE_TRUSTED_PROXIES: '127.0.0.1,::1', RISKGATE_FORWARDED_HEADER: 'forwarded' })
+    const from = (i: number, forwarded: string) => call(url, { forwarded, 'x-forwarded-for': `203.0.113.${i}` })
+    for (let i = 0; i < LIMIT; i++) expect((await from(i, `for="198.51.100.${i}, For="[2001:db8::1]:${i}"`)).status).toBe(401)
+    expect((await from(99, 'for="[2001:db8::2]"')).status).toBe(429)
+    expect((await from(99, 'for=203.0.113.7')).status).toBe(401)
+  })
+
   it('gets 4429 instead of 4401 on sockets, also after sockets that send nothing or do not sign in', async () => {
     const { url } = await start()
     const subscribe = { id: '1', type: 'subscribe', payload: WATCH }

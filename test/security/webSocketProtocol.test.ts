@@ -283,7 +283,7 @@ describe('frames', () => {
 
 describe('a malformed handshake', () => {
   it.each<[string, Record<string, string>, RegExp]>([
-    ['an old version', { 'Sec-WebSocket-Version': '7' }, /^HTTP\/1\.1 (400|426) /],
+    ['an old version', { 'Sec-WebSocket-Version': '7' }, /^HTTP\/1\.1 426 [\s\S]*^sec-websocket-version: 13\r$/im],
     ['an invalid key', { 'Sec-WebSocket-Key': CANARY }, /^HTTP\/1\.1 400 /],
     ['an invalid protocol', { 'Sec-WebSocket-Protocol': 'graphql-transport-ws,,' }, /^HTTP\/1\.1 400 /],
     ['an invalid extension', { 'Sec-WebSocket-Extensions': 'permessage-deflate; =' }, /^HTTP\/1\.1 (101|400) /],

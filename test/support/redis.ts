@@ -12,18 +12,19 @@ export interface TestRedis extends AsyncDisposable {
   kill(): Promise<void>
 }
 
-/** Starts a real Redis without persistence, on a free port unless one is given. */
-export async function startRedis(port?: number, more: readonly string[] = []): Promise<TestRedis> {
+/** Starts a real Redis without persistence, on a free port unless one is given; with a file of Sentinel, a Sentinel. */
+export async function startRedis(port?: number, more: readonly string[] = [], sentinel?: string): Promise<TestRedis> {
   if (!REDIS_SERVER) throw new Error('Run the tests by `npm test`, which finds redis-server.')
   const chosen = port ?? (await freePort())
-  const options = ['--port', String(chosen), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', ...more]
+  const place = ['--port', String(chosen), '--bind', '127.0.0.1']
+  const options = sentinel ? [sentinel, '--sentinel', ...place] : [...place, '--save', '', '--appendonly', 'no', ...more]
   const child = spawn(REDIS_SERVER, options)
   const exited = once(child, 'exit')
   await new Promise<void>((resolve, reject) => {
     let printed = ''
     child.stdout.on('data', (text: Buffer) => {
       printed += text
-      if (/Ready to accept connections|Sentinel ID is/.test(printed)) resolve()
+      if (/Ready to accept connections|\+monitor master/.test(printed)) resolve()
     })
     exited.then(() => reject(new Error(`redis-server did not start: ${printed}`)))
   })

@@ -20,7 +20,7 @@ export class RedisReplica implements Disposable {
 
   constructor(url: string, caFile?: string, limit = LIMIT) {
     this.commands = linkTo(url, code => this.told.push(`lost: ${code}`), caFile)
-    this.#subscriber = linkTo(url, () => {}, caFile)
+    this.#subscriber = linkTo(url, () => {}, caFile, 'listens')
     const uses = new RedisUses({
       refused: ({ use, code }) => this.told.push(`${use}: ${code}`),
       servedAgain: use => this.told.push(`${use} again`),
@@ -39,11 +39,17 @@ export class RedisReplica implements Disposable {
   }
 
   tells(use: RedisUse | 'lost', code: string): Promise<void> {
-    return until(() => this.told.includes(`${use}: ${code}`))
+    return this.#hears(`${use}: ${code}`)
   }
 
   tellsAgain(use: RedisUse): Promise<void> {
-    return until(() => this.told.includes(`${use} again`))
+    return this.#hears(`${use} again`)
+  }
+
+  async #hears(line: string): Promise<void> {
+    await until(() => this.told.includes(line)).catch(() => {
+      throw new Error(`It told ${JSON.stringify(this.told)}, and not ${line}.`)
+    })
   }
 
   [Symbol.dispose](): void {

@@ -31,6 +31,12 @@ const READS = [
   '{ apiKeys(first: 5) { nodes { id } } }',
 ]
 
+/** Scores an applicant under one key, whatever the spelling. */
+async function scoreJose(gateway: Pick<OldGateway, 'as'>, applicantId: string) {
+  const input = { applicantId, idempotencyKey: 'jose', features: { consumerCredit: LOW_RISK } }
+  return (await (await gateway.as({ roles: ['SCORER'] })).data(PredictRiskDocument, { input })).predictRisk
+}
+
 describe(`release ${version} beside the new version`, () => {
   let database: TestDatabase
   let proxy: StatementProxy
@@ -43,6 +49,7 @@ describe(`release ${version} beside the new version`, () => {
     proxy = await startStatementProxy(database.url)
     old = await startOldGateway(release, proxy.url)
     await score(await old.as({ roles: ['SCORER'] }), 'before', HIGH_RISK)
+    await scoreJose(old, 'Jose\u0301')
   })
   afterAll(async () => {
     await recent?.[Symbol.asyncDispose]()
@@ -109,6 +116,19 @@ describe(`release ${version} beside the new version`, () => {
       expect(predictions.nodes.map(({ id }) => id)).toEqual(ids)
     }
     expect(await runCommand(['audit', 'verify'], { ...TEST_KEY, DATABASE_URL: database.url })).toMatchObject({ status: 0 })
+  })
+
+  it('the new one has one applicant for every spelling that the old one stores, before the migration and after it', async () => {
+    const analyst = await recent.as({ roles: ['ANALYST'] })
+    const history = async () => (await analyst.data(HistoryDocument, { filter: { applicantId: 'Jos\u00e9' } })).predictions.nodes
+    const first = await scoreJose(recent, 'Jos\u00e9')
+    expect(first.replayed).toBe(true)
+    expect((await history()).map(({ id }) => id)).toEqual([first.prediction.id])
+    const later = await score(await old.as({ roles: ['SCORER'] }), ' Jose\u0301 ', HIGH_RISK)
+    // The next round would begin in some minutes.
+    await database.sql`update text_check set round_to = '01000000-0000-0000-0000-000000000000' where tenant is null`
+    await until(async () => (await history()).length === 2)
+    expect((await history()).map(({ id }) => id)).toEqual([later.id, first.prediction.id])
   })
 
   it('the old one misses no table and no column but those that docs/operations/upgrades.md tells', () => {

@@ -1,4 +1,3 @@
-import { askRedis } from '../../cache/askRedis.js'
 import { type Config, loadConfig } from '../../config/config.js'
 import { diagnose } from '../../storage/diagnosis.js'
 import { withDatabaseUntilSignal } from '../commandDatabase.js'
@@ -6,6 +5,7 @@ import { connectionFindings } from './connectionFindings.js'
 import { databaseFindings } from './databaseFindings.js'
 import { type Finding, ok, problem } from './finding.js'
 import { certificateFindings, diskFindings, issuerFindings, modelFindings } from './machineFindings.js'
+import { proxyFindings, redisFindings, webhookFindings } from './networkFindings.js'
 
 const CHECK_WIDTH = 20
 
@@ -22,6 +22,8 @@ export async function doctor(): Promise<void> {
     ['certificate', certificateFindings],
     ['token issuer', issuerFindings],
     ['Redis', redisFindings],
+    ['webhooks', webhookFindings],
+    ['proxies', proxyFindings],
     ['disk', diskFindings],
     ['database connection', connectionFindings],
     ['database', config => withDatabaseUntilSignal(config, async database => databaseFindings(await diagnose(database), config))],
@@ -34,20 +36,6 @@ export async function doctor(): Promise<void> {
     }
   }
   process.exitCode = problems === 0 ? 0 : 1
-}
-
-async function redisFindings({ redis }: Config): Promise<Finding[]> {
-  if (redis === undefined) return [ok('Redis', 'none set: enough for one replica')]
-  const { milliseconds, isCluster, lost, misfit, refused } = await askRedis(redis)
-  if (misfit !== undefined) return [problem('Redis', misfit)]
-  if (lost !== undefined)
-    return [problem('Redis', `REDIS_URL does not answer (${lost}): replicas go on without it, with limits of their own.`)]
-  const answer = ok('Redis', `${isCluster ? 'a cluster, ' : ''}answers in ${milliseconds} ms`)
-  return [answer, ...refused.map(({ use, code, command }) => problem('Redis', refusal(use, code, command)))]
-}
-
-function refusal(use: string, code: string, command: string | undefined): string {
-  return `It refuses ${command === undefined ? 'commands' : command} for ${use} (${code}): replicas go on without that.`
 }
 
 function print({ check, state, says }: Finding): void {

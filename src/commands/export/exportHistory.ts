@@ -7,6 +7,7 @@ import { Interruption } from './interruption.js'
 import { fileOutput, type Output, ReaderGoneError, standardOutput } from './output.js'
 import { type Progress, showProgress } from './progress.js'
 import { type RowFormat, rowFormat } from './rowFormat.js'
+import { spreadsheetOf, systemLocale } from './spreadsheet.js'
 
 export interface ExportOptions {
   readonly tenant: string
@@ -16,6 +17,10 @@ export interface ExportOptions {
   /** Absent: standard output. */
   readonly output?: string | undefined
   readonly features: boolean
+  /** CSV as spreadsheets read it. */
+  readonly excel: boolean
+  /** That of the spreadsheet; absent: that of the user's environment. */
+  readonly locale?: string | undefined
   readonly quiet: boolean
 }
 
@@ -26,15 +31,15 @@ export interface ExportOptions {
  */
 export async function exportHistory(options: ExportOptions): Promise<number> {
   const config = loadConfig()
-  const { tenant, from, to, features: withFeatures, format, quiet } = options
+  const { tenant, from, to, features: withFeatures, format, quiet, excel, locale = systemLocale() } = options
   const interruption = new Interruption()
   const names = withFeatures ? await featureNames(config) : undefined
   return withDatabase(config, quiet, async database =>
     new HistoryExport({
       reader: new ExportReader(database),
       query: { tenant, from, to, withFeatures },
-      format,
-      rowFormat: rowFormat(format, names),
+      format: excel ? 'excel' : format,
+      rowFormat: rowFormat(format, names, excel ? spreadsheetOf(locale) : undefined),
       output: options.output === undefined ? standardOutput() : await interruption.orDone(fileOutput(options.output)),
       // On a terminal the rows themselves show the progress.
       progress: showProgress(to, quiet || (options.output === undefined && process.stdout.isTTY)),
@@ -50,7 +55,8 @@ export async function exportHistory(options: ExportOptions): Promise<number> {
 interface Parts {
   readonly reader: ExportReader
   readonly query: ExportQuery
-  readonly format: ExportFormat
+  /** As the audit names it. */
+  readonly format: ExportFormat | 'excel'
   readonly rowFormat: RowFormat
   readonly output: Output
   readonly progress: Progress

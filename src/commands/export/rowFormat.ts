@@ -1,6 +1,7 @@
-import { stringify } from 'csv-stringify/sync'
+import { type Options, stringify } from 'csv-stringify/sync'
 import type { ExportedPrediction } from '../../storage/predictions/exportReader.js'
 import type { ExportFormat } from './exportFormat.js'
+import { numberCell, type Spreadsheet, textCell, timeCell } from './spreadsheet.js'
 
 /** Turns rows into text, in whole lines. */
 export interface RowFormat {
@@ -25,26 +26,44 @@ const COLUMNS = [
 ] as const satisfies readonly (keyof ExportedPrediction)[]
 
 /** The format with these features; absent: without any features. */
-export function rowFormat(format: ExportFormat, featureNames?: readonly string[]): RowFormat {
-  return format === 'csv' ? csv(featureNames) : ndjson(featureNames !== undefined)
+export function rowFormat(format: ExportFormat, featureNames?: readonly string[], spreadsheet?: Spreadsheet): RowFormat {
+  if (format === 'ndjson') return ndjson(featureNames !== undefined)
+  return csv(spreadsheet ? spreadsheetOptions(spreadsheet) : PLAIN_OPTIONS, featureNames)
+}
+
+const PLAIN_OPTIONS: Options = {
+  // A spreadsheet would run a reference or a channel that begins with = as a formula.
+  escape_formulas: true,
+  // By itself csv-stringify quotes a cell for the line end that it writes, and not for others.
+  quoted_match: /[\r\n]/,
+  cast: { boolean: String, date: date => date.toISOString() },
+}
+
+/** Excel takes a file without the mark for one of an old code page, and reads numbers as its locale writes them. */
+function spreadsheetOptions(spreadsheet: Spreadsheet): Options {
+  return {
+    ...PLAIN_OPTIONS,
+    bom: true,
+    delimiter: spreadsheet.delimiter,
+    record_delimiter: 'windows',
+    cast: { boolean: String, date: timeCell, number: value => numberCell(value, spreadsheet), string: textCell },
+  }
 }
 
 /**
- * RFC 4180 with a header. Each known feature has a column. One more column holds the other features of a row as JSON, so that
+ * CSV with a header (RFC 4180, with LF at the end of a line). Each known feature has a column. One more column holds the other features of a row as JSON, so that
  * features of a model that is no longer installed are not lost.
  */
-function csv(featureNames?: readonly string[]): RowFormat {
+function csv(options: Options, featureNames?: readonly string[]): RowFormat {
   const featureColumns = featureNames && [...featureNames.map(name => `features.${name}`), 'otherFeatures']
-  const text = (records: unknown[][]) =>
-    stringify(records, {
-      // A spreadsheet would run a reference or a channel that begins with = as a formula.
-      escape_formulas: true,
-      cast: { boolean: String, date: date => date.toISOString() },
-    })
   return {
-    header: text([[...COLUMNS, ...(featureColumns ?? [])]]),
+    header: stringify([[...COLUMNS, ...(featureColumns ?? [])]], options),
     lines: rows =>
-      text(rows.map(row => [...COLUMNS.map(name => row[name]), ...(featureNames ? featureCells(row, featureNames) : [])])),
+      stringify(
+        rows.map(row => [...COLUMNS.map(name => row[name]), ...(featureNames ? featureCells(row, featureNames) : [])]),
+        // The mark stands at the beginning of the file alone.
+        { ...options, bom: false },
+      ),
   }
 }
 

@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import { flag, isAddressRange, isOrigin, list, text, wholeNumber } from './forms.js'
 
 /** The process, and its network. */
@@ -28,7 +29,14 @@ export const serverSettings = {
     ),
   RISKGATE_TRUSTED_PROXIES: list(isAddressRange, 'IP addresses or ranges such as 10.0.0.0/8')
     .default([])
-    .describe('whose `X-Forwarded-For`, `-Proto` and `-Host` are trusted. Without it all clients behind a proxy are one address'),
+    .describe('whose header about the client is trusted. Without it all clients behind a proxy are one address'),
+  RISKGATE_FORWARDED_HEADER: z
+    .enum(['x-forwarded-for', 'forwarded'], 'must be x-forwarded-for or forwarded')
+    .default('x-forwarded-for')
+    .describe(
+      'where trusted proxies name the client: `x-forwarded-for` (and the host in `X-Forwarded-Host`), or `forwarded` (RFC 7239). ' +
+        '[Forms](../security/rate-limits.md#addresses-behind-proxies)',
+    ),
   RISKGATE_CORS_ORIGINS: list(isOrigin, 'origins such as https://desk.example')
     .default([])
     .describe('origins whose pages may call the API'),

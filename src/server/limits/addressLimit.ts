@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 import type { Authenticator } from '../../auth/authenticator.js'
 import type { Principal } from '../../auth/principal.js'
@@ -14,23 +15,26 @@ import { RateLimitedError } from './quota.js'
 export class AddressLimit {
   readonly #limiter: PointLimiter | undefined
   readonly #limited: ObserveLimited
+  /** The address that a request came from. */
+  readonly addressOf: (request: IncomingMessage) => string
 
-  /** Without a limiter there is no limit. */
-  constructor(limiter: PointLimiter | undefined, limited: ObserveLimited) {
+  /** Without a limiter there is no limit. Without `addressOf`, the address is that of the peer. */
+  constructor(limiter: PointLimiter | undefined, limited: ObserveLimited, addressOf = peerOf) {
     this.#limiter = limiter
     this.#limited = limited
+    this.addressOf = addressOf
   }
 
   /** Finds out who calls. @throws AppError UNAUTHENTICATED, or RateLimitedError once the address is past its limit */
   async identify(
     auth: Pick<Authenticator, 'authenticate'>,
-    { headers, ip }: FastifyRequest,
+    { headers, raw }: FastifyRequest,
     authorization = headers.authorization,
   ): Promise<Principal> {
     try {
       return await auth.authenticate(authorization)
     } catch (error) {
-      throw (await this.failed(ip, error)) ?? error
+      throw (await this.failed(this.addressOf(raw), error)) ?? error
     }
   }
 
@@ -45,4 +49,8 @@ export class AddressLimit {
     const sentence = `Too many calls from this address without a valid credential: try again in ${taken.resetSeconds} s.`
     return new RateLimitedError(sentence, taken)
   }
+}
+
+function peerOf({ socket }: IncomingMessage): string {
+  return socket.remoteAddress ?? ''
 }

@@ -20,8 +20,9 @@ const PREDICT_BATCH = `mutation RestPredictBatch($items: [PredictRiskInput!]!) {
 ${PREDICTION_FIELDS}`
 
 // The operation itself checks texts; the meta of a schema is shown only. It is a pattern that every generator understands: no control
-// characters, and not spaces alone.
-const PRINTABLE = '^[^\\u0000-\\u001f\\u007f-\\u009f]*[^\\u0000-\\u0020\\u007f-\\u00a0][^\\u0000-\\u001f\\u007f-\\u009f]*$'
+// characters, and no space at the ends.
+const SEEN = '[^\\u0000-\\u0020\\u007f-\\u00a0]'
+const PRINTABLE = `^${SEEN}([^\\u0000-\\u001f\\u007f-\\u009f]*${SEEN})?$`
 const SCORING_CODES: readonly ProblemCode[] = [
   'IDEMPOTENCY_KEY_REUSED',
   'MODEL_NOT_FOUND',
@@ -117,7 +118,7 @@ function application(
       applicantId: z
         .string()
         .describe(
-          "The caller's own reference to the applicant: 1 to 128 printable characters, not beginning with `erased:`; never personal data such as a name or document number.",
+          "The caller's own reference to the applicant: 1 to 128 printable characters without spaces at the ends, not beginning with `erased:`. Each spelling in Unicode is the same reference. Never personal data such as a name or document number.",
         )
         .meta({ minLength: 1, maxLength: 128, pattern: PRINTABLE }),
       model: z.literal(contract.name),

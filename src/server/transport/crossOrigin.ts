@@ -1,7 +1,8 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import cors from '@fastify/cors'
 import proxyAddress from '@fastify/proxy-addr'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { elementsFromEnd, type ForwardedHeader, parameterOf } from '../forwarded.js'
 
 const PREFLIGHT_SECONDS = 7_200
 const PREFLIGHT = {
@@ -45,21 +46,28 @@ export async function allowOrigins(server: FastifyInstance, paths: readonly stri
 
 export interface OriginRules {
   readonly corsOrigins: readonly string[]
+  /** Proxies that may say which host was asked. */
   readonly trustedProxies: readonly string[]
+  /** Where they say it: in X-Forwarded-Host or in Forwarded. */
+  readonly forwardedHeader: ForwardedHeader
 }
 
 /**
  * Decides who may open a WebSocket, because CORS does not apply there: a client that names no origin, and so is no page; a page
- * of this host; a page of an allowed origin. Where a trusted proxy has changed the Host header, its X-Forwarded-Host counts.
+ * of this host; a page of an allowed origin. Where a trusted proxy has changed the Host header, the host that it names counts.
  */
-export function originCheck({ corsOrigins, trustedProxies }: OriginRules): (request: IncomingMessage) => boolean {
+export function originCheck({
+  corsOrigins,
+  trustedProxies,
+  forwardedHeader,
+}: OriginRules): (request: IncomingMessage) => boolean {
   const origins = new Set(corsOrigins)
   const trusts = trustedProxies.length === 0 ? () => false : proxyAddress.compile([...trustedProxies])
   return ({ headers, socket }) => {
     const { origin, host } = headers
     if (origin === undefined || origins.has(origin)) return true
-    const forwarded = trusts(socket.remoteAddress ?? '', 0) ? headers['x-forwarded-host'] : undefined
-    return isOfHost(origin, lastOf(forwarded) ?? host)
+    const asked = trusts(socket.remoteAddress ?? '', 0) ? askedHost(headers, forwardedHeader) : undefined
+    return isOfHost(origin, asked ?? host)
   }
 }
 
@@ -70,7 +78,13 @@ function isOfHost(origin: string, host: string | undefined): boolean {
   return URL.canParse(`${protocol}//${host}`) && new URL(`${protocol}//${host}`).host === its
 }
 
-/** Each proxy appends the host that it was asked for, so the last entry is from the trusted proxy. */
+/** Each proxy appends the host that it was asked for, so the last one is from the trusted proxy. */
+function askedHost(headers: IncomingHttpHeaders, header: ForwardedHeader): string | undefined {
+  if (header === 'x-forwarded-for') return lastOf(headers['x-forwarded-host'])
+  const [last] = elementsFromEnd(headers.forwarded ?? '')
+  return parameterOf(last ?? '', 'host')
+}
+
 function lastOf(value: string | string[] | undefined): string | undefined {
   return value === undefined ? undefined : String(value).split(',').at(-1)?.trim()
 }

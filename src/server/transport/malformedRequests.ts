@@ -4,6 +4,7 @@ import { AppError } from '../../errors.js'
 import { errorBody, JSON_TYPE } from '../formatError.js'
 import { NOT_UNDERSTOOD } from '../requests.js'
 import type { Connections } from './connections.js'
+import { isDroppedHandshake, UPGRADE_HEADERS, UPGRADE_REQUIRED, upgradeDropped } from './handshakes.js'
 import { answerPlainly } from './plainAnswer.js'
 
 /** Why a connection was given up before it had a request: a short closed list. */
@@ -48,9 +49,12 @@ export function answerMalformed({
  * body.
  */
 export function answerUnusual(http: Server, { connections, headers, observe }: MalformedOptions): void {
-  http.on('connect', (_request: IncomingMessage, socket: Socket) => {
+  http.on('connect', (request: IncomingMessage, socket: Socket) => {
     observe('malformed')
     if (!connections.mayAnswer(socket)) return socket.destroy()
+    // From a proxy that hands on a WebSocket over HTTP/2 as it came (RFC 8441).
+    if (isDroppedHandshake(request))
+      return answerPlainly(socket, UPGRADE_REQUIRED, upgradeDropped(), { ...headers, ...UPGRADE_HEADERS })
     answerPlainly(socket, 400, new AppError('BAD_REQUEST', 'This server is no proxy.'), headers)
   })
   http.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {

@@ -7,6 +7,7 @@ import { type ObserveRefusal, refuse } from '../requests.js'
 import { secureContextOf } from './certificate.js'
 import { type Connections, followConnections } from './connections.js'
 import { allowOrigins, type OriginRules, originCheck } from './crossOrigin.js'
+import { isDroppedHandshake, UPGRADE_HEADERS, UPGRADE_REQUIRED, upgradeDropped } from './handshakes.js'
 import type { LiveCertificate } from './liveCertificate.js'
 import { answerMalformed, answerUnusual, type ObserveMalformed } from './malformedRequests.js'
 import { repeatedHeader } from './repeatedHeader.js'
@@ -33,19 +34,20 @@ export interface Transport {
   /** The headers of every answer, including those that no hook sees. */
   readonly headers: Readonly<Record<string, string>>
   readonly upgrades: UpgradeRules
-  /** To be called before any other hook or route. Pages of allowed origins may call below `apiPaths`. */
-  attach(server: FastifyInstance, apiPaths: readonly string[]): Promise<Connections>
+  /**
+   * To be called before any other hook or route. Pages of allowed origins may call below `apiPaths`. WebSockets are served at
+   * `webSocketPath`.
+   */
+  attach(server: FastifyInstance, apiPaths: readonly string[], webSocketPath: string): Promise<Connections>
 }
 
 export function createTransport(options: TransportOptions): Transport {
-  const { certificate, refused, trustedProxies, keepAliveMs } = options
+  const { certificate, refused, keepAliveMs } = options
   const limits = { ...TRANSPORT_LIMITS, keepAliveMs, ...options.limits }
   const headers = securityHeaders(certificate !== undefined)
   let connections: Connections
   let answer: (error: Error, socket: Socket) => void
   const serverOptions = {
-    // Only an address in this list may say where a request comes from.
-    trustProxy: trustedProxies.length > 0 && [...trustedProxies],
     requestTimeout: limits.requestMs,
     connectionTimeout: limits.idleMs,
     keepAliveTimeout: limits.keepAliveMs,
@@ -56,13 +58,13 @@ export function createTransport(options: TransportOptions): Transport {
     serverOptions,
     headers,
     upgrades: { mayConnect: originCheck(options), mayAnswer: socket => connections.mayAnswer(socket), headers, refused },
-    async attach(server, apiPaths) {
+    async attach(server, apiPaths, webSocketPath) {
       const http = server.server as Server
       connections = followConnections(http, limits)
       answer = answerMalformed({ connections, headers, observe: options.malformed })
       answerUnusual(http, { connections, headers, observe: options.malformed })
       certificate?.onRenewal(renewed => (http as TlsServer).setSecureContext(secureContextOf(renewed)))
-      beginAnswers(server, { headers, limits, refused })
+      beginAnswers(server, { headers, limits, refused, webSocketPath })
       await allowOrigins(server, apiPaths, options.corsOrigins)
       return connections
     },
@@ -87,15 +89,21 @@ function tlsOptions({ current }: LiveCertificate, { handshakeMs }: TransportLimi
 interface Beginning extends Pick<TransportOptions, 'refused'> {
   readonly headers: Readonly<Record<string, string>>
   readonly limits: TransportLimits
+  readonly webSocketPath: string
 }
 
-function beginAnswers(server: FastifyInstance, { headers, limits: { maxHeaders }, refused }: Beginning): void {
+function beginAnswers(server: FastifyInstance, { headers, limits: { maxHeaders }, refused, webSocketPath }: Beginning): void {
   // One hook for all of this, with `done`: each hook that returns a promise costs every request time.
   server.addHook('onRequest', ({ raw }, reply, done) => {
     reply.headers(headers)
     // These are names and values. Node itself silently drops headers that are too many.
     if (raw.rawHeaders.length > 2 * maxHeaders) {
       refuse(reply, new AppError('PAYLOAD_TOO_LARGE', `Send at most ${maxHeaders} headers.`), refused, 431)
+      return
+    }
+    // Before the caller is known: what a proxy does wrong costs no points.
+    if (isDroppedHandshake(raw) && raw.url?.split('?', 1)[0] === webSocketPath) {
+      refuse(reply.headers(UPGRADE_HEADERS), upgradeDropped(), refused, UPGRADE_REQUIRED)
       return
     }
     done(problemOf(raw))

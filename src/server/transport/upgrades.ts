@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import type { WebSocketServer } from 'ws'
 import { AppError, ERROR_CODES } from '../../errors.js'
 import { type ObserveRefusal, requestId } from '../requests.js'
+import { handshakeProblem, VERSION_HEADER } from './handshakes.js'
 import { asksForWebSocket, serveWithoutUpgrade } from './ignoredUpgrades.js'
 import { answerPlainly } from './plainAnswer.js'
 import { repeatedHeader } from './repeatedHeader.js'
@@ -22,25 +23,27 @@ export const SERVER_GOES_AWAY = 'The server is going away; connect again and res
 
 const NO_WEB_SOCKET = 'There is no WebSocket at this address. Use /graphql, or server-sent events at /graphql/stream.'
 
-// Version 13 is the only one there ever was (RFC 6455, section 4.4).
-const WEB_SOCKET = { 'sec-websocket-version': '13' }
-
 /** Opens WebSockets at one path, and answers every other request for one in our form. Returns a function after which it opens no more. */
 export function openWebSockets(http: Server, path: string, sockets: WebSocketServer, rules: UpgradeRules): () => void {
   let isClosed = false
   const isOf = ({ url }: IncomingMessage) => url?.split('?', 1)[0] === path
 
-  function refuse(request: IncomingMessage, socket: Duplex, error: AppError): void {
+  function refuse(
+    request: IncomingMessage,
+    socket: Duplex,
+    error: AppError,
+    status: number = ERROR_CODES[error.code].status,
+  ): void {
     const id = requestId(request)
-    const { status } = ERROR_CODES[error.code]
     const names = { requestId: id, method: request.method ?? 'GET', path: isOf(request) ? path : undefined, traceId: undefined }
     rules.refused({ code: error.code, status, seconds: 0, request: names })
-    answerPlainly(socket, status, error, { ...rules.headers, ...WEB_SOCKET, 'x-request-id': id })
+    answerPlainly(socket, status, error, { ...rules.headers, ...VERSION_HEADER, 'x-request-id': id })
   }
 
-  sockets.on('wsClientError', (_error: Error, socket: Duplex, request: IncomingMessage) =>
-    refuse(request, socket, new AppError('BAD_REQUEST', 'The upgrade must be to WebSocket, version 13.')),
-  )
+  sockets.on('wsClientError', (_error: Error, socket: Duplex, request: IncomingMessage) => {
+    const [status, error] = handshakeProblem(request)
+    refuse(request, socket, error, status)
+  })
   http.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
     if (!rules.mayAnswer(socket)) return socket.destroy()
     if (!asksForWebSocket(request)) return serveWithoutUpgrade(http, request, socket, head)

@@ -41,15 +41,18 @@ export class TextCheck {
   }
 
   /**
-   * Goes on with the round that is open, or begins one; at most so many pages. Several gateways may run it: one that finds its page
+   * Goes on with the round that is open, or begins one, until it has run about so many statements. Several gateways may run it: one that finds its page
    * turned by another leaves the round to that one. Answers how many rows it changed.
    */
-  async run(signal: AbortSignal, mostPages = Number.POSITIVE_INFINITY): Promise<number> {
+  async run(signal: AbortSignal, mostStatements = Number.POSITIVE_INFINITY): Promise<number> {
     let changed = 0
+    let statements = 0
     let round = (await openRound(this.#database)) ?? (await beginRound(this.#database))
-    for (let pages = 0; round && pages < mostPages && !signal.aborted; pages++) {
+    while (round && statements < mostStatements && !signal.aborted) {
       const { odd, last, nextTenant } = await this.#page(round)
-      changed += await this.#rewrite(round.tenant, odd)
+      const rewritten = await this.#rewrite(round.tenant, odd)
+      changed += rewritten
+      statements += 1 + rewritten / ROWS_A_STATEMENT
       if (last !== null) round = await turnPage(this.#database, round, { tenant: round.tenant, lastId: last })
       else if (nextTenant !== null) round = await turnPage(this.#database, round, { tenant: nextTenant, lastId: round.from })
       else round = await closeRound(this.#database, round)

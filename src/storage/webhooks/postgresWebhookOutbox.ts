@@ -17,6 +17,8 @@ import { webhookDeliveries, webhooks } from '../tables/webhooks.js'
 const PAGE = 200
 // An endpoint has ten seconds to answer. After this time the gateway that took a delivery counts as gone.
 const LEASE_SECONDS = 30
+// An endpoint may ask to wait during this time. After it each attempt counts, or a delivery would never end.
+const WAITING_HOURS = 24
 // Results of one group. They come from calls of one gateway, which are bounded.
 const MAX_RESULTS = 500
 
@@ -97,8 +99,8 @@ export class PostgresWebhookOutbox implements WebhookOutbox {
     return rows.map(row => toTaken(row, webhookId))
   }
 
-  async settle({ id, turn }: TakenDelivery, { state, status, error }: AttemptResult): Promise<void> {
-    await this.#results.submit({ id, turn, state, status, error })
+  async settle({ id, turn }: TakenDelivery, result: AttemptResult): Promise<void> {
+    await this.#results.submit({ id, turn, ...result })
   }
 
   async giveBack({ id, turn }: TakenDelivery): Promise<void> {
@@ -111,11 +113,12 @@ export class PostgresWebhookOutbox implements WebhookOutbox {
   async #write(results: readonly object[]): Promise<true[]> {
     await this.#database.writeInBackground(
       ({ sql }) => sql`
-        update webhook_deliveries d set state = ended.state, attempts = attempts + 1, last_status = ended.status,
+        update webhook_deliveries d set state = ended.state, last_status = ended.status,
+          attempts = attempts + case when ended."waitSeconds" is null then 1 else 0 end,
           last_error = ended.error, last_attempt_at = now(),
-          due_at = now() + make_interval(secs => ${this.#retrySeconds} * power(2, attempts) * (1 + random()))
+          due_at = now() + make_interval(secs => coalesce(ended."waitSeconds", 0) + ${this.#retrySeconds} * power(2, attempts) * (1 + random()))
         from json_to_recordset(${JSON.stringify(results)}::text::json)
-          as ended (id uuid, turn int, state text, status int, error text)
+          as ended (id uuid, turn int, state text, status int, error text, "waitSeconds" float8)
         where d.id = ended.id and d.turn = ended.turn and d.state = 'PENDING'`,
     )
     return results.map(() => true)
@@ -164,6 +167,7 @@ function selectDeliveries(db: PostgresJsDatabase, webhookId: string, ids: readon
       id,
       turn,
       attempts,
+      mayWait: sql<boolean>`${webhookDeliveries.createdAt} > now() - make_interval(hours => ${WAITING_HOURS})`,
       url: webhooks.url,
       secret: webhooks.secret,
       previousSecrets: sql<string[]>`array(select secret from webhook_previous_secrets
@@ -186,8 +190,8 @@ function selectDeliveries(db: PostgresJsDatabase, webhookId: string, ids: readon
 type DeliveryRow = Awaited<ReturnType<typeof selectDeliveries>>[number]
 
 function toTaken(row: DeliveryRow, webhookId: string): TakenDelivery {
-  const { id, turn, attempts, url, secret, previousSecrets } = row
-  return { id, webhookId, turn, attempts, url, secrets: [secret, ...previousSecrets], alert: toAlert(row) }
+  const { id, turn, attempts, mayWait, url, secret, previousSecrets } = row
+  return { id, webhookId, turn, attempts, mayWait, url, secrets: [secret, ...previousSecrets], alert: toAlert(row) }
 }
 
 function toAlert({ epoch, tag, xid, seq, raisedAt, prediction }: DeliveryRow): TakenDelivery['alert'] {

@@ -81,7 +81,7 @@ export type ModelFeaturesInput =
 
 /** An application to score. */
 export type PredictRiskInput = {
-  /** The caller's own reference to the applicant: 1..128 printable characters, not beginning with `erased:`; never personal data such as a name or document number. */
+  /** The caller's own reference to the applicant: 1..128 printable characters without spaces at the ends, not beginning with `erased:`. Each spelling in Unicode is the same reference. Never personal data such as a name or document number. */
   applicantId: string | number;
   /** Where the application came from, for later analysis: web, mobile, branch, a product. 1..32 characters. */
   channel?: string | null | undefined;

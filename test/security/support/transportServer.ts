@@ -60,6 +60,7 @@ export interface TransportSettings {
   readonly keyType?: 'ec' | 'rsa'
   readonly corsOrigins?: readonly string[]
   readonly trustedProxies?: readonly string[]
+  readonly forwardedHeader?: 'forwarded'
   readonly development?: boolean
 }
 
@@ -102,6 +103,7 @@ export async function startTransport(settings: TransportSettings = {}): Promise<
     keepAliveMs: 72_000,
     development: settings.development ?? false,
     trustedProxies: settings.trustedProxies ?? [],
+    forwardedHeader: settings.forwardedHeader ?? 'x-forwarded-for',
     corsOrigins: settings.corsOrigins ?? [],
     certificate,
     ...(settings.limits && { limits: { checkEveryMs: 20, ...settings.limits } }),

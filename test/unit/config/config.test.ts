@@ -47,6 +47,7 @@ describe('the configuration', () => {
       tls: undefined,
       keepAliveMs: 72_000,
       trustedProxies: [],
+      forwardedHeader: 'x-forwarded-for',
       corsOrigins: [],
       trustedDocumentsFile: undefined,
       rateLimits: { principal: 0, tenant: 0, address: 600 },
@@ -59,6 +60,8 @@ describe('the configuration', () => {
       alertRetentionDays: 30,
       predictionRetentionDays: undefined,
       webhooksMayBePrivate: false,
+      webhookPrivateNetworks: [],
+      webhookRetryAfterSeconds: 3_600,
       webhookAttempts: 12,
       webhookRetrySeconds: 5,
     })
@@ -87,10 +90,15 @@ describe('the configuration', () => {
       RISKGATE_PREDICTION_RETENTION_DAYS: '7',
       RISKGATE_WEBHOOK_ALLOW_PRIVATE: 'true',
       RISKGATE_WEBHOOK_ATTEMPTS: '3',
+      RISKGATE_WEBHOOK_RETRY_AFTER_SECONDS: '60',
+      RISKGATE_FORWARDED_HEADER: 'forwarded',
       RISKGATE_WEBHOOK_RETRY_SECONDS: '1',
     })
     expect(config).toMatchObject({ alertRetentionDays: 7, predictionRetentionDays: 7, webhooksMayBePrivate: true })
-    expect(config).toMatchObject({ webhookAttempts: 3, webhookRetrySeconds: 1 })
+    expect(config).toMatchObject({ webhookAttempts: 3, webhookRetrySeconds: 1, webhookRetryAfterSeconds: 60 })
+    expect(config.forwardedHeader).toBe('forwarded')
+    const { webhookPrivateNetworks } = loadConfig({ RISKGATE_WEBHOOK_PRIVATE_NETWORKS: '10.0.0.0/8, fd12::/16' })
+    expect(webhookPrivateNetworks).toEqual(['10.0.0.0/8', 'fd12::/16'])
     expect(config).toMatchObject({
       development: false,
       port: 0,
@@ -102,6 +110,13 @@ describe('the configuration', () => {
       redis: { kind: 'server', nodes: [{ host: 'cache', port: 6380 }], database: 0, isEncrypted: true },
     })
     expect(config.jwt.secret).toEqual(Buffer.from(SECRET))
+  })
+
+  it('refuses two ways to allow private networks for webhooks, and a file of authorities without TLS', () => {
+    const both = { RISKGATE_WEBHOOK_PRIVATE_NETWORKS: '10.0.0.0/8', RISKGATE_WEBHOOK_ALLOW_PRIVATE: 'true' }
+    expect(problemsOf(both)).toEqual([expect.stringContaining('must not be set when RISKGATE_WEBHOOK_ALLOW_PRIVATE is true')])
+    expect(problemsOf({ RISKGATE_REDIS_CA_FILE: 'ca.pem', REDIS_URL: 'redis://cache' })).toHaveLength(1)
+    expect(problemsOf({ RISKGATE_REDIS_CA_FILE: 'ca.pem', REDIS_URL: 'rediss+sentinel://a/scores' })).toEqual([])
   })
 
   it('refuses to delete predictions before their alerts', () => {
@@ -183,6 +198,12 @@ describe('the configuration', () => {
     ['RISKGATE_ALERT_RETENTION_DAYS', '6', 'between 7 and 3650'],
     ['RISKGATE_PREDICTION_RETENTION_DAYS', '36501', 'between 7 and 36500'],
     ['RISKGATE_WEBHOOK_ALLOW_PRIVATE', '1', 'must be true or false'],
+    ['RISKGATE_WEBHOOK_PRIVATE_NETWORKS', 'hooks.internal', 'must be IP addresses or ranges'],
+    ['RISKGATE_WEBHOOK_RETRY_AFTER_SECONDS', '86401', 'between 0 and 86400'],
+    ['RISKGATE_FORWARDED_HEADER', 'both', 'must be x-forwarded-for or forwarded'],
+    ['RISKGATE_REDIS_CA_FILE', '/ca.pem', 'needs a REDIS_URL that begins with rediss://'],
+    ['REDIS_URL', 'redis://a,b/1', 'names a database of a cluster'],
+    ['REDIS_URL', `redis+sentinel://:${CANARY}@a`, 'name that the Sentinels give the master'],
     ['RISKGATE_WEBHOOK_ATTEMPTS', '0', 'between 1 and 20'],
     ['RISKGATE_WEBHOOK_RETRY_SECONDS', '3601', 'between 1 and 3600'],
   ])('refuses %s=%j and says why', (key, value, why) => {

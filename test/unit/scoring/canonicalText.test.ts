@@ -22,9 +22,14 @@ describe('the canonical form', () => {
 
   it('leaves a text with more marks than any language writes as it is, in little time', () => {
     const marks = `a${'\u0301\u0316'.repeat(200_000)}`
+    const most = `b${'\u0301'.repeat(15)}${'\u0316'.repeat(15)}`.repeat(17_000)
     const before = process.cpuUsage()
-    expect(canonicalText(marks)).toBe(marks)
-    expect(canonicalText(`b${'\u0316\u0301'.repeat(15)}`.repeat(10_000))).toContain('b\u0316')
+    for (let i = 0; i < 5; i++) {
+      expect(canonicalText(marks) === marks).toBe(true)
+      expect(canonicalText(most).startsWith('b\u0316')).toBe(true)
+      expect(mistakeInReference(most, 128)).toBeDefined()
+    }
+    // Measured: 0.2 s. By an expression that counts 31 marks: 2 s.
     expect(process.cpuUsage(before).user).toBeLessThan(1_000_000)
   })
 
@@ -70,7 +75,7 @@ describe('a reference', () => {
     },
   )
 
-  it.each([...storable, ...REFUSED_ANEW])('is looked for where it may be stored: %s', text => {
+  it.each([...storable, ...REFUSED_ANEW, '', ' ', '\n\t\u00a0'])('is looked for where it may be stored: %s', text => {
     expect(() => requireFindable(text, 'applicantId')).not.toThrow()
   })
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { contractSchema } from '../../../src/scoring/contract.js'
 import { checkFeatures, type RawFeatures } from '../../../src/scoring/features.js'
-import { contract } from '../support/domain.js'
+import { contract, contractJson } from '../support/domain.js'
 
 const GOOD = { amount: 10, flag: true }
 const CANARY = 'canary-7391'
@@ -18,6 +19,13 @@ describe('features', () => {
 
   it('that are optional, and absent or null, have no value', () => {
     expect(checkFeatures({ ...GOOD, count: null, open: undefined }, contract)).toEqual({ values: GOOD })
+  })
+
+  it('that are categories in another spelling get that of the contract, as for golden rows in a file', () => {
+    const json = contractJson()
+    Object.assign(json.features.at(-1) as object, { categories: ['Espa\u00f1a'] })
+    const checked = checkFeatures({ ...GOOD, grade: 'Espan\u0303a' }, contractSchema.parse(json))
+    expect(checked).toEqual({ values: { ...GOOD, grade: 'Espa\u00f1a' } })
   })
 
   it('that the contract does not know are left out', () => {

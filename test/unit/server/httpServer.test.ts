@@ -31,6 +31,7 @@ it('a server whose start fails after it has begun to listen frees its port', asy
     schema: buildSchema('type Query { nothing: Int }'),
     auth: { authenticate: never, authenticateInOutage: never, watch: never },
     trustedProxies: [],
+    forwardedHeader: 'x-forwarded-for',
     addresses: new AddressLimit(undefined, never),
     streams: new StreamLimit(1, never),
     contextOf: never,

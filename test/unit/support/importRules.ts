@@ -93,6 +93,7 @@ const HALLS: Readonly<Record<string, readonly string[]>> = {
   server: [
     'src/server/access.ts',
     'src/server/formatError.ts',
+    'src/server/forwarded.ts',
     'src/server/problem.ts',
     'src/server/requestNames.ts',
     'src/server/requests.ts',

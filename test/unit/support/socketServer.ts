@@ -9,7 +9,6 @@ import type { Principal } from '../../../src/auth/principal.js'
 import { Withdrawals } from '../../../src/auth/withdrawals.js'
 import type { RequestContext } from '../../../src/resolvers/context.js'
 import { AddressLimit } from '../../../src/server/limits/addressLimit.js'
-import { clientAddress } from '../../../src/server/limits/clientAddress.js'
 import { StreamLimit } from '../../../src/server/limits/streamLimit.js'
 import { OperationGate } from '../../../src/server/operations/operationGate.js'
 import type { StreamReport } from '../../../src/server/streams/streamOptions.js'
@@ -44,7 +43,7 @@ export async function startSockets(options: SocketServerOptions): Promise<Socket
     auth: { authenticate: options.authenticate, watch: (...watched) => authenticator.watch(...watched) },
     addresses: new AddressLimit(undefined, () => {}),
     streams: new StreamLimit(1_000, () => {}),
-    addressOf: clientAddress([]),
+    addressOf: ({ socket }) => socket.remoteAddress ?? '',
     http,
     path: '/graphql',
     upgrades: { mayConnect: () => true, mayAnswer: () => true, headers: {}, refused: () => {} },

@@ -9,14 +9,14 @@ import { startReceiver } from '../../support/receiver.js'
 import { newPrediction } from '../../support/stores.js'
 
 /** An outbox with endless deliveries for every webhook; it records settled and returned deliveries. */
-function endlessOutbox(url: string, attempts = 0) {
+function endlessOutbox(url: string, attempts = 0, mayWait = true) {
   const settled: AttemptResult[] = []
   const givenBack: TakenDelivery[] = []
   const newDelivery = (webhookId: string): TakenDelivery => {
     const { prediction } = newPrediction()
     const alert = { id: prediction.id, cursor: 'c', raisedAt: prediction.createdAt, prediction }
     const ids = { id: randomUUID(), webhookId, turn: 1 }
-    return { ...ids, attempts, url, secrets: [newWebhookSecret()], alert }
+    return { ...ids, attempts, mayWait, url, secrets: [newWebhookSecret()], alert }
   }
   const outbox: Pick<WebhookOutbox, 'take' | 'settle' | 'giveBack'> = {
     take: async (webhookId, limit) => Array.from({ length: limit }, () => newDelivery(webhookId)),
@@ -28,7 +28,14 @@ function endlessOutbox(url: string, attempts = 0) {
 
 function newCourier(outbox: WebhookOutbox, options: Partial<CourierOptions> = {}) {
   const failures: unknown[] = []
-  const defaults = { mayBePrivate: true, maxAttempts: 12, now: Date.now, freed: () => {}, ended: () => {} }
+  const defaults = {
+    mayBePrivate: true,
+    maxAttempts: 12,
+    longestWaitSeconds: 60,
+    now: Date.now,
+    freed: () => {},
+    ended: () => {},
+  }
   return {
     failures,
     courier: new WebhookCourier({ outbox, failed: (error, step) => failures.push([step, error]), ...defaults, ...options }),
@@ -121,6 +128,45 @@ describe('the courier', () => {
     await courier.collect(webhooksOf('one', ['a']))
     await until(() => settled.length === 16)
     expect(settled[0]).toEqual(result)
+    await courier.stop()
+  })
+
+  const LAST = ' That was the last of 12 attempts.'
+  it.each<[string, number, Record<string, string | string[]>, boolean, object]>([
+    ['429 in seconds', 429, { 'retry-after': '30' }, true, { state: 'PENDING', status: 429, waitSeconds: 30 }],
+    ['503 in seconds', 503, { 'retry-after': '30' }, true, { state: 'PENDING', status: 503, waitSeconds: 30 }],
+    ['more than the cap', 429, { 'retry-after': '86400' }, true, { state: 'PENDING', status: 429, waitSeconds: 60 }],
+    ['several lines', 429, { 'retry-after': ['1', '20'] }, true, { state: 'PENDING', status: 429, waitSeconds: 20 }],
+    [
+      'a date, by its own clock',
+      503,
+      { 'retry-after': 'Mon, 30 Nov 2020 10:00:40 GMT', date: 'Mon, 30 Nov 2020 10:00:00 GMT' },
+      true,
+      { state: 'PENDING', status: 503, waitSeconds: 40 },
+    ],
+    ['no pause', 429, {}, true, { state: 'DEAD', status: 429, error: `The endpoint answered with status 429.${LAST}` }],
+    ['a negative one', 429, { 'retry-after': '-1' }, true, { state: 'DEAD', status: 429 }],
+    ['it too late', 429, { 'retry-after': '30' }, false, { state: 'DEAD', status: 429 }],
+    ['it with another status', 500, { 'retry-after': '30' }, true, { state: 'DEAD', status: 500 }],
+    ['it with a redirect', 301, { 'retry-after': '30' }, true, { state: 'DEAD', status: 301 }],
+  ])('keeps a last attempt for later only where the endpoint may ask to: %s', async (_what, status, headers, mayWait, result) => {
+    await using receiver = await startReceiver((_call, response) => response.writeHead(status, headers).end())
+    const { outbox, settled } = endlessOutbox(receiver.url, 11, mayWait)
+    const { courier } = newCourier(outbox)
+    await courier.collect(webhooksOf('one', ['a']))
+    await until(() => settled.length === 16)
+    expect(settled[0]).toMatchObject(result)
+    expect('waitSeconds' in (settled[0] ?? {})).toBe('waitSeconds' in result)
+    await courier.stop()
+  })
+
+  it('grants no pause where the settings say so', async () => {
+    await using receiver = await startReceiver((_call, response) => response.writeHead(429, { 'retry-after': '30' }).end())
+    const { outbox, settled } = endlessOutbox(receiver.url)
+    const { courier } = newCourier(outbox, { longestWaitSeconds: 0 })
+    await courier.collect(webhooksOf('one', ['a']))
+    await until(() => settled.length === 16)
+    expect(settled[0]).not.toHaveProperty('waitSeconds')
     await courier.stop()
   })
 

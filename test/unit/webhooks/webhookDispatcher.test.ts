@@ -22,6 +22,7 @@ it('the dispatcher takes from no further webhook when it is stopped in the middl
     outbox: outbox as WebhookOutbox,
     hints: new LocalHints(),
     mayBePrivate: true,
+    longestWaitSeconds: 60,
     maxAttempts: 12,
     now: Date.now,
     ended: () => {},

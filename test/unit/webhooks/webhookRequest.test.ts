@@ -8,8 +8,9 @@ import { freePort } from '../../support/redis.js'
 const LOCAL = { mayBePrivate: true }
 const CANARY = 'canary-7f3a9'
 
-function post(url: string, options: WebhookRequestOptions = LOCAL, signal = new AbortController().signal): Promise<number> {
-  return postWebhook({ url, headers: { 'webhook-id': 'alert-1' }, body: '{"a":"ä"}', signal }, options)
+async function post(url: string, options: WebhookRequestOptions = LOCAL, signal = new AbortController().signal): Promise<number> {
+  const call = { url, headers: { 'webhook-id': 'alert-1' }, body: '{"a":"ä"}', now: Date.now(), signal }
+  return (await postWebhook(call, options)).status
 }
 
 /** The message for a call that got no answer; it must not reveal the address. */
@@ -89,6 +90,18 @@ describe('a call to an endpoint', () => {
     const url = `https://${CANARY}.example:${receiver.port}/`
     expect(await refusal(url, { mayBePrivate: false, resolve })).toBe("The endpoint's name does not lead to a public address.")
     expect(receiver.calls).toEqual([])
+  })
+
+  it('is refused when the name leads to the metadata of a cloud at the next call, although private networks are allowed', async () => {
+    await using receiver = await startReceiver()
+    const answers = ['127.0.0.1', '169.254.169.254', '127.0.0.1']
+    const resolve = async () => [{ address: answers.shift() ?? '', family: 4 }]
+    const rules = { mayBePrivate: false, privateNetworks: ['127.0.0.0/8'], resolve }
+    const url = `http://${CANARY}.example:${receiver.port}/`
+    expect(await post(url, rules)).toBe(204)
+    expect(await refusal(url, rules)).toBe("The endpoint's name leads to an address that plain HTTP may not go to. Use https://.")
+    expect(await post(url, rules)).toBe(204)
+    expect(receiver.calls).toHaveLength(2)
   })
 
   it('connects to the address that was checked, and does not look up the name again', async () => {

@@ -1,8 +1,10 @@
 import type { LookupAddress } from 'node:dns'
 import { describe, expect, it } from 'vitest'
-import { guardedLookup, isPublicAddress, PrivateAddressError, targetProblem } from '../../../src/webhooks/webhookTarget.js'
+import { isPublicAddress } from '../../../src/webhooks/targetAddresses.js'
+import { guardedLookup, PrivateAddressError, type TargetRules, targetProblem } from '../../../src/webhooks/webhookTarget.js'
 
 const PUBLIC_ONLY = { mayBePrivate: false }
+const LISTED = { mayBePrivate: false, privateNetworks: ['10.1.0.0/16', '192.168.7.7', 'fd12:3456::/32'] }
 
 const REFUSED = [
   'https://127.0.0.1/',
@@ -19,7 +21,6 @@ const REFUSED = [
   'https://10.1.2.3/',
   'https://172.16.0.1/',
   'https://192.168.1.1/',
-  'https://169.254.169.254/latest/meta-data',
   'https://100.64.0.1/',
   'https://192.0.2.1/',
   'https://198.18.0.1/',
@@ -32,7 +33,6 @@ const REFUSED = [
   'https://[::ffff:7f00:1]/',
   'https://[::ffff:10.0.0.1]/',
   'https://[::127.0.0.1]/',
-  'https://[fe80::1]/',
   'https://[fc00::1]/',
   'https://[fd12:3456::1]/',
   'https://[fec0::1]/',
@@ -47,6 +47,32 @@ const REFUSED = [
   'https://LOCALHOST./',
   'https://inner.localhost/',
   'https://localhost:8443/',
+]
+
+// Not even where private networks are allowed.
+const LINK_LOCAL = [
+  'https://169.254.169.254/latest/meta-data',
+  'http://169.254.170.2/',
+  'http://0xa9fea9fe/',
+  'http://2852039166/',
+  'http://[fe80::1]/',
+  'http://[febf::1]/',
+  'http://100.100.100.200/',
+  'http://192.0.0.192/',
+  'http://168.63.129.16/',
+  'http://[fd00:ec2::254]/',
+  'http://[fd20:ce::254]/',
+  'http://[::ffff:169.254.169.254]/',
+  'http://[::ffff:a9fe:a9fe]/',
+  'http://[::169.254.169.254]/',
+  'http://[::ffff:0:169.254.169.254]/',
+  'http://[64:ff9b::169.254.169.254]/',
+  'http://[64:ff9b:1::6464:64c8]/',
+  'http://[2002:a9fe:a9fe::1]/',
+  'http://[2002:c000:c0::]/',
+  'http://[2001:0:a9fe:a9fe::1]/',
+  'http://[2001:0:1::5601:5601]/',
+  'http://[fd00::5efe:169.254.169.254]/',
 ]
 
 const ACCEPTED = [
@@ -92,6 +118,26 @@ describe('the address of a webhook', () => {
     expect(targetProblem(url, { mayBePrivate: true })).toBeUndefined()
   })
 
+  it.each(LINK_LOCAL)('is refused whatever the settings if it is a link-local or metadata address: %s', url => {
+    const all = { mayBePrivate: false, privateNetworks: ['0.0.0.0/0', '::/0'] }
+    for (const rules of [all, { mayBePrivate: true }, PUBLIC_ONLY]) expect(targetProblem(url, rules)).toMatch(/link-local/)
+  })
+
+  it.each<[string, string, string | undefined]>([
+    ['in the network', 'https://10.1.2.3/', undefined],
+    ['in the network, over plain HTTP', 'http://10.1.2.3:8080/', undefined],
+    ['the single address', 'http://192.168.7.7/', undefined],
+    ['in the form of IPv6', 'http://[::ffff:10.1.2.3]/', undefined],
+    ['in the network of IPv6', 'http://[fd12:3456::1]/', undefined],
+    ['a name, which shows at the call', 'http://hooks.internal/', undefined],
+    ['outside', 'https://10.2.0.1/', 'The URL must lead to a public address, or to a network that the operator allows.'],
+    ['beside the single address', 'http://192.168.7.8/', 'The URL must begin with https://.'],
+    ['public', 'https://8.8.8.8/', undefined],
+    ['public, over plain HTTP', 'http://8.8.8.8/', 'The URL must begin with https://.'],
+  ])('may be private by a list of networks: %s', (_what, url, problem) => {
+    expect(targetProblem(url, LISTED)).toBe(problem)
+  })
+
   it.each(ACCEPTED)('is accepted if it is public: %s', url => {
     expect(targetProblem(url, PUBLIC_ONLY)).toBeUndefined()
   })
@@ -110,8 +156,13 @@ describe('the address of a webhook', () => {
   })
 })
 
-function lookUp(addresses: LookupAddress[], { mayBePrivate = false, all = true } = {}) {
-  const lookup = guardedLookup({ mayBePrivate, resolve: async () => addresses })
+interface LookUp extends Partial<TargetRules> {
+  readonly all?: boolean
+  readonly isEncrypted?: boolean
+}
+
+function lookUp(addresses: LookupAddress[], { all = true, isEncrypted = true, ...rules }: LookUp = {}) {
+  const lookup = guardedLookup({ mayBePrivate: false, ...rules, resolve: async () => addresses }, isEncrypted)
   return new Promise((resolve, reject) => {
     lookup('endpoint.example', { all }, (error, address, family) =>
       error ? reject(error) : resolve(all ? address : [address, family]),
@@ -137,13 +188,33 @@ describe('the lookup for calls', () => {
     for (const all of [true, false]) await expect(lookUp(addresses, { all })).rejects.toBeInstanceOf(PrivateAddressError)
   })
 
+  it.each<[string, LookupAddress[], boolean, boolean]>([
+    ['a listed address over plain HTTP', [{ address: '10.1.2.3', family: 4 }], false, true],
+    ['a listed address over HTTPS', [{ address: '10.1.2.3', family: 4 }], true, true],
+    ['a public address over HTTPS', [PUBLIC], true, true],
+    ['a public address over plain HTTP', [PUBLIC], false, false],
+    ['a listed and a public address over plain HTTP', [{ address: '10.1.2.3', family: 4 }, PUBLIC], false, false],
+    ['another private address', [{ address: '10.2.2.3', family: 4 }], true, false],
+    ['a link-local address with its zone', [{ address: 'fe80::1%eth0', family: 6 }], true, false],
+    ['the metadata of a cloud', [{ address: '169.254.169.254', family: 4 }], true, false],
+    ['the metadata of a cloud behind NAT64', [{ address: '64:ff9b::a9fe:a9fe', family: 6 }], true, false],
+  ])('with a list of networks, for %s', async (_what, addresses, isEncrypted, isAllowed) => {
+    const asked = lookUp(addresses, { ...LISTED, isEncrypted })
+    await (isAllowed ? expect(asked).resolves.toEqual(addresses) : expect(asked).rejects.toBeInstanceOf(PrivateAddressError))
+  })
+
+  it('never returns a metadata address, even if private addresses are allowed', async () => {
+    const asked = lookUp([{ address: 'fd00:ec2::254', family: 6 }], { mayBePrivate: true })
+    await expect(asked).rejects.toBeInstanceOf(PrivateAddressError)
+  })
+
   it('returns all addresses if private addresses are allowed', async () => {
     expect(await lookUp([PUBLIC, LOOPBACK], { mayBePrivate: true })).toEqual([PUBLIC, LOOPBACK])
   })
 
   it('passes on the error for an unknown name', async () => {
     const error = Object.assign(new Error('no such name'), { code: 'ENOTFOUND' })
-    const lookup = guardedLookup({ mayBePrivate: false, resolve: () => Promise.reject(error) })
+    const lookup = guardedLookup({ mayBePrivate: false, resolve: () => Promise.reject(error) }, true)
     expect(await new Promise(resolve => lookup('gone.example', {}, resolve))).toBe(error)
   })
 

@@ -52,6 +52,7 @@ describe('an operation is charged', () => {
       },
       development: false,
       trustedProxies: [],
+      forwardedHeader: 'x-forwarded-for',
       corsOrigins: [],
       malformed: () => {},
       addresses: new AddressLimit(undefined, () => {}),
