@@ -1,9 +1,13 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
 
 /** Path of redis-server; the test command finds or installs it. */
 export const REDIS_SERVER = process.env.TEST_REDIS_SERVER
+
+// A replica would write what its master sends into the folder of the tests.
+const NOTHING_KEPT = ['--save', '', '--appendonly', 'no', '--dir', tmpdir(), '--rdb-del-sync-files', 'yes']
 
 export interface TestRedis extends AsyncDisposable {
   readonly url: string
@@ -17,7 +21,7 @@ export async function startRedis(port?: number, more: readonly string[] = [], se
   if (!REDIS_SERVER) throw new Error('Run the tests by `npm test`, which finds redis-server.')
   const chosen = port ?? (await freePort())
   const place = ['--port', String(chosen), '--bind', '127.0.0.1']
-  const options = sentinel ? [sentinel, '--sentinel', ...place] : [...place, '--save', '', '--appendonly', 'no', ...more]
+  const options = sentinel ? [sentinel, '--sentinel', ...place] : [...place, ...NOTHING_KEPT, ...more]
   const child = spawn(REDIS_SERVER, options)
   const exited = once(child, 'exit')
   await new Promise<void>((resolve, reject) => {
