@@ -61,8 +61,8 @@ function answersOf(database: Database): Promise<Answers> {
   return database.read(async ({ sql }) => {
     const [server] = await sql<ServerAnswers[]>`
       select current_setting('server_version_num')::int as "versionNumber", current_setting('server_version') as version,
-        array(select name from pg_settings
-          where name in ('fsync', 'synchronous_commit', 'full_page_writes') and setting = 'off') as "unsafeSettings",
+        array(select name from unnest(array['fsync', 'synchronous_commit', 'full_page_writes']) name
+          where current_setting(name) = 'off') as "unsafeSettings",
         current_setting('in_hot_standby') = 'on' or current_setting('default_transaction_read_only') = 'on' as "isReadOnly",
         has_database_privilege(current_database(), 'create') and has_schema_privilege('public', 'create') as "mayCreate",
         array(select relname from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition

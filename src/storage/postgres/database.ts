@@ -162,7 +162,7 @@ export class Database {
       // Asked on a connection for writes: slow history pages of one analyst must not take a replica out of service.
       const unsafe = await this.#writes.run(
         ({ sql }) => sql<{ name: string }[]>`
-          select name from pg_settings where name in ('fsync', 'synchronous_commit', 'full_page_writes') and setting = 'off'`,
+          select name from unnest(array['fsync', 'synchronous_commit', 'full_page_writes']) name where current_setting(name) = 'off'`,
       )
       const refusal = await this.#trial.problem()
       return [
@@ -170,7 +170,8 @@ export class Database {
         ...(refusal === undefined ? [] : [refusal]),
       ]
     } catch (error) {
-      return [this.#trial.failed(error) ?? 'Postgres does not answer']
+      const refused = isRefused(error) ? `Postgres refuses a question of readiness (${postgresErrorCode(error)})` : undefined
+      return [this.#trial.failed(error) ?? refused ?? 'Postgres does not answer']
     }
   }
 
