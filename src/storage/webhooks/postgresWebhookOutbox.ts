@@ -104,9 +104,11 @@ export class PostgresWebhookOutbox implements WebhookOutbox {
   }
 
   async giveBack({ id, turn }: TakenDelivery): Promise<void> {
+    // The column would round the time up to the next millisecond: it would not be due at once.
     await this.#database.writeInBackground(
       ({ sql }) => sql`
-        update webhook_deliveries set due_at = now() where id = ${id} and turn = ${turn} and state = 'PENDING'`,
+        update webhook_deliveries set due_at = date_trunc('milliseconds', now())
+        where id = ${id} and turn = ${turn} and state = 'PENDING'`,
     )
   }
 
