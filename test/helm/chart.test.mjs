@@ -207,13 +207,13 @@ describe('the chart', async () => {
     assert.equal(valueIn(everything, 'RISKGATE_TRACE_RATIO'), '0.05')
   })
 
-  it('lets the gateway reach a collector of traces where one is set, and only there', () => {
+  it('lets the gateway reach a collector of traces and what extra rules name, where they are set, and only there', () => {
     const portsOf = objects => {
       const { spec } = ofKind(objects, 'NetworkPolicy').find(({ metadata }) => !/-(migrations|upkeep)$/.test(metadata.name))
       return spec.egress.flatMap(({ ports }) => ports.map(({ port }) => port))
     }
     assert.deepEqual(portsOf(production), [53, 53, 5432, 6379, 443])
-    assert.deepEqual(portsOf(everything), [53, 53, 5432, 6380, 443, 4318])
+    assert.deepEqual(portsOf(everything), [53, 53, 5432, 6380, 443, 4318, 26379])
   })
 
   it('scales on CPU and on the requests that the rule of the adapter counts', () => {
