@@ -42,6 +42,11 @@ Written by `training/fixtures.py`; do not edit by hand. `N` is the number of row
 | `fixed-eight.onnx` | `features` float32 [8,2] | `probability` float32 [8,1] | `p(x)`; exported for exactly eight rows |
 | `half.onnx` | `features` float32 [N,2] | `probability` float16 [N,1] | `p(x)` in half precision |
 | `half-input.onnx` | `features` float16 [N,2] | `probability` float32 [N,1] | `p(x)` of a row in half precision |
+| `flat-inputs.onnx` | `amount` float32 [N], `count` float32 [N] | `probability` float32 [N,1,1] | `p(x)`, a column for each input |
+| `columns.onnx` | `features` float32 [N,2] | `no` float32 [N], `yes` float32 [N] | `1 - p(x)` and `p(x)`: an output for each class |
+| `new-format.onnx` | `features` float32 [N,2] | `probability` float32 [N,1] | `p(x)`; marked as IR version 14 |
+| `new-opset.onnx` | `features` float32 [N,2] | `probability` float32 [N,1] | `p(x)`; marked as IR version 14, opset 28 |
+| `external.onnx` | `features` float32 [N,2] | `probability` float32 [N,1] | `p(x)`; its weights are in `external.onnx.data` |
 | `rank-one.onnx` | `features` float32 [2] | `probability` float32 [1] | `p(x)` of a single row without a dimension of rows |
 | `neighbours.onnx` | `features` float32 [N,2] | `probability` float32 [N,1] | `p(x - m)`, where m is the mean of all rows of the run |
 """
@@ -162,6 +167,42 @@ def _lone_forms():
     )
 
 
+def _flat_forms():
+    nodes = [
+        helper.make_node("Unsqueeze", ["amount", "one_axis"], ["amount_column"]),
+        helper.make_node("Unsqueeze", ["count", "one_axis"], ["count_column"]),
+        helper.make_node("Concat", ["amount_column", "count_column"], ["both"], axis=1),
+    ]
+    score, constants = _score(source="both")
+    score.append(helper.make_node("Unsqueeze", ["default", "two_axis"], ["probability"]))
+    constants += [_tensor("one_axis", [1], np.int64), _tensor("two_axis", [2], np.int64)]
+    inputs = {"amount": (TensorProto.FLOAT, ["N"]), "count": (TensorProto.FLOAT, ["N"])}
+    _save("flat-inputs", [*nodes, *score], {"probability": (TensorProto.FLOAT, ["N", 1, 1])}, constants, inputs)
+
+    nodes, constants = _score()
+    nodes += [
+        helper.make_node("Reshape", ["default", "flat_shape"], ["yes"]),
+        helper.make_node("Sub", ["one", "yes"], ["no"]),
+    ]
+    constants += [_tensor("flat_shape", [-1], np.int64), _tensor("one", [1])]
+    _save("columns", nodes, {"no": (TensorProto.FLOAT, ["N"]), "yes": (TensorProto.FLOAT, ["N"])}, constants)
+
+
+def _new_formats():
+    """Marks and moves of a finished file: newer versions than the runtime reads, and tensors in a file beside it."""
+    for name, opset in {"new-format": OPSET[""], "new-opset": 28}.items():
+        model = onnx.load(FIXTURES / "one-column.onnx")
+        model.ir_version = 14
+        next(each for each in model.opset_import if each.domain == "").version = opset
+        (FIXTURES / f"{name}.onnx").write_bytes(model.SerializeToString(deterministic=True))
+    model = onnx.load(FIXTURES / "one-column.onnx")
+    (FIXTURES / "external.onnx.data").unlink(missing_ok=True)
+    onnx.save_model(
+        model, FIXTURES / "external.onnx", save_as_external_data=True, all_tensors_to_one_file=True,
+        location="external.onnx.data", size_threshold=0,
+    )
+
+
 def _whole():
     nodes = [
         helper.make_node("Cast", ["open"], ["open_number"], to=TensorProto.FLOAT),
@@ -239,6 +280,11 @@ def _check():
     whole = run("whole", {"open": np.array([[True], [False]]), "count": np.array([[3], [-4]], np.int32)})
     np.testing.assert_allclose(whole, 1 / (1 + np.exp(-(np.array([[3, 1], [-4, 0]]) @ WEIGHTS + BIAS))).reshape(-1, 1), atol=1e-6)
 
+    flat = run("flat-inputs", {"amount": X[:, 0].copy(), "count": X[:, 1].copy()})
+    np.testing.assert_allclose(flat, p.reshape(-1, 1, 1), atol=1e-6)
+    np.testing.assert_allclose(run("columns", {"features": X}), 1 - p, atol=1e-6)
+    np.testing.assert_allclose(run("external", {"features": X}), p.reshape(-1, 1), atol=1e-6)
+
     answer = run("mixed", {
         "amount": np.array(amounts, np.float32).reshape(-1, 1), "count": np.array(counts).reshape(-1, 1),
         "grade": np.array(grades, object).reshape(-1, 1),
@@ -255,6 +301,8 @@ def main():
     _types()
     _whole()
     _lone_forms()
+    _flat_forms()
+    _new_formats()
     expected = {
         "zipmap-int.onnx": _zipmap("zipmap-int", {True: 1, False: 0}),
         "zipmap-string.onnx": _zipmap("zipmap-string", {True: "bad", False: "good"}),

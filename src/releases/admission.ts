@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type ModelContract, spellingsOf } from '../scoring/contract.js'
 import { contractViolations, type ModelManifest } from '../scoring/manifest.js'
+import { inlineExternalData } from '../scoring/onnx/externalData.js'
 import { OnnxModel } from '../scoring/onnx/onnxModel.js'
 import { coverageWarnings, probeProblems } from './domainProbes.js'
 import { goldenProblems } from './goldenCheck.js'
@@ -66,13 +67,37 @@ async function tryOut(bytes: Uint8Array, rows: readonly GoldenRow[], version: Ve
   return { model, problems, warnings: warnings.map(says => `${name}/golden.jsonl: ${says}`) }
 }
 
-async function readGraph({ directory, name, manifest }: VersionFiles): Promise<{ bytes: Uint8Array } | { problem: string }> {
-  const file = `${name}/${manifest.onnx.file}`
-  const bytes = await readFile(join(directory, manifest.onnx.file)).catch(() => undefined)
-  if (!bytes) return { problem: `${file} is missing or cannot be read.` }
+type GraphBytes = { readonly bytes: Uint8Array } | { readonly problem: string }
+
+/** The graph of a version, with the large tensors that it keeps in files beside it. */
+async function readGraph({ directory, name, manifest: { onnx } }: VersionFiles): Promise<GraphBytes> {
+  const graph = await readChecked(directory, name, onnx)
+  if ('problem' in graph) return graph
+  const files = new Map<string, Uint8Array>()
+  for (const external of onnx.external ?? []) {
+    const read = await readChecked(directory, name, external)
+    if ('problem' in read) return read
+    files.set(external.file, read.bytes)
+  }
+  try {
+    return { bytes: inlineExternalData(graph.bytes, files) }
+  } catch (error) {
+    return { problem: `${name}/${onnx.file} cannot be loaded: ${saidBy(error)}.` }
+  }
+}
+
+async function readChecked(
+  directory: string,
+  name: string,
+  { file, sha256 }: { file: string; sha256: string },
+): Promise<GraphBytes> {
+  const bytes = await readFile(join(directory, file)).catch(() => undefined)
+  if (!bytes) return { problem: `${name}/${file} is missing or cannot be read.` }
   const digest = createHash('sha256').update(bytes).digest('hex')
-  if (digest === manifest.onnx.sha256) return { bytes }
-  return { problem: `${file} does not have the SHA-256 of its manifest. Copy the version again, or correct its manifest.` }
+  if (digest === sha256) return { bytes }
+  return {
+    problem: `${name}/${file} does not have the SHA-256 of its manifest. Copy the version again, or correct its manifest.`,
+  }
 }
 
 function refused(problems: readonly string[]): Admission {

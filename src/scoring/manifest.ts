@@ -8,15 +8,20 @@ const column = z.strictObject({
   feature: z.string(),
   /** One-hot: 1 where the category equals this, else 0. */
   equals: z.string().overwrite(canonicalText).optional(),
+  /** The number of each category, as the library coded them in its training. */
+  codes: z.record(z.string().overwrite(canonicalText), z.number()).optional(),
   /** The value that replaces a missing one; by default NaN for a number and 0 for a one-hot column. */
   missing: z.union([z.number(), z.boolean(), z.string()]).optional(),
 })
 
 const input = z.strictObject({
   name: z.string().min(1),
-  type: z.enum(['float32', 'float64', 'int32', 'int64', 'bool', 'string']),
+  type: z.enum(['float32', 'float64', 'float16', 'int32', 'int64', 'bool', 'string']),
   columns: z.array(column).min(1),
 })
+
+const digest = z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hexadecimal digits')
+const fileName = z.string().regex(/^[\w-][\w.-]*$/, 'must be a file beside the manifest')
 
 const cutoffs = z
   .array(z.number().gt(0).lt(1))
@@ -30,8 +35,10 @@ export const manifestSchema = z.object({
   algorithm: z.string(),
   createdAt: z.iso.datetime(),
   onnx: z.strictObject({
-    file: z.string().regex(/^[\w.-]+$/, 'must be a file beside the manifest'),
-    sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be 64 lower-case hexadecimal digits'),
+    file: fileName,
+    sha256: digest,
+    /** Files beside the graph that hold its large tensors. */
+    external: z.array(z.strictObject({ file: fileName, sha256: digest })).optional(),
     inputs: z.array(input).min(1),
     output: z.strictObject({ name: z.string(), column: z.number().int().min(0) }),
   }),
@@ -58,20 +65,38 @@ export function contractViolations(manifest: ModelManifest, contract: ModelContr
   return violations
 }
 
-function columnViolation({ equals, missing }: Column, type: InputType, feature: FeatureContract): string | undefined {
-  const isOneHot = equals !== undefined
-  if (isOneHot && !(feature.kind === 'CATEGORY' && feature.categories.includes(equals)))
-    return `${equals} is not one of its categories`
-  const isText = feature.kind === 'CATEGORY' && !isOneHot
-  if (isText !== (type === 'string')) return `a ${feature.kind} does not fit an input of type ${type}`
+function columnViolation({ equals, codes, missing }: Column, type: InputType, feature: FeatureContract): string | undefined {
   const whole = WHOLE_NUMBERS[type]
-  if (whole && !isOneHot && !fits(feature, whole)) return whole.takes
+  if (equals !== undefined && codes !== undefined) return 'it takes "equals" or "codes", not both'
+  if (equals !== undefined && !(feature.kind === 'CATEGORY' && feature.categories.includes(equals)))
+    return `${equals} is not one of its categories`
+  const inCodes = codes && codesViolation(codes, whole, type, feature)
+  if (inCodes) return inCodes
+  const isText = feature.kind === 'CATEGORY' && equals === undefined && codes === undefined
+  if (isText && type !== 'string') return `a CATEGORY does not fit an input of type ${type}; add "codes" or "equals"`
+  if (!isText && type === 'string') return `a ${feature.kind} does not fit an input of type string`
+  if (whole && feature.kind !== 'CATEGORY' && !fits(feature, whole)) return whole.takes
   if (missing === undefined) {
-    const hasNoDefault = (isText || whole !== undefined) && !isOneHot
+    const hasNoDefault = (isText || whole !== undefined) && equals === undefined
     return hasNoDefault && !feature.required ? 'set "missing", the value that replaces a missing one' : undefined
   }
   if ((typeof missing === 'string') !== isText) return 'its value for missing does not have the type of the input'
   return whole && !holds(whole, Number(missing)) ? `its value for missing is not one that ${type} can hold` : undefined
+}
+
+function codesViolation(
+  codes: Readonly<Record<string, number>>,
+  whole: WholeNumbers | undefined,
+  type: InputType,
+  feature: FeatureContract,
+): string | undefined {
+  if (feature.kind !== 'CATEGORY') return 'only a CATEGORY has codes'
+  const forgotten = feature.categories.find(category => codes[category] === undefined)
+  if (forgotten !== undefined) return `its codes have no number for ${forgotten}`
+  const unknown = Object.keys(codes).find(category => !feature.categories.includes(category))
+  if (unknown !== undefined) return `its codes have ${unknown}, which is not one of its categories`
+  const impossible = whole && Object.values(codes).find(code => !holds(whole, code))
+  return impossible === undefined ? undefined : `its code ${impossible} is not one that ${type} can hold`
 }
 
 interface WholeNumbers {

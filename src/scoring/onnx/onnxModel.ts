@@ -1,11 +1,13 @@
 import './telemetryOff.js'
+import { getFloat16 } from '@petamoriken/float16'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { AppError } from '../../errors.js'
 import type { Spellings } from '../contract.js'
 import type { FeatureValues } from '../features.js'
 import type { ModelManifest } from '../manifest.js'
 import { encode } from './encoder.js'
-import { formProblems, takesOneRow } from './graphForm.js'
+import { lowerFormat } from './formatVersion.js'
+import { flatInputs, formProblems, takesOneRow } from './graphForm.js'
 import { dropZipMap } from './zipmap.js'
 
 // A float32 softmax may exceed 1 by a rounding error: up to this much above 1 counts as 1.
@@ -28,6 +30,7 @@ export class OnnxModel {
   readonly #onnx: ModelManifest['onnx']
   readonly #outputName: string
   readonly #isRunRowByRow: boolean
+  readonly #flatInputs: ReadonlySet<string>
   readonly #spellings: Spellings | undefined
 
   private constructor(session: InferenceSession, onnx: ModelManifest['onnx'], outputName: string, spellings?: Spellings) {
@@ -35,12 +38,13 @@ export class OnnxModel {
     this.#onnx = onnx
     this.#outputName = outputName
     this.#isRunRowByRow = takesOneRow(session)
+    this.#flatInputs = flatInputs(session)
     this.#spellings = spellings
   }
 
   /** Loads the graph. @throws Error when it is not an ONNX model, or its inputs and output are not those of its manifest */
   static async load(file: Uint8Array, { onnx }: ModelManifest, spellings?: Spellings): Promise<OnnxModel> {
-    const { bytes, tensorOf } = dropZipMap(file)
+    const { bytes, tensorOf } = dropZipMap(lowerFormat(file))
     const session = await InferenceSession.create(bytes, SESSION_OPTIONS)
     const tensor = tensorOf.get(onnx.output.name) ?? onnx.output.name
     const nameOf = new Map([...tensorOf].map(([name, tensor]) => [tensor, name]))
@@ -83,22 +87,36 @@ export class OnnxModel {
 
   async #runGroup(rows: readonly FeatureValues[]): Promise<number[]> {
     const inputs = encode(rows, this.#onnx.inputs, this.#spellings)
-    const feeds = Object.fromEntries(inputs.map(({ name, type, data, dims }) => [name, new Tensor(type, data, [...dims])]))
+    const feeds = Object.fromEntries(
+      inputs.map(({ name, type, data, dims }) => [
+        name,
+        new Tensor(type, data, this.#flatInputs.has(name) ? [data.length] : [...dims]),
+      ]),
+    )
     const outputs = await this.#session.run(feeds, [this.#outputName])
     return this.#read(outputs[this.#outputName], rows.length)
   }
 
   #read(output: Tensor | undefined, rows: number): number[] {
-    const width = output?.dims.length === 2 ? (output.dims[1] as number) : 1
-    const data = output?.data
-    const isFloat = data instanceof Float32Array || data instanceof Float64Array
+    const values = output && numbersOf(output)
+    const width = (values?.length ?? 0) / rows
     const { name, column } = this.#onnx.output
-    if (!isFloat || output?.dims[0] !== rows || data.length !== rows * width || column >= width) {
+    // A graph for a single row may answer without a dimension for rows.
+    const isRowByRow = this.#isRunRowByRow || output?.dims[0] === rows
+    if (!values || !isRowByRow || !Number.isInteger(width) || column >= width) {
       const form = output ? `${output.type} [${output.dims.join(', ')}]` : 'nothing'
       throw new Error(`output ${name} answers ${rows} rows with ${form}, where the manifest reads column ${column} of each row`)
     }
-    return Array.from({ length: rows }, (_, row) => data[row * width + column] as number)
+    return Array.from({ length: rows }, (_, row) => values[row * width + column] as number)
   }
+}
+
+/** The numbers of an output; undefined where it holds something else. */
+function numbersOf({ type, data }: Tensor): ArrayLike<number> | undefined {
+  if (data instanceof Float32Array || data instanceof Float64Array) return data
+  if (type !== 'float16' || !ArrayBuffer.isView(data)) return undefined
+  const view = new DataView(data.buffer, data.byteOffset, data.byteLength)
+  return Array.from({ length: view.byteLength / 2 }, (_, i) => getFloat16(view, i * 2, true))
 }
 
 /** The probability that an answer of a graph is; undefined when it is none. */

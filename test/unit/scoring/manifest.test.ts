@@ -33,7 +33,7 @@ describe('a manifest', () => {
     ['high risk from T1', ({ bands }) => Object.assign(bands, { highRiskFrom: 'T1' }), /^bands\.highRiskFrom /],
     [
       'an input of an unknown type',
-      ({ onnx }) => Object.assign(onnx.inputs[0] ?? {}, { type: 'float16' }),
+      ({ onnx }) => Object.assign(onnx.inputs[0] ?? {}, { type: 'uint8' }),
       /^onnx\.inputs\.0\.type /,
     ],
     ['a column of -1', ({ onnx }) => Object.assign(onnx.output, { column: -1 }), /^onnx\.output\.column /],
@@ -57,7 +57,33 @@ describe('a version that does not fit its contract', () => {
     ['takes an unknown feature', 'float32', { feature: 'age' }, /column age: the contract has no such feature/],
     ['takes an unknown category', 'float32', { feature: 'grade', equals: 'D' }, /D is not one of its categories/],
     ['compares a number with a category', 'float32', { feature: 'amount', equals: 'A' }, /A is not one of its categories/],
-    ['takes a category as a number', 'float32', { feature: 'grade' }, /a CATEGORY does not fit an input of type float32/],
+    [
+      'takes a category as a number',
+      'float32',
+      { feature: 'grade' },
+      /a CATEGORY does not fit an input of type float32; add "codes" or "equals"/,
+    ],
+    ['forgets the code of a category', 'float32', { feature: 'grade', codes: { A: 0, B: 1 } }, /its codes have no number for C/],
+    [
+      'codes an unknown category',
+      'float32',
+      { feature: 'grade', codes: { A: 0, B: 1, C: 2, D: 3 } },
+      /codes have D, which is not one/,
+    ],
+    ['codes a number', 'float32', { feature: 'amount', codes: { A: 0 } }, /only a CATEGORY has codes/],
+    [
+      'has a code that its type cannot hold',
+      'int32',
+      { feature: 'grade', codes: { A: 0, B: 0.5, C: 2 }, missing: 0 },
+      /its code 0\.5 is not one/,
+    ],
+    [
+      'has codes in a text',
+      'string',
+      { feature: 'grade', codes: { A: 0, B: 1, C: 2 }, missing: '' },
+      /does not fit an input of type string/,
+    ],
+    ['has a code and a one-hot value', 'float32', { feature: 'grade', equals: 'A', codes: { A: 0, B: 1, C: 2 } }, /not both/],
     ['takes a number as a text', 'string', { feature: 'amount' }, /a NUMBER does not fit an input of type string/],
     ['takes a one-hot column as a text', 'string', { feature: 'grade', equals: 'A' }, /does not fit an input of type string/],
     ['takes a fraction as a whole number', 'int64', { feature: 'amount' }, /an int64 takes a BOOLEAN or an INTEGER/],
@@ -139,6 +165,8 @@ it.each<[Input['type'], Input['columns'][number]]>([
   ['int64', { feature: 'count', missing: -1 }],
   ['int64', { feature: 'grade', equals: 'B' }],
   ['string', { feature: 'grade', missing: '?' }],
+  ['float32', { feature: 'grade', codes: { A: 0, B: 1, C: 2 } }],
+  ['int64', { feature: 'grade', codes: { A: 0, B: 1, C: 2 }, missing: -1 }],
 ])('a version fits its contract with an input of %s from %j', (type, column) => {
   expect(violationsOf(type, column)).toEqual([])
 })
