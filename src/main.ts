@@ -87,6 +87,34 @@ key
     await revokeKey(id, options)
   })
 
+const model = program.command('model').description('bring and check models')
+model
+  .command('init')
+  .description('write the folder of a model version from an ONNX file and rows with probabilities')
+  .argument('<file>', 'the ONNX file')
+  .requiredOption(
+    '--rows <file>',
+    'a CSV file with a header, or a golden.jsonl: inputs with the probability of the library of the model',
+  )
+  .option('--name <name>', 'name of the model, such as consumer-credit; by default that of the file')
+  .option('--model-version <version>', 'name of the version', '1')
+  .option('--models <folder>', 'the models folder; by default that of RISKGATE_MODELS_DIR')
+  .option('--probability <column>', 'the column that holds the probabilities; by default a usual name')
+  .option('--drop <column...>', 'columns that the model does not take')
+  .option('--codes <column=categories...>', 'the categories of a column in the order of their codes, such as home=rent,owner')
+  .action(async (file: string, { modelVersion, ...options }) => {
+    const { init } = await import('./commands/model/init.js')
+    await init(file, { ...options, version: modelVersion })
+  })
+model
+  .command('check')
+  .description('check a models folder, a model, a version or an ONNX file, and print every problem')
+  .argument('<path>', 'the folder or the file')
+  .action(async (path: string) => {
+    const { checkModels } = await import('./commands/model/check.js')
+    await checkModels(path)
+  })
+
 program
   .command('export')
   .description('write the stored predictions of a tenant, oldest first')

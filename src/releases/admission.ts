@@ -6,7 +6,7 @@ import { contractViolations, type ModelManifest } from '../scoring/manifest.js'
 import { inlineExternalData } from '../scoring/onnx/externalData.js'
 import { OnnxModel } from '../scoring/onnx/onnxModel.js'
 import { coverageWarnings, probeProblems } from './domainProbes.js'
-import { goldenProblems } from './goldenCheck.js'
+import { checkGoldenRows } from './goldenCheck.js'
 import { type GoldenRow, readGoldenRows } from './goldenRows.js'
 import { saidBy } from './runtimeSentence.js'
 
@@ -57,13 +57,13 @@ async function tryOut(bytes: Uint8Array, rows: readonly GoldenRow[], version: Ve
   } catch (error) {
     return refused([`${file} cannot be loaded: ${saidBy(error)}.`])
   }
-  const wrong = await goldenProblems(model, rows)
-  const problems = wrong.length > 0 ? wrong : await probeProblems(model, contract, rows)
+  const golden = await checkGoldenRows(model, rows)
+  const problems = golden.problems.length > 0 ? golden.problems : await probeProblems(model, contract, rows)
   if (problems.length > 0) {
     await model.release()
     return refused(problems.map(problem => `${file}: ${problem}`))
   }
-  const warnings = rows.length === 0 ? [NO_ROWS] : coverageWarnings(contract, rows)
+  const warnings = rows.length === 0 ? [NO_ROWS] : [...golden.warnings, ...coverageWarnings(contract, rows)]
   return { model, problems, warnings: warnings.map(says => `${name}/golden.jsonl: ${says}`) }
 }
 

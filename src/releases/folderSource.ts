@@ -10,13 +10,16 @@ import { type ModelFolder, readJson, readModelFolders, subfolders, withoutMark }
 import { type ModelEntry, ModelRegistry } from './modelRegistry.js'
 import { type ScorerWatch, watchedScorer } from './watchedScorer.js'
 
-export interface ModelFolderOptions extends ScorerWatch {
-  readonly directory: string
+export interface LoadOptions extends ScorerWatch {
   /** Absent: nothing is traced. */
   readonly tracer?: Tracer | undefined
 }
 
-interface LoadedModel {
+export interface ModelFolderOptions extends LoadOptions {
+  readonly directory: string
+}
+
+export interface LoadedModel {
   readonly name: string
   /** Undefined where the model has no valid contract. */
   readonly entry: ModelEntry | undefined
@@ -52,7 +55,8 @@ export async function loadModelFolder(options: ModelFolderOptions): Promise<Mode
   )
 }
 
-async function loadModel(folder: ModelFolder, options: ModelFolderOptions): Promise<LoadedModel> {
+/** Loads and checks one model with all its versions. */
+export async function loadModel(folder: ModelFolder, options: LoadOptions): Promise<LoadedModel> {
   const { name, contract } = folder
   if (!contract) return { name, entry: undefined, problems: folder.problems }
   const championName = await readChampion(folder)
@@ -74,11 +78,7 @@ async function readChampion({ directory }: ModelFolder): Promise<string> {
 }
 
 /** The folders of versions, and the champion whether there is a folder of it or not. */
-async function versionFolders(
-  { name, directory }: ModelFolder,
-  champion: string,
-  { warn }: ModelFolderOptions,
-): Promise<string[]> {
+async function versionFolders({ name, directory }: ModelFolder, champion: string, { warn }: LoadOptions): Promise<string[]> {
   const folders = await subfolders(directory)
   const strays = folders.filter(folder => folder !== champion && !existsSync(join(directory, folder, 'manifest.json')))
   for (const folder of strays) warn('a folder holds no model version and is passed over', { folder: `${name}/${folder}` })
@@ -91,7 +91,7 @@ async function loadVersion(
   { name: model, directory: parent, contract }: ModelWithContract,
   version: string,
   isChampion: boolean,
-  options: ModelFolderOptions,
+  options: LoadOptions,
 ): Promise<LoadedVersion> {
   const name = `${model}/${version}`
   const directory = join(parent, version)

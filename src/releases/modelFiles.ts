@@ -71,7 +71,8 @@ export function withoutMark(text: string): string {
   return text.startsWith('\uFEFF') ? text.slice(1) : text
 }
 
-async function readModelFolder(parent: string, name: string): Promise<ModelFolder> {
+/** Reads the contract of one model. */
+export async function readModelFolder(parent: string, name: string): Promise<ModelFolder> {
   const directory = join(parent, name)
   const file = `${name}/contract.json`
   const read = await readJson(join(directory, 'contract.json'), file, contractSchema)

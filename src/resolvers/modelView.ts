@@ -35,7 +35,7 @@ function newView({ model, version, manifest, stage, problems, warnings }: Instal
     stage,
     bands: manifest ? bandIntervals(manifest.bands) : [],
     metrics: manifest?.metrics ?? [],
-    createdAt: manifest && new Date(manifest.createdAt),
+    createdAt: manifest?.createdAt === undefined ? undefined : new Date(manifest.createdAt),
     problems,
     warnings,
   }

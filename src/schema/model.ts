@@ -43,7 +43,7 @@ export class ModelVersion {
   @Cost({ size: 10 })
   @Field(() => [ModelMetric], { nullable: true, description: 'For ANALYST, MODEL_MANAGER and ADMIN.' })
   metrics: ModelMetric[]
-  @Field(() => DateTime, { nullable: true, description: UNKNOWN }) createdAt: Date | undefined
+  @Field(() => DateTime, { nullable: true, description: 'Null where the manifest does not say it.' }) createdAt: Date | undefined
   @Cost({ size: 10 })
   @Field(() => [String], {
     nullable: true,

@@ -32,8 +32,8 @@ const cutoffs = z
 export const manifestSchema = z.object({
   model: z.string(),
   version: z.string().regex(VERSION_NAME, 'must be a short name such as 3 or 2026-11.1'),
-  algorithm: z.string(),
-  createdAt: z.iso.datetime(),
+  algorithm: z.string().optional(),
+  createdAt: z.iso.datetime().optional(),
   onnx: z.strictObject({
     file: fileName,
     sha256: digest,
@@ -43,10 +43,12 @@ export const manifestSchema = z.object({
     output: z.strictObject({ name: z.string(), column: z.number().int().min(0) }),
   }),
   bands: z.strictObject({ cutoffs, highRiskFrom: z.enum(['T2', 'T3', 'T4', 'T5', 'T6', 'T7', 'T8']) }),
-  metrics: z.array(z.strictObject({ name: z.string(), value: z.number(), dataset: z.string() })),
+  metrics: z.array(z.strictObject({ name: z.string(), value: z.number(), dataset: z.string() })).default([]),
 })
 
 export type ModelManifest = z.infer<typeof manifestSchema>
+/** How a graph is fed and read. */
+export type GraphUse = Pick<ModelManifest['onnx'], 'inputs' | 'output'>
 export type GraphInput = ModelManifest['onnx']['inputs'][number]
 type InputType = GraphInput['type']
 type Column = GraphInput['columns'][number]

@@ -3,11 +3,9 @@ import { diagnose } from '../../storage/diagnosis.js'
 import { withDatabaseUntilSignal } from '../commandDatabase.js'
 import { connectionFindings } from './connectionFindings.js'
 import { databaseFindings } from './databaseFindings.js'
-import { type Finding, ok, problem } from './finding.js'
+import { type Finding, ok, print, problem } from './finding.js'
 import { certificateFindings, diskFindings, issuerFindings, modelFindings } from './machineFindings.js'
 import { proxyFindings, redisFindings, webhookFindings } from './networkFindings.js'
-
-const CHECK_WIDTH = 20
 
 /**
  * Checks everything that a gateway with these settings needs, and prints a line for each check with what to do. It changes nothing. The
@@ -36,9 +34,4 @@ export async function doctor(): Promise<void> {
     }
   }
   process.exitCode = problems === 0 ? 0 : 1
-}
-
-function print({ check, state, says }: Finding): void {
-  const label = state === 'ok' ? 'ok' : state.toUpperCase()
-  process.stdout.write(`${label.padEnd(8)} ${check.padEnd(CHECK_WIDTH)} ${says}\n`)
 }

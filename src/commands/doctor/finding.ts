@@ -1,3 +1,5 @@
+const CHECK_WIDTH = 20
+
 /** What one check found. A problem keeps the gateway from working as promised; a warning will, or may. */
 export interface Finding {
   readonly check: string
@@ -16,4 +18,10 @@ export function warning(check: string, says: string): Finding {
 
 export function problem(check: string, says: string): Finding {
   return { check, state: 'problem', says }
+}
+
+/** Prints a finding as a line. */
+export function print({ check, state, says }: Finding): void {
+  const label = state === 'ok' ? 'ok' : state.toUpperCase()
+  process.stdout.write(`${label.padEnd(8)} ${check.padEnd(CHECK_WIDTH)} ${says}\n`)
 }

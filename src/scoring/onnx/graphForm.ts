@@ -1,4 +1,4 @@
-import type { ModelManifest } from '../manifest.js'
+import type { GraphUse } from '../manifest.js'
 
 /** What the runtime tells of an input or output: a size that the graph leaves open is a name, often an empty one. */
 interface Metadata {
@@ -23,7 +23,7 @@ export interface OutputNames {
 }
 
 /** Sentences that say where a graph has another form than its manifest, or one that can never answer; none when it fits. */
-export function formProblems(graph: GraphMetadata, { inputs, output }: ModelManifest['onnx'], names: OutputNames): string[] {
+export function formProblems(graph: GraphMetadata, { inputs, output }: GraphUse, names: OutputNames): string[] {
   const described = new Map(inputs.map(input => [input.name, input]))
   const problems = graph.inputMetadata.flatMap(actual => {
     const input = described.get(actual.name)
@@ -73,7 +73,7 @@ function isSingleRow({ shape = [] }: Metadata): boolean {
   return shape.length === 1 && isFixed(shape[0])
 }
 
-function answerProblem({ isTensor, type, shape = [] }: Metadata, output: ModelManifest['onnx']['output']): string | undefined {
+function answerProblem({ isTensor, type, shape = [] }: Metadata, output: GraphUse['output']): string | undefined {
   const { name, column } = output
   if (!isTensor) return `its output ${name} is no tensor; name the output that holds the probabilities`
   if (!PROBABILITY_TYPES.some(known => known === type)) {

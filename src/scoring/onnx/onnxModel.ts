@@ -4,10 +4,10 @@ import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { AppError } from '../../errors.js'
 import type { Spellings } from '../contract.js'
 import type { FeatureValues } from '../features.js'
-import type { ModelManifest } from '../manifest.js'
+import type { GraphUse } from '../manifest.js'
 import { encode } from './encoder.js'
 import { lowerFormat } from './formatVersion.js'
-import { flatInputs, formProblems, takesOneRow } from './graphForm.js'
+import { flatInputs, formProblems, type GraphMetadata, takesOneRow } from './graphForm.js'
 import { dropZipMap } from './zipmap.js'
 
 // A float32 softmax may exceed 1 by a rounding error: up to this much above 1 counts as 1.
@@ -27,13 +27,13 @@ const SESSION_OPTIONS: InferenceSession.SessionOptions = {
 /** A model version in memory, ready to score. */
 export class OnnxModel {
   readonly #session: InferenceSession
-  readonly #onnx: ModelManifest['onnx']
+  readonly #onnx: GraphUse
   readonly #outputName: string
   readonly #isRunRowByRow: boolean
   readonly #flatInputs: ReadonlySet<string>
   readonly #spellings: Spellings | undefined
 
-  private constructor(session: InferenceSession, onnx: ModelManifest['onnx'], outputName: string, spellings?: Spellings) {
+  private constructor(session: InferenceSession, onnx: GraphUse, outputName: string, spellings?: Spellings) {
     this.#session = session
     this.#onnx = onnx
     this.#outputName = outputName
@@ -43,7 +43,7 @@ export class OnnxModel {
   }
 
   /** Loads the graph. @throws Error when it is not an ONNX model, or its inputs and output are not those of its manifest */
-  static async load(file: Uint8Array, { onnx }: ModelManifest, spellings?: Spellings): Promise<OnnxModel> {
+  static async load(file: Uint8Array, { onnx }: { readonly onnx: GraphUse }, spellings?: Spellings): Promise<OnnxModel> {
     const { bytes, tensorOf } = dropZipMap(lowerFormat(file))
     const session = await InferenceSession.create(bytes, SESSION_OPTIONS)
     const tensor = tensorOf.get(onnx.output.name) ?? onnx.output.name
@@ -55,6 +55,19 @@ export class OnnxModel {
       throw new Error(problems.join('; '))
     }
     return new OnnxModel(session, onnx, tensor, spellings)
+  }
+
+  /** What the graph takes and gives, with the names of its file. @throws Error when it is not an ONNX model */
+  static async formOf(file: Uint8Array): Promise<GraphMetadata> {
+    const { bytes, tensorOf } = dropZipMap(lowerFormat(file))
+    const session = await InferenceSession.create(bytes, SESSION_OPTIONS)
+    const { inputMetadata, outputMetadata } = session
+    await session.release()
+    const nameOf = new Map([...tensorOf].map(([name, tensor]) => [tensor, name]))
+    return {
+      inputMetadata,
+      outputMetadata: outputMetadata.map(output => ({ ...output, name: nameOf.get(output.name) ?? output.name })),
+    }
   }
 
   /**

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { admit } from '../../../src/releases/admission.js'
-import { goldenProblems } from '../../../src/releases/goldenCheck.js'
+import { checkGoldenRows } from '../../../src/releases/goldenCheck.js'
 import type { ModelContract } from '../../../src/scoring/contract.js'
 import { contract, manifestOf } from '../support/domain.js'
 
@@ -126,12 +126,15 @@ it('a graph that fails for a lone row is a problem, not the end of the start', a
     return rows.map(() => 0.5)
   }
   const rows = [1, 2].map(line => ({ line, features: {}, probability: 0.5 }))
-  expect(await goldenProblems({ run }, rows)).toEqual(['the graph cannot score the golden rows: Reshape failed for 1 row.'])
+  expect(await checkGoldenRows({ run }, rows)).toEqual({
+    problems: ['the graph cannot score the golden rows: Reshape failed for 1 row.'],
+    warnings: [],
+  })
 })
 
 it('the worst of 200,000 golden rows is found', async () => {
   const rows = Array.from({ length: 200_000 }, (_, i) => ({ line: i + 1, features: {}, probability: i === 150_000 ? 0.9 : 0.5 }))
-  expect(await goldenProblems({ run: async group => group.map(() => 0.5) }, rows)).toEqual([
+  expect(await checkGoldenRows({ run: async group => group.map(() => 0.5) }, rows)).toEqual([
     expect.stringContaining('1 of 200000 golden rows have another probability'),
   ])
 })

@@ -1,0 +1,72 @@
+import type { GraphUse } from '../../scoring/manifest.js'
+import type { GraphMetadata } from '../../scoring/onnx/graphForm.js'
+import { OnnxModel } from '../../scoring/onnx/onnxModel.js'
+import { saidBy } from '../runtimeSentence.js'
+import { CODE_ORDERS, type Proposal } from './proposal.js'
+import type { SampleRow } from './sampleRows.js'
+
+const ROWS = 200
+const MOST_CLASSES = 10
+
+export interface FoundOutput {
+  readonly onnx: GraphUse
+  /** The largest difference from the probabilities of the rows. */
+  readonly deviation: number
+}
+
+/**
+ * Finds the output and the column that agree best with the probabilities of the rows, and the order of codes. The names and classes of
+ * outputs differ between libraries; the probabilities do not.
+ * @throws Error where the graph answers the rows in no way, with the runtime's sentence
+ */
+export async function findOutput(
+  bytes: Uint8Array,
+  graph: GraphMetadata,
+  proposal: Proposal,
+  rows: readonly SampleRow[],
+): Promise<FoundOutput> {
+  const sample = rows.slice(0, ROWS)
+  let best: FoundOutput | undefined
+  let says = 'it has no output of floating-point numbers'
+  for (const order of proposal.guessed.length > 0 ? CODE_ORDERS : CODE_ORDERS.slice(0, 1)) {
+    for (const output of outputsOf(graph)) {
+      const found = await tryOutput(bytes, { inputs: proposal.inputs(order), output }, proposal, sample)
+      if (typeof found === 'string') says = found
+      else if (!best || found.deviation < best.deviation) best = found
+    }
+  }
+  if (best) return best
+  throw new Error(`The graph answers none of the rows: ${says}.`)
+}
+
+function outputsOf({ outputMetadata }: GraphMetadata): GraphUse['output'][] {
+  return outputMetadata.flatMap(({ name, shape = [] }) => {
+    const width = shape.length > 1 ? shape.at(-1) : 1
+    // A ZipMap hides the width of what it was made from.
+    const columns = typeof width === 'number' && width > 0 && shape.length > 0 ? width : MOST_CLASSES
+    return Array.from({ length: Math.min(columns, MOST_CLASSES) }, (_, column) => ({ name, column }))
+  })
+}
+
+async function tryOutput(
+  bytes: Uint8Array,
+  onnx: GraphUse,
+  proposal: Proposal,
+  rows: readonly SampleRow[],
+): Promise<FoundOutput | string> {
+  let model: OnnxModel | undefined
+  try {
+    model = await OnnxModel.load(bytes, { onnx })
+    const answers = await model.run(rows.map(proposal.featuresOf))
+    const deviation = answers.reduce((most, answer, i) => Math.max(most, distance(answer, rows[i] as SampleRow)), 0)
+    return { onnx, deviation }
+  } catch (error) {
+    return saidBy(error)
+  } finally {
+    await model?.release()
+  }
+}
+
+function distance(answer: number, { probability }: SampleRow): number {
+  return Number.isNaN(answer) ? 1 : Math.abs(answer - probability)
+}

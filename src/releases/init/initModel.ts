@@ -1,0 +1,154 @@
+import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import type { FeatureValues } from '../../scoring/features.js'
+import { externalFileNames, inlineExternalData } from '../../scoring/onnx/externalData.js'
+import { OnnxModel } from '../../scoring/onnx/onnxModel.js'
+import { saidBy } from '../runtimeSentence.js'
+import { featureName } from './featureNames.js'
+import { findOutput } from './findOutput.js'
+import { type GivenCodes, type Proposal, propose } from './proposal.js'
+import { readSample, type SampleRow } from './sampleRows.js'
+
+// Enough for each edge and a good spread, and scored in a few milliseconds at every load.
+const MOST_GOLDEN_ROWS = 1_000
+const BANDS = { cutoffs: [0.03, 0.06, 0.1, 0.15, 0.22, 0.35, 0.6], highRiskFrom: 'T7' }
+
+export interface InitOptions {
+  /** The ONNX file. */
+  readonly file: string
+  /** A CSV file with a header, or a golden.jsonl: inputs with the probability that the model's own library gave. */
+  readonly rowsFile: string
+  /** The column of the CSV file that holds the probabilities; without it a usual name is looked for. */
+  readonly probabilityColumn?: string | undefined
+  /** Columns of the rows file that the model does not take. */
+  readonly drop: readonly string[]
+  /** The order of the categories of columns that the graph takes as numbers. */
+  readonly codes: GivenCodes
+  /** The models folder. */
+  readonly directory: string
+  readonly name: string
+  readonly version: string
+}
+
+export interface Initialised {
+  readonly modelDirectory: string
+  readonly features: number
+  readonly goldenRows: number
+  readonly output: { readonly name: string; readonly column: number }
+  /** The largest difference between the graph and the rows. */
+  readonly deviation: number
+  /** Columns of categories whose order was guessed. */
+  readonly guessed: readonly string[]
+  /** False: the model was there before, and keeps its contract and its champion. */
+  readonly isNewModel: boolean
+}
+
+/**
+ * Writes the folder of a model version from its ONNX file and rows with probabilities: contract (for a new model), manifest and golden
+ * rows. The rows tell which output and column is the probability of default.
+ * @throws Error with a sentence where they do not fit together, or the version exists already
+ */
+export async function initModel(options: InitOptions): Promise<Initialised> {
+  const { directory, name, version } = options
+  const modelDirectory = join(directory, name)
+  const versionDirectory = join(modelDirectory, version)
+  if (existsSync(versionDirectory)) throw new Error(`${versionDirectory} exists already. Choose another version with --version.`)
+  const graphFile = await readGraphFile(options.file)
+  const sample = await readRows(options)
+  const graph = await OnnxModel.formOf(graphFile.whole).catch(error => {
+    throw new Error(`${options.file} cannot be loaded: ${saidBy(error)}.`)
+  })
+  const proposal = propose(graph, sample, options.codes)
+  const { onnx, deviation } = await findOutput(graphFile.whole, graph, proposal, sample.rows)
+  const golden = goldenRowsOf(sample.rows, proposal)
+  await mkdir(versionDirectory, { recursive: true })
+  const isNewModel = !existsSync(join(modelDirectory, 'contract.json'))
+  if (isNewModel) {
+    await writeJson(join(modelDirectory, 'contract.json'), contractOf(name, proposal))
+    await writeFile(join(modelDirectory, 'champion'), `${version}\n`)
+  }
+  const manifest = {
+    model: name,
+    version,
+    createdAt: new Date().toISOString(),
+    onnx: { ...graphFile.files, ...onnx },
+    bands: BANDS,
+  }
+  await writeJson(join(versionDirectory, 'manifest.json'), manifest)
+  await writeFile(join(versionDirectory, 'golden.jsonl'), golden.map(row => `${JSON.stringify(row)}\n`).join(''))
+  await writeFile(join(versionDirectory, graphFile.files.file), graphFile.bytes)
+  for (const [file, bytes] of graphFile.external) await writeFile(join(versionDirectory, file), bytes)
+  return {
+    modelDirectory,
+    features: proposal.features.length,
+    goldenRows: golden.length,
+    output: onnx.output,
+    deviation,
+    guessed: proposal.guessed,
+    isNewModel,
+  }
+}
+
+/** The graph with the files beside it that hold its large tensors. */
+async function readGraphFile(file: string) {
+  const bytes = await readFile(file).catch(() => {
+    throw new Error(`${file} cannot be read.`)
+  })
+  try {
+    const external = new Map<string, Buffer>()
+    for (const name of externalFileNames(bytes)) {
+      // Another folder is not part of the version.
+      if (name !== basename(name)) throw new Error(`its tensors are in ${name}, outside of its folder`)
+      external.set(name, await readFile(join(dirname(file), name)))
+    }
+    const files = {
+      file: 'model.onnx',
+      sha256: digestOf(bytes),
+      ...(external.size > 0 && { external: [...external].map(([file, bytes]) => ({ file, sha256: digestOf(bytes) })) }),
+    }
+    return { bytes, external, files, whole: inlineExternalData(bytes, external) }
+  } catch (error) {
+    throw new Error(`${file} cannot be loaded: ${saidBy(error)}.`)
+  }
+}
+
+async function readRows({ rowsFile, probabilityColumn, drop }: InitOptions) {
+  const text = await readFile(rowsFile, 'utf8').catch(() => {
+    throw new Error(`${rowsFile} cannot be read.`)
+  })
+  const sample = readSample(text, /\.(jsonl|ndjson|json)$/i.test(rowsFile), probabilityColumn)
+  const unknown = drop.find(name => !sample.columns.includes(name))
+  if (unknown !== undefined) throw new Error(`--drop ${unknown}: the rows file has no such column.`)
+  return { ...sample, columns: sample.columns.filter(name => !drop.includes(name)) }
+}
+
+function contractOf(name: string, { features }: Proposal): object {
+  return { name, inputField: featureName(name), features }
+}
+
+/** Rows spread over the whole file, those that are the first to reach an edge of the contract before all. */
+function goldenRowsOf(rows: readonly SampleRow[], proposal: Proposal): { features: FeatureValues; probability: number }[] {
+  const all = rows.map(row => ({ features: proposal.featuresOf(row), probability: row.probability }))
+  if (all.length <= MOST_GOLDEN_ROWS) return all
+  const reached = new Set<string>()
+  const first = all.filter(({ features }) => {
+    const edges = proposal.features.flatMap(({ name, kind }) =>
+      features[name] === undefined || kind === 'CATEGORY' || kind === 'BOOLEAN' ? [`${name} ${features[name]}`] : [],
+    )
+    const isFirst = edges.some(edge => !reached.has(edge))
+    for (const edge of edges) reached.add(edge)
+    return isFirst
+  })
+  const step = Math.ceil(all.length / MOST_GOLDEN_ROWS)
+  return [...new Set([...first, ...all.filter((_, i) => i % step === 0)])]
+}
+
+function digestOf(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}
+
+async function writeJson(file: string, value: object): Promise<void> {
+  await writeFile(file, `${JSON.stringify(value, null, 2)}\n`)
+}

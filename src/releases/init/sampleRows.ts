@@ -1,0 +1,87 @@
+import { parse } from 'csv-parse/sync'
+import { withoutMark } from '../modelFiles.js'
+
+export type Cell = string | number | boolean | null
+
+/** Rows of a file, with the probability that the model's own library gave each. */
+export interface SampleRows {
+  /** The names of the features, in the order of the file. */
+  readonly columns: readonly string[]
+  readonly rows: readonly SampleRow[]
+}
+
+/** The cells of a CSV file are texts; null where a value is missing. */
+export interface SampleRow {
+  readonly cells: Readonly<Record<string, Cell>>
+  readonly probability: number
+}
+
+const PROBABILITY_COLUMNS = ['probability', 'probability_of_default', 'pd', 'p', 'score', 'y_prob', 'proba', 'prediction']
+// What pandas, R, SQL and spreadsheets write for a value that is not there.
+const MISSING = new Set(['', 'na', 'n/a', 'nan', 'null', 'none', '<na>', '\\n', '#n/a'])
+// A bare NaN, as Python's json writes it, is no JSON.
+const BARE_NAN = /(?<=[:,[]\s*)(?:NaN|-?Infinity)(?=\s*[,}\]])/g
+
+/**
+ * Reads a CSV file with a header, or lines of JSON in the form of golden.jsonl. `probabilityColumn` names the column of a CSV file
+ * that holds the probabilities; without it a usual name is looked for.
+ * @throws Error with a sentence where the file cannot be understood
+ */
+export function readSample(text: string, isJson: boolean, probabilityColumn?: string): SampleRows {
+  const sample = isJson ? readJsonLines(withoutMark(text)) : readCsv(withoutMark(text), probabilityColumn)
+  if (sample.rows.length === 0) throw new Error('The rows file holds no rows.')
+  const wrong = sample.rows.findIndex(({ probability }) => !(probability >= 0 && probability <= 1))
+  if (wrong >= 0) throw new Error(`Row ${wrong + 1} of the rows file has no probability from 0 to 1.`)
+  return sample
+}
+
+function readJsonLines(text: string): SampleRows {
+  const rows = text.split('\n').flatMap((line, i) => {
+    if (line.trim() === '') return []
+    const { features, probability } = parseLine(line, i + 1)
+    return [{ cells: features, probability }]
+  })
+  return { columns: namesInOrder(rows.map(({ cells }) => Object.keys(cells))), rows }
+}
+
+/** All names in one order. Rows leave missing values out: each new name comes after the one that precedes it in its row. */
+function namesInOrder(rows: readonly (readonly string[])[]): string[] {
+  const names: string[] = []
+  for (const row of [...rows].sort((a, b) => b.length - a.length)) {
+    for (const [i, name] of row.entries()) {
+      if (!names.includes(name)) names.splice(i === 0 ? 0 : names.indexOf(row[i - 1] as string) + 1, 0, name)
+    }
+  }
+  return names
+}
+
+function parseLine(line: string, number: number): { features: Record<string, Cell>; probability: number } {
+  try {
+    const { features, probability } = JSON.parse(line.replace(BARE_NAN, 'null'))
+    if (typeof features === 'object' && features !== null) return { features, probability: Number(probability) }
+  } catch {}
+  throw new Error(`Line ${number} of the rows file is not {"features": {...}, "probability": ...}.`)
+}
+
+function readCsv(text: string, probabilityColumn: string | undefined): SampleRows {
+  const header = text.slice(0, text.indexOf('\n'))
+  const [delimiter = ','] = [',', ';', '\t'].sort((a, b) => header.split(b).length - header.split(a).length)
+  const records: Record<string, string>[] = parse(text, { columns: true, delimiter, skip_empty_lines: true, trim: true })
+  const names = Object.keys(records[0] ?? {})
+  const usual = names.find(name => PROBABILITY_COLUMNS.includes(name.toLowerCase()))
+  const probability = probabilityColumn ?? usual
+  if (probability === undefined || !names.includes(probability)) {
+    throw new Error('The rows file has no column of probabilities. Name it with --probability.')
+  }
+  // pandas writes its index as a first column without a name.
+  const columns = names.filter(name => name !== probability && name !== '')
+  const rows = records.map(record => ({
+    cells: Object.fromEntries(columns.map(name => [name, presentOf(record[name] ?? '')])),
+    probability: Number(record[probability]),
+  }))
+  return { columns, rows }
+}
+
+function presentOf(text: string): string | null {
+  return MISSING.has(text.toLowerCase()) ? null : text
+}
