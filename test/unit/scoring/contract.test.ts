@@ -69,7 +69,7 @@ describe('a contract', () => {
       /^features\.0 .*categories/,
     ],
     ['a misspelt key', json => Object.assign(json.features[0] ?? {}, { maximun: 5 }) && json, /^features\.0 .*maximun/],
-    ['a description in one language', json => Object.assign(json, { description: { en: 'only' } }), /^description\.es /],
+    ['a description without English', json => Object.assign(json, { description: { es: 'solo' } }), /^description\.en /],
     [
       'a feature that does not say whether it is required',
       json => Object.assign(json.features[3] ?? {}, { required: undefined }) && json,
@@ -100,6 +100,20 @@ describe('a contract', () => {
 
   it('names all its problems at once', () => {
     const problems = problemsAfter(json => Object.assign(json, { name: '', inputField: '', description: {} }))
-    expect(problems.map(problem => problem.split(' ')[0])).toEqual(['name', 'inputField', 'description.en', 'description.es'])
+    expect(problems.map(problem => problem.split(' ')[0])).toEqual(['name', 'inputField', 'description.en'])
   })
+})
+
+it('a text that is left out is the name, and a language that is left out is English', () => {
+  const json = contractJson()
+  const { description: _, ...without } = json
+  const [first, second, ...others] = json.features
+  const { description: __, ...nameless } = first as (typeof json.features)[number]
+  const features = [nameless, { ...second, description: 'Loans' }, ...others]
+  const parsed = contractSchema.parse({ ...without, features })
+  expect(parsed.description).toEqual({ en: 'test-model', es: 'test-model' })
+  expect(parsed.features.slice(0, 2).map(({ description }) => description)).toEqual([
+    { en: 'amount', es: 'amount' },
+    { en: 'Loans', es: 'Loans' },
+  ])
 })

@@ -1,0 +1,213 @@
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { loadModelFolder } from '../../../../src/releases/folderSource.js'
+import { type InitOptions, initModel } from '../../../../src/releases/init/initModel.js'
+import type { FeatureValues } from '../../../../src/scoring/features.js'
+import { goldenRows } from '../../../support/applicants.js'
+
+const BUNDLED = new URL('../../../../models/consumer-credit/', import.meta.url).pathname
+const FIXTURES = new URL('../../../fixtures/onnx/', import.meta.url).pathname
+const sigmoid = (z: number) => 1 / (1 + Math.exp(-z))
+const rule = (amount: number, count: number) => sigmoid(0.5 * amount - 0.25 * count + 0.125)
+
+const POINTS = Array.from({ length: 40 }, (_, i) => [i / 4 - 3, (i * 7) % 11] as const)
+
+describe('the folder of a version', () => {
+  let directory: string
+  beforeEach(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'riskgate-init-'))
+  })
+  afterEach(() => rm(directory, { recursive: true }))
+
+  const models = () => join(directory, 'models')
+
+  async function init(file: string, rows: string, options: Partial<InitOptions> = {}) {
+    const rowsFile = join(directory, options.rowsFile ?? 'rows.csv')
+    await writeFile(rowsFile, rows)
+    return initModel({ file, drop: [], codes: new Map(), directory: models(), name: 'made', version: '1', ...options, rowsFile })
+  }
+
+  async function loaded() {
+    const warnings: unknown[] = []
+    const registry = await loadModelFolder({
+      directory: models(),
+      observeScoring: () => {},
+      warn: (_, fields) => warnings.push(fields),
+    })
+    return { champion: registry.model('made')?.champion, warnings }
+  }
+
+  it.each([
+    ['commas', ',', 'probability'],
+    ['semicolons, as of a spreadsheet', ';', 'PD'],
+    ['tabs', '\t', 'y_prob'],
+  ])('is made from an ONNX file and a CSV file with %s, and serves', async (_what, separator, column) => {
+    const header = ['AMOUNT', 'COUNT OF LOANS', column].join(separator)
+    const lines = POINTS.map(([amount, count]) => [amount, count, rule(amount, count)].join(separator))
+    const made = await init(join(FIXTURES, 'double.onnx'), `\uFEFF${[header, ...lines].join('\r\n')}\r\n`)
+    expect(made).toMatchObject({
+      features: 2,
+      goldenRows: 40,
+      output: { name: 'probabilities', column: 1 },
+      isNewModel: true,
+      guessed: [],
+    })
+    expect(made.deviation).toBeLessThan(1e-12)
+    const { champion, warnings } = await loaded()
+    expect(warnings).toEqual([])
+    expect((await champion?.score({ amount: 2, countOfLoans: 1 }))?.probability).toBeCloseTo(rule(2, 1), 12)
+    expect(
+      champion?.contract.features.map(({ name, kind, required, description }) => ({ name, kind, required, description })),
+    ).toEqual([
+      { name: 'amount', kind: 'NUMBER', required: true, description: { en: 'AMOUNT', es: 'AMOUNT' } },
+      { name: 'countOfLoans', kind: 'NUMBER', required: true, description: { en: 'COUNT OF LOANS', es: 'COUNT OF LOANS' } },
+    ])
+  })
+
+  it.each(['zipmap-int.onnx', 'zipmap-string.onnx'])('finds the class of %s that is the default', async file => {
+    const expected = JSON.parse(await readFile(join(FIXTURES, 'expected.json'), 'utf8'))[file]
+    const lines = expected.rows.map(({ features, probability }: { features: number[]; probability: number }) =>
+      [...features, probability].join(','),
+    )
+    const made = await init(join(FIXTURES, file), ['a,b,p', ...lines].join('\n'))
+    expect(made.output).toEqual({ name: 'probabilities', column: expected.column })
+  })
+
+  it('takes an input for each column by its name, with texts, whole numbers and Booleans', async () => {
+    const rows = [
+      { open: 'True', grade: 'x', count: 3, probability: sigmoid(0.5 * 3 - 0.25 + 0.125) },
+      { open: 'False', grade: 'y', count: -4, probability: sigmoid(-2 + 0.125) },
+    ]
+    const csv = [
+      'Count,grade,OPEN,pd',
+      ...rows.map(({ count, grade, open, probability }) => [count, grade, open, probability].join(',')),
+    ]
+    await init(join(FIXTURES, 'whole.onnx'), csv.join('\n'), { drop: ['grade'] })
+    const { champion } = await loaded()
+    expect(champion?.contract.features.map(({ name, kind }) => [name, kind])).toEqual([
+      ['open', 'BOOLEAN'],
+      ['count', 'INTEGER'],
+    ])
+  })
+
+  it('takes a tensor of its own file along', async () => {
+    const csv = ['a,b,p', ...POINTS.map(([a, b]) => [a, b, rule(a, b)].join(','))].join('\n')
+    await init(join(FIXTURES, 'external.onnx'), csv)
+    expect((await readdir(join(models(), 'made', '1'))).sort()).toEqual([
+      'external.onnx.data',
+      'golden.jsonl',
+      'manifest.json',
+      'model.onnx',
+    ])
+    expect((await loaded()).champion).toBeDefined()
+  })
+
+  it('is made from the bundled logistic version and its golden rows, as its own manifest says', async () => {
+    const jsonl = goldenRows('1').map(row => JSON.stringify(row))
+    const made = await init(join(BUNDLED, '1', 'model.onnx'), jsonl.join('\n'), { rowsFile: 'golden.jsonl' })
+    const { onnx } = JSON.parse(await readFile(join(BUNDLED, '1', 'manifest.json'), 'utf8'))
+    expect(made.output).toEqual(onnx.output)
+    expect(made.deviation).toBeLessThan(1e-5)
+  })
+
+  it('keeps contract and champion of a model that is there, and never writes over a version', async () => {
+    const csv = ['a,b,p', ...POINTS.map(([a, b]) => [a, b, rule(a, b)].join(','))].join('\n')
+    await init(join(FIXTURES, 'one-column.onnx'), csv)
+    await writeFile(join(models(), 'made', 'champion'), '1')
+    const again = await init(join(FIXTURES, 'one-column.onnx'), csv, { version: '2' })
+    expect(again.isNewModel).toBe(false)
+    expect(await readFile(join(models(), 'made', 'champion'), 'utf8')).toBe('1')
+    await expect(init(join(FIXTURES, 'one-column.onnx'), csv)).rejects.toThrow('exists already')
+  })
+
+  it('finds the order of categories that the graph takes as numbers, or uses the one that is given', async () => {
+    const codes: Record<string, number> = { low: 0, high: 1, middle: 2 }
+    const rows = (order: Record<string, number>) =>
+      [
+        'amount,grade,p',
+        ...POINTS.map(([amount], i) => {
+          const grade = ['low', 'high', 'middle'][i % 3] as string
+          return [amount, grade, rule(amount, order[grade] as number)].join(',')
+        }),
+      ].join('\n')
+    const first = await init(join(FIXTURES, 'one-column.onnx'), rows(codes))
+    expect(first).toMatchObject({ guessed: ['grade'] })
+    expect(first.deviation).toBeLessThan(1e-6)
+    const odd = { middle: 0, low: 1, high: 2 }
+    const second = await init(join(FIXTURES, 'one-column.onnx'), rows(odd), { name: 'other' })
+    expect(second.deviation).toBeGreaterThan(0.01)
+    const given = new Map([['grade', ['middle', 'low', 'high']]])
+    const third = await init(join(FIXTURES, 'one-column.onnx'), rows(odd), { name: 'third', codes: given })
+    expect(third).toMatchObject({ guessed: [] })
+    expect(third.deviation).toBeLessThan(1e-6)
+  })
+
+  it('leaves a feature optional whose value is missing in some row, in any spelling', async () => {
+    const spelled = ['', 'NA', 'NaN', 'null', 'None', '<NA>']
+    const csv = ['a,b,p', ...POINTS.slice(0, 6).map(([a, b], i) => [a, i === 3 ? b : spelled[i], rule(a, b)].join(','))]
+    await init(join(FIXTURES, 'one-column.onnx'), csv.join('\n')).catch(() => {})
+    const contract = JSON.parse(await readFile(join(models(), 'made', 'contract.json'), 'utf8'))
+    expect(contract.features.map(({ name, required }: { name: string; required: boolean }) => [name, required])).toEqual([
+      ['a', true],
+      ['b', false],
+    ])
+  })
+
+  it('keeps the order of features of lines that leave missing ones out', async () => {
+    const row = (features: FeatureValues) => JSON.stringify({ features, probability: 0.5 })
+    const lines = [
+      row({ a: 1, d: 4 }),
+      row({ a: 1, c: 3, d: 4 }),
+      row({ a: 1, b: 2, c: 3, d: 4 }),
+      '{"features": {"a": NaN, "c": 1}, "probability": 0.1}',
+    ]
+    const { readSample } = await import('../../../../src/releases/init/sampleRows.js')
+    const sample = readSample(lines.join('\n'), true)
+    expect(sample.columns).toEqual(['a', 'b', 'c', 'd'])
+    expect(sample.rows[3]?.cells).toEqual({ a: null, c: 1 })
+  })
+
+  it.each<[string, string, string, Partial<InitOptions>, RegExp]>([
+    ['no column of probabilities', 'one-column.onnx', 'a,b,c\n1,2,0.5', {}, /no column of probabilities.*--probability/],
+    ['a probability that is none', 'one-column.onnx', 'a,b,p\n1,2,7', {}, /Row 1 of the rows file has no probability/],
+    ['no rows', 'one-column.onnx', '\n', { rowsFile: 'rows.jsonl' }, /holds no rows/],
+    [
+      'more columns than the graph takes',
+      'one-column.onnx',
+      'a,b,c,p\n1,2,3,0.5',
+      {},
+      /takes 2 features, and the rows file has 3: a, b, c.*--drop/,
+    ],
+    [
+      'a column to drop that is not there',
+      'one-column.onnx',
+      'a,b,p\n1,2,0.5',
+      { drop: ['z'] },
+      /--drop z: the rows file has no such column/,
+    ],
+    [
+      'a graph that can never answer',
+      'fixed-eight.onnx',
+      'a,b,p\n1,2,0.5',
+      {},
+      /answers none of the rows: its input features takes exactly 8/,
+    ],
+    ['a graph of newer operators', 'new-opset.onnx', 'a,b,p\n1,2,0.5', {}, /cannot be loaded: it uses operators of opset 28/],
+    ['lines that are no rows', 'one-column.onnx', '{"a": 1}', { rowsFile: 'rows.jsonl' }, /Line 1 of the rows file is not/],
+  ])('is not made from %s', async (_what, file, rows, options, says) => {
+    await expect(init(join(FIXTURES, file), rows, options)).rejects.toThrow(says)
+    expect(await readdir(directory)).not.toContain('models')
+  })
+
+  it('is not made from a graph whose tensors are outside of its folder', async () => {
+    const file = join(directory, 'escaping.onnx')
+    const graph = await readFile(join(FIXTURES, 'external.onnx'))
+    const at = graph.indexOf('external.onnx.data')
+    graph.write('../external.onnx.d', at)
+    await writeFile(file, graph)
+    await cp(join(FIXTURES, 'external.onnx.data'), join(directory, 'external.onnx.data'))
+    await expect(init(file, 'a,b,p\n1,2,0.5')).rejects.toThrow('its tensors are in ../external.onnx.d, outside of its folder')
+  })
+})
