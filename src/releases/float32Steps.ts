@@ -4,7 +4,7 @@ const bits = new Int32Array(1)
 const float = new Float32Array(bits.buffer)
 
 /** The float32 number next to `value`, above (1) or below (-1). */
-export function float32Beside(value: number, direction: 1 | -1): number {
+function float32Beside(value: number, direction: 1 | -1): number {
   float[0] = value
   if (float[0] === 0) return direction * 2 ** -149
   // Rising bits are rising distances from zero.

@@ -5,7 +5,9 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { admit } from '../../../src/releases/admission.js'
 import { checkGoldenRows } from '../../../src/releases/goldenCheck.js'
+import type { GoldenRow } from '../../../src/releases/goldenRows.js'
 import type { ModelContract } from '../../../src/scoring/contract.js'
+import type { FeatureValues } from '../../../src/scoring/features.js'
 import { contract, manifestOf } from '../support/domain.js'
 
 const FIXTURES = new URL('../../fixtures/onnx/', import.meta.url)
@@ -81,9 +83,9 @@ describe('a version of a fixture', () => {
       'a probability of its own',
       'one-column.onnx',
       [goldenRow(2, 0), goldenRow(4, 8, 0.5)],
-      /^test-model\/1\/model\.onnx: 1 of 2 golden rows .* The worst is line 2: expected 0\.5, got 0\.5312/,
+      /^test-model\/1\/model\.onnx: 1 of 2 golden rows .*: line 2 expected 0\.5, got 0\.5312/,
     ],
-    ['NaN', 'nan.onnx', [goldenRow(2, 0)], /line 1: expected 0\.75\d+, got NaN/],
+    ['NaN', 'nan.onnx', [goldenRow(2, 0)], /line 1 expected 0\.75\d+, got NaN/],
     ['2.5', 'out-of-range.onnx', [goldenRow(2, 0)], /got 2\.5/],
     [
       'fewer rows than it was given',
@@ -115,7 +117,7 @@ describe('a version of a fixture', () => {
 
   it('is refused where a golden row of a missing feature shows NaN', async () => {
     expect((await admission('one-column.onnx', AT_THE_EDGES)).problems).toEqual([
-      expect.stringContaining('line 3: expected 0.5, got NaN'),
+      expect.stringContaining('line 3 expected 0.5, got NaN'),
     ])
   })
 })
@@ -134,7 +136,32 @@ it('a graph that fails for a lone row is a problem, not the end of the start', a
 
 it('the worst of 200,000 golden rows is found', async () => {
   const rows = Array.from({ length: 200_000 }, (_, i) => ({ line: i + 1, features: {}, probability: i === 150_000 ? 0.9 : 0.5 }))
-  expect(await checkGoldenRows({ run: async group => group.map(() => 0.5) }, rows)).toEqual([
-    expect.stringContaining('1 of 200000 golden rows have another probability'),
-  ])
+  const { problems } = await checkGoldenRows({ run: async group => group.map(() => 0.5) }, rows)
+  expect(problems).toEqual([expect.stringContaining('1 of 200000 golden rows have another probability')])
+})
+
+describe('a graph with another threshold than its library', () => {
+  /** 0.9 above 3, else 0.1; the library compares in doubles with a threshold between two float32 numbers. */
+  const run = async (rows: readonly FeatureValues[]) => rows.map(({ amount }) => (Math.fround(Number(amount)) > 3 ? 0.9 : 0.1))
+  const atThreshold = (line: number): GoldenRow => ({ line, features: { amount: 3 }, probability: 0.9 })
+  const rows = (count: number): GoldenRow[] =>
+    Array.from({ length: count }, (_, i) => ({ line: i + 1, features: { amount: i % 3 }, probability: 0.1 }))
+
+  it('is admitted with a warning while one row in a hundred is one float32 step from it', async () => {
+    const { problems, warnings } = await checkGoldenRows({ run }, [...rows(198), atThreshold(199), atThreshold(200)])
+    expect(problems).toEqual([])
+    expect(warnings).toEqual([
+      expect.stringMatching(
+        /^line 199 expected 0\.9, got 0\.1; line 200 .* one float32 step from a threshold\. So many rows may \(2 of 200\)/,
+      ),
+    ])
+  })
+
+  it('is refused where more rows are, or one of them is elsewhere', async () => {
+    const many = await checkGoldenRows({ run }, [...rows(197), ...[198, 199, 200].map(atThreshold)])
+    expect(many.problems).toEqual([expect.stringContaining('3 of 200 golden rows have another probability')])
+    const elsewhere: GoldenRow = { line: 200, features: { amount: 1 }, probability: 0.9 }
+    const mixed = await checkGoldenRows({ run }, [...rows(198), atThreshold(199), elsewhere])
+    expect(mixed.problems).toEqual([expect.stringContaining('1 of them are one float32 step from a threshold')])
+  })
 })
