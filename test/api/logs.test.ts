@@ -152,12 +152,17 @@ describe('the log of a gateway', () => {
 
   /** Makes statements with personal parameters fail, because the database driver puts parameters into the error message. */
   async function failingRequests() {
+    await database.sql.unsafe(
+      `create function fail() returns boolean immutable language plpgsql as $$ begin raise 'failed'; end $$`,
+    )
     await database.sql`alter table predictions rename to predictions_away`
+    await database.sql`create view predictions as select * from predictions_away where fail() with check option`
     const answers = [
       await client.request(PredictRiskDocument, { input: personal }),
       await client.request(HistoryDocument, { filter: { applicantId: `${CANARY}-applicant` } }),
       await client.request(PredictionByKeyDocument, { key: `${CANARY}-key` }),
     ]
+    await database.sql`drop view predictions`
     await database.sql`alter table predictions_away rename to predictions`
     for (const { status, errors } of answers) {
       expect({ status, errors }).toMatchObject({ status: 500, errors: [{ extensions: { code: 'INTERNAL_SERVER_ERROR' } }] })
@@ -276,7 +281,7 @@ describe('the log of a gateway', () => {
     for (const errorId of errorIds) {
       const found = lines().filter(line => line['error.id'] === errorId)
       const stack = expect.stringMatching(/^at .+\n/)
-      expect(found).toMatchObject([{ 'log.level': 'error', 'error.code': '42P01', 'error.stack_trace': stack }])
+      expect(found).toMatchObject([{ 'log.level': 'error', 'error.code': 'P0001', 'error.stack_trace': stack }])
     }
   })
 

@@ -24,6 +24,19 @@ describe('the database', () => {
     await Promise.all(slow)
   })
 
+  it.each(['predictions rename to elsewhere', 'predictions rename column band to elsewhere'])(
+    'answers that it is not available while a table or column is away: alter table %s',
+    async change => {
+      await using database = await createTestDatabase()
+      await using stores = await openStores(database.url)
+      await database.sql.unsafe(`alter table ${change}`)
+      for (const way of ['read', 'write', 'writeBulk'] as const) {
+        await expect(stores.database[way](({ sql }) => sql`select band from predictions`)).rejects.toMatchObject(UNAVAILABLE)
+      }
+      expect(stores.warnings).toContain('Postgres refuses a statement: a right, table, column or function is missing')
+    },
+  )
+
   it('tells how many calls of each pool run and wait, and how each ended', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)

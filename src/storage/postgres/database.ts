@@ -225,7 +225,7 @@ export class Database {
       return unavailable(code)
     }
     if (isRefused(error)) {
-      this.#warn('Postgres refuses a statement: a right or a function is missing', code)
+      this.#warn('Postgres refuses a statement: a right, table, column or function is missing', code)
       return unavailable(code, wordsOf(error))
     }
     return error

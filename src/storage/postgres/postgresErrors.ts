@@ -66,9 +66,9 @@ export function isCommitUnknown(error: unknown): boolean {
   return BROKEN.has(code) || POOLER_GAVE_UP.test(code) || error instanceof DeadlineError
 }
 
-/** The server refused the statement whatever its rows: the user lacks a right, or a function is missing or refused. */
+/** The server refused the statement whatever its rows: the user lacks a right, or a table, column or function is missing or refused. */
 export function isRefused(error: unknown): boolean {
-  return /^(42501|42883|0A000|55000)$/.test(postgresErrorCode(error))
+  return /^(42501|42P01|42703|42883|0A000|55000)$/.test(postgresErrorCode(error))
 }
 
 export function isTooSlow(error: unknown): boolean {
