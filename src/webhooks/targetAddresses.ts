@@ -30,6 +30,8 @@ const EMBEDDED: readonly (readonly [range: [ipaddr.IPv6, number], at: number])[]
 ]
 const TEREDO = ipaddr.IPv6.parseCIDR('2001::/32')
 const ISATAP = 0x5efe
+// What stands before an IPv4 address that is written as an IPv6 one (RFC 4291).
+const MAPPED_BITS = 96
 
 /** Whether an IP address is a public unicast one. */
 export function isPublicAddress(address: string): boolean {
@@ -48,16 +50,30 @@ export function isNeverCalled(address: string): boolean {
 /** Whether an address lies in one of the networks, which may also be single addresses. */
 export function isWithin(address: string, networks: readonly string[]): boolean {
   const parsed = ipaddr.process(address)
-  return networks.some(network => {
-    const [text = '', bits] = network.split('/')
-    const first = ipaddr.parse(text)
-    if (first.kind() !== parsed.kind()) return false
-    return parsed.match(first as ipaddr.IPv4 & ipaddr.IPv6, bits === undefined ? first.toByteArray().length * 8 : Number(bits))
-  })
+  return networks.some(network => isIn(parsed, rangeOf(network)))
+}
+
+/** Whether all addresses of a network are link-local or metadata ones, so that allowing it has no effect. */
+export function isNeverCalledNetwork(network: string): boolean {
+  const [first, bits] = rangeOf(network)
+  return NEVER.some(range => bits >= range[1] && isIn(first, range))
+}
+
+/** An IPv4 network that is written as an IPv6 one counts as IPv4, as its addresses do. */
+function rangeOf(network: string): Range {
+  const [text = '', given] = network.split('/')
+  const first = ipaddr.parse(text)
+  const bits = given === undefined ? first.toByteArray().length * 8 : Number(given)
+  const isMapped = first instanceof ipaddr.IPv6 && first.isIPv4MappedAddress() && bits >= MAPPED_BITS
+  return isMapped ? [first.toIPv4Address(), bits - MAPPED_BITS] : [first, bits]
 }
 
 function isNever(address: Address): boolean {
-  return NEVER.some(([first, bits]) => first.kind() === address.kind() && address.match(first as ipaddr.IPv4 & ipaddr.IPv6, bits))
+  return NEVER.some(range => isIn(address, range))
+}
+
+function isIn(address: Address, [first, bits]: Range): boolean {
+  return first.kind() === address.kind() && address.match(first as ipaddr.IPv4 & ipaddr.IPv6, bits)
 }
 
 function embeddedIn(address: ipaddr.IPv6): ipaddr.IPv4[] {

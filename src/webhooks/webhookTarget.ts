@@ -23,6 +23,7 @@ const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u
 const NOT_PUBLIC = 'The URL must lead to a public address.'
 const LED_ASTRAY = "The endpoint's name does not lead to a public address."
 const LED_OUTSIDE = "The endpoint's name leads to an address that plain HTTP may not go to. Use https://."
+const LED_NEVER = "The endpoint's name leads to a link-local address or to the metadata of a cloud, which are never called."
 const NOT_ALLOWED = 'The URL must lead to a public address, or to a network that the operator allows.'
 
 /** Why a webhook must not call this URL, in a sentence that does not repeat it; undefined when its text breaks no rule. */
@@ -61,8 +62,8 @@ function isAllowed(address: string, { mayBePrivate, privateNetworks = [] }: Targ
 }
 
 /**
- * A lookup for sockets that returns only addresses that may be called: over plain HTTP, those of the networks that are allowed. The socket connects to the address that was checked: it does not
- * matter when the name leads elsewhere a moment later.
+ * A lookup for sockets that returns only addresses that may be called: over plain HTTP, those of the networks that are allowed. The socket
+ * connects to the address that was checked: it does not matter when the name leads elsewhere a moment later.
  */
 export function guardedLookup(rules: TargetRules, isEncrypted: boolean): LookupFunction {
   const { resolve = resolveBySystem } = rules
@@ -70,6 +71,7 @@ export function guardedLookup(rules: TargetRules, isEncrypted: boolean): LookupF
     resolve(hostname).then(
       addresses => {
         const [first] = addresses
+        if (addresses.some(({ address }) => isNeverCalled(address))) return callback(new PrivateAddressError(LED_NEVER), '')
         if (!first || !addresses.every(({ address }) => isAllowed(address, rules, isEncrypted))) {
           return callback(new PrivateAddressError(isEncrypted ? LED_ASTRAY : LED_OUTSIDE), '')
         }

@@ -1,3 +1,4 @@
+import { isNeverCalledNetwork } from '../../webhooks/targetAddresses.js'
 import { flag, isAddressRange, list, wholeNumber } from './forms.js'
 
 /** Where webhooks may go, and how often a delivery is tried. */
@@ -6,6 +7,10 @@ export const webhookSettings = {
     .default(false)
     .describe('`true` allows webhooks to all private and loopback addresses, and over plain HTTP. For development'),
   RISKGATE_WEBHOOK_PRIVATE_NETWORKS: list(isAddressRange, 'IP addresses or ranges such as 10.0.0.0/8')
+    .refine(
+      networks => !networks.some(isNeverCalledNetwork),
+      'must not name a network of link-local or metadata addresses: they are never called',
+    )
     .default([])
     .describe(
       'networks of your own that webhooks may go to, also over plain HTTP. Everywhere else they go to public addresses over HTTPS. ' +

@@ -77,9 +77,9 @@ function addressIn(entry: string): string | undefined {
   const [, bracketed, , bare = text] = /^(?:\[([^\]]+)\](:[\w.-]+)?|(\d+\.\d+\.\d+\.\d+):[\w.-]+)$/.exec(text) ?? []
   const address = (bracketed ?? bare).replace(/%.*$/, '')
   if (isIP(address) !== 0) return address
-  // Eight groups and a port: what some proxies make of an address without brackets.
-  const [, eightGroups = ''] = /^((?:[\da-f]{1,4}:){7}[\da-f]{1,4}):\d{1,5}$/i.exec(address) ?? []
-  return isIP(eightGroups) === 6 ? eightGroups : undefined
+  // An address without brackets and a port, as some proxies write them. With a shorter port, a shortened address is one as it stands.
+  const [, withoutPort = ''] = /^([\da-f:.]+):\d{1,5}$/i.exec(address) ?? []
+  return isIP(withoutPort) === 6 ? withoutPort : undefined
 }
 
 function kindOf(entry: string): Unnamed {

@@ -97,8 +97,8 @@ describe('the configuration', () => {
     expect(config).toMatchObject({ alertRetentionDays: 7, predictionRetentionDays: 7, webhooksMayBePrivate: true })
     expect(config).toMatchObject({ webhookAttempts: 3, webhookRetrySeconds: 1, webhookRetryAfterSeconds: 60 })
     expect(config.forwardedHeader).toBe('forwarded')
-    const { webhookPrivateNetworks } = loadConfig({ RISKGATE_WEBHOOK_PRIVATE_NETWORKS: '10.0.0.0/8, fd12::/16' })
-    expect(webhookPrivateNetworks).toEqual(['10.0.0.0/8', 'fd12::/16'])
+    const { webhookPrivateNetworks } = loadConfig({ RISKGATE_WEBHOOK_PRIVATE_NETWORKS: '10.0.0.0/8, fd12::/16, 0.0.0.0/0' })
+    expect(webhookPrivateNetworks).toEqual(['10.0.0.0/8', 'fd12::/16', '0.0.0.0/0'])
     expect(config).toMatchObject({
       development: false,
       port: 0,
@@ -199,6 +199,11 @@ describe('the configuration', () => {
     ['RISKGATE_PREDICTION_RETENTION_DAYS', '36501', 'between 7 and 36500'],
     ['RISKGATE_WEBHOOK_ALLOW_PRIVATE', '1', 'must be true or false'],
     ['RISKGATE_WEBHOOK_PRIVATE_NETWORKS', 'hooks.internal', 'must be IP addresses or ranges'],
+    ['RISKGATE_WEBHOOK_PRIVATE_NETWORKS', '10.0.0.0/8,169.254.0.0/16', 'must not name a network of link-local or metadata'],
+    ['RISKGATE_WEBHOOK_PRIVATE_NETWORKS', 'fe80::/10', 'must not name a network of link-local or metadata'],
+    ['RISKGATE_WEBHOOK_PRIVATE_NETWORKS', 'fe80::1:0:0/96', 'must not name a network of link-local or metadata'],
+    ['RISKGATE_WEBHOOK_PRIVATE_NETWORKS', '::ffff:169.254.1.0/120', 'must not name a network of link-local or metadata'],
+    ['RISKGATE_WEBHOOK_PRIVATE_NETWORKS', '168.63.129.16', 'must not name a network of link-local or metadata'],
     ['RISKGATE_WEBHOOK_RETRY_AFTER_SECONDS', '86401', 'between 0 and 86400'],
     ['RISKGATE_FORWARDED_HEADER', 'both', 'must be x-forwarded-for or forwarded'],
     ['RISKGATE_REDIS_CA_FILE', '/ca.pem', 'needs a REDIS_URL that begins with rediss://'],

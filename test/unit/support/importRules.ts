@@ -45,7 +45,7 @@ export const FLOORS: Readonly<Record<string, readonly string[]>> = {
     'errors',
     'tracer',
   ],
-  config: ['databaseUrl', 'auth', 'errors'],
+  config: ['databaseUrl', 'webhooks', 'auth', 'errors'],
   server: ['resolvers', 'schema', 'auth', 'alerts', 'scoring', 'observability', 'errors', 'tracer'],
   resolvers: ['schema', 'storage', 'releases', 'monitoring', 'webhooks', 'alerts', 'scoring', 'auth', 'errors'],
   schema: ['webhooks', 'scoring', 'auth'],

@@ -99,7 +99,9 @@ describe('a call to an endpoint', () => {
     const rules = { mayBePrivate: false, privateNetworks: ['127.0.0.0/8'], resolve }
     const url = `http://${CANARY}.example:${receiver.port}/`
     expect(await post(url, rules)).toBe(204)
-    expect(await refusal(url, rules)).toBe("The endpoint's name leads to an address that plain HTTP may not go to. Use https://.")
+    expect(await refusal(url, rules)).toBe(
+      "The endpoint's name leads to a link-local address or to the metadata of a cloud, which are never called.",
+    )
     expect(await post(url, rules)).toBe(204)
     expect(receiver.calls).toHaveLength(2)
   })

@@ -138,6 +138,16 @@ describe('the address of a webhook', () => {
     expect(targetProblem(url, LISTED)).toBe(problem)
   })
 
+  it.each(['::ffff:10.0.0.0/104', '::ffff:a00:0/104', '::ffff:10.1.2.3'])(
+    'may lie in a network in the form of IPv6: %s',
+    network => {
+      const rules = { mayBePrivate: false, privateNetworks: [network] }
+      for (const url of ['http://10.1.2.3/', 'http://[::ffff:10.1.2.3]/']) expect(targetProblem(url, rules)).toBeUndefined()
+      expect(targetProblem('https://11.1.2.3/', rules)).toBeUndefined()
+      expect(targetProblem('https://192.168.1.1/', rules)).toMatch(/public address/)
+    },
+  )
+
   it.each(ACCEPTED)('is accepted if it is public: %s', url => {
     expect(targetProblem(url, PUBLIC_ONLY)).toBeUndefined()
   })
@@ -206,6 +216,11 @@ describe('the lookup for calls', () => {
   it('never returns a metadata address, even if private addresses are allowed', async () => {
     const asked = lookUp([{ address: 'fd00:ec2::254', family: 6 }], { mayBePrivate: true })
     await expect(asked).rejects.toBeInstanceOf(PrivateAddressError)
+  })
+
+  it.each([true, false])('says of a metadata address that it is never called, with and without TLS: %s', async isEncrypted => {
+    const asked = lookUp([PUBLIC, { address: '169.254.169.254', family: 4 }], { isEncrypted })
+    await expect(asked).rejects.toThrow(/leads to a link-local address or to the metadata of a cloud, which are never called\.$/)
   })
 
   it('returns all addresses if private addresses are allowed', async () => {

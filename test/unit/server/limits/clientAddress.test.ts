@@ -44,6 +44,9 @@ describe('an address in X-Forwarded-For', () => {
     ['in brackets, with an encoded zone and a port', '[fe80::1%25eth0]:80', 'fe80::1'],
     ['of IPv4 in the form of IPv6', '[::ffff:203.0.113.7]:80', '::ffff:203.0.113.7'],
     ['of eight groups and a port without brackets', '2001:db8:1:2:3:4:5:6:4711', '2001:db8:1:2:3:4:5:6'],
+    ['of fewer groups and a port of five digits without brackets', '2001:db8::1:51234', '2001:db8::1'],
+    ['that ends in zeros, and a port of five digits without brackets', '2001:db8:::51234', '2001:db8::'],
+    ['of IPv4 in the form of IPv6 and a port without brackets', '::ffff:203.0.113.7:4711', '::ffff:203.0.113.7'],
     ['with an obfuscated port', '203.0.113.7:_p', '203.0.113.7'],
     ['between empty entries', ' , 203.0.113.7 ,, ', '203.0.113.7'],
     ['after a made-up one with a port', '198.51.100.9:1, 203.0.113.7:2', '203.0.113.7'],
@@ -60,6 +63,8 @@ describe('an address in X-Forwarded-For', () => {
     ['is a name', '198.51.100.9, web-7', 'unreadable'],
     ['has four parts that are none', '300.1.1.1', 'unreadable'],
     ['has leading zeros', '010.0.0.1', 'unreadable'],
+    ['has nine groups in a shortened form', '1:2:3:4::5:6:7:8:51234', 'unreadable'],
+    ['has a port of six digits', '2001:db8::1:512345', 'unreadable'],
     ['has a bracket too few', '[2001:db8::1', 'unreadable'],
     ['is a very long text', `[${'1'.repeat(16_000)}`, 'unreadable'],
   ])('that %s is never guessed: the proxy stands for its clients, and it is told', (_what, forwarded, why) => {
