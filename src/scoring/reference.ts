@@ -5,6 +5,8 @@ import { canonicalText, hasTooManyMarks } from './canonicalText.js'
 const PRINTABLE = /^[\p{L}\p{M}\p{N}\p{P}\p{S}\p{Zs}]+$/u
 // Two references that differ in such a character look the same: variation selectors, fillers of Hangul, the empty pattern of Braille.
 const INVISIBLE = /[\p{Default_Ignorable_Code_Point}\u2800]/u
+// What is left of a letter that was read in the wrong code: two people may be one text.
+const LOST = '\ufffd'
 
 /** The longest applicant's reference and the longest channel, in characters. */
 export const LONGEST = { applicantId: 128, channel: 32 } as const
@@ -15,6 +17,7 @@ export function mistakeInReference(text: string, longest: number): string | unde
   const isTooLong = text.length > 2 * longest || [...text].length > longest
   if (isTooLong || !PRINTABLE.test(text) || hasTooManyMarks(text)) return `must be 1 to ${longest} printable characters`
   if (isPadded(text)) return 'must not begin or end with a space'
+  if (text.includes(LOST)) return 'must not hold U+FFFD, which stands for a letter that was lost'
   return INVISIBLE.test(text) ? 'must not hold characters that cannot be seen' : undefined
 }
 
