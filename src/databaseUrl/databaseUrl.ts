@@ -8,6 +8,8 @@ const DEFAULT_PORT = 5432
 const LAST_PORT = 65_535
 const WRITABLE = ['any', 'read-write', 'primary']
 const BAD_ENCODING = 'must be a URL in which % is written as %25'
+const PLACE_FORM =
+  'must be a URL with names of hosts and their ports, as in db.example:5432/risk; @, / and : of a password are written as %40, %2F and %3A'
 
 export interface DatabaseHost {
   /** A name, an address, or the folder of a Unix socket. */
@@ -48,6 +50,8 @@ export function readDatabaseUrl(text: string): DatabaseAddress | { readonly prob
   const all = [
     ...(parts.includes(undefined) ? [BAD_ENCODING] : []),
     ...(typeof hosts === 'string' ? [hosts] : []),
+    // The rest of a password with a slash would be the database, and the user the host.
+    ...(/[@/]/.test(path) ? [PLACE_FORM] : []),
     ...problems,
     ...('problems' in tls ? tls.problems : []),
     ...(WRITABLE.includes(target) ? [] : ['has a target_session_attrs other than any, read-write and primary: riskgate writes']),
@@ -85,11 +89,11 @@ function hostsOf(list: string, ports: string | undefined, isDecoded: boolean): r
   if (given.length > 1 && given.length !== texts.length) return 'has a list in port that does not fit its hosts'
   const hosts: DatabaseHost[] = []
   for (const [i, text] of texts.entries()) {
-    const [, bracketed, plain, ownPort] = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::(\d*))?$/.exec(isDecoded ? bare(text) : text) ?? []
-    const host = bracketed ?? (isDecoded ? plain : decoded(plain ?? ''))
+    const [, bracketed, plain, ownPort] = /^(?:\[([^\]]+)\]|([^:[\]]*))(?::(\d*))?$/.exec(isDecoded ? bare(text) : text) ?? []
+    // Undefined where the text has not this form: it must not become the host of an empty text.
+    const host = bracketed ?? (isDecoded || plain === undefined ? plain : decoded(plain))
     const port = (given.length > 1 ? given[i] : given[0]) || ownPort || String(DEFAULT_PORT)
-    if (host === undefined || !/^\d{1,5}$/.test(port) || Number(port) < 1 || Number(port) > LAST_PORT)
-      return 'must be a URL with names of hosts and their ports, as in db.example:5432; @, / and : of a password are written as %40, %2F and %3A'
+    if (host === undefined || !/^\d{1,5}$/.test(port) || Number(port) < 1 || Number(port) > LAST_PORT) return PLACE_FORM
     hosts.push({ host: host || DEFAULT_HOST, port: Number(port) })
   }
   return hosts

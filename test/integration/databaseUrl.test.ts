@@ -29,15 +29,18 @@ describe.concurrent('a DATABASE_URL', () => {
     }
   })
 
-  it('with an unknown database ends the start with status 78 and names the database', async () => {
+  it('with an unknown database ends the start with status 78 and does not repeat its name', async () => {
     await using database = await createTestDatabase()
     const wrong = changed(database.url, url => {
-      url.pathname = '/nowhere'
+      url.pathname = `/${PASSWORD}`
     })
     for (const command of ['serve', 'migrate']) {
       const { status, stdout, stderr } = await runCommand([command], { DATABASE_URL: wrong, ...TEST_KEY })
       expect(status).toBe(EXIT_CONFIG)
-      expect(stderr).toMatch(/^riskgate: DATABASE_URL: the PostgreSQL at 127\.0\.0\.1:\d+ has no database "nowhere"\.\n$/)
+      expect(stderr).toMatch(
+        /^riskgate: DATABASE_URL: the PostgreSQL at 127\.0\.0\.1:\d+ does not have the database that the URL names \(3D000\)\.\n$/,
+      )
+      expect(stdout + stderr).not.toContain(PASSWORD)
       expect(stdout + stderr).not.toContain(new URL(database.url).password)
     }
   })

@@ -51,7 +51,7 @@ export async function isPassing(address: DatabaseAddress, failure: AccessFailure
   )
 }
 
-/** A sentence without the user and the password, which the URL may hold. */
+/** A sentence that repeats nothing of the URL but its hosts: the name of the database, too, may be a part of a password. */
 export async function accessProblem(address: DatabaseAddress, failure: AccessFailure): Promise<string> {
   const { code, refusedParameter: refused } = failure
   const there = `PostgreSQL at ${placeOf(address)}`
@@ -69,7 +69,7 @@ export async function accessProblem(address: DatabaseAddress, failure: AccessFai
   if (code === '28P01') return `the ${there} refuses this user or password.`
   if (code === '28000')
     return `the ${there} refuses this user, or a connection like this (28000): look at its pg_hba.conf, and at sslmode.`
-  if (code === NO_SUCH_DATABASE) return `the ${there} has no database "${address.database ?? ''}".`
+  if (code === NO_SUCH_DATABASE) return `the ${there} does not have the database that the URL names (${code}).`
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
     return `the ${there} has a certificate for another host (${code}): write the host as its certificate does.`
   if (UNTRUSTED.test(code))

@@ -1,6 +1,18 @@
 // Codes of PostgreSQL (appendix A of its manual), of postgres.js and of Node's sockets.
 const NOT_BEGUN = 'NOT_BEGUN'
-const NOT_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'CONNECT_TIMEOUT', NOT_BEGUN])
+const NOT_SENT = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'CONNECT_TIMEOUT',
+  // A write into a socket that never was connected.
+  'ERR_SOCKET_CLOSED',
+  // The folder of a Unix socket has none.
+  'ENOENT',
+  NOT_BEGUN,
+])
 /**
  * The server ended the statement or refused it: nothing was committed. Classes 28 and 3D: the login or database is gone. 53 and
  * 58: no disk, memory or connections left, or a failing disk. 57P0: the server stops or starts. 25006 and 55000: a standby.

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { connect, Socket } from 'node:net'
 import type { Sql } from 'postgres'
 import { inTime } from '../../concurrency/inTime.js'
@@ -11,6 +12,23 @@ class StandbyError extends Error {
   readonly code = '25006'
 }
 
+/**
+ * The driver hears of a failure only from a socket. It takes this one for connected and writes at once, and that write must fail: a
+ * socket that ends before it leaves the text in the driver, which then never begins the next connection.
+ */
+class UnconnectedSocket extends Socket {
+  readonly #failure: Error
+
+  constructor(cause: unknown) {
+    super()
+    this.#failure = Object.assign(new Error('no primary'), { code: postgresErrorCode(cause) })
+  }
+
+  override _write(_chunk: unknown, _encoding: string, done: (error: Error) => void): void {
+    done(this.#failure)
+  }
+}
+
 /** Opens a driver with one connection to one of the hosts. */
 type OpenAt = (host: DatabaseHost) => Sql
 
@@ -21,12 +39,9 @@ type OpenAt = (host: DatabaseHost) => Sql
 export function primarySocket(hosts: readonly DatabaseHost[], openAt: OpenAt): () => Promise<Socket> {
   return async () => {
     try {
-      const { host, port } = await Promise.any(hosts.map(host => isPrimary(host, openAt)))
-      // The driver checks the certificate against this name.
-      const path = socketPath(host, port)
-      return Object.assign(path === undefined ? connect(port, host) : connect(path), { host, port })
+      return await connectedTo(await Promise.any(hosts.map(host => isPrimary(host, openAt))))
     } catch (error) {
-      return brokenSocket(causeOf(error))
+      return new UnconnectedSocket(causeOf(error))
     }
   }
 }
@@ -35,12 +50,25 @@ async function isPrimary(host: DatabaseHost, openAt: OpenAt): Promise<DatabaseHo
   const sql = openAt(host)
   try {
     const asked = sql<{ isStandby: boolean }[]>`select current_setting('in_hot_standby') = 'on' as "isStandby"`.execute()
-    const [row] = await inTime(asked, TIMEOUT_MS, () => Object.assign(new Error('no answer'), { code: 'CONNECT_TIMEOUT' }))
+    const [row] = await inTime(asked, TIMEOUT_MS, noAnswer)
     if (row?.isStandby) throw new StandbyError('standby')
     return host
   } finally {
     void sql.end({ timeout: 0 })
   }
+}
+
+async function connectedTo({ host, port }: DatabaseHost): Promise<Socket> {
+  const path = socketPath(host, port)
+  const socket = path === undefined ? connect(port, host) : connect(path)
+  try {
+    await inTime(once(socket, 'connect'), TIMEOUT_MS, noAnswer)
+  } catch (error) {
+    socket.destroy()
+    throw error
+  }
+  // The driver checks the certificate against this name.
+  return Object.assign(socket, { host, port })
 }
 
 /** The file of a Unix socket, where the host is its folder. */
@@ -49,15 +77,11 @@ function socketPath(host: string, port: number): string | undefined {
 }
 
 /** What most likely keeps the primary away: not that others are standbys. */
-function causeOf(error: unknown): Error {
-  const { errors } = error as AggregateError
-  return errors.find(cause => !(cause instanceof StandbyError)) ?? errors[0]
+function causeOf(error: unknown): unknown {
+  if (!(error instanceof AggregateError)) return error
+  return error.errors.find(cause => !(cause instanceof StandbyError)) ?? error.errors[0]
 }
 
-/** The driver hears of a failure only from a socket. */
-function brokenSocket(error: Error): Socket {
-  const socket = new Socket()
-  const failure = Object.assign(new Error('no primary'), { code: postgresErrorCode(error) })
-  setImmediate(() => socket.destroy(failure))
-  return socket
+function noAnswer(): Error {
+  return Object.assign(new Error('no answer'), { code: 'CONNECT_TIMEOUT' })
 }

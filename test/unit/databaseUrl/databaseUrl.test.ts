@@ -117,6 +117,7 @@ describe('where a connection string leads', () => {
       password: 'p%/?#:+é',
       database: 'my db',
     })
+    expect(read('postgres://h/a%40b%2Fc')).toMatchObject({ database: 'a@b/c' })
     expect(read('postgres://h/d?user=a&password=b%26c&dbname=e')).toMatchObject({ user: 'a', password: 'b&c', database: 'e' })
     expect(read('postgres://h')).toMatchObject({ user: undefined, password: undefined, database: undefined })
   })
@@ -177,6 +178,24 @@ describe('a connection string that riskgate does not follow', () => {
     ['host=h dbname=d', 'the form of words'],
   ])('%s', (url, problem) => {
     expect(problems(url)).toEqual([expect.stringContaining(problem)])
+  })
+
+  it.each([
+    'postgres://app:pw@db.example.com:54x2/risk',
+    'postgres://app:pw@db.example.com:5432:5433/risk',
+    'postgres://app:pw@db.example.com:-1/risk',
+    'postgres://app:pw@[::1:5432/risk',
+    'postgres://app:pw@[]:5432/risk',
+    'postgres://app:pw@[::1]x/risk',
+    'postgres://app:pw@2001:db8::5:5432/risk',
+    'postgres://app:pw@a:1,b:x/risk',
+    'postgres://app:pw@d]b/risk',
+    'postgres://app:pw/word@db.example.com/risk',
+    'postgres://app:1234/rest@db.example.com',
+    'postgres://app:1234/rest@db.example.com/risk',
+    'postgres://app:pw@db.example.com/risk/more',
+  ])('%s: no other host gets its password', url => {
+    expect(problems(url)).toEqual([expect.stringContaining('must be a URL with names of hosts and their ports')])
   })
 
   it('tells every problem at once', () => {
