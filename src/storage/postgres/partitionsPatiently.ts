@@ -11,7 +11,7 @@ const PAUSE_MS = 1_000
 const LIMITS = { lock_timeout: 200, statement_timeout: 10_000, idle_in_transaction_session_timeout: 10_000 }
 
 /** Other sessions held their locks for too long. */
-export class BlockedError extends Error {}
+class BlockedError extends Error {}
 
 /**
  * Creates the partitions of now and of the coming months. While another session holds a lock on predictions, as VACUUM does, it is
