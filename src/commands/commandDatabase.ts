@@ -7,6 +7,7 @@ import { startEmbeddedPostgres } from '../storage/embedded/embeddedPostgres.js'
 import { Database } from '../storage/postgres/database.js'
 import { isMissingTable, isNotPermitted, postgresErrorCode, wordsOf } from '../storage/postgres/postgresErrors.js'
 import { type DatabaseAccess, waitForDatabase } from '../storage/postgres/waitForDatabase.js'
+import { outliveLostTypeFetch } from './lostTypeFetch.js'
 import { EXIT_CODES, onStopSignal } from './stopSignals.js'
 
 const CONNECTIONS = 4
@@ -49,6 +50,7 @@ type Work<T> = (database: Database) => Promise<T>
  */
 export async function withDatabase<T>(config: Config, quiet: boolean, work: Work<T>, signal?: AbortSignal): Promise<T> {
   const waiting = (code: string) => quiet || process.stderr.write(`riskgate: waiting for the database (${code})\n`)
+  outliveLostTypeFetch()
   const { url, isPooled, leave } = await openCommandDatabase(config, waiting, signal)
   const database = new Database({ url, isPooled, poolSize: CONNECTIONS, warn: () => {} })
   try {

@@ -1,11 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { loadUpkeepConfig } from '../config/config.js'
 import { explainMigration } from '../start/databaseProblem.js'
+import { patiently } from '../start/patiently.js'
 import { Database } from '../storage/postgres/database.js'
 import { daysAgo } from '../storage/postgres/instants.js'
-import { detachedPartitions, endOfPartitions, ensurePartitionsAhead } from '../storage/postgres/partitions.js'
+import { detachedPartitions, endOfPartitions } from '../storage/postgres/partitions.js'
+import { ensurePartitionsPatiently } from '../storage/postgres/partitionsPatiently.js'
 import { waitForDatabase } from '../storage/postgres/waitForDatabase.js'
 import { PredictionRetention } from '../storage/predictions/predictionRetention.js'
+import { outliveLostTypeFetch } from './lostTypeFetch.js'
 
 const CONNECTIONS = 4
 // A partition that somebody reads is left alone, and tried again.
@@ -18,14 +21,18 @@ const PAUSE_MS = 1_000
  * @throws ConfigError where they cannot be used, Error where something is left undone
  */
 export async function upkeep(): Promise<void> {
+  outliveLostTypeFetch()
   const { databaseUrl: url, predictionRetentionDays } = loadUpkeepConfig()
   const { isPooled } = await waitForDatabase(url, code => print(`waiting for the database (${code})`))
   const database = new Database({ url, isPooled, poolSize: CONNECTIONS, warn: () => {} })
   try {
-    await database.write(({ sql }) => ensurePartitionsAhead(sql))
-    const end = await database.read(({ sql }) => endOfPartitions(sql))
+    await ensurePartitionsPatiently(url, {
+      tries: TRIES,
+      blocked: blockers => print(`waiting for the locks of other sessions: ${JSON.stringify(blockers)}`),
+    })
+    const end = await patiently(() => database.read(({ sql }) => endOfPartitions(sql)))
     print(`partitions of predictions reach until ${end.toISOString()}`)
-    const detached = await database.read(({ sql }) => detachedPartitions(sql))
+    const detached = await patiently(() => database.read(({ sql }) => detachedPartitions(sql)))
     if (predictionRetentionDays !== undefined) await removePredictions(database, await daysAgo(database, predictionRetentionDays))
     if (detached !== undefined) throw new Error(`${detached}.`)
   } catch (error) {

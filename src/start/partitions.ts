@@ -9,6 +9,7 @@ import {
 import type { Kit } from './kit.js'
 import { patiently } from './patiently.js'
 
+const MINUTE_MS = 60_000
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 
@@ -25,11 +26,15 @@ export async function startPartitions(
   let detached: string | undefined
   const isNear = () => !isOwners && end.getTime() - clock.now() < FEW_DAYS_AHEAD * DAY_MS
 
+  async function look(): Promise<void> {
+    end = await database.read(({ sql }) => endOfPartitions(sql))
+    detached = await database.read(({ sql }) => detachedPartitions(sql))
+  }
+
   async function lookAhead(): Promise<void> {
     isOwners = await database.read(({ sql }) => mayMakePartitions(sql))
     if (isOwners) await database.write(({ sql }) => ensurePartitionsAhead(sql))
-    end = await database.read(({ sql }) => endOfPartitions(sql))
-    detached = await database.read(({ sql }) => detachedPartitions(sql))
+    await look()
     if (detached !== undefined) logger.warn({ reason: detached }, 'predictions of a month cannot be stored')
     if (isNear())
       logger.warn(
@@ -45,6 +50,14 @@ export async function startPartitions(
   )
   await patiently(lookAhead)
   upkeep({ name: 'partitions ahead', everyMs: 12 * HOUR_MS, run: lookAhead })
+  // What an operator has done shows within a minute.
+  upkeep({
+    name: 'end of partitions',
+    everyMs: MINUTE_MS,
+    run: async () => {
+      if (isNear() || detached !== undefined) await look()
+    },
+  })
   return {
     warnings: () => [
       ...(isNear()

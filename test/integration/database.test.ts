@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from 'vitest'
 import type { AppError } from '../../src/errors.js'
 import { createTestDatabase } from '../support/database.js'
 import { until } from '../support/process.js'
-import { idAt, newPrediction, openStores } from '../support/stores.js'
+import { idAt, newPrediction, openStores, storesOf } from '../support/stores.js'
 
 const UNAVAILABLE = { code: 'SERVICE_UNAVAILABLE' }
 
@@ -140,6 +140,19 @@ describe('the database', () => {
     expect(await stores.predictions.record(newPrediction({ key }))).toEqual({ prediction, replayed: true })
     expect(await stores.history.findByIds({ tenant: 'default' }, [prediction.id])).toMatchObject([{ createdAt }])
     await vi.waitFor(async () => expect(await stores.alerts.read({ after, limit: 1 })).toMatchObject([{ raisedAt: createdAt }]))
+  })
+
+  it.each([
+    ['directly', false],
+    ['behind a pooler', true],
+  ])('reads all digits of a probability from a database that is set to fewer, %s', async (_how, isPooled) => {
+    await using database = await createTestDatabase()
+    await database.sql.unsafe(`alter database ${database.name} set extra_float_digits = -8`)
+    await using stores = storesOf(database.url, undefined, { isPooled })
+    const application = { key: 'once', probability: 0.9317905306816101 }
+    await stores.predictions.record(newPrediction(application))
+    const { prediction, replayed } = await stores.predictions.record(newPrediction(application))
+    expect({ replayed, probability: prediction.probability }).toEqual({ replayed: true, probability: 0.9317905306816101 })
   })
 
   it('refuses a read that takes longer than a second, and serves the next', async () => {

@@ -1,3 +1,4 @@
+import postgres from 'postgres'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { migrateDatabase } from '../../src/storage/migrate.js'
 import { startOfMonth } from '../../src/storage/postgres/partitions.js'
@@ -9,11 +10,18 @@ import { metric } from '../support/metrics.js'
 import { until } from '../support/process.js'
 import { score } from '../support/stored.js'
 import { idAt, newPrediction, openStores } from '../support/stores.js'
+import { startTcpProxy } from '../support/tcpProxy.js'
 
 const DAY_MS = 86_400_000
 const PASSWORD = 'a-password'
 
 const nameOf = (offset: number) => `predictions_${startOfMonth(new Date(), offset).toISOString().slice(0, 7).replace('-', '_')}`
+
+function gate() {
+  let open = () => {}
+  const opened = new Promise<void>(resolve => (open = resolve))
+  return { open, opened }
+}
 
 async function readiness({ url }: TestGateway) {
   const answer = await fetch(`${url}/readyz`)
@@ -106,6 +114,48 @@ describe('a gateway whose role does not own the tables, with default settings', 
     expect((await readiness(gateway)).reasons).toEqual([
       'Postgres would not store a high-risk score: its user lacks a right; riskgate doctor names it (42501)',
     ])
+  })
+
+  it('`riskgate upkeep` waits for another session that holds a lock, and names it', async () => {
+    await drop(2)
+    const holder = postgres(database.url, { max: 1, connection: { application_name: 'the-vacuum' } })
+    const end = gate()
+    const held = gate()
+    const holding = holder.begin(async sql => {
+      await sql`lock table predictions in share update exclusive mode`
+      held.open()
+      await end.opened
+    })
+    await held.opened
+    const running = upkeep()
+    const waits = async () =>
+      (await database.sql`select from pg_locks where relation = 'predictions'::regclass and not granted`).length
+    for (let seen = 0; seen < 2; seen++) {
+      await until(async () => (await waits()) > 0)
+      await until(async () => (await waits()) === 0)
+    }
+    end.open()
+    await holding
+    expect(await running).toMatchObject({
+      status: 0,
+      stderr: expect.stringMatching(/waiting for the locks of other sessions: .*"application":"the-vacuum"/),
+    })
+    await holder.end()
+  })
+
+  it('`riskgate upkeep` outlives a connection that breaks while the driver asks for its types', async () => {
+    let cut = 0
+    await using proxy = await startTcpProxy(database.url, {
+      connected: client =>
+        client.on('data', bytes => {
+          if (cut < 3 && bytes.includes('typarray')) {
+            cut++
+            client.resetAndDestroy()
+          }
+        }),
+    })
+    expect(await upkeep({ DATABASE_URL: proxy.url })).toMatchObject({ status: 0 })
+    expect(cut).toBe(3)
   })
 
   it('`riskgate upkeep` as the owner drops months past their retention, with the settings of retention', async () => {

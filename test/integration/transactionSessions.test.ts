@@ -76,9 +76,7 @@ describe('a call behind a pooler', () => {
   it('is ended by PostgreSQL when its gateway leaves it, and stores nothing', async () => {
     await using database = await createTestDatabase()
     // Without the deadline of the pool, which a frozen gateway does not keep either.
-    const sessions = new TransactionSessions(1, 1_000, () =>
-      postgres(database.url, { max: 1, prepare: false, onnotice: () => {} }),
-    )
+    const sessions = new TransactionSessions(1, {}, () => postgres(database.url, { max: 1, prepare: false, onnotice: () => {} }))
     const left = sessions.run(
       async ({ sql }) => {
         await sql`insert into audit_key values ('x')`

@@ -2,17 +2,45 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { Config } from '../../src/config/config.js'
 import type { Logger } from '../../src/observability/logger.js'
 import type { Kit } from '../../src/start/kit.js'
+import { startPartitions } from '../../src/start/partitions.js'
 import { startRetention } from '../../src/start/upkeep.js'
 import { migrateDatabase } from '../../src/storage/migrate.js'
-import { startOfMonth } from '../../src/storage/postgres/partitions.js'
+import type { ClockWatch } from '../../src/storage/postgres/clockWatch.js'
+import { ensurePartitionsAhead, startOfMonth } from '../../src/storage/postgres/partitions.js'
 import type { UpkeepTask } from '../../src/storage/postgres/upkeep.js'
 import { createDatabase, createTestDatabase, type TestDatabase } from '../support/database.js'
-import { idAt, newPrediction, openStores, type TestStores } from '../support/stores.js'
+import { idAt, newPrediction, openStores, storesOf, type TestStores } from '../support/stores.js'
 
 const DAY_MS = 86_400_000
 const CONFIG = { alertRetentionDays: 30, predictionRetentionDays: 90 } as Config
 
 describe('the upkeep of a gateway', () => {
+  it('no longer warns of missing partitions within a minute after another user has made them', async () => {
+    await using database = await createTestDatabase()
+    const role = `service_${database.name}`
+    await database.sql.unsafe(`create role ${role} login password 'a-password'`)
+    const url = new URL(database.url)
+    ;[url.username, url.password] = [role, 'a-password']
+    await using stores = storesOf(url.href)
+    const later = [1, 2].map(
+      offset => `predictions_${startOfMonth(new Date(), offset).toISOString().slice(0, 7).replace('-', '_')}`,
+    )
+    await database.sql.unsafe(`drop table ${later.join()}`)
+    const tasks: UpkeepTask[] = []
+    const kit = {
+      database: stores.database,
+      metrics: { gauge: () => {} },
+      logger: { warn: () => {} },
+      upkeep: (...more: readonly UpkeepTask[]) => tasks.push(...more),
+    } as unknown as Kit
+    const { warnings } = await startPartitions(kit, { clock: { now: () => Date.now() } as ClockWatch })
+    expect(warnings()).toHaveLength(1)
+    await ensurePartitionsAhead(database.sql)
+    for (const { everyMs, run } of tasks) if (everyMs <= 60_000) await run(new AbortController().signal)
+    expect(warnings()).toEqual([])
+    await database.sql.unsafe(`drop role ${role}`)
+  })
+
   afterEach(() => void vi.useRealTimers())
 
   it.each([

@@ -15,6 +15,8 @@ const LONGEST_RECONNECT_PAUSE_SECONDS = 0.5
 const KEEPALIVES = { tcp_keepalives_idle: 5, tcp_keepalives_interval: 2, tcp_keepalives_count: 3 }
 // Instants that arrive as text are parsed in this form; a database may be set to another one.
 const FORMS = { DateStyle: 'ISO', TimeZone: 'UTC' }
+// A probability is read with all its digits; a role or a database may be set to fewer, and a replay would differ from the first answer.
+const ALL_DIGITS = { extra_float_digits: 1 }
 
 /** The name of this gateway's sessions in Postgres. */
 export const APPLICATION_NAME = `riskgate:${process.pid}`
@@ -26,7 +28,13 @@ const COMMON = {
 }
 const DIRECT = {
   ...COMMON,
-  connection: { application_name: APPLICATION_NAME, statement_timeout: STATEMENT_TIMEOUT_MS, ...KEEPALIVES, ...FORMS },
+  connection: {
+    application_name: APPLICATION_NAME,
+    statement_timeout: STATEMENT_TIMEOUT_MS,
+    ...KEEPALIVES,
+    ...FORMS,
+    ...ALL_DIGITS,
+  },
 }
 const POOLED = {
   ...COMMON,
@@ -116,7 +124,10 @@ export class ConnectionPool {
 
   #open(): Sessions {
     const { size, isPooled } = this.#settings
-    if (isPooled) return new TransactionSessions(size, STATEMENT_TIMEOUT_MS, () => this.#driver(POOLED))
+    if (isPooled) {
+      const settings = { statement_timeout: STATEMENT_TIMEOUT_MS, ...ALL_DIGITS }
+      return new TransactionSessions(size, settings, () => this.#driver(POOLED))
+    }
     const sql = this.#driver({ ...DIRECT, max: size })
     const connections = { sql, db: drizzle(sql, { casing: 'snake_case' }) }
     return {

@@ -11,28 +11,27 @@ const IDLE_LIMIT_MS = 2_000
 
 /**
  * Sessions behind a pooler that gives each transaction any session of the server. What a connection sets there would be lost, or
- * stay for others. So each call is a transaction that brings its own limits.
+ * stay for others. So each call is a transaction that brings its own settings.
  */
 export class TransactionSessions implements Sessions {
   readonly #all: readonly Sql[]
   readonly #idle: Connections[]
   readonly #turns: Turns
-  readonly #longestMs: number
+  readonly #settings: Readonly<Record<string, number>>
 
-  /** `open` makes a driver with one connection. A statement may run for `longestMs`. */
-  constructor(size: number, longestMs: number, open: () => Sql) {
+  /** `open` makes a driver with one connection. Each call begins with the settings, which end with it. */
+  constructor(size: number, settings: Readonly<Record<string, number>>, open: () => Sql) {
     this.#all = Array.from({ length: size }, open)
     this.#idle = this.#all.map(sql => ({ sql, db: drizzle(sql, { casing: 'snake_case' }) }))
     this.#turns = new Turns(size)
-    this.#longestMs = longestMs
+    this.#settings = { ...settings, idle_in_transaction_session_timeout: IDLE_LIMIT_MS }
   }
 
   run<T>(work: (connections: Connections) => Promise<T>, call: Call): Promise<T> {
     return this.#turns.run(async () => {
       const connections = this.#idle.pop() as Connections
       try {
-        const limits = { statement_timeout: this.#longestMs, idle_in_transaction_session_timeout: IDLE_LIMIT_MS }
-        return await inTransaction(connections.sql, limits, async () => {
+        return await inTransaction(connections.sql, this.#settings, async () => {
           // The pooler may have let it wait for a session.
           if (call.isGivenUp) throw new NotBegunError()
           call.isSent = true

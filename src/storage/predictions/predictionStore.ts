@@ -35,8 +35,8 @@ export interface PredictionStoreOptions {
   readonly committed: Committed
   /** Called with the seconds from the start of each statement to its commit, and its number of rows. */
   readonly observeCommit: (seconds: number, rows: number) => void
-  /** Hears of statements that failed. */
-  readonly trial?: Pick<ScoringTrial, 'failed'> | undefined
+  /** Hears of statements that were committed or failed. */
+  readonly trial?: Pick<ScoringTrial, 'stored' | 'failed'> | undefined
   /** Absent: nothing is traced. */
   readonly tracer?: Tracer | undefined
 }
@@ -125,6 +125,7 @@ export class PredictionStore implements PredictionRecorder {
       const startedAt = performance.now()
       try {
         const ids = await this.#options.database.write(({ sql }) => insertPredictions(sql, group))
+        this.#options.trial?.stored()
         this.#options.observeCommit((performance.now() - startedAt) / 1_000, group.length)
         return new Set(ids.map(({ id }) => id))
       } catch (error) {

@@ -1,13 +1,18 @@
+import { AppError } from '../../errors.js'
 import type { Connections, Database } from '../postgres/database.js'
 import { EPOCH_HERE, openFeedEpoch, SETTLED_BEFORE } from '../postgres/feedEpoch.js'
 import { detachedPartitions, ensurePartitionsAhead, hasPartitionOfNow, mayMakePartitions } from '../postgres/partitions.js'
 import { postgresErrorCode } from '../postgres/postgresErrors.js'
 import { insertPredictions } from './insertPredictions.js'
+import { tryRow } from './rowTrial.js'
 
 // An orchestrator asks every few seconds, and what is wrong must show within two.
 const TRIAL_EVERY_MS = 1_000
 // What refuses some rows and takes others must not make the gateway ready and not ready in turn.
 const STEADY_MS = 10_000
+
+// A single bad row must not make a gateway try a row of its own each second.
+const SUSPICIOUS_REFUSALS = 3
 
 const REFUSES = 'Postgres would not store a high-risk score'
 const LACKS_PARTITION = 'predictions has no partition for now, and this user may not create it: run riskgate upkeep as its owner'
@@ -24,6 +29,13 @@ class NoPartitionError extends Error {
   }
 }
 
+/** A row was refused that was taken before, as by a trigger or a constraint. */
+class RowRefusedError extends Error {
+  constructor(readonly refusal: unknown) {
+    super('a row was refused')
+  }
+}
+
 /** Whether a high-risk score would be stored: learns from those of callers, and tries one without rows from time to time. */
 export class ScoringTrial {
   readonly #database: Database
@@ -31,6 +43,8 @@ export class ScoringTrial {
   #reason: string | undefined
   #refusedAt = Number.NEGATIVE_INFINITY
   #triedAt = Number.NEGATIVE_INFINITY
+  /** Statements that were refused since the last one that was not. */
+  #refusals = 0
 
   /** `refused` is called once for each time that scores begin to be refused. */
   constructor(database: Database, refused: (reason: string) => void) {
@@ -38,21 +52,33 @@ export class ScoringTrial {
     this.#refused = refused
   }
 
-  /** Notes a statement of scores that failed. Whether scores of others would fail in the same way. */
-  failed(error: unknown): boolean {
+  /** Notes a statement of scores that was committed. */
+  stored(): void {
+    this.#refusals = 0
+  }
+
+  /** Notes a statement of scores that failed. */
+  failed(error: unknown): void {
+    if (!(this.#learn(error) || error instanceof AppError)) this.#refusals++
+  }
+
+  /** Whether scores of others would fail in the same way. */
+  #learn(error: unknown): boolean {
     const code = postgresErrorCode(error)
     const [, why] = REASONS.find(([codes]) => codes.test(code)) ?? []
     if (error instanceof NoPartitionError) this.#note(error.reason)
+    else if (error instanceof RowRefusedError)
+      this.#note(`a trigger or a constraint refuses it (${postgresErrorCode(error.refusal)})`)
     else if (why !== undefined) this.#note(`${why} (${code})`)
-    return why !== undefined || error instanceof NoPartitionError
+    return why !== undefined || error instanceof NoPartitionError || error instanceof RowRefusedError
   }
 
   /** Why no score would be stored; undefined where it would be. Ask it of a database that answers. */
   async problem(): Promise<string | undefined> {
     if (performance.now() - this.#triedAt >= TRIAL_EVERY_MS) {
       this.#triedAt = performance.now()
-      const error = await this.#database.readAhead(({ sql }) => tryScore(sql)).catch((error: unknown) => error)
-      if (error !== undefined && !this.failed(error)) {
+      const error = await this.#try().catch((error: unknown) => error)
+      if (error !== undefined && !this.#learn(error)) {
         // An outage, perhaps over already: the next call tries again.
         this.#triedAt = Number.NEGATIVE_INFINITY
         return `${REFUSES}: a trial failed (${postgresErrorCode(error)})`
@@ -60,6 +86,19 @@ export class ScoringTrial {
     }
     if (performance.now() - this.#refusedAt >= STEADY_MS) this.#reason = undefined
     return this.#reason
+  }
+
+  async #try(): Promise<void> {
+    await this.#database.readAhead(({ sql }) => tryScore(sql))
+    if (this.#refusals < SUSPICIOUS_REFUSALS) return
+    try {
+      await this.#database.readAhead(({ sql }) => tryRow(sql))
+      this.#refusals = 0
+    } catch (error) {
+      // A score may have been stored meanwhile.
+      const isOutage = error instanceof AppError
+      if (isOutage || this.#refusals >= SUSPICIOUS_REFUSALS) throw isOutage ? error : new RowRefusedError(error)
+    }
   }
 
   #note(why: string): void {
@@ -70,7 +109,7 @@ export class ScoringTrial {
   }
 }
 
-/** All that a score needs but its row. A row would leave something behind, even where it is taken back. */
+/** All that a score needs but its row, which would leave something behind. */
 async function tryScore(sql: Connections['sql']): Promise<void> {
   await insertPredictions(sql, [])
   const [here] = await sql<{ epoch: number | null }[]>`
