@@ -3,7 +3,7 @@ import { loadUpkeepConfig } from '../config/config.js'
 import { explainMigration } from '../start/databaseProblem.js'
 import { Database } from '../storage/postgres/database.js'
 import { daysAgo } from '../storage/postgres/instants.js'
-import { endOfPartitions, ensurePartitionsAhead } from '../storage/postgres/partitions.js'
+import { detachedPartitions, endOfPartitions, ensurePartitionsAhead } from '../storage/postgres/partitions.js'
 import { waitForDatabase } from '../storage/postgres/waitForDatabase.js'
 import { PredictionRetention } from '../storage/predictions/predictionRetention.js'
 
@@ -25,7 +25,9 @@ export async function upkeep(): Promise<void> {
     await database.write(({ sql }) => ensurePartitionsAhead(sql))
     const end = await database.read(({ sql }) => endOfPartitions(sql))
     print(`partitions of predictions reach until ${end.toISOString()}`)
+    const detached = await database.read(({ sql }) => detachedPartitions(sql))
     if (predictionRetentionDays !== undefined) await removePredictions(database, await daysAgo(database, predictionRetentionDays))
+    if (detached !== undefined) throw new Error(`${detached}.`)
   } catch (error) {
     throw explainMigration('DATABASE_URL', error)
   } finally {

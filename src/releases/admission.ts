@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type ModelContract, spellingsOf } from '../scoring/contract.js'
 import { contractViolations, type ModelManifest } from '../scoring/manifest.js'
 import { inlineExternalData } from '../scoring/onnx/externalData.js'
 import { OnnxModel } from '../scoring/onnx/onnxModel.js'
-import { coverageWarnings, probeProblems } from './domainProbes.js'
+import { judgeCompany } from './company.js'
+import { applicationsAtEdges, coverageWarnings, probeProblems } from './domainProbes.js'
 import { checkGoldenRows } from './goldenCheck.js'
 import { type GoldenRow, readGoldenRows } from './goldenRows.js'
+import { readBytes } from './readFiles.js'
 import { saidBy } from './runtimeSentence.js'
 
 const NO_ROWS = 'a champion needs golden rows, applications with the probability that the library of the model gave them.'
@@ -58,7 +59,12 @@ async function tryOut(bytes: Uint8Array, rows: readonly GoldenRow[], version: Ve
     return refused([`${file} cannot be loaded: ${saidBy(error)}.`])
   }
   const golden = await checkGoldenRows(model, rows)
-  const problems = golden.problems.length > 0 ? golden.problems : await probeProblems(model, contract, rows)
+  const problems = golden.problems.length > 0 ? [...golden.problems] : await probeProblems(model, contract, rows)
+  if (problems.length === 0) {
+    const company = await judgeCompany(model, [...rows.map(({ features }) => features), ...applicationsAtEdges(contract, rows)])
+    if ('problem' in company) problems.push(company.problem)
+    else if (company.hasOtherBits) model.runRowByRow()
+  }
   if (problems.length > 0) {
     await model.release()
     return refused(problems.map(problem => `${file}: ${problem}`))
@@ -91,10 +97,10 @@ async function readChecked(
   name: string,
   { file, sha256 }: { file: string; sha256: string },
 ): Promise<GraphBytes> {
-  const bytes = await readFile(join(directory, file)).catch(() => undefined)
-  if (!bytes) return { problem: `${name}/${file} is missing or cannot be read.` }
-  const digest = createHash('sha256').update(bytes).digest('hex')
-  if (digest === sha256) return { bytes }
+  const read = await readBytes(join(directory, file), `${name}/${file}`)
+  if ('problem' in read) return read
+  const digest = createHash('sha256').update(read.bytes).digest('hex')
+  if (digest === sha256) return read
   return {
     problem: `${name}/${file} does not have the SHA-256 of its manifest. Copy the version again, or correct its manifest.`,
   }

@@ -12,6 +12,12 @@ interface Edge {
   readonly value: FeatureValue | undefined
 }
 
+/** An application at each edge of what the contract allows, each otherwise like the first golden row. */
+export function applicationsAtEdges(contract: ModelContract, golden: readonly GoldenRow[]): FeatureValues[] {
+  const base = golden[0]?.features ?? plainApplication(contract)
+  return [base, ...edgesOf(contract).map(edge => reaching(edge, base))]
+}
+
 /** Sentences that say where a graph gives no probability for an application that the contract allows. */
 export async function probeProblems(
   model: Pick<OnnxModel, 'run'>,

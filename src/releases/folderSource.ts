@@ -1,13 +1,13 @@
-import { existsSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ConfigError } from '../errors.js'
 import { manifestSchema, VERSION_NAME } from '../scoring/manifest.js'
 import { type InstalledVersion, Release } from '../scoring/release.js'
 import type { Tracer } from '../tracer.js'
 import { admit } from './admission.js'
-import { type ModelFolder, readJson, readModelFolders, subfolders, withoutMark } from './modelFiles.js'
+import { type ModelFolder, readJson, readModelFolders, subfolders } from './modelFiles.js'
 import { type ModelEntry, ModelRegistry } from './modelRegistry.js'
+import { isThere, readText } from './readFiles.js'
+import { saidBy } from './runtimeSentence.js'
 import { type ScorerWatch, watchedScorer } from './watchedScorer.js'
 
 export interface LoadOptions extends ScorerWatch {
@@ -40,7 +40,7 @@ export async function loadModelFolder(options: ModelFolderOptions): Promise<Mode
   const { models, strays } = await readModelFolders(directory)
   for (const folder of strays) warn('a folder holds no model and is passed over', { folder })
   const loaded: LoadedModel[] = []
-  for (const folder of models) loaded.push(await loadModel(folder, options))
+  for (const folder of models) loaded.push(await loadModel(folder, options).catch(error => notLoaded(folder, error)))
   if (!loaded.some(({ entry }) => entry?.champion)) {
     const problems = loaded.flatMap(model => model.problems)
     throw new ConfigError([`RISKGATE_MODELS_DIR: no model in ${directory} can serve.`, ...problems])
@@ -48,39 +48,39 @@ export async function loadModelFolder(options: ModelFolderOptions): Promise<Mode
   for (const { name, problems } of loaded) {
     for (const problem of problems) warn('a model does not serve', { model: name, problem })
   }
-  const withoutContract = loaded.filter(({ entry }) => !entry).map(({ name }) => name)
   return new ModelRegistry(
     loaded.flatMap(({ entry }) => entry ?? []),
-    withoutContract,
+    loaded.filter(({ entry }) => !entry),
   )
+}
+
+/** One model that fails in a way that nobody has thought of must not stop the others. */
+export function notLoaded({ name }: ModelFolder, error: unknown): LoadedModel {
+  return { name, entry: undefined, problems: [`${name} cannot be read: ${saidBy(error)}.`] }
 }
 
 /** Loads and checks one model with all its versions. */
 export async function loadModel(folder: ModelFolder, options: LoadOptions): Promise<LoadedModel> {
   const { name, contract } = folder
   if (!contract) return { name, entry: undefined, problems: folder.problems }
-  const championName = await readChampion(folder)
+  const read = await readText(join(folder.directory, 'champion'), `${name}/champion`)
+  const championName = 'text' in read ? read.text.trim() : ''
   const versions: LoadedVersion[] = []
   for (const version of await versionFolders(folder, championName, options)) {
     versions.push(await loadVersion({ ...folder, contract }, version, version === championName, options))
   }
   const champion = versions.find(({ version }) => version === championName)
   const release = champion?.release
-  const noChampion = `${name}/champion must name the version that serves.`
+  const noChampion = 'problem' in read ? read.problem : `${name}/champion must name the version that serves.`
   const entry = { contract, champion: release, versions: versions.map(({ release: _, ...installed }) => installed) }
   return { name, entry, problems: release ? [] : (champion?.problems ?? [noChampion]) }
-}
-
-/** The name of the version that serves; empty where the file is missing. */
-async function readChampion({ directory }: ModelFolder): Promise<string> {
-  const text = await readFile(join(directory, 'champion'), 'utf8').catch(() => '')
-  return withoutMark(text).trim()
 }
 
 /** The folders of versions, and the champion whether there is a folder of it or not. */
 async function versionFolders({ name, directory }: ModelFolder, champion: string, { warn }: LoadOptions): Promise<string[]> {
   const folders = await subfolders(directory)
-  const strays = folders.filter(folder => folder !== champion && !existsSync(join(directory, folder, 'manifest.json')))
+  const manifests = await Promise.all(folders.map(folder => isThere(join(directory, folder, 'manifest.json'))))
+  const strays = folders.filter((folder, i) => folder !== champion && !manifests[i])
   for (const folder of strays) warn('a folder holds no model version and is passed over', { folder: `${name}/${folder}` })
   const versions = folders.filter(folder => !strays.includes(folder))
   const isAbsent = VERSION_NAME.test(champion) && !versions.includes(champion)

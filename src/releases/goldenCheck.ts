@@ -12,7 +12,6 @@ const TOLERANCE = 1e-5
 const THRESHOLD_ROWS_PERCENT = 1
 
 const ROWS_A_RUN = 256
-const ROWS_ALONE = 8
 const MOST_SHOWN = 5
 
 type Runs = Pick<OnnxModel, 'run'>
@@ -35,28 +34,21 @@ export async function checkGoldenRows(model: Runs, rows: readonly GoldenRow[]): 
     for (let at = 0; at < rows.length; at += ROWS_A_RUN) {
       answers.push(...(await model.run(rows.slice(at, at + ROWS_A_RUN).map(({ features }) => features))))
     }
-    const neighbours = await neighbourProblems(model, rows, answers)
     const deviations = deviationsOf(rows, answers)
-    if (deviations.length === 0) return { problems: neighbours, warnings: [] }
-    return judge(model, deviations, rows.length, neighbours)
+    return deviations.length === 0 ? { problems: [], warnings: [] } : await judge(model, deviations, rows.length)
   } catch (error) {
     return { problems: [`the graph cannot score the golden rows: ${saidBy(error)}.`], warnings: [] }
   }
 }
 
-async function judge(
-  model: Runs,
-  deviations: readonly Deviation[],
-  rows: number,
-  neighbours: readonly string[],
-): Promise<GoldenFindings> {
+async function judge(model: Runs, deviations: readonly Deviation[], rows: number): Promise<GoldenFindings> {
   const allowed = Math.max(1, Math.floor((rows * THRESHOLD_ROWS_PERCENT) / 100))
   const atThreshold = deviations.length <= allowed ? await countAtThreshold(model, deviations) : 0
   if (atThreshold < deviations.length) return { problems: [disagreement(deviations, rows, atThreshold)], warnings: [] }
   const says =
     `${shown(deviations)}: there the graph takes another way than the model's own library, one float32 step from a threshold. ` +
     `So many rows may (${allowed} of ${rows}). Export thresholds rounded down to float32 to avoid it.`
-  return { problems: neighbours, warnings: [says] }
+  return { problems: [], warnings: [says] }
 }
 
 function disagreement(deviations: readonly Deviation[], rows: number, atThreshold: number): string {
@@ -94,20 +86,8 @@ function deviationsOf(rows: readonly GoldenRow[], answers: readonly number[]): D
   })
 }
 
-/** A probability must not depend on which applications happen to share a run. */
-async function neighbourProblems(model: Runs, rows: readonly GoldenRow[], answers: readonly number[]): Promise<string[]> {
-  for (const [i, { line, features }] of rows.slice(0, ROWS_ALONE).entries()) {
-    const [alone] = await model.run([features])
-    if (distance(answers[i] as number, alone as number) > TOLERANCE) {
-      return [`the probability of golden row ${line} depends on the rows beside it: ${alone} alone, ${answers[i]} among others.`]
-    }
-  }
-  return []
-}
-
-/** Infinite where one of them is no number; none where both are no number. */
+/** Infinite where one of them is no number. */
 function distance(a: number, b: number): number {
-  if (Object.is(a, b)) return 0
   const by = Math.abs(a - b)
   return Number.isNaN(by) ? Number.POSITIVE_INFINITY : by
 }

@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import type { ModelContract } from '../scoring/contract.js'
 import { checkFeatures, type FeatureValues } from '../scoring/features.js'
-import { withoutMark } from './modelFiles.js'
+import { readText } from './readFiles.js'
 
 /** An application with the probability of default that the model's own library gave. */
 export interface GoldenRow {
@@ -19,16 +18,11 @@ const goldenRow = z.object({ features: z.record(z.string(), z.unknown()), probab
 
 /** Reads golden.jsonl: one row a line. A file that does not exist holds no rows. `name` is what its problems call the file. */
 export async function readGoldenRows(file: string, name: string, contract: ModelContract): Promise<GoldenRows> {
-  let text: string
-  try {
-    text = withoutMark(await readFile(file, 'utf8'))
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { rows: [] }
-    return { problems: [`${name} cannot be read.`] }
-  }
+  const read = await readText(file, name)
+  if ('problem' in read) return read.isMissing ? { rows: [] } : { problems: [read.problem] }
   const rows: GoldenRow[] = []
   const problems: string[] = []
-  for (const [i, line] of text.split('\n').entries()) {
+  for (const [i, line] of read.text.split('\n').entries()) {
     if (line.trim() === '') continue
     const row = readRow(line, i + 1, contract)
     if ('mistake' in row) problems.push(`${name}, line ${i + 1}: ${row.mistake}`)

@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs'
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { z } from 'zod'
 import { ConfigError } from '../errors.js'
 import { contractSchema, type ModelContract } from '../scoring/contract.js'
+import { isThere, readText } from './readFiles.js'
 
 /** The folder of a model. Without a contract the model cannot serve, and the problems say why. */
 export interface ModelFolder {
@@ -20,26 +21,26 @@ export interface ModelFolders {
 }
 
 /**
- * Reads the contracts of a models folder. A folder with neither a contract nor a champion is no model. Two models with the same
- * inputField are both out: a caller could not say which of them is meant.
+ * Reads the contracts of a models folder. A folder with neither a contract nor a champion is no model. Where two models have the same
+ * inputField, the one with a champion keeps it; where both have one, both are out: a caller could not say which of them is meant.
  * @throws ConfigError where the folder holds no model or cannot be read
  */
 export async function readModelFolders(directory: string): Promise<ModelFolders> {
   const names = await subfolders(directory).catch(() => {
     throw new ConfigError([`RISKGATE_MODELS_DIR: ${directory} is not a folder that can be read.`])
   })
-  const isModel = (name: string) => ['contract.json', 'champion'].some(file => existsSync(join(directory, name, file)))
-  const read = await Promise.all(names.filter(isModel).map(name => readModelFolder(directory, name)))
+  const areModels = await Promise.all(names.map(name => isModel(join(directory, name))))
+  const read = await Promise.all(names.filter((_, i) => areModels[i]).map(name => readModelFolder(directory, name)))
   if (read.length === 0) throw new ConfigError([`RISKGATE_MODELS_DIR: ${directory} holds no model.`])
-  return { models: read.map(folder => withoutSharedField(folder, read)), strays: names.filter(name => !isModel(name)) }
+  return { models: read.map(folder => withoutSharedField(folder, read)), strays: names.filter((_, i) => !areModels[i]) }
 }
 
-/** The contracts that a schema can be made from. @throws ConfigError where there is none, with every problem */
+/** The contracts of a models folder. @throws ConfigError with every problem where one of them is wrong */
 export async function loadContracts(directory: string): Promise<ModelContract[]> {
   const { models } = await readModelFolders(directory)
-  const contracts = models.flatMap(({ contract }) => contract ?? [])
-  if (contracts.length === 0) throw new ConfigError(models.flatMap(({ problems }) => problems))
-  return contracts
+  const problems = models.flatMap(model => model.problems)
+  if (problems.length > 0) throw new ConfigError(problems)
+  return models.flatMap(({ contract }) => contract ?? [])
 }
 
 /** Lists folders by name, also those behind a link. Names with a leading dot are left out. */
@@ -55,20 +56,17 @@ export async function readJson<Schema extends z.ZodType>(
   name: string,
   schema: Schema,
 ): Promise<{ readonly value: z.output<Schema> } | { readonly problems: string[] }> {
+  const read = await readText(file, name)
+  if ('problem' in read) return { problems: [read.problem] }
   let json: unknown
   try {
-    json = JSON.parse(withoutMark(await readFile(file, 'utf8')))
+    json = JSON.parse(read.text)
   } catch {
-    return { problems: [`${name} is missing or is not JSON.`] }
+    return { problems: [`${name} is not JSON.`] }
   }
   const parsed = schema.safeParse(json)
   if (parsed.success) return { value: parsed.data }
   return { problems: parsed.error.issues.map(({ path, message }) => `${name}: ${path.join('.')} ${message}.`) }
-}
-
-/** Some editors begin a UTF-8 file with a byte order mark. */
-export function withoutMark(text: string): string {
-  return text.startsWith('\uFEFF') ? text.slice(1) : text
 }
 
 /** Reads the contract of one model. */
@@ -81,10 +79,20 @@ export async function readModelFolder(parent: string, name: string): Promise<Mod
   return { name, directory, contract: undefined, problems: [`${file}: name must be "${name}", like its folder.`] }
 }
 
+async function isModel(directory: string): Promise<boolean> {
+  const files = await Promise.all(['contract.json', 'champion'].map(file => isThere(join(directory, file))))
+  return files.includes(true)
+}
+
 function withoutSharedField(folder: ModelFolder, all: readonly ModelFolder[]): ModelFolder {
   const field = folder.contract?.inputField
-  const other = all.find(({ name, contract }) => name !== folder.name && contract && contract.inputField === field)
+  const others = all.filter(({ name, contract }) => name !== folder.name && contract && contract.inputField === field)
+  const [other] = hasChampion(folder) ? others.filter(hasChampion) : others
   if (!other) return folder
   const problem = `${folder.name}/contract.json: the inputField ${field} is also that of ${other.name}; give each model its own.`
   return { ...folder, contract: undefined, problems: [problem] }
+}
+
+function hasChampion({ directory }: ModelFolder): boolean {
+  return existsSync(join(directory, 'champion'))
 }

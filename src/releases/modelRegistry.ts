@@ -9,16 +9,24 @@ export interface ModelEntry {
   readonly versions: readonly InstalledVersion[]
 }
 
+/** A model whose contract cannot be used, with the reasons. */
+export interface ModelWithoutContract {
+  readonly name: string
+  readonly problems: readonly string[]
+}
+
 /** The models with a valid contract, and all their versions. */
 export class ModelRegistry implements Releases {
   readonly #entries: ReadonlyMap<string, ModelEntry>
+  readonly #problemsOf: ReadonlyMap<string, readonly string[]>
   /** Names of the models that no version serves, also of those without a valid contract. */
   readonly notServing: readonly string[]
 
-  constructor(entries: readonly ModelEntry[], withoutContract: readonly string[] = []) {
+  constructor(entries: readonly ModelEntry[], withoutContract: readonly ModelWithoutContract[] = []) {
     this.#entries = new Map(entries.map(entry => [entry.contract.name, entry]))
+    this.#problemsOf = new Map(withoutContract.map(({ name, problems }) => [name, problems]))
     const withoutChampion = entries.filter(({ champion }) => !champion).map(({ contract }) => contract.name)
-    this.notServing = [...withoutContract, ...withoutChampion].sort()
+    this.notServing = [...this.#problemsOf.keys(), ...withoutChampion].sort()
   }
 
   get models(): readonly ModelEntry[] {
@@ -34,6 +42,8 @@ export class ModelRegistry implements Releases {
   }
 
   version(model: string, version: string): InstalledVersion | undefined {
+    const problems = this.#problemsOf.get(model)
+    if (problems) return { model, version, stage: 'REJECTED', manifest: undefined, problems, warnings: [] }
     return this.model(model)?.versions.find(installed => installed.version === version)
   }
 

@@ -1,5 +1,6 @@
-import { Field, Float, InputType, Int, ObjectType } from 'type-graphql'
+import { Extensions, Field, Float, InputType, Int, ObjectType } from 'type-graphql'
 import type { RiskBand } from '../scoring/bands.js'
+import { AS_IT_CAME } from './canonicalArguments.js'
 import { DateTime, ID, RiskBandEnum, WebhookDeliveryStateEnum } from './scalars.js'
 
 type DeliveryState = keyof typeof WebhookDeliveryStateEnum
@@ -55,7 +56,10 @@ export class WebhookFilter {
 
 @InputType()
 export class CreateWebhookInput {
-  @Field(() => String, { description: 'https:// and a public address; at most 2,048 characters.' }) url: string
+  // In another spelling it would be another address.
+  @Extensions(AS_IT_CAME)
+  @Field(() => String, { description: 'https:// and a public address; at most 2,048 characters.' })
+  url: string
   @Field(() => String, { nullable: true, description: 'What it is for; at most 200 characters.' }) description?: string | null
   @Field(() => WebhookFilter, { nullable: true }) filter?: WebhookFilter | null
 }

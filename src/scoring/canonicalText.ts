@@ -1,8 +1,9 @@
 // Plain ASCII, as nearly all texts are, has no other form.
 const PLAIN = /^[ -~]*$/
 const SPACES = /\p{Zs}/gu
-// Two or more: single ones, as in most decomposed texts, would give a match for each letter.
-const MARKS = /\p{M}{2,}/gu
+// Two or more: single ones, as in most decomposed texts, would give a match for each letter. The letter may hold some itself.
+const MARKS = /.?\p{M}{2,}/gsu
+const LETTER = /^\P{M}+/u
 // Normalisation sorts the marks of a letter, in quadratic time: 1 MiB of marks would hold the event loop for minutes. No language
 // writes more than 30 (Unicode Standard Annex 15, section 13, "Stream-Safe Text Format").
 const MOST_MARKS = 30
@@ -16,11 +17,16 @@ export function canonicalText(text: string): string {
   return text.replace(SPACES, ' ').normalize('NFC')
 }
 
-/** Whether more marks follow each other than any language writes, counted as JavaScript counts characters. */
+/** Whether more marks follow each other than any language writes, counted as JavaScript counts characters, in the decomposed form. */
 export function hasTooManyMarks(text: string): boolean {
   // An expression that asks for 31 of them would count those of a run again from each of its marks.
-  for (const [marks] of text.matchAll(MARKS)) if (marks.length > MOST_MARKS) return true
+  for (const [marks] of text.matchAll(MARKS)) if (marks.length > MOST_MARKS + 2 || isOverMost(marks)) return true
   return false
+}
+
+/** Counts in one form: `\u00e9` with 30 marks and `e` with 31 are the same text, and one of them alone would be a reference. */
+function isOverMost(marks: string): boolean {
+  return marks.normalize('NFD').replace(LETTER, '').length > MOST_MARKS
 }
 
 /** A value with every text in it in its canonical form; the value itself where all of them are. */

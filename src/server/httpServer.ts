@@ -9,6 +9,7 @@ import { type Identify, onlyCallersWith, onlyPageVisitorsWith, type ServerAuth }
 import type { ReportUnexpected } from './formatError.js'
 import { serveGraphql } from './graphql/graphqlRoute.js'
 import { type HealthOptions, serveHealth } from './health.js'
+import { readJsonBodies } from './jsonBodies.js'
 import type { AddressLimit } from './limits/addressLimit.js'
 import type { ChargePoints } from './limits/quota.js'
 import type { StreamLimit } from './limits/streamLimit.js'
@@ -126,6 +127,7 @@ function createServer(options: HttpServerOptions, transport: Transport, isDraini
     return503OnClosing: false,
     frameworkErrors: answerBadAddress(options.refused, transport.headers),
   })
+  readJsonBodies(server)
   answerErrors(server, options.report, options.refused, isDraining)
   server.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)

@@ -1,5 +1,11 @@
 import type { ClockWatch } from '../storage/postgres/clockWatch.js'
-import { endOfPartitions, ensurePartitionsAhead, FEW_DAYS_AHEAD, mayMakePartitions } from '../storage/postgres/partitions.js'
+import {
+  detachedPartitions,
+  endOfPartitions,
+  ensurePartitionsAhead,
+  FEW_DAYS_AHEAD,
+  mayMakePartitions,
+} from '../storage/postgres/partitions.js'
 import type { Kit } from './kit.js'
 import { patiently } from './patiently.js'
 
@@ -16,12 +22,15 @@ export async function startPartitions(
 ): Promise<{ readonly warnings: () => string[] }> {
   let end = new Date(0)
   let isOwners = true
+  let detached: string | undefined
   const isNear = () => !isOwners && end.getTime() - clock.now() < FEW_DAYS_AHEAD * DAY_MS
 
   async function lookAhead(): Promise<void> {
     isOwners = await database.read(({ sql }) => mayMakePartitions(sql))
     if (isOwners) await database.write(({ sql }) => ensurePartitionsAhead(sql))
     end = await database.read(({ sql }) => endOfPartitions(sql))
+    detached = await database.read(({ sql }) => detachedPartitions(sql))
+    if (detached !== undefined) logger.warn({ reason: detached }, 'predictions of a month cannot be stored')
     if (isNear())
       logger.warn(
         { until: end },
@@ -37,7 +46,11 @@ export async function startPartitions(
   await patiently(lookAhead)
   upkeep({ name: 'partitions ahead', everyMs: 12 * HOUR_MS, run: lookAhead })
   return {
-    warnings: () =>
-      isNear() ? [`Partitions of predictions end at ${end.toISOString()}: run riskgate upkeep as the owner of the tables`] : [],
+    warnings: () => [
+      ...(isNear()
+        ? [`Partitions of predictions end at ${end.toISOString()}: run riskgate upkeep as the owner of the tables`]
+        : []),
+      ...(detached === undefined ? [] : [detached]),
+    ],
   }
 }

@@ -18,8 +18,10 @@ const LOCK_TIMEOUT_MS = 200
 const RETRY_PAUSE_MS = 1_000
 // After it, Postgres ends a migration whose gateway is gone, and frees its locks.
 const CONNECTION_CHECK_MS = 1_000
+// A migration that is frozen between two statements would keep its locks, and all gateways would wait for them.
+const IDLE_LIMIT_MS = 10_000
 // A role may have a limit of its own for statements, meant for gateways.
-const LIMITS = { lock_timeout: LOCK_TIMEOUT_MS, statement_timeout: 0 }
+const LIMITS = { lock_timeout: LOCK_TIMEOUT_MS, statement_timeout: 0, idle_in_transaction_session_timeout: IDLE_LIMIT_MS }
 
 export interface MigrateOptions {
   /** False: another step migrates, and a database that lacks a migration is refused. */

@@ -1,4 +1,5 @@
 import { request } from 'node:http'
+import { gzipSync } from 'node:zlib'
 import { SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { application } from '../support/applicants.js'
@@ -9,6 +10,13 @@ import { score, storedRows } from '../support/stored.js'
 
 const BODY_LIMIT = 16 * 1024
 const JSON_TYPE = { 'content-type': 'application/json' }
+const LATIN_1 = Buffer.from(
+  JSON.stringify({
+    query: 'mutation($input: PredictRiskInput!) { predictRisk(input: $input) { replayed } }',
+    variables: { input: application(`Jos\u00e9-${CANARY}`) },
+  }),
+  'latin1',
+)
 const VIEWER = JSON.stringify({ query: '{ viewer { id } }' })
 const MUTATION = `mutation { predictRisk(input: {applicantId: "${CANARY}", features: {consumerCredit: {}}}) { replayed } }`
 
@@ -44,6 +52,11 @@ describe('a malformed request', () => {
     ['an object as operation name', { body: JSON.stringify({ query: '{ viewer { id } }', operationName: { a: CANARY } }) }],
     ['extensions as a text', { body: JSON.stringify({ query: '{ viewer { id } }', extensions: CANARY }) }],
     ['a __proto__ in the body', { body: `{"query": "{ viewer { id } }", "__proto__": {"x": "${CANARY}"}}` }],
+    ['bytes of Latin-1', { body: LATIN_1 }],
+    ['text in UTF-16', { body: Buffer.from(VIEWER, 'utf16le') }],
+    ['half a character', { body: Buffer.from([...Buffer.from('{"query":"{ viewer { id } } # '), 0xc3, 0x22, 0x7d]) }],
+    ['a charset other than UTF-8', { headers: { 'content-type': 'application/json; charset="ISO-8859-1"' }, body: VIEWER }],
+    ['a compressed body', { headers: { ...JSON_TYPE, 'content-encoding': 'gzip' }, body: gzipSync(VIEWER) }],
     ['a plain text', { headers: { 'content-type': 'text/plain' }, body: VIEWER }],
     ['XML', { headers: { 'content-type': 'application/xml' }, body: `<${CANARY}/>` }],
     ['a form', { headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: `query=${CANARY}` }],
@@ -58,6 +71,10 @@ describe('a malformed request', () => {
     ['a mutation', `?query=${encodeURIComponent(MUTATION)}`, { 'apollo-require-preflight': '1' }],
     ['a query that a page of another origin could send', `?query=${encodeURIComponent('{ viewer { id } }')}`, {}],
     ['variables that are not JSON', `?query={viewer{id}}&variables={${CANARY}`, { 'apollo-require-preflight': '1' }],
+    ['bytes of Latin-1 in the document', '?query={viewer{id}}%23%E9', { 'apollo-require-preflight': '1' }],
+    ['bytes of Latin-1 in the variables', '?query={viewer{id}}&variables={"a":"Jos%E9"}', { 'apollo-require-preflight': '1' }],
+    ['bytes of Latin-1 in the name', '?query=query A{viewer{id}}&operationName=%E9', { 'apollo-require-preflight': '1' }],
+    ['bytes of Latin-1 in the extensions', '?query={viewer{id}}&extensions={"a":"%E9"}', { 'apollo-require-preflight': '1' }],
     ['nothing', '', { 'apollo-require-preflight': '1' }],
     ['a request for HTML', '', { accept: 'text/html' }],
   ])('is refused as GET: %s', (_name, search, headers) => refused({ method: 'GET', headers }, search))
@@ -74,6 +91,28 @@ describe('a malformed request', () => {
       expect(headers.get('x-request-id')).not.toBeNull()
       expectRefusal({ status, headers, text: await response.text() }, { status: 400, code: 'BAD_REQUEST' })
     }
+  })
+})
+
+describe('text of another code than UTF-8', () => {
+  it.each(['utf-8', 'UTF8', '"utf-8"'])('a body that says it is UTF-8 is taken: charset=%s', async charset => {
+    const headers = { 'content-type': `application/json; charset=${charset}` }
+    expect((await client.raw({ method: 'POST', headers, body: VIEWER })).status).toBe(200)
+  })
+
+  it('is named in a sentence', async () => {
+    const { text } = await client.raw({ method: 'POST', headers: JSON_TYPE, body: LATIN_1 })
+    expect(JSON.parse(text)).toMatchObject({ errors: [{ message: 'The request body is not UTF-8. Send JSON in UTF-8.' }] })
+  })
+
+  it('is refused for server-sent events', async () => {
+    const subscribe = (text: string) => `subscription { highRiskScored { id } } # ${text}`
+    const body = Buffer.from(JSON.stringify({ query: subscribe('Jos\u00e9') }), 'latin1')
+    expect(await client.openStream(null, { body })).toEqual([expect.stringContaining('The request body is not UTF-8.')])
+    const search = `?query=${encodeURIComponent(subscribe(''))}Jos%E9`
+    expect(await client.openStream(null, { method: 'GET', body: null }, search)).toEqual([
+      expect.stringContaining('The address of the request cannot be decoded.'),
+    ])
   })
 })
 

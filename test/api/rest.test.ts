@@ -284,7 +284,7 @@ describe('models', () => {
 
 describe('a strict door', () => {
   const good = JSON.stringify(application('strict'))
-  const post = (body: string, headers = {}, path = '/predict') =>
+  const post = (body: string | Buffer, headers = {}, path = '/predict') =>
     sendRest(gateway, path, { body, headers: { authorization, ...headers } })
 
   it.each([
@@ -325,12 +325,19 @@ describe('a strict door', () => {
     ['text/plain', 415],
     ['application/x-www-form-urlencoded', 415],
     ['application/json; charset=utf-8', 200],
+    ['application/json; charset=iso-8859-1', 400],
   ])('takes only JSON by its content type: %s is %d', async (type, status) => {
     expect((await post(good, { 'content-type': type })).status).toBe(status)
   })
 
   it('takes no compressed body, and none that only says so', async () => {
     expect((await post(good, { 'content-encoding': 'gzip' })).status).toBe(415)
+  })
+
+  it('takes no bytes of Latin-1', async () => {
+    const bytes = Buffer.from(good.replace('"strict"', '"Jos\u00e9"'), 'latin1')
+    const answer = await post(bytes)
+    expect([answer.status, jsonOf(answer).detail]).toEqual([400, 'The request body is not UTF-8. Send JSON in UTF-8.'])
   })
 
   it('answers other methods and addresses with problems too', async () => {

@@ -69,6 +69,17 @@ describe('a webhook', () => {
     await gateway[Symbol.asyncDispose]()
   })
 
+  it('has the address that was asked for, in each of its letters, and other texts in their canonical form', async () => {
+    const { admin } = await newTenant(gateway)
+    const url = 'https://example.com/e\u0301/\u00a0x'
+    const input = { url, description: 'e\u0301\u00a0x', filter: { model: 'e\u0301' } }
+    const { createWebhook } = await admin.data(CreateWebhookDocument, { input })
+    const shown = { url: 'https://example.com/e%CC%81/%C2%A0x', description: '\u00e9 x', model: '\u00e9' }
+    expect(createWebhook.webhook).toMatchObject({ url: shown.url })
+    const query = `mutation { createWebhook(input: ${JSON.stringify(input).replace(/"(\w+)":/g, '$1:')}) { webhook { url description model } } }`
+    expect((await admin.send({ query })).data).toEqual({ createWebhook: { webhook: shown } })
+  })
+
   it('is called for each high-risk score, signed, with the fields of an alert but no features', async () => {
     await using receiver = await startReceiver()
     const tenant = await newTenant(gateway)

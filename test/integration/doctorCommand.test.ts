@@ -1,3 +1,4 @@
+import { cpSync, rmSync, writeFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -107,6 +108,22 @@ describe('riskgate doctor', () => {
       expect.stringMatching(/^PROBLEM +models /),
       expect.stringMatching(/^PROBLEM +database +DATABASE_URL/),
     ])
+  })
+
+  it('calls a model without a champion a problem, and a broken candidate beside a good champion a warning', async () => {
+    const models = join(folder, 'models')
+    cpSync('models/consumer-credit', join(models, 'consumer-credit'), { recursive: true })
+    writeFileSync(join(models, 'consumer-credit', '1', 'manifest.json'), '{')
+    const candidate = await doctor({ RISKGATE_MODELS_DIR: models })
+    expect(bad(candidate).filter(line => line.includes(' models '))).toEqual([
+      expect.stringMatching(/^WARNING +models +consumer-credit\/1\/manifest\.json is not JSON\./),
+    ])
+    rmSync(join(models, 'consumer-credit', '2', 'golden.jsonl'))
+    const champion = await doctor({ RISKGATE_MODELS_DIR: models })
+    expect(champion.status).toBe(1)
+    expect(bad(champion)).toContainEqual(
+      expect.stringMatching(/^PROBLEM +models +consumer-credit\/2\/golden\.jsonl: a champion needs golden rows/),
+    )
   })
 
   it('names the setting of a certificate that is missing', async () => {

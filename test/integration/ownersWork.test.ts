@@ -86,6 +86,18 @@ describe('a gateway whose role does not own the tables, with default settings', 
     ])
   })
 
+  it('is not ready while the partition of this month is detached, and `riskgate upkeep` fails; both name it', async () => {
+    await using gateway = await startGateway(asService, database)
+    expect((await readiness(gateway)).status).toBe(200)
+    await database.sql.unsafe(`alter table predictions detach partition ${nameOf(0)}`)
+    await until(async () => (await readiness(gateway)).status === 503)
+    const says = `${nameOf(0)} exists, but is not attached to predictions: attach it, or give it another name`
+    expect((await readiness(gateway)).reasons).toEqual([`Postgres would not store a high-risk score: ${says}`])
+    expect(await upkeep()).toMatchObject({ status: 1, stderr: expect.stringContaining(says) })
+    await using owners = await startGateway({}, database)
+    expect(await readiness(owners)).toMatchObject({ status: 503, warnings: [says] })
+  })
+
   it('is not ready while it lacks a right that a score needs', async () => {
     await using gateway = await startGateway(asService, database)
     expect((await readiness(gateway)).status).toBe(200)

@@ -188,6 +188,48 @@ describe('the check of stored texts', () => {
     expect(await erasures.erase(erasure)).toEqual({ count: 1, complete: true })
   })
 
+  it('leaves nothing to a later round that an erasure was asked for meanwhile', async () => {
+    await using database = await createTestDatabase()
+    await using stores = await openStores(database.url)
+    const digest = auditDigestWith(await readAuditKey(stores.database))
+    const check = await textCheckOf(stores)
+    await check.run(NEVER)
+    const spellings = [NFD, ` ${NFC}`, `${NFD}\u00a0`]
+    for (const [i, applicantId] of [...spellings, NFC, 'Jose-17', `${NFD}8`].entries()) {
+      await stores.predictions.record(asItCame({ applicantId }, `key-${i}`))
+    }
+    const forgotten: string[] = []
+    const { ErasureStore } = await import('../../src/storage/predictions/erasureStore.js')
+    const erasures = new ErasureStore(stores.database, async (_tenant, text) => void forgotten.push(text), digest)
+    const erase = () => erasures.erase({ tenant: 'default', applicantId: NFC, principal: 'desk' })
+    expect(await erase()).toEqual({ count: 4, complete: true })
+    expect(await erase()).toEqual({ count: 0, complete: true })
+    expect((await referencesOf(database)).filter(text => !text.startsWith('erased:'))).toEqual(['Jose-17', `${NFD}8`])
+    expect(forgotten.sort()).toEqual([...spellings, NFC].sort())
+    expect(await database.sql`select key from idempotency_keys order by key`).toMatchObject([{ key: 'key-4' }, { key: 'key-5' }])
+    const audited = await database.sql`select subject from audit_entries where action = 'applicant.erased'`
+    expect(new Set(audited.map(({ subject }) => subject))).toEqual(new Set([digest('default', NFC)]))
+    const former = await database.sql`select former from former_references where digest = ${digest('default', NFC)}`
+    expect(new Set(former.map(row => row.former))).toEqual(new Set(spellings.map(text => digest('default', text))))
+    await database.sql`update text_check set round_to = '01000000-0000-0000-0000-000000000000'`
+    expect(await check.run(NEVER)).toBe(1)
+  })
+
+  it('finds the decomposed form however far the clock of the older gateway is behind', async () => {
+    await using database = await createTestDatabase()
+    await using stores = await openStores(database.url)
+    await (await textCheckOf(stores)).run(NEVER)
+    await stores.predictions.record(asItCame({ applicantId: NFD }))
+    await database.sql`update text_check set round_to = 'fff00000-0000-0000-0000-000000000000'`
+    const { ErasureStore } = await import('../../src/storage/predictions/erasureStore.js')
+    const erasures = new ErasureStore(stores.database, async () => {}, auditDigestWith('k'))
+    const erasure = { tenant: 'default', applicantId: NFC, principal: 'desk' }
+    expect(await erasures.erase(erasure)).toEqual({ count: 1, complete: true })
+    await stores.predictions.record(asItCame({ applicantId: NFD }))
+    await database.sql`update text_check set ends_at = now()`
+    expect(await erasures.erase(erasure)).toEqual({ count: 0, complete: true })
+  })
+
   it('lets several gateways run at once', async () => {
     await using database = await createTestDatabase()
     await using stores = await openStores(database.url)

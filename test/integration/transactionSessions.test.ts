@@ -1,4 +1,7 @@
+import postgres from 'postgres'
 import { describe, expect, it } from 'vitest'
+import { isCommitUnknown } from '../../src/storage/postgres/postgresErrors.js'
+import { TransactionSessions } from '../../src/storage/postgres/transactionSessions.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { until } from '../support/process.js'
 import { newPrediction, storesOf } from '../support/stores.js'
@@ -68,5 +71,24 @@ describe('a call behind a pooler', () => {
     await expect(broken).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' })
     expect(await database.sql`select from audit_key`).toHaveLength(1)
     expect(await stores.predictions.record(newPrediction())).toMatchObject({ replayed: false })
+  })
+
+  it('is ended by PostgreSQL when its gateway leaves it, and stores nothing', async () => {
+    await using database = await createTestDatabase()
+    // Without the deadline of the pool, which a frozen gateway does not keep either.
+    const sessions = new TransactionSessions(1, 1_000, () =>
+      postgres(database.url, { max: 1, prepare: false, onnotice: () => {} }),
+    )
+    const left = sessions.run(
+      async ({ sql }) => {
+        await sql`insert into audit_key values ('x')`
+        const pid = await pidOf(sql)
+        await until(async () => !(await runs(database, pid)))
+      },
+      { isSent: false, isGivenUp: false },
+    )
+    await expect(left).rejects.toSatisfy(isCommitUnknown)
+    expect(await database.sql`select from audit_key`).toHaveLength(1)
+    await sessions.end(1)
   })
 })

@@ -13,7 +13,7 @@ export interface RawAnswer {
 export interface HttpRequest {
   readonly method?: string
   readonly headers?: Readonly<Record<string, string>>
-  readonly body?: string
+  readonly body?: string | Buffer
 }
 
 // Connections are kept, as browsers and services do.

@@ -93,4 +93,5 @@ export const REFUSED_ANEW: readonly string[] = [
   'A\u2800-1',
   'A\u17b4-1',
   'A\u{e0100}-1',
+  'Jos\ufffd-1',
 ]

@@ -94,6 +94,13 @@ function partitionsFindings({ partitionsEnd, ownsPredictions, clockAheadMs }: Di
   if (partitionsEnd === undefined) return []
   const days = Math.floor((partitionsEnd.getTime() - (Date.now() - clockAheadMs)) / DAY_MS)
   const says = `those of predictions reach until ${partitionsEnd.toISOString()}`
+  if (ownsPredictions && days < 0)
+    return [
+      problem(
+        'partitions',
+        `No score can be stored: ${says}. A table of a later month is there, but not attached to predictions.`,
+      ),
+    ]
   if (ownsPredictions) return [ok('partitions', says)]
   const owners = `${says}, and this user may not create them: run riskgate upkeep as the owner of the tables`
   if (days < 0) return [problem('partitions', `No score can be stored: ${owners}.`)]

@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { fetchKeySet } from '../../auth/fetchKeySet.js'
 import type { Config } from '../../config/config.js'
-import { ConfigError } from '../../errors.js'
-import { loadModelFolder } from '../../releases/folderSource.js'
+import { loadModel, notLoaded } from '../../releases/folderSource.js'
+import { type ModelFolder, readModelFolders } from '../../releases/modelFiles.js'
 import { checkPair } from '../../server/transport/certificate.js'
 import { readPem } from '../../server/transport/liveCertificate.js'
 import { type Finding, ok, problem, warning } from './finding.js'
@@ -15,19 +15,25 @@ const LOW_DISK_BYTES = 2 ** 30
 const LOW_DISK_SHARE = 0.05
 
 export async function modelFindings({ modelsDirectory }: Config): Promise<Finding[]> {
-  const warnings: Finding[] = []
-  try {
-    const registry = await loadModelFolder({
-      directory: modelsDirectory,
-      observeScoring: () => {},
-      warn: (message, fields) => void warnings.push(warning('models', `${message}: ${JSON.stringify(fields)}`)),
-    })
-    const served = registry.champions.map(({ manifest }) => `${manifest.model}/${manifest.version}`)
-    return [ok('models', served.join(', ')), ...warnings]
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error
-    return error.problems.map(says => problem('models', says))
-  }
+  const { models, strays } = await readModelFolders(modelsDirectory)
+  const findings = strays.map(folder => warning('models', `${folder} holds no model and is passed over.`))
+  for (const folder of models) findings.push(...(await findingsOfModel(folder)))
+  return findings
+}
+
+async function findingsOfModel(folder: ModelFolder): Promise<Finding[]> {
+  const { name, entry, problems } = await loadModel(folder, { observeScoring: () => {}, warn: () => {} }).catch(error =>
+    notLoaded(folder, error),
+  )
+  const champion = entry?.champion?.manifest.version
+  const others = entry?.versions ?? []
+  return [
+    ...(champion === undefined ? [] : [ok('models', `${name}/${champion}`)]),
+    ...problems.map(says => problem('models', says)),
+    // The problems of a champion are those of its model.
+    ...others.flatMap(version => version.problems.filter(says => !problems.includes(says)).map(says => warning('models', says))),
+    ...others.flatMap(version => version.warnings.map(says => warning('models', says))),
+  ]
 }
 
 export async function certificateFindings({ tls }: Config): Promise<Finding[]> {

@@ -1,5 +1,5 @@
 import { type Config, loadConfig } from '../../config/config.js'
-import { loadContracts } from '../../releases/modelFiles.js'
+import { readModelFolders } from '../../releases/modelFiles.js'
 import { type ExportQuery, ExportReader } from '../../storage/predictions/exportReader.js'
 import { operator, withDatabase } from '../commandDatabase.js'
 import type { ExportFormat } from './exportFormat.js'
@@ -118,6 +118,7 @@ class HistoryExport {
 }
 
 async function featureNames({ modelsDirectory }: Config): Promise<string[]> {
-  const contracts = await loadContracts(modelsDirectory)
-  return [...new Set(contracts.flatMap(({ features }) => features.map(({ name }) => name)))]
+  // Features of a model whose contract cannot be read have the column of the others.
+  const { models } = await readModelFolders(modelsDirectory)
+  return [...new Set(models.flatMap(({ contract }) => contract?.features.map(({ name }) => name) ?? []))]
 }

@@ -46,7 +46,12 @@ function spreadsheetOptions(spreadsheet: Spreadsheet): Options {
     bom: true,
     delimiter: spreadsheet.delimiter,
     record_delimiter: 'windows',
-    cast: { boolean: String, date: timeCell, number: value => numberCell(value, spreadsheet), string: textCell },
+    cast: {
+      boolean: String,
+      date: timeCell,
+      number: value => numberCell(value, spreadsheet),
+      string: text => textCell(text, spreadsheet),
+    },
   }
 }
 

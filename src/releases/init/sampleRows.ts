@@ -1,5 +1,5 @@
 import { parse } from 'csv-parse/sync'
-import { withoutMark } from '../modelFiles.js'
+import { withoutMark } from '../readFiles.js'
 
 export type Cell = string | number | boolean | null
 

@@ -7,6 +7,7 @@ import type { GraphUse } from '../manifest.js'
 import { encode } from './encoder.js'
 import { lowerFormat } from './formatVersion.js'
 import { formProblems, type GraphMetadata, takesOneRow } from './graphForm.js'
+import { hasUnsteadyOperators } from './unsteadyOperators.js'
 import { dropZipMap } from './zipmap.js'
 
 // A float32 softmax may exceed 1 by a rounding error: up to this much above 1 counts as 1.
@@ -28,14 +29,16 @@ export class OnnxModel {
   readonly #session: InferenceSession
   readonly #onnx: GraphUse
   readonly #outputName: string
-  readonly #isRunRowByRow: boolean
+  readonly #takesOneRow: boolean
+  #isRunRowByRow: boolean
   readonly #spellings: Spellings | undefined
 
-  private constructor(session: InferenceSession, onnx: GraphUse, outputName: string, spellings?: Spellings) {
+  private constructor(session: InferenceSession, onnx: GraphUse, outputName: string, isUnsteady: boolean, spellings?: Spellings) {
     this.#session = session
     this.#onnx = onnx
     this.#outputName = outputName
-    this.#isRunRowByRow = takesOneRow(session)
+    this.#takesOneRow = takesOneRow(session)
+    this.#isRunRowByRow = this.#takesOneRow || isUnsteady
     this.#spellings = spellings
   }
 
@@ -51,7 +54,8 @@ export class OnnxModel {
       await session.release()
       throw new Error(problems.join('; '))
     }
-    return new OnnxModel(session, onnx, tensor, spellings)
+    const isDouble = onnx.inputs.some(({ type }) => type === 'float64')
+    return new OnnxModel(session, onnx, tensor, hasUnsteadyOperators(bytes, isDouble), spellings)
   }
 
   /** What the graph takes and gives, with the names of its file. @throws Error when it is not an ONNX model */
@@ -79,16 +83,21 @@ export class OnnxModel {
     return answers.map(answer => probabilityOf(answer) ?? noProbability())
   }
 
+  /** From now on no row shares a run with another: for a graph whose answers have other bits in a group. It is slower. */
+  runRowByRow(): void {
+    this.#isRunRowByRow = true
+  }
+
   /** What the graph answers for each row, as it comes. @throws Error when the graph fails or answers in another shape */
   async run(rows: readonly FeatureValues[]): Promise<number[]> {
-    if (this.#isRunRowByRow) {
-      const answers: number[] = []
-      for (const row of rows) answers.push(...(await this.#runGroup([row])))
-      return answers
+    if (rows.length > 1 && !this.#isRunRowByRow) return this.#runGroup(rows)
+    const answers: number[] = []
+    for (const row of rows) {
+      // The runtime sums a matrix of one row in another order: some linear models would answer one float32 step off.
+      const [answer] = await this.#runGroup(this.#takesOneRow ? [row] : [row, row])
+      answers.push(answer as number)
     }
-    if (rows.length !== 1) return this.#runGroup(rows)
-    // The runtime sums a matrix of one row in another order: some linear models would answer one float32 step off.
-    return (await this.#runGroup([...rows, ...rows])).slice(0, 1)
+    return answers
   }
 
   async release(): Promise<void> {

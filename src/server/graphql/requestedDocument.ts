@@ -3,6 +3,7 @@ import { AppError } from '../../errors.js'
 import { refuseLongText } from '../operations/documentLimits.js'
 import { isJsonObject } from '../operations/jsonObject.js'
 import type { AskedDocument, TrustedDocuments } from '../operations/trustedDocuments.js'
+import { requireDecodable } from '../operations/utf8.js'
 
 /**
  * Checks the document of a request before anything is parsed. Its text must not be too long. Where only registered documents run,
@@ -15,6 +16,7 @@ export function checkRequestedDocument(request: FastifyRequest, trusted: Trusted
     throw new AppError('BAD_REQUEST', 'Send a Host header with a host name.')
   }
   // Read as Apollo will read it, not as Fastify reads an address.
+  if (request.method !== 'POST') requireDecodable(request.url)
   const search = request.method === 'POST' ? undefined : new URL(request.url, 'http://localhost').searchParams
   const body = isJsonObject(request.body) ? request.body : {}
   const asked = search ? askedIn(search) : body

@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { AppError } from '../../errors.js'
 import { DateTime } from '../../schema/scalars.js'
 import { isStorable } from '../operations/storableTexts.js'
 
@@ -10,19 +9,6 @@ export const storable = z
   .string()
   .refine(isStorable, 'must not hold U+0000 or half of a surrogate pair')
   .meta({ pattern: '^[^\\u0000]*$' })
-
-/**
- * Fastify takes a parameter that it cannot decode as it is written: `Mu%F1oz`, from a client that does not write UTF-8, would be looked for
- * with its percent sign.
- * @throws AppError BAD_REQUEST
- */
-export function requireDecodable(address: string): void {
-  try {
-    decodeURIComponent(address)
-  } catch {
-    throw new AppError('BAD_REQUEST', 'The address of the request cannot be decoded.')
-  }
-}
 
 export function integerParameter(minimum: number, maximum: number) {
   return z

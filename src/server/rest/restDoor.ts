@@ -13,10 +13,11 @@ import type { OperationReport } from '../operations/operationReport.js'
 import { authenticateSlowBody, operationRoute } from '../operations/operationRoute.js'
 import { responseCode } from '../operations/responseStatus.js'
 import { traced } from '../operations/tracedHandler.js'
+import { requireDecodable, requireUtf8 } from '../operations/utf8.js'
 import { sendProblem } from '../problem.js'
 import { checked } from './checked.js'
 import { sendTagged } from './entityTag.js'
-import { requireDecodable, storable } from './queryParameters.js'
+import { storable } from './queryParameters.js'
 import { RegisteredOperation } from './registeredOperation.js'
 import type { Asked, RestRoute } from './restRoute.js'
 import { restRoutes } from './restRoutes.js'
@@ -43,6 +44,7 @@ export async function serveRest(server: FastifyInstance, options: RestOptions): 
     rest.removeAllContentTypeParsers()
     rest.addContentTypeParser('application/json', { parseAs: 'buffer' }, async ({ headers }: FastifyRequest, body: Buffer) => {
       if (headers['content-encoding'] !== undefined) throw new errorCodes.FST_ERR_CTP_INVALID_MEDIA_TYPE()
+      requireUtf8(body, headers['content-type'])
       return strictJson(body)
     })
     for (const route of restRoutes(options.contracts)) serveRoute(rest, route, options)

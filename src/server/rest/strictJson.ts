@@ -1,4 +1,3 @@
-import { isUtf8 } from 'node:buffer'
 import { AppError } from '../../errors.js'
 
 // The bytes of " \ : { [
@@ -13,12 +12,11 @@ const MOST_CONTAINERS = 1_000
 const NOT_JSON = 'The request body is not JSON. Send valid JSON.'
 
 /**
- * Reads JSON (RFC 8259) as senders and receivers must both understand it: in UTF-8, and with each key of an object once. JSON.parse takes
+ * Reads JSON (RFC 8259) in UTF-8 as senders and receivers must both understand it: with each key of an object once. JSON.parse takes
  * the last of equal keys, where a proxy before us may have checked the first.
  * @throws AppError BAD_REQUEST, QUERY_TOO_COMPLEX
  */
 export function strictJson(bytes: Buffer): unknown {
-  if (!isUtf8(bytes)) throw new AppError('BAD_REQUEST', 'The request body is not UTF-8. Send JSON in UTF-8.')
   const { keys, containers } = structureOf(bytes)
   if (keys > MOST_KEYS || containers > MOST_CONTAINERS) {
     throw new AppError('QUERY_TOO_COMPLEX', 'The request body holds too many values. Send fewer rows in one request.')

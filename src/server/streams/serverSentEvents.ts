@@ -8,6 +8,7 @@ import { RateLimitedError, refusalHeaders } from '../limits/quota.js'
 import { isJsonObject } from '../operations/jsonObject.js'
 import { operationRoute } from '../operations/operationRoute.js'
 import { responseCode, rootField } from '../operations/responseStatus.js'
+import { requireDecodable } from '../operations/utf8.js'
 import { SERVER_GOES_AWAY } from '../transport/upgrades.js'
 import { Delivery } from './delivery.js'
 import { EventStream } from './eventStream.js'
@@ -144,7 +145,8 @@ class EventStreams implements OpenStreams {
 }
 
 /** @throws AppError BAD_REQUEST where it is no GraphQL request. Mistakes in its document are errors in the stream. */
-function subscribeRequestOf({ method, headers, query: search, body }: FastifyRequest): SubscribeRequest {
+function subscribeRequestOf({ method, url, headers, query: search, body }: FastifyRequest): SubscribeRequest {
+  if (method === 'GET') requireDecodable(url)
   if (!TAKES_EVENT_STREAM.test(headers.accept ?? '*/*')) throw badRequest('Send the request as Accept: text/event-stream.')
   const given = (method === 'GET' ? search : body) as Readonly<Record<string, unknown>> | null | undefined
   const { query: text, operationName, documentId } = given ?? {}

@@ -15,7 +15,22 @@ export async function ensurePartitionsAhead(sql: Sql): Promise<void> {
 
 /** Whether predictions of now can be stored, by the clock of the database. */
 export async function hasPartitionOfNow(sql: Sql): Promise<boolean> {
-  return isPresent(sql, nameOf(startOfMonth(new Date(await databaseTime(sql)), 0)))
+  return (await endOfPartitions(sql)).getTime() > (await databaseTime(sql))
+}
+
+/**
+ * Why predictions of this month or the coming ones cannot be stored though a table of their name exists, as after a detach by hand;
+ * undefined where there is none. Only an operator knows whether its rows may come back.
+ */
+export async function detachedPartitions(sql: Sql): Promise<string | undefined> {
+  const now = new Date(await databaseTime(sql))
+  const detached: string[] = []
+  for (let offset = 0; offset <= MONTHS_AHEAD; offset++) {
+    const name = nameOf(startOfMonth(now, offset))
+    if ((await stateOf(sql, name)) === 'detached') detached.push(name)
+  }
+  if (detached.length === 0) return undefined
+  return `${detached.join(', ')} exists, but is not attached to predictions: attach it, or give it another name`
 }
 
 /** Whether this user may create partitions: it owns the table of predictions, and may create tables. */
@@ -30,20 +45,24 @@ export async function mayMakePartitions(sql: Sql): Promise<boolean> {
 export async function endOfPartitions(sql: Sql): Promise<Date> {
   const now = new Date(await databaseTime(sql))
   const rows = await sql<{ name: string }[]>`
-    select relname as name from pg_inherits join pg_class on pg_class.oid = inhrelid where inhparent = 'predictions'::regclass`
+    select relname as name from pg_inherits join pg_class on pg_class.oid = inhrelid
+    where inhparent = 'predictions'::regclass and not inhdetachpending`
   const present = new Set(rows.map(({ name }) => name))
   let offset = 0
   while (present.has(nameOf(startOfMonth(now, offset)))) offset++
   return startOfMonth(now, offset)
 }
 
-/** Creates the monthly partitions of predictions around `now`, with the month before. Several gateways may run and repeat it. */
+/**
+ * Creates the monthly partitions of predictions around `now`, with the month before. Several gateways may run and repeat it. A table
+ * that was detached stays as it is.
+ */
 export async function ensurePartitions(sql: Sql, now: Date): Promise<void> {
   for (let offset = -1; offset <= MONTHS_AHEAD; offset++) {
     const from = startOfMonth(now, offset)
     const to = startOfMonth(now, offset + 1)
     const name = nameOf(from)
-    if (await isPresent(sql, name)) continue
+    if ((await stateOf(sql, name)) !== 'missing') continue
     // Under a lock, as two gateways may create the same table at once. Attached, because `partition of` would wait for every
     // reader of the history, and keep all writers waiting behind it.
     await sql.unsafe(
@@ -63,9 +82,12 @@ function nameOf(month: Date): string {
   return `predictions_${month.toISOString().slice(0, 7).replace('-', '_')}`
 }
 
-async function isPresent(sql: Sql, table: string): Promise<boolean> {
-  const [row] = await sql<{ isPresent: boolean }[]>`select to_regclass(${table}) is not null as "isPresent"`
-  return row?.isPresent ?? false
+async function stateOf(sql: Sql, table: string): Promise<'missing' | 'attached' | 'detached'> {
+  const [row] = await sql<{ oid: string | null; isAttached: boolean }[]>`
+    select to_regclass(${table})::oid::text as oid, exists (select from pg_inherits
+      where inhrelid = to_regclass(${table}) and inhparent = 'predictions'::regclass and not inhdetachpending) as "isAttached"`
+  if (!row?.oid) return 'missing'
+  return row.isAttached ? 'attached' : 'detached'
 }
 
 /** The smallest UUIDv7 (RFC 9562, section 5.7) of a millisecond: earlier ids sort lower. Times out of its range are clamped. */

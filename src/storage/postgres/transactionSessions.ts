@@ -5,9 +5,13 @@ import { NotBegunError } from './postgresErrors.js'
 import type { Call, Connections, Sessions } from './sessions.js'
 import { inTransaction } from './transaction.js'
 
+// A gateway that freezes or vanishes in the middle of a call would leave its transaction open, and the alerts of all gateways would
+// wait for it. The caller has been answered before: a call ends after 1.3 s.
+const IDLE_LIMIT_MS = 2_000
+
 /**
  * Sessions behind a pooler that gives each transaction any session of the server. What a connection sets there would be lost, or
- * stay for others. So each call is a transaction that brings its own limit.
+ * stay for others. So each call is a transaction that brings its own limits.
  */
 export class TransactionSessions implements Sessions {
   readonly #all: readonly Sql[]
@@ -27,7 +31,8 @@ export class TransactionSessions implements Sessions {
     return this.#turns.run(async () => {
       const connections = this.#idle.pop() as Connections
       try {
-        return await inTransaction(connections.sql, { statement_timeout: this.#longestMs }, async () => {
+        const limits = { statement_timeout: this.#longestMs, idle_in_transaction_session_timeout: IDLE_LIMIT_MS }
+        return await inTransaction(connections.sql, limits, async () => {
           // The pooler may have let it wait for a session.
           if (call.isGivenUp) throw new NotBegunError()
           call.isSent = true

@@ -1,6 +1,6 @@
 import type { Connections, Database } from '../postgres/database.js'
 import { EPOCH_HERE, openFeedEpoch, SETTLED_BEFORE } from '../postgres/feedEpoch.js'
-import { ensurePartitionsAhead, hasPartitionOfNow, mayMakePartitions } from '../postgres/partitions.js'
+import { detachedPartitions, ensurePartitionsAhead, hasPartitionOfNow, mayMakePartitions } from '../postgres/partitions.js'
 import { postgresErrorCode } from '../postgres/postgresErrors.js'
 import { insertPredictions } from './insertPredictions.js'
 
@@ -18,7 +18,11 @@ const REASONS: readonly (readonly [code: RegExp, reason: string])[] = [
 ]
 
 /** No score can be stored from now on, though Postgres runs. */
-class NoPartitionError extends Error {}
+class NoPartitionError extends Error {
+  constructor(readonly reason: string) {
+    super(reason)
+  }
+}
 
 /** Whether a high-risk score would be stored: learns from those of callers, and tries one without rows from time to time. */
 export class ScoringTrial {
@@ -38,7 +42,7 @@ export class ScoringTrial {
   failed(error: unknown): boolean {
     const code = postgresErrorCode(error)
     const [, why] = REASONS.find(([codes]) => codes.test(code)) ?? []
-    if (error instanceof NoPartitionError) this.#note(LACKS_PARTITION)
+    if (error instanceof NoPartitionError) this.#note(error.reason)
     else if (why !== undefined) this.#note(`${why} (${code})`)
     return why !== undefined || error instanceof NoPartitionError
   }
@@ -73,6 +77,8 @@ async function tryScore(sql: Connections['sql']): Promise<void> {
     select ${sql.unsafe(EPOCH_HERE)} as epoch, pg_current_xact_id()::text as xid, ${sql.unsafe(SETTLED_BEFORE)}::text as settled`
   if (here?.epoch == null) await openFeedEpoch(sql)
   if (await hasPartitionOfNow(sql)) return
-  if (!(await mayMakePartitions(sql))) throw new NoPartitionError()
+  const detached = await detachedPartitions(sql)
+  if (detached !== undefined) throw new NoPartitionError(detached)
+  if (!(await mayMakePartitions(sql))) throw new NoPartitionError(LACKS_PARTITION)
   await ensurePartitionsAhead(sql)
 }

@@ -18,10 +18,21 @@ export interface OpenRound {
 /** Where a round goes on. */
 type Place = Pick<OpenRound, 'tenant' | 'lastId'>
 
-/** Whether every prediction from before the migration has canonical texts. */
-export async function isTextCheckComplete(database: Database): Promise<boolean> {
-  const [row] = await database.read(({ sql }) => sql<{ complete: boolean }[]>`select complete from text_check`)
-  return row?.complete ?? false
+export interface Checked {
+  /** Whether every prediction from before the migration has canonical texts. */
+  readonly isComplete: boolean
+  /** From this id on, predictions may have other texts. Undefined once no older gateway can be left. */
+  readonly upTo: string | undefined
+}
+
+export async function whatIsChecked(database: Database): Promise<Checked> {
+  const [row] = await database.read(
+    ({ sql }) => sql<{ complete: boolean; from: string | null; to: string; isOver: boolean }[]>`
+      select complete, case when tenant is not null then round_from end as from, round_to as to, now() >= ends_at as "isOver"
+      from text_check`,
+  )
+  if (!row) return { isComplete: false, upTo: undefined }
+  return { isComplete: row.complete, upTo: row.isOver ? undefined : (row.from ?? overlapping(row.to)) }
 }
 
 export async function openRound(database: Database): Promise<OpenRound | undefined> {
@@ -37,7 +48,7 @@ export async function beginRound(database: Database): Promise<OpenRound | undefi
   const now = await database.read(({ sql }) => databaseTime(sql))
   const [last] = await database.read(({ sql }) => sql<{ to: string }[]>`select round_to as "to" from text_check`)
   if (!last || now - timeOf(last.to) < ROUND_EVERY_MS) return undefined
-  const [from, to] = [firstIdOf(new Date(timeOf(last.to) - OVERLAP_MS)), firstIdOf(new Date(now))]
+  const [from, to] = [overlapping(last.to), firstIdOf(new Date(now))]
   const [round] = await database.write(
     ({ sql }) => sql<OpenRound[]>`
       update text_check set round_from = ${from}, round_to = ${to}, tenant = '', last_id = ${from}
@@ -63,6 +74,11 @@ export async function closeRound(database: Database, { to, tenant, lastId }: Ope
       update text_check set tenant = null, complete = true
       where round_to = ${to} and tenant = ${tenant} and last_id = ${lastId}`,
   )
+}
+
+/** Where the round begins that follows a round up to this id. */
+function overlapping(to: string): string {
+  return firstIdOf(new Date(timeOf(to) - OVERLAP_MS))
 }
 
 /** Milliseconds since 1970 of a UUIDv7. */

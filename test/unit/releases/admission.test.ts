@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { admit } from '../../../src/releases/admission.js'
+import { judgeCompany } from '../../../src/releases/company.js'
 import { checkGoldenRows } from '../../../src/releases/goldenCheck.js'
 import type { GoldenRow } from '../../../src/releases/goldenRows.js'
 import type { ModelContract } from '../../../src/scoring/contract.js'
@@ -18,6 +19,10 @@ const rule = (amount: number, count: number) => sigmoid(0.5 * amount - 0.25 * co
 const TWO_NUMBERS: ModelContract = {
   ...contract,
   features: contract.features.filter(({ name }) => ['amount', 'count'].includes(name)),
+}
+const REQUIRED: ModelContract = {
+  ...TWO_NUMBERS,
+  features: TWO_NUMBERS.features.map(feature => ({ ...feature, required: true })),
 }
 const goldenRow = (amount: number, count: number, probability = rule(amount, count)) => ({
   features: { amount, count },
@@ -66,12 +71,11 @@ describe('a version of a fixture', () => {
   })
 
   it('is admitted with a warning where golden rows leave out what the contract allows', async () => {
-    const required = { ...TWO_NUMBERS, features: TWO_NUMBERS.features.map(feature => ({ ...feature, required: true })) }
     const { model, problems, warnings } = await admission(
       'one-column.onnx',
       [goldenRow(2, 0), goldenRow(1, 100)],
       undefined,
-      required,
+      REQUIRED,
     )
     expect(problems).toEqual([])
     expect(model).toBeDefined()
@@ -97,11 +101,12 @@ describe('a version of a fixture', () => {
       'a probability that depends on other rows',
       'neighbours.onnx',
       [goldenRow(5, 4, rule(2, 2)), goldenRow(1, 0, rule(-2, -2))],
-      /the probability of golden row 1 depends on the rows beside it/,
+      /2 of 2 golden rows have another probability/,
     ],
   ])('is refused where the graph answers %s', async (_what, file, rows, problem) => {
     const output = file.startsWith('one') || file.startsWith('neigh') ? undefined : { name: 'probabilities', column: 1 }
-    const { model, problems } = await admission(file, rows, output)
+    // It answers NaN for a missing number, which would be the first to be told.
+    const { model, problems } = await admission(file, rows, output, file === 'neighbours.onnx' ? REQUIRED : TWO_NUMBERS)
     expect(model).toBeUndefined()
     expect(problems).toEqual([expect.stringMatching(problem)])
   })
@@ -122,15 +127,31 @@ describe('a version of a fixture', () => {
   })
 })
 
-it('a graph that fails for a lone row is a problem, not the end of the start', async () => {
-  const run = async (rows: readonly unknown[]) => {
-    if (rows.length === 1) throw new Error('Reshape failed\n for 1 row.')
-    return rows.map(() => 0.5)
-  }
-  const rows = [1, 2].map(line => ({ line, features: {}, probability: 0.5 }))
-  expect(await checkGoldenRows({ run }, rows)).toEqual({
-    problems: ['the graph cannot score the golden rows: Reshape failed for 1 row.'],
-    warnings: [],
+describe('the company of other rows', () => {
+  const rows = Array.from({ length: 30 }, (_, i) => ({ amount: i }))
+
+  it('is a problem, not the end of the start, where the graph fails for a lone row', async () => {
+    const run = async (rows: readonly FeatureValues[]) => {
+      if (rows.length === 1) throw new Error('Reshape failed\n for 1 row.')
+      return rows.map(() => 0.5)
+    }
+    expect(await judgeCompany({ run }, rows)).toEqual({
+      problem: 'the graph cannot score a row alone and in groups: Reshape failed for 1 row.',
+    })
+  })
+
+  it('is seen where it changes the bits in one place of one size of group', async () => {
+    const run = async (rows: readonly FeatureValues[]) =>
+      rows.map((_, i) => (rows.length === 13 && i === 12 ? 0.5 + 2 ** -53 : 0.5))
+    expect(await judgeCompany({ run }, rows)).toEqual({ hasOtherBits: true })
+    expect(await judgeCompany({ run: async rows => rows.map(() => 0.5) }, rows)).toEqual({ hasOtherBits: false })
+  })
+
+  it('is seen where only a row with a missing feature depends on it', async () => {
+    const mean = (rows: readonly FeatureValues[]) => rows.reduce((sum, { amount }) => sum + Number(amount ?? 0), 0) / rows.length
+    const run = async (rows: readonly FeatureValues[]) => rows.map(({ amount }) => Number(amount ?? mean(rows)) / 100)
+    const company = await judgeCompany({ run }, [...Array.from({ length: 500 }, (_, i) => ({ amount: i % 90 })), {}])
+    expect(company).toEqual({ problem: expect.stringContaining('depends on those beside it') })
   })
 })
 

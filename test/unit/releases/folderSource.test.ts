@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { appendFile, cp, mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -63,6 +64,22 @@ describe('a models folder', () => {
     }
   }
 
+  /** A pipe in the place of a file: reading it would never end. */
+  async function pipe(path: string): Promise<void> {
+    await rm(path)
+    execFileSync('mkfifo', [path])
+  }
+
+  /** A link to itself: a file that is there and cannot be looked at, also by root. */
+  async function loop(path: string): Promise<void> {
+    await rm(path)
+    await symlink(path, path)
+  }
+
+  async function inLatin1(path: string): Promise<void> {
+    await writeFile(path, Buffer.from(await readFile(path, 'utf8'), 'latin1'))
+  }
+
   it('serves the version that the champion file names, with or without a line end or a byte order mark', async () => {
     expect(await stages()).toEqual({ 1: 'CANDIDATE', 2: 'CHAMPION' })
     await writeFile(file('champion'), '\uFEFF1\r\n')
@@ -87,7 +104,7 @@ describe('a models folder', () => {
         () => appendFile(file('1', 'model.onnx'), 'x'),
         /1\/model\.onnx does not have the SHA-256 of its manifest/,
       ],
-      ['no graph', () => rm(file('1', 'model.onnx')), /1\/model\.onnx is missing or cannot be read/],
+      ['no graph', () => rm(file('1', 'model.onnx')), /1\/model\.onnx is missing/],
       [
         'a feature that the contract does not have',
         () => changeManifest('1', ({ onnx }) => Object.assign(onnx.inputs[0]?.columns[0] ?? {}, { feature: 'age' })),
@@ -108,11 +125,7 @@ describe('a models folder', () => {
         () => changeManifest('1', manifest => Object.assign(manifest, { version: '2' })),
         /1\/manifest\.json: version must be "1", like its folder/,
       ],
-      [
-        'a manifest that is not JSON',
-        () => writeFile(file('1', 'manifest.json'), '{"a": '),
-        /1\/manifest\.json is missing or is not JSON/,
-      ],
+      ['a manifest that is not JSON', () => writeFile(file('1', 'manifest.json'), '{"a": '), /1\/manifest\.json is not JSON/],
       ['a manifest of another form', () => writeFile(file('1', 'manifest.json'), '{}'), /1\/manifest\.json: model /],
       [
         'a golden row of another form',
@@ -231,7 +244,24 @@ describe('a models folder', () => {
 
   it.each(['3', 'next.1'])('is refused if the champion file names no version: "%s"', async version => {
     await writeFile(file('champion'), version)
-    expect(await problems()).toContainEqual(`${MODEL}/${version}/manifest.json is missing or is not JSON.`)
+    expect(await problems()).toContainEqual(`${MODEL}/${version}/manifest.json is missing.`)
+  })
+
+  it.each([
+    ['is a pipe', pipe, 'is not a file.'],
+    ['cannot be opened', loop, 'cannot be read (ELOOP).'],
+  ])('is refused if the champion file %s', async (_what, spoil, says) => {
+    await spoil(file('champion'))
+    expect(await problems()).toContainEqual(`${MODEL}/champion ${says}`)
+  })
+
+  it.each([
+    ['golden.jsonl', 'golden.jsonl is not a file.'],
+    ['model.onnx', 'model.onnx is not a file.'],
+    ['manifest.json', 'manifest.json is not a file.'],
+  ])('rejects a version whose %s is a pipe', async (name, says) => {
+    await pipe(file('1', name))
+    expect(await problemsOf('1')).toEqual([`${MODEL}/1/${says}`])
   })
 
   it.each(['', '../2', '2/../2', 'no such'])(
@@ -240,7 +270,7 @@ describe('a models folder', () => {
       await writeFile(file('champion'), version)
       expect(await problems()).toContainEqual(`${MODEL}/champion must name the version that serves.`)
       await rm(file('champion'))
-      expect(await problems()).toContainEqual(`${MODEL}/champion must name the version that serves.`)
+      expect(await problems()).toContainEqual(`${MODEL}/champion is missing.`)
     },
   )
 
@@ -255,12 +285,11 @@ describe('a models folder', () => {
 
   describe('with a contract that is wrong', () => {
     it.each([
-      [
-        'is not JSON',
-        () => writeFile(file('contract.json'), '{"name": '),
-        'consumer-credit/contract.json is missing or is not JSON.',
-      ],
-      ['is missing', () => rm(file('contract.json')), 'consumer-credit/contract.json is missing or is not JSON.'],
+      ['is not JSON', () => writeFile(file('contract.json'), '{"name": '), 'consumer-credit/contract.json is not JSON.'],
+      ['is a pipe', () => pipe(file('contract.json')), 'consumer-credit/contract.json is not a file.'],
+      ['is not UTF-8', () => inLatin1(file('contract.json')), 'consumer-credit/contract.json is not UTF-8. Save it as UTF-8.'],
+      ['cannot be opened', () => loop(file('contract.json')), 'consumer-credit/contract.json cannot be read (ELOOP).'],
+      ['is missing', () => rm(file('contract.json')), 'consumer-credit/contract.json is missing.'],
       [
         'has the name of another folder',
         () => cp(join(directory, 'mortgage', 'contract.json'), file('contract.json')),
@@ -273,7 +302,6 @@ describe('a models folder', () => {
       expect(registry.champions.map(({ manifest }) => manifest.model)).toEqual(['mortgage'])
       expect(registry.notServing).toEqual([MODEL])
       expect(warnings).toEqual([{ model: MODEL, problem }])
-      expect((await loadContracts(directory)).map(({ name }) => name)).toEqual(['mortgage'])
     })
 
     it('takes both models out where two have the same inputField, and says so of both', async () => {
@@ -283,6 +311,23 @@ describe('a models folder', () => {
         'consumer-credit/contract.json: the inputField consumerCredit is also that of mortgage; give each model its own.',
         'mortgage/contract.json: the inputField consumerCredit is also that of consumer-credit; give each model its own.',
       ])
+    })
+
+    it('leaves the inputField to the model with a champion where the other has none', async () => {
+      await copyModel('mortgage', 'consumerCredit')
+      await rm(join(directory, 'mortgage', 'champion'))
+      const registry = await load()
+      expect(registry.champions.map(({ manifest }) => manifest.model)).toEqual([MODEL])
+      expect(registry.notServing).toEqual(['mortgage'])
+    })
+
+    it('shows the problems at each version of it that made a prediction', async () => {
+      await copyModel('mortgage', 'mortgage')
+      await writeFile(file('contract.json'), '[]')
+      expect((await load()).version(MODEL, '7')).toMatchObject({
+        stage: 'REJECTED',
+        problems: [expect.stringMatching(/^consumer-credit\/contract\.json: /)],
+      })
     })
 
     it('names every problem of it', async () => {
@@ -308,8 +353,11 @@ describe('a models folder', () => {
     expect(await problems()).toHaveLength(3)
   })
 
-  it('can give only its contracts, for the schema', async () => {
+  it('can give only its contracts, for the schema, unless one is wrong', async () => {
     expect((await loadContracts(directory)).map(({ name }) => name)).toEqual([MODEL])
+    await copyModel('mortgage', 'mortgage')
+    await writeFile(file('contract.json'), 'x')
+    await expect(loadContracts(directory)).rejects.toThrow('consumer-credit/contract.json is not JSON.')
   })
 
   it('throws MODEL_NOT_FOUND for a model that it does not hold', async () => {

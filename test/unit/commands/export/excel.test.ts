@@ -75,7 +75,7 @@ describe('an export for Excel', () => {
     ['ja-JP', ',', '.'],
     ['ar-EG', ',', '.'],
   ])('has for %s the delimiter %s and the decimal %s', (locale, delimiter, decimal) => {
-    expect(spreadsheetOf(locale)).toEqual({ delimiter, decimal })
+    expect(spreadsheetOf(locale)).toMatchObject({ delimiter, decimal })
     const [header = [], row = []] = written(locale, ROW)
     const cell = (name: string) => row[header.indexOf(name)]
     expect(row).toHaveLength(header.length)
@@ -112,6 +112,35 @@ describe('an export for Excel', () => {
     '1.5',
     '1,5',
     '50%',
+    'MAR-17',
+    'ENE-17',
+    'Jan-2026',
+    '1 Jan',
+    'Jan 1 2026 5 PM',
+    '12 de enero de 2026',
+    'SEPT2',
+    '3月5日',
+    'H30.1.1',
+    '12 PM',
+    '12:30 pm',
+    '5 a',
+    '$100',
+    '12 €',
+    'R$ 5',
+    'R100',
+    'CHF 12345',
+    "1'000",
+    '(12)',
+    '\uff11\uff12\uff13',
+    '\uff15\uff10\uff05',
+    '\u0661\u0662\u0663',
+    '123456789012',
+    'TRUE',
+    'false',
+    'verdadero',
+    'FALSO',
+    '#N/A',
+    '#\u00a1DIV/0!',
   ])('keeps Excel from taking the text %j for a formula, a number or a date', text => {
     const [header = [], row = []] = written('es-ES', {
       ...ROW,
@@ -125,7 +154,23 @@ describe('an export for Excel', () => {
     }
   })
 
-  it.each(['A-1', '0', '17', '123456789012345', 'José', 'a=b', 'T1', '{"a":1}', 'x1e5'])('leaves the text %j as it is', text => {
+  it.each([
+    'A-1',
+    'AB-0017',
+    'APP-000123',
+    'José-00017',
+    'web-shop-1',
+    'MAR_17',
+    'T1',
+    '01a1fff1-0000-7000-8000-000000000000',
+    '0',
+    '17',
+    '12345678901',
+    'José',
+    'VERDADERO',
+    'a=b',
+    '{"a":1}',
+  ])('leaves the text %j as it is', text => {
     const [header = [], row = []] = written('en-US', { ...ROW, applicantId: text })
     expect(row[header.indexOf('applicantId')]).toBe(text)
   })

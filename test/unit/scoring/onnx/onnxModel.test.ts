@@ -197,6 +197,16 @@ describe('a graph', () => {
     await model.release()
   })
 
+  it.each(['double.onnx', 'neighbours.onnx'])(
+    'with operators whose last bit depends on the group, %s, gives a row the same bits alone and beside any others',
+    async name => {
+      const rows = Array.from({ length: 67 }, (_, i) => ({ amount: i / 7 - 4, count: (i * 5) % 11 }))
+      const together = await scored(name, rows)
+      for (const [i, row] of rows.entries()) expect(await scored(name, [row])).toEqual(together.slice(i, i + 1))
+      expect(await scored(name, [...rows].reverse())).toEqual([...together].reverse())
+    },
+  )
+
   it('answers 1,000 rows in their order', async () => {
     const rows = Array.from({ length: 1_000 }, (_, i) => ({ amount: i / 100, count: -i / 50 }))
     expectClose(await scored('one-column.onnx', rows), rows.map(ruleOf), 6)
