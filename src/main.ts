@@ -90,21 +90,29 @@ key
 const model = program.command('model').description('bring and check models')
 model
   .command('init')
-  .description('write the folder of a model version from an ONNX file and rows with probabilities')
-  .argument('<file>', 'the ONNX file')
-  .requiredOption(
-    '--rows <file>',
-    'a CSV file with a header, or a golden.jsonl: inputs with the probability of the library of the model',
-  )
-  .option('--name <name>', 'name of the model, such as consumer-credit; by default that of the file')
-  .option('--model-version <version>', 'name of the version', '1')
+  .description('write the folder of a model version from an ONNX file and rows with probabilities, or from MLflow')
+  .argument('[file]', 'the ONNX file')
+  .option('--rows <file>', 'a CSV file with a header, or a golden.jsonl: inputs with the probability of the library of the model')
+  .option('--from-mlflow <uri>', 'in place of a file: models:/NAME@ALIAS or models:/NAME/VERSION')
+  .option('--name <name>', 'name of the model, such as consumer-credit; by default that of the file, or that in MLflow')
+  .option('--model-version <version>', 'name of the version; 1 by default, or that in MLflow')
   .option('--models <folder>', 'the models folder; by default that of RISKGATE_MODELS_DIR')
   .option('--probability <column>', 'the column that holds the probabilities; by default a usual name')
   .option('--drop <column...>', 'columns that the model does not take')
   .option('--codes <column=categories...>', 'the categories of a column in the order of their codes, such as home=rent,owner')
-  .action(async (file: string, { modelVersion, ...options }) => {
+  .action(async (file: string | undefined, options) => {
     const { init } = await import('./commands/model/init.js')
-    await init(file, { ...options, version: modelVersion })
+    await init(file, options)
+  })
+model
+  .command('fetch')
+  .description('write the folder of a version in MLflow into the models folder, and check it')
+  .argument('<uri>', 'models:/NAME@ALIAS or models:/NAME/VERSION')
+  .option('--name <name>', 'name of the model; by default that in MLflow. A logged bundle has its own')
+  .option('--models <folder>', 'the models folder; by default that of RISKGATE_MODELS_DIR')
+  .action(async (uri: string, options) => {
+    const { fetchModel } = await import('./commands/model/fetch.js')
+    await fetchModel(uri, options)
   })
 model
   .command('check')

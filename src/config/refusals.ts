@@ -29,6 +29,18 @@ export const PREDICTIONS_BEFORE_ALERTS = {
   },
 }
 
+/** Half of the credentials would be sent as none. */
+export const MLFLOW_REFUSALS: readonly Refusal[] = [
+  {
+    problem: 'RISKGATE_MLFLOW_USER and RISKGATE_MLFLOW_PASSWORD must be set together.',
+    applies: ({ isGiven }) => isGiven('RISKGATE_MLFLOW_USER') !== isGiven('RISKGATE_MLFLOW_PASSWORD'),
+  },
+  {
+    problem: 'RISKGATE_MLFLOW_TOKEN must not be set when RISKGATE_MLFLOW_USER is.',
+    applies: ({ isGiven }) => isGiven('RISKGATE_MLFLOW_TOKEN') && isGiven('RISKGATE_MLFLOW_USER'),
+  },
+]
+
 /** All of them, in the order in which they are reported. docs/operations/settings.md lists their sentences. */
 export const REFUSALS: readonly Refusal[] = [
   {
@@ -76,6 +88,7 @@ export const REFUSALS: readonly Refusal[] = [
     problem: 'RISKGATE_TLS_CERT_FILE and RISKGATE_TLS_KEY_FILE must be set together.',
     applies: ({ isGiven }) => isGiven('RISKGATE_TLS_CERT_FILE') !== isGiven('RISKGATE_TLS_KEY_FILE'),
   },
+  ...MLFLOW_REFUSALS,
 ]
 
 /** Whether nobody on the way can replace the issuer's keys with their own. */

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { databaseSettings } from './settings/database.js'
 import { limitSettings } from './settings/limits.js'
+import { mlflowSettings } from './settings/mlflow.js'
 import { observabilitySettings } from './settings/observability.js'
 import { redisSettings } from './settings/redis.js'
 import { retentionSettings } from './settings/retention.js'
@@ -17,6 +18,7 @@ export const settings = z.object({
   ...limitSettings,
   ...retentionSettings,
   ...webhookSettings,
+  ...mlflowSettings,
   ...observabilitySettings,
 })
 
@@ -30,8 +32,16 @@ export const SETTING_GROUPS = {
   Limits: limitSettings,
   Retention: retentionSettings,
   Webhooks: webhookSettings,
+  MLflow: mlflowSettings,
   'Logs and traces': observabilitySettings,
 } as const
 
 /** Settings that are never shown, and may also come from the file that `<name>_FILE` names. */
-export const SECRETS = ['DATABASE_URL', 'REDIS_URL', 'RISKGATE_JWT_SECRET', 'RISKGATE_JWT_PREVIOUS_SECRET'] as const
+export const SECRETS = [
+  'DATABASE_URL',
+  'REDIS_URL',
+  'RISKGATE_JWT_SECRET',
+  'RISKGATE_JWT_PREVIOUS_SECRET',
+  'RISKGATE_MLFLOW_TOKEN',
+  'RISKGATE_MLFLOW_PASSWORD',
+] as const

@@ -1,6 +1,9 @@
 import { z } from 'zod'
 import { canonicalText } from './canonicalText.js'
 
+/** The name of a model, and of its folder. */
+export const MODEL_NAME = /^[a-z][a-z0-9-]{0,62}$/
+
 const text = z.string().min(1).max(1_000)
 /** A text in English and perhaps in Spanish; a plain text is English. Without Spanish, the English text is shown. */
 const bilingual = z.preprocess(
@@ -42,7 +45,7 @@ const feature = z.discriminatedUnion('kind', [
 /** The shape of models/<name>/contract.json: the features that a model takes, and the values that each may have. */
 export const contractSchema = z
   .strictObject({
-    name: z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, 'must be a kebab-case name'),
+    name: z.string().regex(MODEL_NAME, 'must be a kebab-case name'),
     // ModelFeaturesInput is the type of all models together.
     inputField: graphqlName.refine(name => name !== 'model', 'is taken'),
     description: bilingual.optional(),

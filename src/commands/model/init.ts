@@ -1,40 +1,42 @@
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { loadConfig } from '../../config/config.js'
-import { featureName } from '../../releases/init/featureNames.js'
+import { modelName } from '../../releases/init/featureNames.js'
 import { initModel } from '../../releases/init/initModel.js'
 import { checkModels } from './check.js'
+import { printMade } from './made.js'
 
 export interface InitArguments {
-  readonly rows: string
+  readonly rows?: string
   readonly name?: string
-  readonly version: string
+  readonly modelVersion?: string
   readonly models?: string
   readonly probability?: string
   readonly drop?: readonly string[]
   readonly codes?: readonly string[]
+  readonly fromMlflow?: string
 }
 
-/** Writes the folder of a model version from an ONNX file and rows with probabilities, and checks it. @throws Error with what to do */
-export async function init(file: string, options: InitArguments): Promise<void> {
-  const { version, rows, probability, drop = [] } = options
+/**
+ * Writes the folder of a model version from an ONNX file and rows with probabilities, or from a version in MLflow, and checks it.
+ * @throws Error with what to do
+ */
+export async function init(file: string | undefined, options: InitArguments): Promise<void> {
+  const { rows, probability, drop = [], fromMlflow, name, modelVersion } = options
   const codes = new Map((options.codes ?? []).map(parseCodes))
-  const name = options.name ?? kebabOf(file)
-  const directory = options.models ?? loadConfig().modelsDirectory
-  const made = await initModel({ file, rowsFile: rows, probabilityColumn: probability, drop, codes, directory, name, version })
-  const { features, goldenRows, output, deviation, modelDirectory } = made
-  print(`${modelDirectory}: ${features} features, ${goldenRows} golden rows`)
-  print(
-    `the probability is output ${output.name}, column ${output.column}; the rows differ from it by at most ${deviation.toExponential(1)}`,
-  )
-  if (made.guessed.length > 0) {
-    print(
-      `the order of the categories of ${made.guessed.join(', ')} is a guess: where the rows do not agree, give that of the training with --codes`,
-    )
+  if (fromMlflow !== undefined) {
+    if (file !== undefined) throw new Error('Give an ONNX file or --from-mlflow, not both.')
+    const { fetchModel } = await import('./fetch.js')
+    const more = { rowsFile: rows, name, version: modelVersion, probabilityColumn: probability, drop, codes }
+    return fetchModel(fromMlflow, { ...more, models: options.models })
   }
-  if (made.isNewModel)
-    print(`wrote ${join(modelDirectory, 'contract.json')}: look over kinds, bounds, categories and descriptions`)
-  else print('the model keeps its contract and its champion')
-  await checkModels(join(modelDirectory, version))
+  if (file === undefined) throw new Error('Give an ONNX file, or a version in MLflow with --from-mlflow.')
+  if (rows === undefined) throw new Error('Give rows with the probabilities of the library of the model: --rows FILE.')
+  const directory = options.models ?? loadConfig().modelsDirectory
+  const given = { file, rowsFile: rows, probabilityColumn: probability, drop, codes, directory }
+  const version = modelVersion ?? '1'
+  const made = await initModel({ ...given, name: name ?? modelName(basename(file).replace(/\.onnx$/i, '')), version })
+  printMade(made)
+  await checkModels(join(made.modelDirectory, version))
 }
 
 /** "home=rent,owner" says that rent is 0 and owner is 1. */
@@ -43,14 +45,4 @@ function parseCodes(text: string): [column: string, categories: string[]] {
   if (column === undefined || list === undefined)
     throw new Error(`--codes ${text}: write a column and its categories, such as home=rent,owner.`)
   return [column, list.split(',')]
-}
-
-/** The name of a model from that of its file: "Credit_v2.onnx" becomes credit-v2. */
-function kebabOf(file: string): string {
-  const base = file.replace(/^.*[/\\]/, '').replace(/\.onnx$/i, '')
-  return featureName(base).replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)
-}
-
-function print(line: string): void {
-  process.stdout.write(`${line}\n`)
 }

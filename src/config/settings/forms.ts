@@ -70,6 +70,11 @@ export const secret = text
   .refine(value => Buffer.byteLength(value) >= MIN_SECRET_BYTES, `must be at least ${MIN_SECRET_BYTES} bytes long`)
   .meta({ form: `at least ${MIN_SECRET_BYTES} bytes` })
 
+// A header with another character is refused with a message that repeats it.
+export const headerText = text
+  .regex(/^[\x21-\x7e]{1,4096}$/, 'must be ASCII characters without spaces')
+  .meta({ form: 'ASCII characters without spaces' })
+
 export const isOneOf =
   <Value extends string>(values: readonly Value[]) =>
   (value: string): value is Value =>

@@ -10,6 +10,11 @@ export function featureName(column: string): string {
   return /^[a-z]/.test(name) ? name.slice(0, 63) : `f${name}`.slice(0, 63)
 }
 
+/** The name of a model: "Credit_v2" becomes credit-v2. */
+export function modelName(text: string): string {
+  return featureName(text).replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)
+}
+
 /** Different names for columns, in their order. */
 export function featureNames(columns: readonly string[]): Map<string, string> {
   const names = new Map<string, string>()

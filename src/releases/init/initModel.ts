@@ -26,6 +26,8 @@ export interface InitOptions {
   readonly drop: readonly string[]
   /** The order of the categories of columns that the graph takes as numbers. */
   readonly codes: GivenCodes
+  /** The columns that the graph takes, in its order; without it those of the rows file. */
+  readonly columns?: readonly string[] | undefined
   /** The models folder. */
   readonly directory: string
   readonly name: string
@@ -54,7 +56,8 @@ export async function initModel(options: InitOptions): Promise<Initialised> {
   const { directory, name, version } = options
   const modelDirectory = join(directory, name)
   const versionDirectory = join(modelDirectory, version)
-  if (existsSync(versionDirectory)) throw new Error(`${versionDirectory} exists already. Choose another version with --version.`)
+  if (existsSync(versionDirectory))
+    throw new Error(`${versionDirectory} exists already. Choose another version with --model-version.`)
   const graphFile = await readGraphFile(options.file)
   const sample = await readRows(options)
   const graph = await OnnxModel.formOf(graphFile.whole).catch(error => {
@@ -114,14 +117,22 @@ async function readGraphFile(file: string) {
   }
 }
 
-async function readRows({ rowsFile, probabilityColumn, drop }: InitOptions) {
+async function readRows({ rowsFile, probabilityColumn, drop, columns }: InitOptions) {
   const text = await readFile(rowsFile, 'utf8').catch(() => {
     throw new Error(`${rowsFile} cannot be read.`)
   })
   const sample = readSample(text, /\.(jsonl|ndjson|json)$/i.test(rowsFile), probabilityColumn)
   const unknown = drop.find(name => !sample.columns.includes(name))
   if (unknown !== undefined) throw new Error(`--drop ${unknown}: the rows file has no such column.`)
-  return { ...sample, columns: sample.columns.filter(name => !drop.includes(name)) }
+  const kept = sample.columns.filter(name => !drop.includes(name))
+  return { ...sample, columns: columns?.map(name => columnNamed(name, kept)) ?? kept }
+}
+
+/** A rows file may hold the names of the training, or those of the API. */
+function columnNamed(name: string, columns: readonly string[]): string {
+  const column = columns.find(other => other === name) ?? columns.find(other => featureName(other) === featureName(name))
+  if (column === undefined) throw new Error(`The model takes the column ${name}, and the rows file does not have it.`)
+  return column
 }
 
 function contractOf(name: string, { features }: Proposal): object {
