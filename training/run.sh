@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Trains and exports the bundled model, and then writes the ONNX fixtures of the gateway's tests.
 # Two runs write byte-identical files. PYTHON names another Python 3.11.
+# With --mlflow, it then logs both versions in the MLflow of MLFLOW_TRACKING_URI.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -11,3 +12,7 @@ export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 PYTHONHASHSEED
 .venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 .venv/bin/python train.py
 .venv/bin/python fixtures.py
+if [ "${1:-}" = --mlflow ]; then
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-mlflow.txt
+  .venv/bin/python mlflow_log.py
+fi

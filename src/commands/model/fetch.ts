@@ -8,7 +8,7 @@ import { MlflowClient } from '../../releases/mlflow/mlflowClient.js'
 import { MlflowHttp } from '../../releases/mlflow/mlflowHttp.js'
 import { parseModelUri } from '../../releases/mlflow/modelUri.js'
 import { checkModels } from './check.js'
-import { print, printKept, printMade } from './made.js'
+import { KEPT, print, printMade } from './made.js'
 
 const TIMEOUT_MS = 15_000
 
@@ -36,7 +36,7 @@ export async function fetchModel(uriText: string, { models, ...options }: FetchA
   else {
     const place = join(modelDirectory, version)
     print(isNewVersion ? `wrote ${place}` : `${place} is there already, with the same files`)
-    printKept(modelDirectory, isNewModel)
+    print(isNewModel ? `wrote ${join(modelDirectory, 'contract.json')}, and it is the champion` : KEPT)
   }
   await checkModels(join(modelDirectory, version))
 }

@@ -1,6 +1,8 @@
 import { join } from 'node:path'
 import type { Initialised } from '../../releases/init/initModel.js'
 
+export const KEPT = 'the model keeps its contract and its champion'
+
 /** Prints what was found out about a model, and what a person should look over. */
 export function printMade({ features, goldenRows, output, deviation, modelDirectory, guessed, isNewModel }: Initialised): void {
   print(`${modelDirectory}: ${features} features, ${goldenRows} golden rows`)
@@ -12,12 +14,8 @@ export function printMade({ features, goldenRows, output, deviation, modelDirect
       `the order of the categories of ${guessed.join(', ')} is a guess: where the rows do not agree, give that of the training with --codes`,
     )
   }
-  printKept(modelDirectory, isNewModel)
-}
-
-export function printKept(modelDirectory: string, isNewModel: boolean): void {
-  if (isNewModel) print(`wrote ${join(modelDirectory, 'contract.json')}: look over kinds, bounds, categories and descriptions`)
-  else print('the model keeps its contract and its champion')
+  const contract = join(modelDirectory, 'contract.json')
+  print(isNewModel ? `wrote ${contract}: look over kinds, bounds, categories and descriptions` : KEPT)
 }
 
 export function print(line: string): void {

@@ -42,9 +42,9 @@ export async function bringVersion(version: CachedVersion, cache: ArtifactCache,
     await cache.writeTo(folder, version.files)
     const bundle = findBundle(folder)
     if (bundle === undefined) return initialise(version, folder, work, options)
-    if (options.rowsFile !== undefined)
-      throw new Error('The version in MLflow is a whole bundle with its golden rows: leave --rows out.')
-    return { ...(await installBundle(await readBundle(bundle), options.directory)), initialised: undefined }
+    const read = await readBundle(bundle)
+    refuseOptions(options, read.manifest)
+    return { ...(await installBundle(read, options.directory)), initialised: undefined }
   })
 }
 
