@@ -60,7 +60,12 @@ export async function startMlflow(files: MlflowStandIn['files'] = {}): Promise<M
   return standIn
 }
 
-export function send(response: ServerResponse, status: number, body: string | Uint8Array, contentType = 'application/json'): true {
+export function send(
+  response: ServerResponse,
+  status: number,
+  body: string | Uint8Array,
+  contentType = 'application/json',
+): true {
   response.writeHead(status, { 'content-type': contentType }).end(body)
   return true
 }

@@ -2,12 +2,13 @@ import { createHash, randomUUID } from 'node:crypto'
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
+import { isPlainName } from './artifactNames.js'
 
 // A download ends long before: what is older was left by a process that died.
 const LEFT_OVER_MS = 24 * 3_600_000
 
 const cachedFile = z.strictObject({
-  path: z.string(),
+  path: z.string().refine(path => path.split('/').every(isPlainName)),
   bytes: z.int().min(0),
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
 })

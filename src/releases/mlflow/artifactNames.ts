@@ -6,16 +6,16 @@ const DEVICE = /^(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?$/i
 const FORBIDDEN = /[/\\:*?"<>|\p{Cc}\p{Cf}]/u
 const MOST_NAME_BYTES = 255
 
+/** Whether a name is that of one file or folder on every system, and leads nowhere else. */
+export function isPlainName(name: string): boolean {
+  const isHostile = FORBIDDEN.test(name) || /^\.{1,2}$|^\s|[\s.]$/.test(name) || DEVICE.test(name)
+  return name !== '' && !isHostile && Buffer.byteLength(name) <= MOST_NAME_BYTES
+}
+
 /** Refuses a name from a listing that could lead out of its folder, or mean another file on some system. @throws MlflowError */
 export function checkName(name: string): void {
-  const isHostile =
-    name === '' ||
-    FORBIDDEN.test(name) ||
-    /^\.{1,2}$|^\s|[\s.]$/.test(name) ||
-    DEVICE.test(name) ||
-    Buffer.byteLength(name) > MOST_NAME_BYTES
-  if (isHostile)
-    throw new MlflowError('BAD_ANSWER', `MLflow lists a file by the name ${JSON.stringify(name.slice(0, 80))}, which is refused.`)
+  if (isPlainName(name)) return
+  throw new MlflowError('BAD_ANSWER', `MLflow lists a file by the name ${JSON.stringify(name.slice(0, 80))}, which is refused.`)
 }
 
 /** Refuses two paths that are one file where a file system ignores case or forms of Unicode. @throws MlflowError */

@@ -73,7 +73,7 @@ export function readMlmodel(text: string): Mlmodel {
 function yamlOf(text: string): unknown {
   try {
     // Aliases could make a few lines a document of gigabytes.
-    return parse(text, { maxAliasCount: 0, logLevel: 'silent' })
+    return parse(text, { maxAliasCount: 0, logLevel: 'error' })
   } catch {
     throw new MlflowError('UNSUPPORTED', 'MLmodel is not YAML that riskgate reads.')
   }

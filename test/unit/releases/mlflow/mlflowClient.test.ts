@@ -145,7 +145,12 @@ describe('an answer that is none is refused with a sentence', () => {
 
   it.each<[string, MlflowStandIn['instead'], string, string | RegExp]>([
     ['401', answers(401, 'no', 'text/plain'), 'REFUSED', 'RISKGATE_MLFLOW_TOKEN'],
-    ['403', answers(403, '{"error_code":"PERMISSION_DENIED","message":"Permission denied"}'), 'REFUSED', '(403): Permission denied.'],
+    [
+      '403',
+      answers(403, '{"error_code":"PERMISSION_DENIED","message":"Permission denied"}'),
+      'REFUSED',
+      '(403): Permission denied.',
+    ],
     [
       '403 of the check of the Host header',
       answers(403, 'Invalid Host header - possible DNS rebinding attack detected', 'text/plain'),
@@ -156,7 +161,12 @@ describe('an answer that is none is refused with a sentence', () => {
     ['500', answers(500, '<h1>oops</h1>', 'text/html'), 'UNREACHABLE', 'answers with status 500.'],
     ['503', answers(503, ''), 'UNREACHABLE', 'answers with status 503.'],
     ['429', answers(429, ''), 'UNREACHABLE', 'answers with status 429.'],
-    ['a login page', answers(200, '<!doctype html><form>', 'text/html; charset=utf-8'), 'BAD_ANSWER', 'with a web page in place of JSON'],
+    [
+      'a login page',
+      answers(200, '<!doctype html><form>', 'text/html; charset=utf-8'),
+      'BAD_ANSWER',
+      'with a web page in place of JSON',
+    ],
     ['text', answers(200, 'OK', 'text/plain'), 'BAD_ANSWER', 'with no JSON'],
     ['half of a JSON', answers(200, '{"model_version": {'), 'BAD_ANSWER', 'is not JSON'],
     ['another JSON', answers(200, '{"model": {}}'), 'BAD_ANSWER', '(model_version)'],
@@ -171,16 +181,19 @@ describe('an answer that is none is refused with a sentence', () => {
     expect(error.message).not.toMatch(/</)
   })
 
-  it.each(['/elsewhere', 'http://evil.example/steal?token=x', 'file:///etc/passwd', 'http://['])('a redirect to %s', async location => {
-    mlflow.instead = (_call, response) => {
-      response.writeHead(302, { location }).end()
-      return true
-    }
-    const { code, message } = await refusal(client({ token: CANARY }).version(CHAMPION))
-    expect([code, mlflow.calls.length]).toEqual(['BAD_ANSWER', 1])
-    expect(message).toContain('follows no redirect')
-    expect(message).not.toContain('steal')
-  })
+  it.each(['/elsewhere', 'http://evil.example/steal?token=x', 'file:///etc/passwd', 'http://['])(
+    'a redirect to %s',
+    async location => {
+      mlflow.instead = (_call, response) => {
+        response.writeHead(302, { location }).end()
+        return true
+      }
+      const { code, message } = await refusal(client({ token: CANARY }).version(CHAMPION))
+      expect([code, mlflow.calls.length]).toEqual(['BAD_ANSWER', 1])
+      expect(message).toContain('follows no redirect')
+      expect(message).not.toContain('steal')
+    },
+  )
 
   it('numbers as texts and as numbers are the same', async () => {
     mlflow.instead = answers(200, versionWith({ name: 'credit-c-xgboost', version: 7, creation_timestamp: '1796006232960' }))
@@ -194,7 +207,9 @@ describe('an answer that is none is refused with a sentence', () => {
     mlflow.instead = (_call, response) => response.writeHead(200, { 'content-type': 'application/json' }).write('{"mod')
     expect((await refusal(client({ timeoutMs: 50 }).version(CHAMPION))).message).toContain('did not answer within 0.05 s')
     mlflow.instead = (_call, response) => {
-      response.writeHead(200, { 'content-type': 'application/json', 'content-length': '100' }).write('{"mod', () => response.destroy())
+      response
+        .writeHead(200, { 'content-type': 'application/json', 'content-length': '100' })
+        .write('{"mod', () => response.destroy())
       return true
     }
     expect((await refusal(client().version(CHAMPION))).code).toBe('UNREACHABLE')

@@ -110,7 +110,12 @@ describe('events out of order', () => {
   const event = (second: number, alias = 'champion') => {
     const timestamp = `2026-11-30T02:39:0${second}+00:00`
     const read = readEvent(
-      JSON.stringify({ entity: 'model_version_alias', action: 'created', timestamp, data: { name: 'm', alias, version: `${second}` } }),
+      JSON.stringify({
+        entity: 'model_version_alias',
+        action: 'created',
+        timestamp,
+        data: { name: 'm', alias, version: `${second}` },
+      }),
     )
     if (!read) throw new Error('it is no event')
     return { id: `${alias} ${second}`, event: read }
