@@ -44,6 +44,10 @@ export default defineConfig({
       ...(process.env.TEST_OLD_RELEASE
         ? [project('upgrade', { include: ['test/upgrade/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000 })]
         : []),
+      // Not in `npm test`: `npm run test:mlflow` installs MLflow first.
+      ...(process.env.TEST_MLFLOW_PYTHON
+        ? [project('mlflow', { include: ['test/mlflow/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000 })]
+        : []),
       // Not in `npm test`: `npm run test:image` and `npm run test:compose` make what they need first.
       ...(process.env.TEST_CONTAINERS
         ? [project('containers', { include: ['test/containers/*.test.ts'], testTimeout: 120_000 })]
