@@ -109,6 +109,16 @@ async function askedAs(host: string) {
   return { status: response.statusCode, contentType: String(response.headers['content-type']), text: await streamed(response) }
 }
 
+it('a graph that was logged alone becomes a version by model init, with the columns in the order of its signature', async () => {
+  await mlflow.python('test/mlflow/log_plain.py', 'test/fixtures/onnx/double.onnx', directory)
+  const { status, stdout, stderr } = await runCommand(['model', 'init', '--from-mlflow', 'models:/Loans_v2/1'], settings())
+  expect(stderr).toBe('')
+  expect(stdout).toMatch(/^ok +loans-v2\/1 +CHAMPION: 2 features$/m)
+  expect(status).toBe(0)
+  const { features } = JSON.parse(readFileSync(join(models, 'loans-v2/contract.json'), 'utf8'))
+  expect(features.map(({ name }: { name: string }) => name)).toEqual(['amount', 'countOfLoans'])
+})
+
 it('a move of the alias is told by a signed webhook, which is verified once', async () => {
   await using receiver = await startReceiver()
   await mlflow.call('POST', 'webhooks', {

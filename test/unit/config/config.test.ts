@@ -1,7 +1,7 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { loadConfig, shownSettings } from '../../../src/config/config.js'
+import { loadConfig, loadMlflowConfig, shownSettings } from '../../../src/config/config.js'
 import { SECRETS, settings } from '../../../src/config/settings.js'
 import { ConfigError } from '../../../src/errors.js'
 import { testFolder } from '../../support/folder.js'
@@ -210,6 +210,10 @@ describe('the configuration', () => {
     ['REDIS_URL', 'redis://a,b/1', 'names a database of a cluster'],
     ['REDIS_URL', `redis+sentinel://:${CANARY}@a`, 'name that the Sentinels give the master'],
     ['RISKGATE_WEBHOOK_ATTEMPTS', '0', 'between 1 and 20'],
+    ['RISKGATE_MLFLOW_URL', 'mlflow:5000', 'a URL that begins with https:// or http://'],
+    ['RISKGATE_MLFLOW_URL', 'https://user:password@mlflow', 'a user name or password'],
+    ['RISKGATE_MLFLOW_TOKEN', `${CANARY}\nX-Evil: 1`, 'must be ASCII characters without spaces'],
+    ['RISKGATE_MLFLOW_USER', 'rg', 'and RISKGATE_MLFLOW_PASSWORD must be set together'],
     ['RISKGATE_WEBHOOK_RETRY_SECONDS', '3601', 'between 1 and 3600'],
   ])('refuses %s=%j and says why', (key, value, why) => {
     const problems = problemsOf({ [key]: value })
@@ -420,7 +424,8 @@ describe('a secret from a file', () => {
 
   it.each(SECRETS)('is refused if the setting itself is also set: %s', key => {
     const value = { DATABASE_URL: 'postgres://db/x', REDIS_URL: 'redis://cache' }[key as string] ?? SECRET
-    const all = { RISKGATE_JWT_SECRET: SECRET, [key]: value, [`${key}_FILE`]: fileOf(value) }
+    const partner = key === 'RISKGATE_MLFLOW_PASSWORD' && { RISKGATE_MLFLOW_USER: 'riskgate' }
+    const all = { RISKGATE_JWT_SECRET: SECRET, ...partner, [key]: value, [`${key}_FILE`]: fileOf(value) }
     expect(problemsOf(all)).toEqual([`${key} and ${key}_FILE must not both be set.`])
   })
 
@@ -456,6 +461,40 @@ describe('a secret from a file', () => {
   })
 })
 
+describe('what fetching from MLflow needs', () => {
+  const directory = testFolder('mlflow-settings')
+  const url = 'https://ml.example/prefix'
+
+  it('is the address, and a token or a user with a password; a database is not', () => {
+    const none = { token: undefined, basic: undefined, stateDirectory: resolve('.riskgate'), modelsDirectory: resolve('models') }
+    const production = { NODE_ENV: 'production', RISKGATE_MLFLOW_URL: url }
+    expect(loadMlflowConfig(production)).toEqual({ ...none, url: new URL(url) })
+    const file = join(directory, 'token')
+    writeFileSync(file, 'a-token\n')
+    expect(loadMlflowConfig({ ...production, RISKGATE_MLFLOW_TOKEN_FILE: file }).token).toBe('a-token')
+    const basic = { RISKGATE_MLFLOW_USER: 'rg', RISKGATE_MLFLOW_PASSWORD: 'p:w' }
+    expect(loadMlflowConfig({ ...production, ...basic }).basic).toEqual({ user: 'rg', password: 'p:w' })
+  })
+
+  it.each<[Record<string, string>, string]>([
+    [{}, 'RISKGATE_MLFLOW_URL must be set: the tracking URI of MLflow.'],
+    [
+      { RISKGATE_MLFLOW_URL: url, RISKGATE_MLFLOW_PASSWORD: 'p' },
+      'RISKGATE_MLFLOW_USER and RISKGATE_MLFLOW_PASSWORD must be set together.',
+    ],
+    [
+      { RISKGATE_MLFLOW_URL: url, RISKGATE_MLFLOW_TOKEN: 't', RISKGATE_MLFLOW_USER: 'u', RISKGATE_MLFLOW_PASSWORD: 'p' },
+      'RISKGATE_MLFLOW_TOKEN must not be set when RISKGATE_MLFLOW_USER is.',
+    ],
+    [
+      { RISKGATE_MLFLOW_URL: url, RISKGATE_MLFLOW_USER: 'a:b', RISKGATE_MLFLOW_PASSWORD: 'p' },
+      'RISKGATE_MLFLOW_USER must not contain a colon.',
+    ],
+  ])('is refused: %j', (variables, problem) => {
+    expect(() => loadMlflowConfig(variables)).toThrow(new ConfigError([problem]))
+  })
+})
+
 describe('the printed configuration', () => {
   it('shows every setting with its effective value, also defaults', () => {
     const shown = shownSettings({})
@@ -481,6 +520,8 @@ describe('the printed configuration', () => {
       REDIS_URL: `rediss://:${CANARY}@cache`,
       RISKGATE_JWT_SECRET: `${CANARY}${SECRET}`,
       RISKGATE_JWT_PREVIOUS_SECRET: `${SECRET}${CANARY}`,
+      RISKGATE_MLFLOW_USER: 'riskgate',
+      RISKGATE_MLFLOW_PASSWORD: CANARY,
       RISKGATE_JWKS_URL: `https://login.example/keys?code=${CANARY}#${CANARY}`,
     })
     expect(Object.values(shown).join()).not.toContain(CANARY)
