@@ -525,7 +525,9 @@ describe('the printed configuration', () => {
       RISKGATE_JWKS_URL: `https://login.example/keys?code=${CANARY}#${CANARY}`,
     })
     expect(Object.values(shown).join()).not.toContain(CANARY)
-    for (const key of SECRETS) expect(shown[key]).toBe('(secret)')
+    // A token takes the place of user and password.
+    const { RISKGATE_MLFLOW_TOKEN } = shownSettings({ RISKGATE_MLFLOW_TOKEN: CANARY })
+    for (const key of SECRETS) expect({ ...shown, RISKGATE_MLFLOW_TOKEN }[key]).toBe('(secret)')
     expect(shown.RISKGATE_JWKS_URL).toBe('https://login.example/keys?(hidden)')
   })
 
