@@ -112,7 +112,8 @@ function differenceOf(bundled: ModelContract, own: ModelContract): string | unde
 /** The files of a version; what MLflow keeps beside them stays behind. */
 async function filesOf(directory: string, { onnx }: ModelManifest): Promise<string[]> {
   const named = ['manifest.json', 'golden.jsonl', 'MODEL_CARD.md', onnx.file, ...(onnx.external ?? []).map(({ file }) => file)]
-  const there = await readdir(directory)
+  const entries = await readdir(directory, { withFileTypes: true })
+  const there = entries.filter(entry => entry.isFile()).map(({ name }) => name)
   return [...new Set(named)].filter(file => there.includes(file))
 }
 

@@ -527,7 +527,8 @@ describe('the printed configuration', () => {
     expect(Object.values(shown).join()).not.toContain(CANARY)
     // A token takes the place of user and password.
     const { RISKGATE_MLFLOW_TOKEN } = shownSettings({ RISKGATE_MLFLOW_TOKEN: CANARY })
-    for (const key of SECRETS) expect({ ...shown, RISKGATE_MLFLOW_TOKEN }[key]).toBe('(secret)')
+    const all: Record<string, string | undefined> = { ...shown, RISKGATE_MLFLOW_TOKEN }
+    for (const key of SECRETS) expect(all[key]).toBe('(secret)')
     expect(shown.RISKGATE_JWKS_URL).toBe('https://login.example/keys?(hidden)')
   })
 

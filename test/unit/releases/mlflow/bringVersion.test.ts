@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { loadModelFolder } from '../../../../src/releases/folderSource.js'
 import { ArtifactCache } from '../../../../src/releases/mlflow/artifactCache.js'
 import { type BringOptions, bringVersion } from '../../../../src/releases/mlflow/bringVersion.js'
+import { csvOfExample } from '../../../../src/releases/mlflow/inputExample.js'
 import { filesIn } from '../../../support/mlflowServer.js'
 
 const BUNDLED = new URL('../../../../models/consumer-credit/', import.meta.url).pathname
@@ -123,6 +124,18 @@ describe('a bundle', () => {
     rmSync(made('consumer-credit', '1'), { recursive: true })
     await expect(bring(edited(bundleOf('1'), 'contract.json', from, to))).rejects.toThrow(says)
     expect(readdirSync(made('consumer-credit')).sort()).toEqual(['2', 'champion', 'contract.json'])
+  })
+
+  it('does not belong to a model outside of the models folder', async () => {
+    cpSync(BUNDLED, join(directory, 'consumer-credit'), { recursive: true })
+    const { 'contract.json': _, ...files } = edited(bundleOf('2'), 'manifest.json', /"consumer-credit"/, '"../consumer-credit"')
+    await expect(bring(files)).rejects.toThrow('has no contract.json, and the models folder has no model ../consumer-credit')
+  })
+
+  it('is taken without what is a folder in place of a file', async () => {
+    const { 'MODEL_CARD.md': _, ...files } = bundleOf('2')
+    await bring({ ...files, 'MODEL_CARD.md/evil': 'x' })
+    expect(readdirSync(made('consumer-credit', '2')).sort()).toEqual(['golden.jsonl', 'manifest.json', 'model.onnx'])
   })
 
   it('says that it knows its rows and its name', async () => {
@@ -292,4 +305,10 @@ describe('a folder of the onnx flavour', () => {
     }
     await expect(bring(flavour(undefined), { rowsFile: rowsFile(), version: '../8' })).rejects.toThrow('no name of a version')
   })
+})
+
+it('an input example is read as MLflow writes it: missing values, quotation marks, texts and Booleans', () => {
+  const example = '{"columns": ["a", "b\\"c"], "data": [[1.5, "x, \\"y\\""], [NaN, null], [-3, true], ["NaN, ", NaN]]}'
+  expect(csvOfExample(example)).toBe('"a","b""c"\n"1.5","x, ""y"""\n,\n"-3","true"\n"NaN, ",\n')
+  for (const other of ['{"columns":["a"],"data":[[1,2]]}', '[[1]]', 'NaN', '']) expect(csvOfExample(other)).toBeUndefined()
 })

@@ -27,7 +27,7 @@ const FILES = {
   MLmodel: 'flavors: {}\n',
   'model.onnx': Buffer.from([0, 1, 2]),
   'extra_files/golden.jsonl': '{}\n',
-  'a b/ü.txt': 'é',
+  'a b/50% ü#1.txt': 'é',
 }
 const URI = parseModelUri('models:/credit-c-xgboost@champion')
 const digestOf = (content: Uint8Array | string) => createHash('sha256').update(content).digest('hex')
@@ -94,6 +94,32 @@ describe('the folder of a version', () => {
     expect(mlflow.calls.map(({ address }) => address)).toEqual([
       '/api/2.0/mlflow/registered-models/alias?name=credit-c-xgboost&alias=champion',
     ])
+  })
+
+  it.each([
+    ['another source', { source: 'models:/m-2' }],
+    ['another time of registration', { creation_timestamp: 2 }],
+  ])('is downloaded again where MLflow tells %s, as for a version that was registered anew', async (_what, change) => {
+    const model_version = { name: 'credit-c-xgboost', version: '1', source: 'models:/m-1', creation_timestamp: 1 }
+    const answering = (version: object) => {
+      mlflow.instead = ({ address }, response) =>
+        address.includes('/alias?') && send(response, 200, JSON.stringify({ model_version: version }))
+    }
+    answering(model_version)
+    await fetched()
+    mlflow.files = { MLmodel: 'another' }
+    answering({ ...model_version, ...change })
+    expect((await fetched()).version.files).toEqual([{ path: 'MLmodel', bytes: 7, sha256: digestOf('another') }])
+  })
+
+  it('may take longer than the timeout as long as something comes', async () => {
+    mlflow.files = { 'model.onnx': 'xxxxxx' }
+    mlflow.instead = ({ address }, response) => {
+      if (!address.endsWith('model.onnx')) return false
+      for (const i of [0, 1, 2, 3, 4, 5]) setTimeout(() => response[i === 5 ? 'end' : 'write']('x'), i * 500)
+      return true
+    }
+    expect((await fetched({}, { timeoutMs: 2_000 })).version.files).toHaveLength(1)
   })
 
   it('is downloaded again where a file of the cache is damaged', async () => {
@@ -191,9 +217,9 @@ describe('a version that is not ready', () => {
       { name: 'credit-c-xgboost', version: '2' },
     ]) {
       mlflow.instead = (_call, response) => send(response, 200, JSON.stringify({ model_version: other }))
-      await expect(fetched({}, { uri: parseModelUri('models:/credit-c-xgboost/1') })).rejects.toMatchObject({
-        code: 'BAD_ANSWER',
-      })
+      await expect(fetched({}, { uri: parseModelUri('models:/credit-c-xgboost/1') })).rejects.toThrow(
+        'answers with another version',
+      )
     }
   })
 })
@@ -258,6 +284,9 @@ describe('a hostile listing writes nothing', () => {
     list({ path: 'model.onnx', is_dir: false })
     await expect(fetched({ maxBytes: 2 })).rejects.toThrow('more than the 2 bytes')
     expect(below(directory)).toEqual([])
+    // 12 bytes and 3: the first fits, and both do not.
+    list({ path: 'MLmodel', is_dir: false }, { path: 'model.onnx', is_dir: false })
+    await expect(fetched({ maxBytes: 14 })).rejects.toMatchObject({ code: 'TOO_LARGE' })
   })
 })
 

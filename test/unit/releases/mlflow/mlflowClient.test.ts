@@ -117,6 +117,7 @@ describe('credentials', () => {
     ['none', {}, undefined],
   ])('are sent: %s', async (_what, options, authorization) => {
     await client(options).version(CHAMPION)
+    expect(mlflow.calls[0]?.headers['accept-encoding']).toBe('identity')
     expect(mlflow.calls[0]?.headers.authorization).toBe(authorization)
   })
 

@@ -129,6 +129,14 @@ describe('events out of order', () => {
     expect(accepted.isKnown('champion 1', 0)).toBe(true)
   })
 
+  it('are remembered for 10,000 subjects, those that came last', () => {
+    const accepted = new AcceptedDeliveries()
+    accepted.accept(event(2), 0)
+    for (let i = 0; i < 10_000; i++) accepted.accept(event(2, `alias-${i}`), 0)
+    expect(accepted.accept(event(1), 0)).toBe(true)
+    expect(accepted.accept(event(1, 'alias-9999'), 0)).toBe(false)
+  })
+
   it('are forgotten with their ids after ten minutes', () => {
     const accepted = new AcceptedDeliveries()
     accepted.accept(event(1), 0)
