@@ -110,7 +110,7 @@ describe('a bundle', () => {
       files => edited(files, 'manifest.json', /"model.onnx"/, '"../model.onnx"'),
       'must be a file beside',
     ],
-    ['no JSON', files => ({ ...files, 'manifest.json': '{' }), 'manifest.json is missing or is not JSON'],
+    ['no JSON', files => ({ ...files, 'manifest.json': '{' }), 'manifest.json is not JSON'],
   ])('is refused with %s', async (_what, change, says) => {
     await expect(bring(change(bundleOf('2')))).rejects.toThrow(says)
     expect(readdirSync(directory)).toEqual(['cache'])
