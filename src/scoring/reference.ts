@@ -1,6 +1,8 @@
 import { badInput, inputProblem } from '../errors.js'
 import { canonicalText, hasTooManyMarks } from './canonicalText.js'
 
+// Nearly all references are of this form: for them one look is enough.
+const PLAIN = /^[!-~](?:[ -~]*[!-~])?$/
 // Letters with their marks, digits, punctuation, symbols and spaces.
 const PRINTABLE = /^[\p{L}\p{M}\p{N}\p{P}\p{S}\p{Zs}]+$/u
 // Two references that differ in such a character look the same: variation selectors, fillers of Hangul, the empty pattern of Braille.
@@ -15,6 +17,7 @@ const TOO_MANY_MARKS = 'must not hold more than 30 marks in a row'
 
 /** The mistake in a text that is to be stored as a reference, in the middle of a sentence; undefined where it may be. */
 export function mistakeInReference(text: string, longest: number): string | undefined {
+  if (text.length <= longest && PLAIN.test(text)) return undefined
   // First by its length: a body may hold a text of 1 MiB. A character has one or two units.
   const isTooLong = text.length > 2 * longest || [...text].length > longest
   if (isTooLong || !PRINTABLE.test(text)) return `must be 1 to ${longest} printable characters`
