@@ -24,15 +24,14 @@ export async function probeProblems(
   contract: ModelContract,
   golden: readonly GoldenRow[],
 ): Promise<string[]> {
-  const base = golden[0]?.features ?? plainApplication(contract)
+  const [base = {}, ...atEdges] = applicationsAtEdges(contract, golden)
   const says = await failure(model, base)
   if (says !== undefined) return [`the graph gives no probability: ${says}.`]
-  const edges = edgesOf(contract).map(edge => ({ edge, features: reaching(edge, base) }))
-  const answers = await model.run(edges.map(({ features }) => features)).catch(() => [])
-  if (answers.length === edges.length && answers.every(isProbability)) return []
+  const answers = await model.run(atEdges).catch(() => [])
+  if (answers.length === atEdges.length && answers.every(isProbability)) return []
   const failures: string[] = []
-  for (const { edge, features } of edges) {
-    const says = await failure(model, features)
+  for (const [i, edge] of edgesOf(contract).entries()) {
+    const says = await failure(model, atEdges[i] as FeatureValues)
     if (says !== undefined) failures.push(`${named(edge)} (${says})`)
   }
   if (failures.length === 0) return []

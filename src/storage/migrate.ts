@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { readMigrationFiles } from 'drizzle-orm/migrator'
 import type { Sql } from 'postgres'
 import { type Blocker, BlockerWatch } from './postgres/blockerWatch.js'
-import { driverOf } from './postgres/driver.js'
+import { openOwnersSession } from './postgres/driver.js'
 import { openFeedEpoch } from './postgres/feedEpoch.js'
 import { tryMigrationLock } from './postgres/migrationLock.js'
 import { ensurePartitionsAhead, hasPartitionOfNow } from './postgres/partitions.js'
@@ -48,15 +48,7 @@ export class OlderDatabaseError extends Error {}
  */
 export async function migrateDatabase(url: string, options: MigrateOptions = {}): Promise<void> {
   const { signal } = options
-  const sql = driverOf(url)({
-    max: 1,
-    max_lifetime: null,
-    connect_timeout: 5,
-    fetch_types: false,
-    prepare: false,
-    connection: { application_name: 'riskgate:migrate' },
-    onnotice: () => {},
-  })
+  const sql = openOwnersSession(url, 'riskgate:migrate')
   const giveUp = () => void sql.end({ timeout: 0 })
   signal?.addEventListener('abort', giveUp, { once: true })
   try {

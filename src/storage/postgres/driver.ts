@@ -33,6 +33,19 @@ const ASKING = {
   onnotice: () => {},
 }
 
+/** Opens one session for work that belongs to the owner of the tables. `name` is what pg_stat_activity shows. */
+export function openOwnersSession(url: string, name: string): Sql {
+  return driverOf(url)({
+    max: 1,
+    max_lifetime: null,
+    connect_timeout: 5,
+    fetch_types: false,
+    prepare: false,
+    connection: { application_name: name },
+    onnotice: () => {},
+  })
+}
+
 /** What a connection string says. @throws ConfigError where it cannot be used */
 export function addressOf(url: string): DatabaseAddress {
   const address = readDatabaseUrl(url)

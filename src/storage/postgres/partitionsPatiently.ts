@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Sql } from 'postgres'
 import { type Blocker, BlockerWatch } from './blockerWatch.js'
-import { driverOf } from './driver.js'
+import { openOwnersSession } from './driver.js'
 import { ensurePartitionsAhead } from './partitions.js'
 import { isLockTimeout } from './postgresErrors.js'
 import { inTransaction } from './transaction.js'
@@ -22,15 +22,7 @@ export async function ensurePartitionsPatiently(
   url: string,
   { tries, blocked }: { readonly tries: number; readonly blocked: (blockers: readonly Blocker[]) => void },
 ): Promise<void> {
-  const sql = driverOf(url)({
-    max: 1,
-    max_lifetime: null,
-    connect_timeout: 5,
-    fetch_types: false,
-    prepare: false,
-    connection: { application_name: 'riskgate:upkeep' },
-    onnotice: () => {},
-  })
+  const sql = openOwnersSession(url, 'riskgate:upkeep')
   const watch = new BlockerWatch(url, blocked)
   try {
     for (let attempt = 1; !(await ensuredInTime(sql, watch)); attempt++) {
