@@ -1,0 +1,53 @@
+import type { ModelContract } from '../../scoring/contract.js'
+import type { ModelManifest } from '../../scoring/manifest.js'
+import type { AdmissionReport } from '../admission/admissionReport.js'
+import type { Rollout } from './rollout.js'
+
+/** A file of a version in the content-addressed store. */
+export interface StoredFile {
+  readonly name: string
+  readonly sha256: string
+}
+
+/** Where a version came from. */
+export type VersionOrigin =
+  | { readonly source: 'folder' }
+  | { readonly source: 'mlflow'; readonly name: string; readonly version: string; readonly runId: string | undefined }
+
+/** A version that some gateway has checked. */
+export interface StoredVersion {
+  readonly model: string
+  readonly version: string
+  /** Undefined where it could not be read: such a version is REJECTED. */
+  readonly contract: ModelContract | undefined
+  readonly manifest: ModelManifest | undefined
+  /** Contract, manifest, graph, golden rows, model card. None for a REJECTED version. */
+  readonly files: readonly StoredFile[]
+  readonly report: AdmissionReport
+  /** HMAC-SHA-256 of the report, hexadecimal; undefined where no key is set. */
+  readonly signature: string | undefined
+  readonly origin: VersionOrigin
+  readonly storedAt: Date
+}
+
+/** What a caller of `put` has: the files are read where the store does not hold them yet. */
+export type NewVersion = Omit<StoredVersion, 'storedAt' | 'contract' | 'manifest'> & {
+  readonly read: (file: StoredFile) => Promise<Uint8Array>
+}
+
+/** All versions and rollouts at one moment. */
+export interface ReleaseState {
+  /** Grows with each change of any model: an unchanged number means an unchanged state. */
+  readonly revision: string
+  readonly versions: readonly StoredVersion[]
+  readonly rollouts: readonly Rollout[]
+}
+
+/** Versions with their files, and rollouts: the same for all gateways. Implemented over Postgres. */
+export interface VersionStore {
+  revision(): Promise<string>
+  state(): Promise<ReleaseState>
+  /** Stores a version, or its newer report. Does not change the answers of a version that has made a prediction: false then. */
+  put(version: NewVersion): Promise<boolean>
+  readFile(sha256: string): Promise<Uint8Array>
+}
