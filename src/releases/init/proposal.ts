@@ -37,7 +37,15 @@ export interface Proposal {
 }
 
 const INT32 = 2 ** 31
-const TYPES: readonly string[] = ['float32', 'float64', 'int32', 'int64', 'bool', 'string'] satisfies GraphInput['type'][]
+const TYPES: readonly string[] = [
+  'float32',
+  'float64',
+  'float16',
+  'int32',
+  'int64',
+  'bool',
+  'string',
+] satisfies GraphInput['type'][]
 
 /** The categories of a column in the order of their codes, from 0. */
 export type GivenCodes = ReadonlyMap<string, readonly string[]>
