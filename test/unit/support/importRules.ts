@@ -72,6 +72,7 @@ const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
     history: ['predictions', 'postgres', 'tables'],
     predictions: ['statistics', 'audit', 'postgres', 'tables'],
     apiKeys: ['audit', 'postgres', 'tables'],
+    releases: ['audit', 'postgres', 'tables'],
     audit: ['postgres', 'tables'],
     statistics: ['postgres', 'tables'],
     embedded: ['postgres'],
@@ -107,6 +108,11 @@ const PORTS: Readonly<Record<string, string>> = {
   'src/webhooks/webhookOutbox.ts': 'storage',
   'src/monitoring/outcomes.ts': 'storage',
   'src/monitoring/riskSummary.ts': 'storage',
+  'src/releases/rollout/releaseChange.ts': 'storage',
+  'src/releases/rollout/rollout.ts': 'storage',
+  'src/releases/rollout/rolloutStore.ts': 'storage',
+  'src/releases/rollout/versionStore.ts': 'storage',
+  'src/releases/shadow/shadowLog.ts': 'storage',
   'src/server/limits/pointLimiter.ts': 'cache',
 }
 
