@@ -2,7 +2,7 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import type { Admission, VersionToCheck } from './admission.js'
 import { type AdmissionReport, admissionReportSchema } from './admissionReport.js'
-import { type AdmissionLimits, endChild, startChild } from './checkingChild.js'
+import { type AdmissionLimits, endChild, startChild, within } from './checkingChild.js'
 import { rejectedReport } from './rejectedReport.js'
 
 type Answer = { readonly report: unknown } | { readonly says: string }
@@ -13,11 +13,14 @@ type Answer = { readonly report: unknown } | { readonly says: string }
  */
 export class AdmissionProcess implements Admission {
   readonly #limits: AdmissionLimits
+  readonly #shell: string | undefined
   #child: ChildProcess | undefined
   #last: Promise<unknown> = Promise.resolve()
 
-  constructor(limits: AdmissionLimits) {
-    this.#limits = limits
+  /** `shell`: another one than /bin/sh. */
+  constructor(limits: AdmissionLimits, shell?: string) {
+    this.#limits = within(limits)
+    this.#shell = shell
   }
 
   /** @throws Error where no process can be started, or the signal has been given */
@@ -35,7 +38,7 @@ export class AdmissionProcess implements Admission {
 
   async #check(version: VersionToCheck, signal: AbortSignal | undefined): Promise<AdmissionReport> {
     signal?.throwIfAborted()
-    this.#child = isAlive(this.#child) ? this.#child : await startChild(this.#limits)
+    this.#child = isAlive(this.#child) ? this.#child : await startChild(this.#limits, this.#shell)
     try {
       const answer = await this.#ask(this.#child, version, signal)
       if ('report' in answer) return admissionReportSchema.parse(answer.report)

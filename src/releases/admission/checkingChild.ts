@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { execPath } from 'node:process'
+import { constrainedMemory, execPath } from 'node:process'
 import { fileURLToPath } from 'node:url'
 
 /** What one check may use. */
@@ -13,7 +13,6 @@ export interface AdmissionLimits {
 
 // Also where this file runs without a build, as in tests.
 const PROGRAM = fileURLToPath(new URL('../../../dist/releases/admission/checkVersions.js', import.meta.url))
-const SHELL = '/bin/sh'
 const READY_MS = 60_000
 const LOOK_MS = 50
 const PAGE_BYTES = 4_096
@@ -23,11 +22,11 @@ const PAGE_BYTES = 4_096
  * on computing after its gateway was killed. Without a shell, as in the image, its memory is watched instead.
  * @throws Error where it cannot be started
  */
-export async function startChild({ seconds, memoryMib }: AdmissionLimits): Promise<ChildProcess> {
+export async function startChild({ seconds, memoryMib }: AdmissionLimits, shell = '/bin/sh'): Promise<ChildProcess> {
   const program = [execPath, PROGRAM, String(seconds)]
-  const hasShell = existsSync(SHELL)
+  const hasShell = existsSync(shell)
   const limits = `ulimit -c 0; ulimit -t ${3 * seconds}; ulimit -d ${memoryMib * 1024}; exec "$0" "$@"`
-  const [command = '', ...rest] = hasShell ? [SHELL, '-c', limits, ...program] : program
+  const [command = '', ...rest] = hasShell ? [shell, '-c', limits, ...program] : program
   const child = spawn(command, rest, { stdio: ['ignore', 'ignore', 'ignore', 'ipc'], env: {} })
   try {
     await firstMessage(child)
@@ -37,6 +36,12 @@ export async function startChild({ seconds, memoryMib }: AdmissionLimits): Promi
   }
   if (!hasShell) watchMemory(child, memoryMib * 2 ** 20)
   return child
+}
+
+/** No more than half of what a container may have: its kernel could otherwise end the gateway. */
+export function within({ seconds, memoryMib }: AdmissionLimits): AdmissionLimits {
+  const half = Math.floor(constrainedMemory() / 2 / 2 ** 20)
+  return { seconds, memoryMib: half > 0 ? Math.min(memoryMib, half) : memoryMib }
 }
 
 /** Ends a process for certain, and waits until it is gone. */
