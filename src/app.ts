@@ -101,7 +101,7 @@ async function startParts(bare: BareKit, signal: AbortSignal): ReturnType<App['s
   const certificate = startCertificate(early)
   const withdrawals = new Withdrawals()
   const tokens = await startTokens(early, { withdrawals })
-  const models = await startModels(early)
+  const models = await startModels(early, { signal })
   const database = await startDatabase(early, { signal })
   const kit = { ...early, database }
   const clock = await startClock(kit)

@@ -1,18 +1,22 @@
 import type { Metrics } from '../observability/metrics.js'
+import { AdmissionProcess } from '../releases/admission/admissionProcess.js'
 import { loadModelFolder } from '../releases/folderSource.js'
 import type { ModelRegistry } from '../releases/modelRegistry.js'
 import { RISK_BANDS } from '../scoring/bands.js'
 import { type EarlyKit, warnTo } from './kit.js'
 
 /** Loads the models of the folder, and measures their runs. @throws ConfigError where no model can serve */
-export async function startModels(kit: EarlyKit): Promise<ModelRegistry> {
+export async function startModels(kit: EarlyKit, { signal }: { readonly signal: AbortSignal }): Promise<ModelRegistry> {
   const { config, metrics, tracer } = kit
+  const admission = new AdmissionProcess(config.admission)
   const registry = await loadModelFolder({
     directory: config.modelsDirectory,
+    admission,
+    signal,
     observeScoring: ({ model, version }, seconds) => metrics.scoringSeconds.of(model, version).observe(seconds),
     warn: warnTo(kit),
     tracer,
-  })
+  }).finally(() => admission.close())
   for (const { manifest } of registry.champions) showFromZeroFor(manifest, metrics)
   metrics.gauges('model_serving', 'Whether a version of the model serves; 1 or 0.', 'model', () => serving(registry))
   return registry

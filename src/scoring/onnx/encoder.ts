@@ -1,7 +1,7 @@
 import { setFloat16 } from '@petamoriken/float16'
-import type { Spellings } from '../contract.js'
 import type { FeatureValue, FeatureValues } from '../features.js'
 import type { GraphInput } from '../manifest.js'
+import type { Spellings } from '../spellings.js'
 
 type Column = GraphInput['columns'][number]
 

@@ -1,10 +1,10 @@
 import './telemetryOff.js'
 import { getFloat16 } from '@petamoriken/float16'
-import { InferenceSession, Tensor } from 'onnxruntime-node'
+import { env, InferenceSession, Tensor } from 'onnxruntime-node'
 import { AppError } from '../../errors.js'
-import type { Spellings } from '../contract.js'
 import type { FeatureValues } from '../features.js'
 import type { GraphUse } from '../manifest.js'
+import type { Spellings } from '../spellings.js'
 import { encode } from './encoder.js'
 import { lowerFormat } from './formatVersion.js'
 import { flatInputs, formProblems, type GraphMetadata, takesOneRow } from './graphForm.js'
@@ -24,6 +24,8 @@ const SESSION_OPTIONS: InferenceSession.SessionOptions = {
   // exceptions.
   logSeverityLevel: 4,
 }
+
+export const ONNX_RUNTIME_VERSION = env.versions.node ?? env.versions.common
 
 /** A model version in memory, ready to score. */
 export class OnnxModel {

@@ -6,6 +6,7 @@ import { loadModelFolder } from '../../../../src/releases/folderSource.js'
 import { type InitOptions, initModel } from '../../../../src/releases/init/initModel.js'
 import type { FeatureValues } from '../../../../src/scoring/features.js'
 import { goldenRows } from '../../../support/applicants.js'
+import { ownAdmission } from '../../support/ownAdmission.js'
 
 const BUNDLED = new URL('../../../../models/consumer-credit/', import.meta.url).pathname
 const FIXTURES = new URL('../../../fixtures/onnx/', import.meta.url).pathname
@@ -32,6 +33,7 @@ describe('the folder of a version', () => {
   async function loaded() {
     const warnings: unknown[] = []
     const registry = await loadModelFolder({
+      admission: ownAdmission,
       directory: models(),
       observeScoring: () => {},
       warn: (_, fields) => warnings.push(fields),
