@@ -107,6 +107,7 @@ const PORTS: Readonly<Record<string, string>> = {
   'src/webhooks/webhookOutbox.ts': 'storage',
   'src/monitoring/outcomes.ts': 'storage',
   'src/monitoring/riskSummary.ts': 'storage',
+  'src/releases/shadow/shadowLog.ts': 'storage',
   'src/server/limits/pointLimiter.ts': 'cache',
 }
 
