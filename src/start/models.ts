@@ -26,7 +26,7 @@ function serving({ champions, notServing }: ModelRegistry): Record<string, numbe
 }
 
 /** Shows the counters of a version at zero: the share of high risk would be unknown until the first. */
-function showFromZeroFor({ model, version }: { model: string; version: string }, metrics: Metrics): void {
+export function showFromZeroFor({ model, version }: { model: string; version: string }, metrics: Metrics): void {
   metrics.highRisk.of(model, version)
   for (const band of RISK_BANDS) metrics.predictions.of(model, version, band)
 }
