@@ -6,6 +6,7 @@ import { Withdrawals } from './auth/withdrawals.js'
 import type { Config } from './config/config.js'
 import { createLogger, unexpected } from './observability/logger.js'
 import { Metrics } from './observability/metrics.js'
+import type { ServingVersions } from './releases/serving/swap.js'
 import { startAlertFeed } from './start/alertFeed.js'
 import { startApi } from './start/api.js'
 import { startApiKeys } from './start/apiKeys.js'
@@ -20,6 +21,7 @@ import { startPartitions } from './start/partitions.js'
 import { startPredictions } from './start/predictions.js'
 import { startReplicas } from './start/replicas.js'
 import { startServer } from './start/server.js'
+import { startServing } from './start/serving.js'
 import { startStatistics } from './start/statistics.js'
 import { startTexts } from './start/texts.js'
 import { startTokens, writeTokens } from './start/tokens.js'
@@ -34,9 +36,9 @@ type BareKit = Omit<EarlyKit, 'tracer' | 'upkeep'>
 export interface App {
   /**
    * Starts everything in order. Where a part fails, the parts before it are stopped again. Returns the address that the gateway
-   * listens at. Rejects once the app has been stopped.
+   * listens at, and what replaces versions of models. Rejects once the app has been stopped.
    */
-  start(): Promise<{ url: string; developmentFile?: string }>
+  start(): Promise<{ url: string; developmentFile?: string; serving: ServingVersions }>
   /**
    * Stops everything in the reverse order. May be called twice, by several callers at once, and during the start, which then
    * ends.
@@ -102,6 +104,7 @@ async function startParts(bare: BareKit, signal: AbortSignal): ReturnType<App['s
   const withdrawals = new Withdrawals()
   const tokens = await startTokens(early, { withdrawals })
   const models = await startModels(early)
+  const serving = startServing(early, models)
   const database = await startDatabase(early, { signal })
   const kit = { ...early, database }
   const clock = await startClock(kit)
@@ -123,5 +126,5 @@ async function startParts(bare: BareKit, signal: AbortSignal): ReturnType<App['s
   const developmentFile = await writeTokens(kit, { url, tokens })
   const champions = models.champions.map(({ manifest }) => `${manifest.model}/${manifest.version}`)
   early.logger.info({ url, models: champions }, 'riskgate serves')
-  return { url, ...(developmentFile !== undefined && { developmentFile }) }
+  return { url, serving, ...(developmentFile !== undefined && { developmentFile }) }
 }

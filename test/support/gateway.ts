@@ -5,6 +5,7 @@ import { type App, createApp } from '../../src/app.js'
 import type { Role } from '../../src/auth/principal.js'
 import { Tokens } from '../../src/auth/tokens.js'
 import { loadConfig } from '../../src/config/config.js'
+import type { ServingVersions } from '../../src/releases/serving/swap.js'
 import { GraphqlClient } from './client.js'
 import { createTestDatabase, type TestDatabase } from './database.js'
 
@@ -21,6 +22,8 @@ export interface TestGateway extends AsyncDisposable {
   readonly database: TestDatabase
   /** The settings it runs with, for starting another replica of it. */
   readonly environment: Readonly<Record<string, string>>
+  /** What replaces versions of its models. */
+  readonly serving: ServingVersions
   /** A client with a fresh token, or an anonymous client if no caller is given. */
   as(caller?: Caller): Promise<GraphqlClient>
 }
@@ -47,9 +50,10 @@ export async function startGateway(environment: Record<string, string> = {}, dat
   }
   try {
     app = createApp(loadConfig(settings))
-    const { url } = await app.start()
+    const { url, serving } = await app.start()
     return {
       url,
+      serving,
       database: used,
       environment: settings,
       as: async caller => new GraphqlClient(url, caller && (await signToken(caller))),

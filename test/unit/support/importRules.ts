@@ -26,7 +26,7 @@ export const FLOORS: Readonly<Record<string, readonly string[]>> = {
     'databaseUrl',
     'errors',
   ],
-  app: ['start', 'config', 'observability', 'storage', 'auth'],
+  app: ['start', 'config', 'observability', 'releases', 'storage', 'auth'],
   start: [
     'config',
     'observability',
