@@ -101,10 +101,10 @@ async function startParts(bare: BareKit, signal: AbortSignal): ReturnType<App['s
   const certificate = startCertificate(early)
   const withdrawals = new Withdrawals()
   const tokens = await startTokens(early, { withdrawals })
-  const models = await startModels(early, { signal })
   const database = await startDatabase(early, { signal })
   const kit = { ...early, database }
   const clock = await startClock(kit)
+  const { registry: models } = await startModels(kit, { signal })
   const { apiKeys, store: apiKeyStore } = startApiKeys(kit, { withdrawals })
   const auth = new Authenticator({ tokens, apiKeys, withdrawals })
   const { hints, latest, createLimiter } = await startReplicas(kit)

@@ -26,7 +26,7 @@ const LONGEST_WAIT_MS = 1_000
 const LONGEST_ANSWER_MS = 1_400
 
 /** Called once for each group with its new predictions, after its commit and before its callers are answered. Must not reject. */
-export type Committed = (stored: readonly Prediction[]) => Promise<void>
+export type Committed = (stored: readonly NewPrediction[]) => Promise<void>
 
 export interface PredictionStoreOptions {
   readonly database: Database
@@ -84,9 +84,9 @@ export class PredictionStore implements PredictionRecorder {
       // One bad row must not fail its neighbours: each is written alone.
       return (await Promise.all(group.map(row => this.#recordGroup([row]).catch((error: Error) => [error])))).flat()
     }
-    const fresh = group.filter(({ prediction }) => stored.has(prediction.id)).map(({ prediction }) => prediction)
+    const fresh = group.filter(({ prediction }) => stored.has(prediction.id))
     if (fresh.length > 0) await this.#options.committed(fresh)
-    if (fresh.length === group.length) return fresh.map(prediction => ({ prediction, replayed: false }))
+    if (fresh.length === group.length) return fresh.map(({ prediction }) => ({ prediction, replayed: false }))
     // Committed rows are answered as such, even when the first answers of their neighbours cannot be read.
     const repeated = group.filter(({ prediction }) => !stored.has(prediction.id))
     const replays = await this.#replay(repeated).catch((error: Error) => error)
