@@ -4,6 +4,7 @@ import { limitSettings } from './settings/limits.js'
 import { mlflowSettings } from './settings/mlflow.js'
 import { observabilitySettings } from './settings/observability.js'
 import { redisSettings } from './settings/redis.js'
+import { releaseSettings } from './settings/releases.js'
 import { retentionSettings } from './settings/retention.js'
 import { serverSettings } from './settings/server.js'
 import { tokenSettings } from './settings/tokens.js'
@@ -18,6 +19,7 @@ export const settings = z.object({
   ...limitSettings,
   ...retentionSettings,
   ...webhookSettings,
+  ...releaseSettings,
   ...mlflowSettings,
   ...observabilitySettings,
 })
@@ -32,6 +34,7 @@ export const SETTING_GROUPS = {
   Limits: limitSettings,
   Retention: retentionSettings,
   Webhooks: webhookSettings,
+  'Model releases': releaseSettings,
   MLflow: mlflowSettings,
   'Logs and traces': observabilitySettings,
 } as const

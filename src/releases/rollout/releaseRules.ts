@@ -2,9 +2,10 @@ import { AppError, badInput, inputProblem } from '../../errors.js'
 import type { ReleaseRequest } from './releaseChange.js'
 import { promoted, type Rollout, retired, rolledBack, type Share } from './rollout.js'
 import type { ModelReleases, ReadVersion, RolloutStep } from './rolloutStore.js'
+import type { StoredVersion } from './versionStore.js'
 
 /** Whether the report of a version is one that a gateway of this installation has made. */
-export type IsTrusted = (version: ReadVersion) => boolean
+export type IsTrusted = (version: StoredVersion) => boolean
 
 type Split = Extract<ReleaseRequest, { action: 'SPLIT' }>
 
