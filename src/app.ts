@@ -18,6 +18,7 @@ import type { EarlyKit } from './start/kit.js'
 import { startModels } from './start/models.js'
 import { startPartitions } from './start/partitions.js'
 import { startPredictions } from './start/predictions.js'
+import { startReleases } from './start/releases.js'
 import { startReplicas } from './start/replicas.js'
 import { startServer } from './start/server.js'
 import { startStatistics } from './start/statistics.js'
@@ -116,7 +117,19 @@ async function startParts(bare: BareKit, signal: AbortSignal): ReturnType<App['s
   startRetention(kit)
   await startTexts(kit, { audit, latest, signal })
   const alerts = await startAlertFeed(kit, { hints })
-  const api = startApi(kit, { models, predictRisk, alerts, audit, latest, rollups, webhooks, apiKeys: apiKeyStore, clock })
+  const releases = startReleases(kit)
+  const api = startApi(kit, {
+    models,
+    predictRisk,
+    alerts,
+    audit,
+    latest,
+    rollups,
+    webhooks,
+    apiKeys: apiKeyStore,
+    releases,
+    clock,
+  })
   // A task that is registered later would never run: `upkeep` throws from here on.
   startUpkeep(kit, { tasks: Object.freeze(tasks), clock })
   const url = await startServer(kit, { models, api, auth, certificate, createLimiter, clock, scoringTrial, partitions })

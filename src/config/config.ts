@@ -63,6 +63,8 @@ export interface Config {
   readonly alertRetentionDays: number
   /** Absent: predictions are kept for ever. */
   readonly predictionRetentionDays: number | undefined
+  /** Whether a second principal must approve a change of what serves. */
+  readonly releaseApproval: boolean
   /** Whether webhooks may go to all private and loopback addresses, and over plain HTTP. */
   readonly webhooksMayBePrivate: boolean
   /** Networks that webhooks may go to besides public addresses, also over plain HTTP. */
@@ -159,6 +161,7 @@ export function loadConfig(variables: NodeJS.ProcessEnv = process.env): Config {
     drainMs: env.RISKGATE_DRAIN_MS,
     alertRetentionDays: env.RISKGATE_ALERT_RETENTION_DAYS,
     predictionRetentionDays: env.RISKGATE_PREDICTION_RETENTION_DAYS,
+    releaseApproval: env.RISKGATE_RELEASE_APPROVAL,
     webhooksMayBePrivate: env.RISKGATE_WEBHOOK_ALLOW_PRIVATE,
     webhookPrivateNetworks: env.RISKGATE_WEBHOOK_PRIVATE_NETWORKS,
     webhookRetryAfterSeconds: env.RISKGATE_WEBHOOK_RETRY_AFTER_SECONDS,

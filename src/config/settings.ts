@@ -34,7 +34,7 @@ export const SETTING_GROUPS = {
   Limits: limitSettings,
   Retention: retentionSettings,
   Webhooks: webhookSettings,
-  'Model versions': modelSettings,
+  'Model releases': modelSettings,
   MLflow: mlflowSettings,
   'Logs and traces': observabilitySettings,
 } as const

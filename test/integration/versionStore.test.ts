@@ -8,7 +8,7 @@ import { present } from '../support/process.js'
 import { digestOf, newReport, newVersion, rejectedVersion } from '../support/releases.js'
 import { newPrediction, storesOf, type TestStores } from '../support/stores.js'
 
-const OTHER_BANDS = { bands: { cutoffs: [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7], highRiskFrom: 'T7' } } as const
+const OTHER_BANDS = { bands: { cutoffs: [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7], highRiskFrom: 'T7' as const } }
 const ACTOR = { tenant: 'default', principal: 'manager' }
 
 describe('the version store', () => {

@@ -10,7 +10,8 @@ export type ReleaseChangeState = (typeof RELEASE_CHANGE_STATES)[number]
 /** What a change asks for. */
 export type ReleaseRequest =
   | { readonly action: 'PROMOTE' | 'RETIRE'; readonly version: string }
-  | { readonly action: 'ROLLBACK'; readonly version: string }
+  /** `from`: the champion that is left. */
+  | { readonly action: 'ROLLBACK'; readonly from: string }
   | { readonly action: 'SPLIT'; readonly challenger: Share | undefined; readonly shadow: Share | undefined }
 
 /** A change that somebody asks for, with the reason. */

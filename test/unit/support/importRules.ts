@@ -108,6 +108,7 @@ const PORTS: Readonly<Record<string, string>> = {
   'src/webhooks/webhookOutbox.ts': 'storage',
   'src/monitoring/outcomes.ts': 'storage',
   'src/monitoring/riskSummary.ts': 'storage',
+  'src/monitoring/versionComparison.ts': 'storage',
   'src/releases/rollout/releaseChange.ts': 'storage',
   'src/releases/rollout/rollout.ts': 'storage',
   'src/releases/rollout/rolloutStore.ts': 'storage',
