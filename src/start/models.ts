@@ -4,14 +4,17 @@ import { AdmissionProcess } from '../releases/admission/admissionProcess.js'
 import { FolderSource } from '../releases/folder/folderSource.js'
 import { FolderWatch } from '../releases/folder/folderWatch.js'
 import { type ModelScan, scanModels } from '../releases/folder/scanModels.js'
+import type { StoredAdmissionNeeds } from '../releases/intake/storedAdmission.js'
 import { VersionChecks } from '../releases/intake/versionChecks.js'
 import { VersionIntake } from '../releases/intake/versionIntake.js'
 import { ModelRegistry } from '../releases/modelRegistry.js'
 import { ReleaseControl } from '../releases/rollout/releaseControl.js'
+import type { StoredVersion } from '../releases/rollout/versionStore.js'
 import { servedContracts } from '../releases/servedContracts.js'
 import { loadRelease } from '../releases/serving/loadRelease.js'
 import { openVersion } from '../releases/serving/openVersion.js'
 import { RolloutFollower } from '../releases/serving/rolloutFollower.js'
+import type { ReleaseParts } from '../resolvers/releaseResolver.js'
 import { RISK_BANDS } from '../scoring/bands.js'
 import { PostgresRolloutStore } from '../storage/releases/rolloutStore.js'
 import { PostgresVersionStore } from '../storage/releases/versionStore.js'
@@ -24,7 +27,12 @@ const WATCH_EVERY_MS = 2_000
 
 export interface Models {
   readonly registry: ModelRegistry
-  readonly control: ReleaseControl
+  readonly releases: Releases
+}
+
+/** What people and sources change rollouts by. */
+type Releases = Pick<ReleaseParts, 'control' | 'rollouts' | 'isTrusted'> & {
+  readonly admission: Omit<StoredAdmissionNeeds, 'audit'>
 }
 
 /**
@@ -38,7 +46,9 @@ export async function startModels(kit: Kit, { signal }: { signal: AbortSignal })
   const admission = new AdmissionProcess(config.admission)
   onStop(() => admission.close())
   const checks = new VersionChecks(admission, config.releaseKey, signal)
-  const control = new ReleaseControl(new PostgresRolloutStore(database), {})
+  const isTrusted = (version: StoredVersion) => checks.isTrusted(version)
+  const rollouts = new PostgresRolloutStore(database)
+  const control = new ReleaseControl(rollouts, { isTrusted, needsApproval: config.releaseApproval })
   const watch = await FolderWatch.begin(config.modelsDirectory)
   const state = await store.state()
   const scan = await scanIfThere(config.modelsDirectory, state.rollouts.length > 0, warn)
@@ -48,12 +58,9 @@ export async function startModels(kit: Kit, { signal }: { signal: AbortSignal })
     contracts.map(contract => ({ contract, champion: undefined, versions: [] })),
     withoutContract,
   )
-  const source = new FolderSource({
-    intake: new VersionIntake(store, checks),
-    control,
-    contracts: new Map(contracts.map(contract => [contract.name, contract])),
-    warn,
-  })
+  const contractOf = new Map(contracts.map(contract => [contract.name, contract]))
+  const intake = new VersionIntake(store, checks)
+  const source = new FolderSource({ intake, control, contracts: contractOf, decides: !config.releaseApproval, warn })
   const follower = new RolloutFollower({
     store,
     serving: startServing(kit, registry),
@@ -64,7 +71,7 @@ export async function startModels(kit: Kit, { signal }: { signal: AbortSignal })
         observeScoring: ({ model, version }, seconds) => metrics.scoringSeconds.of(model, version).observe(seconds),
         warn,
         tracer,
-        workerEnded: () => {},
+        workerEnded: ({ model, version }) => metrics.workersEnded.inc({ model, version }),
         alwaysInWorker: purpose === 'shadow',
       }),
     warn,
@@ -82,7 +89,7 @@ export async function startModels(kit: Kit, { signal }: { signal: AbortSignal })
   }
   upkeep({ name: 'models folder', everyMs: WATCH_EVERY_MS, withAnyClock: true, run: look })
   metrics.gauges('model_serving', 'Whether a version of the model serves; 1 or 0.', 'model', () => serving(registry))
-  return { registry, control }
+  return { registry, releases: { control, rollouts, isTrusted, admission: { store, checks, contracts: contractOf } } }
 }
 
 /** What stands in the version store serves although the folder is gone. */

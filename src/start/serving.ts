@@ -1,8 +1,8 @@
 import { showFromZero } from '../observability/metrics.js'
 import { answeringReleases, type ModelRegistry } from '../releases/modelRegistry.js'
 import { ServingVersions } from '../releases/serving/swap.js'
-import type { ShadowLog } from '../releases/shadow/shadowLog.js'
 import { ShadowScoring } from '../releases/shadow/shadowScoring.js'
+import { ShadowStore } from '../storage/releases/shadowStore.js'
 import { type EarlyKit, type Kit, warnTo } from './kit.js'
 import { showFromZeroFor } from './models.js'
 
@@ -20,9 +20,9 @@ export function startServing(kit: EarlyKit, models: ModelRegistry): ServingVersi
 }
 
 /** Scores stored predictions with shadows, off the way of callers. */
-export function startShadows(kit: Kit, { models, log }: { models: ModelRegistry; log: ShadowLog }): ShadowScoring {
-  const { metrics, onStop } = kit
-  const shadows = new ShadowScoring(models, log, {
+export function startShadows(kit: Kit, { models }: { models: ModelRegistry }): ShadowScoring {
+  const { database, metrics, onStop } = kit
+  const shadows = new ShadowScoring(models, new ShadowStore(database), {
     counted: (result, rows) => metrics.shadowRows.inc({ result }, rows),
     warn: warnTo(kit),
   })

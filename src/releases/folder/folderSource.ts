@@ -11,6 +11,8 @@ export interface FolderSourceNeeds {
   readonly control: Pick<ReleaseControl, 'says'>
   /** Those of the API, by the name of their model. */
   readonly contracts: ReadonlyMap<string, ModelContract>
+  /** Whether a new champion of the folder is promoted; otherwise it is proposed. */
+  readonly decides: boolean
   readonly warn: (message: string, fields: Record<string, unknown>) => void
 }
 
@@ -58,7 +60,7 @@ export class FolderSource {
         problems.map((problem): [string, Record<string, unknown>] => ['a model version is rejected', { model: name, version, problem }]),
       ),
       ...(this.championProblems.get(name) ?? []).map((problem): [string, Record<string, unknown>] => [
-        'the champion of the models folder does not serve',
+        'the models folder names another champion than the one that serves',
         { model: name, problem },
       ]),
     ]
@@ -76,9 +78,11 @@ export class FolderSource {
 
   async #say({ name, champion }: ScannedModel): Promise<readonly string[]> {
     if (!champion) return []
+    const { version, saidAt } = champion
     try {
-      await this.#needs.control.says(name, champion.version, 'folder', true)
-      return []
+      const { rollout } = await this.#needs.control.says(name, { source: 'folder', version, at: saidAt }, this.#needs.decides)
+      if (rollout.champion === version) return []
+      return [`${name}/champion names ${version}, and ${rollout.champion} serves. To change that, promote ${version}.`]
     } catch (error) {
       if (error instanceof AppError && error.problems.length > 0) return error.problems.map(({ message }) => message)
       throw error

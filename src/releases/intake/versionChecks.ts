@@ -5,7 +5,7 @@ import { rejectedReport } from '../admission/rejectedReport.js'
 import { isSignedBy, signReport } from '../admission/reportSignature.js'
 import type { StoredVersion } from '../rollout/versionStore.js'
 
-type SignedReport = Pick<StoredVersion, 'report' | 'signature'>
+export type SignedReport = Pick<StoredVersion, 'report' | 'signature'>
 
 /** Gets the report of a version: one that this gateway has made, one that a holder of the key has signed, or a new one. */
 export class VersionChecks {
@@ -22,16 +22,20 @@ export class VersionChecks {
     this.#signal = signal
   }
 
+  /** Whether a gateway of this installation has made the report, as far as can be told: without a key, every report says so. */
   isTrusted({ report, signature }: SignedReport): boolean {
-    if (this.#own.has(report.content)) return true
-    return this.#key !== undefined && signature !== undefined && isSignedBy(report, signature, this.#key)
+    return this.#key === undefined || (signature !== undefined && isSignedBy(report, signature, this.#key))
   }
 
-  /** The report of exactly this content, where there is one to believe: it need not be checked again. */
+  /**
+   * The report of exactly this content, where there is one to believe: it need not be checked again. A stored one that refuses is not
+   * believed for ever, as limits of the checks may have been raised.
+   */
   known({ content }: Pick<VersionOnDisk, 'content'>, stored: SignedReport | undefined): SignedReport | undefined {
-    if (stored && stored.report.content === content && this.isTrusted(stored)) return stored
     const own = this.#own.get(content)
-    return own && this.#signed(own)
+    if (own) return this.#signed(own)
+    const isSigned = this.#key !== undefined && stored !== undefined && this.isTrusted(stored)
+    return isSigned && stored.report.content === content && stored.report.problems.length === 0 ? stored : undefined
   }
 
   /** Runs the checks. @throws Error where nothing can be checked here */
