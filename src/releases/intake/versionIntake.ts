@@ -5,6 +5,7 @@ import type { ModelContract } from '../../scoring/contract.js'
 import type { AdmissionReport } from '../admission/admissionReport.js'
 import { readVersion, type VersionOnDisk } from '../admission/readVersion.js'
 import type { VersionFolder } from '../folder/scanModels.js'
+import { versionsOf } from '../rollout/rollout.js'
 import type { StoredFile, StoredVersion, VersionOrigin, VersionStore } from '../rollout/versionStore.js'
 import { inFolder } from './storedFolder.js'
 import type { VersionChecks } from './versionChecks.js'
@@ -32,18 +33,25 @@ export class VersionIntake {
   }
 
   /** Safe to repeat: a version that stands in the store as it is costs a look at its files. @throws Error where the store is away */
-  async take({ model, version, directory }: VersionFolder, contract: ModelContract, origin: VersionOrigin): Promise<TakenVersion> {
+  async take(
+    { model, version, directory }: VersionFolder,
+    contract: ModelContract,
+    origin: VersionOrigin,
+  ): Promise<TakenVersion> {
     const { versions, rollouts } = await this.#store.state()
     const named = (name: string | undefined) => versions.find(stored => stored.model === model && stored.version === name)
     const stored = named(version)
-    const champion = named(rollouts.find(rollout => rollout.model === model)?.champion)
+    const rollout = rollouts.find(rollout => rollout.model === model)
+    const champion = named(rollout?.champion)
     const read = await readVersion(directory, version, contract)
     const known = this.#checks.known(read, stored)
     const signed = known ?? (await this.#check(read, champion === stored ? undefined : champion))
     const { report, signature } = signed
-    if (stored && stored.report.content === report.content && stored.signature === signature) return { report, problems: report.problems }
-    // Checks that fail here, and did not elsewhere, must not take away what serves.
-    if (stored && stored.report.problems.length === 0 && report.problems.length > 0) return { report, problems: report.problems }
+    if (stored && stored.report.content === report.content && stored.signature === signature)
+      return { report, problems: report.problems }
+    // A folder that is broken must not take away what serves, or what a rollback goes back to.
+    const isNeeded = rollout !== undefined && versionsOf(rollout).includes(version)
+    if (isNeeded && report.problems.length > 0) return { report, problems: report.problems }
     const isStored = await this.#store.put({
       model,
       version,
