@@ -25,7 +25,9 @@ export const RELEASE_BODIES = {
 export async function prepareReleases(url: string): Promise<readonly [string, string]> {
   await using stores = storesOf(url)
   const versions = new PostgresVersionStore(stores.database)
-  for (const version of ['2', 'a', 'b', 'c', 'd']) await versions.put(newVersion({ version }))
+  const quality = { rows: 100, auc: 0.85, ks: 0.5, gini: 0.7, brier: 0.1 }
+  const report = { quality, comparison: { champion: '1', psi: 0.1, quality } }
+  for (const version of ['1', '2', 'a', 'b', 'c', 'd']) await versions.put(newVersion({ version, report }))
   const rollouts = new PostgresRolloutStore(stores.database)
   const asked = { model: MODEL, reason: 'prepared' }
   const actor = { tenant: 'default', principal: 'preparer' }
