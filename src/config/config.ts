@@ -15,6 +15,10 @@ export interface Config {
   /** Where the embedded Postgres and the development key are kept. */
   readonly stateDirectory: string
   readonly modelsDirectory: string
+  /** What the process that checks a model version may use. */
+  readonly admission: { readonly seconds: number; readonly memoryMib: number }
+  /** Signs the reports of checks. Absent: they are not signed, except in development. */
+  readonly releaseKey: Uint8Array | undefined
   /** Absent: riskgate starts its own PostgreSQL in the state directory. */
   readonly databaseUrl: string | undefined
   readonly databasePoolSize: number
@@ -119,6 +123,8 @@ export function loadConfig(variables: NodeJS.ProcessEnv = process.env): Config {
     port: env.RISKGATE_PORT,
     stateDirectory: resolve(env.RISKGATE_STATE_DIR),
     modelsDirectory: resolve(env.RISKGATE_MODELS_DIR),
+    admission: { seconds: env.RISKGATE_ADMISSION_SECONDS, memoryMib: env.RISKGATE_ADMISSION_MEMORY_MIB },
+    releaseKey: bytesOf(env.RISKGATE_RELEASE_KEY),
     databaseUrl: env.DATABASE_URL,
     databasePoolSize: env.RISKGATE_DATABASE_POOL_SIZE,
     mayMigrate: env.RISKGATE_MIGRATE_AT_START,
@@ -180,6 +186,14 @@ export function loadUpkeepConfig(
   const all = PREDICTIONS_BEFORE_ALERTS.applies({ env }) ? [...problems, PREDICTIONS_BEFORE_ALERTS.problem] : problems
   if (all.length > 0) throw new ConfigError(all)
   return { databaseUrl: required(env.DATABASE_URL), predictionRetentionDays: env.RISKGATE_PREDICTION_RETENTION_DAYS }
+}
+
+/** What the checks of a model version may use, for a command that needs no others. @throws ConfigError where it is not usable */
+export function loadAdmissionLimits(variables: NodeJS.ProcessEnv = process.env): Config['admission'] {
+  const { env, problems } = readSettings(variables, ['RISKGATE_ADMISSION_SECONDS', 'RISKGATE_ADMISSION_MEMORY_MIB'])
+  const { RISKGATE_ADMISSION_SECONDS: seconds, RISKGATE_ADMISSION_MEMORY_MIB: memoryMib } = env
+  if (seconds === undefined || memoryMib === undefined) throw new ConfigError(problems)
+  return { seconds, memoryMib }
 }
 
 /** What fetching from MLflow needs. @throws ConfigError where it is not set or not usable */

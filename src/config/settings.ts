@@ -2,9 +2,9 @@ import { z } from 'zod'
 import { databaseSettings } from './settings/database.js'
 import { limitSettings } from './settings/limits.js'
 import { mlflowSettings } from './settings/mlflow.js'
+import { modelSettings } from './settings/models.js'
 import { observabilitySettings } from './settings/observability.js'
 import { redisSettings } from './settings/redis.js'
-import { releaseSettings } from './settings/releases.js'
 import { retentionSettings } from './settings/retention.js'
 import { serverSettings } from './settings/server.js'
 import { tokenSettings } from './settings/tokens.js'
@@ -19,7 +19,7 @@ export const settings = z.object({
   ...limitSettings,
   ...retentionSettings,
   ...webhookSettings,
-  ...releaseSettings,
+  ...modelSettings,
   ...mlflowSettings,
   ...observabilitySettings,
 })
@@ -34,7 +34,7 @@ export const SETTING_GROUPS = {
   Limits: limitSettings,
   Retention: retentionSettings,
   Webhooks: webhookSettings,
-  'Model releases': releaseSettings,
+  'Model releases': modelSettings,
   MLflow: mlflowSettings,
   'Logs and traces': observabilitySettings,
 } as const
@@ -45,6 +45,7 @@ export const SECRETS = [
   'REDIS_URL',
   'RISKGATE_JWT_SECRET',
   'RISKGATE_JWT_PREVIOUS_SECRET',
+  'RISKGATE_RELEASE_KEY',
   'RISKGATE_MLFLOW_TOKEN',
   'RISKGATE_MLFLOW_PASSWORD',
 ] as const

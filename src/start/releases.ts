@@ -1,22 +1,25 @@
-import { AppError } from '../errors.js'
-import { ReleaseControl } from '../releases/rollout/releaseControl.js'
+import { StoredAdmission } from '../releases/intake/storedAdmission.js'
 import type { ReleaseParts } from '../resolvers/releaseResolver.js'
 import { ComparisonStore } from '../storage/releases/comparisonStore.js'
-import { PostgresRolloutStore } from '../storage/releases/rolloutStore.js'
+import type { Audit } from './audit.js'
 import type { Kit } from './kit.js'
+import type { Models } from './models.js'
 
-/** Builds the control of rollouts over the store. */
-export function startReleases({ config, database }: Kit): ReleaseParts {
-  const rollouts = new PostgresRolloutStore(database)
-  const isTrusted = () => true
+interface Needs {
+  readonly models: Models
+  readonly audit: Audit
+}
+
+/** The parts of the API that show and change which versions serve. */
+export function startReleases({ database }: Kit, { models: { releases }, audit }: Needs): ReleaseParts {
+  const { admission, ...parts } = releases
   return {
-    rollouts,
-    isTrusted,
-    control: new ReleaseControl(rollouts, { isTrusted, needsApproval: config.releaseApproval }),
+    ...parts,
     pairs: new ComparisonStore(database),
-    admitAgain: {
-      run: () =>
-        Promise.reject(new AppError('SERVICE_UNAVAILABLE', 'This gateway cannot check a version while it runs. Restart it.')),
-    },
+    admitAgain: new StoredAdmission({
+      ...admission,
+      audit: (actor, { model, version, content, problems }) =>
+        audit.writer.write([{ ...actor, action: 'model.admitted', subject: model, details: { version, content, problems } }]),
+    }),
   }
 }

@@ -183,14 +183,14 @@ describe('release control', () => {
 
   describe('a source', () => {
     it('that decides is heard once, whichever gateway hears it', async () => {
-      await Promise.all(controls().flatMap(each => [1, 2, 3].map(() => each.says(model, '2', 'folder', true))))
+      await Promise.all(controls().flatMap(each => [1, 2, 3].map(() => each.says(model, { source: 'folder', version: '2' }, true))))
       expect(await changes()).toMatchObject([{ request: { version: '2' }, state: 'APPLIED', decidedBy: { principal: 'folder' } }])
       expect(await rollout()).toMatchObject({ champion: '2', revision: 1 })
     })
 
     it('that proposes is heard once, and changes nothing until a person approves', async () => {
       await champions('1')
-      await Promise.all(controls().flatMap(each => [1, 2, 3].map(() => each.says(model, '2', 'mlflow', false))))
+      await Promise.all(controls().flatMap(each => [1, 2, 3].map(() => each.says(model, { source: 'mlflow', version: '2' }, false))))
       const [proposed, ...others] = await changes()
       expect([proposed?.state, others.length]).toEqual(['PROPOSED', 1])
       expect(await rollout()).toMatchObject({ champion: '1', revision: 1 })
@@ -200,21 +200,35 @@ describe('release control', () => {
 
     it('does not undo a rollback by saying the same again, also beside another source', async () => {
       await champions('1')
-      await control().says(model, '1', 'mlflow', true)
-      await control().says(model, '2', 'folder', true)
+      await control().says(model, { source: 'mlflow', version: '1' }, true)
+      await control().says(model, { source: 'folder', version: '2' }, true)
       await control().rollback(ANN, { model, reason })
-      for (const each of controls()) await each.says(model, '2', 'folder', true)
-      await control().says(model, '1', 'mlflow', true)
+      for (const each of controls()) await each.says(model, { source: 'folder', version: '2' }, true)
+      await control().says(model, { source: 'mlflow', version: '1' }, true)
       expect((await rollout()).champion).toBe('1')
-      await control().says(model, '3', 'folder', true)
+      await control().says(model, { source: 'folder', version: '3' }, true)
       expect((await rollout()).champion).toBe('3')
+    })
+
+    it('is not heard where it said so before what was followed last, as the folder of an older replica', async () => {
+      const said = (version: string, seconds: number) => ({ source: 'folder' as const, version, at: new Date(seconds * 1_000) })
+      const champion = async (version: string, seconds: number) =>
+        (await control().says(model, said(version, seconds), true)).rollout.champion
+      expect(await champion('2', 2_000)).toBe('2')
+      expect(await champion('1', 1_000)).toBe('2')
+      expect(await champion('1', 2_000)).toBe('2')
+      expect(await champion('1', 3_000)).toBe('1')
+    })
+
+    it('gives a model its first champion, also where it may only propose', async () => {
+      expect((await control().says(model, { source: 'mlflow', version: '2' }, false)).rollout.champion).toBe('2')
     })
 
     it('is heard again after what it said was refused', async () => {
       await champions('1')
-      await expect(control().says(model, 'later', 'folder', true)).rejects.toEqual(BAD_INPUT('version'))
+      await expect(control().says(model, { source: 'folder', version: 'later' }, true)).rejects.toEqual(BAD_INPUT('version'))
       await versions.put(newVersion({ version: 'later' }))
-      expect((await control().says(model, 'later', 'folder', true)).rollout.champion).toBe('later')
+      expect((await control().says(model, { source: 'folder', version: 'later' }, true)).rollout.champion).toBe('later')
     })
   })
 

@@ -4,7 +4,7 @@ import { canonicalText } from '../../scoring/canonicalText.js'
 import type { NewReleaseChange, ReleaseChange, ReleaseRequest } from './releaseChange.js'
 import { after, type IsTrusted, stepFor, unchanged } from './releaseRules.js'
 import type { Rollout, Share } from './rollout.js'
-import type { ModelReleases, ReleaseSource, RolloutStep, RolloutStore, Said } from './rolloutStore.js'
+import type { ModelReleases, RolloutStep, RolloutStore, Said } from './rolloutStore.js'
 
 // A change that loses against another one is judged again. Nobody loses this often unless something is wrong.
 const TRIES = 10
@@ -94,12 +94,13 @@ export class ReleaseControl {
   }
 
   /**
-   * Hears which champion a source names. `decides`: it is promoted; otherwise the promotion is proposed. What a source said before
-   * changes nothing, so that a rollback by people stays. Safe to call often, and on all gateways.
+   * Hears which champion a source names. `decides`: it is promoted; otherwise the promotion is proposed. A model without a champion
+   * takes it in any case. What a source said before changes nothing, so that a rollback by people stays; nor does what it said
+   * earlier than that. Safe to call often, and on all gateways.
    * @throws AppError where the rules do not allow it; then it may be said again
    */
-  says(model: string, version: string, source: ReleaseSource, decides: boolean): Promise<Released> {
-    const said: Said = { source, version }
+  says(model: string, said: Said, decides: boolean): Promise<Released> {
+    const { source, version } = said
     const change: NewReleaseChange = {
       model,
       request: { action: 'PROMOTE', version },
@@ -108,13 +109,15 @@ export class ReleaseControl {
     }
     return this.#untilSettled(model, async releases => {
       const { rollout } = releases
-      if (releases.said[source] === version) return { rollout, change: undefined }
+      const before = releases.said[source]
+      if (before?.version === version || (before && said.at && said.at <= before.at)) return { rollout, change: undefined }
       const step = stepFor(releases, change.request, this.#isTrusted)
       if (!step) {
         await this.#store.note(model, said)
         return { rollout, change: undefined }
       }
-      return decides ? this.#apply(step, change, said) : this.#propose(releases, change, said)
+      const isDecided = decides || rollout.champion === undefined
+      return isDecided ? this.#apply(step, change, said) : this.#propose(releases, change, said)
     })
   }
 

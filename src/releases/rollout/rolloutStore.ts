@@ -17,14 +17,16 @@ export interface ModelReleases {
   /** Its revision is 0, and it has no champion, where there was no change yet. */
   readonly rollout: Rollout
   readonly versions: readonly ReadVersion[]
-  /** The champion that each source last named. */
-  readonly said: Readonly<Record<ReleaseSource, string | undefined>>
+  /** What each source has last said of the champion, and was followed in. */
+  readonly said: Readonly<Record<ReleaseSource, { readonly version: string; readonly at: Date } | undefined>>
 }
 
 /** What a source says, to be stored with the change that follows from it. */
 export interface Said {
   readonly source: ReleaseSource
   readonly version: string
+  /** When it was said; undefined: just now. */
+  readonly at?: Date | undefined
 }
 
 /** A change of a rollout, to be made only where nothing that it relies on has changed since it was read. */

@@ -6,7 +6,7 @@ import { type AuditAction, auditInsert } from '../audit/auditEntries.js'
 import type { Database } from '../postgres/database.js'
 import { newId } from '../postgres/uuid.js'
 import { CHANGE_COLUMNS, type ChangeRow, detailsOf, toChange } from './changeRows.js'
-import { emptyRollout, ROLLOUT_AS_JSON, type RolloutRow, toRollout } from './rolloutRows.js'
+import { emptyRollout, ROLLOUT_AS_JSON, type RolloutRow, saidIn, toRollout } from './rolloutRows.js'
 import { toVersion, VERSION_AS_JSON, type VersionRow } from './versionRows.js'
 
 type Fragment = PendingQuery<Row[]>
@@ -39,7 +39,7 @@ export class PostgresRolloutStore implements RolloutStore {
     return {
       rollout: row?.rollout ? toRollout(row.rollout) : emptyRollout(model),
       versions: row?.versions.map(toVersion) ?? [],
-      said: { folder: row?.rollout?.folderSaid ?? undefined, mlflow: row?.rollout?.mlflowSaid ?? undefined },
+      said: saidIn(row?.rollout ?? undefined),
     }
   }
 
@@ -143,6 +143,7 @@ function changedRollout(
   const revisions = relyingOn.map(({ revision }) => revision)
   const folderSaid = said?.source === 'folder' ? said.version : null
   const mlflowSaid = said?.source === 'mlflow' ? said.version : null
+  const at = momentOf(sql, said)
   return sql`
     judged as (
       select v.version from model_versions v join unnest(${judged}::text[], ${revisions}::int[]) as given (version, revision)
@@ -153,8 +154,8 @@ function changedRollout(
         changed_at, folder_said, folder_said_at, mlflow_said, mlflow_said_at)
       select ${model}, ${champion ?? null}, ${challenger?.version ?? null}, ${challenger?.share ?? null}::float8,
         ${shadow?.version ?? null}, ${shadow?.share ?? null}::float8, ${[...earlier]}::text[], ${[...retired]}::text[],
-        ${before.rollout.revision + 1}::int, now(), ${folderSaid}, case when ${folderSaid}::text is not null then now() end,
-        ${mlflowSaid}, case when ${mlflowSaid}::text is not null then now() end
+        ${before.rollout.revision + 1}::int, now(), ${folderSaid}, case when ${folderSaid}::text is not null then ${at} end,
+        ${mlflowSaid}, case when ${mlflowSaid}::text is not null then ${at} end
       where (select count(*) from judged) = ${judged.length} and ${condition}
       on conflict (model) do update set champion = excluded.champion, challenger = excluded.challenger,
         challenger_share = excluded.challenger_share, shadow = excluded.shadow, shadow_share = excluded.shadow_share,
@@ -173,13 +174,17 @@ function changedRollout(
 }
 
 /** Notes what a source says; gives a row only where it said something else before. */
-function noted(sql: Sql, model: string, { source, version }: Said): Fragment {
-  const said = sql(`${source}_said`)
-  const at = sql(`${source}_said_at`)
+function noted(sql: Sql, model: string, said: Said): Fragment {
+  const column = sql(`${said.source}_said`)
+  const columnAt = sql(`${said.source}_said_at`)
   return sql`
-    insert into model_rollouts as r (model, earlier, retired, revision, changed_at, ${said}, ${at})
-    values (${model}, '{}', '{}', 0, now(), ${version}, now())
-    on conflict (model) do update set ${said} = excluded.${said}, ${at} = excluded.${at}
-    where r.${said} is distinct from excluded.${said}
+    insert into model_rollouts as r (model, earlier, retired, revision, changed_at, ${column}, ${columnAt})
+    values (${model}, '{}', '{}', 0, now(), ${said.version}, ${momentOf(sql, said)})
+    on conflict (model) do update set ${column} = excluded.${column}, ${columnAt} = excluded.${columnAt}
+    where r.${column} is distinct from excluded.${column}
     returning 1`
+}
+
+function momentOf(sql: Sql, said: Said | undefined): Fragment {
+  return said?.at ? sql`${said.at.toISOString()}::timestamptz` : sql`now()`
 }

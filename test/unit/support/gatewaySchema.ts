@@ -29,6 +29,7 @@ import type { OutcomeStore } from '../../../src/storage/predictions/outcomeStore
 import type { WebhookStore } from '../../../src/storage/webhooks/webhookStore.js'
 import { MemoryAlertLog } from './memoryAlertLog.js'
 import { MemoryRecorder } from './memoryRecorder.js'
+import { ownAdmission } from './ownAdmission.js'
 
 export const STORED: Prediction = {
   id: '01900000-0000-7000-8000-000000000001',
@@ -204,7 +205,7 @@ export function principalOf(...roles: Role[]): Principal {
 const directory = fileURLToPath(new URL('../../../models', import.meta.url))
 
 function bundledModels(): Promise<ModelRegistry> {
-  return loadModelFolder({ directory, observeScoring: () => {}, warn: () => {} })
+  return loadModelFolder({ admission: ownAdmission, directory, observeScoring: () => {}, warn: () => {} })
 }
 
 export interface GatewaySchema {

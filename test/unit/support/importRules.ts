@@ -26,7 +26,7 @@ export const FLOORS: Readonly<Record<string, readonly string[]>> = {
     'databaseUrl',
     'errors',
   ],
-  app: ['start', 'config', 'observability', 'storage', 'auth'],
+  app: ['start', 'config', 'observability', 'releases', 'storage', 'auth'],
   start: [
     'config',
     'observability',
@@ -53,7 +53,7 @@ export const FLOORS: Readonly<Record<string, readonly string[]>> = {
   cache: ['scoring', 'auth', 'errors'],
   webhooks: ['alerts', 'scoring', 'auth', 'errors', 'tracer'],
   alerts: ['scoring', 'concurrency', 'auth', 'errors'],
-  releases: ['scoring', 'auth', 'errors', 'tracer'],
+  releases: ['scoring', 'concurrency', 'auth', 'errors', 'tracer'],
   monitoring: ['scoring', 'auth', 'errors'],
   observability: ['errors', 'tracer'],
   scoring: ['concurrency', 'auth', 'errors', 'tracer'],
