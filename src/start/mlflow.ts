@@ -16,13 +16,13 @@ const TIMEOUT_MS = 15_000
 
 export interface Mlflow {
   readonly follower: MlflowFollower
+  /** Ends when each alias has been asked for once, which may take as long as a download and a check. */
+  readonly firstAsked: Promise<void>
   /** Undefined where webhooks are not taken. */
   readonly receive: ReceiveDelivery | undefined
 }
 
-/**
- * Follows MLflow where that is set: it returns when each alias has been asked for once, or when MLflow was found to be away.
- */
+/** Follows MLflow where that is set. */
 export async function startMlflow(kit: EarlyKit, { intake }: { intake: VersionIntake }): Promise<Mlflow | undefined> {
   const { config, metrics, onStop } = kit
   if (config.mlflow === undefined) return undefined
@@ -50,9 +50,9 @@ export async function startMlflow(kit: EarlyKit, { intake }: { intake: VersionIn
     'model',
     () => Object.fromEntries(Object.entries(follower.inStep).map(([model, isInStep]) => [model, isInStep ? 1 : 0])),
   )
-  await follower.start()
+  const firstAsked = follower.start()
   const deliveries = webhookSecret === undefined ? undefined : new RegistryDeliveries(webhookSecret, name => follower.poke(name))
-  return { follower, receive: deliveries && (delivery => deliveries.receive(delivery)) }
+  return { follower, firstAsked, receive: deliveries && (delivery => deliveries.receive(delivery)) }
 }
 
 function reportsOf({ metrics, logger }: EarlyKit): FollowReports {

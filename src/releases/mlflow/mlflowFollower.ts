@@ -2,6 +2,7 @@ import type { VersionOrigin } from '../rollout/versionStore.js'
 import { type Followed, FollowedModel, type FollowNeeds } from './followedModel.js'
 import { MlflowError, type MlflowProblem } from './mlflowError.js'
 import { PollLoop } from './pollLoop.js'
+import { shortened } from './versionTags.js'
 
 /** Why the version that an alias names does not serve. */
 export type FollowProblem =
@@ -77,9 +78,10 @@ export class MlflowFollower {
     await Promise.all(this.#following.map(({ loop }) => loop.start()))
   }
 
-  /** Asks soon: for the alias of this registered model, or for all. */
-  poke(name?: string): void {
-    for (const { model, loop } of this.#following) if (name === undefined || name === model.name) loop.poke()
+  /** Asks soon for the alias of this registered model, or for all; ends when it has asked. */
+  async poke(name?: string): Promise<void> {
+    const meant = this.#following.filter(({ model }) => name === undefined || name === model.name)
+    await Promise.all(meant.map(({ loop }) => loop.poke()))
   }
 
   async stop(): Promise<void> {
@@ -92,7 +94,7 @@ export class MlflowFollower {
       const isOrigin = origin.source === 'mlflow' && origin.name === each.name
       if (!isOrigin && each.followed?.model !== model) continue
       each.tags.serves(isOrigin ? origin.version : null)
-      loop.poke()
+      void loop.poke()
     }
   }
 
@@ -123,7 +125,7 @@ export class MlflowFollower {
       await model.ask(end)
       const { problems = [] } = model.followed ?? {}
       if (problems.length === 0) return undefined
-      return { model: name, code: 'REJECTED', reason: problems.join(' '), error: undefined }
+      return { model: name, code: 'REJECTED', reason: shortened(problems), error: undefined }
     } catch (error) {
       if (error instanceof MlflowError) return { model: name, code: error.code, reason: error.message, error }
       return { model: name, code: 'NOT_TAKEN', reason: undefined, error }

@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 
 // One step of a person in MLflow causes several events, each with a delivery.
-const SOON_MS = 250
+const SOON_MS = 100
 const JITTER = 0.1
 
 /** Does work again and again, once at a time, with a pause that differs a little each time: replicas should not ask all at once. */
@@ -10,6 +10,7 @@ export class PollLoop {
   readonly #pauseMs: number
   readonly #end = new AbortController()
   #poked = new AbortController()
+  #waiting: (() => void)[] = []
   #running: Promise<void> | undefined
 
   /** The work must not reject. */
@@ -25,9 +26,11 @@ export class PollLoop {
     return first
   }
 
-  /** Does the work soon: once for all calls of a moment, and once more where it is just being done. */
-  poke(): void {
+  /** Does the work soon: once for all calls of a moment, and once more where it is just being done. Ends when it has been done. */
+  poke(): Promise<void> {
+    const done = new Promise<void>(resolve => this.#waiting.push(resolve))
     this.#poked.abort()
+    return done
   }
 
   async stop(): Promise<void> {
@@ -41,7 +44,10 @@ export class PollLoop {
       await pause(this.#pauseMs * (1 - JITTER + 2 * JITTER * Math.random()), this.#poked.signal)
       if (this.#poked.signal.aborted) await pause(SOON_MS, end)
       this.#poked = new AbortController()
+      const waiting = this.#waiting
+      this.#waiting = []
       if (!end.aborted) await this.#work(end)
+      for (const resolve of waiting) resolve()
     }
   }
 }

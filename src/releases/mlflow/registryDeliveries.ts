@@ -13,10 +13,11 @@ export type DeliveryResult =
  */
 export class RegistryDeliveries {
   readonly #secret: string
-  readonly #poke: (name: string) => void
+  readonly #poke: (name: string) => unknown
   readonly #accepted = new AcceptedDeliveries()
 
-  constructor(secret: string, poke: (name: string) => void) {
+  /** `poke` sees to it that MLflow is asked, and does not reject. */
+  constructor(secret: string, poke: (name: string) => unknown) {
     this.#secret = secret
     this.#poke = poke
   }

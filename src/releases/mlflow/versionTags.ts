@@ -35,12 +35,7 @@ export class VersionTags {
 
   /** A version was checked. The problems say why it is rejected. */
   checked(version: string, problems: readonly string[]): void {
-    const reason = problems
-      .join(' ')
-      .replace(/[\p{Cc}\p{Cf}\s]+/gu, ' ')
-      .trim()
-    const shown = reason.length > MOST_REASON ? `${reason.slice(0, MOST_REASON - 1)}…` : reason
-    this.#checked.set(version, { status: problems.length > 0 ? 'rejected' : 'validated', reason: shown })
+    this.#checked.set(version, { status: problems.length > 0 ? 'rejected' : 'validated', reason: shortened(problems) })
   }
 
   /** This version is champion, and no other of the registered model; null: none. */
@@ -87,4 +82,13 @@ export class VersionTags {
     // Last: it says that the others are there.
     await this.#client.setTag(version, STATUS, status)
   }
+}
+
+/** Problems on one line that is not too long for a tag or a log. */
+export function shortened(problems: readonly string[]): string {
+  const reason = problems
+    .join(' ')
+    .replace(/[\p{Cc}\p{Cf}\s]+/gu, ' ')
+    .trim()
+  return reason.length > MOST_REASON ? `${reason.slice(0, MOST_REASON - 1)}…` : reason
 }
