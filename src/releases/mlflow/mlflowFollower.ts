@@ -103,7 +103,7 @@ export class MlflowFollower {
     return ![...this.#troubles.values()].some(({ code }) => AWAY.includes(code))
   }
 
-  /** Of each registered model, whether the version that its alias names was taken. */
+  /** By registered model: whether the version that its alias names was taken. */
   get inStep(): Readonly<Record<string, boolean>> {
     const names = this.#following.map(({ model }) => model)
     return Object.fromEntries(names.map(({ name, followed }) => [name, followed !== undefined && !this.#troubles.has(name)]))

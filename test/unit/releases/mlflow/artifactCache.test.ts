@@ -53,7 +53,7 @@ describe('a cache that is emptied', () => {
     await known('loans/1', 'loans/3')
     await cache.removeUnused(2, [])
     expect(await known('loans/1', 'loans/2', 'loans/3', 'rent/1')).toEqual(['loans/1', 'loans/3', 'rent/1'])
-    // Of each its own file, and the shared one.
+    // The three own files, and the shared one.
     expect(filesIn(folders()[0] as string)).toHaveLength(4)
   })
 
