@@ -16,6 +16,10 @@ export interface Config {
   /** Where the embedded Postgres and the development key are kept. */
   readonly stateDirectory: string
   readonly modelsDirectory: string
+  /** What the process that checks a model version may use. */
+  readonly admission: { readonly seconds: number; readonly memoryMib: number }
+  /** Signs the reports of checks. Absent: they are not signed, except in development. */
+  readonly releaseKey: Uint8Array | undefined
   /** Absent: riskgate starts its own PostgreSQL in the state directory. */
   readonly databaseUrl: string | undefined
   readonly databasePoolSize: number
@@ -60,6 +64,8 @@ export interface Config {
   readonly alertRetentionDays: number
   /** Absent: predictions are kept for ever. */
   readonly predictionRetentionDays: number | undefined
+  /** Whether a second principal must approve a change of what serves. */
+  readonly releaseApproval: boolean
   /** Whether webhooks may go to all private and loopback addresses, and over plain HTTP. */
   readonly webhooksMayBePrivate: boolean
   /** Networks that webhooks may go to besides public addresses, also over plain HTTP. */
@@ -114,6 +120,8 @@ export function loadConfig(variables: NodeJS.ProcessEnv = process.env): Config {
     port: env.RISKGATE_PORT,
     stateDirectory: resolve(env.RISKGATE_STATE_DIR),
     modelsDirectory: resolve(env.RISKGATE_MODELS_DIR),
+    admission: { seconds: env.RISKGATE_ADMISSION_SECONDS, memoryMib: env.RISKGATE_ADMISSION_MEMORY_MIB },
+    releaseKey: bytesOf(env.RISKGATE_RELEASE_KEY),
     databaseUrl: env.DATABASE_URL,
     databasePoolSize: env.RISKGATE_DATABASE_POOL_SIZE,
     mayMigrate: env.RISKGATE_MIGRATE_AT_START,
@@ -150,6 +158,7 @@ export function loadConfig(variables: NodeJS.ProcessEnv = process.env): Config {
     drainMs: env.RISKGATE_DRAIN_MS,
     alertRetentionDays: env.RISKGATE_ALERT_RETENTION_DAYS,
     predictionRetentionDays: env.RISKGATE_PREDICTION_RETENTION_DAYS,
+    releaseApproval: env.RISKGATE_RELEASE_APPROVAL,
     webhooksMayBePrivate: env.RISKGATE_WEBHOOK_ALLOW_PRIVATE,
     webhookPrivateNetworks: env.RISKGATE_WEBHOOK_PRIVATE_NETWORKS,
     webhookRetryAfterSeconds: env.RISKGATE_WEBHOOK_RETRY_AFTER_SECONDS,
@@ -175,6 +184,14 @@ export function loadUpkeepConfig(
   const all = PREDICTIONS_BEFORE_ALERTS.applies({ env }) ? [...problems, PREDICTIONS_BEFORE_ALERTS.problem] : problems
   if (all.length > 0) throw new ConfigError(all)
   return { databaseUrl: required(env.DATABASE_URL), predictionRetentionDays: env.RISKGATE_PREDICTION_RETENTION_DAYS }
+}
+
+/** What the checks of a model version may use, for a command that needs no others. @throws ConfigError where it is not usable */
+export function loadAdmissionLimits(variables: NodeJS.ProcessEnv = process.env): Config['admission'] {
+  const { env, problems } = readSettings(variables, ['RISKGATE_ADMISSION_SECONDS', 'RISKGATE_ADMISSION_MEMORY_MIB'])
+  const { RISKGATE_ADMISSION_SECONDS: seconds, RISKGATE_ADMISSION_MEMORY_MIB: memoryMib } = env
+  if (seconds === undefined || memoryMib === undefined) throw new ConfigError(problems)
+  return { seconds, memoryMib }
 }
 
 function required(databaseUrl: string | undefined): string {

@@ -3,7 +3,7 @@ import type { ErrorCode } from '../errors.js'
 import { type Metrics, showFromZero } from '../observability/metrics.js'
 import type { ModelRegistry } from '../releases/modelRegistry.js'
 import type { LatestPredictions } from '../scoring/latestPredictions.js'
-import type { Prediction } from '../scoring/prediction.js'
+import type { NewPrediction, Prediction } from '../scoring/prediction.js'
 import { PredictRisk } from '../scoring/predictRisk.js'
 import type { AuditWriter } from '../storage/audit/auditWriter.js'
 import type { ClockWatch } from '../storage/postgres/clockWatch.js'
@@ -20,6 +20,8 @@ interface Needs {
   readonly latest: LatestPredictions
   readonly hints: AlertHints
   readonly clock: ClockWatch
+  /** Scores stored predictions with the shadows of their model. */
+  readonly shadows?: { offer(stored: readonly NewPrediction[]): void } | undefined
 }
 
 /**
@@ -28,7 +30,7 @@ interface Needs {
  */
 export function startPredictions(
   { database, metrics, logger, tracer }: Kit,
-  { models, audit, latest, hints, clock }: Needs,
+  { models, audit, latest, hints, clock, shadows }: Needs,
 ): { readonly predictRisk: PredictRisk; readonly scoringTrial: ScoringTrial } {
   const scoringTrial = new ScoringTrial(database, reason =>
     logger.warn({ reason }, 'scores cannot be stored; this gateway is not ready'),
@@ -38,7 +40,9 @@ export function startPredictions(
     audit: audit.writer,
     trial: scoringTrial,
     tracer,
-    committed: async stored => {
+    committed: async rows => {
+      shadows?.offer(rows)
+      const stored = rows.map(({ prediction }) => prediction)
       count(metrics, stored)
       if (stored.some(({ highRisk }) => highRisk)) hints.publish()
       await latest.remember(stored)
@@ -49,7 +53,7 @@ export function startPredictions(
     },
   })
   metrics.gauges('queue_length', 'Rows that wait to be scored or stored.', 'queue', () => ({
-    scoring: models.champions.reduce((sum, { queued }) => sum + queued, 0),
+    scoring: models.answering.reduce((sum, { queued }) => sum + queued, 0),
     commit: store.queued,
   }))
   const rowRefused = (code: ErrorCode) => metrics.batchRowsRefused.inc({ code })
