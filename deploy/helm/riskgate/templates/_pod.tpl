@@ -54,6 +54,9 @@ capabilities: { drop: [ALL] }
 - { name: RISKGATE_JWT_PREVIOUS_SECRET_FILE, value: /run/secrets/riskgate/jwt-previous-secret }
 {{- end }}
 {{- end }}
+{{- if .Values.secrets.releases.name }}
+- { name: RISKGATE_RELEASE_KEY_FILE, value: /run/secrets/riskgate/release-key }
+{{- end }}
 {{- if .Values.secrets.tls.name }}
 - { name: RISKGATE_TLS_CERT_FILE, value: /etc/riskgate/tls/tls.crt }
 - { name: RISKGATE_TLS_KEY_FILE, value: /etc/riskgate/tls/tls.key }
@@ -111,6 +114,12 @@ capabilities: { drop: [ALL] }
             {{- if .tokens.previousKey }}
             - { key: {{ .tokens.previousKey }}, path: jwt-previous-secret }
             {{- end }}
+      {{- end }}
+      {{- if .releases.name }}
+      - secret:
+          name: {{ .releases.name }}
+          items:
+            - { key: {{ .releases.key }}, path: release-key }
       {{- end }}
       {{- end }}
 {{- if .Values.secrets.tls.name }}
