@@ -43,7 +43,7 @@ export interface MutantFigures {
   refused: number
   /** Admitted, and answering every golden row within the tolerance, or one float32 step from a threshold. */
   admitted: number
-  /** Of these, those that answer each of the other applications with the same bits as the graph that was changed. */
+  /** How many of these answer each of the other applications with the same bits as the graph that was changed. */
   alike: number
   /** Admitted although a golden row has another probability: there must be none. */
   wrong: string[]

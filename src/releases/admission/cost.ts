@@ -7,7 +7,7 @@ import type { AdmissionReport } from './admissionReport.js'
 export type Cost = NonNullable<AdmissionReport['cost']>
 
 /** The longest that a load or a run may hold the event loop, in milliseconds. A model above one of them is served from a worker. */
-export const STALL_BUDGET_MS = { load: 50, group: 25 } as const
+const STALL_BUDGET_MS = { load: 50, group: 25 } as const
 
 const GROUP_ROWS = 256
 const LONE_ROWS = 20

@@ -31,7 +31,8 @@ it.each(Object.keys(MUTATIONS))(
     delay.enable()
     const figures = await checkMutants(directory, mutants, { random: randomFrom(13), others })
     delay.disable()
-    if (IS_LONG) console.log(mutation, { ...figures, longestDelayMs: Math.round(delay.max / 1e6) })
+    if (IS_LONG)
+      process.stdout.write(`${JSON.stringify({ mutation, ...figures, longestDelayMs: Math.round(delay.max / 1e6) })}\n`)
     expect(figures).toMatchObject({ checked: mutants.length, wrong: [] })
     expect(figures.mostCpuMs).toBeLessThan(MOST_STALL_MS)
   },
