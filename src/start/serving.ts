@@ -20,7 +20,10 @@ export function startServing(kit: EarlyKit, models: ModelRegistry): ServingVersi
 }
 
 /** Scores stored predictions with shadows, off the way of callers. */
-export function startShadows(kit: Kit, { models, log }: { models: ModelRegistry; log: ShadowLog }): ShadowScoring {
+export function startShadows(
+  kit: Pick<Kit, 'metrics' | 'logger' | 'onStop'>,
+  { models, log }: { models: ModelRegistry; log: ShadowLog },
+): ShadowScoring {
   const { metrics, onStop } = kit
   const shadows = new ShadowScoring(models, log, {
     counted: (result, rows) => metrics.shadowRows.inc({ result }, rows),
