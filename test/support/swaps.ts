@@ -10,6 +10,7 @@ import type { FeatureValues } from '../../src/scoring/features.js'
 import type { InstalledVersion } from '../../src/scoring/release.js'
 import { bundledVersion } from './admittedVersions.js'
 import { signToken, startGateway, type TestGateway } from './gateway.js'
+import { metric } from './metrics.js'
 
 const MODEL = 'consumer-credit'
 const VERSIONS = ['1', '2'] as const
@@ -89,6 +90,11 @@ export class SwapStage implements AsyncDisposable {
   apply(wanted: Partial<WantedVersions>): Promise<readonly string[]> {
     const nobody = { champion: undefined, challenger: undefined, shadow: undefined }
     return this.#gateway.serving.apply(MODEL, { ...nobody, versions: this.#versions, ...wanted }, this.#load)
+  }
+
+  /** As in test/support/metrics.ts. */
+  metric(name: string, labels: Record<string, string>): Promise<number | undefined> {
+    return metric(this.#gateway, name, labels)
   }
 
   /** Makes each version champion in turn, with a pause between. Returns the milliseconds of the swaps. */

@@ -89,7 +89,7 @@ export class ThreadLife {
     else asked?.reject(Object.assign(new Error(answer.error.message), { name: answer.error.name }))
   }
 
-  /** A thread that hangs in the runtime ends only when the runtime returns; its rows do not wait for that. */
+  /** A thread that hangs in the runtime ends only when the runtime returns, and the process not before; its rows do not wait for it. */
   #giveUp(): void {
     this.#why = 'a run took too long'
     this.#failAll()
