@@ -56,11 +56,15 @@ export class RolloutFollower {
       ...found.filter(version => !isStored(version)),
     ]
     const { champion, challenger, shadow } = rollout ?? { champion: undefined, challenger: undefined, shadow: undefined }
-    const problems = await this.#needs.serving.apply(name, { champion, challenger, shadow, versions: installed }, (wanted, purpose) => {
-      const version = stored.find(candidate => candidate.version === wanted)
-      if (!version) throw new Error('the version store does not have it')
-      return this.#needs.load(version, contract, purpose)
-    })
+    const problems = await this.#needs.serving.apply(
+      name,
+      { champion, challenger, shadow, versions: installed },
+      (wanted, purpose) => {
+        const version = stored.find(candidate => candidate.version === wanted)
+        if (!version) throw new Error('the version store does not have it')
+        return this.#needs.load(version, contract, purpose)
+      },
+    )
     this.#tell(name, problems)
     return problems
   }
@@ -73,7 +77,11 @@ export class RolloutFollower {
   }
 }
 
-function installedVersion(stored: StoredVersion, rollout: Rollout | undefined, found: readonly InstalledVersion[]): InstalledVersion {
+function installedVersion(
+  stored: StoredVersion,
+  rollout: Rollout | undefined,
+  found: readonly InstalledVersion[],
+): InstalledVersion {
   const { model, version, manifest, report } = stored
   const { problems, championProblems, warnings } = report
   const here = found.find(other => other.version === version)?.problems ?? []
