@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { ConfigError } from '../errors.js'
 import type { Metrics } from '../observability/metrics.js'
 import { AdmissionProcess } from '../releases/admission/admissionProcess.js'
@@ -7,26 +8,33 @@ import { type ModelScan, scanModels } from '../releases/folder/scanModels.js'
 import type { StoredAdmissionNeeds } from '../releases/intake/storedAdmission.js'
 import { VersionChecks } from '../releases/intake/versionChecks.js'
 import { VersionIntake } from '../releases/intake/versionIntake.js'
+import { StoreSink } from '../releases/mlflow/storeSink.js'
 import { ModelRegistry } from '../releases/modelRegistry.js'
 import { ReleaseControl } from '../releases/rollout/releaseControl.js'
-import type { StoredVersion } from '../releases/rollout/versionStore.js'
+import type { ReleaseState, StoredVersion } from '../releases/rollout/versionStore.js'
 import { servedContracts } from '../releases/servedContracts.js'
 import { loadRelease } from '../releases/serving/loadRelease.js'
 import { openVersion } from '../releases/serving/openVersion.js'
 import { RolloutFollower } from '../releases/serving/rolloutFollower.js'
 import type { ReleaseParts } from '../resolvers/releaseResolver.js'
 import { RISK_BANDS } from '../scoring/bands.js'
+import type { ModelContract } from '../scoring/contract.js'
+import type { ReceiveDelivery } from '../server/mlflowWebhook.js'
 import { PostgresRolloutStore } from '../storage/releases/rolloutStore.js'
 import { PostgresVersionStore } from '../storage/releases/versionStore.js'
 import { type Kit, warnTo } from './kit.js'
+import { type Mlflow, startMlflow } from './mlflow.js'
 import { startServing } from './serving.js'
 
 // A rollback must reach every gateway within a second.
 const FOLLOW_EVERY_MS = 250
 const WATCH_EVERY_MS = 2_000
+const FIRST_VERSIONS_MS = 30_000
 
 export interface Models {
   readonly registry: ModelRegistry
+  /** Undefined where webhooks of MLflow are not taken. */
+  readonly mlflowWebhook: ReceiveDelivery | undefined
   readonly releases: Releases
 }
 
@@ -50,16 +58,21 @@ export async function startModels(kit: Kit, { signal }: { signal: AbortSignal })
   const rollouts = new PostgresRolloutStore(database)
   const control = new ReleaseControl(rollouts, { isTrusted, needsApproval: config.releaseApproval })
   const watch = await FolderWatch.begin(config.modelsDirectory)
+  const intake = new VersionIntake(store, checks)
+  const contractOf = new Map<string, ModelContract>()
+  const mlflow = await startMlflow(kit, {
+    intake: new StoreSink({ intake, control, contracts: contractOf, decides: config.mlflow?.aliasDecides ?? false }),
+  })
+  await firstVersions(mlflow, await store.state())
   const state = await store.state()
   const scan = await scanIfThere(config.modelsDirectory, state.rollouts.length > 0, warn)
   const { contracts, withoutContract, warnings } = servedContracts(scan, state)
+  for (const contract of contracts) contractOf.set(contract.name, contract)
   for (const says of warnings) warn('a contract is not as it was', { says })
   const registry = new ModelRegistry(
     contracts.map(contract => ({ contract, champion: undefined, versions: [] })),
     withoutContract,
   )
-  const contractOf = new Map(contracts.map(contract => [contract.name, contract]))
-  const intake = new VersionIntake(store, checks)
   const source = new FolderSource({ intake, control, contracts: contractOf, decides: !config.releaseApproval, warn })
   const follower = new RolloutFollower({
     store,
@@ -74,6 +87,7 @@ export async function startModels(kit: Kit, { signal }: { signal: AbortSignal })
         workerEnded: ({ model, version }) => metrics.workersEnded.inc({ model, version }),
         alwaysInWorker: purpose === 'shadow',
       }),
+    champion: ({ model, origin }) => mlflow?.follower.served(model, origin),
     warn,
   })
   await source.bring(scan)
@@ -89,7 +103,17 @@ export async function startModels(kit: Kit, { signal }: { signal: AbortSignal })
   }
   upkeep({ name: 'models folder', everyMs: WATCH_EVERY_MS, withAnyClock: true, run: look })
   metrics.gauges('model_serving', 'Whether a version of the model serves; 1 or 0.', 'model', () => serving(registry))
-  return { registry, releases: { control, rollouts, isTrusted, admission: { store, checks, contracts: contractOf } } }
+  return {
+    registry,
+    mlflowWebhook: mlflow?.receive,
+    releases: { control, rollouts, isTrusted, admission: { store, checks, contracts: contractOf } },
+  }
+}
+
+/** Waits for the first versions of MLflow: the API is built from their contracts. Later ones are waited for by nobody. */
+async function firstVersions(mlflow: Mlflow | undefined, { versions }: ReleaseState): Promise<void> {
+  if (!mlflow || versions.some(({ origin }) => origin.source === 'mlflow')) return
+  await Promise.race([mlflow.firstAsked, sleep(FIRST_VERSIONS_MS, undefined, { ref: false })])
 }
 
 /** What stands in the version store serves although the folder is gone. */

@@ -4,11 +4,13 @@ import { VERSION_NAME } from '../../scoring/manifest.js'
 import { type ModelFolder, readModelFolders, subfolders } from '../modelFiles.js'
 import { isThere, readText } from '../readFiles.js'
 
-/** A version as a source brings it: a folder below that of its model, which holds the contract. */
+/** A version as a source brings it: manifest, graph, golden rows and model card in a folder. */
 export interface VersionFolder {
   readonly model: string
   readonly version: string
   readonly directory: string
+  /** The contract of its model. */
+  readonly contractFile: string
 }
 
 /** What the file `champion` of a model says. */
@@ -47,6 +49,7 @@ export async function scanModel(
 ): Promise<{ readonly model: ScannedModel; readonly strays: readonly string[] }> {
   const { name, directory } = folder
   const said = await readChampion(folder)
+  const contractFile = join(directory, 'contract.json')
   const folders = await subfolders(directory)
   const areVersions = await Promise.all(folders.map(version => isThere(join(directory, version, 'manifest.json'))))
   // A champion stands out as a version that cannot be read, not as a stray folder or as nothing.
@@ -57,7 +60,7 @@ export async function scanModel(
     model: {
       ...folder,
       ...said,
-      versions: versions.map(version => ({ model: name, version, directory: join(directory, version) })),
+      versions: versions.map(version => ({ model: name, version, directory: join(directory, version), contractFile })),
     },
     strays: strays.map(version => `${name}/${version}`),
   }

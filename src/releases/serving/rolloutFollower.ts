@@ -17,6 +17,8 @@ export interface FollowNeeds {
   readonly load: (version: StoredVersion, contract: ModelContract, purpose: Purpose) => Promise<Release>
   /** What this gateway has found out about versions beside their reports, as about a folder that cannot be read. */
   readonly findings: ReadonlyMap<string, readonly InstalledVersion[]>
+  /** Told of the champion of each model that serves here, also where it is the same as before. */
+  readonly champion: (version: StoredVersion) => void
   readonly warn: (message: string, fields: Record<string, unknown>) => void
 }
 
@@ -66,6 +68,8 @@ export class RolloutFollower {
       },
     )
     this.#tell(name, problems)
+    const served = problems.length === 0 && stored.find(({ version }) => version === champion)
+    if (served) this.#needs.champion(served)
     return problems
   }
 
@@ -84,7 +88,8 @@ function installedVersion(
 ): InstalledVersion {
   const { model, version, manifest, report } = stored
   const { problems, championProblems, warnings } = report
-  const here = found.find(other => other.version === version)?.problems ?? []
+  // A REJECTED version tells its problems already.
+  const here = problems.length > 0 ? [] : (found.find(other => other.version === version)?.problems ?? [])
   return {
     model,
     version,
