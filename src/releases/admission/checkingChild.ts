@@ -23,11 +23,14 @@ const PAGE_BYTES = 4_096
  * @throws Error where it cannot be started
  */
 export async function startChild({ seconds, memoryMib }: AdmissionLimits, shell = '/bin/sh'): Promise<ChildProcess> {
+  if (!existsSync(PROGRAM)) throw new Error('model versions cannot be checked: riskgate is not built (npm run build)')
   const program = [execPath, PROGRAM, String(seconds)]
   const hasShell = existsSync(shell)
   const limits = `ulimit -c 0; ulimit -t ${3 * seconds}; ulimit -d ${memoryMib * 1024}; exec "$0" "$@"`
   const [command = '', ...rest] = hasShell ? [shell, '-c', limits, ...program] : program
   const child = spawn(command, rest, { stdio: ['ignore', 'ignore', 'ignore', 'ipc'], env: {} })
+  // Those who wait for it are told by its end.
+  child.on('error', () => {})
   try {
     await firstMessage(child)
   } catch (error) {
