@@ -38,15 +38,23 @@ describe('a graph is refused', () => {
   it.each([
     [
       'with an operator that ONNX Runtime does not have',
-      'own-operator',
+      'hostile/own-operator',
       /: it uses com\.bank:Score, which ONNX Runtime does not have/,
     ],
-    ['with a random operator', 'random', /: it uses RandomUniformLike, and would answer something else each time/],
-    ['that gives log-odds', 'logits', /golden rows have another probability .* got 499\.375/],
-    ['that gives NaN for some rows', 'some-nan', /4 of 8 golden rows .* got NaN/],
-    ['with tensors in the folder above', 'escapes-above', /its tensors are in \.\.\/weights\.bin, which is not in the manifest/],
-    ['with tensors in a file of the machine', 'escapes-root', /its tensors are in \/etc\/hostname, which is not in the manifest/],
-    ['with such a tensor in the body of a branch', 'escapes-hidden', /its tensors are in \/etc\/hostname, which is not/],
+    ['with a random operator', 'hostile/random', /: it uses RandomUniformLike, and would answer something else each time/],
+    ['that gives log-odds', 'hostile/logits', /golden rows have another probability .* got 499\.375/],
+    ['that gives NaN for some rows', 'hostile/some-nan', /4 of 8 golden rows .* got NaN/],
+    [
+      'with tensors in the folder above',
+      'hostile/escapes-above',
+      /its tensors are in \.\.\/weights\.bin, which is not in the manifest/,
+    ],
+    [
+      'with tensors in a file of the machine',
+      'hostile/escapes-root',
+      /its tensors are in \/etc\/hostname, which is not in the manifest/,
+    ],
+    ['with such a tensor in the body of a branch', 'hostile/escapes-hidden', /its tensors are in \/etc\/hostname, which is not/],
   ])('%s', async (_what, name, says) => {
     const { problems } = await checkVersion(await versionOf(directory, await fixture(`${name}.onnx`)))
     expect(problems).toEqual([expect.stringMatching(says)])
@@ -54,7 +62,7 @@ describe('a graph is refused', () => {
 
   it('that answers the same to all applications, although its golden rows agree', async () => {
     const golden = spread(20).map(({ features }) => ({ features, probability: 0.5 }))
-    const { problems } = await checkVersion(await versionOf(directory, await fixture('constant.onnx'), golden))
+    const { problems } = await checkVersion(await versionOf(directory, await fixture('hostile/constant.onnx'), golden))
     expect(problems).toEqual([
       'test-model/1/model.onnx: it answers 0.5 to each of 25 different applications. Look for a wrong output column.',
     ])
@@ -168,7 +176,7 @@ describe('an admitted version', () => {
   it('is refused where its file changes after its checks', async () => {
     const version = await versionOf(directory, await fixture('one-column.onnx'))
     const report = await checkVersion(version)
-    await writeFile(join(directory, 'model.onnx'), await fixture('constant.onnx'))
+    await writeFile(join(directory, 'model.onnx'), await fixture('hostile/constant.onnx'))
     await expect(loadAdmitted(version, report)).rejects.toThrow(/does not have the SHA-256 of its manifest/)
   })
 
