@@ -18,8 +18,10 @@ import type { EarlyKit } from './start/kit.js'
 import { startModels } from './start/models.js'
 import { startPartitions } from './start/partitions.js'
 import { startPredictions } from './start/predictions.js'
+import { startReleases } from './start/releases.js'
 import { startReplicas } from './start/replicas.js'
 import { startServer } from './start/server.js'
+import { startShadows } from './start/serving.js'
 import { startStatistics } from './start/statistics.js'
 import { startTexts } from './start/texts.js'
 import { startTokens, writeTokens } from './start/tokens.js'
@@ -27,6 +29,7 @@ import { startTracing } from './start/tracing.js'
 import { startRetention, startUpkeep } from './start/upkeep.js'
 import { startWebhooks } from './start/webhooks.js'
 import type { UpkeepTask } from './storage/postgres/upkeep.js'
+import { ShadowStore } from './storage/releases/shadowStore.js'
 
 /** The kit before any part has started. */
 type BareKit = Omit<EarlyKit, 'tracer' | 'upkeep'>
@@ -101,25 +104,49 @@ async function startParts(bare: BareKit, signal: AbortSignal): ReturnType<App['s
   const certificate = startCertificate(early)
   const withdrawals = new Withdrawals()
   const tokens = await startTokens(early, { withdrawals })
-  const models = await startModels(early, { signal })
   const database = await startDatabase(early, { signal })
   const kit = { ...early, database }
   const clock = await startClock(kit)
+  const loaded = await startModels(kit, { signal })
+  const models = loaded.registry
   const { apiKeys, store: apiKeyStore } = startApiKeys(kit, { withdrawals })
   const auth = new Authenticator({ tokens, apiKeys, withdrawals })
   const { hints, latest, createLimiter } = await startReplicas(kit)
   const audit = await startAudit(kit)
-  const { predictRisk, scoringTrial } = startPredictions(kit, { models, audit, latest, hints, clock })
+  const shadows = startShadows(kit, { models, log: new ShadowStore(database) })
+  const { predictRisk, scoringTrial } = startPredictions(kit, { models, audit, latest, hints, clock, shadows })
   const webhooks = startWebhooks(kit, { hints, clock })
   const rollups = startStatistics(kit)
   const partitions = await startPartitions(kit, { clock })
   startRetention(kit)
   await startTexts(kit, { audit, latest, signal })
   const alerts = await startAlertFeed(kit, { hints })
-  const api = startApi(kit, { models, predictRisk, alerts, audit, latest, rollups, webhooks, apiKeys: apiKeyStore, clock })
+  const releases = startReleases(kit, { models: loaded, audit })
+  const api = startApi(kit, {
+    models,
+    predictRisk,
+    alerts,
+    audit,
+    latest,
+    rollups,
+    webhooks,
+    apiKeys: apiKeyStore,
+    releases,
+    clock,
+  })
   // A task that is registered later would never run: `upkeep` throws from here on.
   startUpkeep(kit, { tasks: Object.freeze(tasks), clock })
-  const url = await startServer(kit, { models, api, auth, certificate, createLimiter, clock, scoringTrial, partitions })
+  const url = await startServer(kit, {
+    models,
+    api,
+    auth,
+    certificate,
+    createLimiter,
+    clock,
+    scoringTrial,
+    partitions,
+    mlflowWebhook: loaded.mlflowWebhook,
+  })
   const developmentFile = await writeTokens(kit, { url, tokens })
   const champions = models.champions.map(({ manifest }) => `${manifest.model}/${manifest.version}`)
   early.logger.info({ url, models: champions }, 'riskgate serves')

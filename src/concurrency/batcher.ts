@@ -41,6 +41,7 @@ export class Batcher<Item, Answer> {
   #running = 0
   #scheduled = false
   #limitTimer: NodeJS.Timeout | undefined
+  #whenIdle: (() => void)[] = []
 
   constructor(run: GroupRun<Item, Answer>, options: BatcherOptions) {
     this.#run = run
@@ -58,6 +59,14 @@ export class Batcher<Item, Answer> {
       this.#waiting.push({ item, resolve, reject, since: performance.now(), call })
       this.#schedule()
       this.#limitWait()
+    })
+  }
+
+  /** Resolves as soon as no item waits and no group runs. */
+  idle(): Promise<void> {
+    return new Promise(resolve => {
+      this.#whenIdle.push(resolve)
+      this.#noteIdle()
     })
   }
 
@@ -120,7 +129,7 @@ export class Batcher<Item, Answer> {
     const group = this.#waiting.splice(0, this.#options.maxItems)
     if (this.#waiting.length === 0) this.#endLimit()
     // All waiting items were given up.
-    if (group.length === 0) return
+    if (group.length === 0) return this.#noteIdle()
     this.#running++
     this.#schedule()
     try {
@@ -135,6 +144,12 @@ export class Batcher<Item, Answer> {
     } finally {
       this.#running--
       this.#schedule()
+      this.#noteIdle()
     }
+  }
+
+  #noteIdle(): void {
+    if (this.#whenIdle.length === 0 || this.#running > 0 || this.#waiting.length > 0) return
+    for (const resolve of this.#whenIdle.splice(0)) resolve()
   }
 }

@@ -34,7 +34,7 @@ export const SETTING_GROUPS = {
   Limits: limitSettings,
   Retention: retentionSettings,
   Webhooks: webhookSettings,
-  'Model versions': modelSettings,
+  'Model releases': modelSettings,
   MLflow: mlflowSettings,
   'Logs and traces': observabilitySettings,
 } as const
@@ -48,4 +48,5 @@ export const SECRETS = [
   'RISKGATE_RELEASE_KEY',
   'RISKGATE_MLFLOW_TOKEN',
   'RISKGATE_MLFLOW_PASSWORD',
+  'RISKGATE_MLFLOW_WEBHOOK_SECRET',
 ] as const

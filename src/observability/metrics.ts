@@ -59,6 +59,16 @@ export class Metrics {
     'Applications of batches that were refused. Their batch itself is answered, and counted as OK.',
     ['code'],
   )
+  readonly shadowRows = this.#counter(
+    'shadow_rows_total',
+    'Predictions that a shadow should score: stored, dropped because it had no time, or failed.',
+    ['result'],
+  )
+  readonly workersEnded = this.#counter(
+    'model_workers_ended_total',
+    'Times that the worker of a model version ended by itself. It is started again.',
+    ['model', 'version'],
+  )
   readonly alertDelaySeconds = this.#histogram(
     'alert_delay_seconds',
     'Time from the score of an alert until this process hands it to its live subscribers.',
@@ -78,6 +88,11 @@ export class Metrics {
     'webhook_failures_total',
     'Steps of the delivery to webhooks that the store failed; they are tried again.',
     ['step'],
+  )
+  readonly mlflowFailures = this.#counter(
+    'mlflow_failures_total',
+    'Failures to follow MLflow, by their reason; the version before serves on.',
+    ['code'],
   )
   readonly keySetFetches = this.#counter(
     'key_set_fetches_total',

@@ -27,5 +27,6 @@ export function watchedScorer(scorer: Scorer, manifest: ModelManifest, { observe
         observeScoring(manifest, (performance.now() - startedAt) / 1_000)
       }
     },
+    release: async () => scorer.release?.(),
   }
 }

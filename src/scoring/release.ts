@@ -1,4 +1,5 @@
 import { Batcher } from '../concurrency/batcher.js'
+import { AppError } from '../errors.js'
 import type { Tracer } from '../tracer.js'
 import { type BandScale, bandOf, isHighRisk, type RiskBand } from './bands.js'
 import type { ModelContract } from './contract.js'
@@ -8,9 +9,11 @@ import type { ModelManifest } from './manifest.js'
 // Above 16 rows, larger runs are no cheaper for each row; above 256, a run begins to block the event loop for milliseconds.
 const MAX_ROWS_A_RUN = 256
 
-/** Computes probabilities for a release: an OnnxModel, or a fake of it in a test of failures. */
+/** Computes probabilities for a release: a model on the event loop or in a worker, or a fake of one in a test of failures. */
 export interface Scorer {
   score(rows: readonly FeatureValues[]): Promise<readonly (number | Error)[]>
+  /** Frees what the scorer holds. Runs that are still queued would fail. */
+  release?(): Promise<void>
 }
 
 export interface Score {
@@ -26,11 +29,14 @@ export class Release {
   readonly manifest: ModelManifest
   readonly #bands: BandScale
   readonly #batcher: Batcher<FeatureValues, number>
+  readonly #scorer: Scorer
+  #retired: Promise<void> | undefined
 
   constructor(contract: ModelContract, manifest: ModelManifest, scorer: Scorer, tracer?: Tracer) {
     this.contract = contract
     this.manifest = manifest
     this.#bands = manifest.bands
+    this.#scorer = scorer
     this.#batcher = new Batcher(rows => scoreTogether(scorer, rows), {
       maxItems: MAX_ROWS_A_RUN,
       maxRunning: 1,
@@ -43,17 +49,32 @@ export class Release {
     return this.#batcher.queued
   }
 
-  /** Scores one applicant; joins calls that come together into one run of the model. @throws AppError MODEL_OUTPUT_INVALID */
+  /**
+   * Scores one applicant; joins calls that come together into one run of the model.
+   * @throws AppError MODEL_OUTPUT_INVALID; SERVICE_UNAVAILABLE while its worker is started again, and once it is retired
+   */
   async score(features: FeatureValues): Promise<Score> {
+    if (this.#retired) throw new AppError('SERVICE_UNAVAILABLE', 'This version has been replaced just now. Try again.')
     const probability = await this.#batcher.submit(features)
     const band = bandOf(probability, this.#bands)
     return { probability, band, highRisk: isHighRisk(band, this.#bands) }
   }
+
+  /** Ends the release: no row comes any more, rows in hand are scored, then the model is freed. May be called twice. */
+  retire(): Promise<void> {
+    this.#retired ??= this.#end()
+    return this.#retired
+  }
+
+  async #end(): Promise<void> {
+    await this.#batcher.idle()
+    await this.#scorer.release?.()
+  }
 }
 
-export type ModelStage = 'CANDIDATE' | 'CHAMPION' | 'REJECTED'
+export type ModelStage = 'CANDIDATE' | 'SHADOW' | 'CHALLENGER' | 'CHAMPION' | 'RETIRED' | 'REJECTED'
 
-/** A version in the folder of a model, whether it serves or not. */
+/** A version of a model, whether it serves or not. */
 export interface InstalledVersion {
   readonly model: string
   readonly version: string
@@ -69,7 +90,7 @@ export interface InstalledVersion {
 /** The versions of all models, for the predictRisk use case and for the fields of a stored prediction. */
 export interface Releases {
   /**
-   * The release that scores this applicant. `applicantId` is not used yet: the champion scores everybody.
+   * The release that scores this applicant: the challenger for its share of the applicants, the champion for the others.
    * @throws AppError MODEL_NOT_FOUND; SERVICE_UNAVAILABLE where the model has no version that may serve
    */
   serving(model: string, applicantId: string): Release

@@ -2,6 +2,7 @@ import type { AlertHints } from '../alerts/hints.js'
 import type { ErrorCode } from '../errors.js'
 import { type Metrics, showFromZero } from '../observability/metrics.js'
 import type { ModelRegistry } from '../releases/modelRegistry.js'
+import type { ShadowScoring } from '../releases/shadow/shadowScoring.js'
 import type { LatestPredictions } from '../scoring/latestPredictions.js'
 import type { Prediction } from '../scoring/prediction.js'
 import { PredictRisk } from '../scoring/predictRisk.js'
@@ -20,6 +21,8 @@ interface Needs {
   readonly latest: LatestPredictions
   readonly hints: AlertHints
   readonly clock: ClockWatch
+  /** Scores stored predictions with the shadows of their model. */
+  readonly shadows?: Pick<ShadowScoring, 'offer' | 'queued'> | undefined
 }
 
 /**
@@ -28,7 +31,7 @@ interface Needs {
  */
 export function startPredictions(
   { database, metrics, logger, tracer }: Kit,
-  { models, audit, latest, hints, clock }: Needs,
+  { models, audit, latest, hints, clock, shadows }: Needs,
 ): { readonly predictRisk: PredictRisk; readonly scoringTrial: ScoringTrial } {
   const scoringTrial = new ScoringTrial(database, reason =>
     logger.warn({ reason }, 'scores cannot be stored; this gateway is not ready'),
@@ -38,7 +41,9 @@ export function startPredictions(
     audit: audit.writer,
     trial: scoringTrial,
     tracer,
-    committed: async stored => {
+    committed: async rows => {
+      shadows?.offer(rows)
+      const stored = rows.map(({ prediction }) => prediction)
       count(metrics, stored)
       if (stored.some(({ highRisk }) => highRisk)) hints.publish()
       await latest.remember(stored)
@@ -48,9 +53,10 @@ export function startPredictions(
       metrics.commitRows.of().observe(rows)
     },
   })
-  metrics.gauges('queue_length', 'Rows that wait to be scored or stored.', 'queue', () => ({
-    scoring: models.champions.reduce((sum, { queued }) => sum + queued, 0),
+  metrics.gauges('queue_length', 'Rows that wait to be scored, stored, or scored by a shadow.', 'queue', () => ({
+    scoring: models.answering.reduce((sum, { queued }) => sum + queued, 0),
     commit: store.queued,
+    shadow: shadows?.queued ?? 0,
   }))
   const rowRefused = (code: ErrorCode) => metrics.batchRowsRefused.inc({ code })
   showFromZero(metrics.batchRowsRefused, 'code', FAILURES)

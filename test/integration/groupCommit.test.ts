@@ -100,7 +100,7 @@ describe('the group commit', () => {
     await using database = await createTestDatabase()
     const reported: string[] = []
     await using stores = await openStores(database.url, async predictions => {
-      reported.push(...predictions.map(({ id }) => id))
+      reported.push(...predictions.map(({ prediction }) => prediction.id))
     })
     const first = newPrediction({ key: 'k' })
     await stores.predictions.record(first)

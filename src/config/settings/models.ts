@@ -1,4 +1,4 @@
-import { secret, wholeNumber } from './forms.js'
+import { flag, secret, wholeNumber } from './forms.js'
 
 /** How model versions are checked. */
 export const modelSettings = {
@@ -12,5 +12,11 @@ export const modelSettings = {
     .optional()
     .describe(
       'signs the reports of these checks, the same for all replicas. In development one is derived from the key of the state directory',
+    ),
+  RISKGATE_RELEASE_APPROVAL: flag
+    .default(false)
+    .describe(
+      '`true`: a promotion, a split and a retirement wait until a second principal approves. A rollback never waits. ' +
+        '[More](../releases.md#change-a-rollout)',
     ),
 }

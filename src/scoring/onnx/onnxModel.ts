@@ -81,11 +81,8 @@ export class OnnxModel {
    * @returns one answer for each row; an answer that is not a probability is replaced by MODEL_OUTPUT_INVALID
    * @throws AppError MODEL_OUTPUT_INVALID when the graph fails or answers in another shape
    */
-  async score(rows: readonly FeatureValues[]): Promise<(number | AppError)[]> {
-    const answers = await this.run(rows).catch(cause => {
-      throw new AppError('MODEL_OUTPUT_INVALID', 'The model could not score this application. Tell the operator.', { cause })
-    })
-    return answers.map(answer => probabilityOf(answer) ?? noProbability())
+  score(rows: readonly FeatureValues[]): Promise<(number | AppError)[]> {
+    return probabilitiesOf(this.run(rows))
   }
 
   /** From now on no row shares a run with another: for a graph whose answers have other bits in a group. It is slower. */
@@ -148,6 +145,15 @@ function numbersOf({ type, data }: Tensor): ArrayLike<number> | undefined {
   if (type !== 'float16' || !ArrayBuffer.isView(data)) return undefined
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength)
   return Array.from({ length: view.byteLength / 2 }, (_, i) => getFloat16(view, i * 2, true))
+}
+
+/** The probabilities that a run of a graph answers. An error that is not for the caller becomes MODEL_OUTPUT_INVALID. */
+export async function probabilitiesOf(run: Promise<readonly number[]>): Promise<(number | AppError)[]> {
+  const answers = await run.catch(cause => {
+    if (cause instanceof AppError) throw cause
+    throw new AppError('MODEL_OUTPUT_INVALID', 'The model could not score this application. Tell the operator.', { cause })
+  })
+  return answers.map(answer => probabilityOf(answer) ?? noProbability())
 }
 
 /** The probability that an answer of a graph is; undefined when it is none. */

@@ -26,7 +26,7 @@ const LONGEST_WAIT_MS = 1_000
 const LONGEST_ANSWER_MS = 1_400
 
 /** Called once for each group with its new predictions, after its commit and before its callers are answered. Must not reject. */
-export type Committed = (stored: readonly Prediction[]) => Promise<void>
+export type Committed = (stored: readonly NewPrediction[]) => Promise<void>
 
 export interface PredictionStoreOptions {
   readonly database: Database
@@ -84,9 +84,9 @@ export class PredictionStore implements PredictionRecorder {
       // One bad row must not fail its neighbours: each is written alone.
       return (await Promise.all(group.map(row => this.#recordGroup([row]).catch((error: Error) => [error])))).flat()
     }
-    const fresh = group.filter(({ prediction }) => stored.has(prediction.id)).map(({ prediction }) => prediction)
+    const fresh = group.filter(({ prediction }) => stored.has(prediction.id))
     if (fresh.length > 0) await this.#options.committed(fresh)
-    if (fresh.length === group.length) return fresh.map(prediction => ({ prediction, replayed: false }))
+    if (fresh.length === group.length) return fresh.map(({ prediction }) => ({ prediction, replayed: false }))
     // Committed rows are answered as such, even when the first answers of their neighbours cannot be read.
     const repeated = group.filter(({ prediction }) => !stored.has(prediction.id))
     const replays = await this.#replay(repeated).catch((error: Error) => error)
@@ -130,9 +130,14 @@ export class PredictionStore implements PredictionRecorder {
         return new Set(ids.map(({ id }) => id))
       } catch (error) {
         this.#options.trial?.failed(error)
-        if (attempt > RETRIES || !isMissingPartition(error)) throw error
+        if (!isMissingPartition(error)) throw error
+        if (attempt > RETRIES) throw noPlace(error)
         const { createdAt } = (group[0] as NewPrediction).prediction
-        await this.#options.database.write(({ sql }) => ensurePartitions(sql, createdAt))
+        await this.#options.database
+          .write(({ sql }) => ensurePartitions(sql, createdAt))
+          .catch(cause => {
+            throw cause instanceof AppError ? cause : noPlace(cause)
+          })
       }
     }
   }
@@ -171,6 +176,11 @@ export class PredictionStore implements PredictionRecorder {
 
 function notSent(): AppError {
   return new AppError('SERVICE_UNAVAILABLE', 'The store had no time for this prediction, and has not got it. Try again shortly.')
+}
+
+function noPlace(cause: unknown): AppError {
+  const message = 'Postgres has no partition for predictions of this month. Tell the operator: /readyz says what to do.'
+  return new AppError('SERVICE_UNAVAILABLE', message, { cause })
 }
 
 function keysOf(rows: readonly NewPrediction[]): SQL | undefined {

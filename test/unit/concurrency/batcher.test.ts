@@ -167,4 +167,34 @@ describe('the batcher', () => {
     const batcher = new Batcher<unknown, unknown>(async items => items as (0 | false | null)[], { maxItems: 10, maxRunning: 1 })
     expect(await Promise.all([batcher.submit(0), batcher.submit(false), batcher.submit(null)])).toEqual([0, false, null])
   })
+
+  it('is idle once nothing waits and nothing runs', async () => {
+    const { groups, run } = heldRun()
+    const batcher = new Batcher(run, { maxItems: 1, maxRunning: 1 })
+    await batcher.idle()
+    const events: string[] = []
+    const answers = [1, 2].map(item => batcher.submit(item).catch(() => 'failed'))
+    const idle = batcher.idle().then(() => events.push('idle'))
+    await nextTurn()
+    groups[0]?.fail(new Error('broken'))
+    await answers[0]
+    await nextTurn()
+    expect(events).toEqual([])
+    void batcher.idle().then(() => events.push('idle while the last one ran'))
+    await nextTurn()
+    expect(events).toEqual([])
+    groups[1]?.answer()
+    await idle
+    expect(await Promise.all(answers)).toEqual(['failed', 'done 2'])
+  })
+
+  it('is idle when all that waited was given up', async () => {
+    const { run } = heldRun()
+    const batcher = new Batcher(run, { maxItems: 1, maxRunning: 1 })
+    const given = batcher.submit(1)
+    const idle = batcher.idle()
+    batcher.giveUp(new Error('given up'))
+    await expect(given).rejects.toThrow('given up')
+    await idle
+  })
 })

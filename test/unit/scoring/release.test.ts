@@ -74,4 +74,32 @@ describe('a release', () => {
     expect(runs.reduce((sum, length) => sum + length)).toBe(600)
     expect(Math.max(...runs)).toBeLessThanOrEqual(256)
   })
+
+  it('scores the rows in hand before it frees its model, takes no others, and may be retired twice', async () => {
+    const events: string[] = []
+    const release = new Release(contract, manifest, {
+      score: async group => {
+        events.push(`run of ${group.length}`)
+        return group.map(amountOf)
+      },
+      release: async () => void events.push('freed'),
+    })
+    const scores = Promise.all(Array.from({ length: 300 }, () => release.score({ amount: 0.5 })))
+    const retired = Promise.all([release.retire(), release.retire()])
+    await expect(release.score({ amount: 0.5 })).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' })
+    expect(await scores).toHaveLength(300)
+    await retired
+    expect(events).toEqual(['run of 256', 'run of 44', 'freed'])
+  })
+
+  it('that has no rows in hand is freed at once, also after a run that failed', async () => {
+    const events: string[] = []
+    const release = new Release(contract, manifest, {
+      score: () => Promise.reject(new Error('broken')),
+      release: async () => void events.push('freed'),
+    })
+    await expect(release.score({ amount: 1 })).rejects.toThrow('broken')
+    await release.retire()
+    expect(events).toEqual(['freed'])
+  })
 })

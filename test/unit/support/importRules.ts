@@ -26,7 +26,7 @@ export const FLOORS: Readonly<Record<string, readonly string[]>> = {
     'databaseUrl',
     'errors',
   ],
-  app: ['start', 'config', 'observability', 'storage', 'auth'],
+  app: ['start', 'config', 'observability', 'releases', 'storage', 'auth'],
   start: [
     'config',
     'observability',
@@ -53,7 +53,7 @@ export const FLOORS: Readonly<Record<string, readonly string[]>> = {
   cache: ['scoring', 'auth', 'errors'],
   webhooks: ['alerts', 'scoring', 'auth', 'errors', 'tracer'],
   alerts: ['scoring', 'concurrency', 'auth', 'errors'],
-  releases: ['scoring', 'auth', 'errors', 'tracer'],
+  releases: ['scoring', 'concurrency', 'auth', 'errors', 'tracer'],
   monitoring: ['scoring', 'auth', 'errors'],
   observability: ['errors', 'tracer'],
   scoring: ['concurrency', 'auth', 'errors', 'tracer'],
@@ -72,6 +72,7 @@ const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
     history: ['predictions', 'postgres', 'tables'],
     predictions: ['statistics', 'audit', 'postgres', 'tables'],
     apiKeys: ['audit', 'postgres', 'tables'],
+    releases: ['audit', 'postgres', 'tables'],
     audit: ['postgres', 'tables'],
     statistics: ['postgres', 'tables'],
     embedded: ['postgres'],
@@ -107,6 +108,12 @@ const PORTS: Readonly<Record<string, string>> = {
   'src/webhooks/webhookOutbox.ts': 'storage',
   'src/monitoring/outcomes.ts': 'storage',
   'src/monitoring/riskSummary.ts': 'storage',
+  'src/monitoring/versionComparison.ts': 'storage',
+  'src/releases/rollout/releaseChange.ts': 'storage',
+  'src/releases/rollout/rollout.ts': 'storage',
+  'src/releases/rollout/rolloutStore.ts': 'storage',
+  'src/releases/rollout/versionStore.ts': 'storage',
+  'src/releases/shadow/shadowLog.ts': 'storage',
   'src/server/limits/pointLimiter.ts': 'cache',
 }
 
