@@ -6,7 +6,6 @@ import { Withdrawals } from './auth/withdrawals.js'
 import type { Config } from './config/config.js'
 import { createLogger, unexpected } from './observability/logger.js'
 import { Metrics } from './observability/metrics.js'
-import type { ServingVersions } from './releases/serving/swap.js'
 import { startAlertFeed } from './start/alertFeed.js'
 import { startApi } from './start/api.js'
 import { startApiKeys } from './start/apiKeys.js'
@@ -19,9 +18,10 @@ import type { EarlyKit } from './start/kit.js'
 import { startModels } from './start/models.js'
 import { startPartitions } from './start/partitions.js'
 import { startPredictions } from './start/predictions.js'
+import { startReleases } from './start/releases.js'
 import { startReplicas } from './start/replicas.js'
 import { startServer } from './start/server.js'
-import { startServing } from './start/serving.js'
+import { startShadows } from './start/serving.js'
 import { startStatistics } from './start/statistics.js'
 import { startTexts } from './start/texts.js'
 import { startTokens, writeTokens } from './start/tokens.js'
@@ -36,9 +36,9 @@ type BareKit = Omit<EarlyKit, 'tracer' | 'upkeep'>
 export interface App {
   /**
    * Starts everything in order. Where a part fails, the parts before it are stopped again. Returns the address that the gateway
-   * listens at, and what replaces versions of models. Rejects once the app has been stopped.
+   * listens at. Rejects once the app has been stopped.
    */
-  start(): Promise<{ url: string; developmentFile?: string; serving: ServingVersions }>
+  start(): Promise<{ url: string; developmentFile?: string }>
   /**
    * Stops everything in the reverse order. May be called twice, by several callers at once, and during the start, which then
    * ends.
@@ -103,28 +103,51 @@ async function startParts(bare: BareKit, signal: AbortSignal): ReturnType<App['s
   const certificate = startCertificate(early)
   const withdrawals = new Withdrawals()
   const tokens = await startTokens(early, { withdrawals })
-  const models = await startModels(early)
-  const serving = startServing(early, models)
   const database = await startDatabase(early, { signal })
   const kit = { ...early, database }
   const clock = await startClock(kit)
+  const loaded = await startModels(kit, { signal })
+  const models = loaded.registry
   const { apiKeys, store: apiKeyStore } = startApiKeys(kit, { withdrawals })
   const auth = new Authenticator({ tokens, apiKeys, withdrawals })
   const { hints, latest, createLimiter } = await startReplicas(kit)
   const audit = await startAudit(kit)
-  const { predictRisk, scoringTrial } = startPredictions(kit, { models, audit, latest, hints, clock })
+  const shadows = startShadows(kit, { models })
+  const { predictRisk, scoringTrial } = startPredictions(kit, { models, audit, latest, hints, clock, shadows })
   const webhooks = startWebhooks(kit, { hints, clock })
   const rollups = startStatistics(kit)
   const partitions = await startPartitions(kit, { clock })
   startRetention(kit)
   await startTexts(kit, { audit, latest, signal })
   const alerts = await startAlertFeed(kit, { hints })
-  const api = startApi(kit, { models, predictRisk, alerts, audit, latest, rollups, webhooks, apiKeys: apiKeyStore, clock })
+  const releases = startReleases(kit, { models: loaded, audit })
+  const api = startApi(kit, {
+    models,
+    predictRisk,
+    alerts,
+    audit,
+    latest,
+    rollups,
+    webhooks,
+    apiKeys: apiKeyStore,
+    releases,
+    clock,
+  })
   // A task that is registered later would never run: `upkeep` throws from here on.
   startUpkeep(kit, { tasks: Object.freeze(tasks), clock })
-  const url = await startServer(kit, { models, api, auth, certificate, createLimiter, clock, scoringTrial, partitions })
+  const url = await startServer(kit, {
+    models,
+    api,
+    auth,
+    certificate,
+    createLimiter,
+    clock,
+    scoringTrial,
+    partitions,
+    mlflowWebhook: loaded.mlflowWebhook,
+  })
   const developmentFile = await writeTokens(kit, { url, tokens })
   const champions = models.champions.map(({ manifest }) => `${manifest.model}/${manifest.version}`)
   early.logger.info({ url, models: champions }, 'riskgate serves')
-  return { url, serving, ...(developmentFile !== undefined && { developmentFile }) }
+  return { url, ...(developmentFile !== undefined && { developmentFile }) }
 }

@@ -118,9 +118,10 @@ model
   .command('check')
   .description('check a models folder, a model, a version or an ONNX file, and print every problem')
   .argument('<path>', 'the folder or the file')
-  .action(async (path: string) => {
+  .option('--json', 'print the reports of the checks as JSON', false)
+  .action(async (path: string, { json }: { json: boolean }) => {
     const { checkModels } = await import('./commands/model/check.js')
-    await checkModels(path)
+    await checkModels(path, json)
   })
 
 program

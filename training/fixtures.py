@@ -49,6 +49,21 @@ Written by `training/fixtures.py`; do not edit by hand. `N` is the number of row
 | `external.onnx` | `features` float32 [N,2] | `probability` float32 [N,1] | `p(x)`; its weights are in `external.onnx.data` |
 | `rank-one.onnx` | `features` float32 [2] | `probability` float32 [1] | `p(x)` of a single row without a dimension of rows |
 | `neighbours.onnx` | `features` float32 [N,2] | `probability` float32 [N,1] | `p(x - m)`, where m is the mean of all rows of the run |
+
+Hostile ones, which must not serve. Each takes `features` float32 [N,2] and gives `probability` float32 [N,1]:
+
+| file | what it does |
+|---|---|
+| `endless-loop.onnx` | `p(x)` after 2^62 rounds of a Loop |
+| `large-allocation.onnx` | `p(x)` beside a tensor of 1 GiB |
+| `huge-shape.onnx` | `p(x)` beside a tensor of 2^62 numbers |
+| `own-operator.onnx` | `p(x)` by an operator of the domain `com.bank` |
+| `random.onnx` | `p(x)` and a random number of at most 1e-7 |
+| `logits.onnx` | the log-odds of `p(x)` |
+| `constant.onnx` | 0.5 for each row |
+| `some-nan.onnx` | `p(x)`; NaN where x[1] is above 50 |
+| `escapes-above.onnx`, `escapes-root.onnx` | `p(x)`; its weights are in `../weights.bin`, or in `/etc/hostname` |
+| `escapes-hidden.onnx` | the same, in a tensor of an attribute in the body of an If |
 """
 
 
@@ -293,6 +308,92 @@ def _check():
     np.testing.assert_allclose(answer[:, 1], 1 / (1 + np.exp(-np.array(log_odds))), atol=1e-6)
 
 
+def _hostile():
+    """Graphs that must not serve."""
+    probability = {"probability": (TensorProto.FLOAT, ["N", 1])}
+
+    def beside(name, nodes, constants, output):
+        """p(x), and nodes whose `output` decides nothing but must be computed."""
+        score, weights = _score()
+        zero = [
+            helper.make_node("Mul", [output, "nothing"], ["no_part"]),
+            helper.make_node("Add", ["default", "no_part"], ["probability"]),
+        ]
+        _save(name, [*score, *nodes, *zero], probability, [*weights, _tensor("nothing", 0), *constants])
+
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["on"], ["still_on"]), helper.make_node("Identity", ["sum"], ["next"])], "body",
+        [
+            helper.make_tensor_value_info("round", TensorProto.INT64, []),
+            helper.make_tensor_value_info("on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("sum", TensorProto.FLOAT, []),
+        ],
+        [helper.make_tensor_value_info("still_on", TensorProto.BOOL, []), helper.make_tensor_value_info("next", TensorProto.FLOAT, [])],
+    )
+    loop = helper.make_node("Loop", ["rounds", "true", "start"], ["end"], body=body)
+    beside("endless-loop", [loop], [_tensor("rounds", 2**62, np.int64), _tensor("true", True, np.bool_), _tensor("start", 1)], "end")
+    for name, numbers in {"large-allocation": 2**28, "huge-shape": 2**62}.items():
+        large = helper.make_node("ConstantOfShape", ["wide"], ["large"], value=_tensor("value", [1]))
+        # The number of rows keeps the runtime from computing it when it loads.
+        shape = [
+            helper.make_node("Shape", ["features"], ["form"]),
+            helper.make_node("Gather", ["form", "second"], ["two"], axis=0),
+            helper.make_node("Mul", ["two", "half_of_it"], ["wide"]),
+        ]
+        most = helper.make_node("ReduceMax", ["large"], ["end"], keepdims=0)
+        beside(name, [*shape, large, most], [_tensor("second", [1], np.int64), _tensor("half_of_it", [numbers // 2], np.int64)], "end")
+
+    score, weights = _score()
+    own = helper.make_node("Score", ["default"], ["probability"], domain="com.bank")
+    _unchecked("own-operator", [*score, own], probability, weights)
+    noise = helper.make_node("RandomUniformLike", ["default"], ["noise"], high=1e-7, low=0.0)
+    add = helper.make_node("Add", ["default", "noise"], ["probability"])
+    _save("random", [*score, noise, add], probability, weights)
+    product = helper.make_node("MatMul", ["features", "weights"], ["product"])
+    _save("logits", [product, helper.make_node("Add", ["product", "bias"], ["probability"])], probability, weights)
+    half = helper.make_node("Mul", ["default", "none"], ["zero"])
+    always = helper.make_node("Add", ["zero", "one_half"], ["probability"])
+    _save("constant", [*score, half, always], probability, [*weights, _tensor("none", 0), _tensor("one_half", 0.5)])
+    some = [
+        helper.make_node("Slice", ["features", "one", "two", "one"], ["second_column"]),
+        helper.make_node("Sub", ["fifty", "second_column"], ["below"]),
+        helper.make_node("Sqrt", ["below"], ["root"]),
+        helper.make_node("Mul", ["root", "none"], ["zero"]),
+        helper.make_node("Add", ["default", "zero"], ["probability"]),
+    ]
+    numbers = [_tensor("one", [1], np.int64), _tensor("two", [2], np.int64), _tensor("fifty", 50), _tensor("none", 0)]
+    _save("some-nan", [*score, *some], probability, [*weights, *numbers])
+    _escapes(probability)
+
+
+def _outside(name, location):
+    tensor = TensorProto(name=name, data_type=TensorProto.FLOAT, dims=[2, 1], data_location=TensorProto.EXTERNAL)
+    tensor.external_data.add(key="location", value=location)
+    return tensor
+
+
+def _escapes(probability):
+    nodes, (_, bias) = _score()
+    nodes[-1].output[0] = "probability"
+    for name, location in {"above": "../weights.bin", "root": "/etc/hostname"}.items():
+        _unchecked(f"escapes-{name}", nodes, probability, [_outside("weights", location), bias])
+    constant = helper.make_node("Constant", [], ["chosen"], value=_outside("value", "/etc/hostname"))
+    branch = helper.make_graph([constant], "branch", [], [helper.make_tensor_value_info("chosen", TensorProto.FLOAT, [2, 1])])
+    choice = helper.make_node("If", ["true"], ["weights"], then_branch=branch, else_branch=branch)
+    _unchecked("escapes-hidden", [choice, *nodes], probability, [_tensor("true", True, np.bool_), bias])
+
+
+def _unchecked(name, nodes, outputs, constants):
+    """Writes a model that onnx would not: of an operator that it does not know, or with external data that nobody should look for."""
+    graph = helper.make_graph(
+        nodes, name, [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", 2])],
+        [helper.make_tensor_value_info(key, *kind) for key, kind in outputs.items()], list(constants),
+    )
+    opsets = [helper.make_opsetid(domain, version) for domain, version in {**OPSET, "com.bank": 1}.items()]
+    model = helper.make_model(graph, producer_name="riskgate-fixtures", opset_imports=opsets, ir_version=8)
+    (FIXTURES / f"{name}.onnx").write_bytes(model.SerializeToString(deterministic=True))
+
+
 def main():
     FIXTURES.mkdir(parents=True, exist_ok=True)
     _constant("nan", float("nan"))
@@ -303,6 +404,7 @@ def main():
     _lone_forms()
     _flat_forms()
     _new_formats()
+    _hostile()
     expected = {
         "zipmap-int.onnx": _zipmap("zipmap-int", {True: 1, False: 0}),
         "zipmap-string.onnx": _zipmap("zipmap-string", {True: "bad", False: "good"}),

@@ -1,4 +1,4 @@
-"""Logs the bundled versions in the MLflow of MLFLOW_TRACKING_URI: a run, a registered version and an alias.
+"""Logs the bundled versions in MLflow: a run, a registered version and an alias.
 
 A run has the metrics, the parameters and the model card. The logged model is of the onnx flavour, and has the whole folder of the
 version (its bundle) in extra_files/, which `riskgate model fetch` takes as it is.
@@ -57,14 +57,17 @@ def log_version(folder) -> str:
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--alias", default="champion", help="the alias of the version that models/%s/champion names" % MODEL_NAME)
-    alias = parser.parse_args().alias
+    parser.add_argument("--mlflow", metavar="URL", help="the tracking URI, in place of MLFLOW_TRACKING_URI")
+    arguments = parser.parse_args()
+    if arguments.mlflow:
+        mlflow.set_tracking_uri(arguments.mlflow)
     champion = (MODEL_FOLDER / "champion").read_text().strip()
     mlflow.set_experiment(MODEL_NAME)
     for folder in sorted(path.parent for path in MODEL_FOLDER.glob("*/manifest.json")):
         number = log_version(folder)
         print(f"{MODEL_NAME}/{folder.name} is version {number} in MLflow")
         if folder.name == champion:
-            MlflowClient().set_registered_model_alias(MODEL_NAME, alias, number)
+            MlflowClient().set_registered_model_alias(MODEL_NAME, arguments.alias, number)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ const PERMISSIONS_BY_ROLE: Readonly<Record<Role, readonly Permission[]>> = {
     'metric:read',
     'schema:introspect',
   ],
-  MODEL_MANAGER: ['summary:read', 'metric:read', 'schema:introspect'],
+  MODEL_MANAGER: ['summary:read', 'metric:read', 'release:manage', 'schema:introspect'],
   ADMIN: PERMISSIONS,
   TELEMETRY: ['telemetry:read'],
 }

@@ -12,6 +12,7 @@ export const PERMISSIONS = [
   'alert:read',
   'alert:acknowledge',
   'metric:read',
+  'release:manage',
   'webhook:manage',
   'applicant:erase',
   'api-key:manage',

@@ -3,8 +3,9 @@ import type { Role } from '../auth/principal.js'
 import type { SignatureAlgorithm } from '../auth/verificationKey.js'
 import { ConfigError } from '../errors.js'
 import { type Environment, isSecret, readEnvironment, readSettings } from './environment.js'
+import { type FollowedMlflow, followedMlflow } from './mlflowConfig.js'
 import { parseRedisUrl, type RedisPlace } from './redisUrl.js'
-import { MLFLOW_REFUSALS, PREDICTIONS_BEFORE_ALERTS } from './refusals.js'
+import { PREDICTIONS_BEFORE_ALERTS } from './refusals.js'
 
 /** Everything that can be set from outside, checked and typed. */
 export interface Config {
@@ -15,6 +16,10 @@ export interface Config {
   /** Where the embedded Postgres and the development key are kept. */
   readonly stateDirectory: string
   readonly modelsDirectory: string
+  /** What the process that checks a model version may use. */
+  readonly admission: { readonly seconds: number; readonly memoryMib: number }
+  /** Signs the reports of checks. Absent: they are not signed, except in development. */
+  readonly releaseKey: Uint8Array | undefined
   /** Absent: riskgate starts its own PostgreSQL in the state directory. */
   readonly databaseUrl: string | undefined
   readonly databasePoolSize: number
@@ -59,6 +64,8 @@ export interface Config {
   readonly alertRetentionDays: number
   /** Absent: predictions are kept for ever. */
   readonly predictionRetentionDays: number | undefined
+  /** Whether a second principal must approve a change of what serves. */
+  readonly releaseApproval: boolean
   /** Whether webhooks may go to all private and loopback addresses, and over plain HTTP. */
   readonly webhooksMayBePrivate: boolean
   /** Networks that webhooks may go to besides public addresses, also over plain HTTP. */
@@ -71,6 +78,8 @@ export interface Config {
    */
   readonly webhookAttempts: number
   readonly webhookRetrySeconds: number
+  /** Absent: no registry is followed. */
+  readonly mlflow: FollowedMlflow | undefined
 }
 
 export interface JwtConfig {
@@ -92,12 +101,6 @@ export interface JwtConfig {
   readonly tenantMap: ReadonlyMap<string, string> | undefined
 }
 
-export interface MlflowConfig extends Pick<Config, 'stateDirectory' | 'modelsDirectory'> {
-  readonly url: URL
-  readonly token: string | undefined
-  readonly basic: { readonly user: string; readonly password: string } | undefined
-}
-
 /** Zero: no limit. */
 export interface RateLimitConfig {
   /** Operations and rows in ten seconds. */
@@ -117,6 +120,8 @@ export function loadConfig(variables: NodeJS.ProcessEnv = process.env): Config {
     port: env.RISKGATE_PORT,
     stateDirectory: resolve(env.RISKGATE_STATE_DIR),
     modelsDirectory: resolve(env.RISKGATE_MODELS_DIR),
+    admission: { seconds: env.RISKGATE_ADMISSION_SECONDS, memoryMib: env.RISKGATE_ADMISSION_MEMORY_MIB },
+    releaseKey: bytesOf(env.RISKGATE_RELEASE_KEY),
     databaseUrl: env.DATABASE_URL,
     databasePoolSize: env.RISKGATE_DATABASE_POOL_SIZE,
     mayMigrate: env.RISKGATE_MIGRATE_AT_START,
@@ -153,11 +158,13 @@ export function loadConfig(variables: NodeJS.ProcessEnv = process.env): Config {
     drainMs: env.RISKGATE_DRAIN_MS,
     alertRetentionDays: env.RISKGATE_ALERT_RETENTION_DAYS,
     predictionRetentionDays: env.RISKGATE_PREDICTION_RETENTION_DAYS,
+    releaseApproval: env.RISKGATE_RELEASE_APPROVAL,
     webhooksMayBePrivate: env.RISKGATE_WEBHOOK_ALLOW_PRIVATE,
     webhookPrivateNetworks: env.RISKGATE_WEBHOOK_PRIVATE_NETWORKS,
     webhookRetryAfterSeconds: env.RISKGATE_WEBHOOK_RETRY_AFTER_SECONDS,
     webhookAttempts: env.RISKGATE_WEBHOOK_ATTEMPTS,
     webhookRetrySeconds: env.RISKGATE_WEBHOOK_RETRY_SECONDS,
+    mlflow: followedMlflow(env),
   }
 }
 
@@ -179,30 +186,12 @@ export function loadUpkeepConfig(
   return { databaseUrl: required(env.DATABASE_URL), predictionRetentionDays: env.RISKGATE_PREDICTION_RETENTION_DAYS }
 }
 
-/** What fetching from MLflow needs. @throws ConfigError where it is not set or not usable */
-export function loadMlflowConfig(variables: NodeJS.ProcessEnv = process.env): MlflowConfig {
-  const keys = [
-    'RISKGATE_STATE_DIR',
-    'RISKGATE_MODELS_DIR',
-    'RISKGATE_MLFLOW_URL',
-    'RISKGATE_MLFLOW_TOKEN',
-    'RISKGATE_MLFLOW_USER',
-    'RISKGATE_MLFLOW_PASSWORD',
-  ] as const
-  const { env, problems } = readSettings(variables, keys)
-  const start = { env, isDevelopment: false, isGiven: (key: string) => (env as Record<string, unknown>)[key] !== undefined }
-  const refused = MLFLOW_REFUSALS.filter(({ applies }) => applies(start)).map(({ problem }) => problem)
-  const all = problems.length > 0 ? problems : refused
-  const { RISKGATE_MLFLOW_URL: url, RISKGATE_MLFLOW_USER: user, RISKGATE_MLFLOW_PASSWORD: password } = env
-  if (all.length > 0) throw new ConfigError(all)
-  if (url === undefined) throw new ConfigError(['RISKGATE_MLFLOW_URL must be set: the tracking URI of MLflow.'])
-  return {
-    url: new URL(url),
-    token: env.RISKGATE_MLFLOW_TOKEN,
-    basic: user !== undefined && password !== undefined ? { user, password } : undefined,
-    stateDirectory: resolve(env.RISKGATE_STATE_DIR as string),
-    modelsDirectory: resolve(env.RISKGATE_MODELS_DIR as string),
-  }
+/** What the checks of a model version may use, for a command that needs no others. @throws ConfigError where it is not usable */
+export function loadAdmissionLimits(variables: NodeJS.ProcessEnv = process.env): Config['admission'] {
+  const { env, problems } = readSettings(variables, ['RISKGATE_ADMISSION_SECONDS', 'RISKGATE_ADMISSION_MEMORY_MIB'])
+  const { RISKGATE_ADMISSION_SECONDS: seconds, RISKGATE_ADMISSION_MEMORY_MIB: memoryMib } = env
+  if (seconds === undefined || memoryMib === undefined) throw new ConfigError(problems)
+  return { seconds, memoryMib }
 }
 
 function required(databaseUrl: string | undefined): string {

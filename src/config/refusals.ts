@@ -89,6 +89,15 @@ export const REFUSALS: readonly Refusal[] = [
     applies: ({ isGiven }) => isGiven('RISKGATE_TLS_CERT_FILE') !== isGiven('RISKGATE_TLS_KEY_FILE'),
   },
   ...MLFLOW_REFUSALS,
+  {
+    problem: 'RISKGATE_MLFLOW_MODELS needs RISKGATE_MLFLOW_URL.',
+    applies: ({ isGiven, env }) => (env.RISKGATE_MLFLOW_MODELS?.length ?? 0) > 0 && !isGiven('RISKGATE_MLFLOW_URL'),
+  },
+  {
+    // Its address would be open, and nothing would come of a call.
+    problem: 'RISKGATE_MLFLOW_WEBHOOK_SECRET must not be set without RISKGATE_MLFLOW_MODELS.',
+    applies: ({ isGiven }) => isGiven('RISKGATE_MLFLOW_WEBHOOK_SECRET') && !isGiven('RISKGATE_MLFLOW_MODELS'),
+  },
 ]
 
 /** Whether nobody on the way can replace the issuer's keys with their own. */

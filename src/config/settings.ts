@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { databaseSettings } from './settings/database.js'
 import { limitSettings } from './settings/limits.js'
 import { mlflowSettings } from './settings/mlflow.js'
+import { modelSettings } from './settings/models.js'
 import { observabilitySettings } from './settings/observability.js'
 import { redisSettings } from './settings/redis.js'
 import { retentionSettings } from './settings/retention.js'
@@ -18,6 +19,7 @@ export const settings = z.object({
   ...limitSettings,
   ...retentionSettings,
   ...webhookSettings,
+  ...modelSettings,
   ...mlflowSettings,
   ...observabilitySettings,
 })
@@ -32,6 +34,7 @@ export const SETTING_GROUPS = {
   Limits: limitSettings,
   Retention: retentionSettings,
   Webhooks: webhookSettings,
+  'Model releases': modelSettings,
   MLflow: mlflowSettings,
   'Logs and traces': observabilitySettings,
 } as const
@@ -42,6 +45,8 @@ export const SECRETS = [
   'REDIS_URL',
   'RISKGATE_JWT_SECRET',
   'RISKGATE_JWT_PREVIOUS_SECRET',
+  'RISKGATE_RELEASE_KEY',
   'RISKGATE_MLFLOW_TOKEN',
   'RISKGATE_MLFLOW_PASSWORD',
+  'RISKGATE_MLFLOW_WEBHOOK_SECRET',
 ] as const

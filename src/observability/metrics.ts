@@ -89,6 +89,11 @@ export class Metrics {
     'Steps of the delivery to webhooks that the store failed; they are tried again.',
     ['step'],
   )
+  readonly mlflowFailures = this.#counter(
+    'mlflow_failures_total',
+    'Failures to follow MLflow, by their reason; the version before serves on.',
+    ['code'],
+  )
   readonly keySetFetches = this.#counter(
     'key_set_fetches_total',
     "Fetches of the token issuer's keys; while they fail, the last good ones are kept for a day.",

@@ -1,10 +1,13 @@
 import { join } from 'node:path'
 import { ConfigError } from '../errors.js'
-import { manifestSchema, VERSION_NAME } from '../scoring/manifest.js'
+import { VERSION_NAME } from '../scoring/manifest.js'
 import { type InstalledVersion, Release } from '../scoring/release.js'
 import type { Tracer } from '../tracer.js'
-import { admit } from './admission.js'
-import { type ModelFolder, readJson, readModelFolders, subfolders } from './modelFiles.js'
+import type { Admission, VersionToCheck } from './admission/admission.js'
+import type { AdmissionReport } from './admission/admissionReport.js'
+import { loadAdmitted } from './admission/loadAdmitted.js'
+import { readVersion } from './admission/readVersion.js'
+import { type ModelFolder, readModelFolders, subfolders } from './modelFiles.js'
 import { type ModelEntry, ModelRegistry } from './modelRegistry.js'
 import { isThere, readText } from './readFiles.js'
 import { saidBy } from './runtimeSentence.js'
@@ -13,6 +16,10 @@ import { type ScorerWatch, watchedScorer } from './watchedScorer.js'
 export interface LoadOptions extends ScorerWatch {
   /** Absent: nothing is traced. */
   readonly tracer?: Tracer | undefined
+  /** What checks the versions. */
+  readonly admission: Admission
+  /** Gives up checks that still run. */
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface ModelFolderOptions extends LoadOptions {
@@ -25,9 +32,15 @@ export interface LoadedModel {
   readonly entry: ModelEntry | undefined
   /** The reasons why no version of the model serves; none where one does. */
   readonly problems: readonly string[]
+  /** What the checks of its versions found. */
+  readonly reports: readonly AdmissionReport[]
 }
 
-type LoadedVersion = InstalledVersion & { readonly release: Release | undefined }
+type LoadedVersion = InstalledVersion & {
+  readonly release: Release | undefined
+  /** Undefined where the manifest could not be read. */
+  readonly report: AdmissionReport | undefined
+}
 type ModelWithContract = ModelFolder & { readonly contract: NonNullable<ModelFolder['contract']> }
 
 /**
@@ -56,24 +69,33 @@ export async function loadModelFolder(options: ModelFolderOptions): Promise<Mode
 
 /** One model that fails in a way that nobody has thought of must not stop the others. */
 export function notLoaded({ name }: ModelFolder, error: unknown): LoadedModel {
-  return { name, entry: undefined, problems: [`${name} cannot be read: ${saidBy(error)}.`] }
+  return { name, entry: undefined, problems: [`${name} cannot be read: ${saidBy(error)}.`], reports: [] }
 }
 
 /** Loads and checks one model with all its versions. */
 export async function loadModel(folder: ModelFolder, options: LoadOptions): Promise<LoadedModel> {
   const { name, contract } = folder
-  if (!contract) return { name, entry: undefined, problems: folder.problems }
+  if (!contract) return { name, entry: undefined, problems: folder.problems, reports: [] }
   const read = await readText(join(folder.directory, 'champion'), `${name}/champion`)
   const championName = 'text' in read ? read.text.trim() : ''
+  const model = { ...folder, contract }
+  const names = await versionFolders(folder, championName, options)
+  const champion = names.includes(championName)
+    ? await loadVersion(model, championName, { isChampion: true, champion: undefined }, options)
+    : undefined
+  const served = champion?.release && { directory: join(folder.directory, championName), manifest: champion.release.manifest }
   const versions: LoadedVersion[] = []
-  for (const version of await versionFolders(folder, championName, options)) {
-    versions.push(await loadVersion({ ...folder, contract }, version, version === championName, options))
+  for (const version of names) {
+    const isChampion = version === championName
+    versions.push(
+      isChampion && champion ? champion : await loadVersion(model, version, { isChampion, champion: served }, options),
+    )
   }
-  const champion = versions.find(({ version }) => version === championName)
   const release = champion?.release
   const noChampion = 'problem' in read ? read.problem : `${name}/champion must name the version that serves.`
-  const entry = { contract, champion: release, versions: versions.map(({ release: _, ...installed }) => installed) }
-  return { name, entry, problems: release ? [] : (champion?.problems ?? [noChampion]) }
+  const entry = { contract, champion: release, versions: versions.map(({ release: _, report: __, ...installed }) => installed) }
+  const reports = versions.flatMap(({ report }) => report ?? [])
+  return { name, entry, problems: release ? [] : (champion?.problems ?? [noChampion]), reports }
 }
 
 /** The folders of versions, and the champion whether there is a folder of it or not. */
@@ -90,29 +112,34 @@ async function versionFolders({ name, directory }: ModelFolder, champion: string
 async function loadVersion(
   { name: model, directory: parent, contract }: ModelWithContract,
   version: string,
-  isChampion: boolean,
+  { isChampion, champion }: { readonly isChampion: boolean; readonly champion: VersionToCheck['champion'] },
   options: LoadOptions,
 ): Promise<LoadedVersion> {
-  const name = `${model}/${version}`
-  const directory = join(parent, version)
-  const rejected = (problems: readonly string[], manifest?: LoadedVersion['manifest']): LoadedVersion => {
+  const rejected = (
+    problems: readonly string[],
+    manifest?: LoadedVersion['manifest'],
+    report?: AdmissionReport,
+  ): LoadedVersion => {
     // Those of a champion are told with its model.
     if (!isChampion) for (const problem of problems) options.warn('a model version is rejected', { model, version, problem })
-    return { model, version, stage: 'REJECTED', manifest, problems, warnings: [], release: undefined }
+    return { model, version, stage: 'REJECTED', manifest, problems, warnings: [], release: undefined, report }
   }
-  const read = await readJson(join(directory, 'manifest.json'), `${name}/manifest.json`, manifestSchema)
-  if ('problems' in read) return rejected(read.problems)
-  const manifest = read.value
-  if (manifest.version !== version) return rejected([`${name}/manifest.json: version must be "${version}", like its folder.`])
-  const { model: graph, problems, warnings } = await admit({ directory, name, contract, manifest, isChampion })
-  if (!graph) return rejected(problems, manifest)
-  for (const says of warnings) options.warn('golden rows leave something untested', { model, version, says })
-  const installed = { model, version, manifest, problems, warnings }
-  if (isChampion) {
+  const read = await readVersion(join(parent, version), version, contract)
+  const { manifest } = read
+  if (!manifest) return rejected(read.problems)
+  const toCheck = { ...read, manifest, champion }
+  const report = await options.admission.check(toCheck, options.signal)
+  const problems = isChampion ? [...report.problems, ...report.championProblems] : report.problems
+  if (problems.length > 0) return rejected(problems, manifest, report)
+  const warnings = isChampion ? report.warnings : [...report.championProblems, ...report.warnings]
+  for (const says of warnings) options.warn('the checks of a model version leave a warning', { model, version, says })
+  const installed = { model, version, manifest, problems, warnings, report }
+  if (!isChampion) return { ...installed, stage: 'CANDIDATE', release: undefined }
+  try {
+    const graph = await loadAdmitted(toCheck, report)
     const release = new Release(contract, manifest, watchedScorer(graph, manifest, options), options.tracer)
     return { ...installed, stage: 'CHAMPION', release }
+  } catch (error) {
+    return rejected([saidBy(error)], manifest, report)
   }
-  // The others were loaded only to check that they can be: the champion alone answers.
-  await graph.release()
-  return { ...installed, stage: 'CANDIDATE', release: undefined }
 }

@@ -1,6 +1,7 @@
 import DataLoader from 'dataloader'
 import { defaultFieldResolver, type GraphQLSchema } from 'graphql'
 import { type Principal, visibilityOf } from '../auth/principal.js'
+import type { ModelReleases, RolloutStore } from '../releases/rollout/rolloutStore.js'
 import type { FeatureValues } from '../scoring/features.js'
 import type { LatestPredictions } from '../scoring/latestPredictions.js'
 import type { Outcome, Prediction } from '../scoring/prediction.js'
@@ -17,6 +18,7 @@ export interface LoaderSources {
   readonly latest: LatestPredictions
   readonly outcomes: OutcomeStore
   readonly webhooks: WebhookStore
+  readonly rollouts: Pick<RolloutStore, 'read'>
 }
 
 export interface Loaders extends WebhookLoaders {
@@ -26,6 +28,7 @@ export interface Loaders extends WebhookLoaders {
   readonly latestOfApplicant: DataLoader<string, Prediction | null>
   readonly pageOfApplicant: DataLoader<ApplicantQuery, HistoryPage, string>
   readonly totalOfApplicant: DataLoader<string, HistoryTotal>
+  readonly releasesOfModel: DataLoader<string, ModelReleases>
 }
 
 /**
@@ -34,7 +37,7 @@ export interface Loaders extends WebhookLoaders {
  * audited before they are answered.
  */
 export function createLoaders(
-  { history, latest, outcomes, webhooks }: LoaderSources,
+  { history, latest, outcomes, webhooks, rollouts }: LoaderSources,
   principal: Principal,
   { isStream, audit }: { readonly isStream: boolean; readonly audit: AuditTrail },
 ): Loaders {
@@ -95,6 +98,8 @@ export function createLoaders(
     }, cache),
     pageOfApplicant,
     totalOfApplicant: loader(ids => history.totalsOfApplicants(visibility, ids), cache),
+    // A model is read by one statement; there are few models.
+    releasesOfModel: loader(models => Promise.all(models.map(model => rollouts.read(model))), cache),
     ...webhookLoaders(webhooks, principal.tenant),
   }
 }

@@ -20,6 +20,8 @@ import { FeatureContractFields, ModelResolver } from './modelResolver.js'
 import { OutcomeResolver } from './outcomeResolver.js'
 import { PredictionFields } from './predictionFields.js'
 import { PredictionResolver } from './predictionResolver.js'
+import { ModelReleaseFields, ModelVersionReleaseFields } from './releaseFields.js'
+import { type ReleaseParts, ReleaseResolver } from './releaseResolver.js'
 import { SummaryResolver } from './summaryResolver.js'
 import { ViewerResolver } from './viewerResolver.js'
 import { WebhookResolver } from './webhookResolver.js'
@@ -38,6 +40,9 @@ export const RESOLVERS = [
   ErasureResolver,
   ModelResolver,
   FeatureContractFields,
+  ModelReleaseFields,
+  ModelVersionReleaseFields,
+  ReleaseResolver,
   OutcomeResolver,
   SummaryResolver,
   WebhookResolver,
@@ -53,6 +58,7 @@ export interface ResolverParts {
   readonly now?: () => number
   readonly erasures: ErasureStore
   readonly models: ModelRegistry
+  readonly releases: ReleaseParts
   readonly recordOutcomes: RecordOutcomes
   readonly riskSummaries: RiskSummaries
   readonly webhooks: WebhookStore
@@ -76,6 +82,9 @@ export function createResolvers(parts: ResolverParts): ReadonlyMap<unknown, obje
     [ErasureResolver, new ErasureResolver(erasures)],
     [ModelResolver, new ModelResolver(models)],
     [FeatureContractFields, new FeatureContractFields()],
+    [ModelReleaseFields, new ModelReleaseFields()],
+    [ModelVersionReleaseFields, new ModelVersionReleaseFields(parts.releases.isTrusted)],
+    [ReleaseResolver, new ReleaseResolver(parts.releases)],
     [OutcomeResolver, new OutcomeResolver(recordOutcomes)],
     [SummaryResolver, new SummaryResolver(riskSummaries)],
     [WebhookResolver, new WebhookResolver(webhooks, webhookRules)],

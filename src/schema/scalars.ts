@@ -48,6 +48,21 @@ export const ModelStageEnum = enumOf(
   'ModelStage',
   'The stage of a model version: the champion answers; a rejected one failed its checks and never serves; a retired one made stored predictions and serves no more.',
 )
+export const ReleaseActionEnum = enumOf(
+  ['PROMOTE', 'ROLLBACK', 'SPLIT', 'RETIRE'],
+  'ReleaseAction',
+  'What a change of a rollout does: another champion, the champion before, shares for others beside it, a version out for good.',
+)
+export const ReleaseChangeStateEnum = enumOf(
+  ['PROPOSED', 'APPLIED', 'REFUSED'],
+  'ReleaseChangeState',
+  'PROPOSED waits for a second principal.',
+)
+export const ReleaseSourceEnum = enumOf(
+  ['FOLDER', 'MLFLOW'],
+  'ReleaseSource',
+  'Where a version came from: the models folder, or the registry of MLflow.',
+)
 export const SummaryIntervalEnum = enumOf(
   ['HOUR', 'DAY', 'WEEK', 'MONTH'],
   'SummaryInterval',

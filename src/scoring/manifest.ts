@@ -16,7 +16,7 @@ const column = z.strictObject({
 
 const input = z.strictObject({
   name: z.string().min(1),
-  type: z.enum(['float32', 'float64', 'int32', 'int64', 'bool', 'string']),
+  type: z.enum(['float32', 'float64', 'float16', 'int32', 'int64', 'bool', 'string']),
   columns: z.array(column).min(1),
 })
 

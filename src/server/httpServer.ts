@@ -13,6 +13,7 @@ import { readJsonBodies } from './jsonBodies.js'
 import type { AddressLimit } from './limits/addressLimit.js'
 import type { ChargePoints } from './limits/quota.js'
 import type { StreamLimit } from './limits/streamLimit.js'
+import { type ReceiveDelivery, serveMlflowWebhook } from './mlflowWebhook.js'
 import { OperationGate } from './operations/operationGate.js'
 import type { ObserveLookups, OperationReport } from './operations/operationReport.js'
 import type { TrustedDocuments } from './operations/trustedDocuments.js'
@@ -49,6 +50,8 @@ export interface HttpServerOptions extends TransportOptions {
   /** Absent: any document within the limits may run. */
   readonly trustedDocuments?: TrustedDocuments | undefined
   readonly health: HealthOptions
+  /** Absent: there is no such address. */
+  readonly mlflowWebhook?: ReceiveDelivery | undefined
   readonly report: ReportUnexpected
   readonly observe: (report: OperationReport) => void
   readonly lookedUp: ObserveLookups
@@ -77,6 +80,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   const gate = new OperationGate(options)
   const stopGraphql = await serveGraphql(server, { ...options, gate, path: GRAPHQL_PATH })
   await serveRest(server, { ...options, gate })
+  if (options.mlflowWebhook) await serveMlflowWebhook(server, options.mlflowWebhook, options.addresses)
   const streams = streamOptions(options, gate)
   const eventStreams = serveServerSentEvents(server, EVENT_STREAM_PATH, streams)
   const close = async () => {

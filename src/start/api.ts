@@ -7,6 +7,7 @@ import type { ModelRegistry } from '../releases/modelRegistry.js'
 import { AuditTrail } from '../resolvers/auditTrail.js'
 import { type ContextOf, operationContext } from '../resolvers/context.js'
 import { createLoaders, forgetLoadedBeforeMutations } from '../resolvers/loaders.js'
+import type { ReleaseParts } from '../resolvers/releaseResolver.js'
 import { createResolvers, RESOLVERS } from '../resolvers/resolvers.js'
 import { buildApiSchema } from '../schema/build.js'
 import type { ModelContract } from '../scoring/contract.js'
@@ -32,6 +33,7 @@ interface Needs {
   readonly rollups: RollupStore
   readonly webhooks: WebhookStore
   readonly apiKeys: ApiKeyStore
+  readonly releases: ReleaseParts
   readonly clock: ClockWatch
 }
 
@@ -43,7 +45,7 @@ export interface Api {
 
 /** Builds the schema with its resolvers and permissions, and the context that its operations run in. */
 export function startApi({ config, database }: Kit, needs: Needs): Api {
-  const { models, predictRisk, alerts, audit, latest, rollups, webhooks, apiKeys, clock } = needs
+  const { models, predictRisk, alerts, audit, latest, rollups, webhooks, apiKeys, releases, clock } = needs
   const history = new HistoryStore(database)
   const outcomes = new OutcomeStore(database)
   const instances = createResolvers({
@@ -55,6 +57,7 @@ export function startApi({ config, database }: Kit, needs: Needs): Api {
     riskSummaries: new RiskSummaries(rollups),
     erasures: new ErasureStore(database, (...erased) => latest.forget(...erased), audit.digest),
     models,
+    releases,
     webhooks,
     apiKeys,
     now: clock.now,
@@ -64,7 +67,7 @@ export function startApi({ config, database }: Kit, needs: Needs): Api {
   const schema = buildApiSchema(RESOLVERS, resolver => instances.get(resolver), contracts)
   forgetLoadedBeforeMutations(schema)
   applyPermissions(schema)
-  const sources = { history, latest, outcomes, webhooks }
+  const sources = { history, latest, outcomes, webhooks, rollouts: releases.rollouts }
   return {
     schema,
     contracts,

@@ -6,6 +6,7 @@ import type { Metrics } from '../observability/metrics.js'
 import type { ModelRegistry } from '../releases/modelRegistry.js'
 import { throttled } from '../server/health.js'
 import { type HttpServer, startHttpServer } from '../server/httpServer.js'
+import type { ReceiveDelivery } from '../server/mlflowWebhook.js'
 import type { LiveCertificate } from '../server/transport/liveCertificate.js'
 import type { ClockWatch } from '../storage/postgres/clockWatch.js'
 import type { Database } from '../storage/postgres/database.js'
@@ -17,7 +18,7 @@ import { startReports } from './reports.js'
 import { startTrustedDocuments } from './trustedDocuments.js'
 
 interface Needs {
-  readonly models: Pick<ModelRegistry, 'notServing'>
+  readonly models: Pick<ModelRegistry, 'notServing' | 'problems'>
   readonly api: Api
   readonly auth: Authenticator
   readonly certificate: LiveCertificate | undefined
@@ -25,12 +26,13 @@ interface Needs {
   readonly clock: ClockWatch
   readonly scoringTrial: ScoringTrial
   readonly partitions: { readonly warnings: () => string[] }
+  readonly mlflowWebhook?: ReceiveDelivery | undefined
 }
 
 /** Starts to listen for callers. Returns the URL. @throws ConfigError where it cannot listen as configured */
 export async function startServer(
   kit: Kit,
-  { models, api, auth, certificate, createLimiter, clock, scoringTrial, partitions }: Needs,
+  { models, api, auth, certificate, createLimiter, clock, scoringTrial, partitions, mlflowWebhook }: Needs,
 ): Promise<string> {
   const { config, database, metrics, tracer, onStop } = kit
   const trustedDocuments = await startTrustedDocuments(kit, api)
@@ -54,8 +56,9 @@ export async function startServer(
     health: {
       metrics: metrics.registry,
       notReady,
-      warnings: () => [...models.notServing.map(noChampion), ...partitions.warnings()],
+      warnings: () => [...models.notServing.map(noChampion), ...models.problems, ...partitions.warnings()],
     },
+    mlflowWebhook,
     certificate,
     tracer,
     ...startReports(kit),

@@ -79,7 +79,7 @@ for (const [name, values] of Object.entries(INSTALLATIONS)) {
       for (const { spec } of pods) {
         const [container] = spec.containers
         const files = mountedSecrets(spec)
-        const named = container.env.filter(({ name }) => name.endsWith('_URL_FILE') || name.endsWith('_SECRET_FILE'))
+        const named = container.env.filter(({ name }) => /_(URL|SECRET|TOKEN|PASSWORD)_FILE$/.test(name))
         assert.ok(named.length > 0)
         for (const { name, value } of named) assert.ok(files.includes(value), `${name}: ${value} is not in ${files}`)
         for (const secret of sourceOf.secrets) assert.ok(!container.env.some(({ name }) => name === secret), secret)
@@ -207,13 +207,13 @@ describe('the chart', async () => {
     assert.equal(valueIn(everything, 'RISKGATE_TRACE_RATIO'), '0.05')
   })
 
-  it('lets the gateway reach a collector of traces and what extra rules name, where they are set, and only there', () => {
+  it('lets the gateway reach MLflow, a collector of traces and what extra rules name, where they are set, and only there', () => {
     const portsOf = objects => {
       const { spec } = ofKind(objects, 'NetworkPolicy').find(({ metadata }) => !/-(migrations|upkeep)$/.test(metadata.name))
       return spec.egress.flatMap(({ ports }) => ports.map(({ port }) => port))
     }
     assert.deepEqual(portsOf(production), [53, 53, 5432, 6379, 443])
-    assert.deepEqual(portsOf(everything), [53, 53, 5432, 6380, 443, 4318, 26379])
+    assert.deepEqual(portsOf(everything), [53, 53, 5432, 6380, 443, 8443, 4318, 26379])
   })
 
   it('scales on CPU and on the requests that the rule of the adapter counts', () => {
@@ -259,6 +259,20 @@ describe('the chart', async () => {
     assert.equal(ingress.spec.rules[0].http.paths[0].backend.service.port.name, 'https')
     assert.equal(spec.endpoints[0].scheme, 'https')
     assert.deepEqual(spec.endpoints[0].tlsConfig.ca, { configMap: { name: 'authorities', key: 'ca.crt' } })
+  })
+
+  it('gives a gateway that follows MLflow a place to write to, and no other', () => {
+    const placesOf = objects => {
+      const { containers, volumes } = gatewayOf(objects).spec.template.spec
+      const { env, volumeMounts } = containers[0]
+      const { mountPath, readOnly } = volumeMounts.find(({ name }) => name === 'state') ?? {}
+      const { emptyDir } = volumes.find(({ name }) => name === 'state') ?? {}
+      return { mountPath, readOnly, emptyDir, set: env.find(({ name }) => name === 'RISKGATE_STATE_DIR')?.value }
+    }
+    const none = { mountPath: undefined, readOnly: undefined, emptyDir: undefined, set: undefined }
+    assert.deepEqual(placesOf(production), none)
+    const place = '/var/lib/riskgate'
+    assert.deepEqual(placesOf(everything), { ...none, mountPath: place, emptyDir: { sizeLimit: '4Gi' }, set: place })
   })
 
   it('prefers a digest to a tag', () => {

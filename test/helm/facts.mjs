@@ -14,6 +14,9 @@ const SAMPLES = {
   REDIS_URL_FILE: 'rediss://:secret@redis.example:6379',
   RISKGATE_JWT_SECRET_FILE: 'a-secret-of-more-than-thirty-two-bytes',
   RISKGATE_JWT_PREVIOUS_SECRET_FILE: 'another-secret-of-more-than-thirty-two-bytes',
+  RISKGATE_MLFLOW_TOKEN_FILE: 'a-token',
+  RISKGATE_MLFLOW_PASSWORD_FILE: 'a-password',
+  RISKGATE_MLFLOW_WEBHOOK_SECRET_FILE: 'a-secret-of-more-than-thirty-two-bytes',
 }
 
 // An image for production may set these itself.

@@ -31,6 +31,12 @@ const CONTRADICTIONS = [
     { secrets: { tokens: { previousKey: 'old' } } },
     'secrets.tokens.previousKey must not be set without secrets.tokens.name',
   ],
+  ...[{ name: 'riskgate-mlflow' }, { tokenKey: 'token' }].map(mlflow => [
+    `half of the Secret of MLflow, ${Object.keys(mlflow)}`,
+    'production',
+    { secrets: { mlflow } },
+    'secrets.mlflow needs a name together with tokenKey, passwordKey or webhookKey',
+  ]),
   ['two replicas without Redis', 'minimal', { replicas: 2 }, 'secrets.redis.name must be set, since there may be 2 replicas'],
   [
     'an autoscaler without Redis',

@@ -2,10 +2,11 @@ import postgres from 'postgres'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { migrateDatabase } from '../../src/storage/migrate.js'
 import { startOfMonth } from '../../src/storage/postgres/partitions.js'
-import { HIGH_RISK } from '../support/applicants.js'
+import { application, HIGH_RISK } from '../support/applicants.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
 import { runCommand, TEST_KEY } from '../support/gatewayProcess.js'
+import { PredictRiskDocument } from '../support/generated/operations.js'
 import { metric } from '../support/metrics.js'
 import { until } from '../support/process.js'
 import { score } from '../support/stored.js'
@@ -98,6 +99,9 @@ describe('a gateway whose role does not own the tables, with default settings', 
     await using gateway = await startGateway(asService, database)
     expect((await readiness(gateway)).status).toBe(200)
     await database.sql.unsafe(`alter table predictions detach partition ${nameOf(0)}`)
+    const scorer = await gateway.as({ roles: ['SCORER'] })
+    const { status, errors } = await scorer.request(PredictRiskDocument, { input: application('detached') })
+    expect({ status, code: errors?.[0]?.extensions.code }).toEqual({ status: 503, code: 'SERVICE_UNAVAILABLE' })
     await until(async () => (await readiness(gateway)).status === 503)
     const says = `${nameOf(0)} exists, but is not attached to predictions: attach it, or give it another name`
     expect((await readiness(gateway)).reasons).toEqual([`Postgres would not store a high-risk score: ${says}`])

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { PredictionRetention } from '../../src/storage/predictions/predictionRetention.js'
+import { ShadowStore } from '../../src/storage/releases/shadowStore.js'
 import { createTestDatabase, type TestDatabase } from '../support/database.js'
 import { idAt, newPrediction, openStores, type TestStores } from '../support/stores.js'
 
@@ -43,6 +44,25 @@ describe('the retention of predictions', () => {
     expect(await keys()).toEqual(['late-may', 'may'])
     const ids = kept.map(({ prediction }) => prediction.id)
     expect((await stores.history.findByIds({ tenant: 'default' }, ids)).map(({ id }) => id).sort()).toEqual(ids.sort())
+  })
+
+  it('removes the shadow scores of what it removes, and no others', async () => {
+    await store('2031-04-30T23:59:59.999Z')
+    await store('2031-05-01T00:00:00.000Z')
+    await new ShadowStore(stores.database).record(
+      ['2031-03-10T00:00:00.000Z', '2031-04-30T23:59:59.999Z', '2031-05-01T00:00:00.000Z'].map(instant => ({
+        predictionId: idAt(new Date(instant)),
+        tenant: 'default',
+        model: 'consumer-credit',
+        version: '3',
+        probability: 0.5,
+        band: 'T7',
+        createdAt: new Date(instant),
+      })),
+    )
+    await retention.run(END_OF_APRIL)
+    const left = await database.sql<{ at: Date }[]>`select created_at as at from shadow_scores`
+    expect(left.map(({ at }) => at.toISOString())).toEqual(['2031-05-01T00:00:00.000Z'])
   })
 
   it('keeps a month whose last millisecond is not old enough', async () => {

@@ -24,5 +24,5 @@ function installed() {
 
 function run(python) {
   const env = { ...process.env, TEST_MLFLOW_PYTHON: python }
-  return spawnSync(process.execPath, ['test/run.mjs', 'test/mlflow/mlflow.test.ts'], { stdio: 'inherit', env }).status ?? 1
+  return spawnSync(process.execPath, ['test/run.mjs', 'test/mlflow'], { stdio: 'inherit', env }).status ?? 1
 }

@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs'
 import type { AdmissionReport } from '../../src/releases/admission/admissionReport.js'
 import type { AdmittedVersion } from '../../src/releases/serving/loadRelease.js'
-import { contractSchema, type ModelContract, spellingsOf } from '../../src/scoring/contract.js'
+import { contractSchema, type ModelContract } from '../../src/scoring/contract.js'
 import { checkFeatures, type FeatureValues } from '../../src/scoring/features.js'
 import { type ModelManifest, manifestSchema } from '../../src/scoring/manifest.js'
 import { OnnxModel } from '../../src/scoring/onnx/onnxModel.js'
+import { spellingsOf } from '../../src/scoring/spellings.js'
 import { goldenRows } from './applicants.js'
 
 const FOLDER = new URL('../../models/consumer-credit/', import.meta.url)

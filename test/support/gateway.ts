@@ -5,11 +5,13 @@ import { type App, createApp } from '../../src/app.js'
 import type { Role } from '../../src/auth/principal.js'
 import { Tokens } from '../../src/auth/tokens.js'
 import { loadConfig } from '../../src/config/config.js'
-import type { ServingVersions } from '../../src/releases/serving/swap.js'
 import { GraphqlClient } from './client.js'
 import { createTestDatabase, type TestDatabase } from './database.js'
 
 export const TEST_SECRET = 'a secret for tests, of 32 bytes or more'
+
+/** Signs the reports of the bundled versions, which each test database has: no gateway checks them again. */
+export const TEST_RELEASE_KEY = 'a release key for tests, of 32 bytes or more'
 
 export interface Caller {
   readonly roles: readonly Role[]
@@ -22,8 +24,6 @@ export interface TestGateway extends AsyncDisposable {
   readonly database: TestDatabase
   /** The settings it runs with, for starting another replica of it. */
   readonly environment: Readonly<Record<string, string>>
-  /** What replaces versions of its models. */
-  readonly serving: ServingVersions
   /** A client with a fresh token, or an anonymous client if no caller is given. */
   as(caller?: Caller): Promise<GraphqlClient>
 }
@@ -38,6 +38,7 @@ export async function startGateway(environment: Record<string, string> = {}, dat
     RISKGATE_PORT: '0',
     RISKGATE_STATE_DIR: stateDirectory,
     RISKGATE_JWT_SECRET: TEST_SECRET,
+    RISKGATE_RELEASE_KEY: TEST_RELEASE_KEY,
     RISKGATE_LOG_LEVEL: 'silent',
     RISKGATE_DRAIN_MS: '0',
     ...environment,
@@ -50,10 +51,9 @@ export async function startGateway(environment: Record<string, string> = {}, dat
   }
   try {
     app = createApp(loadConfig(settings))
-    const { url, serving } = await app.start()
+    const { url } = await app.start()
     return {
       url,
-      serving,
       database: used,
       environment: settings,
       as: async caller => new GraphqlClient(url, caller && (await signToken(caller))),

@@ -2,6 +2,8 @@ import { existsSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { fetchKeySet } from '../../auth/fetchKeySet.js'
 import type { Config } from '../../config/config.js'
+import type { Admission } from '../../releases/admission/admission.js'
+import { AdmissionProcess } from '../../releases/admission/admissionProcess.js'
 import { loadModel, notLoaded } from '../../releases/folderSource.js'
 import { type ModelFolder, readModelFolders } from '../../releases/modelFiles.js'
 import { checkPair } from '../../server/transport/certificate.js'
@@ -14,17 +16,21 @@ const TIMEOUT_MS = 5_000
 const LOW_DISK_BYTES = 2 ** 30
 const LOW_DISK_SHARE = 0.05
 
-export async function modelFindings({ modelsDirectory }: Config): Promise<Finding[]> {
+export async function modelFindings({ modelsDirectory, admission: limits }: Config): Promise<Finding[]> {
   const { models, strays } = await readModelFolders(modelsDirectory)
   const findings = strays.map(folder => warning('models', `${folder} holds no model and is passed over.`))
-  for (const folder of models) findings.push(...(await findingsOfModel(folder)))
+  const admission = new AdmissionProcess(limits)
+  try {
+    for (const folder of models) findings.push(...(await findingsOfModel(folder, admission)))
+  } finally {
+    await admission.close()
+  }
   return findings
 }
 
-async function findingsOfModel(folder: ModelFolder): Promise<Finding[]> {
-  const { name, entry, problems } = await loadModel(folder, { observeScoring: () => {}, warn: () => {} }).catch(error =>
-    notLoaded(folder, error),
-  )
+async function findingsOfModel(folder: ModelFolder, admission: Admission): Promise<Finding[]> {
+  const options = { admission, observeScoring: () => {}, warn: () => {} }
+  const { name, entry, problems } = await loadModel(folder, options).catch(error => notLoaded(folder, error))
   const champion = entry?.champion?.manifest.version
   const others = entry?.versions ?? []
   return [

@@ -1,55 +1,78 @@
 import { existsSync } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
+import { loadAdmissionLimits } from '../../config/config.js'
+import type { Admission } from '../../releases/admission/admission.js'
+import { AdmissionProcess } from '../../releases/admission/admissionProcess.js'
+import type { AdmissionReport } from '../../releases/admission/admissionReport.js'
 import { type LoadedModel, loadModel } from '../../releases/folderSource.js'
 import { readModelFolder, readModelFolders } from '../../releases/modelFiles.js'
 import { saidBy } from '../../releases/runtimeSentence.js'
 import { OnnxModel } from '../../scoring/onnx/onnxModel.js'
 import { type Finding, ok, print, problem, warning } from '../doctor/finding.js'
+import { reportLines } from './reportLines.js'
+
+interface Checked {
+  readonly findings: readonly Finding[]
+  readonly reports: readonly AdmissionReport[]
+}
 
 /**
  * Checks what a path holds, and prints every problem of every file: a models folder, the folder of a model or of a version, or an ONNX
- * file. @throws Error where something would not serve
+ * file. `asJson` prints the reports of the checks instead. @throws Error where something would not serve
  */
-export async function checkModels(path: string): Promise<void> {
-  const findings = await findingsOf(resolve(path))
-  for (const finding of findings) print(finding)
+export async function checkModels(path: string, asJson = false): Promise<void> {
+  const admission = new AdmissionProcess(loadAdmissionLimits())
+  const { findings, reports } = await check(resolve(path), admission).finally(() => admission.close())
+  if (asJson) process.stdout.write(`${JSON.stringify(reports, null, 2)}\n`)
+  else for (const finding of findings) print(finding)
   const problems = findings.filter(({ state }) => state === 'problem').length
   if (problems > 0) throw new Error(`${problems} problem(s) found.`)
 }
 
-async function findingsOf(path: string): Promise<Finding[]> {
+async function check(path: string, admission: Admission): Promise<Checked> {
   const found = await stat(path).catch(() => undefined)
   if (!found) throw new Error(`${path} does not exist.`)
-  if (found.isFile()) return graphFindings(path)
-  if (existsSync(join(path, 'manifest.json'))) return modelFindings(dirname(path), basename(path))
-  if (existsSync(join(path, 'contract.json'))) return modelFindings(path)
+  if (found.isFile()) return { findings: await graphFindings(path), reports: [] }
+  if (existsSync(join(path, 'manifest.json'))) return checkModel(admission, dirname(path), basename(path))
+  if (existsSync(join(path, 'contract.json'))) return checkModel(admission, path)
   const { models, strays } = await readModelFolders(path)
-  const findings: Finding[] = strays.map(folder => warning(folder, 'holds no model and is passed over.'))
-  for (const { directory } of models) findings.push(...(await modelFindings(directory)))
-  return findings
+  const checked: Checked[] = [
+    { findings: strays.map(folder => warning(folder, 'holds no model and is passed over.')), reports: [] },
+  ]
+  for (const { directory } of models) checked.push(await checkModel(admission, directory))
+  return { findings: checked.flatMap(({ findings }) => findings), reports: checked.flatMap(({ reports }) => reports) }
 }
 
-/** The findings of a model, or of one of its versions. */
-async function modelFindings(directory: string, only?: string): Promise<Finding[]> {
-  const findings: Finding[] = []
+/** Checks a model, or one of its versions beside the champion. */
+async function checkModel(admission: Admission, directory: string, only?: string): Promise<Checked> {
+  const strays: Finding[] = []
   const folder = await readModelFolder(dirname(directory), basename(directory))
   const model = await loadModel(folder, {
+    admission,
     observeScoring: () => {},
     warn: (message, { folder }) => {
-      if (typeof folder === 'string' && only === undefined) findings.push(warning(folder, `${message}.`))
+      if (typeof folder === 'string' && only === undefined) strays.push(warning(folder, `${message}.`))
     },
   })
-  return [...findings, ...versionFindings(model, only)]
+  const reports = model.reports.filter(({ version }) => only === undefined || version === only)
+  return { findings: [...strays, ...versionFindings(model, reports, only)], reports }
 }
 
-function versionFindings({ name, entry, problems }: LoadedModel, only: string | undefined): Finding[] {
+function versionFindings(
+  { name, entry, problems }: LoadedModel,
+  reports: readonly AdmissionReport[],
+  only: string | undefined,
+): Finding[] {
   if (!entry) return problems.map(says => problem(name, says))
   const versions = entry.versions.filter(({ version }) => only === undefined || version === only)
   const findings = versions.flatMap(({ version, stage, problems, warnings }) => {
     const check = `${name}/${version}`
-    if (stage === 'REJECTED') return problems.map(says => problem(check, says))
-    return [ok(check, `${stage}: ${entry.contract.features.length} features`), ...warnings.map(says => warning(check, says))]
+    const report = reports.find(report => report.version === version)
+    const lines = report ? reportLines(report).map(line => ok(check, line)) : []
+    if (stage === 'REJECTED') return [...problems.map(says => problem(check, says)), ...lines]
+    const features = ok(check, `${stage}: ${entry.contract.features.length} features`)
+    return [features, ...lines, ...warnings.map(says => warning(check, says))]
   })
   // A champion that is not there has no version to say so.
   const isToldBefore = entry.champion !== undefined || versions.some(({ stage }) => stage === 'REJECTED') || only !== undefined

@@ -1,8 +1,9 @@
 import { join } from 'node:path'
-import { loadMlflowConfig } from '../../config/config.js'
+import { loadMlflowConfig } from '../../config/mlflowConfig.js'
 import { makeStateDirectory } from '../../config/stateDirectory.js'
 import { ArtifactCache } from '../../releases/mlflow/artifactCache.js'
 import { type BringOptions, bringVersion } from '../../releases/mlflow/bringVersion.js'
+import { folderLimits } from '../../releases/mlflow/downloadFolder.js'
 import { fetchVersion } from '../../releases/mlflow/fetchVersion.js'
 import { MlflowClient } from '../../releases/mlflow/mlflowClient.js'
 import { MlflowHttp } from '../../releases/mlflow/mlflowHttp.js'
@@ -17,11 +18,11 @@ export type FetchArguments = Partial<Omit<BringOptions, 'directory'>> & { readon
 /** Writes the folder of a version in MLflow into the models folder, and checks it. @throws Error with what to do */
 export async function fetchModel(uriText: string, { models, ...options }: FetchArguments): Promise<void> {
   const uri = parseModelUri(uriText)
-  const { url, token, basic, stateDirectory, modelsDirectory } = loadMlflowConfig()
+  const { url, token, basic, maxBytes, downloadMs, stateDirectory, modelsDirectory } = loadMlflowConfig()
   await makeStateDirectory(stateDirectory)
   const cache = new ArtifactCache(join(stateDirectory, 'mlflow'))
   const client = new MlflowClient(new MlflowHttp({ url, token, basic, timeoutMs: TIMEOUT_MS }))
-  const { version: fetched, offline } = await fetchVersion(client, uri, cache)
+  const { version: fetched, offline } = await fetchVersion(client, uri, cache, folderLimits(maxBytes, downloadMs))
   if (offline !== undefined) print(`${offline} What was fetched before is used.`)
   const run = fetched.runId === undefined ? '' : `, of the run ${fetched.runId}`
   print(`${uriText} is version ${fetched.version} of ${fetched.name}${run}: ${fetched.files.length} files`)

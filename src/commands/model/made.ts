@@ -11,7 +11,7 @@ export function printMade({ features, goldenRows, output, deviation, modelDirect
   )
   if (guessed.length > 0) {
     print(
-      `the order of the categories of ${guessed.join(', ')} is a guess: where the rows do not agree, give that of the training with --codes`,
+      `the order of the categories of ${guessed.join(', ')} was not found, as the rows do not agree: give that of the training with --codes`,
     )
   }
   const contract = join(modelDirectory, 'contract.json')

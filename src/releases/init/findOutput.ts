@@ -2,7 +2,7 @@ import type { GraphUse } from '../../scoring/manifest.js'
 import type { GraphMetadata } from '../../scoring/onnx/graphForm.js'
 import { OnnxModel } from '../../scoring/onnx/onnxModel.js'
 import { saidBy } from '../runtimeSentence.js'
-import { CODE_ORDERS, type Proposal } from './proposal.js'
+import type { Proposal } from './proposal.js'
 import type { SampleRow } from './sampleRows.js'
 
 const ROWS = 200
@@ -15,7 +15,7 @@ export interface FoundOutput {
 }
 
 /**
- * Finds the output and the column that agree best with the probabilities of the rows, and the order of codes. The names and classes of
+ * Finds the output and the column that agree best with the probabilities of the rows, and the way in which the graph takes categories. The names and classes of
  * outputs differ between libraries; the probabilities do not.
  * @throws Error where the graph answers the rows in no way, with the runtime's sentence
  */
@@ -28,9 +28,9 @@ export async function findOutput(
   const sample = rows.slice(0, ROWS)
   let best: FoundOutput | undefined
   let says = 'it has no output of floating-point numbers'
-  for (const order of proposal.guessed.length > 0 ? CODE_ORDERS : CODE_ORDERS.slice(0, 1)) {
+  for (const inputs of proposal.candidates) {
     for (const output of outputsOf(graph)) {
-      const found = await tryOutput(bytes, { inputs: proposal.inputs(order), output }, proposal, sample)
+      const found = await tryOutput(bytes, { inputs, output }, proposal, sample)
       if (typeof found === 'string') says = found
       else if (!best || found.deviation < best.deviation) best = found
     }

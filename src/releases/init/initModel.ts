@@ -13,6 +13,8 @@ import { readSample, type SampleRow } from './sampleRows.js'
 
 // Enough for each edge and a good spread, and scored in a few milliseconds at every load.
 const MOST_GOLDEN_ROWS = 1_000
+// No other order gives the same probabilities.
+const CONFIRMED = 1e-5
 const BANDS = { cutoffs: [0.03, 0.06, 0.1, 0.15, 0.22, 0.35, 0.6], highRiskFrom: 'T7' }
 
 export interface InitOptions {
@@ -41,7 +43,7 @@ export interface Initialised {
   readonly output: { readonly name: string; readonly column: number }
   /** The largest difference between the graph and the rows. */
   readonly deviation: number
-  /** Columns of categories whose order was guessed. */
+  /** Columns of categories whose order was guessed, where the answers do not confirm the guess. */
   readonly guessed: readonly string[]
   /** False: the model was there before, and keeps its contract and its champion. */
   readonly isNewModel: boolean
@@ -89,7 +91,7 @@ export async function initModel(options: InitOptions): Promise<Initialised> {
     goldenRows: golden.length,
     output: onnx.output,
     deviation,
-    guessed: proposal.guessed,
+    guessed: deviation <= CONFIRMED ? [] : proposal.guessed,
     isNewModel,
   }
 }

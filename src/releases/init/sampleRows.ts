@@ -1,4 +1,5 @@
 import { parse } from 'csv-parse/sync'
+import { parsePythonJson } from '../pythonJson.js'
 import { withoutMark } from '../readFiles.js'
 
 export type Cell = string | number | boolean | null
@@ -19,8 +20,6 @@ export interface SampleRow {
 const PROBABILITY_COLUMNS = ['probability', 'probability_of_default', 'pd', 'p', 'score', 'y_prob', 'proba', 'prediction']
 // What pandas, R, SQL and spreadsheets write for a value that is not there.
 const MISSING = new Set(['', 'na', 'n/a', 'nan', 'null', 'none', '<na>', '\\n', '#n/a'])
-// A bare NaN, as Python's json writes it, is no JSON.
-const BARE_NAN = /(?<=[:,[]\s*)(?:NaN|-?Infinity)(?=\s*[,}\]])/g
 
 /**
  * Reads a CSV file with a header, or lines of JSON in the form of golden.jsonl. `probabilityColumn` names the column of a CSV file
@@ -57,7 +56,7 @@ function namesInOrder(rows: readonly (readonly string[])[]): string[] {
 
 function parseLine(line: string, number: number): { features: Record<string, Cell>; probability: number } {
   try {
-    const { features, probability } = JSON.parse(line.replace(BARE_NAN, 'null'))
+    const { features, probability } = parsePythonJson(line) as { features: Record<string, Cell>; probability: unknown }
     if (typeof features === 'object' && features !== null) return { features, probability: Number(probability) }
   } catch {}
   throw new Error(`Line ${number} of the rows file is not {"features": {...}, "probability": ...}.`)

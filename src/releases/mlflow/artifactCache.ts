@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { mkdir, open, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { z } from 'zod'
 import { isPlainName } from './artifactNames.js'
 
@@ -53,12 +53,6 @@ export class ArtifactCache {
     return { bytes, sha256 }
   }
 
-  /** A file of a version, or undefined where it is not there or damaged. */
-  async read({ sha256 }: Pick<CachedFile, 'sha256'>): Promise<Buffer | undefined> {
-    const bytes = await readFile(this.#fileOf(sha256)).catch(() => undefined)
-    return bytes && createHash('sha256').update(bytes).digest('hex') === sha256 ? bytes : undefined
-  }
-
   /** Keeps which files a version is made of, by the name that one may ask for it later. */
   async remember(name: string, version: CachedVersion): Promise<void> {
     const partial = await this.#write(write => write(Buffer.from(`${JSON.stringify(version, null, 2)}\n`)))
@@ -69,30 +63,53 @@ export class ArtifactCache {
   async recall(name: string): Promise<CachedVersion | undefined> {
     const text = await readFile(this.#recordOf(name), 'utf8').catch(() => undefined)
     const { data } = cachedVersion.safeParse(text === undefined ? undefined : jsonOf(text))
-    for (const file of data?.files ?? []) if ((await this.read(file)) === undefined) return undefined
+    for (const file of data?.files ?? []) if (!(await this.#isWhole(file))) return undefined
+    const now = new Date()
+    // The versions that were used last are kept.
+    if (data) await utimes(this.#recordOf(name), now, now).catch(() => {})
     return data
   }
 
   /** Writes the files of a version into a new folder. @throws Error where one of them has gone or is damaged */
   async writeTo(directory: string, files: readonly CachedFile[]): Promise<void> {
     await mkdir(directory, { recursive: true })
-    for (const file of files) {
-      const bytes = await this.read(file)
-      if (!bytes) throw new Error(`${file.path} is damaged in the cache below the state directory. Fetch the version again.`)
-      const place = join(directory, file.path)
+    for (const { path, sha256 } of files) {
+      const place = join(directory, path)
       await mkdir(dirname(place), { recursive: true })
       const handle = await open(place, 'wx', 0o644)
-      await handle.writeFile(bytes).finally(() => handle.close())
+      const copied = await digestOf(this.#fileOf(sha256), piece => handle.writeFile(piece)).finally(() => handle.close())
+      if (copied !== sha256)
+        throw new Error(`${path} is damaged in the cache below the state directory. Fetch the version again.`)
+    }
+  }
+
+  /**
+   * Removes all but the versions of each model that were used last and those that `names` stand for, and the files that none of the
+   * rest has. A file that has just come may belong to a version that another process still fetches: it stays for a day.
+   */
+  async removeUnused(versionsPerModel: number, names: readonly string[]): Promise<void> {
+    const named = names.map(name => this.#recordOf(name))
+    const records = await this.#records()
+    const used = new Map<string, string[]>()
+    const kept = new Set<string>()
+    for (const { place, version } of records) {
+      const versions = used.get(version.name) ?? []
+      if (!versions.includes(version.version)) versions.push(version.version)
+      used.set(version.name, versions)
+      if (versions.indexOf(version.version) >= versionsPerModel && !named.includes(place)) await rm(place, { force: true })
+      else for (const { sha256 } of version.files) kept.add(sha256)
+    }
+    const folder = join(this.#directory, 'files')
+    for (const name of await readdir(folder, { recursive: true }).catch(() => [])) {
+      const sha256 = basename(name)
+      if (sha256.length === 64 && !kept.has(sha256)) await removeOld(join(folder, name))
     }
   }
 
   /** Removes what processes that died have left. */
   async tidy(): Promise<void> {
     const folder = join(this.#directory, 'partial')
-    for (const name of await readdir(folder).catch(() => [])) {
-      const found = await stat(join(folder, name)).catch(() => undefined)
-      if (found && Date.now() - found.mtimeMs > LEFT_OVER_MS) await rm(join(folder, name), { recursive: true, force: true })
-    }
+    for (const name of await readdir(folder).catch(() => [])) await removeOld(join(folder, name))
   }
 
   /** A folder to work in, which is removed at the end. */
@@ -100,6 +117,23 @@ export class ArtifactCache {
     const directory = join(this.#directory, 'partial', randomUUID())
     await mkdir(directory, { recursive: true, mode: 0o700 })
     return work(directory).finally(() => rm(directory, { recursive: true, force: true }))
+  }
+
+  /** The last used first; a record that cannot be read is none. */
+  async #records(): Promise<{ place: string; version: CachedVersion }[]> {
+    const folder = join(this.#directory, 'versions')
+    const names = await readdir(folder).catch(() => [])
+    const read = names.map(async name => {
+      const place = join(folder, name)
+      const [text, found] = await Promise.all([readFile(place, 'utf8'), stat(place)]).catch(() => ['', undefined] as const)
+      const { data: version } = cachedVersion.safeParse(jsonOf(text))
+      return version && found ? [{ place, version, usedMs: found.mtimeMs }] : []
+    })
+    return (await Promise.all(read)).flat().sort((a, b) => b.usedMs - a.usedMs)
+  }
+
+  async #isWhole({ sha256 }: CachedFile): Promise<boolean> {
+    return (await digestOf(this.#fileOf(sha256))) === sha256
   }
 
   async #write(work: (write: (bytes: Uint8Array) => Promise<unknown>) => Promise<unknown>): Promise<string> {
@@ -131,6 +165,24 @@ export class ArtifactCache {
   #recordOf(name: string): string {
     return join(this.#directory, 'versions', `${createHash('sha256').update(name).digest('hex')}.json`)
   }
+}
+
+/** Reads a file piece by piece, because the digest of a large model at once would hold up every request. Undefined where it is not there. */
+async function digestOf(path: string, each: (piece: Buffer) => Promise<unknown> = async () => {}): Promise<string | undefined> {
+  const file = await open(path).catch(() => undefined)
+  if (file === undefined) return undefined
+  const hash = createHash('sha256')
+  // The stream closes the file.
+  for await (const piece of file.createReadStream()) {
+    hash.update(piece)
+    await each(piece)
+  }
+  return hash.digest('hex')
+}
+
+async function removeOld(place: string): Promise<void> {
+  const found = await stat(place).catch(() => undefined)
+  if (found && Date.now() - found.mtimeMs > LEFT_OVER_MS) await rm(place, { recursive: true, force: true })
 }
 
 function jsonOf(text: string): unknown {

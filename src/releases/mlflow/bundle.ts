@@ -32,6 +32,19 @@ export async function readBundle(directory: string): Promise<Bundle> {
   return { directory, manifest: manifest.value, contract: contract?.value }
 }
 
+/**
+ * Copies a bundle into a folder: the files of the version, and the contract of its model beside them.
+ * @throws MlflowError where it has no contract, or that of another model
+ */
+export async function copyBundle({ directory, manifest, contract }: Bundle, place: string): Promise<void> {
+  if (!contract) throw new MlflowError('UNSUPPORTED', 'The bundle has no contract.json. Log the contract of its model with it.')
+  refuseOtherModel(manifest, contract)
+  await mkdir(place)
+  for (const file of ['contract.json', ...(await filesOf(directory, manifest))]) {
+    await copyFile(join(directory, file), join(place, file))
+  }
+}
+
 export interface Brought {
   readonly name: string
   readonly version: string
@@ -77,9 +90,7 @@ export async function installBundle(bundle: Bundle, models: string): Promise<Bro
 
 /** Whether the model is new. @throws MlflowError where the contracts differ, or there is none */
 async function checkContract({ manifest: { model }, contract }: Bundle, models: string): Promise<boolean> {
-  if (contract && contract.name !== model) {
-    throw new MlflowError('UNSUPPORTED', `The manifest is of the model ${model}, and the contract of ${contract.name}.`)
-  }
+  if (contract) refuseOtherModel({ model }, contract)
   const isThere = MODEL_NAME.test(model) && existsSync(join(models, model, 'contract.json'))
   if (!isThere) {
     if (contract) return true
@@ -96,6 +107,11 @@ async function checkContract({ manifest: { model }, contract }: Bundle, models: 
     'UNSUPPORTED',
     `The version has another contract than the model ${model}: ${difference}. Bring it as another model.`,
   )
+}
+
+function refuseOtherModel({ model }: Pick<ModelManifest, 'model'>, { name }: ModelContract): void {
+  if (name === model) return
+  throw new MlflowError('UNSUPPORTED', `The manifest is of the model ${model}, and the contract of ${name}.`)
 }
 
 /** The first difference by name, kind and order. Texts, bounds and units may be edited where the model is. */

@@ -15,6 +15,10 @@ export interface FolderLimits {
 // A model of 2,000 deep trees has 200 MB; the folder of an onnx flavour has five to ten files.
 export const FOLDER_LIMITS: FolderLimits = { maxFiles: 200, maxBytes: 1024 ** 3, maxDepth: 6, timeoutMs: 15 * 60_000 }
 
+export function folderLimits(maxBytes: number, timeoutMs: number): FolderLimits {
+  return { ...FOLDER_LIMITS, maxBytes, timeoutMs }
+}
+
 interface Listed {
   readonly path: string
   readonly bytes: number | undefined

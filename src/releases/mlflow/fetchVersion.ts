@@ -23,44 +23,55 @@ export async function fetchVersion(
   cache: ArtifactCache,
   limits: FolderLimits = FOLDER_LIMITS,
 ): Promise<FetchedVersion> {
-  await cache.tidy()
-  const name = nameInCache(client, uri)
   try {
-    const version = await fetchOnline(client, uri, cache, limits)
-    await cache.remember(name, version)
+    const version = await fetchRegistered(client, uri, await askVersion(client, uri), cache, limits)
     return { version, offline: undefined }
   } catch (error) {
     if (!(error instanceof MlflowError) || error.code !== 'UNREACHABLE') throw error
-    const version = await cache.recall(name)
+    const version = await lastFetched(client, uri, cache)
     if (!version) throw error
     return { version, offline: error.message }
   }
 }
 
-async function fetchOnline(
+/** The version that a URI names. @throws MlflowError where it is another one, or not registered to its end */
+export async function askVersion(client: MlflowClient, uri: ModelUri): Promise<RegistryVersion> {
+  const found = await client.version(uri)
+  refuseOther(found, uri)
+  return found
+}
+
+/** The files of the version that a URI has turned out to name. */
+export async function fetchRegistered(
   client: MlflowClient,
   uri: ModelUri,
+  found: RegistryVersion,
   cache: ArtifactCache,
   limits: FolderLimits,
 ): Promise<CachedVersion> {
-  const found = await client.version(uri)
-  refuseOther(found, uri)
+  await cache.tidy()
   const { name, version, source, createdAtMs, runId } = found
   const ofNumber = nameInCache(client, { name, version })
   const known = await cache.recall(ofNumber)
-  if (known && known.source === source && known.createdAtMs === createdAtMs) return known
-  const folder = servedFolder(await client.downloadUri(found))
-  const files = await downloadFolder(client, folder, cache, limits)
-  const fetched = {
-    name,
-    version,
-    source,
-    files,
-    ...(createdAtMs !== undefined && { createdAtMs }),
-    ...(runId !== undefined && { runId }),
-  }
-  await cache.remember(ofNumber, fetched)
+  const isSame = known && known.source === source && known.createdAtMs === createdAtMs
+  const fetched = isSame
+    ? known
+    : {
+        name,
+        version,
+        source,
+        files: await downloadFolder(client, servedFolder(await client.downloadUri(found)), cache, limits),
+        ...(createdAtMs !== undefined && { createdAtMs }),
+        ...(runId !== undefined && { runId }),
+      }
+  if (!isSame) await cache.remember(ofNumber, fetched)
+  await cache.remember(nameInCache(client, uri), fetched)
   return fetched
+}
+
+/** The version that a URI named when MLflow was last asked. */
+export function lastFetched(client: MlflowClient, uri: ModelUri, cache: ArtifactCache): Promise<CachedVersion | undefined> {
+  return cache.recall(nameInCache(client, uri))
 }
 
 /** Only the version that was asked for, registered to its end. */
@@ -77,6 +88,6 @@ function refuseOther({ name, version, status, statusMessage }: RegistryVersion, 
 }
 
 /** Two servers may have models of the same name. */
-function nameInCache(client: MlflowClient, uri: ModelUri): string {
+export function nameInCache(client: MlflowClient, uri: ModelUri): string {
   return `${client.url.origin}${client.url.pathname} ${textOf(uri)}`
 }

@@ -1,7 +1,12 @@
 import { z } from 'zod'
 import type { Cell } from '../init/sampleRows.js'
+import { parsePythonJson } from '../pythonJson.js'
 
-const cell = z.union([z.string(), z.number(), z.boolean(), z.null()])
+// An infinite number is no number of the contract, and is left out like a missing one.
+const cell = z.preprocess(
+  value => (value === Number.POSITIVE_INFINITY || value === Number.NEGATIVE_INFINITY ? null : value),
+  z.union([z.string(), z.number(), z.boolean(), z.null()]),
+)
 /** How MLflow saves the first rows of a pandas frame. */
 const table = z.object({ columns: z.array(z.string()).min(1), data: z.array(z.array(cell)).min(1) })
 
@@ -12,7 +17,7 @@ const table = z.object({ columns: z.array(z.string()).min(1), data: z.array(z.ar
 export function csvOfExample(text: string): string | undefined {
   let json: unknown
   try {
-    json = JSON.parse(text.replace(/(?<=[:,[]\s*)NaN(?=\s*[,}\]])/g, 'null'))
+    json = parsePythonJson(text)
   } catch {
     return undefined
   }

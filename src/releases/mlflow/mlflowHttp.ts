@@ -13,6 +13,8 @@ export interface MlflowServer {
   readonly basic?: { readonly user: string; readonly password: string } | undefined
   /** For an answer as a whole, and between two pieces of a download. */
   readonly timeoutMs: number
+  /** Ends every call. */
+  readonly end?: AbortSignal | undefined
 }
 
 export type Parameters = Readonly<Record<string, string>>
@@ -46,7 +48,7 @@ export class MlflowHttp {
 
   /** Hands a file on, piece by piece. A server that sends nothing for the timeout ends it, and so does `end`. */
   async *download(path: string, end: AbortSignal): AsyncGenerator<Uint8Array> {
-    const deadline = new Deadline(this.#server.timeoutMs, end)
+    const deadline = new Deadline(this.#server.timeoutMs, [end, this.#server.end])
     try {
       const { body } = await this.#send(this.#address(path, {}), {}, deadline)
       for await (const chunk of body ?? []) {
@@ -61,7 +63,7 @@ export class MlflowHttp {
   }
 
   async #ask<Schema extends z.ZodType>(address: URL, init: RequestInit, schema: Schema): Promise<z.output<Schema>> {
-    const deadline = new Deadline(this.#server.timeoutMs)
+    const deadline = new Deadline(this.#server.timeoutMs, [this.#server.end])
     try {
       const response = await this.#send(address, init, deadline)
       const contentType = response.headers.get('content-type') ?? ''
@@ -120,17 +122,19 @@ export class MlflowHttp {
 class Deadline {
   readonly #controller = new AbortController()
   readonly #timeoutMs: number
-  readonly #outer: AbortSignal | undefined
+  readonly #outer: readonly AbortSignal[]
   readonly #giveUp = () => this.#controller.abort()
   #timer: NodeJS.Timeout
   isLate = false
 
-  constructor(timeoutMs: number, outer?: AbortSignal) {
+  constructor(timeoutMs: number, outer: readonly (AbortSignal | undefined)[]) {
     this.#timeoutMs = timeoutMs
-    this.#outer = outer
+    this.#outer = outer.filter(signal => signal !== undefined)
     this.#timer = this.#start()
-    outer?.addEventListener('abort', this.#giveUp)
-    if (outer?.aborted) this.#giveUp()
+    for (const signal of this.#outer) {
+      signal.addEventListener('abort', this.#giveUp)
+      if (signal.aborted) this.#giveUp()
+    }
   }
 
   get signal(): AbortSignal {
@@ -144,7 +148,7 @@ class Deadline {
 
   clear(): void {
     clearTimeout(this.#timer)
-    this.#outer?.removeEventListener('abort', this.#giveUp)
+    for (const signal of this.#outer) signal.removeEventListener('abort', this.#giveUp)
   }
 
   #start(): NodeJS.Timeout {

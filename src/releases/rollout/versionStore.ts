@@ -47,7 +47,12 @@ export interface ReleaseState {
 export interface VersionStore {
   revision(): Promise<string>
   state(): Promise<ReleaseState>
-  /** Stores a version, or its newer report. Does not change the answers of a version that has made a prediction: false then. */
+  /**
+   * Stores a version, or its newer report; safe to repeat. False, and nothing is stored, for other answers of a version that has served
+   * or made a prediction: what was used stays.
+   * @throws Error where a file is not what its digest says; AppError as a write does
+   */
   put(version: NewVersion): Promise<boolean>
+  /** @throws AppError NOT_FOUND where the store does not hold the whole file */
   readFile(sha256: string): Promise<Uint8Array>
 }

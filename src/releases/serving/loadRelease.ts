@@ -1,8 +1,9 @@
-import { type ModelContract, spellingsOf } from '../../scoring/contract.js'
+import type { ModelContract } from '../../scoring/contract.js'
 import type { FeatureValues } from '../../scoring/features.js'
 import type { ModelManifest } from '../../scoring/manifest.js'
 import { OnnxModel, probabilityOf } from '../../scoring/onnx/onnxModel.js'
 import { Release, type Scorer } from '../../scoring/release.js'
+import { spellingsOf } from '../../scoring/spellings.js'
 import { packedFeatures } from '../../scoring/worker/packedRows.js'
 import { WorkerScorer } from '../../scoring/worker/workerScorer.js'
 import type { Tracer } from '../../tracer.js'
@@ -22,7 +23,7 @@ export interface AdmittedVersion {
   /** With the tensors of external files put in. */
   readonly graph: Uint8Array<ArrayBuffer>
   readonly report: AdmissionReport
-  /** The applications that `report.answers` belongs to, in the same order; at least one. */
+  /** The applications that `report.answers` belongs to, in the same order. Without any there is nothing to compare. */
   readonly rows: readonly FeatureValues[]
 }
 
@@ -79,6 +80,7 @@ function inWorker(version: AdmittedVersion, { warn, workerEnded }: LoadReleaseOp
 
 /** Scores one row and full groups, which also warms the model up. */
 async function compare(scorer: Scorer, { rows, report }: AdmittedVersion): Promise<void> {
+  if (rows.length === 0) return
   await scorer.score(rows.slice(0, 1))
   const group = Array.from({ length: FULL_GROUP }, (_, i) => rows[i % rows.length] as FeatureValues)
   await scorer.score(group)

@@ -1,6 +1,7 @@
-import type { Spellings } from '../contract.js'
+import { setFloat16 } from '@petamoriken/float16'
 import type { FeatureValue, FeatureValues } from '../features.js'
 import type { GraphInput } from '../manifest.js'
+import type { Spellings } from '../spellings.js'
 
 type Column = GraphInput['columns'][number]
 
@@ -8,7 +9,7 @@ type Column = GraphInput['columns'][number]
 export interface EncodedInput {
   readonly name: string
   readonly type: GraphInput['type']
-  readonly data: Float32Array | Float64Array | Int32Array | BigInt64Array | Uint8Array | string[]
+  readonly data: Float32Array | Float64Array | Uint16Array | Int32Array | BigInt64Array | Uint8Array | string[]
   readonly dims: readonly [rows: number, columns: number]
 }
 
@@ -43,6 +44,8 @@ function typed(cells: readonly (number | string)[], type: GraphInput['type']): E
       return Float32Array.from(cells as number[])
     case 'float64':
       return Float64Array.from(cells as number[])
+    case 'float16':
+      return halves(cells as number[])
     case 'int32':
       return Int32Array.from(cells as number[])
     case 'bool':
@@ -52,4 +55,12 @@ function typed(cells: readonly (number | string)[], type: GraphInput['type']): E
     case 'string':
       return cells as string[]
   }
+}
+
+/** Numbers in half precision, as their bits: the form that ONNX Runtime takes on every version of Node. */
+function halves(cells: readonly number[]): Uint16Array {
+  const bits = new Uint16Array(cells.length)
+  const view = new DataView(bits.buffer)
+  for (const [i, cell] of cells.entries()) setFloat16(view, i * 2, cell, true)
+  return bits
 }

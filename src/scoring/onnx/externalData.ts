@@ -2,11 +2,20 @@ import { bytesField, type Field, fieldsOf, rewriteFields, textOf, withPayload } 
 
 // Field numbers of onnx.proto (ONNX IR specification).
 const MODEL_GRAPH = 7
+const MODEL_FUNCTIONS = 25
+const FUNCTION_NODE = 7
 const GRAPH_NODE = 1
 const GRAPH_INITIALIZER = 5
+const GRAPH_SPARSE_INITIALIZER = 15
 const NODE_ATTRIBUTE = 5
 const ATTRIBUTE_TENSOR = 5
 const ATTRIBUTE_GRAPH = 6
+const ATTRIBUTE_TENSORS = 10
+const ATTRIBUTE_GRAPHS = 11
+const ATTRIBUTE_SPARSE_TENSOR = 22
+const ATTRIBUTE_SPARSE_TENSORS = 23
+const SPARSE_VALUES = 1
+const SPARSE_INDICES = 2
 const TENSOR_RAW_DATA = 9
 const TENSOR_EXTERNAL_DATA = 13
 const TENSOR_DATA_LOCATION = 14
@@ -33,12 +42,41 @@ export function inlineExternalData(model: Uint8Array, files: ExternalFiles): Uin
 /** The names of the files that a model keeps its large tensors in; none where it stands alone. */
 export function externalFileNames(model: Uint8Array): string[] {
   const names = new Set<string>()
-  rewriteTensors(model, tensor => {
-    const location = placeOf(tensor).get('location')
-    if (location !== undefined) names.add(location)
-    return tensor
-  })
+  for (const { number, payload } of fieldsOf(model, MODEL_GRAPH, MODEL_FUNCTIONS)) {
+    for (const tensor of payload ? tensorsIn(payload, number === MODEL_GRAPH ? GRAPH_NODE : FUNCTION_NODE) : []) {
+      const location = placeOf(tensor).get('location')
+      if (location !== undefined) names.add(location)
+    }
+  }
   return [...names]
+}
+
+/** The tensors of a graph or a function, the same that `rewriteTensors` visits. */
+function* tensorsIn(body: Uint8Array, nodeField: number): Generator<Uint8Array> {
+  const isGraph = nodeField === GRAPH_NODE
+  for (const { number, payload } of fieldsOf(
+    body,
+    nodeField,
+    ...(isGraph ? [GRAPH_INITIALIZER, GRAPH_SPARSE_INITIALIZER] : []),
+  )) {
+    if (!payload) continue
+    if (number === nodeField) {
+      for (const attribute of payloadsOf(payload, NODE_ATTRIBUTE)) yield* tensorsInAttribute(attribute)
+    } else if (number === GRAPH_INITIALIZER) yield payload
+    else yield* payloadsOf(payload, SPARSE_VALUES, SPARSE_INDICES)
+  }
+}
+
+function* tensorsInAttribute(attribute: Uint8Array): Generator<Uint8Array> {
+  yield* payloadsOf(attribute, ATTRIBUTE_TENSOR, ATTRIBUTE_TENSORS)
+  for (const graph of payloadsOf(attribute, ATTRIBUTE_GRAPH, ATTRIBUTE_GRAPHS)) yield* tensorsIn(graph, GRAPH_NODE)
+  for (const sparse of payloadsOf(attribute, ATTRIBUTE_SPARSE_TENSOR, ATTRIBUTE_SPARSE_TENSORS)) {
+    yield* payloadsOf(sparse, SPARSE_VALUES, SPARSE_INDICES)
+  }
+}
+
+function* payloadsOf(message: Uint8Array, ...numbers: readonly number[]): Generator<Uint8Array> {
+  for (const { payload } of fieldsOf(message, ...numbers)) if (payload) yield payload
 }
 
 function partOf(files: ExternalFiles, location: string, place: ReadonlyMap<string, string>): Uint8Array {
@@ -60,7 +98,7 @@ function inlined(tensor: Uint8Array, data: Uint8Array): Uint8Array {
 
 /** Where an external tensor is: location, offset and length; empty for another tensor. */
 function placeOf(tensor: Uint8Array): ReadonlyMap<string, string> {
-  const fields = [...fieldsOf(tensor)]
+  const fields = [...fieldsOf(tensor, TENSOR_DATA_LOCATION, TENSOR_EXTERNAL_DATA)]
   if (!fields.some(({ number, value }) => number === TENSOR_DATA_LOCATION && value === EXTERNAL)) return new Map()
   const entries = fields.flatMap(({ number, payload }) => (number === TENSOR_EXTERNAL_DATA && payload ? [payload] : []))
   return new Map(entries.map(entry => [textOf(entry, ENTRY_KEY), textOf(entry, ENTRY_VALUE)]))
@@ -72,8 +110,20 @@ function rewriteTensors(model: Uint8Array, rewrite: (tensor: Uint8Array) => Uint
       const rule = rules[field.number]
       return rule && field.payload ? withPayload(field, rule(field.payload)) : field.bytes
     })
-  const attribute = (message: Uint8Array) => inner(message, { [ATTRIBUTE_TENSOR]: rewrite, [ATTRIBUTE_GRAPH]: graph })
+  // Every place of a tensor: the runtime would read the file of one that is forgotten here.
+  const sparse = (message: Uint8Array) => inner(message, { [SPARSE_VALUES]: rewrite, [SPARSE_INDICES]: rewrite })
+  const attribute = (message: Uint8Array) =>
+    inner(message, {
+      [ATTRIBUTE_TENSOR]: rewrite,
+      [ATTRIBUTE_TENSORS]: rewrite,
+      [ATTRIBUTE_GRAPH]: graph,
+      [ATTRIBUTE_GRAPHS]: graph,
+      [ATTRIBUTE_SPARSE_TENSOR]: sparse,
+      [ATTRIBUTE_SPARSE_TENSORS]: sparse,
+    })
   const node = (message: Uint8Array) => inner(message, { [NODE_ATTRIBUTE]: attribute })
-  const graph = (message: Uint8Array): Uint8Array => inner(message, { [GRAPH_NODE]: node, [GRAPH_INITIALIZER]: rewrite })
-  return inner(model, { [MODEL_GRAPH]: graph })
+  const graph = (message: Uint8Array): Uint8Array =>
+    inner(message, { [GRAPH_NODE]: node, [GRAPH_INITIALIZER]: rewrite, [GRAPH_SPARSE_INITIALIZER]: sparse })
+  const definition = (message: Uint8Array) => inner(message, { [FUNCTION_NODE]: node })
+  return inner(model, { [MODEL_GRAPH]: graph, [MODEL_FUNCTIONS]: definition })
 }

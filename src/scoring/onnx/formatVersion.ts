@@ -16,7 +16,7 @@ export const NEWEST = { ir: 13, opset: 26 } as const
  */
 export function lowerFormat(model: Uint8Array): Uint8Array {
   let isNewer = false
-  for (const { number, payload, value } of fieldsOf(model)) {
+  for (const { number, payload, value } of fieldsOf(model, IR_VERSION, OPSET_IMPORT)) {
     if (number === IR_VERSION && value !== undefined) isNewer = value > NEWEST.ir
     if (number === OPSET_IMPORT && payload) refuseNewerOpset(payload)
   }
@@ -26,7 +26,7 @@ export function lowerFormat(model: Uint8Array): Uint8Array {
 
 function refuseNewerOpset(opset: Uint8Array): void {
   const isStandard = textOf(opset, OPSET_DOMAIN) === ''
-  const version = [...fieldsOf(opset)].find(({ number }) => number === OPSET_VERSION)?.value ?? 0
+  const version = [...fieldsOf(opset, OPSET_VERSION)][0]?.value ?? 0
   if (!isStandard || version <= NEWEST.opset) return
   throw new Error(`it uses operators of opset ${version}; export it again for opset ${NEWEST.opset} or older (target_opset)`)
 }

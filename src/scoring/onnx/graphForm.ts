@@ -13,7 +13,7 @@ export interface GraphMetadata {
   readonly outputMetadata: readonly Metadata[]
 }
 
-const PROBABILITY_TYPES = ['float32', 'float64']
+const PROBABILITY_TYPES = ['float32', 'float64', 'float16']
 
 export interface OutputNames {
   /** The tensor that is read. */
@@ -41,30 +41,43 @@ export function formProblems(graph: GraphMetadata, { inputs, output }: GraphUse,
   return outputProblem === undefined ? problems : [...problems, outputProblem]
 }
 
-/** Whether the graph was exported for exactly one row. Such a graph is run row by row. */
+/** Whether the graph was exported for exactly one row, perhaps without a dimension for rows. Such a graph is run row by row. */
 export function takesOneRow({ inputMetadata }: GraphMetadata): boolean {
-  return inputMetadata.some(input => fixedRows(input) === 1)
+  return inputMetadata.some(input => fixedRows(input) === 1 || isSingleRow(input))
 }
 
-/** For example float32 [N, 23]. A width that the graph leaves open is the one that the manifest gives. */
-function inputForm({ isTensor, type, shape = [] }: Metadata, columns: number): string {
+/** The names of inputs with a single dimension. */
+export function flatInputs({ inputMetadata }: GraphMetadata): ReadonlySet<string> {
+  return new Set(inputMetadata.filter(({ shape }) => shape?.length === 1).map(({ name }) => name))
+}
+
+/**
+ * For example float32 [N, 23]. A width that the graph leaves open is the one that the manifest gives. An input with a single
+ * dimension holds a column of all rows, or all columns of a single row.
+ */
+function inputForm(input: Metadata, columns: number): string {
+  const { isTensor, type, shape = [] } = input
   if (!isTensor) return 'no tensor'
-  if (shape.length === 0) return `${type} [N, ${columns}]`
-  if (shape.length === 1) return `${type} [${shape[0] || 'N'}], of a single dimension`
-  return `${type} [${['N', ...shape.slice(1).map(width => (isFixed(width) ? width : columns))].join(', ')}]`
+  if (isSingleRow(input)) return `${type} [N, ${shape[0]}]`
+  const widths = shape.length === 0 ? [columns] : shape.length === 1 ? [1] : shape.slice(1)
+  return `${type} [${['N', ...widths.map(width => (isFixed(width) ? width : columns))].join(', ')}]`
 }
 
 function rowsProblem(input: Metadata): string[] {
   const rows = fixedRows(input)
-  if (rows === undefined || rows === 1) return []
+  if (rows === undefined || rows === 1 || isSingleRow(input)) return []
   return [`its input ${input.name} takes exactly ${rows} rows a run; export the graph with a free number of rows`]
+}
+
+function isSingleRow({ shape = [] }: Metadata): boolean {
+  return shape.length === 1 && isFixed(shape[0])
 }
 
 function answerProblem({ isTensor, type, shape = [] }: Metadata, output: GraphUse['output']): string | undefined {
   const { name, column } = output
   if (!isTensor) return `its output ${name} is no tensor; name the output that holds the probabilities`
   if (!PROBABILITY_TYPES.some(known => known === type)) {
-    return `its output ${name} is ${type}; name the output that holds the probabilities, as float32 or float64`
+    return `its output ${name} is ${type}; name the output that holds the probabilities, as floating-point numbers`
   }
   const sizes = shape.slice(1)
   if (shape.length === 0 || !sizes.every(isFixed) || isFixed(shape[0])) return undefined

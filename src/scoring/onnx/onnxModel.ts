@@ -1,12 +1,13 @@
 import './telemetryOff.js'
-import { InferenceSession, Tensor } from 'onnxruntime-node'
+import { getFloat16 } from '@petamoriken/float16'
+import { env, InferenceSession, Tensor } from 'onnxruntime-node'
 import { AppError } from '../../errors.js'
-import type { Spellings } from '../contract.js'
 import type { FeatureValues } from '../features.js'
 import type { GraphUse } from '../manifest.js'
+import type { Spellings } from '../spellings.js'
 import { encode } from './encoder.js'
 import { lowerFormat } from './formatVersion.js'
-import { formProblems, type GraphMetadata, takesOneRow } from './graphForm.js'
+import { flatInputs, formProblems, type GraphMetadata, takesOneRow } from './graphForm.js'
 import { hasUnsteadyOperators } from './unsteadyOperators.js'
 import { dropZipMap } from './zipmap.js'
 
@@ -24,12 +25,15 @@ const SESSION_OPTIONS: InferenceSession.SessionOptions = {
   logSeverityLevel: 4,
 }
 
+export const ONNX_RUNTIME_VERSION = env.versions.node ?? env.versions.common
+
 /** A model version in memory, ready to score. */
 export class OnnxModel {
   readonly #session: InferenceSession
   readonly #onnx: GraphUse
   readonly #outputName: string
   readonly #takesOneRow: boolean
+  readonly #flatInputs: ReadonlySet<string>
   #isRunRowByRow: boolean
   readonly #spellings: Spellings | undefined
 
@@ -38,6 +42,7 @@ export class OnnxModel {
     this.#onnx = onnx
     this.#outputName = outputName
     this.#takesOneRow = takesOneRow(session)
+    this.#flatInputs = flatInputs(session)
     this.#isRunRowByRow = this.#takesOneRow || isUnsteady
     this.#spellings = spellings
   }
@@ -103,22 +108,36 @@ export class OnnxModel {
 
   async #runGroup(rows: readonly FeatureValues[]): Promise<number[]> {
     const inputs = encode(rows, this.#onnx.inputs, this.#spellings)
-    const feeds = Object.fromEntries(inputs.map(({ name, type, data, dims }) => [name, new Tensor(type, data, [...dims])]))
+    const feeds = Object.fromEntries(
+      inputs.map(({ name, type, data, dims }) => [
+        name,
+        new Tensor(type, data, this.#flatInputs.has(name) ? [data.length] : [...dims]),
+      ]),
+    )
     const outputs = await this.#session.run(feeds, [this.#outputName])
     return this.#read(outputs[this.#outputName], rows.length)
   }
 
   #read(output: Tensor | undefined, rows: number): number[] {
-    const data = output?.data
-    const isFloat = data instanceof Float32Array || data instanceof Float64Array
-    const width = isFloat ? data.length / rows : 0
+    const values = output && numbersOf(output)
+    const width = (values?.length ?? 0) / rows
     const { name, column } = this.#onnx.output
-    if (!isFloat || output?.dims[0] !== rows || !Number.isInteger(width) || column >= width) {
+    // A graph for a single row may answer without a dimension for rows.
+    const hasAllRows = this.#takesOneRow || output?.dims[0] === rows
+    if (!values || !hasAllRows || !Number.isInteger(width) || column >= width) {
       const form = output ? `${output.type} [${output.dims.join(', ')}]` : 'nothing'
       throw new Error(`output ${name} answers ${rows} rows with ${form}, where the manifest reads column ${column} of each row`)
     }
-    return Array.from({ length: rows }, (_, row) => data[row * width + column] as number)
+    return Array.from({ length: rows }, (_, row) => values[row * width + column] as number)
   }
+}
+
+/** The numbers of an output; undefined where it holds something else. */
+function numbersOf({ type, data }: Tensor): ArrayLike<number> | undefined {
+  if (data instanceof Float32Array || data instanceof Float64Array) return data
+  if (type !== 'float16' || !ArrayBuffer.isView(data)) return undefined
+  const view = new DataView(data.buffer, data.byteOffset, data.byteLength)
+  return Array.from({ length: view.byteLength / 2 }, (_, i) => getFloat16(view, i * 2, true))
 }
 
 /** The probabilities that a run of a graph answers. An error that is not for the caller becomes MODEL_OUTPUT_INVALID. */

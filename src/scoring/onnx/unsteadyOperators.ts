@@ -1,9 +1,4 @@
-import { fieldsOf, textOf } from './protobufFields.js'
-
-// Field numbers of onnx.proto (ONNX IR specification).
-const MODEL_GRAPH = 7
-const GRAPH_NODE = 1
-const NODE_OP_TYPE = 4
+import { nodesOf } from './graphNodes.js'
 
 /**
  * Operators whose last bit depends on the size of the group and on the place of the row in it: the kernels of ONNX Runtime 1.30 work
@@ -18,13 +13,8 @@ const UNSTEADY_IN_DOUBLE = new Set(['Sigmoid', 'Softmax', 'Tanh'])
 
 /** Whether rows of this model must not share a run, so that each gets the same bits in any company. */
 export function hasUnsteadyOperators(model: Uint8Array, isDouble: boolean): boolean {
-  for (const { number, payload: graph } of fieldsOf(model)) {
-    if (number !== MODEL_GRAPH || !graph) continue
-    for (const { number, payload: node } of fieldsOf(graph)) {
-      if (number !== GRAPH_NODE || !node) continue
-      const operator = textOf(node, NODE_OP_TYPE)
-      if (UNSTEADY.has(operator) || (isDouble && UNSTEADY_IN_DOUBLE.has(operator))) return true
-    }
+  for (const { operator } of nodesOf(model)) {
+    if (UNSTEADY.has(operator) || (isDouble && UNSTEADY_IN_DOUBLE.has(operator))) return true
   }
   return false
 }

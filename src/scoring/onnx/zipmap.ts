@@ -22,9 +22,9 @@ export interface PlainGraph {
  */
 export function dropZipMap(model: Uint8Array): PlainGraph {
   const tensorOf = new Map<string, string>()
-  for (const { number, payload: graph } of fieldsOf(model)) {
-    if (number !== MODEL_GRAPH || !graph) continue
-    for (const field of fieldsOf(graph)) {
+  for (const { payload: graph } of fieldsOf(model, MODEL_GRAPH)) {
+    if (!graph) continue
+    for (const field of fieldsOf(graph, GRAPH_NODE)) {
       if (isZipMap(field)) tensorOf.set(textOf(field.payload, NODE_OUTPUT), textOf(field.payload, NODE_INPUT))
     }
   }

@@ -20,6 +20,13 @@ export type AuditAction =
   | 'alerts.read'
   | 'alerts.subscribed'
   | 'audit.read'
+  | 'model.promoted'
+  | 'model.rolled-back'
+  | 'model.split'
+  | 'model.retired'
+  | 'model.change-proposed'
+  | 'model.change-refused'
+  | 'model.admitted'
 
 type Fragment = PendingQuery<Row[]>
 

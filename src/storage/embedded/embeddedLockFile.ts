@@ -54,23 +54,41 @@ export function freeLockFile(data: string): boolean {
  */
 export function disownLockFile(data: string, lock: LockFile): void {
   if (!processExists(lock.pid)) return
-  const path = pathOf(data)
-  const rest = readFileSync(path, 'utf8').split('\n').slice(1)
-  const file = openSync(path, READ_WRITE | constants.O_TRUNC)
-  writeSync(file, [process.pid, ...rest].join('\n'))
-  closeSync(file)
+  rewrite(data, text => {
+    const [, ...rest] = text.split('\n')
+    return parse(text)?.pid === lock.pid ? [process.pid, ...rest].join('\n') : undefined
+  })
 }
 
 function replaceDamaged(data: string): boolean {
-  // Held open: when another gateway's server makes a new file meanwhile, this one writes into the old file, which has no name.
-  const file = openSync(pathOf(data), READ_WRITE)
+  return rewrite(data, text => (parse(text) || mayHaveServer(data) ? undefined : `${process.pid}\n`))
+}
+
+/**
+ * Replaces the text of the lock file; undefined leaves it, and so does a file that is gone. The file is held open: when another
+ * gateway's server makes a new one meanwhile, this writes into the old file, which has no name.
+ */
+function rewrite(data: string, newText: (text: string) => string | undefined): boolean {
+  const file = openIfThere(pathOf(data))
+  if (file === undefined) return false
   try {
-    if (parse(readFileSync(file, 'utf8')) || mayHaveServer(data)) return false
+    const text = newText(readFileSync(file, 'utf8'))
+    if (text === undefined) return false
     ftruncateSync(file)
-    writeSync(file, `${process.pid}\n`, 0)
+    writeSync(file, text, 0)
     return true
   } finally {
     closeSync(file)
+  }
+}
+
+/** A server that starts removes a file that was left before it makes its own. */
+function openIfThere(path: string): number | undefined {
+  try {
+    return openSync(path, READ_WRITE)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
   }
 }
 

@@ -2,9 +2,13 @@ import type { Database } from '../postgres/database.js'
 import { startOfMonth } from '../postgres/partitions.js'
 import { isLockTimeout } from '../postgres/postgresErrors.js'
 
-const KEYS_A_STATEMENT = 2_000
+const ROWS_A_STATEMENT = 2_000
+/** Tables with a row for a prediction, which leave with it. Both have an index by time. */
+const BESIDE = ['idempotency_keys', 'shadow_scores'] as const
 // A statement that waits for this lock keeps all writers waiting behind it.
 const LOCK_TIMEOUT_MS = 50
+
+type Beside = (typeof BESIDE)[number]
 
 /** A partition of predictions, of one month of UTC. */
 interface Month {
@@ -33,7 +37,8 @@ export class PredictionRetention {
       dropped.push(partition)
     }
     const kept = months[dropped.length]
-    if (kept) await this.#removeKeys(kept.from, signal)
+    if (!kept) return dropped
+    for (const table of BESIDE) await this.#removeBeside(table, kept.from, signal)
     return dropped
   }
 
@@ -54,14 +59,14 @@ export class PredictionRetention {
   }
 
   /**
-   * Removes keys by ranges of time. A range is halved while it holds more keys than one statement removes, and then doubled
-   * again: a statement over all old keys would read the rows that earlier ones removed.
+   * Removes rows by ranges of time. A range is halved while it holds more rows than one statement removes, and then doubled
+   * again: a statement over all old rows would read those that earlier ones removed.
    */
-  async #removeKeys(before: Date, signal?: AbortSignal): Promise<void> {
+  async #removeBeside(table: Beside, before: Date, signal?: AbortSignal): Promise<void> {
     let width = before.getTime()
     for (let start = 0; start < before.getTime() && !signal?.aborted; ) {
       const end = Math.min(start + width, before.getTime())
-      if ((await this.#removeKeysBetween(new Date(start), new Date(end))) === KEYS_A_STATEMENT) {
+      if ((await this.#removeBetween(table, new Date(start), new Date(end))) === ROWS_A_STATEMENT) {
         width = Math.max(1, Math.floor(width / 2))
       } else {
         start = end
@@ -71,14 +76,14 @@ export class PredictionRetention {
   }
 
   /** Answers how many it found, whether it removed them or another replica did. */
-  async #removeKeysBetween(from: Date, to: Date): Promise<number> {
+  async #removeBetween(table: Beside, from: Date, to: Date): Promise<number> {
     const rows = await this.#database.writeBulk(
       ({ sql }) => sql<{ count: number }[]>`
         with found as (
-          select ctid from idempotency_keys where created_at >= ${from.toISOString()}::timestamptz
-            and created_at < ${to.toISOString()}::timestamptz limit ${KEYS_A_STATEMENT}
+          select ctid from ${sql(table)} where created_at >= ${from.toISOString()}::timestamptz
+            and created_at < ${to.toISOString()}::timestamptz limit ${ROWS_A_STATEMENT}
         ), removed as (
-          delete from idempotency_keys where ctid = any(array(select ctid from found))
+          delete from ${sql(table)} where ctid = any(array(select ctid from found))
         )
         select count(*)::int as count from found`,
     )

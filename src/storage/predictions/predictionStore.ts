@@ -130,9 +130,14 @@ export class PredictionStore implements PredictionRecorder {
         return new Set(ids.map(({ id }) => id))
       } catch (error) {
         this.#options.trial?.failed(error)
-        if (attempt > RETRIES || !isMissingPartition(error)) throw error
+        if (!isMissingPartition(error)) throw error
+        if (attempt > RETRIES) throw noPlace(error)
         const { createdAt } = (group[0] as NewPrediction).prediction
-        await this.#options.database.write(({ sql }) => ensurePartitions(sql, createdAt))
+        await this.#options.database
+          .write(({ sql }) => ensurePartitions(sql, createdAt))
+          .catch(cause => {
+            throw cause instanceof AppError ? cause : noPlace(cause)
+          })
       }
     }
   }
@@ -171,6 +176,11 @@ export class PredictionStore implements PredictionRecorder {
 
 function notSent(): AppError {
   return new AppError('SERVICE_UNAVAILABLE', 'The store had no time for this prediction, and has not got it. Try again shortly.')
+}
+
+function noPlace(cause: unknown): AppError {
+  const message = 'Postgres has no partition for predictions of this month. Tell the operator: /readyz says what to do.'
+  return new AppError('SERVICE_UNAVAILABLE', message, { cause })
 }
 
 function keysOf(rows: readonly NewPrediction[]): SQL | undefined {

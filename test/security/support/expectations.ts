@@ -26,6 +26,9 @@ const HISTORY: readonly Role[] = ['SCORER', 'ANALYST', 'ADMIN']
 const ALERTS: readonly Role[] = ['MONITOR', 'ANALYST', 'ADMIN']
 /** "keys, webhooks, erasure, audit: - - - - x" */
 const ADMINISTRATION: readonly Role[] = ['ADMIN']
+/** "model releases (MODEL_MANAGER)": those who judge versions read them, and MODEL_MANAGER and ADMIN change them. */
+const JUDGES: readonly Role[] = ['ANALYST', 'MODEL_MANAGER', 'ADMIN']
+const MANAGERS: readonly Role[] = ['MODEL_MANAGER', 'ADMIN']
 /** "viewer", and "models, model (contract, bands): any authenticated caller". */
 const EVERYONE = 'everyone'
 
@@ -47,9 +50,21 @@ const WHO_SEES_WHAT: Readonly<Record<string, readonly Role[] | typeof EVERYONE>>
   'Query.alertCursor': ALERTS,
   'Subscription.highRiskScored': ALERTS,
   'Query.riskSummary': ['ANALYST', 'MODEL_MANAGER', 'ADMIN'],
-  'ModelVersion.metrics': ['ANALYST', 'MODEL_MANAGER', 'ADMIN'],
-  'ModelVersion.problems': ['ANALYST', 'MODEL_MANAGER', 'ADMIN'],
-  'ModelVersion.warnings': ['ANALYST', 'MODEL_MANAGER', 'ADMIN'],
+  'ModelVersion.metrics': JUDGES,
+  'ModelVersion.problems': JUDGES,
+  'ModelVersion.warnings': JUDGES,
+  'ModelVersion.report': JUDGES,
+  'ModelVersion.origin': JUDGES,
+  'Model.rollout': JUDGES,
+  'Query.releaseChanges': JUDGES,
+  'Query.versionComparison': JUDGES,
+  'Mutation.promoteModelVersion': MANAGERS,
+  'Mutation.rollbackModel': MANAGERS,
+  'Mutation.setTrafficSplit': MANAGERS,
+  'Mutation.retireModelVersion': MANAGERS,
+  'Mutation.approveReleaseChange': MANAGERS,
+  'Mutation.refuseReleaseChange': MANAGERS,
+  'Mutation.admitModelVersion': MANAGERS,
   'Mutation.predictRisk': ['SCORER', 'ADMIN'],
   'Mutation.predictRiskBatch': ['SCORER', 'ADMIN'],
   'Mutation.acknowledgeAlert': ['MONITOR', 'ADMIN'],
@@ -70,6 +85,9 @@ const WHO_SEES_WHAT: Readonly<Record<string, readonly Role[] | typeof EVERYONE>>
 /** Fields that are visible to every caller who can reach their type: the table decides on the fields that lead there. */
 const SHOWN_WITH_THEIR_TYPE: Readonly<Record<string, string>> = {
   AcknowledgeAlertPayload: 'alert',
+  AdmissionReport:
+    'bandShares championProblems championQuality checkedAt checkedBy comparedWith content goldenRows loadMs peakBytes populationStabilityIndex problems quality rowByRow rowMs signed warnings worstGoldenDeviation',
+  AdmitModelVersionPayload: 'report',
   ApiKey: 'createdAt createdBy description expiresAt hint id lastUsedAt principal revokedAt revokedBy roles',
   ApiKeyConnection: 'edges nodes pageInfo',
   ApiKeyEdge: 'cursor node',
@@ -78,9 +96,11 @@ const SHOWN_WITH_THEIR_TYPE: Readonly<Record<string, string>> = {
   AuditEntryConnection: 'edges nodes pageInfo',
   AuditEntryEdge: 'cursor node',
   BandCutoff: 'band from to',
+  BandMigration: 'band counts',
   BandShare: 'band count share',
   CreateApiKeyPayload: 'apiKey key',
   DeleteWebhookPayload: 'webhookId',
+  DifferenceQuantile: 'difference quantile',
   EraseApplicantPayload: 'complete erased',
   FeatureContract: 'categories description kind maximum minimum name required unit',
   FeatureValue: 'category missing name number',
@@ -89,6 +109,8 @@ const SHOWN_WITH_THEIR_TYPE: Readonly<Record<string, string>> = {
   HighRiskAlertEdge: 'cursor node',
   Model: 'champion contract inputField name versions',
   ModelMetric: 'dataset name value',
+  ModelQuality: 'auc brier gini ks rows',
+  ModelVersionOrigin: 'name runId source version',
   ModelVersion: 'bands createdAt digest model name stage version',
   Outcome: 'defaulted observedAt recordedBy',
   PageInfo: 'endCursor hasNextPage hasPreviousPage startCursor',
@@ -102,11 +124,21 @@ const SHOWN_WITH_THEIR_TYPE: Readonly<Record<string, string>> = {
   RecordOutcomesPayload: 'results',
   RecordOutcomesResult: 'errors index prediction',
   RedeliverWebhookPayload: 'delivery',
+  ReleaseChange:
+    'action challenger decidedAt decidedBy decisionReason id model proposedAt proposedBy reason shadow state version',
+  ReleaseChangeConnection: 'edges nodes pageInfo',
+  ReleaseChangeEdge: 'cursor node',
+  ReleasePayload: 'change rollout',
   RevokeApiKeyPayload: 'apiKey',
   RiskBucket: 'bands count meanProbability observedDefaultRate start',
   RiskSummary: 'bands buckets highRiskRate meanProbability observedDefaultRate total',
+  Rollout: 'challenger champion earlier retired revision shadow stages',
   Total: 'count exact',
+  TrafficShare: 'share version',
   UserError: 'code message path',
+  VersionComparison:
+    'against complete largestAbsoluteDifference matrix meanAbsoluteDifference meanDifference model quantiles rows version',
+  VersionStage: 'stage version',
   Viewer: 'id permissions roles tenant',
   Webhook: 'bands createdAt createdBy deliveries description id model previousSecretUntil status url',
   WebhookDelivery: 'alertId attempts createdAt id lastAttemptAt lastError lastStatus state',
@@ -140,7 +172,7 @@ const PERMISSIONS_OF: Readonly<Record<Role, readonly Permission[]>> = {
     'metric:read',
     'schema:introspect',
   ],
-  MODEL_MANAGER: ['summary:read', 'metric:read', 'schema:introspect'],
+  MODEL_MANAGER: ['summary:read', 'metric:read', 'release:manage', 'schema:introspect'],
   ADMIN: [
     'prediction:create',
     'prediction:read',
@@ -151,6 +183,7 @@ const PERMISSIONS_OF: Readonly<Record<Role, readonly Permission[]>> = {
     'alert:read',
     'alert:acknowledge',
     'metric:read',
+    'release:manage',
     'webhook:manage',
     'applicant:erase',
     'api-key:manage',

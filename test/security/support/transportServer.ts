@@ -13,6 +13,7 @@ import type { RequestContext } from '../../../src/resolvers/context.js'
 import { startHttpServer } from '../../../src/server/httpServer.js'
 import { AddressLimit } from '../../../src/server/limits/addressLimit.js'
 import { StreamLimit } from '../../../src/server/limits/streamLimit.js'
+import type { ReceiveDelivery } from '../../../src/server/mlflowWebhook.js'
 import { LiveCertificate } from '../../../src/server/transport/liveCertificate.js'
 import type { Malformed } from '../../../src/server/transport/malformedRequests.js'
 import type { TransportLimits } from '../../../src/server/transport/transportLimits.js'
@@ -62,6 +63,8 @@ export interface TransportSettings {
   readonly trustedProxies?: readonly string[]
   readonly forwardedHeader?: 'forwarded'
   readonly development?: boolean
+  readonly addresses?: AddressLimit
+  readonly mlflowWebhook?: ReceiveDelivery
 }
 
 export interface TransportServer extends AsyncDisposable {
@@ -112,7 +115,8 @@ export async function startTransport(settings: TransportSettings = {}): Promise<
     auth: new Authenticator({ tokens, apiKeys: tokens, withdrawals: new Withdrawals() }),
     contextOf: principal => ({ principal }) as RequestContext,
     chargePoints: () => undefined,
-    addresses: new AddressLimit(undefined, () => {}),
+    addresses: settings.addresses ?? new AddressLimit(undefined, () => {}),
+    mlflowWebhook: settings.mlflowWebhook,
     streams: new StreamLimit(1_000, () => {}),
     health: { metrics: new Registry(), notReady: async () => [] },
     report: (_id, error) => reports.push(error),

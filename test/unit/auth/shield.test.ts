@@ -49,8 +49,11 @@ describe('the policy', () => {
     expect(rows.sort()).toEqual([
       'Applicant.latestPrediction',
       'Applicant.predictions',
+      'Model.rollout',
       'ModelVersion.metrics',
+      'ModelVersion.origin',
       'ModelVersion.problems',
+      'ModelVersion.report',
       'ModelVersion.warnings',
       'Prediction.features',
       'Prediction.outcome',
@@ -74,6 +77,8 @@ describe('the policy', () => {
       '{ alerts { nodes { id } } }',
       '{ webhooks { id } }',
       'mutation { createWebhook(input: { url: "https://example.com/alerts" }) { secret } }',
+      'mutation { promoteModelVersion(input: { model: "m", version: "1", reason: "r" }) { rollout { champion } } }',
+      'mutation { rollbackModel(input: { model: "m", reason: "r" }) { rollout { champion } } }',
       'mutation { eraseApplicant(input: { applicantId: "a-1" }) { erased } }',
       `mutation ($features: ConsumerCreditFeaturesInput!) {
         predictRisk(input: { applicantId: "a-1", features: { consumerCredit: $features } }) { replayed }

@@ -1,13 +1,18 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { loadConfig, loadMlflowConfig, shownSettings } from '../../../src/config/config.js'
+import { loadConfig, shownSettings } from '../../../src/config/config.js'
 import { SECRETS, settings } from '../../../src/config/settings.js'
 import { ConfigError } from '../../../src/errors.js'
 import { testFolder } from '../../support/folder.js'
 
 const SECRET = 's'.repeat(32)
 const CANARY = 'canary-7391'
+/** What a secret must be set with. */
+const PARTNERS: Readonly<Record<string, Record<string, string>>> = {
+  RISKGATE_MLFLOW_PASSWORD: { RISKGATE_MLFLOW_USER: 'riskgate' },
+  RISKGATE_MLFLOW_WEBHOOK_SECRET: { RISKGATE_MLFLOW_URL: 'https://ml.example', RISKGATE_MLFLOW_MODELS: 'loans' },
+}
 
 function problemsOf(variables: Record<string, string>): readonly string[] {
   try {
@@ -214,6 +219,14 @@ describe('the configuration', () => {
     ['RISKGATE_MLFLOW_URL', 'https://user:password@mlflow', 'a user name or password'],
     ['RISKGATE_MLFLOW_TOKEN', `${CANARY}\nX-Evil: 1`, 'must be ASCII characters without spaces'],
     ['RISKGATE_MLFLOW_USER', 'rg', 'and RISKGATE_MLFLOW_PASSWORD must be set together'],
+    ['RISKGATE_MLFLOW_MODELS', 'loans,', 'must be names of registered models, each perhaps with its alias as name@alias'],
+    ['RISKGATE_MLFLOW_MODELS', 'loans', 'needs RISKGATE_MLFLOW_URL'],
+    ['RISKGATE_MLFLOW_ALIAS', 'a b', 'must be the name of an alias'],
+    ['RISKGATE_MLFLOW_ALIAS_EFFECT', 'both', 'must be decides or proposes'],
+    ['RISKGATE_MLFLOW_POLL_SECONDS', '0', 'between 1 and 3600'],
+    ['RISKGATE_MLFLOW_WEBHOOK_SECRET', SECRET, 'must not be set without RISKGATE_MLFLOW_MODELS'],
+    ['RISKGATE_MLFLOW_MAX_MEGABYTES', '10241', 'between 1 and 10240'],
+    ['RISKGATE_MLFLOW_DOWNLOAD_SECONDS', '7201', 'between 1 and 7200'],
     ['RISKGATE_WEBHOOK_RETRY_SECONDS', '3601', 'between 1 and 3600'],
   ])('refuses %s=%j and says why', (key, value, why) => {
     const problems = problemsOf({ [key]: value })
@@ -424,7 +437,7 @@ describe('a secret from a file', () => {
 
   it.each(SECRETS)('is refused if the setting itself is also set: %s', key => {
     const value = { DATABASE_URL: 'postgres://db/x', REDIS_URL: 'redis://cache' }[key as string] ?? SECRET
-    const partner = key === 'RISKGATE_MLFLOW_PASSWORD' && { RISKGATE_MLFLOW_USER: 'riskgate' }
+    const partner = PARTNERS[key]
     const all = { RISKGATE_JWT_SECRET: SECRET, ...partner, [key]: value, [`${key}_FILE`]: fileOf(value) }
     expect(problemsOf(all)).toEqual([`${key} and ${key}_FILE must not both be set.`])
   })
@@ -461,40 +474,6 @@ describe('a secret from a file', () => {
   })
 })
 
-describe('what fetching from MLflow needs', () => {
-  const directory = testFolder('mlflow-settings')
-  const url = 'https://ml.example/prefix'
-
-  it('is the address, and a token or a user with a password; a database is not', () => {
-    const none = { token: undefined, basic: undefined, stateDirectory: resolve('.riskgate'), modelsDirectory: resolve('models') }
-    const production = { NODE_ENV: 'production', RISKGATE_MLFLOW_URL: url }
-    expect(loadMlflowConfig(production)).toEqual({ ...none, url: new URL(url) })
-    const file = join(directory, 'token')
-    writeFileSync(file, 'a-token\n')
-    expect(loadMlflowConfig({ ...production, RISKGATE_MLFLOW_TOKEN_FILE: file }).token).toBe('a-token')
-    const basic = { RISKGATE_MLFLOW_USER: 'rg', RISKGATE_MLFLOW_PASSWORD: 'p:w' }
-    expect(loadMlflowConfig({ ...production, ...basic }).basic).toEqual({ user: 'rg', password: 'p:w' })
-  })
-
-  it.each<[Record<string, string>, string]>([
-    [{}, 'RISKGATE_MLFLOW_URL must be set: the tracking URI of MLflow.'],
-    [
-      { RISKGATE_MLFLOW_URL: url, RISKGATE_MLFLOW_PASSWORD: 'p' },
-      'RISKGATE_MLFLOW_USER and RISKGATE_MLFLOW_PASSWORD must be set together.',
-    ],
-    [
-      { RISKGATE_MLFLOW_URL: url, RISKGATE_MLFLOW_TOKEN: 't', RISKGATE_MLFLOW_USER: 'u', RISKGATE_MLFLOW_PASSWORD: 'p' },
-      'RISKGATE_MLFLOW_TOKEN must not be set when RISKGATE_MLFLOW_USER is.',
-    ],
-    [
-      { RISKGATE_MLFLOW_URL: url, RISKGATE_MLFLOW_USER: 'a:b', RISKGATE_MLFLOW_PASSWORD: 'p' },
-      'RISKGATE_MLFLOW_USER must not contain a colon.',
-    ],
-  ])('is refused: %j', (variables, problem) => {
-    expect(() => loadMlflowConfig(variables)).toThrow(new ConfigError([problem]))
-  })
-})
-
 describe('the printed configuration', () => {
   it('shows every setting with its effective value, also defaults', () => {
     const shown = shownSettings({})
@@ -522,6 +501,8 @@ describe('the printed configuration', () => {
       RISKGATE_JWT_PREVIOUS_SECRET: `${SECRET}${CANARY}`,
       RISKGATE_MLFLOW_USER: 'riskgate',
       RISKGATE_MLFLOW_PASSWORD: CANARY,
+      ...PARTNERS.RISKGATE_MLFLOW_WEBHOOK_SECRET,
+      RISKGATE_MLFLOW_WEBHOOK_SECRET: `${CANARY}${SECRET}`,
       RISKGATE_JWKS_URL: `https://login.example/keys?code=${CANARY}#${CANARY}`,
     })
     expect(Object.values(shown).join()).not.toContain(CANARY)

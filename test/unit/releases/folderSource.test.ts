@@ -9,6 +9,7 @@ import { loadModelFolder } from '../../../src/releases/folderSource.js'
 import { loadContracts } from '../../../src/releases/modelFiles.js'
 import type { ModelManifest } from '../../../src/scoring/manifest.js'
 import { goldenRows } from '../../support/applicants.js'
+import { ownAdmission } from '../support/ownAdmission.js'
 
 const BUNDLED = fileURLToPath(new URL('../../../models', import.meta.url))
 const MODEL = 'consumer-credit'
@@ -27,7 +28,13 @@ describe('a models folder', () => {
   afterEach(() => rm(directory, { recursive: true }))
 
   const file = (...path: string[]) => join(directory, MODEL, ...path)
-  const load = () => loadModelFolder({ directory, observeScoring: () => {}, warn: (_message, fields) => warnings.push(fields) })
+  const load = () =>
+    loadModelFolder({
+      directory,
+      admission: ownAdmission,
+      observeScoring: () => {},
+      warn: (_message, fields) => warnings.push(fields),
+    })
 
   async function problems(): Promise<readonly string[]> {
     const error = await load().then(
@@ -134,7 +141,7 @@ describe('a models folder', () => {
       ],
       [
         'a golden row that is not JSON',
-        () => appendFile(file('1', 'golden.jsonl'), '{"features": NaN}\n'),
+        () => appendFile(file('1', 'golden.jsonl'), '{"features": \n'),
         /line 285: it is not JSON/,
       ],
       [

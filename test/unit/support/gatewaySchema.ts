@@ -9,9 +9,12 @@ import { type NewOutcome, RecordOutcomes } from '../../../src/monitoring/outcome
 import { RiskSummaries } from '../../../src/monitoring/riskSummary.js'
 import { loadModelFolder } from '../../../src/releases/folderSource.js'
 import type { ModelRegistry } from '../../../src/releases/modelRegistry.js'
+import { ReleaseControl } from '../../../src/releases/rollout/releaseControl.js'
+import type { RolloutStore } from '../../../src/releases/rollout/rolloutStore.js'
 import { AuditTrail } from '../../../src/resolvers/auditTrail.js'
 import { operationContext, type RequestContext } from '../../../src/resolvers/context.js'
 import { createLoaders, forgetLoadedBeforeMutations } from '../../../src/resolvers/loaders.js'
+import type { ReleaseParts } from '../../../src/resolvers/releaseResolver.js'
 import { createResolvers, RESOLVERS } from '../../../src/resolvers/resolvers.js'
 import { buildApiSchema } from '../../../src/schema/build.js'
 import type { Outcome, Prediction } from '../../../src/scoring/prediction.js'
@@ -26,6 +29,7 @@ import type { OutcomeStore } from '../../../src/storage/predictions/outcomeStore
 import type { WebhookStore } from '../../../src/storage/webhooks/webhookStore.js'
 import { MemoryAlertLog } from './memoryAlertLog.js'
 import { MemoryRecorder } from './memoryRecorder.js'
+import { ownAdmission } from './ownAdmission.js'
 
 export const STORED: Prediction = {
   id: '01900000-0000-7000-8000-000000000001',
@@ -171,6 +175,22 @@ class MemoryApiKeys {
   page = () => this.#answer('page', [API_KEY])
 }
 
+/** Holds no version and no change, and records the questions. */
+function memoryReleases(asked: unknown[]): ReleaseParts {
+  const rollout = { champion: undefined, challenger: undefined, shadow: undefined, earlier: [], retired: [], revision: 0 }
+  const rollouts = {
+    read: async (model: string) => {
+      asked.push(['rollout', model])
+      return { rollout: { model, ...rollout }, versions: [], said: { folder: undefined, mlflow: undefined } }
+    },
+    find: async (id: string) => void asked.push(['change', id]),
+    page: async () => [],
+  } as unknown as RolloutStore
+  const pairs = { compare: () => Promise.reject(new Error('There are no pairs.')) }
+  const admitAgain = { run: () => Promise.reject(new Error('There is no source.')) }
+  return { rollouts, pairs, admitAgain, isTrusted: () => true, control: new ReleaseControl(rollouts) }
+}
+
 export function principalOf(...roles: Role[]): Principal {
   return {
     id: 'test-client',
@@ -185,7 +205,7 @@ export function principalOf(...roles: Role[]): Principal {
 const directory = fileURLToPath(new URL('../../../models', import.meta.url))
 
 function bundledModels(): Promise<ModelRegistry> {
-  return loadModelFolder({ directory, observeScoring: () => {}, warn: () => {} })
+  return loadModelFolder({ admission: ownAdmission, directory, observeScoring: () => {}, warn: () => {} })
 }
 
 export interface GatewaySchema {
@@ -213,12 +233,14 @@ export async function createGatewaySchema(): Promise<GatewaySchema> {
     write: async (entries: readonly unknown[]) => void memory.asked.push(['audit', entries]),
     page: async () => ({ entries: [], hasMore: false }),
   }
+  const releases = memoryReleases(memory.asked)
   const instances = createResolvers({
     predictRisk,
     history,
     alertLog,
     erasures,
     models,
+    releases,
     recordOutcomes: new RecordOutcomes(outcomes),
     riskSummaries: new RiskSummaries(outcomes),
     webhooks,
@@ -242,7 +264,7 @@ export async function createGatewaySchema(): Promise<GatewaySchema> {
     contextOf: (...roles) => {
       const principal = principalOf(...roles)
       const trail = new AuditTrail({ writer: audit, digest: audit.digest }, principal)
-      const sources = { history, latest, outcomes: outcomes as unknown as OutcomeStore, webhooks }
+      const sources = { history, latest, outcomes: outcomes as unknown as OutcomeStore, webhooks, rollouts: releases.rollouts }
       const context = operationContext({ principal, alertFeed, audit: trail }, () =>
         createLoaders(sources, principal, { isStream: false, audit: trail }),
       )

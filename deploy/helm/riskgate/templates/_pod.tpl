@@ -54,6 +54,20 @@ capabilities: { drop: [ALL] }
 - { name: RISKGATE_JWT_PREVIOUS_SECRET_FILE, value: /run/secrets/riskgate/jwt-previous-secret }
 {{- end }}
 {{- end }}
+{{- with .Values.secrets.mlflow }}
+{{- if .tokenKey }}
+- { name: RISKGATE_MLFLOW_TOKEN_FILE, value: /run/secrets/riskgate/mlflow-token }
+{{- end }}
+{{- if .passwordKey }}
+- { name: RISKGATE_MLFLOW_PASSWORD_FILE, value: /run/secrets/riskgate/mlflow-password }
+{{- end }}
+{{- if .webhookKey }}
+- { name: RISKGATE_MLFLOW_WEBHOOK_SECRET_FILE, value: /run/secrets/riskgate/mlflow-webhook-secret }
+{{- end }}
+{{- end }}
+{{- if .Values.settings.RISKGATE_MLFLOW_MODELS }}
+- { name: RISKGATE_STATE_DIR, value: /var/lib/riskgate }
+{{- end }}
 {{- if .Values.secrets.tls.name }}
 - { name: RISKGATE_TLS_CERT_FILE, value: /etc/riskgate/tls/tls.crt }
 - { name: RISKGATE_TLS_KEY_FILE, value: /etc/riskgate/tls/tls.key }
@@ -77,6 +91,9 @@ capabilities: { drop: [ALL] }
 {{- end }}
 {{- if .Values.models.volume }}
 - { name: models, mountPath: /models, readOnly: true }
+{{- end }}
+{{- if .Values.settings.RISKGATE_MLFLOW_MODELS }}
+- { name: state, mountPath: /var/lib/riskgate }
 {{- end }}
 {{- if .Values.trustedDocuments.configMap }}
 - { name: documents, mountPath: /etc/riskgate/documents, readOnly: true }
@@ -112,6 +129,22 @@ capabilities: { drop: [ALL] }
             - { key: {{ .tokens.previousKey }}, path: jwt-previous-secret }
             {{- end }}
       {{- end }}
+      {{- with .mlflow }}
+      {{- if .name }}
+      - secret:
+          name: {{ .name }}
+          items:
+            {{- with .tokenKey }}
+            - { key: {{ . }}, path: mlflow-token }
+            {{- end }}
+            {{- with .passwordKey }}
+            - { key: {{ . }}, path: mlflow-password }
+            {{- end }}
+            {{- with .webhookKey }}
+            - { key: {{ . }}, path: mlflow-webhook-secret }
+            {{- end }}
+      {{- end }}
+      {{- end }}
       {{- end }}
 {{- if .Values.secrets.tls.name }}
 - name: tls
@@ -120,6 +153,10 @@ capabilities: { drop: [ALL] }
 {{- with .Values.models.volume }}
 - name: models
   {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- if .Values.settings.RISKGATE_MLFLOW_MODELS }}
+- name: state
+  {{- toYaml .Values.mlflow.volume | nindent 2 }}
 {{- end }}
 {{- with .Values.trustedDocuments }}
 {{- if .configMap }}

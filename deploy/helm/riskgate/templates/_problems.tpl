@@ -21,6 +21,11 @@
 {{- if and $v.secrets.tokens.previousKey (not $v.secrets.tokens.name) }}
 {{- $problems = append $problems "secrets.tokens.previousKey must not be set without secrets.tokens.name." }}
 {{- end }}
+{{- with $v.secrets.mlflow }}
+{{- if ne (empty .name) (empty (or .tokenKey .passwordKey .webhookKey)) }}
+{{- $problems = append $problems "secrets.mlflow needs a name together with tokenKey, passwordKey or webhookKey." }}
+{{- end }}
+{{- end }}
 {{- if and (gt $maxReplicas 1) (not $v.secrets.redis.name) }}
 {{- $problems = append $problems (printf "secrets.redis.name must be set, since there may be %d replicas: they share rate limits through Redis." $maxReplicas) }}
 {{- end }}

@@ -6,6 +6,7 @@ import { loadModelFolder } from '../../../../src/releases/folderSource.js'
 import { type InitOptions, initModel } from '../../../../src/releases/init/initModel.js'
 import type { FeatureValues } from '../../../../src/scoring/features.js'
 import { goldenRows } from '../../../support/applicants.js'
+import { ownAdmission } from '../../support/ownAdmission.js'
 
 const BUNDLED = new URL('../../../../models/consumer-credit/', import.meta.url).pathname
 const FIXTURES = new URL('../../../fixtures/onnx/', import.meta.url).pathname
@@ -32,6 +33,7 @@ describe('the folder of a version', () => {
   async function loaded() {
     const warnings: unknown[] = []
     const registry = await loadModelFolder({
+      admission: ownAdmission,
       directory: models(),
       observeScoring: () => {},
       warn: (_, fields) => warnings.push(fields),
@@ -133,15 +135,65 @@ describe('the folder of a version', () => {
         }),
       ].join('\n')
     const first = await init(join(FIXTURES, 'one-column.onnx'), rows(codes))
-    expect(first).toMatchObject({ guessed: ['grade'] })
+    expect(first).toMatchObject({ guessed: [] })
     expect(first.deviation).toBeLessThan(1e-6)
     const odd = { middle: 0, low: 1, high: 2 }
     const second = await init(join(FIXTURES, 'one-column.onnx'), rows(odd), { name: 'other' })
+    expect(second).toMatchObject({ guessed: ['grade'] })
     expect(second.deviation).toBeGreaterThan(0.01)
     const given = new Map([['grade', ['middle', 'low', 'high']]])
     const third = await init(join(FIXTURES, 'one-column.onnx'), rows(odd), { name: 'third', codes: given })
     expect(third).toMatchObject({ guessed: [] })
     expect(third.deviation).toBeLessThan(1e-6)
+  })
+
+  describe('a graph that takes categories one-hot', () => {
+    /** The columns of the manifest, as `feature` or `feature=category`. */
+    async function columns(name: string): Promise<string[]> {
+      const { onnx } = JSON.parse(await readFile(join(models(), name, '1', 'manifest.json'), 'utf8'))
+      return onnx.inputs[0].columns.map(({ feature, equals }: Record<string, string>) =>
+        equals ? `${feature}=${equals}` : feature,
+      )
+    }
+    const csvOf = (homes: readonly string[], places: readonly (string | undefined)[]) =>
+      ['home,p', ...homes.map(home => [home, rule(home === places[0] ? 1 : 0, home === places[1] ? 1 : 0)].join(','))].join('\n')
+
+    it.each<[string, string[], string[]]>([
+      ['in the order of the alphabet', ['rent', 'owner'], ['owner', 'rent']],
+      ['in the order of the rows', ['rent', 'owner'], ['rent', 'owner']],
+      ['without the first of them', ['rent', 'owner', 'parents'], ['parents', 'rent']],
+    ])('is found out %s', async (_, homes, places) => {
+      const made = await init(join(FIXTURES, 'one-column.onnx'), csvOf([...homes, ...homes], places))
+      expect(made).toMatchObject({ guessed: [], deviation: expect.closeTo(0, 6) })
+      expect(await columns('made')).toEqual(places.map(category => `home=${category}`))
+      const { champion } = await loaded()
+      expect((await champion?.score({ home: places[1] as string }))?.probability).toBeCloseTo(rule(0, 1), 6)
+    })
+
+    it('has each category among the other columns, in the order that is given', async () => {
+      const file = join(BUNDLED, '2', 'model.onnx')
+      const codes = new Map([
+        ['home', ['rent', 'owner', 'priv', 'ignore', 'parents', 'other']],
+        ['job', ['fixed', 'partime', 'freelance', 'others']],
+      ])
+      const jsonl = goldenRows('2')
+        .slice(0, 300)
+        .map(row => JSON.stringify(row))
+      const made = await init(file, jsonl.join('\n'), { rowsFile: 'golden.jsonl', codes })
+      expect(made.deviation).toBeLessThan(1e-5)
+      const { onnx } = JSON.parse(await readFile(join(BUNDLED, '2', 'manifest.json'), 'utf8'))
+      const own = onnx.inputs[0].columns.map(({ feature, equals }: Record<string, string>) =>
+        equals ? `${feature}=${equals}` : feature,
+      )
+      expect(await columns('made')).toEqual(own)
+    })
+
+    it('is refused where the rows do not show all of its categories', async () => {
+      const rows = init(join(BUNDLED, '2', 'model.onnx'), 'income,home,p\n1,rent,0.5\n2,owner,0.5\n')
+      await expect(rows).rejects.toThrow(
+        /takes 19 numbers, and the rows file has 2 columns, or 3 with a column for each category/,
+      )
+    })
   })
 
   it('leaves a feature optional whose value is missing in some row, in any spelling', async () => {

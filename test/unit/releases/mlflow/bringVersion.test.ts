@@ -9,6 +9,7 @@ import { ArtifactCache } from '../../../../src/releases/mlflow/artifactCache.js'
 import { type BringOptions, bringVersion } from '../../../../src/releases/mlflow/bringVersion.js'
 import { csvOfExample } from '../../../../src/releases/mlflow/inputExample.js'
 import { filesIn } from '../../../support/mlflowServer.js'
+import { ownAdmission } from '../../support/ownAdmission.js'
 
 const BUNDLED = new URL('../../../../models/consumer-credit/', import.meta.url).pathname
 const FIXTURES = new URL('../../../fixtures/onnx/', import.meta.url).pathname
@@ -44,7 +45,12 @@ async function* piecesOf(content: Uint8Array | string) {
 }
 
 async function championOf(name: string) {
-  const registry = await loadModelFolder({ directory: models(), observeScoring: () => {}, warn: () => {} })
+  const registry = await loadModelFolder({
+    admission: ownAdmission,
+    directory: models(),
+    observeScoring: () => {},
+    warn: () => {},
+  })
   return registry.model(name)?.champion
 }
 

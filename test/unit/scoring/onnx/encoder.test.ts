@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { contractSchema, spellingsOf } from '../../../../src/scoring/contract.js'
+import { contractSchema } from '../../../../src/scoring/contract.js'
 import type { FeatureValues } from '../../../../src/scoring/features.js'
 import type { GraphInput } from '../../../../src/scoring/manifest.js'
 import { encode } from '../../../../src/scoring/onnx/encoder.js'
+import { spellingsOf } from '../../../../src/scoring/spellings.js'
 import { contractJson } from '../../support/domain.js'
 
 const FULL: FeatureValues = { amount: 2.5, count: 3, flag: true, grade: 'B' }

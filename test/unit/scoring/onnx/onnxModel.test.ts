@@ -34,6 +34,7 @@ const WHOLE: GraphInput[] = [
   { name: 'open', type: 'bool', columns: [{ feature: 'flag', missing: false }] },
   { name: 'count', type: 'int32', columns: [{ feature: 'count', missing: 0 }] },
 ]
+const HALVES: GraphInput[] = [{ ...(DOUBLES[0] as GraphInput), type: 'float16' }]
 const FLAT: GraphInput[] = ['amount', 'count'].map(name => ({ name, type: 'float32', columns: [{ feature: name }] }))
 const MANIFESTS: Readonly<Record<string, ModelManifest>> = {
   'zipmap-int.onnx': manifestOf({ name: 'probabilities', column: 1 }),
@@ -49,7 +50,7 @@ const MANIFESTS: Readonly<Record<string, ModelManifest>> = {
   'fixed-one.onnx': manifestOf({ name: 'probability', column: 0 }),
   'fixed-eight.onnx': manifestOf({ name: 'probability', column: 0 }),
   'half.onnx': manifestOf({ name: 'probability', column: 0 }),
-  'half-input.onnx': manifestOf({ name: 'probability', column: 0 }),
+  'half-input.onnx': manifestOf({ name: 'probability', column: 0 }, HALVES),
   'flat-inputs.onnx': manifestOf({ name: 'probability', column: 0 }, FLAT),
   'columns.onnx': manifestOf({ name: 'yes', column: 0 }),
   'new-format.onnx': manifestOf({ name: 'probability', column: 0 }),
@@ -107,13 +108,17 @@ describe('a graph', () => {
     for (const [i, input] of inputs.entries()) expectClose(await scored(name, [input]), [probabilities[i] ?? Number.NaN], 6)
   })
 
-  it.each(['one-column.onnx', 'flat.onnx', 'columns.onnx', 'new-format.onnx'])(
+  it.each(['one-column.onnx', 'flat.onnx', 'flat-inputs.onnx', 'columns.onnx', 'rank-one.onnx', 'new-format.onnx'])(
     'of the form of %s is read, alone and in groups',
     async name => {
       expectClose(await scored(name), ROWS.map(ruleOf), 6)
       for (const row of ROWS) expectClose(await scored(name, [row]), [ruleOf(row)], 6)
     },
   )
+
+  it.each(['half.onnx', 'half-input.onnx'])('in half precision, %s, is read', async name => {
+    expectClose(await scored(name), ROWS.map(ruleOf), 3)
+  })
 
   it('takes the code of a category, which may be a whole number', async () => {
     const codes = { A: 3, B: -4, C: 2 ** 20 }
@@ -239,15 +244,12 @@ describe('a graph', () => {
     await expect(loaded(name, manifest)).rejects.toThrow(problem)
   })
 
-  it.each([
-    ['half.onnx', 'its output probability is float16; name the output that holds the probabilities, as float32 or float64'],
-    ['half-input.onnx', 'its input features is float16 [N, 2], in the manifest float32 [N, 2]'],
-    ['rank-one.onnx', 'its input features is float32 [2], of a single dimension, in the manifest float32 [N, 2]'],
-    ['flat-inputs.onnx', 'its input amount is float32 [N], of a single dimension, in the manifest float32 [N, 1]'],
-    ['fixed-eight.onnx', 'its input features takes exactly 8 rows a run; export the graph with a free number of rows'],
-  ])('that can never answer is refused: %s', async (name, problem) => {
-    await expect(loaded(name)).rejects.toThrow(problem)
-  })
+  it.each([['fixed-eight.onnx', 'its input features takes exactly 8 rows a run; export the graph with a free number of rows']])(
+    'that can never answer is refused: %s',
+    async (name, problem) => {
+      await expect(loaded(name)).rejects.toThrow(problem)
+    },
+  )
 
   it.each([
     ['double.onnx', manifestOf({ name: 'probabilities', column: 1 }), 'is float64 [N, 2], in the manifest float32 [N, 2]'],

@@ -1,7 +1,7 @@
-import type { OnnxModel } from '../scoring/onnx/onnxModel.js'
+import type { OnnxModel } from '../../scoring/onnx/onnxModel.js'
+import { saidBy } from '../runtimeSentence.js'
 import { oneStepAway } from './float32Steps.js'
 import type { GoldenRow } from './goldenRows.js'
-import { saidBy } from './runtimeSentence.js'
 
 /** The most by which float32 inputs and sums may differ from the doubles of the model's own library. */
 const TOLERANCE = 1e-5
@@ -19,6 +19,9 @@ type Runs = Pick<OnnxModel, 'run'>
 export interface GoldenFindings {
   readonly problems: readonly string[]
   readonly warnings: readonly string[]
+  /** What the graph gives for each row; none where it fails. */
+  readonly answers: readonly number[]
+  readonly worstDeviation: number
 }
 
 interface Deviation {
@@ -30,18 +33,31 @@ interface Deviation {
 /** Scores the golden rows. The findings are sentences that say where a graph gives other probabilities than the model's own library. */
 export async function checkGoldenRows(model: Runs, rows: readonly GoldenRow[]): Promise<GoldenFindings> {
   try {
-    const answers: number[] = []
-    for (let at = 0; at < rows.length; at += ROWS_A_RUN) {
-      answers.push(...(await model.run(rows.slice(at, at + ROWS_A_RUN).map(({ features }) => features))))
-    }
+    const answers = await scoreRows(model, rows)
     const deviations = deviationsOf(rows, answers)
-    return deviations.length === 0 ? { problems: [], warnings: [] } : await judge(model, deviations, rows.length)
+    const wrong = deviations.filter(({ by }) => by > TOLERANCE)
+    const judged = wrong.length === 0 ? { problems: [], warnings: [] } : await judge(model, wrong, rows.length)
+    return { ...judged, answers, worstDeviation: deviations.reduce((worst, { by }) => Math.max(worst, by), 0) }
   } catch (error) {
-    return { problems: [`the graph cannot score the golden rows: ${saidBy(error)}.`], warnings: [] }
+    const problem = `the graph cannot score the golden rows: ${saidBy(error)}.`
+    return { problems: [problem], warnings: [], answers: [], worstDeviation: 0 }
   }
 }
 
-async function judge(model: Runs, deviations: readonly Deviation[], rows: number): Promise<GoldenFindings> {
+/** What a model answers for each of many rows. */
+export async function scoreRows(model: Runs, rows: readonly GoldenRow[]): Promise<number[]> {
+  const answers: number[] = []
+  for (let at = 0; at < rows.length; at += ROWS_A_RUN) {
+    for (const answer of await model.run(rows.slice(at, at + ROWS_A_RUN).map(({ features }) => features))) answers.push(answer)
+  }
+  return answers
+}
+
+async function judge(
+  model: Runs,
+  deviations: readonly Deviation[],
+  rows: number,
+): Promise<Pick<GoldenFindings, 'problems' | 'warnings'>> {
   const allowed = Math.max(1, Math.floor((rows * THRESHOLD_ROWS_PERCENT) / 100))
   const atThreshold = deviations.length <= allowed ? await countAtThreshold(model, deviations) : 0
   if (atThreshold < deviations.length) return { problems: [disagreement(deviations, rows, atThreshold)], warnings: [] }
@@ -79,10 +95,9 @@ async function countAtThreshold(model: Runs, deviations: readonly Deviation[]): 
 }
 
 function deviationsOf(rows: readonly GoldenRow[], answers: readonly number[]): Deviation[] {
-  return rows.flatMap((row, i) => {
+  return rows.map((row, i) => {
     const answer = answers[i] as number
-    const by = distance(row.probability, answer)
-    return by > TOLERANCE ? [{ row, answer, by }] : []
+    return { row, answer, by: distance(row.probability, answer) }
   })
 }
 

@@ -1,6 +1,6 @@
-import type { FeatureValues } from '../scoring/features.js'
-import type { OnnxModel } from '../scoring/onnx/onnxModel.js'
-import { saidBy } from './runtimeSentence.js'
+import type { FeatureValues } from '../../scoring/features.js'
+import type { OnnxModel } from '../../scoring/onnx/onnxModel.js'
+import { saidBy } from '../runtimeSentence.js'
 
 /** The most that the company of other rows may change without being a dependence on them: rounding in another order. */
 const ROUNDING = 1e-5

@@ -1,4 +1,4 @@
-import type { FeatureValues } from '../scoring/features.js'
+import type { FeatureValues } from '../../scoring/features.js'
 
 const bits = new Int32Array(1)
 const float = new Float32Array(bits.buffer)

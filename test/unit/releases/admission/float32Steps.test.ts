@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { oneStepAway } from '../../../src/releases/float32Steps.js'
+import { oneStepAway } from '../../../../src/releases/admission/float32Steps.js'
 
 it('each number of an application moves by one float32 step, up and down, and nothing else does', () => {
   const steps = oneStepAway({ amount: 1, debt: -1, zero: 0, home: 'rent', records: true })

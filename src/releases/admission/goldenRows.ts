@@ -1,7 +1,7 @@
-import { z } from 'zod'
-import type { ModelContract } from '../scoring/contract.js'
-import { checkFeatures, type FeatureValues } from '../scoring/features.js'
-import { readText } from './readFiles.js'
+import type { ModelContract } from '../../scoring/contract.js'
+import { checkFeatures, type FeatureValues, type RawFeatures } from '../../scoring/features.js'
+import { parsePythonJson } from '../pythonJson.js'
+import { readText } from '../readFiles.js'
 
 /** An application with the probability of default that the model's own library gave. */
 export interface GoldenRow {
@@ -9,20 +9,27 @@ export interface GoldenRow {
   readonly line: number
   readonly features: FeatureValues
   readonly probability: number
+  /** What became of the loan; undefined where it is not known. */
+  readonly defaulted?: boolean | undefined
 }
 
 export type GoldenRows = { readonly rows: readonly GoldenRow[] } | { readonly problems: readonly string[] }
 
 const MOST_PROBLEMS = 5
-const goldenRow = z.object({ features: z.record(z.string(), z.unknown()), probability: z.number().min(0).max(1) })
+const FORM = 'it must have "features", an object, and "probability", a number from 0 to 1.'
 
 /** Reads golden.jsonl: one row a line. A file that does not exist holds no rows. `name` is what its problems call the file. */
 export async function readGoldenRows(file: string, name: string, contract: ModelContract): Promise<GoldenRows> {
   const read = await readText(file, name)
   if ('problem' in read) return read.isMissing ? { rows: [] } : { problems: [read.problem] }
+  return parseGoldenRows(read.text, name, contract)
+}
+
+/** Reads the text of a golden.jsonl, or the first lines of one. */
+export function parseGoldenRows(text: string, name: string, contract: ModelContract): GoldenRows {
   const rows: GoldenRow[] = []
   const problems: string[] = []
-  for (const [i, line] of read.text.split('\n').entries()) {
+  for (const [i, line] of text.split('\n').entries()) {
     if (line.trim() === '') continue
     const row = readRow(line, i + 1, contract)
     if ('mistake' in row) problems.push(`${name}, line ${i + 1}: ${row.mistake}`)
@@ -36,17 +43,23 @@ export async function readGoldenRows(file: string, name: string, contract: Model
 function readRow(text: string, line: number, contract: ModelContract): GoldenRow | { readonly mistake: string } {
   let json: unknown
   try {
-    json = JSON.parse(text)
+    json = parsePythonJson(text)
   } catch {
     return { mistake: 'it is not JSON. Leave a missing value out, or write null.' }
   }
-  const parsed = goldenRow.safeParse(json)
-  if (!parsed.success) return { mistake: 'it must have "features", an object, and "probability", a number from 0 to 1.' }
-  const { features, probability } = parsed.data
+  const { features, probability, defaulted } = (json ?? {}) as Record<string, unknown>
+  if (!isObject(features) || typeof probability !== 'number' || !(probability >= 0 && probability <= 1)) return { mistake: FORM }
+  if (defaulted !== undefined && defaulted !== null && typeof defaulted !== 'boolean') {
+    return { mistake: '"defaulted" must be true or false; leave it out where it is not known.' }
+  }
   const known = new Set(contract.features.map(feature => feature.name))
   const unknown = Object.keys(features).find(name => !known.has(name))
   if (unknown !== undefined) return { mistake: `the contract has no feature ${unknown}.` }
   const checked = checkFeatures(features, contract)
   if ('problems' in checked) return { mistake: checked.problems.map(({ message }) => message).join(' ') }
-  return { line, features: checked.values, probability }
+  return { line, features: checked.values, probability, ...(typeof defaulted === 'boolean' && { defaulted }) }
+}
+
+function isObject(value: unknown): value is RawFeatures {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

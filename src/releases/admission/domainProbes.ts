@@ -1,8 +1,8 @@
-import type { FeatureContract, ModelContract } from '../scoring/contract.js'
-import type { FeatureValue, FeatureValues } from '../scoring/features.js'
-import { type OnnxModel, probabilityOf } from '../scoring/onnx/onnxModel.js'
+import type { FeatureContract, ModelContract } from '../../scoring/contract.js'
+import type { FeatureValue, FeatureValues } from '../../scoring/features.js'
+import { type OnnxModel, probabilityOf } from '../../scoring/onnx/onnxModel.js'
+import { saidBy } from '../runtimeSentence.js'
 import type { GoldenRow } from './goldenRows.js'
-import { saidBy } from './runtimeSentence.js'
 
 const MOST_NAMED = 8
 

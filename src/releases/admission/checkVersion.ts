@@ -1,0 +1,149 @@
+import { join } from 'node:path'
+import { OnnxModel } from '../../scoring/onnx/onnxModel.js'
+import { spellingsOf } from '../../scoring/spellings.js'
+import { saidBy } from '../runtimeSentence.js'
+import type { VersionToCheck } from './admission.js'
+import type { AdmissionReport } from './admissionReport.js'
+import { bandSharesOf, bandWarnings } from './bandShares.js'
+import { judgeCompany } from './company.js'
+import { compareWithChampion } from './comparison.js'
+import { costWarnings, measureCost, resetPeak, STALL_BUDGET_MS, timed } from './cost.js'
+import { applicationsAtEdges, coverageWarnings, probeProblems } from './domainProbes.js'
+import { checkGoldenRows, type GoldenFindings } from './goldenCheck.js'
+import { type GoldenRow, readGoldenRows } from './goldenRows.js'
+import { operatorProblems } from './operators.js'
+import { parityApplications } from './parity.js'
+import { qualityOf } from './quality.js'
+import { readGraph } from './versionFiles.js'
+
+const NO_ROWS = 'a champion needs golden rows, applications with the probability that the library of the model gave them.'
+
+/** What the checks find, without what names them. */
+type Findings = Omit<AdmissionReport, 'model' | 'version' | 'content' | 'checkedAt' | 'checkedBy'>
+
+/**
+ * Checks a version before it may serve: digest, operators and form of the graph, the golden rows of the model's own library, and the
+ * edges of what the contract allows. Each problem is a sentence that names the file. It runs the graph, which may never end.
+ */
+export async function checkVersion(version: VersionToCheck): Promise<AdmissionReport> {
+  const { model, version: name, content, checkedBy } = version
+  resetPeak()
+  const findings = await findingsOf(version)
+  return { model, version: name, content, checkedAt: new Date().toISOString(), checkedBy, ...findings }
+}
+
+async function findingsOf(version: VersionToCheck): Promise<Findings> {
+  const { directory, name, contract, manifest } = version
+  const problems = [...version.problems]
+  const golden = await readGoldenRows(join(directory, 'golden.jsonl'), `${name}/golden.jsonl`, contract)
+  const rows = 'rows' in golden ? golden.rows : []
+  if ('problems' in golden) problems.push(...golden.problems)
+  const graph = await readGraph(version, manifest)
+  if ('problem' in graph) problems.push(graph.problem)
+  else problems.push(...operatorsOf(graph.bytes).map(says => `${name}/${manifest.onnx.file}: ${says}.`))
+  if (problems.length > 0 || !('bytes' in graph)) return refused(problems)
+  return tryOut(graph.bytes, rows, version)
+}
+
+function operatorsOf(graph: Uint8Array): string[] {
+  try {
+    return operatorProblems(graph)
+  } catch (error) {
+    return [`it is no ONNX model (${saidBy(error)}); copy or export it again`]
+  }
+}
+
+async function tryOut(bytes: Uint8Array, rows: readonly GoldenRow[], version: VersionToCheck): Promise<Findings> {
+  const { name, contract, manifest } = version
+  const file = `${name}/${manifest.onnx.file}`
+  const load = () => OnnxModel.load(bytes, manifest, spellingsOf(contract))
+  let model: OnnxModel | undefined
+  try {
+    const first = await timed(load)
+    model = first.result
+    const found = await judge(model, rows, version, await loadMsOf(first.ms, load))
+    return { ...found, problems: found.problems.map(problem => `${file}: ${problem}`) }
+  } catch (error) {
+    return refused([`${file} cannot be loaded: ${saidBy(error)}.`])
+  } finally {
+    await model?.release()
+  }
+}
+
+/** The first load also warms the code up: a second one tells more of a graph that seems slow. */
+async function loadMsOf(firstMs: number, load: () => Promise<OnnxModel>): Promise<number> {
+  if (firstMs <= STALL_BUDGET_MS.load) return firstMs
+  const { ms, result } = await timed(load)
+  await result.release()
+  return ms
+}
+
+async function judge(model: OnnxModel, rows: readonly GoldenRow[], version: VersionToCheck, loadMs: number): Promise<Findings> {
+  const { name, contract } = version
+  const golden = await checkGoldenRows(model, rows)
+  const summary = Number.isFinite(golden.worstDeviation)
+    ? { rows: rows.length, worstDeviation: golden.worstDeviation }
+    : undefined
+  if (golden.problems.length > 0) return { ...refused(golden.problems), golden: summary }
+  const problems = await probeProblems(model, contract, rows)
+  if (problems.length > 0) return { ...refused(problems), golden: summary }
+  const edges = applicationsAtEdges(contract, rows)
+  const company = await judgeCompany(model, [...rows.map(({ features }) => features), ...edges])
+  if ('problem' in company) return { ...refused([company.problem]), golden: summary }
+  if (company.hasOtherBits) model.runRowByRow()
+  const constant = constancy([...golden.answers, ...(await model.run(edges))])
+  if (constant !== undefined) return { ...refused([constant]), golden: summary }
+  const scored = await weigh(rows, golden, version)
+  const cost = await measureCost(model, [...rows.map(({ features }) => features), ...edges], loadMs)
+  const onRows = rows.length === 0 ? [] : [...golden.warnings, ...coverageWarnings(contract, rows), ...scored.warnings]
+  const warnings = [
+    ...onRows.map(says => `${name}/golden.jsonl: ${says}`),
+    ...costWarnings(cost).map(says => `${name}/${version.manifest.onnx.file}: ${says}`),
+  ]
+  return {
+    problems: [],
+    championProblems: rows.length === 0 ? [`${name}/golden.jsonl: ${NO_ROWS}`] : [],
+    warnings,
+    rowByRow: company.hasOtherBits,
+    ...(rows.length > 0 && { golden: summary }),
+    answers: await model.run(parityApplications(contract, rows)),
+    ...scored.figures,
+    cost,
+  }
+}
+
+/** What can be said of a version whose golden rows agree: its bands, how well it separates, and the champion beside it. */
+async function weigh(
+  rows: readonly GoldenRow[],
+  { answers }: GoldenFindings,
+  { manifest, contract, champion }: VersionToCheck,
+): Promise<{ figures: Pick<Findings, 'bandShares' | 'quality' | 'comparison'>; warnings: string[] }> {
+  if (rows.length === 0) return { figures: {}, warnings: [] }
+  const scored = rows.map(({ features, defaulted }, i) => ({
+    features,
+    probability: Math.min(answers[i] as number, 1),
+    defaulted,
+  }))
+  const quality = qualityOf(
+    scored.flatMap(({ probability, defaulted }) => (defaulted === undefined ? [] : [{ probability, defaulted }])),
+  )
+  const compared = champion && (await compareWithChampion(champion, contract, rows, scored, quality))
+  const shares = bandSharesOf(
+    scored.map(({ probability }) => probability),
+    manifest.bands,
+  )
+  return {
+    figures: { bandShares: shares, quality, comparison: compared?.comparison },
+    warnings: [...bandWarnings(scored, manifest.bands), ...(compared?.warnings ?? [])],
+  }
+}
+
+function constancy(answers: readonly number[]): string | undefined {
+  const [first] = answers
+  if (answers.length < 2 || answers.some(answer => answer !== first)) return undefined
+  return `it answers ${first} to each of ${answers.length} different applications. Look for a wrong output column.`
+}
+
+function refused(problems: readonly string[]): Findings {
+  return { problems: [...problems], championProblems: [], warnings: [], rowByRow: false, answers: [] }
+}

@@ -1,0 +1,62 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { cpuUsage, resourceUsage } from 'node:process'
+import type { FeatureValues } from '../../scoring/features.js'
+import type { OnnxModel } from '../../scoring/onnx/onnxModel.js'
+import type { AdmissionReport } from './admissionReport.js'
+
+export type Cost = NonNullable<AdmissionReport['cost']>
+
+/** The longest that a load or a run may hold the event loop, in milliseconds. A model above one of them is served from a worker. */
+export const STALL_BUDGET_MS = { load: 50, group: 25 } as const
+
+const GROUP_ROWS = 256
+const LONE_ROWS = 20
+
+/** Sentences on what would hold the event loop for too long. */
+export function costWarnings({ loadMs, groupMs, groupRows }: Cost): string[] {
+  const slow = [
+    ...(loadMs > STALL_BUDGET_MS.load ? [`loading it takes ${Math.round(loadMs)} ms`] : []),
+    ...(groupMs > STALL_BUDGET_MS.group ? [`${groupRows} rows take ${Math.round(groupMs)} ms`] : []),
+  ]
+  return slow.length === 0
+    ? []
+    : [`${slow.join(' and ')}: it will be served from a worker, which makes each score a little slower.`]
+}
+
+/** What a model costs this process. Time of the processor is counted, which other work on the machine does not lengthen. */
+export async function measureCost(
+  model: Pick<OnnxModel, 'run'>,
+  applications: readonly FeatureValues[],
+  loadMs: number,
+): Promise<Cost> {
+  const group = Array.from({ length: GROUP_ROWS }, (_, i) => applications[i % applications.length] as FeatureValues)
+  const { ms: groupMs } = await timed(() => model.run(group))
+  const lone = group.slice(0, groupMs > STALL_BUDGET_MS.group ? 1 : LONE_ROWS)
+  const { ms: loneMs } = await timed(async () => {
+    for (const row of lone) await model.run([row])
+  })
+  return { loadMs, rowMs: loneMs / lone.length, groupMs, groupRows: GROUP_ROWS, peakBytes: peakBytes() }
+}
+
+/** Does some work, and counts the milliseconds of the processor that it takes. */
+export async function timed<Result>(work: () => Promise<Result>): Promise<{ readonly result: Result; readonly ms: number }> {
+  const before = cpuUsage()
+  const result = await work()
+  const { user, system } = cpuUsage(before)
+  return { result, ms: (user + system) / 1_000 }
+}
+
+/** Forgets the peak of the version before. Only Linux can. */
+export function resetPeak(): void {
+  try {
+    writeFileSync('/proc/self/clear_refs', '5')
+  } catch {}
+}
+
+function peakBytes(): number {
+  try {
+    const [, kib] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? []
+    if (kib !== undefined) return Number(kib) * 1024
+  } catch {}
+  return resourceUsage().maxRSS * 1024
+}

@@ -1,0 +1,41 @@
+import { join } from 'node:path'
+import type { ModelContract } from '../../scoring/contract.js'
+import { contractViolations, type ModelManifest, manifestSchema } from '../../scoring/manifest.js'
+import { readJson } from '../modelFiles.js'
+import type { StoredFile } from '../rollout/versionStore.js'
+import type { AdmissionReport } from './admissionReport.js'
+import { contentDigest } from './contentDigest.js'
+import { checkingPrograms } from './programs.js'
+import { digestsOf, type VersionPlace } from './versionFiles.js'
+
+/** A version as its folder holds it, before anything runs its graph. */
+export interface VersionOnDisk extends VersionPlace {
+  readonly model: string
+  readonly version: string
+  readonly contract: ModelContract
+  /** Undefined where it cannot be read. */
+  readonly manifest: ModelManifest | undefined
+  readonly files: readonly StoredFile[]
+  /** SHA-256 of everything that decides the report. */
+  readonly content: string
+  readonly checkedBy: AdmissionReport['checkedBy']
+  /** What is wrong so far. */
+  readonly problems: readonly string[]
+}
+
+/** Reads the folder <model>/<version> of a model. */
+export async function readVersion(directory: string, version: string, contract: ModelContract): Promise<VersionOnDisk> {
+  const model = contract.name
+  const name = `${model}/${version}`
+  const read = await readJson(join(directory, 'manifest.json'), `${name}/manifest.json`, manifestSchema)
+  const manifest = 'value' in read && read.value.version === version ? read.value : undefined
+  const files = await digestsOf({ directory, name }, manifest)
+  const checkedBy = checkingPrograms()
+  const content = contentDigest({ files, contract, checkedBy })
+  const found = { directory, name, model, version, contract, manifest, files, content, checkedBy }
+  if ('problems' in read) return { ...found, problems: read.problems }
+  if (!manifest) return { ...found, problems: [`${name}/manifest.json: version must be "${version}", like its folder.`] }
+  const violations = contractViolations(manifest, contract)
+  const problems = violations.length > 0 ? [`${name}/manifest.json does not fit the contract: ${violations.join('; ')}.`] : []
+  return { ...found, problems }
+}

@@ -1,0 +1,102 @@
+import { AppError } from '../../errors.js'
+import type { ModelContract } from '../../scoring/contract.js'
+import type { InstalledVersion } from '../../scoring/release.js'
+import type { VersionIntake } from '../intake/versionIntake.js'
+import type { ReleaseControl } from '../rollout/releaseControl.js'
+import { saidBy } from '../runtimeSentence.js'
+import type { ModelScan, ScannedModel, VersionFolder } from './scanModels.js'
+
+export interface FolderSourceNeeds {
+  readonly intake: Pick<VersionIntake, 'take'>
+  readonly control: Pick<ReleaseControl, 'says'>
+  /** Those of the API, by the name of their model. */
+  readonly contracts: ReadonlyMap<string, ModelContract>
+  /** Whether a new champion of the folder is promoted; otherwise it is proposed. */
+  readonly decides: boolean
+  readonly warn: (message: string, fields: Record<string, unknown>) => void
+}
+
+/** The models folder as a source of versions. */
+export class FolderSource {
+  readonly #needs: FolderSourceNeeds
+  /** By model: the versions that do not stand in the store as the folder has them. */
+  readonly findings = new Map<string, readonly InstalledVersion[]>()
+  /** By model: why the folder has no champion for it. */
+  readonly championProblems = new Map<string, readonly string[]>()
+  #told: ReadonlySet<string> = new Set()
+
+  constructor(needs: FolderSourceNeeds) {
+    this.#needs = needs
+  }
+
+  /** Takes all versions of the folder, and hears which champions it names. */
+  async bring({ models, strays }: ModelScan): Promise<void> {
+    const warnings: [message: string, fields: Record<string, unknown>][] = []
+    for (const folder of strays) warnings.push(['a folder holds no model or version and is passed over', { folder }])
+    for (const model of models) {
+      const contract = this.#needs.contracts.get(model.name)
+      if (contract) warnings.push(...(await this.#bringModel(model, contract)))
+      else if (model.contract) warnings.push(['a new model serves after a restart', { model: model.name }])
+    }
+    // What was told before is not told again each time that some file changes.
+    for (const [message, fields] of warnings) if (!this.#told.has(keyOf(message, fields))) this.#needs.warn(message, fields)
+    this.#told = new Set(warnings.map(([message, fields]) => keyOf(message, fields)))
+  }
+
+  async #bringModel(model: ScannedModel, contract: ModelContract): Promise<[string, Record<string, unknown>][]> {
+    const { name, champion } = model
+    const isChampion = ({ version }: VersionFolder) => version === champion?.version
+    const found: InstalledVersion[] = []
+    // First the champion: the others are compared with it.
+    for (const folder of [...model.versions.filter(isChampion), ...model.versions.filter(folder => !isChampion(folder))]) {
+      const problems = await this.#take(folder, contract)
+      if (problems.length > 0) found.push(rejected(folder, problems))
+      if (isChampion(folder)) this.championProblems.set(name, await this.#say(model))
+    }
+    if (!champion) this.championProblems.set(name, model.championProblem === undefined ? [] : [model.championProblem])
+    this.findings.set(name, found)
+    return [
+      ...found.flatMap(({ version, problems }) =>
+        problems.map((problem): [string, Record<string, unknown>] => [
+          'a model version is rejected',
+          { model: name, version, problem },
+        ]),
+      ),
+      ...(this.championProblems.get(name) ?? []).map((problem): [string, Record<string, unknown>] => [
+        'the models folder names another champion than the one that serves',
+        { model: name, problem },
+      ]),
+    ]
+  }
+
+  /** One version that fails in a way that nobody has thought of must not stop the others. */
+  async #take(folder: VersionFolder, contract: ModelContract): Promise<readonly string[]> {
+    try {
+      return (await this.#needs.intake.take(folder, contract, { source: 'folder' })).problems
+    } catch (error) {
+      if (error instanceof AppError) throw error
+      return [`${folder.model}/${folder.version} cannot be read: ${saidBy(error)}.`]
+    }
+  }
+
+  async #say({ name, champion }: ScannedModel): Promise<readonly string[]> {
+    if (!champion) return []
+    const { version, saidAt } = champion
+    try {
+      const { rollout } = await this.#needs.control.says(name, { source: 'folder', version, at: saidAt }, this.#needs.decides)
+      if (rollout.champion === version) return []
+      return [`${name}/champion names ${version}, and ${rollout.champion} serves. To change that, promote ${version}.`]
+    } catch (error) {
+      if (error instanceof AppError && error.problems.length > 0) return error.problems.map(({ message }) => message)
+      throw error
+    }
+  }
+}
+
+function rejected({ model, version }: VersionFolder, problems: readonly string[]): InstalledVersion {
+  return { model, version, stage: 'REJECTED', manifest: undefined, problems, warnings: [] }
+}
+
+function keyOf(message: string, fields: Record<string, unknown>): string {
+  return JSON.stringify([message, fields])
+}

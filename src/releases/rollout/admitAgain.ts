@@ -1,0 +1,11 @@
+import type { Actor } from '../../auth/principal.js'
+import type { StoredVersion } from './versionStore.js'
+
+/** Has a version checked once more. Implemented by the intake of this gateway. */
+export interface AdmitAgain {
+  /**
+   * Checks the version that its source has now, and stores the report, with an entry of the audit.
+   * @throws AppError NOT_FOUND where no source has it
+   */
+  run(actor: Actor, model: string, version: string): Promise<StoredVersion>
+}
