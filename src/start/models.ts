@@ -22,7 +22,7 @@ import { PostgresRolloutStore } from '../storage/releases/rolloutStore.js'
 import { PostgresVersionStore } from '../storage/releases/versionStore.js'
 import { type Kit, warnTo } from './kit.js'
 import { type Mlflow, startMlflow } from './mlflow.js'
-import { loadOptions, shadowLoadOptions, startServing } from './serving.js'
+import { loadOptions, startServing } from './serving.js'
 
 // A rollback must reach every gateway within a second.
 const FOLLOW_EVERY_MS = 250
@@ -78,10 +78,7 @@ export async function startModels(kit: Kit, { signal }: { signal: AbortSignal })
     contracts,
     findings: source.findings,
     load: async (version, contract, purpose) =>
-      loadRelease(
-        await openVersion(version, contract, { store, checks }),
-        purpose === 'shadow' ? shadowLoadOptions(kit) : loadOptions(kit),
-      ),
+      loadRelease(await openVersion(version, contract, { store, checks }), loadOptions(kit, purpose)),
     champion: ({ model, origin }) => mlflow?.follower.served(model, origin),
     warn,
   })
