@@ -135,7 +135,17 @@ async function startParts(bare: BareKit, signal: AbortSignal): ReturnType<App['s
   })
   // A task that is registered later would never run: `upkeep` throws from here on.
   startUpkeep(kit, { tasks: Object.freeze(tasks), clock })
-  const url = await startServer(kit, { models, api, auth, certificate, createLimiter, clock, scoringTrial, partitions })
+  const url = await startServer(kit, {
+    models,
+    api,
+    auth,
+    certificate,
+    createLimiter,
+    clock,
+    scoringTrial,
+    partitions,
+    mlflowWebhook: loaded.mlflow?.receive,
+  })
   const developmentFile = await writeTokens(kit, { url, tokens })
   const champions = models.champions.map(({ manifest }) => `${manifest.model}/${manifest.version}`)
   early.logger.info({ url, models: champions }, 'riskgate serves')

@@ -16,9 +16,11 @@ import { openVersion } from '../releases/serving/openVersion.js'
 import { RolloutFollower } from '../releases/serving/rolloutFollower.js'
 import type { ReleaseParts } from '../resolvers/releaseResolver.js'
 import { RISK_BANDS } from '../scoring/bands.js'
+import type { ModelContract } from '../scoring/contract.js'
 import { PostgresRolloutStore } from '../storage/releases/rolloutStore.js'
 import { PostgresVersionStore } from '../storage/releases/versionStore.js'
 import { type Kit, warnTo } from './kit.js'
+import { type Mlflow, startMlflow } from './mlflow.js'
 import { startServing } from './serving.js'
 
 // A rollback must reach every gateway within a second.
@@ -27,6 +29,8 @@ const WATCH_EVERY_MS = 2_000
 
 export interface Models {
   readonly registry: ModelRegistry
+  /** Undefined where no registry is followed. */
+  readonly mlflow: Mlflow | undefined
   readonly releases: Releases
 }
 
@@ -49,23 +53,33 @@ export async function startModels(kit: Kit, { signal }: { signal: AbortSignal })
   const isTrusted = (version: StoredVersion) => checks.isTrusted(version)
   const rollouts = new PostgresRolloutStore(database)
   const control = new ReleaseControl(rollouts, { isTrusted, needsApproval: config.releaseApproval })
+  const intake = new VersionIntake(store, checks)
   const watch = await FolderWatch.begin(config.modelsDirectory)
-  const state = await store.state()
-  const scan = await scanIfThere(config.modelsDirectory, state.rollouts.length > 0, warn)
+  let contractOf: ReadonlyMap<string, ModelContract> | undefined
+  const idle = () => admission.close()
+  const mlflow = await startMlflow(kit, { intake, control, contracts: () => contractOf, idle })
+  let state = await store.state()
+  const scan = await scanIfThere(config.modelsDirectory, mlflow !== undefined || state.rollouts.length > 0, warn)
+  if (mlflow && servedContracts(scan, state).contracts.length === 0) {
+    // The first start of an installation whose models are all in MLflow.
+    await mlflow.begin()
+    state = await store.state()
+  }
   const { contracts, withoutContract, warnings } = servedContracts(scan, state)
   for (const says of warnings) warn('a contract is not as it was', { says })
   const registry = new ModelRegistry(
     contracts.map(contract => ({ contract, champion: undefined, versions: [] })),
     withoutContract,
   )
-  const contractOf = new Map(contracts.map(contract => [contract.name, contract]))
-  const intake = new VersionIntake(store, checks)
-  const source = new FolderSource({ intake, control, contracts: contractOf, decides: !config.releaseApproval, warn })
+  const byName = new Map(contracts.map(contract => [contract.name, contract]))
+  contractOf = byName
+  const source = new FolderSource({ intake, control, contracts: byName, decides: !config.releaseApproval, warn })
   const follower = new RolloutFollower({
     store,
     serving: startServing(kit, registry),
     contracts,
     findings: source.findings,
+    changed: mlflow?.changed,
     load: async (version, contract, purpose) =>
       loadRelease(await openVersion(version, contract, { store, checks }), {
         observeScoring: ({ model, version }, seconds) => metrics.scoringSeconds.of(model, version).observe(seconds),
@@ -80,6 +94,8 @@ export async function startModels(kit: Kit, { signal }: { signal: AbortSignal })
   await follower.followNow()
   await admission.close()
   requireChampion(registry, source, config.modelsDirectory)
+  // It may download for minutes, and what is stored serves meanwhile.
+  void mlflow?.begin()
   upkeep({ name: 'rollouts', everyMs: FOLLOW_EVERY_MS, withAnyClock: true, run: () => follower.follow() })
   const look = async () => {
     if (!(await watch.hasChanged())) return
@@ -89,7 +105,7 @@ export async function startModels(kit: Kit, { signal }: { signal: AbortSignal })
   }
   upkeep({ name: 'models folder', everyMs: WATCH_EVERY_MS, withAnyClock: true, run: look })
   metrics.gauges('model_serving', 'Whether a version of the model serves; 1 or 0.', 'model', () => serving(registry))
-  return { registry, releases: { control, rollouts, isTrusted, admission: { store, checks, contracts: contractOf } } }
+  return { registry, mlflow, releases: { control, rollouts, isTrusted, admission: { store, checks, contracts: byName } } }
 }
 
 /** What stands in the version store serves although the folder is gone. */

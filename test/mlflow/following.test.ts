@@ -62,9 +62,12 @@ async function startGateway(cache: string): Promise<Gateway> {
       async take({ model, version, directory }, origin) {
         origins.push(origin)
         tell(`take ${model}/${version}: ${(await readdir(directory)).sort()}`)
-        return { problems: gateway.problems }
+        return { problems: gateway.problems, waitsForRestart: false }
       },
-      said: async (model, version) => tell(`champion ${model}/${version}`),
+      async said(model, version) {
+        tell(`champion ${model}/${version}`)
+        return []
+      },
     },
     reports: {
       failed: code => tell(`failed ${code}`),
@@ -95,7 +98,7 @@ async function startGateway(cache: string): Promise<Gateway> {
   return gateway
 }
 
-const FILES = 'MODEL_CARD.md,contract.json,golden.jsonl,manifest.json,model.onnx'
+const FILES = 'MODEL_CARD.md,golden.jsonl,manifest.json,model.onnx'
 const take = (version: string) => `take ${MODEL}/${version}: ${FILES}`
 const champion = (version: string) => `champion ${MODEL}/${version}`
 

@@ -42,9 +42,7 @@ export async function scanModels(directory: string): Promise<ModelScan> {
 }
 
 /** Lists the versions of one model. */
-export async function scanModel(
-  folder: ModelFolder,
-): Promise<{ readonly model: ScannedModel; readonly strays: readonly string[] }> {
+export async function scanModel(folder: ModelFolder): Promise<{ readonly model: ScannedModel; readonly strays: readonly string[] }> {
   const { name, directory } = folder
   const said = await readChampion(folder)
   const folders = await subfolders(directory)
@@ -54,11 +52,7 @@ export async function scanModel(
   const strays = folders.filter((version, i) => !areVersions[i] && !named.includes(version))
   const versions = [...new Set([...folders.filter(version => !strays.includes(version)), ...named])].sort()
   return {
-    model: {
-      ...folder,
-      ...said,
-      versions: versions.map(version => ({ model: name, version, directory: join(directory, version) })),
-    },
+    model: { ...folder, ...said, versions: versions.map(version => ({ model: name, version, directory: join(directory, version) })) },
     strays: strays.map(version => `${name}/${version}`),
   }
 }

@@ -32,11 +32,7 @@ export class VersionIntake {
   }
 
   /** Safe to repeat: a version that stands in the store as it is costs a look at its files. @throws Error where the store is away */
-  async take(
-    { model, version, directory }: VersionFolder,
-    contract: ModelContract,
-    origin: VersionOrigin,
-  ): Promise<TakenVersion> {
+  async take({ model, version, directory }: VersionFolder, contract: ModelContract, origin: VersionOrigin): Promise<TakenVersion> {
     const { versions, rollouts } = await this.#store.state()
     const named = (name: string | undefined) => versions.find(stored => stored.model === model && stored.version === name)
     const stored = named(version)
@@ -45,8 +41,7 @@ export class VersionIntake {
     const known = this.#checks.known(read, stored)
     const signed = known ?? (await this.#check(read, champion === stored ? undefined : champion))
     const { report, signature } = signed
-    if (stored && stored.report.content === report.content && stored.signature === signature)
-      return { report, problems: report.problems }
+    if (stored && stored.report.content === report.content && stored.signature === signature) return { report, problems: report.problems }
     // Checks that fail here, and did not elsewhere, must not take away what serves.
     if (stored && stored.report.problems.length === 0 && report.problems.length > 0) return { report, problems: report.problems }
     const isStored = await this.#store.put({

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { contractSchema, MODEL_NAME, type ModelContract } from '../../scoring/contract.js'
 import { type ModelManifest, manifestSchema } from '../../scoring/manifest.js'
 import { readJson, readModelFolder } from '../modelFiles.js'
+import type { BroughtVersion } from './aliasIntake.js'
 import { MlflowError } from './mlflowError.js'
 
 // Where a bundle may be in the folder of a version; MLflow copies the `extra_files` of a flavour into a folder of that name.
@@ -33,16 +34,18 @@ export async function readBundle(directory: string): Promise<Bundle> {
 }
 
 /**
- * Copies a bundle into a folder: the files of the version, and the contract of its model beside them.
+ * Copies a bundle into the folder of its model: the contract, and the folder of the version below it.
  * @throws MlflowError where it has no contract, or that of another model
  */
-export async function copyBundle({ directory, manifest, contract }: Bundle, place: string): Promise<void> {
+export async function copyBundle({ directory, manifest, contract }: Bundle, place: string): Promise<BroughtVersion> {
   if (!contract) throw new MlflowError('UNSUPPORTED', 'The bundle has no contract.json. Log the contract of its model with it.')
   refuseOtherModel(manifest, contract)
-  await mkdir(place)
-  for (const file of ['contract.json', ...(await filesOf(directory, manifest))]) {
-    await copyFile(join(directory, file), join(place, file))
-  }
+  const { model, version } = manifest
+  const folder = join(place, version)
+  await mkdir(folder, { recursive: true })
+  await copyFile(join(directory, 'contract.json'), join(place, 'contract.json'))
+  for (const file of await filesOf(directory, manifest)) await copyFile(join(directory, file), join(folder, file))
+  return { model, version, directory: folder, contract }
 }
 
 export interface Brought {

@@ -2,14 +2,14 @@ import { readFile } from 'node:fs/promises'
 import { basename, join, relative } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import type { GraphInput } from '../../scoring/manifest.js'
-import type { VersionFolder } from '../versionIntake.js'
+import type { BroughtVersion } from './aliasIntake.js'
 import type { ArtifactCache, CachedFile, CachedVersion } from './artifactCache.js'
 import { type Bundle, copyBundle, findBundle, readBundle } from './bundle.js'
 import { MlflowError } from './mlflowError.js'
 import { readMlmodel, type SignatureColumn } from './mlmodel.js'
 import { signatureProblems } from './signatureProblems.js'
 
-export interface FollowedBundle extends VersionFolder {
+export interface FollowedBundle extends BroughtVersion {
   /** Remembers its files: from now on a version of this name must have the same. */
   readonly accept: () => Promise<void>
 }
@@ -29,10 +29,9 @@ export async function followedBundle(version: CachedVersion, cache: ArtifactCach
     )
   }
   const bundle = await readBundle(found)
-  const directory = join(work, 'version')
-  await copyBundle(bundle, directory)
+  const brought = await copyBundle(bundle, join(work, 'model'))
   await checkSignature(artifacts, bundle)
-  const { model, version: name } = bundle.manifest
+  const { model, version: name } = brought
   const files = digestsIn(version, bundle, relative(artifacts, found))
   const before = await cache.recall(nameInCache(bundle.manifest))
   if (before && !isDeepStrictEqual(before.files, files)) {
@@ -42,7 +41,7 @@ export async function followedBundle(version: CachedVersion, cache: ArtifactCach
     )
   }
   const accept = () => cache.remember(nameInCache(bundle.manifest), { ...version, files })
-  return { model, version: name, directory, accept }
+  return { ...brought, accept }
 }
 
 /** The files that the answers of a version depend on; texts of the contract and the card may change. */

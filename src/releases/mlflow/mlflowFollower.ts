@@ -122,8 +122,7 @@ export class MlflowFollower {
   async #troubleOf(model: FollowedModel, end: AbortSignal): Promise<Trouble | undefined> {
     const { name } = model
     try {
-      await model.ask(end)
-      const { problems = [] } = model.followed ?? {}
+      const problems = await model.ask(end)
       if (problems.length === 0) return undefined
       return { model: name, code: 'REJECTED', reason: shortened(problems), error: undefined }
     } catch (error) {

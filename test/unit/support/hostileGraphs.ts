@@ -24,10 +24,7 @@ export function fixture(name: string): Promise<Buffer> {
 /** Writes the folder of a version of a graph, with the golden rows of the rule that the fixtures follow. */
 export async function versionOf(directory: string, graph: Uint8Array): Promise<VersionToCheck> {
   await mkdir(directory, { recursive: true })
-  const rows = [2, 1, 100, 1_000].flatMap((amount, i) => [
-    { amount, count: i },
-    { amount, count: 90 + i },
-  ])
+  const rows = [2, 1, 100, 1_000].flatMap((amount, i) => [{ amount, count: i }, { amount, count: 90 + i }])
   const golden = rows.map(features => ({ features, probability: sigmoid(0.5 * features.amount - 0.25 * features.count + 0.125) }))
   const { onnx, ...rest } = manifestOf({ name: 'probability', column: 0 })
   const manifest = { ...rest, onnx: { ...onnx, sha256: createHash('sha256').update(graph).digest('hex') } }

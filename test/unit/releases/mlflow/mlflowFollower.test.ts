@@ -4,12 +4,12 @@ import type { ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { AliasIntake, BroughtVersion } from '../../../../src/releases/mlflow/aliasIntake.js'
 import { ArtifactCache } from '../../../../src/releases/mlflow/artifactCache.js'
 import { FOLDER_LIMITS, type FolderLimits } from '../../../../src/releases/mlflow/downloadFolder.js'
 import { MlflowClient } from '../../../../src/releases/mlflow/mlflowClient.js'
 import { MlflowFollower } from '../../../../src/releases/mlflow/mlflowFollower.js'
 import { MlflowHttp } from '../../../../src/releases/mlflow/mlflowHttp.js'
-import type { VersionFolder, VersionIntake } from '../../../../src/releases/versionIntake.js'
 import { filesIn, type MlflowCall, type MlflowStandIn, send, startMlflow } from '../../../support/mlflowServer.js'
 import { freePort } from '../../../support/redis.js'
 
@@ -31,6 +31,9 @@ let tags: Record<string, string>
 /** What the intake and the log were told, in order. */
 let told: unknown[]
 let problems: readonly string[]
+/** Why it may not be champion. */
+let refused: readonly string[]
+let waitsForRestart: boolean
 let followers: MlflowFollower[]
 let instead: (call: MlflowCall, response: ServerResponse) => boolean
 
@@ -40,7 +43,7 @@ beforeAll(async () => {
 afterAll(() => mlflow[Symbol.asyncDispose]())
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'riskgate-follow-'))
-  ;[told, problems, followers, tags] = [[], [], [], {}]
+  ;[told, problems, refused, followers, tags, waitsForRestart] = [[], [], [], [], {}, false]
   mlflow.calls.length = 0
   instead = () => false
   mlflow.instead = (call, response) => instead(call, response) || registry(call, response)
@@ -77,22 +80,25 @@ function registry({ method, address, body }: MlflowCall, response: ServerRespons
   return false
 }
 
-const intake: VersionIntake = {
+const intake: AliasIntake = {
   async take(folder, origin) {
     told.push(['take', folder.model, folder.version, origin, readdirSync(folder.directory).sort()])
     taken.push(folder)
-    return { problems }
+    expect(existsSync(join(folder.directory, '../contract.json'))).toBe(true)
+    return { problems, waitsForRestart }
   },
-  async said(model, version) {
+  async said(model, version, at) {
     told.push(['said', model, version])
+    expect(Date.now() - at.getTime()).toBeLessThan(60_000)
+    return refused
   },
 }
-const taken: VersionFolder[] = []
+const taken: BroughtVersion[] = []
 
 interface Settings {
   readonly limits?: Partial<FolderLimits>
   readonly timeoutMs?: number
-  readonly intake?: VersionIntake
+  readonly intake?: AliasIntake
   readonly url?: URL
 }
 
@@ -121,7 +127,7 @@ function news(): unknown[] {
   return told.splice(0)
 }
 
-const FOLDER = ['MODEL_CARD.md', 'contract.json', 'golden.jsonl', 'manifest.json', 'model.onnx']
+const FOLDER = ['MODEL_CARD.md', 'golden.jsonl', 'manifest.json', 'model.onnx']
 const take = (version: string) => [
   ['take', 'consumer-credit', version, { source: 'mlflow', name: NAME, version, runId: `run-${version}` }, FOLDER],
   ['said', 'consumer-credit', version],
@@ -183,7 +189,7 @@ describe('the version that an alias names', () => {
 
   it('is taken at the next time where the intake fails', async () => {
     let fails = true
-    const failing: VersionIntake = {
+    const failing: AliasIntake = {
       take: (...given) => (fails ? Promise.reject(new Error('the database is away')) : intake.take(...given)),
       said: (...given) => intake.said(...given),
     }
@@ -201,23 +207,31 @@ describe('the version that an alias names', () => {
   })
 
   it('ends with the follower, in the middle of being taken', async () => {
-    let ended: AbortSignal | undefined
-    const slow: VersionIntake = {
-      take: (_folder, _origin, end) =>
-        new Promise((_resolve, reject) => {
-          ended = end
-          told.push('take')
-          end.addEventListener('abort', () => reject(end.reason))
-        }),
+    let release = () => {}
+    const slow: AliasIntake = {
+      take: () => {
+        told.push('take')
+        return new Promise(resolve => (release = () => resolve({ problems: [], waitsForRestart: false })))
+      },
       said: intake.said,
     }
     const each = follower({ intake: slow })
     const first = each.start()
     while (told.length === 0) await new Promise(resolve => setImmediate(resolve))
-    await each.stop()
-    await first
-    expect(ended?.aborted).toBe(true)
+    const stopped = each.stop()
+    release()
+    await Promise.all([first, stopped])
     expect(news()).toEqual(['take'])
+    expect(tags).toEqual({})
+  })
+
+  it('is not said to be champion as long as it can only serve after a restart', async () => {
+    waitsForRestart = true
+    const each = follower()
+    await each.start()
+    const [first, , told] = take('1')
+    expect(news()).toEqual([first, told])
+    expect([each.inStep, tags['riskgate.status']]).toEqual([{ [NAME]: true }, 'validated'])
   })
 })
 
@@ -356,6 +370,19 @@ describe('a version that may not serve is rejected once, with the reason in its 
     expect(mlflow.calls).toHaveLength(1)
     expect(news()).toEqual([])
     expect([each.isUp, each.inStep]).toEqual([true, { [NAME]: false }])
+  })
+
+  it('it may serve, but not as champion: that is tried again', async () => {
+    refused = ['A champion needs golden rows.']
+    const each = follower()
+    await each.start()
+    const [first, said, told] = take('1')
+    expect(news()).toEqual([first, said, ...rejected('needs golden rows'), told])
+    expect(tags).toMatchObject({ 'riskgate.status': 'rejected', 'riskgate.reason': 'A champion needs golden rows.' })
+    refused = []
+    await each.poke()
+    expect(news()).toEqual([said, ['recovered', NAME]])
+    expect(tags).toMatchObject({ 'riskgate.status': 'validated', 'riskgate.reason': '' })
   })
 
   it('admission finds problems; its files may then change until it is taken', async () => {
