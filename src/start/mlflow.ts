@@ -73,7 +73,7 @@ function tellChampions(follower: MlflowFollower): Mlflow['changed'] {
       const stored = versions.find(version => version.model === model && version.version === champion)
       if (!stored || told.get(model) === champion) continue
       told.set(model, stored.version)
-      follower.served(model, stored.origin)
+      follower.served(model, stored)
     }
   }
 }

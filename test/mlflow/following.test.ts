@@ -138,7 +138,7 @@ describe('two gateways that follow an alias', () => {
     expect(await tagsOf('1')).toMatchObject(checked)
     const served = async (version: string) => {
       const origin = { source: 'mlflow', name: MODEL, version, runId: undefined } as const
-      for (const { follower } of gateways) follower.served(MODEL, origin)
+      for (const { follower } of gateways) follower.served(MODEL, { version, origin })
       await Promise.all(gateways.map(({ follower }) => follower.poke()))
     }
     await served('2')

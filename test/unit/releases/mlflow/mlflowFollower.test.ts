@@ -161,6 +161,29 @@ describe('the version that an alias names', () => {
     expect(mlflow.calls).toHaveLength(1)
   })
 
+  it('fits a signature of the inputs of its graph', async () => {
+    const { onnx } = JSON.parse(readFileSync(join(BUNDLED, '2/manifest.json'), 'utf8'))
+    const inputs = onnx.inputs.map(({ name, type, columns }: { name: string; type: string; columns: object[] }) => {
+      return { name, type: 'tensor', 'tensor-spec': { dtype: type, shape: [-1, columns.length] } }
+    })
+    name('2')
+    mlflow.files = { ...BUNDLES['2'], MLmodel: `${MLMODEL}signature:\n  inputs: '${JSON.stringify(inputs)}'\n` }
+    await follower().start()
+    expect(news()).toEqual(take('2'))
+  })
+
+  it('stays in the cache with the nine that came before it', async () => {
+    const each = follower()
+    await each.start()
+    for (let version = 101; version <= 112; version++) {
+      named = { version: String(version), source: 'models:/m-1', creation_timestamp: version, run_id: 'run' }
+      await each.poke()
+    }
+    const records = join(directory, 'cache', 'versions')
+    const kept = readdirSync(records).map(file => JSON.parse(readFileSync(join(records, file), 'utf8')).version)
+    expect([...new Set(kept)].sort()).toEqual(Array.from({ length: 10 }, (_, i) => String(103 + i)))
+  })
+
   it('has a folder only until it was taken', async () => {
     await follower().start()
     expect(taken.length).toBeGreaterThan(0)
@@ -408,24 +431,31 @@ describe('the tags of a version', () => {
     const each = follower()
     await each.start()
     expect(tags).toEqual({ 'riskgate.status': 'validated', 'riskgate.checked_at': expect.stringMatching(/^20.*Z$/) })
-    each.served('consumer-credit', origin)
+    each.served('consumer-credit', { version: '1', origin })
     await each.poke()
     expect(tags['riskgate.status']).toBe('serving')
     // The champion now comes from the models folder.
-    each.served('consumer-credit', { source: 'folder' })
+    each.served('consumer-credit', { version: '7', origin: { source: 'folder' } })
     await each.poke()
     expect(tags['riskgate.status']).toBe('validated')
     expect(writes()).toHaveLength(6)
   })
 
+  it('say that it serves, also where the models folder had it first', async () => {
+    const each = follower()
+    each.served('consumer-credit', { version: '1', origin: { source: 'folder' } })
+    await each.start()
+    expect(tags['riskgate.status']).toBe('serving')
+  })
+
   it('are written once, by any number of gateways and starts', async () => {
     const [one, two] = [follower(), follower()]
     await one.start()
-    one.served('consumer-credit', origin)
+    one.served('consumer-credit', { version: '1', origin })
     await one.poke()
     mlflow.calls.length = 0
     await two.start()
-    two.served('consumer-credit', origin)
+    two.served('consumer-credit', { version: '1', origin })
     await two.poke()
     expect(writes()).toEqual([])
   })
