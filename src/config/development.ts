@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { hkdfSync, randomBytes } from 'node:crypto'
 import { link, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ROLES } from '../auth/principal.js'
@@ -30,6 +30,12 @@ export async function developmentKey(stateDirectory: string): Promise<Uint8Array
   })
   await unlink(draft)
   return readFile(file)
+}
+
+/** The key that signs the reports of checks in development: it follows from the signing key, and is no credential. */
+export async function developmentReleaseKey(stateDirectory: string): Promise<Uint8Array> {
+  const key = await developmentKey(stateDirectory)
+  return new Uint8Array(hkdfSync('sha256', key, '', 'riskgate admission reports', KEY_BYTES))
 }
 
 /** Writes dev.json, with the address of this gateway and a token for each role, for people and tools on this machine. */

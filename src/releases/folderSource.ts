@@ -54,6 +54,8 @@ export async function loadModelFolder(options: ModelFolderOptions): Promise<Mode
   for (const folder of strays) warn('a folder holds no model and is passed over', { folder })
   const loaded: LoadedModel[] = []
   for (const folder of models) loaded.push(await loadModel(folder, options).catch(error => notLoaded(folder, error)))
+  // A model whose checks were given up has no problem.
+  options.signal?.throwIfAborted()
   if (!loaded.some(({ entry }) => entry?.champion)) {
     const problems = loaded.flatMap(model => model.problems)
     throw new ConfigError([`RISKGATE_MODELS_DIR: no model in ${directory} can serve.`, ...problems])

@@ -64,6 +64,11 @@ export class ModelRegistry implements Releases {
     return [...this.#problemsOf.keys(), ...withoutChampion].sort()
   }
 
+  /** Why versions that should serve do not, by model; where another version goes on, too. */
+  get problems(): readonly string[] {
+    return this.models.flatMap(({ problems = [] }) => problems)
+  }
+
   model(name: string): ModelEntry | undefined {
     return this.#entries.get(name)
   }

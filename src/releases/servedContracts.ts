@@ -15,7 +15,10 @@ export interface ServedContracts {
  * The contracts that the API is built from: that of the models folder, or where it has none that can be used, the stored one of the
  * champion with the optional features that newer versions have brought.
  */
-export function servedContracts({ models }: Pick<ModelScan, 'models'>, state: Pick<ReleaseState, 'versions' | 'rollouts'>): ServedContracts {
+export function servedContracts(
+  { models }: Pick<ModelScan, 'models'>,
+  state: Pick<ReleaseState, 'versions' | 'rollouts'>,
+): ServedContracts {
   const contracts = new Map(models.flatMap(({ name, contract }) => (contract ? [[name, contract] as const] : [])))
   const problemsOf = new Map(models.flatMap(({ name, contract, problems }) => (contract ? [] : [[name, problems] as const])))
   const warnings: string[] = []
@@ -24,7 +27,8 @@ export function servedContracts({ models }: Pick<ModelScan, 'models'>, state: Pi
     const stored = storedContract(versions, champion)
     const own = contracts.get(model)
     if (!stored) continue
-    if (own) warnings.push(...growthProblems(own, stored).map(problem => `${model}/contract.json: ${problem}. Clients may break.`))
+    if (own)
+      warnings.push(...growthProblems(own, stored).map(problem => `${model}/contract.json: ${problem}. Clients may break.`))
     else if ([...contracts.values()].some(({ inputField }) => inputField === stored.inputField)) {
       problemsOf.set(model, [`${model}: another model of the models folder has its inputField ${stored.inputField}.`])
     } else {

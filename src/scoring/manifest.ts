@@ -42,6 +42,8 @@ export const manifestSchema = z.object({
     inputs: z.array(input).min(1),
     output: z.strictObject({ name: z.string(), column: z.number().int().min(0) }),
   }),
+  /** Features that no column uses, and categories without a column of their own as `feature=category`. */
+  unused: z.array(z.string()).optional(),
   bands: z.strictObject({ cutoffs, highRiskFrom: z.enum(['T2', 'T3', 'T4', 'T5', 'T6', 'T7', 'T8']) }),
   metrics: z.array(z.strictObject({ name: z.string(), value: z.number(), dataset: z.string() })).default([]),
 })

@@ -2,41 +2,38 @@ import { join } from 'node:path'
 import { makeStateDirectory } from '../config/stateDirectory.js'
 import { unexpected } from '../observability/logger.js'
 import { showFromZero } from '../observability/metrics.js'
-import { MlflowSource, type MlflowSourceNeeds } from '../releases/intake/mlflowSource.js'
 import { ArtifactCache } from '../releases/mlflow/artifactCache.js'
 import { folderLimits } from '../releases/mlflow/downloadFolder.js'
 import { MlflowClient } from '../releases/mlflow/mlflowClient.js'
 import { FOLLOW_PROBLEMS, type FollowReports, MlflowFollower } from '../releases/mlflow/mlflowFollower.js'
 import { MlflowHttp } from '../releases/mlflow/mlflowHttp.js'
 import { RegistryDeliveries } from '../releases/mlflow/registryDeliveries.js'
-import type { ReleaseState } from '../releases/rollout/versionStore.js'
+import type { VersionSink } from '../releases/mlflow/versionSink.js'
 import type { ReceiveDelivery } from '../server/mlflowWebhook.js'
 import type { EarlyKit } from './kit.js'
 
 const TIMEOUT_MS = 15_000
 
 export interface Mlflow {
-  /** Begins to follow. Ends when each alias has been asked for once, which may take as long as a download and a check. */
-  readonly begin: () => Promise<void>
-  /** Hears of each change of a rollout: MLflow is told which versions are champion. */
-  readonly changed: (state: ReleaseState) => void
+  readonly follower: MlflowFollower
+  /** Ends when each alias has been asked for once, which may take as long as a download and a check. */
+  readonly firstAsked: Promise<void>
   /** Undefined where webhooks are not taken. */
   readonly receive: ReceiveDelivery | undefined
 }
 
-/** Makes ready to follow MLflow where that is set. */
-export async function startMlflow(kit: EarlyKit, needs: Omit<MlflowSourceNeeds, 'decides'>): Promise<Mlflow | undefined> {
+/** Follows MLflow where that is set. */
+export async function startMlflow(kit: EarlyKit, { intake }: { intake: VersionSink }): Promise<Mlflow | undefined> {
   const { config, metrics, onStop } = kit
   if (config.mlflow === undefined) return undefined
-  const { url, token, basic, models, pollMs, maxBytes, downloadMs, webhookSecret, aliasDecides } = config.mlflow
+  const { url, token, basic, models, pollMs, maxBytes, downloadMs, webhookSecret } = config.mlflow
   await makeStateDirectory(config.stateDirectory)
   const end = new AbortController()
   const follower = new MlflowFollower({
     client: new MlflowClient(new MlflowHttp({ url, token, basic, timeoutMs: TIMEOUT_MS, end: end.signal })),
     cache: new ArtifactCache(join(config.stateDirectory, 'mlflow')),
     limits: folderLimits(maxBytes, downloadMs),
-    // With approval by a second person, an alias alone decides nothing.
-    intake: new MlflowSource({ ...needs, decides: aliasDecides && !config.releaseApproval }),
+    intake,
     models,
     pollMs,
     reports: reportsOf(kit),
@@ -53,29 +50,9 @@ export async function startMlflow(kit: EarlyKit, needs: Omit<MlflowSourceNeeds, 
     'model',
     () => Object.fromEntries(Object.entries(follower.inStep).map(([model, isInStep]) => [model, isInStep ? 1 : 0])),
   )
+  const firstAsked = follower.start()
   const deliveries = webhookSecret === undefined ? undefined : new RegistryDeliveries(webhookSecret, name => follower.poke(name))
-  let begun: Promise<void> | undefined
-  return {
-    begin: () => {
-      begun ??= follower.start()
-      return begun
-    },
-    changed: tellChampions(follower),
-    receive: deliveries && (delivery => deliveries.receive(delivery)),
-  }
-}
-
-/** Tells MLflow of each champion once. */
-function tellChampions(follower: MlflowFollower): Mlflow['changed'] {
-  const told = new Map<string, string>()
-  return ({ versions, rollouts }) => {
-    for (const { model, champion } of rollouts) {
-      const stored = versions.find(version => version.model === model && version.version === champion)
-      if (!stored || told.get(model) === champion) continue
-      told.set(model, stored.version)
-      follower.served(model, stored)
-    }
-  }
+  return { follower, firstAsked, receive: deliveries && (delivery => deliveries.receive(delivery)) }
 }
 
 function reportsOf({ metrics, logger }: EarlyKit): FollowReports {

@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Config } from '../config/config.js'
 import { ConfigError } from '../errors.js'
 import type { Metrics } from '../observability/metrics.js'
 import { AdmissionProcess } from '../releases/admission/admissionProcess.js'
@@ -7,9 +9,10 @@ import { type ModelScan, scanModels } from '../releases/folder/scanModels.js'
 import type { StoredAdmissionNeeds } from '../releases/intake/storedAdmission.js'
 import { VersionChecks } from '../releases/intake/versionChecks.js'
 import { VersionIntake } from '../releases/intake/versionIntake.js'
+import { StoreSink } from '../releases/mlflow/storeSink.js'
 import { ModelRegistry } from '../releases/modelRegistry.js'
 import { ReleaseControl } from '../releases/rollout/releaseControl.js'
-import type { StoredVersion } from '../releases/rollout/versionStore.js'
+import type { ReleaseState, StoredVersion } from '../releases/rollout/versionStore.js'
 import { servedContracts } from '../releases/servedContracts.js'
 import { loadRelease } from '../releases/serving/loadRelease.js'
 import { openVersion } from '../releases/serving/openVersion.js'
@@ -17,6 +20,7 @@ import { RolloutFollower } from '../releases/serving/rolloutFollower.js'
 import type { ReleaseParts } from '../resolvers/releaseResolver.js'
 import { RISK_BANDS } from '../scoring/bands.js'
 import type { ModelContract } from '../scoring/contract.js'
+import type { ReceiveDelivery } from '../server/mlflowWebhook.js'
 import { PostgresRolloutStore } from '../storage/releases/rolloutStore.js'
 import { PostgresVersionStore } from '../storage/releases/versionStore.js'
 import { type Kit, warnTo } from './kit.js'
@@ -26,11 +30,12 @@ import { startServing } from './serving.js'
 // A rollback must reach every gateway within a second.
 const FOLLOW_EVERY_MS = 250
 const WATCH_EVERY_MS = 2_000
+const FIRST_VERSIONS_MS = 30_000
 
 export interface Models {
   readonly registry: ModelRegistry
-  /** Undefined where no registry is followed. */
-  readonly mlflow: Mlflow | undefined
+  /** Undefined where webhooks of MLflow are not taken. */
+  readonly mlflowWebhook: ReceiveDelivery | undefined
   readonly releases: Releases
 }
 
@@ -53,33 +58,29 @@ export async function startModels(kit: Kit, { signal }: { signal: AbortSignal })
   const isTrusted = (version: StoredVersion) => checks.isTrusted(version)
   const rollouts = new PostgresRolloutStore(database)
   const control = new ReleaseControl(rollouts, { isTrusted, needsApproval: config.releaseApproval })
-  const intake = new VersionIntake(store, checks)
   const watch = await FolderWatch.begin(config.modelsDirectory)
-  let contractOf: ReadonlyMap<string, ModelContract> | undefined
-  const idle = () => admission.close()
-  const mlflow = await startMlflow(kit, { intake, control, contracts: () => contractOf, idle })
-  let state = await store.state()
-  const scan = await scanIfThere(config.modelsDirectory, mlflow !== undefined || state.rollouts.length > 0, warn)
-  if (mlflow && servedContracts(scan, state).contracts.length === 0) {
-    // The first start of an installation whose models are all in MLflow.
-    await mlflow.begin()
-    state = await store.state()
-  }
+  const intake = new VersionIntake(store, checks)
+  const contractOf = new Map<string, ModelContract>()
+  let isFolderHeard = false
+  const mlflow = await startMlflow(kit, {
+    intake: new StoreSink({ intake, control, contracts: contractOf, decides: aliasDecides(config), hears: () => isFolderHeard }),
+  })
+  const isNew = await firstVersions(mlflow, await store.state())
+  const state = await store.state()
+  const scan = await scanIfThere(config.modelsDirectory, state.versions.length > 0, warn)
   const { contracts, withoutContract, warnings } = servedContracts(scan, state)
+  for (const contract of contracts) contractOf.set(contract.name, contract)
   for (const says of warnings) warn('a contract is not as it was', { says })
   const registry = new ModelRegistry(
     contracts.map(contract => ({ contract, champion: undefined, versions: [] })),
     withoutContract,
   )
-  const byName = new Map(contracts.map(contract => [contract.name, contract]))
-  contractOf = byName
-  const source = new FolderSource({ intake, control, contracts: byName, decides: !config.releaseApproval, warn })
+  const source = new FolderSource({ intake, control, contracts: contractOf, decides: !config.releaseApproval, warn })
   const follower = new RolloutFollower({
     store,
     serving: startServing(kit, registry),
     contracts,
     findings: source.findings,
-    changed: mlflow?.changed,
     load: async (version, contract, purpose) =>
       loadRelease(await openVersion(version, contract, { store, checks }), {
         observeScoring: ({ model, version }, seconds) => metrics.scoringSeconds.of(model, version).observe(seconds),
@@ -88,14 +89,17 @@ export async function startModels(kit: Kit, { signal }: { signal: AbortSignal })
         workerEnded: ({ model, version }) => metrics.workersEnded.inc({ model, version }),
         alwaysInWorker: purpose === 'shadow',
       }),
+    champion: version => mlflow?.follower.served(version),
     warn,
   })
   await source.bring(scan)
+  isFolderHeard = true
+  // It is asked once more for what was not heard.
+  const said = mlflow?.follower.poke()
+  if (isNew) await inTime(said)
   await follower.followNow()
   await admission.close()
   requireChampion(registry, source, config.modelsDirectory)
-  // It may download for minutes, and what is stored serves meanwhile.
-  void mlflow?.begin()
   upkeep({ name: 'rollouts', everyMs: FOLLOW_EVERY_MS, withAnyClock: true, run: () => follower.follow() })
   const look = async () => {
     if (!(await watch.hasChanged())) return
@@ -105,7 +109,30 @@ export async function startModels(kit: Kit, { signal }: { signal: AbortSignal })
   }
   upkeep({ name: 'models folder', everyMs: WATCH_EVERY_MS, withAnyClock: true, run: look })
   metrics.gauges('model_serving', 'Whether a version of the model serves; 1 or 0.', 'model', () => serving(registry))
-  return { registry, mlflow, releases: { control, rollouts, isTrusted, admission: { store, checks, contracts: byName } } }
+  return {
+    registry,
+    mlflowWebhook: mlflow?.receive,
+    releases: { control, rollouts, isTrusted, admission: { store, checks, contracts: contractOf } },
+  }
+}
+
+/**
+ * Waits for the first versions of MLflow: the API is built from their contracts. Later ones are waited for by nobody. Returns whether it
+ * waited.
+ */
+async function firstVersions(mlflow: Mlflow | undefined, { versions }: ReleaseState): Promise<boolean> {
+  if (!mlflow || versions.some(({ origin }) => origin.source === 'mlflow')) return false
+  await inTime(mlflow.firstAsked)
+  return true
+}
+
+async function inTime(work: Promise<void> | undefined): Promise<void> {
+  await Promise.race([work, sleep(FIRST_VERSIONS_MS, undefined, { ref: false })])
+}
+
+/** With approval by a second person, an alias alone decides nothing. */
+function aliasDecides({ mlflow, releaseApproval }: Config): boolean {
+  return mlflow?.aliasDecides === true && !releaseApproval
 }
 
 /** What stands in the version store serves although the folder is gone. */

@@ -18,7 +18,7 @@ import { startReports } from './reports.js'
 import { startTrustedDocuments } from './trustedDocuments.js'
 
 interface Needs {
-  readonly models: Pick<ModelRegistry, 'notServing'>
+  readonly models: Pick<ModelRegistry, 'notServing' | 'problems'>
   readonly api: Api
   readonly auth: Authenticator
   readonly certificate: LiveCertificate | undefined
@@ -56,7 +56,7 @@ export async function startServer(
     health: {
       metrics: metrics.registry,
       notReady,
-      warnings: () => [...models.notServing.map(noChampion), ...partitions.warnings()],
+      warnings: () => [...models.notServing.map(noChampion), ...models.problems, ...partitions.warnings()],
     },
     mlflowWebhook,
     certificate,

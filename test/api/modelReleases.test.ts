@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { signReport } from '../../src/releases/admission/reportSignature.js'
+import type { NewVersion } from '../../src/releases/rollout/versionStore.js'
 import { PostgresVersionStore } from '../../src/storage/releases/versionStore.js'
 import { LOW_RISK } from '../support/applicants.js'
 import type { GraphqlClient } from '../support/client.js'
-import { startGateway, type TestGateway } from '../support/gateway.js'
+import { startGateway, TEST_RELEASE_KEY, type TestGateway } from '../support/gateway.js'
 import {
   ApproveReleaseChangeDocument,
   ModelReleasesDocument,
@@ -31,19 +33,32 @@ beforeAll(async () => {
   stores = storesOf(gateway.database.url)
   versions = new PostgresVersionStore(stores.database)
   ann = await gateway.as({ roles: ['MODEL_MANAGER'], subject: 'ann' })
-  for (const version of ['a', 'b', 'c']) await versions.put(newVersion({ version }))
-  await versions.put(newVersion({ version: 'broken', report: { problems: ['its output is constant.'] } }))
+  for (const version of ['a', 'b', 'c']) await versions.put(signed(newVersion({ version })))
+  await versions.put(signed(newVersion({ version: 'broken', report: { problems: ['its output is constant.'] } })))
+  await versions.put(newVersion({ version: 'forged', signature: 'ab'.repeat(32) }))
 })
 afterAll(async () => {
   await stores[Symbol.asyncDispose]()
   await gateway[Symbol.asyncDispose]()
 })
 
+const signed = (version: NewVersion): NewVersion => ({
+  ...version,
+  signature: signReport(version.report, Buffer.from(TEST_RELEASE_KEY)),
+})
 const promote = (version: string, client = ann) => client.data(PromoteModelVersionDocument, { input: { model, version, reason } })
 const stageOf = (stages: readonly { version: string; stage: string }[], name: string) =>
   stages.find(({ version }) => version === name)?.stage
 
 describe('the mutations of releases', () => {
+  it('refuse a version whose report no gateway of this installation has signed', async () => {
+    const { errors } = await ann.request(PromoteModelVersionDocument, { input: { model, version: 'forged', reason } })
+    expect(errors?.[0]).toMatchObject({
+      message: expect.stringContaining('does not have the signature of this installation'),
+      extensions: { code: 'BAD_USER_INPUT' },
+    })
+  })
+
   it('answer with the state after the change, and the change', async () => {
     await promote('a')
     const { promoteModelVersion: promoted } = await promote('b')
@@ -180,18 +195,17 @@ describe('the comparison of two versions', () => {
 
 describe('with RISKGATE_RELEASE_APPROVAL', () => {
   it('a promotion waits for another principal, on whichever gateway', async () => {
-    await using strict = await startGateway({ RISKGATE_RELEASE_APPROVAL: 'true' }, gateway.database)
-    await promote('a')
+    await using strict = await startGateway({ RISKGATE_RELEASE_APPROVAL: 'true' })
     const proposer = await strict.as({ roles: ['MODEL_MANAGER'], subject: 'ann' })
-    const { promoteModelVersion: proposed } = await promote('b', proposer)
-    expect(proposed).toMatchObject({ rollout: { champion: 'a' }, change: { state: 'PROPOSED', decidedBy: null } })
+    const { promoteModelVersion: proposed } = await promote('1', proposer)
+    expect(proposed).toMatchObject({ rollout: { champion: '2' }, change: { state: 'PROPOSED', decidedBy: null } })
     const input = { changeId: present(proposed.change).id }
     const own = await proposer.request(ApproveReleaseChangeDocument, { input })
     expect(own.errors?.[0]?.extensions.code).toBe('FORBIDDEN')
     const bob = await strict.as({ roles: ['MODEL_MANAGER'], subject: 'bob' })
     const { approveReleaseChange: approved } = await bob.data(ApproveReleaseChangeDocument, { input })
     expect(approved).toMatchObject({
-      rollout: { champion: 'b' },
+      rollout: { champion: '1' },
       change: { state: 'APPLIED', proposedBy: 'ann', decidedBy: 'bob' },
     })
     const late = await bob.request(RefuseReleaseChangeDocument, { input: { ...input, reason } })

@@ -7,6 +7,7 @@ import { signToken, startGateway, type TestGateway } from '../support/gateway.js
 import { PredictionByIdDocument, PredictRiskDocument } from '../support/generated/operations.js'
 import type { components, paths } from '../support/generated/rest.js'
 import { exchange } from '../support/httpExchange.js'
+import { prepareReleases, RELEASE_BODIES } from '../support/releases.js'
 import { jsonOf, restClient, sendRest } from '../support/restClient.js'
 import { storedRows } from '../support/stored.js'
 
@@ -378,14 +379,18 @@ describe('a strict door', () => {
 
 it('every answer has the form that OpenAPI shows', async () => {
   const routes = restRoutes(await loadContracts('models'))
+  const [approved, refused] = await prepareReleases(gateway.database.url)
   const { id, createdAt } = await dataOf(predict('form', 'form/1'))
   const bodies: Record<string, unknown> = {
     predict: application('form-2'),
     predictBatch: { items: [application('form-3'), { ...application('form-4'), features: {} }] },
     recordOutcome: { defaulted: false, observedAt: createdAt },
+    ...RELEASE_BODIES,
   }
   for (const { method, path, operationId, answer } of routes) {
-    const address = path.replace('/api', '').replace('{id}', id).replace('{name}', 'consumer-credit')
+    const change = operationId === 'approveReleaseChange' ? approved : refused
+    const values: Record<string, string> = { id, change, name: 'consumer-credit', version: '2' }
+    const address = path.replace('/api', '').replace(/\{(\w+)\}/g, (_, name: string) => values[name] ?? '')
     const body = bodies[operationId]
     const given = await sendRest(gateway, address, {
       method,

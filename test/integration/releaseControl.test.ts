@@ -183,14 +183,18 @@ describe('release control', () => {
 
   describe('a source', () => {
     it('that decides is heard once, whichever gateway hears it', async () => {
-      await Promise.all(controls().flatMap(each => [1, 2, 3].map(() => each.says(model, { source: 'folder', version: '2' }, true))))
+      await Promise.all(
+        controls().flatMap(each => [1, 2, 3].map(() => each.says(model, { source: 'folder', version: '2' }, true))),
+      )
       expect(await changes()).toMatchObject([{ request: { version: '2' }, state: 'APPLIED', decidedBy: { principal: 'folder' } }])
       expect(await rollout()).toMatchObject({ champion: '2', revision: 1 })
     })
 
     it('that proposes is heard once, and changes nothing until a person approves', async () => {
       await champions('1')
-      await Promise.all(controls().flatMap(each => [1, 2, 3].map(() => each.says(model, { source: 'mlflow', version: '2' }, false))))
+      await Promise.all(
+        controls().flatMap(each => [1, 2, 3].map(() => each.says(model, { source: 'mlflow', version: '2' }, false))),
+      )
       const [proposed, ...others] = await changes()
       expect([proposed?.state, others.length]).toEqual(['PROPOSED', 1])
       expect(await rollout()).toMatchObject({ champion: '1', revision: 1 })

@@ -16,7 +16,7 @@ describe('a version that replaces another under load', () => {
 
   it('may be a challenger: each applicant stays with one version', async () => {
     await using stage = await SwapStage.open(8)
-    await stage.apply({ champion: '2', challenger: { version: '1', share: 0.3 } })
+    await stage.challenge('1', 0.3)
     const { failed, wrong, moved, versions } = await stage.send(2_000)
     expect({ failed, wrong, moved }).toEqual({ failed: [], wrong: 0, moved: 0 })
     expect(versions['1']).toBeGreaterThan(0)

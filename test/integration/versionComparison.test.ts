@@ -53,11 +53,19 @@ describe('the comparison of two versions', () => {
       const found = await store.compare(tenant, QUERY)
       const expected = byHand(pairs, tenant, QUERY)
       expect(found.rows).toBeGreaterThan(100)
-      expect(found).toMatchObject({ model: 'm', version: '2', against: '1', complete: true, rows: expected.rows, matrix: expected.matrix })
+      expect(found).toMatchObject({
+        model: 'm',
+        version: '2',
+        against: '1',
+        complete: true,
+        rows: expected.rows,
+        matrix: expected.matrix,
+      })
       expect(found.meanDifference).toBeCloseTo(expected.mean, 12)
       expect(found.meanAbsoluteDifference).toBeCloseTo(expected.meanAbsolute, 12)
       expect(found.largestAbsoluteDifference).toBeCloseTo(expected.largest, 12)
-      for (const [i, { difference }] of found.quantiles.entries()) expect(difference).toBeCloseTo(present(expected.quantiles[i]), 12)
+      for (const [i, { difference }] of found.quantiles.entries())
+        expect(difference).toBeCloseTo(present(expected.quantiles[i]), 12)
     }
   })
 
@@ -143,7 +151,10 @@ function byHand(pairs: readonly Pair[], tenant: string, { model, version, agains
   const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
   return {
     rows: compared.length,
-    matrix: all.map(band => ({ band, counts: all.map(other => compared.filter(pair => pair.from === band && pair.to === other).length) })),
+    matrix: all.map(band => ({
+      band,
+      counts: all.map(other => compared.filter(pair => pair.from === band && pair.to === other).length),
+    })),
     mean: mean(differences),
     meanAbsolute: mean(differences.map(Math.abs)),
     largest: Math.max(...differences.map(Math.abs)),

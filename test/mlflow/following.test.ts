@@ -98,7 +98,7 @@ async function startGateway(cache: string): Promise<Gateway> {
   return gateway
 }
 
-const FILES = 'MODEL_CARD.md,golden.jsonl,manifest.json,model.onnx'
+const FILES = 'MODEL_CARD.md,contract.json,golden.jsonl,manifest.json,model.onnx'
 const take = (version: string) => `take ${MODEL}/${version}: ${FILES}`
 const champion = (version: string) => `champion ${MODEL}/${version}`
 
@@ -138,7 +138,7 @@ describe('two gateways that follow an alias', () => {
     expect(await tagsOf('1')).toMatchObject(checked)
     const served = async (version: string) => {
       const origin = { source: 'mlflow', name: MODEL, version, runId: undefined } as const
-      for (const { follower } of gateways) follower.served(MODEL, { version, origin })
+      for (const { follower } of gateways) follower.served({ model: MODEL, version, origin })
       await Promise.all(gateways.map(({ follower }) => follower.poke()))
     }
     await served('2')

@@ -10,6 +10,9 @@ import { createTestDatabase, type TestDatabase } from './database.js'
 
 export const TEST_SECRET = 'a secret for tests, of 32 bytes or more'
 
+/** Signs the reports of the bundled versions, which each test database has: no gateway checks them again. */
+export const TEST_RELEASE_KEY = 'a release key for tests, of 32 bytes or more'
+
 export interface Caller {
   readonly roles: readonly Role[]
   readonly subject?: string
@@ -35,6 +38,7 @@ export async function startGateway(environment: Record<string, string> = {}, dat
     RISKGATE_PORT: '0',
     RISKGATE_STATE_DIR: stateDirectory,
     RISKGATE_JWT_SECRET: TEST_SECRET,
+    RISKGATE_RELEASE_KEY: TEST_RELEASE_KEY,
     RISKGATE_LOG_LEVEL: 'silent',
     RISKGATE_DRAIN_MS: '0',
     ...environment,

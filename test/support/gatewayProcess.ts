@@ -5,11 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { GraphqlClient } from './client.js'
-import { type Caller, signToken, TEST_SECRET } from './gateway.js'
+import { type Caller, signToken, TEST_RELEASE_KEY, TEST_SECRET } from './gateway.js'
 
 const ROOT = join(import.meta.dirname, '../..')
 const MAIN = join(ROOT, 'dist/main.js')
 const MODELS = join(ROOT, 'models')
+const SERVES = { RISKGATE_PORT: '0', RISKGATE_MODELS_DIR: MODELS, RISKGATE_RELEASE_KEY: TEST_RELEASE_KEY }
 
 export interface Exit {
   readonly status: number | null
@@ -47,7 +48,7 @@ interface Started {
 
 /** Starts `riskgate` as its users do, and waits until it serves. Needs `npm run build`. */
 export async function spawnGateway(environment: Environment, { cwd }: { cwd?: string } = {}): Promise<GatewayProcess> {
-  const settings = { RISKGATE_PORT: '0', RISKGATE_MODELS_DIR: MODELS, RISKGATE_DRAIN_MS: '0', ...environment }
+  const settings = { ...SERVES, RISKGATE_DRAIN_MS: '0', ...environment }
   const started = launch([], settings, cwd)
   const { child, exited, stdout } = started
   const url = await waitForLine(started, 'riskgate serves').then(line => String(line['riskgate.url']))
@@ -76,7 +77,7 @@ export async function spawnGateway(environment: Environment, { cwd }: { cwd?: st
 
 /** Starts a gateway process without waiting until it serves. */
 export function launchGateway(environment: Environment) {
-  const started = launch([], { RISKGATE_PORT: '0', RISKGATE_MODELS_DIR: MODELS, ...environment })
+  const started = launch([], { ...SERVES, ...environment })
   return {
     exited: started.exited,
     stop: (signal: NodeJS.Signals = 'SIGTERM') => started.child.kill(signal),
@@ -93,7 +94,7 @@ export function launchGateway(environment: Environment) {
 
 /** Starts a gateway process by npm, in a process group of its own, as a terminal does. Needs `npm run build`. */
 export function launchByNpm(environment: Environment) {
-  const env = environmentOf({ RISKGATE_PORT: '0', RISKGATE_MODELS_DIR: MODELS, ...environment })
+  const env = environmentOf({ ...SERVES, ...environment })
   const child = spawn('npm', ['run', '-s', 'riskgate'], { env, cwd: ROOT, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
   const started = observe(child)
   const signalAll = (signal: NodeJS.Signals) => process.kill(-(child.pid ?? 0), signal)

@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestProject } from 'vitest/node'
 import { migrateDatabase } from '../../src/storage/migrate.js'
+import { storeBundledVersions } from './bundledVersions.js'
 import { createDatabase, type TestDatabase, type WorkerServer } from './database.js'
 import { makeCluster, startPostgresServer } from './postgresServer.js'
 
@@ -61,6 +62,7 @@ async function startServers(count: number): Promise<Servers> {
 async function makeTemplate(serverUrl: string): Promise<TestDatabase> {
   const template = await createDatabase({ server: serverUrl })
   await migrateDatabase(template.url)
+  await storeBundledVersions(template.url)
   // Each copy opens an epoch of its own, as a new database does.
   await template.sql`delete from feed_epochs`
   // A database that somebody is connected to cannot be copied.

@@ -2,10 +2,44 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { AdmissionReport } from '../../src/releases/admission/admissionReport.js'
+import { ReleaseControl } from '../../src/releases/rollout/releaseControl.js'
 import type { NewVersion, StoredFile } from '../../src/releases/rollout/versionStore.js'
 import type { ModelManifest } from '../../src/scoring/manifest.js'
+import { PostgresRolloutStore } from '../../src/storage/releases/rolloutStore.js'
+import { PostgresVersionStore } from '../../src/storage/releases/versionStore.js'
+import { present } from './process.js'
+import { storesOf } from './stores.js'
 
 const MODEL = 'consumer-credit'
+
+/** Bodies of the REST routes of releases, in the order of the routes, over what `prepareReleases` has stored. */
+export const RELEASE_BODIES = {
+  promoteModelVersion: { version: 'b', reason: 'called' },
+  rollbackModel: { reason: 'called' },
+  setTrafficSplit: { shadow: { version: 'c', share: 1 }, reason: 'called' },
+  retireModelVersion: { version: 'd', reason: 'called' },
+  refuseReleaseChange: { reason: 'called' },
+}
+
+/** Stores some versions with one of them as champion, and gives the ids of two proposals. */
+export async function prepareReleases(url: string): Promise<readonly [string, string]> {
+  await using stores = storesOf(url)
+  const versions = new PostgresVersionStore(stores.database)
+  const quality = { rows: 100, auc: 0.85, ks: 0.5, gini: 0.7, brier: 0.1 }
+  const report = { quality, comparison: { champion: '1', psi: 0.1, quality } }
+  for (const version of ['1', '2', 'a', 'b', 'c', 'd']) await versions.put(newVersion({ version, report }))
+  const rollouts = new PostgresRolloutStore(stores.database)
+  const asked = { model: MODEL, reason: 'prepared' }
+  const actor = { tenant: 'default', principal: 'preparer' }
+  await new ReleaseControl(rollouts).promote(actor, { ...asked, version: 'a' })
+  const strict = new ReleaseControl(rollouts, { needsApproval: true })
+  const proposals = [
+    await strict.promote(actor, { ...asked, version: 'b' }),
+    await strict.promote(actor, { ...asked, version: 'c' }),
+  ]
+  return proposals.map(({ change }) => present(change).id) as [string, string]
+}
+
 const DIRECTORY = join('models', MODEL)
 
 interface Given {

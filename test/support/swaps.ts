@@ -5,11 +5,12 @@ import { fileURLToPath } from 'node:url'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { loadRelease } from '../../src/releases/serving/loadRelease.js'
-import type { LoadVersion, WantedVersions } from '../../src/releases/serving/swap.js'
 import type { FeatureValues } from '../../src/scoring/features.js'
-import type { InstalledVersion } from '../../src/scoring/release.js'
 import { bundledVersion } from './admittedVersions.js'
+import type { GraphqlClient } from './client.js'
 import { signToken, startGateway, type TestGateway } from './gateway.js'
+import { ModelsDocument, PromoteModelVersionDocument, SetTrafficSplitDocument } from './generated/operations.js'
+import { until } from './process.js'
 
 const MODEL = 'consumer-credit'
 const VERSIONS = ['1', '2'] as const
@@ -34,70 +35,55 @@ export class SwapStage implements AsyncDisposable {
   readonly #gateway: TestGateway
   readonly #loader = fork(fileURLToPath(new URL('swapLoad.mjs', import.meta.url)))
   readonly #job: Record<string, unknown>
-  readonly #versions: readonly InstalledVersion[]
-  readonly #load: LoadVersion
+  readonly #manager: GraphqlClient
 
-  private constructor(
-    gateway: TestGateway,
-    job: Record<string, unknown>,
-    versions: readonly InstalledVersion[],
-    load: LoadVersion,
-  ) {
+  private constructor(gateway: TestGateway, job: Record<string, unknown>, manager: GraphqlClient) {
     this.#gateway = gateway
     this.#job = job
-    this.#versions = versions
-    this.#load = load
+    this.#manager = manager
   }
 
   static async open(connections: number): Promise<SwapStage> {
     const gateway = await startGateway({ RISKGATE_RATE_LIMIT_PRINCIPAL: '0', RISKGATE_RATE_LIMIT_TENANT: '0' })
     const [first, second] = [await bundledVersion('1'), await bundledVersion('2')]
     const rows: readonly FeatureValues[] = second.rows.slice(0, 200)
-    const admitted = new Map([first, second].map(version => [version.manifest.version, version]))
-    const load: LoadVersion = (version, purpose) => {
-      const found = admitted.get(version)
-      if (!found) throw new Error('there is no such version')
-      return loadRelease(found, {
-        observeScoring: () => {},
-        warn: () => {},
-        workerEnded: () => {},
-        alwaysInWorker: purpose === 'shadow',
-      })
-    }
     const expected: Record<string, readonly number[]> = {}
-    for (const version of VERSIONS) {
-      const release = await load(version, 'answers')
+    for (const version of [first, second]) {
+      const release = await loadRelease(version, { observeScoring: () => {}, warn: () => {}, workerEnded: () => {} })
       const scores = await Promise.all(rows.map(row => release.score(row)))
-      expected[version] = scores.map(({ probability }) => probability)
+      expected[version.manifest.version] = scores.map(({ probability }) => probability)
       await release.retire()
     }
     const token = await signToken({ roles: ['SCORER'] })
     const job = { url: gateway.url, token, connections, rows, expected, model: MODEL }
-    const versions = [first, second].map(
-      ({ manifest }): InstalledVersion => ({
-        model: MODEL,
-        version: manifest.version,
-        stage: 'CANDIDATE',
-        manifest,
-        problems: [],
-        warnings: [],
-      }),
-    )
-    return new SwapStage(gateway, job, versions, load)
+    return new SwapStage(gateway, job, await gateway.as({ roles: ['MODEL_MANAGER'] }))
   }
 
-  apply(wanted: Partial<WantedVersions>): Promise<readonly string[]> {
-    const nobody = { champion: undefined, challenger: undefined, shadow: undefined }
-    return this.#gateway.serving.apply(MODEL, { ...nobody, versions: this.#versions, ...wanted }, this.#load)
+  /** Makes a version champion, and waits until the gateway has followed. */
+  async promote(version: string): Promise<void> {
+    await this.#manager.data(PromoteModelVersionDocument, { input: { model: MODEL, version, reason: 'a swap' } })
+    await this.#until(versions => versions.find(({ stage }) => stage === 'CHAMPION')?.version === version)
   }
 
-  /** Makes each version champion in turn, with a pause between. Returns the milliseconds of the swaps. */
+  async challenge(version: string, share: number): Promise<void> {
+    const challenger = { version, share }
+    await this.#manager.data(SetTrafficSplitDocument, { input: { model: MODEL, challenger, reason: 'a challenge' } })
+    await this.#until(versions => versions.find(({ stage }) => stage === 'CHALLENGER')?.version === version)
+  }
+
+  async #until(isSo: (versions: readonly { version: string; stage: string }[]) => boolean): Promise<void> {
+    await until(async () => {
+      const { models } = await this.#manager.data(ModelsDocument, {})
+      return isSo(models.find(({ name }) => name === MODEL)?.versions ?? [])
+    })
+  }
+
+  /** Makes each version champion in turn, with a pause between. Returns the milliseconds from the call to its effect. */
   async swap(times: number, pauseMs: number): Promise<number[]> {
     const took: number[] = []
     for (let i = 0; i < times; i++) {
       const startedAt = performance.now()
-      const problems = await this.apply({ champion: VERSIONS[i % 2] })
-      if (problems.length > 0) throw new Error(problems.join())
+      await this.promote(VERSIONS[i % 2] as string)
       took.push(performance.now() - startedAt)
       await sleep(pauseMs)
     }

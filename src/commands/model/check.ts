@@ -70,7 +70,7 @@ function versionFindings(
     const check = `${name}/${version}`
     const report = reports.find(report => report.version === version)
     const lines = report ? reportLines(report).map(line => ok(check, line)) : []
-    if (stage === 'REJECTED') return [...problems.map(says => problem(check, says)), ...lines]
+    if (stage === 'REJECTED') return problems.map(says => problem(check, says))
     const features = ok(check, `${stage}: ${entry.contract.features.length} features`)
     return [features, ...lines, ...warnings.map(says => warning(check, says))]
   })

@@ -7,7 +7,7 @@ import type { AdmissionReport } from './admissionReport.js'
 import { bandSharesOf, bandWarnings } from './bandShares.js'
 import { judgeCompany } from './company.js'
 import { compareWithChampion } from './comparison.js'
-import { costWarnings, measureCost, resetPeak, STALL_BUDGET_MS, timed } from './cost.js'
+import { costWarnings, measureCost, resetPeak, timed } from './cost.js'
 import { applicationsAtEdges, coverageWarnings, probeProblems } from './domainProbes.js'
 import { checkGoldenRows, type GoldenFindings } from './goldenCheck.js'
 import { type GoldenRow, readGoldenRows } from './goldenRows.js'
@@ -57,28 +57,27 @@ async function tryOut(bytes: Uint8Array, rows: readonly GoldenRow[], version: Ve
   const { name, contract, manifest } = version
   const file = `${name}/${manifest.onnx.file}`
   const load = () => OnnxModel.load(bytes, manifest, spellingsOf(contract))
-  let model: OnnxModel | undefined
+  let model: OnnxModel
+  let loadMs: number
   try {
-    const first = await timed(load)
-    model = first.result
-    const found = await judge(model, rows, version, await loadMsOf(first.ms, load))
-    return { ...found, problems: found.problems.map(problem => `${file}: ${problem}`) }
+    ;({ result: model, ms: loadMs } = await timed(load))
   } catch (error) {
     return refused([`${file} cannot be loaded: ${saidBy(error)}.`])
+  }
+  try {
+    const found = await judge(model, rows, version, { loadMs, load })
+    return { ...found, problems: found.problems.map(problem => `${file}: ${problem}`) }
   } finally {
-    await model?.release()
+    await model.release()
   }
 }
 
-/** The first load also warms the code up: a second one tells more of a graph that seems slow. */
-async function loadMsOf(firstMs: number, load: () => Promise<OnnxModel>): Promise<number> {
-  if (firstMs <= STALL_BUDGET_MS.load) return firstMs
-  const { ms, result } = await timed(load)
-  await result.release()
-  return ms
-}
-
-async function judge(model: OnnxModel, rows: readonly GoldenRow[], version: VersionToCheck, loadMs: number): Promise<Findings> {
+async function judge(
+  model: OnnxModel,
+  rows: readonly GoldenRow[],
+  version: VersionToCheck,
+  { loadMs, load }: { readonly loadMs: number; readonly load: () => Promise<OnnxModel> },
+): Promise<Findings> {
   const { name, contract } = version
   const golden = await checkGoldenRows(model, rows)
   const summary = Number.isFinite(golden.worstDeviation)
@@ -94,7 +93,7 @@ async function judge(model: OnnxModel, rows: readonly GoldenRow[], version: Vers
   const constant = constancy([...golden.answers, ...(await model.run(edges))])
   if (constant !== undefined) return { ...refused([constant]), golden: summary }
   const scored = await weigh(rows, golden, version)
-  const cost = await measureCost(model, [...rows.map(({ features }) => features), ...edges], loadMs)
+  const cost = await measureCost(model, [...rows.map(({ features }) => features), ...edges], loadMs, load)
   const onRows = rows.length === 0 ? [] : [...golden.warnings, ...coverageWarnings(contract, rows), ...scored.warnings]
   const warnings = [
     ...onRows.map(says => `${name}/golden.jsonl: ${says}`),

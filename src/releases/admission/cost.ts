@@ -7,10 +7,11 @@ import type { AdmissionReport } from './admissionReport.js'
 export type Cost = NonNullable<AdmissionReport['cost']>
 
 /** The longest that a load or a run may hold the event loop, in milliseconds. A model above one of them is served from a worker. */
-export const STALL_BUDGET_MS = { load: 50, group: 25 } as const
+const STALL_BUDGET_MS = { load: 50, group: 25 } as const
 
 const GROUP_ROWS = 256
 const LONE_ROWS = 20
+const MOST_TRIES = 3
 
 /** Sentences on what would hold the event loop for too long. */
 export function costWarnings({ loadMs, groupMs, groupRows }: Cost): string[] {
@@ -23,19 +24,25 @@ export function costWarnings({ loadMs, groupMs, groupRows }: Cost): string[] {
     : [`${slow.join(' and ')}: it will be served from a worker, which makes each score a little slower.`]
 }
 
-/** What a model costs this process. Time of the processor is counted, which other work on the machine does not lengthen. */
+/**
+ * What a model costs this process. Time of the processor is counted, which other work on the machine does not lengthen. `load` loads the
+ * model once more.
+ */
 export async function measureCost(
   model: Pick<OnnxModel, 'run'>,
   applications: readonly FeatureValues[],
   loadMs: number,
+  load: () => Promise<Pick<OnnxModel, 'release'>>,
 ): Promise<Cost> {
   const group = Array.from({ length: GROUP_ROWS }, (_, i) => applications[i % applications.length] as FeatureValues)
-  const { ms: groupMs } = await timed(() => model.run(group))
+  const groupMs = await leastMs(() => model.run(group), STALL_BUDGET_MS.group)
   const lone = group.slice(0, groupMs > STALL_BUDGET_MS.group ? 1 : LONE_ROWS)
   const { ms: loneMs } = await timed(async () => {
     for (const row of lone) await model.run([row])
   })
-  return { loadMs, rowMs: loneMs / lone.length, groupMs, groupRows: GROUP_ROWS, peakBytes: peakBytes() }
+  const again = async () => (await load()).release()
+  const leastLoadMs = loadMs <= STALL_BUDGET_MS.load ? loadMs : Math.min(loadMs, await leastMs(again, STALL_BUDGET_MS.load))
+  return { loadMs: leastLoadMs, rowMs: loneMs / lone.length, groupMs, groupRows: GROUP_ROWS, peakBytes: peakBytes() }
 }
 
 /** Does some work, and counts the milliseconds of the processor that it takes. */
@@ -44,6 +51,13 @@ export async function timed<Result>(work: () => Promise<Result>): Promise<{ read
   const result = await work()
   const { user, system } = cpuUsage(before)
   return { result, ms: (user + system) / 1_000 }
+}
+
+/** What seems slow is tried again: the first time also compiles our own code. */
+async function leastMs(work: () => Promise<unknown>, budgetMs: number): Promise<number> {
+  let least = Number.POSITIVE_INFINITY
+  for (let i = 0; i < MOST_TRIES && least > budgetMs; i++) least = Math.min(least, (await timed(work)).ms)
+  return least
 }
 
 /** Forgets the peak of the version before. Only Linux can. */

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { ModelContract } from '../../scoring/contract.js'
 import { contractViolations, type ModelManifest, manifestSchema } from '../../scoring/manifest.js'
+import { unusedViolations } from '../../scoring/unusedFeatures.js'
 import { readJson } from '../modelFiles.js'
 import type { StoredFile } from '../rollout/versionStore.js'
 import type { AdmissionReport } from './admissionReport.js'
@@ -35,7 +36,7 @@ export async function readVersion(directory: string, version: string, contract: 
   const found = { directory, name, model, version, contract, manifest, files, content, checkedBy }
   if ('problems' in read) return { ...found, problems: read.problems }
   if (!manifest) return { ...found, problems: [`${name}/manifest.json: version must be "${version}", like its folder.`] }
-  const violations = contractViolations(manifest, contract)
+  const violations = [...contractViolations(manifest, contract), ...unusedViolations(manifest, contract)]
   const problems = violations.length > 0 ? [`${name}/manifest.json does not fit the contract: ${violations.join('; ')}.`] : []
   return { ...found, problems }
 }

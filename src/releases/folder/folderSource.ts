@@ -57,7 +57,10 @@ export class FolderSource {
     this.findings.set(name, found)
     return [
       ...found.flatMap(({ version, problems }) =>
-        problems.map((problem): [string, Record<string, unknown>] => ['a model version is rejected', { model: name, version, problem }]),
+        problems.map((problem): [string, Record<string, unknown>] => [
+          'a model version is rejected',
+          { model: name, version, problem },
+        ]),
       ),
       ...(this.championProblems.get(name) ?? []).map((problem): [string, Record<string, unknown>] => [
         'the models folder names another champion than the one that serves',

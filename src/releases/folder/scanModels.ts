@@ -4,11 +4,13 @@ import { VERSION_NAME } from '../../scoring/manifest.js'
 import { type ModelFolder, readModelFolders, subfolders } from '../modelFiles.js'
 import { isThere, readText } from '../readFiles.js'
 
-/** A version as a source brings it: a folder below that of its model, which holds the contract. */
+/** A version as a source brings it: manifest, graph, golden rows and model card in a folder. */
 export interface VersionFolder {
   readonly model: string
   readonly version: string
   readonly directory: string
+  /** The contract of its model. */
+  readonly contractFile: string
 }
 
 /** What the file `champion` of a model says. */
@@ -42,9 +44,12 @@ export async function scanModels(directory: string): Promise<ModelScan> {
 }
 
 /** Lists the versions of one model. */
-export async function scanModel(folder: ModelFolder): Promise<{ readonly model: ScannedModel; readonly strays: readonly string[] }> {
+export async function scanModel(
+  folder: ModelFolder,
+): Promise<{ readonly model: ScannedModel; readonly strays: readonly string[] }> {
   const { name, directory } = folder
   const said = await readChampion(folder)
+  const contractFile = join(directory, 'contract.json')
   const folders = await subfolders(directory)
   const areVersions = await Promise.all(folders.map(version => isThere(join(directory, version, 'manifest.json'))))
   // A champion stands out as a version that cannot be read, not as a stray folder or as nothing.
@@ -52,7 +57,11 @@ export async function scanModel(folder: ModelFolder): Promise<{ readonly model: 
   const strays = folders.filter((version, i) => !areVersions[i] && !named.includes(version))
   const versions = [...new Set([...folders.filter(version => !strays.includes(version)), ...named])].sort()
   return {
-    model: { ...folder, ...said, versions: versions.map(version => ({ model: name, version, directory: join(directory, version) })) },
+    model: {
+      ...folder,
+      ...said,
+      versions: versions.map(version => ({ model: name, version, directory: join(directory, version), contractFile })),
+    },
     strays: strays.map(version => `${name}/${version}`),
   }
 }

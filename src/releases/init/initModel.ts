@@ -5,6 +5,7 @@ import { basename, dirname, join } from 'node:path'
 import type { FeatureValues } from '../../scoring/features.js'
 import { externalFileNames, inlineExternalData } from '../../scoring/onnx/externalData.js'
 import { OnnxModel } from '../../scoring/onnx/onnxModel.js'
+import { readModelFolder } from '../modelFiles.js'
 import { saidBy } from '../runtimeSentence.js'
 import { featureName } from './featureNames.js'
 import { findOutput } from './findOutput.js'
@@ -70,6 +71,7 @@ export async function initModel(options: InitOptions): Promise<Initialised> {
   const golden = goldenRowsOf(sample.rows, proposal)
   await mkdir(versionDirectory, { recursive: true })
   const isNewModel = !existsSync(join(modelDirectory, 'contract.json'))
+  const unused = isNewModel ? [] : await unusedOf(directory, name, proposal)
   if (isNewModel) {
     await writeJson(join(modelDirectory, 'contract.json'), contractOf(name, proposal))
     await writeFile(join(modelDirectory, 'champion'), `${version}\n`)
@@ -79,6 +81,7 @@ export async function initModel(options: InitOptions): Promise<Initialised> {
     version,
     createdAt: new Date().toISOString(),
     onnx: { ...graphFile.files, ...onnx },
+    ...(unused.length > 0 && { unused }),
     bands: BANDS,
   }
   await writeJson(join(versionDirectory, 'manifest.json'), manifest)
@@ -94,6 +97,13 @@ export async function initModel(options: InitOptions): Promise<Initialised> {
     guessed: deviation <= CONFIRMED ? [] : proposal.guessed,
     isNewModel,
   }
+}
+
+/** The features of a model that is there already which this version does not take. */
+async function unusedOf(directory: string, name: string, { features }: Proposal): Promise<string[]> {
+  const { contract } = await readModelFolder(directory, name)
+  const taken = features.map(feature => feature.name)
+  return (contract?.features ?? []).map(feature => feature.name).filter(feature => !taken.includes(feature))
 }
 
 /** The graph with the files beside it that hold its large tensors. */

@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { contractSchema, MODEL_NAME, type ModelContract } from '../../scoring/contract.js'
 import { type ModelManifest, manifestSchema } from '../../scoring/manifest.js'
 import { readJson, readModelFolder } from '../modelFiles.js'
-import type { BroughtVersion } from './aliasIntake.js'
 import { MlflowError } from './mlflowError.js'
 
 // Where a bundle may be in the folder of a version; MLflow copies the `extra_files` of a flavour into a folder of that name.
@@ -34,18 +33,16 @@ export async function readBundle(directory: string): Promise<Bundle> {
 }
 
 /**
- * Copies a bundle into the folder of its model: the contract, and the folder of the version below it.
+ * Copies a bundle into a folder: the files of the version, and the contract of its model beside them.
  * @throws MlflowError where it has no contract, or that of another model
  */
-export async function copyBundle({ directory, manifest, contract }: Bundle, place: string): Promise<BroughtVersion> {
+export async function copyBundle({ directory, manifest, contract }: Bundle, place: string): Promise<void> {
   if (!contract) throw new MlflowError('UNSUPPORTED', 'The bundle has no contract.json. Log the contract of its model with it.')
   refuseOtherModel(manifest, contract)
-  const { model, version } = manifest
-  const folder = join(place, version)
-  await mkdir(folder, { recursive: true })
-  await copyFile(join(directory, 'contract.json'), join(place, 'contract.json'))
-  for (const file of await filesOf(directory, manifest)) await copyFile(join(directory, file), join(folder, file))
-  return { model, version, directory: folder, contract }
+  await mkdir(place)
+  for (const file of ['contract.json', ...(await filesOf(directory, manifest))]) {
+    await copyFile(join(directory, file), join(place, file))
+  }
 }
 
 export interface Brought {

@@ -2,14 +2,14 @@ import { readFile } from 'node:fs/promises'
 import { basename, join, relative } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import type { GraphInput } from '../../scoring/manifest.js'
-import type { BroughtVersion } from './aliasIntake.js'
+import type { VersionFolder } from '../folder/scanModels.js'
 import type { ArtifactCache, CachedFile, CachedVersion } from './artifactCache.js'
 import { type Bundle, copyBundle, findBundle, readBundle } from './bundle.js'
 import { MlflowError } from './mlflowError.js'
 import { readMlmodel, type SignatureColumn } from './mlmodel.js'
 import { signatureProblems } from './signatureProblems.js'
 
-export interface FollowedBundle extends BroughtVersion {
+export interface FollowedBundle extends VersionFolder {
   /** Remembers its files: from now on a version of this name must have the same. */
   readonly accept: () => Promise<void>
 }
@@ -29,9 +29,10 @@ export async function followedBundle(version: CachedVersion, cache: ArtifactCach
     )
   }
   const bundle = await readBundle(found)
-  const brought = await copyBundle(bundle, join(work, 'model'))
+  const directory = join(work, 'version')
+  await copyBundle(bundle, directory)
   await checkSignature(artifacts, bundle)
-  const { model, version: name } = brought
+  const { model, version: name } = bundle.manifest
   const files = digestsIn(version, bundle, relative(artifacts, found))
   const before = await cache.recall(nameInCache(bundle.manifest))
   if (before && !isDeepStrictEqual(before.files, files)) {
@@ -41,7 +42,7 @@ export async function followedBundle(version: CachedVersion, cache: ArtifactCach
     )
   }
   const accept = () => cache.remember(nameInCache(bundle.manifest), { ...version, files })
-  return { ...brought, accept }
+  return { model, version: name, directory, contractFile: join(directory, 'contract.json'), accept }
 }
 
 /** The files that the answers of a version depend on; texts of the contract and the card may change. */

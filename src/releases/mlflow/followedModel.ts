@@ -1,4 +1,3 @@
-import type { AliasIntake } from './aliasIntake.js'
 import type { RegistryVersion } from './answers.js'
 import type { ArtifactCache, CachedVersion } from './artifactCache.js'
 import type { FolderLimits } from './downloadFolder.js'
@@ -7,6 +6,7 @@ import { followedBundle } from './followedBundle.js'
 import type { MlflowClient } from './mlflowClient.js'
 import { MlflowError } from './mlflowError.js'
 import type { ModelUri } from './modelUri.js'
+import type { VersionSink } from './versionSink.js'
 import { VersionTags } from './versionTags.js'
 
 /** So many versions of a model stay in the cache. */
@@ -16,7 +16,7 @@ export interface FollowNeeds {
   readonly client: MlflowClient
   readonly cache: ArtifactCache
   readonly limits: FolderLimits
-  readonly intake: AliasIntake
+  readonly intake: VersionSink
 }
 
 /** What became of the version that the alias named last. */
@@ -68,6 +68,7 @@ export class FollowedModel {
     if (problems.length > 0 || model === undefined || version === undefined) return problems
     if (waitsForRestart || this.#saidKey === key) return []
     const refused = await this.#needs.intake.said(model, version, askedAt)
+    if (refused === undefined) return []
     if (refused.length === 0) this.#saidKey = key
     // It may be allowed later, when the version has been checked again.
     this.tags.checked(registered, refused)
@@ -109,11 +110,11 @@ export class FollowedModel {
     const { cache, intake } = this.#needs
     return cache.withFolder(async work => {
       try {
-        const { accept, ...brought } = await followedBundle(fetched, cache, work)
+        const { accept, ...folder } = await followedBundle(fetched, cache, work)
         const { name, version, runId } = fetched
-        const taken = await intake.take(brought, { source: 'mlflow', name, version, runId })
+        const taken = await intake.take(folder, { source: 'mlflow', name, version, runId })
         if (taken.problems.length === 0) await accept()
-        return { key: keyOf(fetched), registered: version, model: brought.model, version: brought.version, ...taken }
+        return { key: keyOf(fetched), registered: version, model: folder.model, version: folder.version, ...taken }
       } catch (error) {
         return rejectedBy(error, fetched)
       }

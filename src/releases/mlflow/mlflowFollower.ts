@@ -47,7 +47,9 @@ export interface FollowReports {
   readonly taken: (name: string, followed: Followed) => void
 }
 
+/** A version that is champion of its model here. */
 export interface Champion {
+  readonly model: string
   readonly version: string
   readonly origin: VersionOrigin
 }
@@ -97,9 +99,10 @@ export class MlflowFollower {
     await Promise.all(this.#following.map(({ loop }) => loop.stop()))
   }
 
-  /** The champion of a model is now this version: MLflow is told, where it has it. */
-  served(model: string, champion: Champion): void {
-    this.#champions.set(model, champion)
+  /** The champion of a model is this version: MLflow is told, where it has it. */
+  served({ model, version, origin }: Champion): void {
+    if (this.#champions.get(model)?.version === version) return
+    this.#champions.set(model, { model, version, origin })
     void this.poke()
   }
 
@@ -134,7 +137,7 @@ export class MlflowFollower {
 
   /** The version of a registered model that is champion; null where another one is, undefined where that is not known. */
   #servingOf({ name, followed }: FollowedModel): string | null | undefined {
-    for (const [model, { version, origin }] of this.#champions) {
+    for (const { model, version, origin } of this.#champions.values()) {
       if (origin.source === 'mlflow' && origin.name === name) return origin.version
       // The models folder may have brought the same version first.
       if (followed?.model === model) return followed.version === version ? followed.registered : null

@@ -49,6 +49,11 @@ export function retired(rollout: Rollout, version: string): Rollout {
   }
 }
 
+/** The versions that serve, and those that a rollback may go back to. */
+export function versionsOf({ champion, challenger, shadow, earlier }: Rollout): string[] {
+  return [champion, challenger?.version, shadow?.version, ...earlier].flatMap(version => version ?? [])
+}
+
 function withoutShare(rollout: Rollout, version: string): Rollout {
   const { challenger, shadow } = rollout
   return {

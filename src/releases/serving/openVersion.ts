@@ -29,7 +29,11 @@ export async function openVersion(stored: StoredVersion, contract: ModelContract
   return { contract, manifest, graph: new Uint8Array(graph), report, rows: await parityRows(stored, contract, needs) }
 }
 
-async function parityRows({ files, model, version }: StoredVersion, contract: ModelContract, { store }: Pick<CheckNeeds, 'store'>) {
+async function parityRows(
+  { files, model, version }: StoredVersion,
+  contract: ModelContract,
+  { store }: Pick<CheckNeeds, 'store'>,
+) {
   const file = files.find(({ name }) => name === GOLDEN_ROWS)
   const text = file ? new TextDecoder().decode(await store.readFile(file.sha256)) : ''
   const lines = text.split('\n').filter(line => line.trim() !== '')

@@ -17,8 +17,8 @@ export interface FollowNeeds {
   readonly load: (version: StoredVersion, contract: ModelContract, purpose: Purpose) => Promise<Release>
   /** What this gateway has found out about versions beside their reports, as about a folder that cannot be read. */
   readonly findings: ReadonlyMap<string, readonly InstalledVersion[]>
-  /** Called with each new state, once it is followed. */
-  readonly changed?: ((state: ReleaseState) => void) | undefined
+  /** Told of the champion of each model that serves here, also where it is the same as before. */
+  readonly champion: (version: StoredVersion) => void
   readonly warn: (message: string, fields: Record<string, unknown>) => void
 }
 
@@ -44,7 +44,6 @@ export class RolloutFollower {
     const state = await this.#needs.store.state()
     const problems = await Promise.all(this.#needs.contracts.map(contract => this.#apply(contract, state)))
     this.#seen = state.revision
-    this.#needs.changed?.(state)
     this.#retryAt = problems.some(of => of.length > 0) ? performance.now() + RETRY_MS : Number.POSITIVE_INFINITY
   }
 
@@ -59,12 +58,18 @@ export class RolloutFollower {
       ...found.filter(version => !isStored(version)),
     ]
     const { champion, challenger, shadow } = rollout ?? { champion: undefined, challenger: undefined, shadow: undefined }
-    const problems = await this.#needs.serving.apply(name, { champion, challenger, shadow, versions: installed }, (wanted, purpose) => {
-      const version = stored.find(candidate => candidate.version === wanted)
-      if (!version) throw new Error('the version store does not have it')
-      return this.#needs.load(version, contract, purpose)
-    })
+    const problems = await this.#needs.serving.apply(
+      name,
+      { champion, challenger, shadow, versions: installed },
+      (wanted, purpose) => {
+        const version = stored.find(candidate => candidate.version === wanted)
+        if (!version) throw new Error('the version store does not have it')
+        return this.#needs.load(version, contract, purpose)
+      },
+    )
     this.#tell(name, problems)
+    const served = problems.length === 0 && stored.find(({ version }) => version === champion)
+    if (served) this.#needs.champion(served)
     return problems
   }
 
@@ -76,10 +81,15 @@ export class RolloutFollower {
   }
 }
 
-function installedVersion(stored: StoredVersion, rollout: Rollout | undefined, found: readonly InstalledVersion[]): InstalledVersion {
+function installedVersion(
+  stored: StoredVersion,
+  rollout: Rollout | undefined,
+  found: readonly InstalledVersion[],
+): InstalledVersion {
   const { model, version, manifest, report } = stored
   const { problems, championProblems, warnings } = report
-  const here = found.find(other => other.version === version)?.problems ?? []
+  // A REJECTED version tells its problems already.
+  const here = problems.length > 0 ? [] : (found.find(other => other.version === version)?.problems ?? [])
   return {
     model,
     version,

@@ -54,7 +54,11 @@ export function externalFileNames(model: Uint8Array): string[] {
 /** The tensors of a graph or a function, the same that `rewriteTensors` visits. */
 function* tensorsIn(body: Uint8Array, nodeField: number): Generator<Uint8Array> {
   const isGraph = nodeField === GRAPH_NODE
-  for (const { number, payload } of fieldsOf(body, nodeField, ...(isGraph ? [GRAPH_INITIALIZER, GRAPH_SPARSE_INITIALIZER] : []))) {
+  for (const { number, payload } of fieldsOf(
+    body,
+    nodeField,
+    ...(isGraph ? [GRAPH_INITIALIZER, GRAPH_SPARSE_INITIALIZER] : []),
+  )) {
     if (!payload) continue
     if (number === nodeField) {
       for (const attribute of payloadsOf(payload, NODE_ATTRIBUTE)) yield* tensorsInAttribute(attribute)

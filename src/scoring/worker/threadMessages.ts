@@ -1,5 +1,5 @@
-import type { Spellings } from '../spellings.js'
 import type { GraphUse } from '../manifest.js'
+import type { Spellings } from '../spellings.js'
 import type { PackedFeature, PackedRows } from './packedRows.js'
 
 /** What a thread needs to load a graph and to read the rows that come to it. */

@@ -54,7 +54,7 @@ export async function serveRest(server: FastifyInstance, options: RestOptions): 
 function serveRoute(server: FastifyInstance, route: RestRoute, options: RestOptions): void {
   server.route({
     method: route.method,
-    url: route.path.replace(/\{(\w+)\}/, ':$1'),
+    url: route.path.replace(/\{(\w+)\}/g, ':$1'),
     ...operationRoute(options),
     preHandler: authenticateSlowBody(options.auth),
     handler: traced(options.tracer ?? UNTRACED, runRoute(route, options)),
@@ -67,8 +67,8 @@ function runRoute(route: RestRoute, options: RestOptions) {
     const startedAt = performance.now()
     const context = contextOfRequest(request, reply, options.contextOf)
     // A request that is wrong in itself fails here, and pays as one that cannot be read.
-    const variables = route.variables(askedOf(request, route))
-    const { answer, error } = await resultOf(route, operation.run(context, variables))
+    const asked = askedOf(request, route)
+    const { answer, error } = await resultOf(route, asked, operation.run(context, route.variables(asked)))
     const seconds = (performance.now() - startedAt) / 1_000
     if (error) sendProblem(reply, statusOf(error.extensions?.code), inRequest(error, route))
     else sendAnswer(reply, route, answer)
@@ -88,10 +88,10 @@ interface Result {
   readonly error?: GraphQLFormattedError | undefined
 }
 
-async function resultOf({ answerOf }: RestRoute, running: Promise<OperationResult>): Promise<Result> {
+async function resultOf({ answerOf }: RestRoute, asked: Asked, running: Promise<OperationResult>): Promise<Result> {
   try {
     const { data, errors } = await running
-    return errors ? { error: errors[0] } : { answer: answerOf(data) }
+    return errors ? { error: errors[0] } : { answer: answerOf(data, asked) }
   } catch (error) {
     if (error instanceof AppError) return { error: errorBody(error).errors[0] }
     throw error
@@ -111,18 +111,19 @@ function inRequest(error: GraphQLFormattedError, { pathOf }: RestRoute): GraphQL
 /** @throws AppError BAD_USER_INPUT */
 function askedOf(request: FastifyRequest, route: RestRoute): Asked {
   requireDecodable(request.url)
+  const parameters = pathParametersOf(request)
   return {
-    parameter: pathParameterOf(request),
+    parameter: Object.values(parameters)[0] ?? '',
+    parameters,
     query: checked(route.query ?? NO_PARAMETERS, request.query, 'address'),
     body: route.body && checked(route.body, request.body, 'body'),
     idempotencyKey: idempotencyKeyOf(request, route),
   }
 }
 
-/** The parameter of the path; no path has two. */
-function pathParameterOf({ params }: FastifyRequest): string {
-  const [[name, value] = []] = Object.entries(params as Record<string, string>)
-  return name === undefined ? '' : checked(storable, value, 'address', name)
+function pathParametersOf({ params }: FastifyRequest): Record<string, string> {
+  const given = Object.entries(params as Record<string, string>)
+  return Object.fromEntries(given.map(([name, value]) => [name, checked(storable, value, 'address', name)]))
 }
 
 function idempotencyKeyOf({ headers }: FastifyRequest, { idempotencyKey }: RestRoute): string | undefined {

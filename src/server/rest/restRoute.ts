@@ -5,8 +5,10 @@ import type { ProblemCode } from './problemCodes.js'
 
 /** What a request asks, after its check. */
 export interface Asked {
-  /** The parameter of the path; empty in a path without one. */
+  /** The only parameter of the path, or the first; empty in a path without one. */
   readonly parameter: string
+  /** All parameters of the path by their names. */
+  readonly parameters: Readonly<Record<string, string>>
   readonly query: Readonly<Record<string, unknown>>
   readonly body: unknown
   readonly idempotencyKey: string | undefined
@@ -36,7 +38,7 @@ export interface RestRoute {
   readonly codes: readonly ProblemCode[]
   readonly variables: (asked: Asked) => Record<string, unknown>
   /** The answer that the data of the operation makes. @throws AppError where the operation has found nothing */
-  readonly answerOf: (data: Data) => unknown
+  readonly answerOf: (data: Data, asked: Asked) => unknown
   /** Leads into the request, from the path of a problem that the operation has found. */
   readonly pathOf: (path: readonly string[]) => RestPath
 }

@@ -3,11 +3,14 @@ import { application, HIGH_RISK, LOW_RISK } from '../../support/applicants.js'
 import { startGateway, type TestGateway } from '../../support/gateway.js'
 import { until } from '../../support/process.js'
 import { startReceiver } from '../../support/receiver.js'
+import { prepareReleases } from '../../support/releases.js'
 import { ArgumentValues } from './argumentValues.js'
 
 /** Every caller of the matrix is this client, so that it owns the data and may see what is visible only to an owner. */
 export const SUBJECT = 'asker'
 const DISPOSABLE = '01900000-0000-7000-8000-00000000d15b'
+/** The mutations that change a rollout. */
+const RELEASES = /^(promote|rollback|setTraffic|retire|approve|refuse)/
 const HOUR_MS = 3_600_000
 
 export interface MatrixFixture extends AsyncDisposable {
@@ -71,6 +74,11 @@ export async function startMatrixFixture(): Promise<MatrixFixture> {
   const [delivery] = await sql<{ id: string }[]>`
     insert into webhook_deliveries (id, webhook_id, tenant, alert_id, state, attempts, created_at)
     values (${id}, ${webhookId}, 'default', ${id}, 'DELIVERED', 1, now()) returning id`
+  await sql`
+    insert into shadow_scores (prediction_id, tenant, model, version, probability, band, created_at)
+    select id, tenant, model, '1', 0.5, 7, created_at from predictions`
+  const [changeId] = await prepareReleases(gateway.database.url)
+  await sql`update model_rollouts set challenger = 'c', challenger_share = 0.1, shadow = 'd', shadow_share = 1, revision = revision + 1`
   return {
     gateway,
     schema,
@@ -82,6 +90,11 @@ export async function startMatrixFixture(): Promise<MatrixFixture> {
       'Query.model.name': 'consumer-credit',
       'Query.riskSummary.from': new Date(Date.now() - HOUR_MS).toISOString(),
       'Query.riskSummary.to': new Date(Date.now() + HOUR_MS).toISOString(),
+      'Query.versionComparison.model': 'consumer-credit',
+      'Query.versionComparison.version': '1',
+      'Query.versionComparison.against': '2',
+      'Query.versionComparison.from': new Date(Date.now() - HOUR_MS).toISOString(),
+      'Query.versionComparison.to': new Date(Date.now() + HOUR_MS).toISOString(),
       'Subscription.highRiskScored.after': alertCursor,
       'PredictRiskInput.applicantId': 'score-1',
       'PredictRiskInput.features': { consumerCredit: LOW_RISK },
@@ -98,8 +111,32 @@ export async function startMatrixFixture(): Promise<MatrixFixture> {
       'RedeliverWebhookInput.deliveryId': delivery?.id,
       'EraseApplicantInput.applicantId': 'nobody-1',
       'RecordOutcomeInput.predictionId': id,
+      'PromoteModelVersionInput.version': 'b',
+      'RetireModelVersionInput.version': 'b',
+      'AdmitModelVersionInput.version': '2',
+      'ApproveReleaseChangeInput.changeId': changeId,
+      'RefuseReleaseChangeInput.changeId': changeId,
+      ...Object.fromEntries(
+        [
+          'PromoteModelVersion',
+          'RollbackModel',
+          'SetTrafficSplit',
+          'RetireModelVersion',
+          'AdmitModelVersion',
+          'RefuseReleaseChange',
+        ].flatMap(name => [
+          [`${name}Input.model`, 'consumer-credit'],
+          [`${name}Input.reason`, 'of the matrix'],
+        ]),
+      ),
     }),
     async prepare(mutation) {
+      if (RELEASES.test(mutation)) {
+        await sql`
+          update model_rollouts set champion = 'a', challenger = 'c', challenger_share = 0.1, shadow = 'd', shadow_share = 1,
+            earlier = '{b}', retired = '{}', revision = revision + 1`
+        await sql`update release_changes set state = 'PROPOSED', decided_by = null where id = ${changeId}`
+      }
       if (mutation === 'createWebhook') await sql`delete from webhooks where description = 'of the matrix'`
       if (mutation === 'deleteWebhook') {
         await sql`

@@ -32,6 +32,8 @@ describe('the configuration', () => {
       port: 4000,
       stateDirectory: resolve('.riskgate'),
       modelsDirectory: resolve('models'),
+      admission: { seconds: 60, memoryMib: 2_048 },
+      releaseKey: undefined,
       databaseUrl: undefined,
       databasePoolSize: 10,
       mayMigrate: true,
@@ -98,7 +100,11 @@ describe('the configuration', () => {
       RISKGATE_WEBHOOK_RETRY_AFTER_SECONDS: '60',
       RISKGATE_FORWARDED_HEADER: 'forwarded',
       RISKGATE_WEBHOOK_RETRY_SECONDS: '1',
+      RISKGATE_ADMISSION_SECONDS: '5',
+      RISKGATE_ADMISSION_MEMORY_MIB: '512',
+      RISKGATE_RELEASE_KEY: SECRET,
     })
+    expect(config).toMatchObject({ admission: { seconds: 5, memoryMib: 512 }, releaseKey: Buffer.from(SECRET) })
     expect(config).toMatchObject({ alertRetentionDays: 7, predictionRetentionDays: 7, webhooksMayBePrivate: true })
     expect(config).toMatchObject({ webhookAttempts: 3, webhookRetrySeconds: 1, webhookRetryAfterSeconds: 60 })
     expect(config.forwardedHeader).toBe('forwarded')
@@ -228,6 +234,9 @@ describe('the configuration', () => {
     ['RISKGATE_MLFLOW_MAX_MEGABYTES', '10241', 'between 1 and 10240'],
     ['RISKGATE_MLFLOW_DOWNLOAD_SECONDS', '7201', 'between 1 and 7200'],
     ['RISKGATE_WEBHOOK_RETRY_SECONDS', '3601', 'between 1 and 3600'],
+    ['RISKGATE_ADMISSION_SECONDS', '0', 'between 1 and 3600'],
+    ['RISKGATE_ADMISSION_MEMORY_MIB', '255', 'between 256 and 1048576'],
+    ['RISKGATE_RELEASE_KEY', 'short', 'at least 32 bytes'],
   ])('refuses %s=%j and says why', (key, value, why) => {
     const problems = problemsOf({ [key]: value })
     expect(problems).toHaveLength(1)
@@ -498,6 +507,7 @@ describe('the printed configuration', () => {
       DATABASE_URL: `postgres://${CANARY}:${CANARY}@db/${CANARY}?password=${CANARY}`,
       REDIS_URL: `rediss://:${CANARY}@cache`,
       RISKGATE_JWT_SECRET: `${CANARY}${SECRET}`,
+      RISKGATE_RELEASE_KEY: `${SECRET}${CANARY}`,
       RISKGATE_JWT_PREVIOUS_SECRET: `${SECRET}${CANARY}`,
       RISKGATE_MLFLOW_USER: 'riskgate',
       RISKGATE_MLFLOW_PASSWORD: CANARY,

@@ -34,6 +34,8 @@ describe('growthProblems', () => {
   })
 
   it('another key of the model is a problem', () => {
-    expect(growthProblems(contract([income, home], { inputField: 'credit' }), older)).toEqual(['its inputField is credit, not loans'])
+    expect(growthProblems(contract([income, home], { inputField: 'credit' }), older)).toEqual([
+      'its inputField is credit, not loans',
+    ])
   })
 })

@@ -7,7 +7,6 @@ import type { ModelContract } from '../../../src/scoring/contract.js'
 import { contract, manifestOf } from './domain.js'
 
 const FIXTURES = new URL('../../fixtures/onnx/', import.meta.url)
-const sigmoid = (z: number) => 1 / (1 + Math.exp(-z))
 
 /** The contract of the hostile fixtures: two numbers that every application has. */
 export const TWO_NUMBERS: ModelContract = {
@@ -17,15 +16,26 @@ export const TWO_NUMBERS: ModelContract = {
     .map(feature => ({ ...feature, required: true })),
 }
 
+/** The rule that the fixtures follow. */
+export function rule(amount: number, count: number): number {
+  return 1 / (1 + Math.exp(-(0.5 * amount - 0.25 * count + 0.125)))
+}
+
+const GOLDEN = [2, 1, 100, 1_000].flatMap((amount, i) =>
+  [i, 90 + i].map(count => ({ features: { amount, count }, probability: rule(amount, count) })),
+)
+
 export function fixture(name: string): Promise<Buffer> {
   return readFile(new URL(name, FIXTURES))
 }
 
-/** Writes the folder of a version of a graph, with the golden rows of the rule that the fixtures follow. */
-export async function versionOf(directory: string, graph: Uint8Array): Promise<VersionToCheck> {
+/** Writes the folder of a version of a graph. */
+export async function versionOf(
+  directory: string,
+  graph: Uint8Array,
+  golden: readonly object[] = GOLDEN,
+): Promise<VersionToCheck> {
   await mkdir(directory, { recursive: true })
-  const rows = [2, 1, 100, 1_000].flatMap((amount, i) => [{ amount, count: i }, { amount, count: 90 + i }])
-  const golden = rows.map(features => ({ features, probability: sigmoid(0.5 * features.amount - 0.25 * features.count + 0.125) }))
   const { onnx, ...rest } = manifestOf({ name: 'probability', column: 0 })
   const manifest = { ...rest, onnx: { ...onnx, sha256: createHash('sha256').update(graph).digest('hex') } }
   await writeFile(join(directory, 'model.onnx'), graph)

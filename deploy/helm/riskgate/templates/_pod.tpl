@@ -68,6 +68,9 @@ capabilities: { drop: [ALL] }
 {{- if .Values.settings.RISKGATE_MLFLOW_MODELS }}
 - { name: RISKGATE_STATE_DIR, value: /var/lib/riskgate }
 {{- end }}
+{{- if .Values.secrets.releases.name }}
+- { name: RISKGATE_RELEASE_KEY_FILE, value: /run/secrets/riskgate/release-key }
+{{- end }}
 {{- if .Values.secrets.tls.name }}
 - { name: RISKGATE_TLS_CERT_FILE, value: /etc/riskgate/tls/tls.crt }
 - { name: RISKGATE_TLS_KEY_FILE, value: /etc/riskgate/tls/tls.key }
@@ -144,6 +147,12 @@ capabilities: { drop: [ALL] }
             - { key: {{ . }}, path: mlflow-webhook-secret }
             {{- end }}
       {{- end }}
+      {{- end }}
+      {{- if .releases.name }}
+      - secret:
+          name: {{ .releases.name }}
+          items:
+            - { key: {{ .releases.key }}, path: release-key }
       {{- end }}
       {{- end }}
 {{- if .Values.secrets.tls.name }}

@@ -47,6 +47,8 @@ describe('the process of the checks', () => {
     const checking = limited({ memoryMib: 512 })
     const large = await checking.check(await version('large-allocation'))
     expect(large.problems).toEqual([expect.stringMatching(/model\.onnx: .*allocate memory .* set RISKGATE_ADMISSION_MEMORY_MIB/)])
+    const huge = await checking.check(await version('huge-shape'))
+    expect(huge.problems).toEqual([expect.stringMatching(/model\.onnx: the graph cannot score the golden rows: .*overflow/)])
     expect((await checking.check(await version('one-column'))).problems).toEqual([])
   })
 

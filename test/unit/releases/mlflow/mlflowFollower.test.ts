@@ -4,12 +4,13 @@ import type { ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { AliasIntake, BroughtVersion } from '../../../../src/releases/mlflow/aliasIntake.js'
+import type { VersionFolder } from '../../../../src/releases/folder/scanModels.js'
 import { ArtifactCache } from '../../../../src/releases/mlflow/artifactCache.js'
 import { FOLDER_LIMITS, type FolderLimits } from '../../../../src/releases/mlflow/downloadFolder.js'
 import { MlflowClient } from '../../../../src/releases/mlflow/mlflowClient.js'
 import { MlflowFollower } from '../../../../src/releases/mlflow/mlflowFollower.js'
 import { MlflowHttp } from '../../../../src/releases/mlflow/mlflowHttp.js'
+import type { VersionSink } from '../../../../src/releases/mlflow/versionSink.js'
 import { filesIn, type MlflowCall, type MlflowStandIn, send, startMlflow } from '../../../support/mlflowServer.js'
 import { freePort } from '../../../support/redis.js'
 
@@ -32,7 +33,7 @@ let tags: Record<string, string>
 let told: unknown[]
 let problems: readonly string[]
 /** Why it may not be champion. */
-let refused: readonly string[]
+let refused: readonly string[] | undefined
 let waitsForRestart: boolean
 let followers: MlflowFollower[]
 let instead: (call: MlflowCall, response: ServerResponse) => boolean
@@ -80,11 +81,11 @@ function registry({ method, address, body }: MlflowCall, response: ServerRespons
   return false
 }
 
-const intake: AliasIntake = {
+const intake: VersionSink = {
   async take(folder, origin) {
     told.push(['take', folder.model, folder.version, origin, readdirSync(folder.directory).sort()])
     taken.push(folder)
-    expect(existsSync(join(folder.directory, '../contract.json'))).toBe(true)
+    expect(existsSync(folder.contractFile)).toBe(true)
     return { problems, waitsForRestart }
   },
   async said(model, version, at) {
@@ -93,12 +94,12 @@ const intake: AliasIntake = {
     return refused
   },
 }
-const taken: BroughtVersion[] = []
+const taken: VersionFolder[] = []
 
 interface Settings {
   readonly limits?: Partial<FolderLimits>
   readonly timeoutMs?: number
-  readonly intake?: AliasIntake
+  readonly intake?: VersionSink
   readonly url?: URL
 }
 
@@ -127,7 +128,7 @@ function news(): unknown[] {
   return told.splice(0)
 }
 
-const FOLDER = ['MODEL_CARD.md', 'golden.jsonl', 'manifest.json', 'model.onnx']
+const FOLDER = ['MODEL_CARD.md', 'contract.json', 'golden.jsonl', 'manifest.json', 'model.onnx']
 const take = (version: string) => [
   ['take', 'consumer-credit', version, { source: 'mlflow', name: NAME, version, runId: `run-${version}` }, FOLDER],
   ['said', 'consumer-credit', version],
@@ -212,7 +213,7 @@ describe('the version that an alias names', () => {
 
   it('is taken at the next time where the intake fails', async () => {
     let fails = true
-    const failing: AliasIntake = {
+    const failing: VersionSink = {
       take: (...given) => (fails ? Promise.reject(new Error('the database is away')) : intake.take(...given)),
       said: (...given) => intake.said(...given),
     }
@@ -231,7 +232,7 @@ describe('the version that an alias names', () => {
 
   it('ends with the follower, in the middle of being taken', async () => {
     let release = () => {}
-    const slow: AliasIntake = {
+    const slow: VersionSink = {
       take: () => {
         told.push('take')
         return new Promise(resolve => (release = () => resolve({ problems: [], waitsForRestart: false })))
@@ -408,6 +409,17 @@ describe('a version that may not serve is rejected once, with the reason in its 
     expect(tags).toMatchObject({ 'riskgate.status': 'validated', 'riskgate.reason': '' })
   })
 
+  it('it is said again as long as nobody hears it', async () => {
+    refused = undefined
+    const each = follower()
+    await each.start()
+    refused = []
+    await each.poke()
+    await each.poke()
+    const [first, said, told] = take('1')
+    expect(news()).toEqual([first, said, told, said])
+  })
+
   it('admission finds problems; its files may then change until it is taken', async () => {
     problems = ['row 3 of golden.jsonl: expected 0.31, got 0.36', `a long\n\u202estory ${'x'.repeat(1_000)}`]
     const each = follower()
@@ -431,11 +443,11 @@ describe('the tags of a version', () => {
     const each = follower()
     await each.start()
     expect(tags).toEqual({ 'riskgate.status': 'validated', 'riskgate.checked_at': expect.stringMatching(/^20.*Z$/) })
-    each.served('consumer-credit', { version: '1', origin })
+    each.served({ model: 'consumer-credit', version: '1', origin })
     await each.poke()
     expect(tags['riskgate.status']).toBe('serving')
     // The champion now comes from the models folder.
-    each.served('consumer-credit', { version: '7', origin: { source: 'folder' } })
+    each.served({ model: 'consumer-credit', version: '7', origin: { source: 'folder' } })
     await each.poke()
     expect(tags['riskgate.status']).toBe('validated')
     expect(writes()).toHaveLength(6)
@@ -443,7 +455,7 @@ describe('the tags of a version', () => {
 
   it('say that it serves, also where the models folder had it first', async () => {
     const each = follower()
-    each.served('consumer-credit', { version: '1', origin: { source: 'folder' } })
+    each.served({ model: 'consumer-credit', version: '1', origin: { source: 'folder' } })
     await each.start()
     expect(tags['riskgate.status']).toBe('serving')
   })
@@ -451,11 +463,11 @@ describe('the tags of a version', () => {
   it('are written once, by any number of gateways and starts', async () => {
     const [one, two] = [follower(), follower()]
     await one.start()
-    one.served('consumer-credit', { version: '1', origin })
+    one.served({ model: 'consumer-credit', version: '1', origin })
     await one.poke()
     mlflow.calls.length = 0
     await two.start()
-    two.served('consumer-credit', { version: '1', origin })
+    two.served({ model: 'consumer-credit', version: '1', origin })
     await two.poke()
     expect(writes()).toEqual([])
   })
