@@ -61,13 +61,15 @@ export async function startModels(kit: Kit, { signal }: { signal: AbortSignal })
   const watch = await FolderWatch.begin(config.modelsDirectory)
   const intake = new VersionIntake(store, checks)
   const contractOf = new Map<string, ModelContract>()
+  const before = await store.state()
+  const scan = await scanIfThere(config.modelsDirectory, config.mlflow !== undefined || before.rollouts.length > 0, warn)
   let isFolderHeard = false
+  const hears = (model: string) => isFolderHeard || !scan.models.some(({ name }) => name === model)
   const mlflow = await startMlflow(kit, {
-    intake: new StoreSink({ intake, control, contracts: contractOf, decides: aliasDecides(config), hears: () => isFolderHeard }),
+    intake: new StoreSink({ intake, control, contracts: contractOf, decides: aliasDecides(config), hears }),
   })
-  const isNew = await firstVersions(mlflow, await store.state())
+  const isNew = await firstVersions(mlflow, before)
   const state = await store.state()
-  const scan = await scanIfThere(config.modelsDirectory, state.versions.length > 0, warn)
   const { contracts, withoutContract, warnings } = servedContracts(scan, state)
   for (const contract of contracts) contractOf.set(contract.name, contract)
   for (const says of warnings) warn('a contract is not as it was', { says })
@@ -94,9 +96,7 @@ export async function startModels(kit: Kit, { signal }: { signal: AbortSignal })
   })
   await source.bring(scan)
   isFolderHeard = true
-  // It is asked once more for what was not heard.
-  const said = mlflow?.follower.poke()
-  if (isNew) await inTime(said)
+  await sayAgain(mlflow, isNew)
   await follower.followNow()
   await admission.close()
   requireChampion(registry, source, config.modelsDirectory)
@@ -124,6 +124,12 @@ async function firstVersions(mlflow: Mlflow | undefined, { versions }: ReleaseSt
   if (!mlflow || versions.some(({ origin }) => origin.source === 'mlflow')) return false
   await inTime(mlflow.firstAsked)
   return true
+}
+
+/** What an alias named before the models folder had named its champions was not heard. */
+async function sayAgain(mlflow: Mlflow | undefined, isWaitedFor: boolean): Promise<void> {
+  const said = mlflow?.follower.poke()
+  if (isWaitedFor) await inTime(said)
 }
 
 async function inTime(work: Promise<void> | undefined): Promise<void> {

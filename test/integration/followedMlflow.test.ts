@@ -2,7 +2,7 @@ import { cpSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { application } from '../support/applicants.js'
-import { createTestDatabase, type TestDatabase } from '../support/database.js'
+import { createDatabase, createTestDatabase, type TestDatabase } from '../support/database.js'
 import { testFolder } from '../support/folder.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
 import { ModelReleasesDocument, ReleaseChangesDocument, RollbackModelDocument } from '../support/generated/operations.js'
@@ -123,12 +123,19 @@ it('an alias that proposes leaves the decision to a person', async () => {
 })
 
 describe('an installation whose models are all in MLflow', () => {
+  // That of other tests has the bundled versions.
+  beforeEach(async () => {
+    await database[Symbol.asyncDispose]()
+    database = await createDatabase()
+  })
+
   it('starts with what the alias names, and again while MLflow is away', async () => {
     registry.point('2')
     const gateway = await start(modelsFolder())
     expect(await versionOf(gateway)).toBe('2')
     const { model } = await (await managerOf(gateway)).data(ModelReleasesDocument, { name: MODEL })
-    expect(model?.versions).toMatchObject([{ version: '2', report: { problems: [] } }])
+    const origin = { source: 'MLFLOW', name: NAME, version: '2', runId: 'run-2' }
+    expect(model?.versions).toMatchObject([{ version: '2', origin, report: { problems: [] } }])
     registry.isAway = true
     expect(await versionOf(await start(modelsFolder()))).toBe('2')
   })
