@@ -40,6 +40,8 @@ export default defineConfig({
       ...(process.env.RISKGATE_FIELD
         ? [project('field', { include: ['test/field/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000 })]
         : []),
+      // Not in `npm test`: `npm run test:swap` takes a minute.
+      ...(process.env.RISKGATE_SWAPS ? [project('swap', { include: ['test/swap/*.test.ts'], testTimeout: 120_000 })] : []),
       // Not in `npm test`: `npm run test:upgrade` builds the release before first.
       ...(process.env.TEST_OLD_RELEASE
         ? [project('upgrade', { include: ['test/upgrade/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000 })]

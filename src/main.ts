@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { type Command, Option, program } from 'commander'
 import { DEFAULT_TENANT, ROLES } from './auth/principal.js'
-import { collectRole, parseHash, parseInstant, parseLocale, parseSeconds, parseTenant } from './commands/arguments.js'
+import { collectRole, parseHash, parseInstant, parseLocale, parseSeconds, parseShare, parseTenant } from './commands/arguments.js'
 import { EXPORT_FORMATS } from './commands/export/exportFormat.js'
 import { ConfigError, EXIT_CONFIG } from './errors.js'
 import { SERVICE } from './observability/service.js'
@@ -122,6 +122,95 @@ model
   .action(async (path: string, { json }: { json: boolean }) => {
     const { checkModels } = await import('./commands/model/check.js')
     await checkModels(path, json)
+  })
+
+const REASON = ['--reason <text>', 'why, for the audit'] as const
+model
+  .command('list')
+  .description('print the versions that some gateway has checked, with their stages')
+  .argument('[model]', 'the name of a model; all models by default')
+  .action(async (name: string | undefined) => {
+    const { listVersions } = await import('./commands/model/releases.js')
+    await listVersions(name)
+  })
+model
+  .command('promote')
+  .description('make a version champion, on all gateways within two seconds')
+  .argument('<model>', 'the name of the model')
+  .argument('<version>', 'the name of the version')
+  .requiredOption(...REASON)
+  .action(async (name: string, version: string, options) => {
+    const { promote } = await import('./commands/model/releases.js')
+    await promote(name, version, options)
+  })
+model
+  .command('rollback')
+  .description('make the champion before this one champion again')
+  .argument('<model>', 'the name of the model')
+  .option('--from <version>', 'the champion to leave: with it, a repeated call does not go back twice')
+  .requiredOption(...REASON)
+  .action(async (name: string, options) => {
+    const { rollback } = await import('./commands/model/releases.js')
+    await rollback(name, options)
+  })
+model
+  .command('split')
+  .description('say which versions get a share beside the champion; one that is not named gets none')
+  .argument('<model>', 'the name of the model')
+  .option('--challenger <version=share>', 'answers this part of the applicants, such as 3=0.1', parseShare)
+  .option('--shadow <version=share>', 'scores this part of the applications, and answers nobody', parseShare)
+  .requiredOption(...REASON)
+  .action(async (name: string, options) => {
+    const { split } = await import('./commands/model/releases.js')
+    await split(name, options)
+  })
+model
+  .command('retire')
+  .description('take a version out: only a promotion brings it back')
+  .argument('<model>', 'the name of the model')
+  .argument('<version>', 'the name of the version')
+  .requiredOption(...REASON)
+  .action(async (name: string, version: string, options) => {
+    const { retire } = await import('./commands/model/releases.js')
+    await retire(name, version, options)
+  })
+model
+  .command('changes')
+  .description('print the newest 100 changes of what serves, made and proposed')
+  .argument('[model]', 'the name of a model; all models by default')
+  .action(async (name: string | undefined) => {
+    const { listChanges } = await import('./commands/model/releases.js')
+    await listChanges(name)
+  })
+model
+  .command('approve')
+  .description('apply a change that another principal has proposed')
+  .argument('<id>', 'the id of the change, as `riskgate model changes` prints it')
+  .action(async (id: string) => {
+    const { approve } = await import('./commands/model/releases.js')
+    await approve(id)
+  })
+model
+  .command('refuse')
+  .description('refuse a proposed change')
+  .argument('<id>', 'the id of the change, as `riskgate model changes` prints it')
+  .requiredOption(...REASON)
+  .action(async (id: string, options) => {
+    const { refuse } = await import('./commands/model/releases.js')
+    await refuse(id, options)
+  })
+model
+  .command('diff')
+  .description('print what differs between two versions, and how their scores of the same applications differ')
+  .argument('<model>', 'the name of the model')
+  .argument('<version>', 'the name of a version')
+  .argument('<other>', 'the name of the other version, such as the champion')
+  .option('--from <time>', 'the first instant of the applications; 30 days before the end by default', parseInstant)
+  .option('--to <time>', 'their end, which is not included; now by default', parseInstant)
+  .option('--tenant <name>', 'tenant whose applications to compare', parseTenant, DEFAULT_TENANT)
+  .action(async (name: string, version: string, other: string, options) => {
+    const { diffVersions } = await import('./commands/model/diff.js')
+    await diffVersions(name, version, other, options)
   })
 
 program

@@ -48,3 +48,10 @@ export function parseHash(value: string): string {
   if (!/^[0-9a-f]{64}$/.test(value)) throw new InvalidArgumentError('It must be 64 hexadecimal digits, as a log line shows them.')
   return value
 }
+
+/** A version with its share of the applicants, such as 3=0.1. */
+export function parseShare(value: string): { version: string; share: number } {
+  const [, version, share] = /^([^=]+)=(0?\.\d{1,6}|1(?:\.0+)?)$/.exec(value) ?? []
+  if (version === undefined) throw new InvalidArgumentError('It must be a version with a share up to 1, such as 3=0.1.')
+  return { version, share: Number(share) }
+}

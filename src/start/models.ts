@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config/config.js'
 import { ConfigError } from '../errors.js'
-import type { Metrics } from '../observability/metrics.js'
 import { AdmissionProcess } from '../releases/admission/admissionProcess.js'
 import { FolderSource } from '../releases/folder/folderSource.js'
 import { FolderWatch } from '../releases/folder/folderWatch.js'
@@ -18,14 +17,13 @@ import { loadRelease } from '../releases/serving/loadRelease.js'
 import { openVersion } from '../releases/serving/openVersion.js'
 import { RolloutFollower } from '../releases/serving/rolloutFollower.js'
 import type { ReleaseParts } from '../resolvers/releaseResolver.js'
-import { RISK_BANDS } from '../scoring/bands.js'
 import type { ModelContract } from '../scoring/contract.js'
 import type { ReceiveDelivery } from '../server/mlflowWebhook.js'
 import { PostgresRolloutStore } from '../storage/releases/rolloutStore.js'
 import { PostgresVersionStore } from '../storage/releases/versionStore.js'
 import { type Kit, warnTo } from './kit.js'
 import { type Mlflow, startMlflow } from './mlflow.js'
-import { startServing } from './serving.js'
+import { loadOptions, shadowLoadOptions, startServing } from './serving.js'
 
 // A rollback must reach every gateway within a second.
 const FOLLOW_EVERY_MS = 250
@@ -49,7 +47,7 @@ type Releases = Pick<ReleaseParts, 'control' | 'rollouts' | 'isTrusted'> & {
  * @throws ConfigError where no model can serve
  */
 export async function startModels(kit: Kit, { signal }: { signal: AbortSignal }): Promise<Models> {
-  const { config, database, metrics, tracer, onStop, upkeep } = kit
+  const { config, database, metrics, onStop, upkeep } = kit
   const warn = warnTo(kit)
   const store = new PostgresVersionStore(database)
   const admission = new AdmissionProcess(config.admission)
@@ -84,13 +82,10 @@ export async function startModels(kit: Kit, { signal }: { signal: AbortSignal })
     contracts,
     findings: source.findings,
     load: async (version, contract, purpose) =>
-      loadRelease(await openVersion(version, contract, { store, checks }), {
-        observeScoring: ({ model, version }, seconds) => metrics.scoringSeconds.of(model, version).observe(seconds),
-        warn,
-        tracer,
-        workerEnded: ({ model, version }) => metrics.workersEnded.inc({ model, version }),
-        alwaysInWorker: purpose === 'shadow',
-      }),
+      loadRelease(
+        await openVersion(version, contract, { store, checks }),
+        purpose === 'shadow' ? shadowLoadOptions(kit) : loadOptions(kit),
+      ),
     champion: version => mlflow?.follower.served(version),
     warn,
   })
@@ -164,10 +159,4 @@ function serving({ champions, notServing }: ModelRegistry): Record<string, numbe
     ...champions.map(({ contract }) => [contract.name, 1] as const),
     ...notServing.map(name => [name, 0] as const),
   ])
-}
-
-/** Shows the counters of a version at zero: the share of high risk would be unknown until the first. */
-export function showFromZeroFor({ model, version }: { model: string; version: string }, metrics: Metrics): void {
-  metrics.highRisk.of(model, version)
-  for (const band of RISK_BANDS) metrics.predictions.of(model, version, band)
 }

@@ -2,8 +2,9 @@ import type { AlertHints } from '../alerts/hints.js'
 import type { ErrorCode } from '../errors.js'
 import { type Metrics, showFromZero } from '../observability/metrics.js'
 import type { ModelRegistry } from '../releases/modelRegistry.js'
+import type { ShadowScoring } from '../releases/shadow/shadowScoring.js'
 import type { LatestPredictions } from '../scoring/latestPredictions.js'
-import type { NewPrediction, Prediction } from '../scoring/prediction.js'
+import type { Prediction } from '../scoring/prediction.js'
 import { PredictRisk } from '../scoring/predictRisk.js'
 import type { AuditWriter } from '../storage/audit/auditWriter.js'
 import type { ClockWatch } from '../storage/postgres/clockWatch.js'
@@ -21,7 +22,7 @@ interface Needs {
   readonly hints: AlertHints
   readonly clock: ClockWatch
   /** Scores stored predictions with the shadows of their model. */
-  readonly shadows?: { offer(stored: readonly NewPrediction[]): void } | undefined
+  readonly shadows?: Pick<ShadowScoring, 'offer' | 'queued'> | undefined
 }
 
 /**
@@ -52,9 +53,10 @@ export function startPredictions(
       metrics.commitRows.of().observe(rows)
     },
   })
-  metrics.gauges('queue_length', 'Rows that wait to be scored or stored.', 'queue', () => ({
+  metrics.gauges('queue_length', 'Rows that wait to be scored, stored, or scored by a shadow.', 'queue', () => ({
     scoring: models.answering.reduce((sum, { queued }) => sum + queued, 0),
     commit: store.queued,
+    shadow: shadows?.queued ?? 0,
   }))
   const rowRefused = (code: ErrorCode) => metrics.batchRowsRefused.inc({ code })
   showFromZero(metrics.batchRowsRefused, 'code', FAILURES)

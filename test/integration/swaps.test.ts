@@ -14,10 +14,22 @@ describe('a version that replaces another under load', () => {
     process.stdout.write(`10 swaps under 16 connections: 0 of ${singles} calls failed, the slowest swap took ${slowest} ms\n`)
   })
 
+  it('has its metrics from zero as soon as it serves', async () => {
+    await using stage = await SwapStage.open(1)
+    const predictions = (version: string) => stage.metric('riskgate_predictions_total', { version })
+    expect(await predictions('1')).toBeUndefined()
+    await stage.promote('1')
+    expect(await predictions('1')).toBe(0)
+    await stage.challenge('2', 0.5)
+    await stage.send(200)
+    expect(await predictions('1')).toBeGreaterThan(0)
+    expect(await predictions('2')).toBeGreaterThan(0)
+  })
+
   it('may be a challenger: each applicant stays with one version', async () => {
     await using stage = await SwapStage.open(8)
     await stage.challenge('1', 0.3)
-    const { failed, wrong, moved, versions } = await stage.send(2_000)
+    const { failed, wrong, moved, versions } = await stage.send(1_000)
     expect({ failed, wrong, moved }).toEqual({ failed: [], wrong: 0, moved: 0 })
     expect(versions['1']).toBeGreaterThan(0)
     expect(versions['2']).toBeGreaterThan(versions['1'] as number)

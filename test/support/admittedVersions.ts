@@ -10,7 +10,7 @@ import { goldenRows } from './applicants.js'
 
 const FOLDER = new URL('../../models/consumer-credit/', import.meta.url)
 
-export const bundledContract = contractSchema.parse(JSON.parse(readFileSync(new URL('contract.json', FOLDER), 'utf8')))
+const bundledContract = contractSchema.parse(JSON.parse(readFileSync(new URL('contract.json', FOLDER), 'utf8')))
 
 /** A version of the bundled model with its golden rows, as its admission would report it. */
 export async function bundledVersion(version: '1' | '2', cost: AdmissionReport['cost'] = SMALL): Promise<AdmittedVersion> {

@@ -7,9 +7,17 @@ import { createDatabase, type TestDatabase, type WorkerServer } from './database
 import { makeCluster, startPostgresServer } from './postgresServer.js'
 
 const TESTS = join(import.meta.dirname, '..')
-const WITH_DATABASE = ['api/', 'integration/', 'security/', 'faults/', 'containers/', 'dashboards/', 'upgrade/', 'field/'].map(
-  folder => join(TESTS, folder),
-)
+const WITH_DATABASE = [
+  'api/',
+  'integration/',
+  'security/',
+  'faults/',
+  'containers/',
+  'dashboards/',
+  'upgrade/',
+  'field/',
+  'swap/',
+].map(folder => join(TESTS, folder))
 
 interface Servers {
   /** One for each worker. The alert feed waits for the oldest transaction of its server: files on one server would wait for each other. */

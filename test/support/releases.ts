@@ -69,6 +69,7 @@ export function newVersion({
     'contract.json': readFileSync(join(DIRECTORY, 'contract.json')),
     'manifest.json': Buffer.from(JSON.stringify({ ...bundled, version, ...manifest })),
     'golden.jsonl': readFileSync(join(DIRECTORY, '2/golden.jsonl')),
+    'model.onnx': readFileSync(join(DIRECTORY, '2/model.onnx')),
     ...more,
   }
   const reads: string[] = []

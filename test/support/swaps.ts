@@ -10,6 +10,7 @@ import { bundledVersion } from './admittedVersions.js'
 import type { GraphqlClient } from './client.js'
 import { signToken, startGateway, type TestGateway } from './gateway.js'
 import { ModelsDocument, PromoteModelVersionDocument, SetTrafficSplitDocument } from './generated/operations.js'
+import { metric } from './metrics.js'
 import { until } from './process.js'
 
 const MODEL = 'consumer-credit'
@@ -76,6 +77,11 @@ export class SwapStage implements AsyncDisposable {
       const { models } = await this.#manager.data(ModelsDocument, {})
       return isSo(models.find(({ name }) => name === MODEL)?.versions ?? [])
     })
+  }
+
+  /** As in test/support/metrics.ts. */
+  metric(name: string, labels: Record<string, string>): Promise<number | undefined> {
+    return metric(this.#gateway, name, labels)
   }
 
   /** Makes each version champion in turn, with a pause between. Returns the milliseconds from the call to its effect. */

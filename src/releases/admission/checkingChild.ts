@@ -13,6 +13,8 @@ export interface AdmissionLimits {
 
 // Also where this file runs without a build, as in tests.
 const PROGRAM = fileURLToPath(new URL('../../../dist/releases/admission/checkVersions.js', import.meta.url))
+// An endless graph would not let it notice that its gateway was killed. Where there is no setpriv, its processor time ends it.
+const DIES_WITH_PARENT = 'setpriv --pdeathsig KILL'
 const READY_MS = 60_000
 const LOOK_MS = 50
 const PAGE_BYTES = 4_096
@@ -23,11 +25,15 @@ const PAGE_BYTES = 4_096
  * @throws Error where it cannot be started
  */
 export async function startChild({ seconds, memoryMib }: AdmissionLimits, shell = '/bin/sh'): Promise<ChildProcess> {
+  if (!existsSync(PROGRAM)) throw new Error('model versions cannot be checked: riskgate is not built (npm run build)')
   const program = [execPath, PROGRAM, String(seconds)]
   const hasShell = existsSync(shell)
-  const limits = `ulimit -c 0; ulimit -t ${3 * seconds}; ulimit -d ${memoryMib * 1024}; exec "$0" "$@"`
-  const [command = '', ...rest] = hasShell ? [shell, '-c', limits, ...program] : program
+  const limits = `ulimit -c 0; ulimit -t ${3 * seconds}; ulimit -d ${memoryMib * 1024}`
+  const script = `${limits}; ${DIES_WITH_PARENT} true && exec ${DIES_WITH_PARENT} "$0" "$@"; exec "$0" "$@"`
+  const [command = '', ...rest] = hasShell ? [shell, '-c', script, ...program] : program
   const child = spawn(command, rest, { stdio: ['ignore', 'ignore', 'ignore', 'ipc'], env: {} })
+  // Those who wait for it are told by its end.
+  child.on('error', () => {})
   try {
     await firstMessage(child)
   } catch (error) {

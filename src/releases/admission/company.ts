@@ -1,9 +1,8 @@
 import type { FeatureValues } from '../../scoring/features.js'
 import type { OnnxModel } from '../../scoring/onnx/onnxModel.js'
 import { saidBy } from '../runtimeSentence.js'
+import { toleranceOf } from './goldenCheck.js'
 
-/** The most that the company of other rows may change without being a dependence on them: rounding in another order. */
-const ROUNDING = 1e-5
 // Vectorised kernels treat the last rows of a group otherwise, so sizes and places of all kinds are tried.
 const GROUP_SIZES = [3, 8, 13, 32, 256]
 const ROWS = 24
@@ -11,7 +10,7 @@ const ROWS = 24
 /** How the rows of a group bear on each other: a problem, other bits, or nothing. */
 export type Company = { readonly problem: string } | { readonly hasOtherBits: boolean }
 
-type Runs = Pick<OnnxModel, 'run'>
+type Runs = Pick<OnnxModel, 'run'> & Partial<Pick<OnnxModel, 'isHalfPrecision'>>
 
 /**
  * Compares what a graph answers for a row alone and in groups of other rows. A probability must not depend on which applications
@@ -30,7 +29,8 @@ export async function judgeCompany(model: Runs, applications: readonly FeatureVa
           const lone = alone[at + i] as number
           if (Object.is(lone, together)) continue
           hasOtherBits = true
-          if (Math.abs(lone - together) <= ROUNDING) continue
+          // Rounding in another order is no dependence.
+          if (Math.abs(lone - together) <= toleranceOf(model)) continue
           return {
             problem: `the probability of an application depends on those beside it: ${lone} alone, ${together} among others.`,
           }

@@ -148,13 +148,14 @@ class Loading {
       const release = await this.#find(version, 'shadow', known)
       if (release) shadows.push({ release, share, beside })
     }
-    const rivals = champion && challenger && [champion.manifest.version, challenger.release.manifest.version]
-    if (rivals) {
-      const [first, second] = rivals as [string, string]
+    const first = champion?.manifest.version
+    const second = challenger?.release.manifest.version
+    if (first !== undefined && second !== undefined) {
       await add({ version: first, share: 1 }, second)
       await add({ version: second, share: 1 }, first)
     }
-    if (wanted) await add(wanted)
+    // One that answers callers needs no shadow.
+    if (wanted && wanted.version !== first && wanted.version !== second) await add(wanted)
     return shadows
   }
 

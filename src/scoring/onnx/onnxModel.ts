@@ -102,6 +102,13 @@ export class OnnxModel {
     return answers
   }
 
+  /** Whether a number passes through half precision on its way in or out. */
+  get isHalfPrecision(): boolean {
+    const { inputMetadata, outputMetadata } = this.#session
+    const output = outputMetadata.filter(({ name }) => name === this.#outputName)
+    return [...inputMetadata, ...output].some(value => value.isTensor && value.type === 'float16')
+  }
+
   async release(): Promise<void> {
     await this.#session.release()
   }

@@ -5,7 +5,7 @@ import { AppError } from '../../errors.js'
 import type { PackedRows } from './packedRows.js'
 import type { ThreadAnswer, ThreadGraph, ThreadRequest } from './threadMessages.js'
 
-// Of the build, so that it is found from the source too, as Vitest runs it.
+// That of the build, so that it is found from the source too, as Vitest runs it.
 const PROGRAM = fileURLToPath(new URL('../../../dist/scoring/worker/scoringThread.js', import.meta.url))
 // Rows and messages need far less; sessions do not count. A thread that outgrows it ends alone, without the process.
 const HEAP_MB = 128
@@ -89,7 +89,7 @@ export class ThreadLife {
     else asked?.reject(Object.assign(new Error(answer.error.message), { name: answer.error.name }))
   }
 
-  /** A thread that hangs in the runtime ends only when the runtime returns; its rows do not wait for that. */
+  /** A thread that hangs in the runtime ends only when the runtime returns, and the process not before; its rows do not wait for it. */
   #giveUp(): void {
     this.#why = 'a run took too long'
     this.#failAll()

@@ -180,6 +180,9 @@ describe('the batcher', () => {
     await answers[0]
     await nextTurn()
     expect(events).toEqual([])
+    void batcher.idle().then(() => events.push('idle while the last one ran'))
+    await nextTurn()
+    expect(events).toEqual([])
     groups[1]?.answer()
     await idle
     expect(await Promise.all(answers)).toEqual(['failed', 'done 2'])

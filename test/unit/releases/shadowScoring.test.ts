@@ -49,7 +49,9 @@ describe('shadow scoring', () => {
     const shadows = new Shadows([{ release: releaseOf('12'), share: 1, beside: undefined }])
     const rows = rowsOf(3)
     shadows.scoring.offer(rows)
-    expect(shadows.stored).toEqual([])
+    // Callers are answered in this turn of the event loop.
+    for (let i = 0; i < 10; i++) await Promise.resolve()
+    expect(shadows.scoring.queued).toBe(3)
     await shadows.settled(3)
     const [first] = rows as [NewPrediction]
     const { id: predictionId, tenant, createdAt } = first.prediction
@@ -79,13 +81,14 @@ describe('shadow scoring', () => {
       { release: releaseOf('2'), share: 1, beside: '1' },
     ])
     const rows = Array.from({ length: 50 }, () => [...rowsOf(1, '1'), ...rowsOf(1, '2')]).flat()
-    shadows.scoring.offer(rows)
+    shadows.scoring.offer([...rows, ...rowsOf(5, '3')])
     await shadows.settled(100)
     const versionOf = new Map(shadows.stored.map(({ predictionId, version }) => [predictionId, version]))
     expect(rows.every(({ prediction: { id, modelVersion } }) => versionOf.get(id) === (modelVersion === '1' ? '2' : '1'))).toBe(
       true,
     )
     expect(shadows.groups).toEqual([50, 50])
+    expect(shadows.scoring.queued).toBe(0)
   })
 
   it('takes its share of the predictions', async () => {

@@ -59,15 +59,19 @@ describe('the process of the checks', () => {
     expect((await checking.check(await version('one-column'))).problems).toEqual([])
   })
 
-  it('ends when its gateway is killed', async () => {
+  it('ends when its gateway is killed, even within an endless graph', async () => {
     const module = new URL('../../../../dist/releases/admission/checkingChild.js', import.meta.url)
     const program = `const { startChild } = await import('${module}')
-      console.log((await startChild({ seconds: 30, memoryMib: 1024 })).pid)`
-    const gateway = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: ['ignore', 'pipe', 'inherit'] })
+      const child = await startChild({ seconds: 2, memoryMib: 1024 })
+      child.send(JSON.parse(process.argv[1]), () => console.log(child.pid))`
+    const endless = JSON.stringify(await version('endless-loop'))
+    const gateway = spawn(process.execPath, ['--input-type=module', '-e', program, endless], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
     const [pid] = await once(gateway.stdout, 'data')
     gateway.kill('SIGKILL')
-    await vi.waitFor(() => expect(() => process.kill(Number(pid), 0)).toThrow('ESRCH'), { timeout: 10_000 })
-  })
+    await vi.waitFor(() => expect(() => process.kill(Number(pid), 0)).toThrow('ESRCH'), { timeout: 30_000 })
+  }, 40_000)
 
   it('gives up a check when the gateway stops', async () => {
     const stop = new AbortController()

@@ -74,6 +74,23 @@ describe('a graph is refused', () => {
 })
 
 describe('golden rows', () => {
+  it.each(['half.onnx', 'half-input.onnx'])(
+    'may be a thousandth off where the graph computes in half precision: %s',
+    async name => {
+      const type = name === 'half.onnx' ? 'float32' : 'float16'
+      const version = await versionOf(directory, await fixture(name), spread(60))
+      const inputs = version.manifest.onnx.inputs.map(input => ({ ...input, type }) as const)
+      const half = { ...version, manifest: { ...version.manifest, onnx: { ...version.manifest.onnx, inputs } } }
+      expect((await checkVersion(half)).problems).toEqual([])
+      const wrong = spread(60).map(({ features, probability }, i) => ({
+        features,
+        probability: i === 3 ? probability + 2e-3 : probability,
+      }))
+      await versionOf(directory, await fixture(name), wrong)
+      expect((await checkVersion(half)).problems).toEqual([expect.stringMatching(/line 4 .* The tolerance is 0\.001/)])
+    },
+  )
+
   it('tell how well a version separates where they say what became of the loans', async () => {
     const rows = spread(200, i => ({ defaulted: i % 3 === 0 }))
     const { quality, bandShares, problems } = await checkVersion(

@@ -1,0 +1,143 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { createLogger } from '../../src/observability/logger.js'
+import { Metrics } from '../../src/observability/metrics.js'
+import { type ModelEntry, ModelRegistry } from '../../src/releases/modelRegistry.js'
+import { type AdmittedVersion, loadRelease } from '../../src/releases/serving/loadRelease.js'
+import type { ShadowLog, ShadowScore } from '../../src/releases/shadow/shadowLog.js'
+import { PredictRisk } from '../../src/scoring/predictRisk.js'
+import { Release } from '../../src/scoring/release.js'
+import { spellingsOf } from '../../src/scoring/spellings.js'
+import { packedFeatures } from '../../src/scoring/worker/packedRows.js'
+import { WorkerScorer } from '../../src/scoring/worker/workerScorer.js'
+import type { Kit } from '../../src/start/kit.js'
+import { loadOptions, shadowLoadOptions, startShadows } from '../../src/start/serving.js'
+import { UNTRACED } from '../../src/tracer.js'
+import { bundledVersion } from '../support/admittedVersions.js'
+import { createTestDatabase } from '../support/database.js'
+import { until } from '../support/process.js'
+import { openStores } from '../support/stores.js'
+import { principalOf } from '../unit/support/gatewaySchema.js'
+
+const ROWS = 200
+
+const ends: (() => Promise<void> | void)[] = []
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end()
+})
+
+type ShadowKit = Pick<Kit, 'metrics' | 'logger' | 'tracer' | 'onStop'>
+
+function kitOf(): ShadowKit {
+  const { logger } = createLogger('silent', () => {})
+  return { metrics: new Metrics(), logger, tracer: UNTRACED, onStop: end => ends.push(end) }
+}
+
+/** predictRisk with version 2 as champion over a real store, beside shadows. */
+async function stageOf(
+  log: ShadowLog,
+  shadowsOf: (version: AdmittedVersion, kit: ShadowKit) => Promise<NonNullable<ModelEntry['shadows']>>,
+) {
+  const database = await createTestDatabase()
+  ends.push(async () => database[Symbol.asyncDispose]())
+  const kit = kitOf()
+  const { metrics } = kit
+  const version = await bundledVersion('2')
+  const champion = await loadRelease(version, loadOptions(kit))
+  const shadows = await shadowsOf(await bundledVersion('1'), kit)
+  ends.push(() => champion.retire())
+  for (const { release } of shadows) ends.push(() => release.retire())
+  const models = new ModelRegistry([{ contract: version.contract, champion, shadows, versions: [] }])
+  const scoring = startShadows(kit, { models, log })
+  const stores = await openStores(database.url, async stored => scoring.offer(stored))
+  ends.push(async () => stores[Symbol.asyncDispose]())
+  const predictRisk = new PredictRisk(models, stores.predictions)
+  const rows = version.rows.slice(0, ROWS)
+  return {
+    metrics,
+    rows,
+    /** Scores all rows, and checks their answers. */
+    async answer() {
+      const results = await Promise.all(
+        rows.map((features, i) =>
+          predictRisk.run({ applicantId: `applicant-${i}`, model: 'consumer-credit', features }, principalOf('SCORER')),
+        ),
+      )
+      expect(results.map(({ prediction }) => prediction.probability)).toEqual(version.report.answers.slice(0, ROWS))
+      return results.map(({ prediction }) => prediction)
+    },
+    async counted(result: string): Promise<number> {
+      const { values } = await metrics.shadowRows.get()
+      return values.find(({ labels }) => labels.result === result)?.value ?? Number.NaN
+    },
+  }
+}
+
+const inWorker = async (version: AdmittedVersion, kit: ShadowKit) => [
+  { release: await loadRelease(version, shadowLoadOptions(kit)), share: 1, beside: undefined },
+]
+
+describe('shadows beside predictRisk', () => {
+  it('score what is stored, apart from it', async () => {
+    const kept: ShadowScore[] = []
+    const stage = await stageOf({ record: async scores => void kept.push(...scores) }, inWorker)
+    const answered = await stage.answer()
+    await until(() => kept.length === ROWS)
+    const first = await loadRelease(await bundledVersion('1'), loadOptions(kitOf()))
+    const scores = await Promise.all(stage.rows.map(row => first.score(row)))
+    await first.retire()
+    const shadowOf = new Map(kept.map(score => [score.predictionId, score]))
+    for (const [i, { id, createdAt }] of answered.entries()) {
+      const { probability, band } = scores[i] as (typeof scores)[number]
+      expect(shadowOf.get(id)).toMatchObject({ version: '1', tenant: 'default', probability, band, createdAt })
+    }
+    expect(await Promise.all(['stored', 'dropped', 'failed'].map(stage.counted))).toEqual([ROWS, 0, 0])
+  })
+
+  it('change no answer while their log hangs', async () => {
+    let finish = () => {}
+    const hanging = new Promise<void>(resolve => {
+      finish = resolve
+    })
+    const stage = await stageOf({ record: () => hanging }, inWorker)
+    for (let round = 0; round < 10; round++) await stage.answer()
+    expect(await stage.counted('stored')).toBe(0)
+    expect(await stage.counted('dropped')).toBeGreaterThan(0)
+    finish()
+  })
+
+  it('change no answer while their log fails', async () => {
+    const stage = await stageOf({ record: () => Promise.reject(new Error('no table')) }, inWorker)
+    await stage.answer()
+    await until(async () => (await stage.counted('failed')) === ROWS)
+    await stage.answer()
+  })
+
+  it('change no answer while their worker is killed, and go on in the next one', async () => {
+    const kept: ShadowScore[] = []
+    let killed = 0
+    const stage = await stageOf({ record: async scores => void kept.push(...scores) }, async version => {
+      const { contract, manifest, graph: bytes } = version
+      const graph = {
+        bytes,
+        onnx: manifest.onnx,
+        spellings: spellingsOf(contract),
+        features: packedFeatures(contract),
+        rowByRow: false,
+      }
+      // Each thread is killed in its first run but the last, which gets a usual limit.
+      const impatient = await WorkerScorer.load(graph, { ended: () => killed++, longestRunMs: 0 })
+      const patient = await WorkerScorer.load(graph, { ended: () => killed++ })
+      const score = (rows: Parameters<WorkerScorer['score']>[0]) => (killed === 0 ? impatient : patient).score(rows)
+      const release = async () => void (await Promise.all([impatient.release(), patient.release()]))
+      return [{ release: new Release(contract, manifest, { score, release }), share: 1, beside: undefined }]
+    })
+    await until(async () => {
+      await stage.answer()
+      return killed > 0
+    })
+    const before = kept.length
+    await stage.answer()
+    await until(() => kept.length > before)
+    expect(await stage.counted('failed')).toBeGreaterThan(0)
+  })
+})
