@@ -1,7 +1,6 @@
 import { cpSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { application } from '../support/applicants.js'
 import { createDatabase, createTestDatabase, type TestDatabase } from '../support/database.js'
 import { testFolder } from '../support/folder.js'
 import { startGateway, type TestGateway } from '../support/gateway.js'
@@ -10,6 +9,7 @@ import { metric } from '../support/metrics.js'
 import { deliverAlias, type MlflowRegistry, startRegistry } from '../support/mlflowRegistry.js'
 import { filesIn } from '../support/mlflowServer.js'
 import { until } from '../support/process.js'
+import { allServe, versionOf } from '../support/servedVersion.js'
 
 const MODEL = 'consumer-credit'
 // The name in MLflow need not be that of the model.
@@ -21,10 +21,6 @@ const bundleOf = (version: string) => ({
   ...filesIn(join(BUNDLED, version), 'extra_files/'),
   'extra_files/contract.json': readFileSync(join(BUNDLED, 'contract.json')),
 })
-
-interface Scored {
-  readonly predictRisk: { readonly prediction: { readonly version: string } }
-}
 
 let registry: MlflowRegistry
 let database: TestDatabase
@@ -68,15 +64,7 @@ function modelsFolder(...versions: string[]): Record<string, string> {
   return { RISKGATE_MODELS_DIR: folder }
 }
 
-/** The version that answers on this gateway. */
-async function versionOf(gateway: TestGateway): Promise<string | undefined> {
-  const client = await gateway.as({ roles: ['SCORER'] })
-  const query = 'mutation ($input: PredictRiskInput!) { predictRisk(input: $input) { prediction { version } } }'
-  const { data } = await client.send<Scored>({ query, variables: { input: application('a-1') } })
-  return data?.predictRisk.prediction.version
-}
-const serves = (version: string) =>
-  until(async () => (await Promise.all(gateways.map(versionOf))).every(serving => serving === version), 30_000)
+const serves = (version: string) => allServe(gateways, version)
 const tagged = (version: string, status: string) => until(() => registry.tags[version]?.['riskgate.status'] === status)
 const managerOf = (gateway: TestGateway) => gateway.as({ roles: ['MODEL_MANAGER'] })
 
