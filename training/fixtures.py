@@ -50,7 +50,7 @@ Written by `training/fixtures.py`; do not edit by hand. `N` is the number of row
 | `rank-one.onnx` | `features` float32 [2] | `probability` float32 [1] | `p(x)` of a single row without a dimension of rows |
 | `neighbours.onnx` | `features` float32 [N,2] | `probability` float32 [N,1] | `p(x - m)`, where m is the mean of all rows of the run |
 
-Hostile ones, which must not serve. Each takes `features` float32 [N,2] and gives `probability` float32 [N,1]:
+Those in `hostile/` must not serve. Each takes `features` float32 [N,2] and gives `probability` float32 [N,1]:
 
 | file | what it does |
 |---|---|
@@ -331,7 +331,7 @@ def _hostile():
         [helper.make_tensor_value_info("still_on", TensorProto.BOOL, []), helper.make_tensor_value_info("next", TensorProto.FLOAT, [])],
     )
     loop = helper.make_node("Loop", ["rounds", "true", "start"], ["end"], body=body)
-    beside("endless-loop", [loop], [_tensor("rounds", 2**62, np.int64), _tensor("true", True, np.bool_), _tensor("start", 1)], "end")
+    beside("hostile/endless-loop", [loop], [_tensor("rounds", 2**62, np.int64), _tensor("true", True, np.bool_), _tensor("start", 1)], "end")
     for name, numbers in {"large-allocation": 2**28, "huge-shape": 2**62}.items():
         large = helper.make_node("ConstantOfShape", ["wide"], ["large"], value=_tensor("value", [1]))
         # The number of rows keeps the runtime from computing it when it loads.
@@ -341,19 +341,19 @@ def _hostile():
             helper.make_node("Mul", ["two", "half_of_it"], ["wide"]),
         ]
         most = helper.make_node("ReduceMax", ["large"], ["end"], keepdims=0)
-        beside(name, [*shape, large, most], [_tensor("second", [1], np.int64), _tensor("half_of_it", [numbers // 2], np.int64)], "end")
+        beside(f"hostile/{name}", [*shape, large, most], [_tensor("second", [1], np.int64), _tensor("half_of_it", [numbers // 2], np.int64)], "end")
 
     score, weights = _score()
     own = helper.make_node("Score", ["default"], ["probability"], domain="com.bank")
-    _unchecked("own-operator", [*score, own], probability, weights)
+    _unchecked("hostile/own-operator", [*score, own], probability, weights)
     noise = helper.make_node("RandomUniformLike", ["default"], ["noise"], high=1e-7, low=0.0)
     add = helper.make_node("Add", ["default", "noise"], ["probability"])
-    _save("random", [*score, noise, add], probability, weights)
+    _save("hostile/random", [*score, noise, add], probability, weights)
     product = helper.make_node("MatMul", ["features", "weights"], ["product"])
-    _save("logits", [product, helper.make_node("Add", ["product", "bias"], ["probability"])], probability, weights)
+    _save("hostile/logits", [product, helper.make_node("Add", ["product", "bias"], ["probability"])], probability, weights)
     half = helper.make_node("Mul", ["default", "none"], ["zero"])
     always = helper.make_node("Add", ["zero", "one_half"], ["probability"])
-    _save("constant", [*score, half, always], probability, [*weights, _tensor("none", 0), _tensor("one_half", 0.5)])
+    _save("hostile/constant", [*score, half, always], probability, [*weights, _tensor("none", 0), _tensor("one_half", 0.5)])
     some = [
         helper.make_node("Slice", ["features", "one", "two", "one"], ["second_column"]),
         helper.make_node("Sub", ["fifty", "second_column"], ["below"]),
@@ -362,7 +362,7 @@ def _hostile():
         helper.make_node("Add", ["default", "zero"], ["probability"]),
     ]
     numbers = [_tensor("one", [1], np.int64), _tensor("two", [2], np.int64), _tensor("fifty", 50), _tensor("none", 0)]
-    _save("some-nan", [*score, *some], probability, [*weights, *numbers])
+    _save("hostile/some-nan", [*score, *some], probability, [*weights, *numbers])
     _escapes(probability)
 
 
@@ -376,11 +376,11 @@ def _escapes(probability):
     nodes, (_, bias) = _score()
     nodes[-1].output[0] = "probability"
     for name, location in {"above": "../weights.bin", "root": "/etc/hostname"}.items():
-        _unchecked(f"escapes-{name}", nodes, probability, [_outside("weights", location), bias])
+        _unchecked(f"hostile/escapes-{name}", nodes, probability, [_outside("weights", location), bias])
     constant = helper.make_node("Constant", [], ["chosen"], value=_outside("value", "/etc/hostname"))
     branch = helper.make_graph([constant], "branch", [], [helper.make_tensor_value_info("chosen", TensorProto.FLOAT, [2, 1])])
     choice = helper.make_node("If", ["true"], ["weights"], then_branch=branch, else_branch=branch)
-    _unchecked("escapes-hidden", [choice, *nodes], probability, [_tensor("true", True, np.bool_), bias])
+    _unchecked("hostile/escapes-hidden", [choice, *nodes], probability, [_tensor("true", True, np.bool_), bias])
 
 
 def _unchecked(name, nodes, outputs, constants):
@@ -395,7 +395,7 @@ def _unchecked(name, nodes, outputs, constants):
 
 
 def main():
-    FIXTURES.mkdir(parents=True, exist_ok=True)
+    (FIXTURES / "hostile").mkdir(parents=True, exist_ok=True)
     _constant("nan", float("nan"))
     _constant("out-of-range", 2.5)
     _shapes()

@@ -27,7 +27,7 @@ import { loadOptions, shadowLoadOptions, startServing } from './serving.js'
 
 // A rollback must reach every gateway within a second.
 const FOLLOW_EVERY_MS = 250
-const WATCH_EVERY_MS = 2_000
+const WATCH_EVERY_MS = 1_000
 const FIRST_VERSIONS_MS = 30_000
 
 export interface Models {

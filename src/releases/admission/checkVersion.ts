@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { OnnxModel } from '../../scoring/onnx/onnxModel.js'
 import { spellingsOf } from '../../scoring/spellings.js'
 import { saidBy } from '../runtimeSentence.js'
@@ -14,7 +15,7 @@ import { type GoldenRow, readGoldenRows } from './goldenRows.js'
 import { operatorProblems } from './operators.js'
 import { parityApplications } from './parity.js'
 import { qualityOf } from './quality.js'
-import { readGraph } from './versionFiles.js'
+import { digestsOf, readGraph } from './versionFiles.js'
 
 const NO_ROWS = 'a champion needs golden rows, applications with the probability that the library of the model gave them.'
 
@@ -28,7 +29,9 @@ type Findings = Omit<AdmissionReport, 'model' | 'version' | 'content' | 'checked
 export async function checkVersion(version: VersionToCheck): Promise<AdmissionReport> {
   const { model, version: name, content, checkedBy } = version
   resetPeak()
-  const findings = await findingsOf(version)
+  const found = await findingsOf(version)
+  const isChanged = !isDeepStrictEqual(await digestsOf(version, version.manifest), version.files)
+  const findings = isChanged ? refused([`${version.name}: its files changed while they were checked. Check it again.`]) : found
   return { model, version: name, content, checkedAt: new Date().toISOString(), checkedBy, ...findings }
 }
 

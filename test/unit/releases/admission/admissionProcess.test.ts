@@ -43,7 +43,7 @@ describe('the process of the checks', () => {
   it('ends with its time, refuses the version, and checks the next one in a new process', async () => {
     const checking = limited({ seconds: 2 })
     const [endless, fine] = await Promise.all([
-      checking.check(await version('endless-loop')),
+      checking.check(await version('hostile/endless-loop')),
       checking.check(await version('one-column')),
     ])
     expect(endless.problems).toEqual([
@@ -55,16 +55,16 @@ describe('the process of the checks', () => {
 
   it.runIf(existsSync('/bin/sh'))('gets no more memory than its limit, and checks the next version', async () => {
     const checking = limited({ memoryMib: 512 })
-    const large = await checking.check(await version('large-allocation'))
+    const large = await checking.check(await version('hostile/large-allocation'))
     expect(large.problems).toEqual([expect.stringMatching(/model\.onnx: .*allocate memory .* set RISKGATE_ADMISSION_MEMORY_MIB/)])
-    const huge = await checking.check(await version('huge-shape'))
+    const huge = await checking.check(await version('hostile/huge-shape'))
     expect(huge.problems).toEqual([expect.stringMatching(/model\.onnx: the graph cannot score the golden rows: .*overflow/)])
     expect((await checking.check(await version('one-column'))).problems).toEqual([])
   })
 
   it.runIf(existsSync('/proc/self/statm'))('is ended above this limit where there is no shell to set it', async () => {
     const checking = limited({ memoryMib: 256 }, '/no/shell')
-    const large = await checking.check(await version('large-allocation'))
+    const large = await checking.check(await version('hostile/large-allocation'))
     expect(large.problems).toEqual([expect.stringMatching(/its checks ended the process that ran them \(SIGKILL\)/)])
     expect((await checking.check(await version('one-column'))).problems).toEqual([])
   })
@@ -74,7 +74,7 @@ describe('the process of the checks', () => {
     const program = `const { startChild } = await import('${module}')
       const child = await startChild({ seconds: 2, memoryMib: 1024 })
       child.send(JSON.parse(process.argv[1]), () => console.log(child.pid))`
-    const endless = JSON.stringify(await version('endless-loop'))
+    const endless = JSON.stringify(await version('hostile/endless-loop'))
     const gateway = spawn(process.execPath, ['--input-type=module', '-e', program, endless], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
@@ -85,7 +85,7 @@ describe('the process of the checks', () => {
 
   it('gives up a check when the gateway stops', async () => {
     const stop = new AbortController()
-    const pending = limited().check(await version('endless-loop'), stop.signal)
+    const pending = limited().check(await version('hostile/endless-loop'), stop.signal)
     setImmediate(() => stop.abort(new Error('stopped')))
     await expect(pending).rejects.toThrow()
   })

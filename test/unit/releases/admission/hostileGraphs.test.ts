@@ -3,9 +3,12 @@ import { copyFile, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/pro
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { VersionToCheck } from '../../../../src/releases/admission/admission.js'
+import type { AdmissionReport } from '../../../../src/releases/admission/admissionReport.js'
 import { checkVersion } from '../../../../src/releases/admission/checkVersion.js'
 import { loadAdmitted } from '../../../../src/releases/admission/loadAdmitted.js'
 import { readVersion } from '../../../../src/releases/admission/readVersion.js'
+import { digestsOf } from '../../../../src/releases/admission/versionFiles.js'
 import { fixture, rule, TWO_NUMBERS, versionOf } from '../../support/hostileGraphs.js'
 
 const FIXTURES = new URL('../../../fixtures/onnx/', import.meta.url)
@@ -22,6 +25,11 @@ const row = (amount: number, count: number, more: object = {}) => ({
   ...more,
 })
 
+/** Checks a version as its folder is now. */
+async function checkAgain(version: VersionToCheck): Promise<AdmissionReport> {
+  return checkVersion({ ...version, files: await digestsOf(version, version.manifest) })
+}
+
 /** Different amounts and counts, with probabilities over the whole range. */
 const spread = (rows: number, more: (i: number) => object = () => ({})) =>
   Array.from({ length: rows }, (_, i) => row(1 + (i % 10), (i * 7) % 60, more(i)))
@@ -30,15 +38,23 @@ describe('a graph is refused', () => {
   it.each([
     [
       'with an operator that ONNX Runtime does not have',
-      'own-operator',
+      'hostile/own-operator',
       /: it uses com\.bank:Score, which ONNX Runtime does not have/,
     ],
-    ['with a random operator', 'random', /: it uses RandomUniformLike, and would answer something else each time/],
-    ['that gives log-odds', 'logits', /golden rows have another probability .* got 499\.375/],
-    ['that gives NaN for some rows', 'some-nan', /4 of 8 golden rows .* got NaN/],
-    ['with tensors in the folder above', 'escapes-above', /its tensors are in \.\.\/weights\.bin, which is not in the manifest/],
-    ['with tensors in a file of the machine', 'escapes-root', /its tensors are in \/etc\/hostname, which is not in the manifest/],
-    ['with such a tensor in the body of a branch', 'escapes-hidden', /its tensors are in \/etc\/hostname, which is not/],
+    ['with a random operator', 'hostile/random', /: it uses RandomUniformLike, and would answer something else each time/],
+    ['that gives log-odds', 'hostile/logits', /golden rows have another probability .* got 499\.375/],
+    ['that gives NaN for some rows', 'hostile/some-nan', /4 of 8 golden rows .* got NaN/],
+    [
+      'with tensors in the folder above',
+      'hostile/escapes-above',
+      /its tensors are in \.\.\/weights\.bin, which is not in the manifest/,
+    ],
+    [
+      'with tensors in a file of the machine',
+      'hostile/escapes-root',
+      /its tensors are in \/etc\/hostname, which is not in the manifest/,
+    ],
+    ['with such a tensor in the body of a branch', 'hostile/escapes-hidden', /its tensors are in \/etc\/hostname, which is not/],
   ])('%s', async (_what, name, says) => {
     const { problems } = await checkVersion(await versionOf(directory, await fixture(`${name}.onnx`)))
     expect(problems).toEqual([expect.stringMatching(says)])
@@ -46,7 +62,7 @@ describe('a graph is refused', () => {
 
   it('that answers the same to all applications, although its golden rows agree', async () => {
     const golden = spread(20).map(({ features }) => ({ features, probability: 0.5 }))
-    const { problems } = await checkVersion(await versionOf(directory, await fixture('constant.onnx'), golden))
+    const { problems } = await checkVersion(await versionOf(directory, await fixture('hostile/constant.onnx'), golden))
     expect(problems).toEqual([
       'test-model/1/model.onnx: it answers 0.5 to each of 25 different applications. Look for a wrong output column.',
     ])
@@ -61,12 +77,12 @@ describe('a graph is refused', () => {
     try {
       await writeFile(join(outside, 'weights'), weights)
       await symlink(join(outside, 'weights'), join(directory, 'external.onnx.data'))
-      expect((await checkVersion({ ...version, manifest })).problems).toEqual([
+      expect((await checkAgain({ ...version, manifest })).problems).toEqual([
         'test-model/1/external.onnx.data is a link to a file outside of its folder. Copy the file into the folder.',
       ])
       await rm(join(directory, 'external.onnx.data'))
       await copyFile(join(outside, 'weights'), join(directory, 'external.onnx.data'))
-      expect((await checkVersion({ ...version, manifest })).problems).toEqual([])
+      expect((await checkAgain({ ...version, manifest })).problems).toEqual([])
     } finally {
       await rm(outside, { recursive: true })
     }
@@ -81,13 +97,13 @@ describe('golden rows', () => {
       const version = await versionOf(directory, await fixture(name), spread(60))
       const inputs = version.manifest.onnx.inputs.map(input => ({ ...input, type }) as const)
       const half = { ...version, manifest: { ...version.manifest, onnx: { ...version.manifest.onnx, inputs } } }
-      expect((await checkVersion(half)).problems).toEqual([])
+      expect((await checkAgain(half)).problems).toEqual([])
       const wrong = spread(60).map(({ features, probability }, i) => ({
         features,
         probability: i === 3 ? probability + 2e-3 : probability,
       }))
       await versionOf(directory, await fixture(name), wrong)
-      expect((await checkVersion(half)).problems).toEqual([expect.stringMatching(/line 4 .* The tolerance is 0\.001/)])
+      expect((await checkAgain(half)).problems).toEqual([expect.stringMatching(/line 4 .* The tolerance is 0\.001/)])
     },
   )
 
@@ -108,14 +124,14 @@ describe('golden rows', () => {
       contract: { ...TWO_NUMBERS, features: TWO_NUMBERS.features.map(feature => ({ ...feature, required: false })) },
     }
     await writeFile(join(directory, 'golden.jsonl'), '{"features": {"amount": NaN, "count": 1}, "probability": 0.5}\n')
-    expect((await checkVersion(open)).problems).toEqual([expect.stringMatching(/line 1 expected 0\.5, got NaN/)])
+    expect((await checkAgain(open)).problems).toEqual([expect.stringMatching(/line 1 expected 0\.5, got NaN/)])
     await writeFile(join(directory, 'golden.jsonl'), '{"features": {"amount": Infinity, "count": 1}, "probability": 0.5}\n')
-    expect((await checkVersion(open)).problems).toEqual(['test-model/1/golden.jsonl, line 1: amount must be a finite number.'])
+    expect((await checkAgain(open)).problems).toEqual(['test-model/1/golden.jsonl, line 1: amount must be a finite number.'])
     await writeFile(
       join(directory, 'golden.jsonl'),
       '{"features": {"amount": 1, "count": 1}, "probability": 0.5, "defaulted": 1}\n',
     )
-    expect((await checkVersion(open)).problems).toEqual([expect.stringMatching(/line 1: "defaulted" must be true or false/)])
+    expect((await checkAgain(open)).problems).toEqual([expect.stringMatching(/line 1: "defaulted" must be true or false/)])
   })
 })
 
@@ -160,8 +176,17 @@ describe('an admitted version', () => {
   it('is refused where its file changes after its checks', async () => {
     const version = await versionOf(directory, await fixture('one-column.onnx'))
     const report = await checkVersion(version)
-    await writeFile(join(directory, 'model.onnx'), await fixture('constant.onnx'))
+    await writeFile(join(directory, 'model.onnx'), await fixture('hostile/constant.onnx'))
     await expect(loadAdmitted(version, report)).rejects.toThrow(/does not have the SHA-256 of its manifest/)
+  })
+
+  it('is refused where its files change while they are checked', async () => {
+    const version = await versionOf(directory, await fixture('one-column.onnx'))
+    const [first = '', ...others] = (await readFile(join(directory, 'golden.jsonl'), 'utf8')).split('\n')
+    await writeFile(join(directory, 'golden.jsonl'), [first, first, ...others].join('\n'))
+    expect((await checkVersion(version)).problems).toEqual([
+      'test-model/1: its files changed while they were checked. Check it again.',
+    ])
   })
 
   it('has another content where its golden rows change', async () => {

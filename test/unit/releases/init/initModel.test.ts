@@ -124,6 +124,26 @@ describe('the folder of a version', () => {
     await expect(init(join(FIXTURES, 'one-column.onnx'), csv)).rejects.toThrow('exists already')
   })
 
+  it('lists the features of a model that is there which its graph does not take', async () => {
+    const csv = ['a,b,p', ...POINTS.map(([a, b]) => [a, b, rule(a, b)].join(','))].join('\n')
+    await init(join(FIXTURES, 'one-column.onnx'), csv)
+    const file = join(models(), 'made', 'contract.json')
+    const contract = JSON.parse(await readFile(file, 'utf8'))
+    contract.features.push({ name: 'age', kind: 'NUMBER', required: false })
+    await writeFile(file, JSON.stringify(contract))
+    const unusedOf = async (version: string) =>
+      JSON.parse(await readFile(join(models(), 'made', version, 'manifest.json'), 'utf8')).unused
+    await init(join(FIXTURES, 'one-column.onnx'), csv, { version: '2' })
+    expect(await unusedOf('1')).toBeUndefined()
+    expect(await unusedOf('2')).toEqual(['age'])
+    await writeFile(join(models(), 'made', 'champion'), '2')
+    const { champion, warnings } = await loaded()
+    expect(champion?.manifest.version).toBe('2')
+    expect(warnings).toContainEqual(
+      expect.objectContaining({ version: '1', problem: expect.stringContaining('no column uses age; add a column, or list it') }),
+    )
+  })
+
   it('finds the order of categories that the graph takes as numbers, or uses the one that is given', async () => {
     const codes: Record<string, number> = { low: 0, high: 1, middle: 2 }
     const rows = (order: Record<string, number>) =>
