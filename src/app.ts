@@ -144,7 +144,7 @@ async function startParts(bare: BareKit, signal: AbortSignal): ReturnType<App['s
     clock,
     scoringTrial,
     partitions,
-    mlflowWebhook: loaded.mlflowWebhook,
+    mlflowWebhook: loaded.sources.mlflow?.receive,
   })
   const developmentFile = await writeTokens(kit, { url, tokens })
   const champions = models.champions.map(({ manifest }) => `${manifest.model}/${manifest.version}`)

@@ -11,13 +11,17 @@ interface Needs {
 }
 
 /** The parts of the API that show and change which versions serve. */
-export function startReleases({ database }: Kit, { models: { releases }, audit }: Needs): ReleaseParts {
-  const { admission, ...parts } = releases
+export function startReleases({ database }: Kit, { models, audit }: Needs): ReleaseParts {
+  const { store, checks, control, rollouts, isTrusted } = models.versionStore
   return {
-    ...parts,
+    control,
+    rollouts,
+    isTrusted,
     pairs: new ComparisonStore(database),
     admitAgain: new StoredAdmission({
-      ...admission,
+      store,
+      checks,
+      contracts: models.sources.contracts,
       audit: (actor, { model, version, content, problems }) =>
         audit.writer.write([{ ...actor, action: 'model.admitted', subject: model, details: { version, content, problems } }]),
     }),

@@ -68,7 +68,6 @@ export class FollowedModel {
     if (problems.length > 0 || model === undefined || version === undefined) return problems
     if (waitsForRestart || this.#saidKey === key) return []
     const refused = await this.#needs.intake.said(model, version, askedAt)
-    if (refused === undefined) return []
     if (refused.length === 0) this.#saidKey = key
     // It may be allowed later, when the version has been checked again.
     this.tags.checked(registered, refused)

@@ -16,8 +16,6 @@ export interface StoreSinkNeeds {
   readonly contracts: ReadonlyMap<string, ModelContract>
   /** Whether the version of an alias is promoted; otherwise it is proposed. */
   readonly decides: boolean
-  /** Whether the models folder has named its champion of this model: a model that has none yet takes the first that is named. */
-  readonly hears: (model: string) => boolean
 }
 
 /** Puts the versions of MLflow into the version store, and hears what the aliases say. */
@@ -42,9 +40,8 @@ export class StoreSink implements VersionSink {
     return { problems, waitsForRestart: isGrown && problems.length === 0 }
   }
 
-  async said(model: string, version: string, at: Date): Promise<readonly string[] | undefined> {
-    const { control, decides, hears } = this.#needs
-    if (!hears(model)) return undefined
+  async said(model: string, version: string, at: Date): Promise<readonly string[]> {
+    const { control, decides } = this.#needs
     try {
       await control.says(model, { source: 'mlflow', version, at }, decides)
       return []

@@ -17,8 +17,8 @@ export interface VersionSink {
   take(folder: VersionFolder, origin: VersionOrigin): Promise<TakenFromMlflow>
   /**
    * Hears that the alias named this version when it was asked for. Every gateway says so at its start and then at each change. It is news
-   * only where it differs from what was said before, and no older than that. Returns why the version may not be champion, none where all
-   * is well; undefined where it should be said again later.
+   * only where it differs from what was said before, and no older than that. Returns why the version may not be champion; none where all
+   * is well.
    */
-  said(model: string, version: string, at: Date): Promise<readonly string[] | undefined>
+  said(model: string, version: string, at: Date): Promise<readonly string[]>
 }

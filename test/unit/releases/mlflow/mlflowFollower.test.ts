@@ -33,7 +33,7 @@ let tags: Record<string, string>
 let told: unknown[]
 let problems: readonly string[]
 /** Why it may not be champion. */
-let refused: readonly string[] | undefined
+let refused: readonly string[]
 let waitsForRestart: boolean
 let followers: MlflowFollower[]
 let instead: (call: MlflowCall, response: ServerResponse) => boolean
@@ -409,17 +409,6 @@ describe('a version that may not serve is rejected once, with the reason in its 
     await each.poke()
     expect(news()).toEqual([said, ['recovered', NAME]])
     expect(tags).toMatchObject({ 'riskgate.status': 'validated', 'riskgate.reason': '' })
-  })
-
-  it('it is said again as long as nobody hears it', async () => {
-    refused = undefined
-    const each = follower()
-    await each.start()
-    refused = []
-    await each.poke()
-    await each.poke()
-    const [first, said, told] = take('1')
-    expect(news()).toEqual([first, said, told, said])
   })
 
   it('admission finds problems; its files may then change until it is taken', async () => {
