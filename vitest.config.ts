@@ -40,7 +40,7 @@ export default defineConfig({
       ...(process.env.RISKGATE_FIELD
         ? [project('field', { include: ['test/field/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000 })]
         : []),
-      // Not in `npm test`: `npm run test:swap` takes a minute.
+      // Not in `npm test`: `npm run test:swap` takes three minutes.
       ...(process.env.RISKGATE_SWAPS ? [project('swap', { include: ['test/swap/*.test.ts'], testTimeout: 120_000 })] : []),
       // Not in `npm test`: `npm run test:upgrade` builds the release before first.
       ...(process.env.TEST_OLD_RELEASE

@@ -15,6 +15,8 @@ it('100 swaps under load: no call fails, one version per answer, and the figures
   await using stage = await SwapStage.open(CONNECTIONS)
   // Caches fill, code is compiled and the heap finds its size before the measurement.
   await stage.under(() => stage.swap(5 * SWAPS_A_ROUND, PAUSE_MS))
+  const start = memoryNow()
+  await stage.under(() => sleep(ROUNDS * SWAPS_A_ROUND * PAUSE_MS))
   const before = memoryNow()
   const [quiet, swapped]: [LoadResults[], LoadResults[]] = [[], []]
   const swaps: number[] = []
@@ -40,7 +42,9 @@ it('100 swaps under load: no call fails, one version per answer, and the figures
     `${SWAPS} swaps under ${CONNECTIONS} connections: 0 of ${calls} calls failed`,
     `p99 ${p99(quiet).toFixed(1)} ms without swaps, ${p99(swapped).toFixed(1)} ms with: x ${(p99(swapped) / p99(quiet)).toFixed(2)}`,
     `a swap took ${percentile(swaps, 0.5).toFixed(0)} ms (median), ${percentile(swaps, 1).toFixed(0)} ms (longest)`,
-    `heap ${shown(before.heap, after.heap)}; resident ${shown(before.resident, after.resident)}, ${grown.toFixed(2)} MiB a swap`,
+    `heap ${shown(start.heap, before.heap)} by load alone, ${shown(before.heap, after.heap)} by load and swaps`,
+    `resident ${shown(start.resident, before.resident)} by load alone, ${shown(before.resident, after.resident)} by load and swaps: ` +
+      `${grown.toFixed(2)} MiB a swap`,
   ]
   process.stdout.write(`${lines.join('\n')}\n`)
 }, 300_000)
