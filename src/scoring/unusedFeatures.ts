@@ -9,8 +9,7 @@ export function unusedViolations(
   { onnx, unused = [] }: Pick<ModelManifest, 'onnx' | 'unused'>,
   contract: ModelContract,
 ): string[] {
-  const columns = onnx.inputs.flatMap(input => input.columns)
-  const found = contract.features.flatMap(feature => unusedOf(feature, columns))
+  const found = unusedNames(onnx, contract)
   const forgotten = found.filter(name => !unused.includes(name) && !unused.includes(name.split('=')[0] as string))
   const wrong = unused.filter(name => !found.some(other => other === name || other.startsWith(`${name}=`)))
   return [
@@ -21,6 +20,12 @@ export function unusedViolations(
       name => `"unused" has ${name}, which ${isKnown(name, contract) ? 'a column uses' : 'the contract does not have'}`,
     ),
   ]
+}
+
+/** The features that no column uses, and the categories without a column of their own as `feature=category`. */
+export function unusedNames({ inputs }: Pick<ModelManifest['onnx'], 'inputs'>, { features }: ModelContract): string[] {
+  const columns = inputs.flatMap(input => input.columns)
+  return features.flatMap(feature => unusedOf(feature, columns))
 }
 
 type Columns = ModelManifest['onnx']['inputs'][number]['columns']
