@@ -29,7 +29,6 @@ import { startTracing } from './start/tracing.js'
 import { startRetention, startUpkeep } from './start/upkeep.js'
 import { startWebhooks } from './start/webhooks.js'
 import type { UpkeepTask } from './storage/postgres/upkeep.js'
-import { ShadowStore } from './storage/releases/shadowStore.js'
 
 /** The kit before any part has started. */
 type BareKit = Omit<EarlyKit, 'tracer' | 'upkeep'>
@@ -113,7 +112,7 @@ async function startParts(bare: BareKit, signal: AbortSignal): ReturnType<App['s
   const auth = new Authenticator({ tokens, apiKeys, withdrawals })
   const { hints, latest, createLimiter } = await startReplicas(kit)
   const audit = await startAudit(kit)
-  const shadows = startShadows(kit, { models, log: new ShadowStore(database) })
+  const shadows = startShadows(kit, { models })
   const { predictRisk, scoringTrial } = startPredictions(kit, { models, audit, latest, hints, clock, shadows })
   const webhooks = startWebhooks(kit, { hints, clock })
   const rollups = startStatistics(kit)

@@ -26,7 +26,7 @@ import type { RequestContext } from './context.js'
 import { pageInfo, pageRequest, rowsOfPage } from './paging.js'
 import { toReleaseChange, toReport, toRollout } from './releaseView.js'
 
-// It reads up to 50,000 pairs of scores.
+// It reads up to 20,000 pairs of scores.
 const COST_OF_A_COMPARISON = 1_000
 // It runs a child process for seconds.
 const COST_OF_AN_ADMISSION = 2_000
@@ -71,7 +71,7 @@ export class ReleaseResolver {
   @Cost({ weight: COST_OF_A_COMPARISON })
   @Query(() => VersionComparison, {
     description:
-      'Compares two versions on the applications of the tenant that both have scored, from <= t < to: where one was the shadow or the challenger of the other. At most the newest 50,000.',
+      'Compares two versions on the applications of the tenant that both have scored, from <= t < to: where one was the shadow or the challenger of the other. At most the newest 20,000.',
   })
   versionComparison(
     @Ctx() { principal: { tenant } }: RequestContext,

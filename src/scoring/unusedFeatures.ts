@@ -3,14 +3,19 @@ import type { ModelManifest } from './manifest.js'
 
 /**
  * Sentences on features and categories that no column of a version uses, unless its manifest says so: a forgotten column would silently
- * make all its applications alike. And on those that it wrongly says to be unused.
+ * make all its applications alike. And on those that it wrongly says to be unused. A feature that the contract has got since the version
+ * was made is not forgotten.
  */
 export function unusedViolations(
   { onnx, unused = [] }: Pick<ModelManifest, 'onnx' | 'unused'>,
   contract: ModelContract,
+  madeFor: ModelContract = contract,
 ): string[] {
   const found = unusedNames(onnx, contract)
-  const forgotten = found.filter(name => !unused.includes(name) && !unused.includes(name.split('=')[0] as string))
+  const forgotten = found.filter(name => {
+    const feature = name.split('=')[0] as string
+    return !unused.includes(name) && !unused.includes(feature) && isKnown(feature, madeFor)
+  })
   const wrong = unused.filter(name => !found.some(other => other === name || other.startsWith(`${name}=`)))
   return [
     ...(forgotten.length > 0

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Config } from '../config/config.js'
 import { ConfigError } from '../errors.js'
 import { AdmissionProcess } from '../releases/admission/admissionProcess.js'
 import { FolderSource } from '../releases/folder/folderSource.js'
@@ -22,11 +23,11 @@ import { PostgresRolloutStore } from '../storage/releases/rolloutStore.js'
 import { PostgresVersionStore } from '../storage/releases/versionStore.js'
 import { type Kit, warnTo } from './kit.js'
 import { type Mlflow, startMlflow } from './mlflow.js'
-import { loadOptions, shadowLoadOptions, startServing } from './serving.js'
+import { loadOptions, startServing } from './serving.js'
 
 // A rollback must reach every gateway within a second.
 const FOLLOW_EVERY_MS = 250
-const WATCH_EVERY_MS = 2_000
+const WATCH_EVERY_MS = 1_000
 const FIRST_VERSIONS_MS = 30_000
 
 export interface Models {
@@ -58,12 +59,15 @@ export async function startModels(kit: Kit, { signal }: { signal: AbortSignal })
   const watch = await FolderWatch.begin(config.modelsDirectory)
   const intake = new VersionIntake(store, checks)
   const contractOf = new Map<string, ModelContract>()
+  const before = await store.state()
+  const scan = await scanIfThere(config.modelsDirectory, config.mlflow !== undefined || before.rollouts.length > 0, warn)
+  let isFolderHeard = false
+  const hears = (model: string) => isFolderHeard || !scan.models.some(({ name }) => name === model)
   const mlflow = await startMlflow(kit, {
-    intake: new StoreSink({ intake, control, contracts: contractOf, decides: config.mlflow?.aliasDecides ?? false }),
+    intake: new StoreSink({ intake, control, contracts: contractOf, decides: aliasDecides(config), hears }),
   })
-  await firstVersions(mlflow, await store.state())
+  const isNew = await firstVersions(mlflow, before)
   const state = await store.state()
-  const scan = await scanIfThere(config.modelsDirectory, state.rollouts.length > 0, warn)
   const { contracts, withoutContract, warnings } = servedContracts(scan, state)
   for (const contract of contracts) contractOf.set(contract.name, contract)
   for (const says of warnings) warn('a contract is not as it was', { says })
@@ -78,14 +82,13 @@ export async function startModels(kit: Kit, { signal }: { signal: AbortSignal })
     contracts,
     findings: source.findings,
     load: async (version, contract, purpose) =>
-      loadRelease(
-        await openVersion(version, contract, { store, checks }),
-        purpose === 'shadow' ? shadowLoadOptions(kit) : loadOptions(kit),
-      ),
-    champion: ({ model, origin }) => mlflow?.follower.served(model, origin),
+      loadRelease(await openVersion(version, contract, { store, checks }), loadOptions(kit, purpose)),
+    champion: version => mlflow?.follower.served(version),
     warn,
   })
   await source.bring(scan)
+  isFolderHeard = true
+  await sayAgain(mlflow, isNew)
   await follower.followNow()
   await admission.close()
   requireChampion(registry, source, config.modelsDirectory)
@@ -105,10 +108,29 @@ export async function startModels(kit: Kit, { signal }: { signal: AbortSignal })
   }
 }
 
-/** Waits for the first versions of MLflow: the API is built from their contracts. Later ones are waited for by nobody. */
-async function firstVersions(mlflow: Mlflow | undefined, { versions }: ReleaseState): Promise<void> {
-  if (!mlflow || versions.some(({ origin }) => origin.source === 'mlflow')) return
-  await Promise.race([mlflow.firstAsked, sleep(FIRST_VERSIONS_MS, undefined, { ref: false })])
+/**
+ * Waits for the first versions of MLflow: the API is built from their contracts. Later ones are waited for by nobody. Returns whether it
+ * waited.
+ */
+async function firstVersions(mlflow: Mlflow | undefined, { versions }: ReleaseState): Promise<boolean> {
+  if (!mlflow || versions.some(({ origin }) => origin.source === 'mlflow')) return false
+  await inTime(mlflow.firstAsked)
+  return true
+}
+
+/** What an alias named before the models folder had named its champions was not heard. */
+async function sayAgain(mlflow: Mlflow | undefined, isWaitedFor: boolean): Promise<void> {
+  const said = mlflow?.follower.poke()
+  if (isWaitedFor) await inTime(said)
+}
+
+async function inTime(work: Promise<void> | undefined): Promise<void> {
+  await Promise.race([work, sleep(FIRST_VERSIONS_MS, undefined, { ref: false })])
+}
+
+/** With approval by a second person, an alias alone decides nothing. */
+function aliasDecides({ mlflow, releaseApproval }: Config): boolean {
+  return mlflow?.aliasDecides === true && !releaseApproval
 }
 
 /** What stands in the version store serves although the folder is gone. */

@@ -1,10 +1,10 @@
 import { type Metrics, showFromZero } from '../observability/metrics.js'
 import { answeringReleases, type ModelRegistry } from '../releases/modelRegistry.js'
 import type { LoadReleaseOptions } from '../releases/serving/loadRelease.js'
-import { ServingVersions } from '../releases/serving/swap.js'
-import type { ShadowLog } from '../releases/shadow/shadowLog.js'
+import { type LoadVersion, ServingVersions } from '../releases/serving/swap.js'
 import { ShadowScoring } from '../releases/shadow/shadowScoring.js'
 import { RISK_BANDS } from '../scoring/bands.js'
+import { ShadowStore } from '../storage/releases/shadowStore.js'
 import { type EarlyKit, type Kit, warnTo } from './kit.js'
 
 /** Lets versions be replaced while callers are answered. All releases end with the gateway, after the last caller. */
@@ -21,12 +21,9 @@ export function startServing(kit: EarlyKit, models: ModelRegistry): ServingVersi
 }
 
 /** Scores stored predictions with shadows, off the way of callers. */
-export function startShadows(
-  kit: Pick<Kit, 'metrics' | 'logger' | 'onStop'>,
-  { models, log }: { models: ModelRegistry; log: ShadowLog },
-): ShadowScoring {
-  const { metrics, onStop } = kit
-  const shadows = new ShadowScoring(models, log, {
+export function startShadows(kit: Kit, { models }: { models: ModelRegistry }): ShadowScoring {
+  const { database, metrics, onStop } = kit
+  const shadows = new ShadowScoring(models, new ShadowStore(database), {
     counted: (result, rows) => metrics.shadowRows.inc({ result }, rows),
     warn: warnTo(kit),
   })
@@ -35,20 +32,16 @@ export function startShadows(
   return shadows
 }
 
-/** How the releases that answer callers are watched. */
-export function loadOptions(kit: Pick<EarlyKit, 'metrics' | 'logger' | 'tracer'>): LoadReleaseOptions {
+/** How a release is watched. The runs of a shadow are no part of the time that callers wait. */
+export function loadOptions(kit: EarlyKit, purpose: Parameters<LoadVersion>[1]): LoadReleaseOptions {
   const { metrics, tracer } = kit
-  return {
+  const watch: LoadReleaseOptions = {
     observeScoring: ({ model, version }, seconds) => metrics.scoringSeconds.of(model, version).observe(seconds),
     workerEnded: ({ model, version }) => metrics.workersEnded.inc({ model, version }),
     warn: warnTo(kit),
     tracer,
   }
-}
-
-/** How shadows are watched: their runs are no part of the time that callers wait. */
-export function shadowLoadOptions(kit: Pick<EarlyKit, 'metrics' | 'logger' | 'tracer'>): LoadReleaseOptions {
-  return { ...loadOptions(kit), observeScoring: () => {}, tracer: undefined, alwaysInWorker: true }
+  return purpose === 'answers' ? watch : { ...watch, observeScoring: () => {}, tracer: undefined, alwaysInWorker: true }
 }
 
 /** Shows the counters of a version at zero: the share of high risk would be unknown until the first. */

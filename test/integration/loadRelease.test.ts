@@ -79,6 +79,7 @@ describe('the load of an admitted version', () => {
     expect(liveThreads()).toBe(before)
     const fewer = { ...version, report: { ...version.report, answers: answers.slice(0, 5) } }
     await (await loadRelease(fewer, watch)).retire()
+    await (await loadRelease({ ...changed, rows: [] }, watch)).retire()
   })
 
   it('gives a shadow a worker whatever it costs', async () => {

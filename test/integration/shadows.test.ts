@@ -1,17 +1,13 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { createLogger } from '../../src/observability/logger.js'
-import { Metrics } from '../../src/observability/metrics.js'
 import { type ModelEntry, ModelRegistry } from '../../src/releases/modelRegistry.js'
 import { type AdmittedVersion, loadRelease } from '../../src/releases/serving/loadRelease.js'
 import type { ShadowLog, ShadowScore } from '../../src/releases/shadow/shadowLog.js'
+import { type ShadowResult, ShadowScoring } from '../../src/releases/shadow/shadowScoring.js'
 import { PredictRisk } from '../../src/scoring/predictRisk.js'
 import { Release } from '../../src/scoring/release.js'
 import { spellingsOf } from '../../src/scoring/spellings.js'
 import { packedFeatures } from '../../src/scoring/worker/packedRows.js'
 import { WorkerScorer } from '../../src/scoring/worker/workerScorer.js'
-import type { Kit } from '../../src/start/kit.js'
-import { loadOptions, shadowLoadOptions, startShadows } from '../../src/start/serving.js'
-import { UNTRACED } from '../../src/tracer.js'
 import { bundledVersion } from '../support/admittedVersions.js'
 import { createTestDatabase } from '../support/database.js'
 import { until } from '../support/process.js'
@@ -19,41 +15,35 @@ import { openStores } from '../support/stores.js'
 import { principalOf } from '../unit/support/gatewaySchema.js'
 
 const ROWS = 200
+const WATCH = { observeScoring: () => {}, warn: () => {}, workerEnded: () => {} }
 
 const ends: (() => Promise<void> | void)[] = []
 afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end()
 })
 
-type ShadowKit = Pick<Kit, 'metrics' | 'logger' | 'tracer' | 'onStop'>
-
-function kitOf(): ShadowKit {
-  const { logger } = createLogger('silent', () => {})
-  return { metrics: new Metrics(), logger, tracer: UNTRACED, onStop: end => ends.push(end) }
-}
-
 /** predictRisk with version 2 as champion over a real store, beside shadows. */
-async function stageOf(
-  log: ShadowLog,
-  shadowsOf: (version: AdmittedVersion, kit: ShadowKit) => Promise<NonNullable<ModelEntry['shadows']>>,
-) {
+async function stageOf(log: ShadowLog, shadowsOf: (version: AdmittedVersion) => Promise<NonNullable<ModelEntry['shadows']>>) {
   const database = await createTestDatabase()
   ends.push(async () => database[Symbol.asyncDispose]())
-  const kit = kitOf()
-  const { metrics } = kit
   const version = await bundledVersion('2')
-  const champion = await loadRelease(version, loadOptions(kit))
-  const shadows = await shadowsOf(await bundledVersion('1'), kit)
+  const champion = await loadRelease(version, WATCH)
+  const shadows = await shadowsOf(await bundledVersion('1'))
   ends.push(() => champion.retire())
   for (const { release } of shadows) ends.push(() => release.retire())
   const models = new ModelRegistry([{ contract: version.contract, champion, shadows, versions: [] }])
-  const scoring = startShadows(kit, { models, log })
+  const counts: Record<ShadowResult, number> = { stored: 0, dropped: 0, failed: 0 }
+  const counted = (result: ShadowResult, rows: number) => {
+    counts[result] += rows
+  }
+  const scoring = new ShadowScoring(models, log, { counted, warn: () => {} })
+  ends.push(() => scoring.close())
   const stores = await openStores(database.url, async stored => scoring.offer(stored))
   ends.push(async () => stores[Symbol.asyncDispose]())
   const predictRisk = new PredictRisk(models, stores.predictions)
   const rows = version.rows.slice(0, ROWS)
   return {
-    metrics,
+    counts,
     rows,
     /** Scores all rows, and checks their answers. */
     async answer() {
@@ -65,15 +55,11 @@ async function stageOf(
       expect(results.map(({ prediction }) => prediction.probability)).toEqual(version.report.answers.slice(0, ROWS))
       return results.map(({ prediction }) => prediction)
     },
-    async counted(result: string): Promise<number> {
-      const { values } = await metrics.shadowRows.get()
-      return values.find(({ labels }) => labels.result === result)?.value ?? Number.NaN
-    },
   }
 }
 
-const inWorker = async (version: AdmittedVersion, kit: ShadowKit) => [
-  { release: await loadRelease(version, shadowLoadOptions(kit)), share: 1, beside: undefined },
+const inWorker = async (version: AdmittedVersion) => [
+  { release: await loadRelease(version, { ...WATCH, alwaysInWorker: true }), share: 1, beside: undefined },
 ]
 
 describe('shadows beside predictRisk', () => {
@@ -82,7 +68,7 @@ describe('shadows beside predictRisk', () => {
     const stage = await stageOf({ record: async scores => void kept.push(...scores) }, inWorker)
     const answered = await stage.answer()
     await until(() => kept.length === ROWS)
-    const first = await loadRelease(await bundledVersion('1'), loadOptions(kitOf()))
+    const first = await loadRelease(await bundledVersion('1'), WATCH)
     const scores = await Promise.all(stage.rows.map(row => first.score(row)))
     await first.retire()
     const shadowOf = new Map(kept.map(score => [score.predictionId, score]))
@@ -90,7 +76,7 @@ describe('shadows beside predictRisk', () => {
       const { probability, band } = scores[i] as (typeof scores)[number]
       expect(shadowOf.get(id)).toMatchObject({ version: '1', tenant: 'default', probability, band, createdAt })
     }
-    expect(await Promise.all(['stored', 'dropped', 'failed'].map(stage.counted))).toEqual([ROWS, 0, 0])
+    expect(stage.counts).toEqual({ stored: ROWS, dropped: 0, failed: 0 })
   })
 
   it('change no answer while their log hangs', async () => {
@@ -100,15 +86,15 @@ describe('shadows beside predictRisk', () => {
     })
     const stage = await stageOf({ record: () => hanging }, inWorker)
     for (let round = 0; round < 10; round++) await stage.answer()
-    expect(await stage.counted('stored')).toBe(0)
-    expect(await stage.counted('dropped')).toBeGreaterThan(0)
+    expect(stage.counts.stored).toBe(0)
+    expect(stage.counts.dropped).toBeGreaterThan(0)
     finish()
   })
 
   it('change no answer while their log fails', async () => {
     const stage = await stageOf({ record: () => Promise.reject(new Error('no table')) }, inWorker)
     await stage.answer()
-    await until(async () => (await stage.counted('failed')) === ROWS)
+    await until(() => stage.counts.failed === ROWS)
     await stage.answer()
   })
 
@@ -138,6 +124,6 @@ describe('shadows beside predictRisk', () => {
     const before = kept.length
     await stage.answer()
     await until(() => kept.length > before)
-    expect(await stage.counted('failed')).toBeGreaterThan(0)
+    expect(stage.counts.failed).toBeGreaterThan(0)
   })
 })

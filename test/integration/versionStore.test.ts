@@ -142,6 +142,19 @@ describe('the version store', () => {
     expect(await store.put(newVersion({ version: 'old', manifest: OTHER_BANDS }))).toBe(false)
   })
 
+  it('finds such a prediction behind those of hundreds of other tenants', async () => {
+    await gateways[0].predictions.record(newPrediction({ tenant: 'z-last', modelVersion: 'rare' }))
+    const { prediction } = newPrediction()
+    await database.sql`
+      insert into predictions (id, tenant, applicant_id, model, model_version, probability, band, high_risk, created_at, requested_by)
+      select ${prediction.id}, 'tenant-' || i, 'x', 'consumer-credit', '2', 0.5, 7, true, ${prediction.createdAt}, 'shop'
+      from generate_series(1, 450) i`
+    await store.put(newVersion({ version: 'rare' }))
+    expect(await store.put(newVersion({ version: 'rare', manifest: OTHER_BANDS }))).toBe(false)
+    await store.put(newVersion({ version: 'never' }))
+    expect(await store.put(newVersion({ version: 'never', manifest: OTHER_BANDS }))).toBe(true)
+  })
+
   it('does not make a version champion whose report was replaced meanwhile', async () => {
     await store.put(newVersion({ version: 'raced' }))
     const before = await rollouts.read('consumer-credit')

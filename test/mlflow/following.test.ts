@@ -10,7 +10,11 @@ import { MlflowHttp } from '../../src/releases/mlflow/mlflowHttp.js'
 import { RegistryDeliveries } from '../../src/releases/mlflow/registryDeliveries.js'
 import type { VersionOrigin } from '../../src/releases/rollout/versionStore.js'
 import { startTransport, type TransportServer } from '../security/support/transportServer.js'
+import { createTestDatabase } from '../support/database.js'
 import { testFolder } from '../support/folder.js'
+import { startGateway } from '../support/gateway.js'
+import { until } from '../support/process.js'
+import { allServe } from '../support/servedVersion.js'
 import { type MlflowProcess, startMlflowProcess } from './mlflowProcess.js'
 
 const MODEL = 'consumer-credit'
@@ -45,7 +49,21 @@ const client = () => new MlflowClient(new MlflowHttp({ url: new URL(mlflow.url),
 const point = (version: string) => mlflow.call('POST', 'registered-models/alias', { name: MODEL, alias: 'champion', version })
 const tagsOf = async (version: string) => Object.fromEntries((await client().version({ name: MODEL, version })).tags)
 
-async function startGateway(cache: string): Promise<Gateway> {
+async function registerWebhook(gateway: string): Promise<void> {
+  await mlflow.call('POST', 'webhooks', {
+    name: `riskgate-${new URL(gateway).port}`,
+    url: `${gateway}/mlflow/webhook`,
+    events: [
+      { entity: 'MODEL_VERSION_ALIAS', action: 'CREATED' },
+      { entity: 'MODEL_VERSION_ALIAS', action: 'DELETED' },
+      { entity: 'MODEL_VERSION', action: 'CREATED' },
+    ],
+    secret: SECRET,
+    status: 'ACTIVE',
+  })
+}
+
+async function startFollower(cache: string): Promise<Gateway> {
   const [events, origins]: [string[], VersionOrigin[]] = [[], []]
   let waiting: (() => void) | undefined
   const tell = (event: string) => {
@@ -62,9 +80,12 @@ async function startGateway(cache: string): Promise<Gateway> {
       async take({ model, version, directory }, origin) {
         origins.push(origin)
         tell(`take ${model}/${version}: ${(await readdir(directory)).sort()}`)
-        return { problems: gateway.problems }
+        return { problems: gateway.problems, waitsForRestart: false }
       },
-      said: async (model, version) => tell(`champion ${model}/${version}`),
+      async said(model, version) {
+        tell(`champion ${model}/${version}`)
+        return []
+      },
     },
     reports: {
       failed: code => tell(`failed ${code}`),
@@ -101,7 +122,7 @@ const champion = (version: string) => `champion ${MODEL}/${version}`
 
 describe('two gateways that follow an alias', () => {
   it('take the version that it names at their start', async () => {
-    const both = [await startGateway('one'), await startGateway('two')]
+    const both = [await startFollower('one'), await startFollower('two')]
     for (const each of both) expect(await each.seen(2)).toEqual([take('2'), champion('2')])
     const [origin] = both[0]?.origins ?? []
     expect(origin).toMatchObject({ source: 'mlflow', name: MODEL, version: '2', runId: expect.stringMatching(/^[0-9a-f]{32}$/) })
@@ -110,19 +131,7 @@ describe('two gateways that follow an alias', () => {
   })
 
   it('take another one as soon as the webhooks of MLflow tell that the alias moved', async () => {
-    for (const [i, { server }] of gateways.entries()) {
-      await mlflow.call('POST', 'webhooks', {
-        name: `riskgate-${i}`,
-        url: `${server.url}/mlflow/webhook`,
-        events: [
-          { entity: 'MODEL_VERSION_ALIAS', action: 'CREATED' },
-          { entity: 'MODEL_VERSION_ALIAS', action: 'DELETED' },
-          { entity: 'MODEL_VERSION', action: 'CREATED' },
-        ],
-        secret: SECRET,
-        status: 'ACTIVE',
-      })
-    }
+    for (const { server } of gateways) await registerWebhook(server.url)
     await point('1')
     for (const each of gateways) expect(await each.seen(2)).toEqual([take('1'), champion('1')])
   })
@@ -135,7 +144,7 @@ describe('two gateways that follow an alias', () => {
     expect(await tagsOf('1')).toMatchObject(checked)
     const served = async (version: string) => {
       const origin = { source: 'mlflow', name: MODEL, version, runId: undefined } as const
-      for (const { follower } of gateways) follower.served(MODEL, origin)
+      for (const { follower } of gateways) follower.served({ model: MODEL, version, origin })
       await Promise.all(gateways.map(({ follower }) => follower.poke()))
     }
     await served('2')
@@ -168,9 +177,34 @@ describe('two gateways that follow an alias', () => {
     for (const each of gateways) expect(await each.seen(1)).toEqual(['recovered'])
   })
 
+  it('whole gateways serve it, and the one that hears no webhook does too', async () => {
+    await using database = await createTestDatabase()
+    const settings = {
+      RISKGATE_MLFLOW_URL: mlflow.url,
+      RISKGATE_MLFLOW_MODELS: MODEL,
+      RISKGATE_MLFLOW_ALIAS_EFFECT: 'decides',
+      RISKGATE_MLFLOW_POLL_SECONDS: '3600',
+      RISKGATE_MLFLOW_WEBHOOK_SECRET: SECRET,
+    }
+    await using one = await startGateway(settings, database)
+    await using two = await startGateway(settings, database)
+    await allServe([one, two], '2')
+    await registerWebhook(one.url)
+    for (const version of ['1', '2']) {
+      const movedAt = performance.now()
+      await point(version)
+      await allServe([one, two], version)
+      process.stdout.write(
+        `both gateways serve version ${version} ${Math.round(performance.now() - movedAt)} ms after the alias moved\n`,
+      )
+      await until(async () => (await tagsOf(version))['riskgate.status'] === 'serving')
+    }
+    for (const each of gateways) expect(await each.seen(4)).toEqual([take('1'), champion('1'), take('2'), champion('2')])
+  })
+
   it('a gateway that starts while MLflow is away has what the one before it had', async () => {
     await mlflow[Symbol.asyncDispose]()
-    const again = await startGateway('one')
+    const again = await startFollower('one')
     expect(await again.seen(2)).toEqual([take('2'), 'failed UNREACHABLE'])
     expect(again.origins).toMatchObject([{ version: '2' }])
   })

@@ -17,6 +17,7 @@ const WITH_DATABASE = [
   'upgrade/',
   'field/',
   'swap/',
+  'mlflow/',
 ].map(folder => join(TESTS, folder))
 
 interface Servers {

@@ -2,11 +2,13 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { AdmissionReport } from '../../src/releases/admission/admissionReport.js'
+import { signReport } from '../../src/releases/admission/reportSignature.js'
 import { ReleaseControl } from '../../src/releases/rollout/releaseControl.js'
 import type { NewVersion, StoredFile } from '../../src/releases/rollout/versionStore.js'
 import type { ModelManifest } from '../../src/scoring/manifest.js'
 import { PostgresRolloutStore } from '../../src/storage/releases/rolloutStore.js'
 import { PostgresVersionStore } from '../../src/storage/releases/versionStore.js'
+import { TEST_RELEASE_KEY } from './gateway.js'
 import { present } from './process.js'
 import { storesOf } from './stores.js'
 
@@ -73,12 +75,13 @@ export function newVersion({
     ...more,
   }
   const reads: string[] = []
+  const made = newReport({ version, ...report })
   return {
     model: MODEL,
     version,
     files: Object.entries(bytesOf).map(([name, bytes]) => ({ name, sha256: digestOf(bytes) })),
-    report: newReport({ version, ...report }),
-    signature,
+    report: made,
+    signature: signature ?? signReport(made, Buffer.from(TEST_RELEASE_KEY)),
     origin,
     reads,
     read: async ({ name }: StoredFile) => {

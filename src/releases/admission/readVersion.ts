@@ -24,8 +24,16 @@ export interface VersionOnDisk extends VersionPlace {
   readonly problems: readonly string[]
 }
 
-/** Reads the folder <model>/<version> of a model. */
-export async function readVersion(directory: string, version: string, contract: ModelContract): Promise<VersionOnDisk> {
+/**
+ * Reads the folder of a version of a model. `madeFor` is the contract that the version was made for, where that is known: it cannot use
+ * what the contract has got since.
+ */
+export async function readVersion(
+  directory: string,
+  version: string,
+  contract: ModelContract,
+  madeFor: ModelContract = contract,
+): Promise<VersionOnDisk> {
   const model = contract.name
   const name = `${model}/${version}`
   const read = await readJson(join(directory, 'manifest.json'), `${name}/manifest.json`, manifestSchema)
@@ -36,7 +44,7 @@ export async function readVersion(directory: string, version: string, contract: 
   const found = { directory, name, model, version, contract, manifest, files, content, checkedBy }
   if ('problems' in read) return { ...found, problems: read.problems }
   if (!manifest) return { ...found, problems: [`${name}/manifest.json: version must be "${version}", like its folder.`] }
-  const violations = [...contractViolations(manifest, contract), ...unusedViolations(manifest, contract)]
+  const violations = [...contractViolations(manifest, contract), ...unusedViolations(manifest, contract, madeFor)]
   const problems = violations.length > 0 ? [`${name}/manifest.json does not fit the contract: ${violations.join('; ')}.`] : []
   return { ...found, problems }
 }

@@ -44,9 +44,7 @@ export async function scanModels(directory: string): Promise<ModelScan> {
 }
 
 /** Lists the versions of one model. */
-export async function scanModel(
-  folder: ModelFolder,
-): Promise<{ readonly model: ScannedModel; readonly strays: readonly string[] }> {
+async function scanModel(folder: ModelFolder): Promise<{ readonly model: ScannedModel; readonly strays: readonly string[] }> {
   const { name, directory } = folder
   const said = await readChampion(folder)
   const contractFile = join(directory, 'contract.json')

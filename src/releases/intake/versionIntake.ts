@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ModelContract } from '../../scoring/contract.js'
 import type { AdmissionReport } from '../admission/admissionReport.js'
+import { versionIdentity } from '../admission/contentDigest.js'
 import { readVersion, type VersionOnDisk } from '../admission/readVersion.js'
 import type { VersionFolder } from '../folder/scanModels.js'
 import { versionsOf } from '../rollout/rollout.js'
@@ -34,13 +35,13 @@ export class VersionIntake {
 
   /** Safe to repeat: a version that stands in the store as it is costs a look at its files. @throws Error where the store is away */
   async take(folder: VersionFolder, contract: ModelContract, origin: VersionOrigin): Promise<TakenVersion> {
-    const { model, version, directory } = folder
+    const { model, version } = folder
     const { versions, rollouts } = await this.#store.state()
     const named = (name: string | undefined) => versions.find(stored => stored.model === model && stored.version === name)
     const stored = named(version)
     const rollout = rollouts.find(rollout => rollout.model === model)
     const champion = named(rollout?.champion)
-    const read = await readVersion(directory, version, contract)
+    const read = await this.#read(folder, contract, stored)
     const known = this.#checks.known(read, stored)
     const signed = known ?? (await this.#check(read, champion === stored ? undefined : champion))
     const { report, signature } = signed
@@ -52,13 +53,24 @@ export class VersionIntake {
     const isStored = await this.#store.put({
       model,
       version,
-      files: await filesOf(read, folder),
+      files: await filesOf(read, folder, stored),
       report,
       signature,
       origin,
-      read: ({ name }) => readFile(pathOf(name, folder)),
+      read: file => this.#bytesOf(file, folder, stored),
     })
     return { report, problems: isStored ? report.problems : [`${model}/${version}: ${OTHER_ANSWERS}`] }
+  }
+
+  /** A version that is stored already is not asked for features that the contract has got since. */
+  async #read({ directory, version }: VersionFolder, contract: ModelContract, stored: StoredVersion | undefined) {
+    const read = await readVersion(directory, version, contract)
+    return stored?.contract && isSame(read, stored) ? readVersion(directory, version, contract, stored.contract) : read
+  }
+
+  #bytesOf(file: StoredFile, folder: VersionFolder, stored: StoredVersion | undefined): Promise<Uint8Array> {
+    const isKept = stored?.files.some(({ name, sha256 }) => name === file.name && sha256 === file.sha256)
+    return isKept ? this.#store.readFile(file.sha256) : readFile(pathOf(file.name, folder))
   }
 
   /** Compared with the champion, whose folder may be gone. */
@@ -69,14 +81,19 @@ export class VersionIntake {
   }
 }
 
-/** The files to store: a version that cannot be read has none but those that can. */
-async function filesOf({ files, manifest }: VersionOnDisk, folder: VersionFolder): Promise<StoredFile[]> {
-  if (!manifest) return []
-  const others = await Promise.all([CONTRACT, CARD].map(name => stored(name, folder)))
-  return [...files, ...others.flatMap(file => file ?? [])]
+function isSame({ manifest }: VersionOnDisk, stored: StoredVersion): boolean {
+  return manifest !== undefined && stored.manifest !== undefined && versionIdentity(manifest) === versionIdentity(stored.manifest)
 }
 
-async function stored(name: string, folder: VersionFolder): Promise<StoredFile | undefined> {
+/** The files to store; none of a version that cannot be read. The contract that a version was made for stays with it. */
+async function filesOf(read: VersionOnDisk, folder: VersionFolder, before: StoredVersion | undefined): Promise<StoredFile[]> {
+  if (!read.manifest) return []
+  const madeFor = before && isSame(read, before) ? before.files.find(({ name }) => name === CONTRACT) : undefined
+  const others = await Promise.all([madeFor ?? digestOf(CONTRACT, folder), digestOf(CARD, folder)])
+  return [...read.files, ...others.flatMap(file => file ?? [])]
+}
+
+async function digestOf(name: string, folder: VersionFolder): Promise<StoredFile | undefined> {
   const bytes = await readFile(pathOf(name, folder)).catch(() => undefined)
   return bytes && { name, sha256: createHash('sha256').update(bytes).digest('hex') }
 }

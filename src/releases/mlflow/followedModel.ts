@@ -29,6 +29,7 @@ export interface Followed {
   readonly version: string | undefined
   /** Why it is rejected; none where it was taken. */
   readonly problems: readonly string[]
+  readonly waitsForRestart: boolean
 }
 
 /** The version that the alias of a registered model names: asked for, fetched, handed over. */
@@ -55,17 +56,23 @@ export class FollowedModel {
 
   /**
    * Asks for the alias, and takes the version that it names now unless that has been done. While MLflow does not answer, it takes the
-   * version that the alias named when it last did.
+   * version that the alias named when it last did. Returns why the version may not serve; none where all is well.
    * @throws MlflowError where MLflow refuses or does not answer; whatever the intake throws
    */
-  async ask(end: AbortSignal): Promise<void> {
+  async ask(end: AbortSignal): Promise<readonly string[]> {
+    const askedAt = new Date()
     const found = await this.#askOrTakeLast(end)
     const key = keyOf(found)
     if (this.#followed?.key !== key) await this.#take(await this.#fetch(found), end)
-    const { model, version, problems } = this.#followed as Followed
-    if (problems.length > 0 || model === undefined || version === undefined || this.#saidKey === key) return
-    await this.#needs.intake.said(model, version)
-    this.#saidKey = key
+    const { model, version, registered, problems, waitsForRestart } = this.#followed as Followed
+    if (problems.length > 0 || model === undefined || version === undefined) return problems
+    if (waitsForRestart || this.#saidKey === key) return []
+    const refused = await this.#needs.intake.said(model, version, askedAt)
+    if (refused === undefined) return []
+    if (refused.length === 0) this.#saidKey = key
+    // It may be allowed later, when the version has been checked again.
+    this.tags.checked(registered, refused)
+    return refused
   }
 
   async #askOrTakeLast(end: AbortSignal): Promise<RegistryVersion> {
@@ -90,7 +97,7 @@ export class FollowedModel {
   }
 
   async #take(fetched: CachedVersion | Followed, end: AbortSignal): Promise<void> {
-    const followed = 'key' in fetched ? fetched : await this.#handOver(fetched, end)
+    const followed = 'key' in fetched ? fetched : await this.#handOver(fetched)
     // Its folder is removed either way, and the next poll comes after the next start.
     end.throwIfAborted()
     this.tags.checked(followed.registered, followed.problems)
@@ -99,15 +106,15 @@ export class FollowedModel {
     await cache.removeUnused(KEPT_VERSIONS, [nameInCache(client, this.#uri)])
   }
 
-  async #handOver(fetched: CachedVersion, end: AbortSignal): Promise<Followed> {
+  async #handOver(fetched: CachedVersion): Promise<Followed> {
     const { cache, intake } = this.#needs
     return cache.withFolder(async work => {
       try {
         const { accept, ...folder } = await followedBundle(fetched, cache, work)
         const { name, version, runId } = fetched
-        const { problems } = await intake.take(folder, { source: 'mlflow', name, version, runId }, end)
-        if (problems.length === 0) await accept()
-        return { key: keyOf(fetched), registered: version, model: folder.model, version: folder.version, problems }
+        const taken = await intake.take(folder, { source: 'mlflow', name, version, runId })
+        if (taken.problems.length === 0) await accept()
+        return { key: keyOf(fetched), registered: version, model: folder.model, version: folder.version, ...taken }
       } catch (error) {
         return rejectedBy(error, fetched)
       }
@@ -119,7 +126,8 @@ export class FollowedModel {
 function rejectedBy(error: unknown, version: RegistryVersion | CachedVersion): Followed {
   if (!(error instanceof MlflowError) || !['UNSUPPORTED', 'TOO_LARGE'].includes(error.code)) throw error
   const { message } = error
-  return { key: keyOf(version), registered: version.version, model: undefined, version: undefined, problems: [message] }
+  const rejected = { model: undefined, version: undefined, problems: [message], waitsForRestart: false }
+  return { key: keyOf(version), registered: version.version, ...rejected }
 }
 
 /** A version that was registered anew under its number has another source or another time. */

@@ -47,6 +47,13 @@ export interface FollowReports {
   readonly taken: (name: string, followed: Followed) => void
 }
 
+/** A version that is champion of its model here. */
+export interface Champion {
+  readonly model: string
+  readonly version: string
+  readonly origin: VersionOrigin
+}
+
 interface Following {
   readonly model: FollowedModel
   readonly loop: PollLoop
@@ -64,6 +71,10 @@ export class MlflowFollower {
   readonly #reports: FollowReports
   readonly #troubles = new Map<string, Trouble>()
   readonly #tagTroubles = new Set<string>()
+  /** By the model's name here. */
+  readonly #champions = new Map<string, Champion>()
+  /** What MLflow was told to serve, by registered model. */
+  readonly #toldServing = new Map<string, string | null>()
 
   constructor({ models, pollMs, reports, ...needs }: FollowerOptions) {
     this.#reports = reports
@@ -88,14 +99,11 @@ export class MlflowFollower {
     await Promise.all(this.#following.map(({ loop }) => loop.stop()))
   }
 
-  /** The champion of a model is now a version of this origin: MLflow is told. Others of its registered model do not serve any more. */
-  served(model: string, origin: VersionOrigin): void {
-    for (const { model: each, loop } of this.#following) {
-      const isOrigin = origin.source === 'mlflow' && origin.name === each.name
-      if (!isOrigin && each.followed?.model !== model) continue
-      each.tags.serves(isOrigin ? origin.version : null)
-      void loop.poke()
-    }
+  /** The champion of a model is this version: MLflow is told, where it has it. */
+  served({ model, version, origin }: Champion): void {
+    if (this.#champions.get(model)?.version === version) return
+    this.#champions.set(model, { model, version, origin })
+    void this.poke()
   }
 
   /** Whether MLflow answers as it should. */
@@ -116,14 +124,31 @@ export class MlflowFollower {
     this.#tell(model, trouble)
     const { followed } = model
     if (followed && followed !== before && followed.problems.length === 0) this.#reports.taken(model.name, followed)
+    this.#tagChampion(model)
     if (trouble?.code !== 'UNREACHABLE') await this.#writeTags(model, end)
+  }
+
+  #tagChampion(model: FollowedModel): void {
+    const serving = this.#servingOf(model)
+    if (serving === undefined || serving === this.#toldServing.get(model.name)) return
+    this.#toldServing.set(model.name, serving)
+    model.tags.serves(serving)
+  }
+
+  /** The version of a registered model that is champion; null where another one is, undefined where that is not known. */
+  #servingOf({ name, followed }: FollowedModel): string | null | undefined {
+    for (const { model, version, origin } of this.#champions.values()) {
+      if (origin.source === 'mlflow' && origin.name === name) return origin.version
+      // The models folder may have brought the same version first.
+      if (followed?.model === model) return followed.version === version ? followed.registered : null
+    }
+    return undefined
   }
 
   async #troubleOf(model: FollowedModel, end: AbortSignal): Promise<Trouble | undefined> {
     const { name } = model
     try {
-      await model.ask(end)
-      const { problems = [] } = model.followed ?? {}
+      const problems = await model.ask(end)
       if (problems.length === 0) return undefined
       return { model: name, code: 'REJECTED', reason: shortened(problems), error: undefined }
     } catch (error) {

@@ -1,12 +1,13 @@
 import { AppError } from '../../errors.js'
 import { contractSchema, type ModelContract } from '../../scoring/contract.js'
+import { growthProblems } from '../../scoring/contractGrowth.js'
 import type { VersionFolder } from '../folder/scanModels.js'
 import type { VersionIntake } from '../intake/versionIntake.js'
 import { readJson } from '../modelFiles.js'
 import type { ReleaseControl } from '../rollout/releaseControl.js'
 import type { VersionOrigin } from '../rollout/versionStore.js'
 import { MlflowError } from './mlflowError.js'
-import type { VersionSink } from './versionSink.js'
+import type { TakenFromMlflow, VersionSink } from './versionSink.js'
 
 export interface StoreSinkNeeds {
   readonly intake: Pick<VersionIntake, 'take'>
@@ -15,6 +16,8 @@ export interface StoreSinkNeeds {
   readonly contracts: ReadonlyMap<string, ModelContract>
   /** Whether the version of an alias is promoted; otherwise it is proposed. */
   readonly decides: boolean
+  /** Whether the models folder has named its champion of this model: a model that has none yet takes the first that is named. */
+  readonly hears: (model: string) => boolean
 }
 
 /** Puts the versions of MLflow into the version store, and hears what the aliases say. */
@@ -25,23 +28,35 @@ export class StoreSink implements VersionSink {
     this.#needs = needs
   }
 
-  async take(folder: VersionFolder, origin: VersionOrigin): Promise<{ readonly problems: readonly string[] }> {
+  async take(folder: VersionFolder, origin: VersionOrigin): Promise<TakenFromMlflow> {
     const { intake, contracts } = this.#needs
-    const contract = contracts.get(folder.model) ?? (await ownContract(folder))
-    return intake.take(folder, contract, origin)
+    const own = await ownContract(folder)
+    const served = contracts.get(folder.model)
+    const misfits = served ? growthProblems(own, served) : []
+    if (misfits.length > 0) {
+      const problem = `contract.json does not fit that of ${folder.model} here: ${misfits.join('; ')}. Bring it as another model.`
+      return { problems: [problem], waitsForRestart: false }
+    }
+    const isGrown = served !== undefined && own.features.length > served.features.length
+    const { problems } = await intake.take(folder, served && !isGrown ? served : own, origin)
+    return { problems, waitsForRestart: isGrown && problems.length === 0 }
   }
 
-  async said(model: string, version: string): Promise<void> {
-    const { control, decides } = this.#needs
-    await control.says(model, { source: 'mlflow', version }, decides).catch(error => {
+  async said(model: string, version: string, at: Date): Promise<readonly string[] | undefined> {
+    const { control, decides, hears } = this.#needs
+    if (!hears(model)) return undefined
+    try {
+      await control.says(model, { source: 'mlflow', version, at }, decides)
+      return []
+    } catch (error) {
       // What the rules refuse is told as a reason, not as a failure of this gateway.
-      if (error instanceof AppError && error.problems.length > 0) throw new MlflowError('UNSUPPORTED', error.message)
+      if (error instanceof AppError && error.problems.length > 0) return error.problems.map(({ message }) => message)
       throw error
-    })
+    }
   }
 }
 
-/** That of a model that the API does not have yet. */
+/** That of the bundle. */
 async function ownContract({ model, contractFile }: VersionFolder): Promise<ModelContract> {
   const read = await readJson(contractFile, `${model}/contract.json`, contractSchema)
   if ('problems' in read) throw new MlflowError('UNSUPPORTED', read.problems.join(' '))

@@ -23,7 +23,7 @@ export interface AdmittedVersion {
   /** With the tensors of external files put in. */
   readonly graph: Uint8Array<ArrayBuffer>
   readonly report: AdmissionReport
-  /** The applications that `report.answers` belongs to, in the same order; at least one. */
+  /** The applications that `report.answers` belongs to, in the same order. Without any there is nothing to compare. */
   readonly rows: readonly FeatureValues[]
 }
 
@@ -80,6 +80,7 @@ function inWorker(version: AdmittedVersion, { warn, workerEnded }: LoadReleaseOp
 
 /** Scores one row and full groups, which also warms the model up. */
 async function compare(scorer: Scorer, { rows, report }: AdmittedVersion): Promise<void> {
+  if (rows.length === 0) return
   await scorer.score(rows.slice(0, 1))
   const group = Array.from({ length: FULL_GROUP }, (_, i) => rows[i % rows.length] as FeatureValues)
   await scorer.score(group)

@@ -7,7 +7,7 @@ import type { ThreadAnswer, ThreadGraph, ThreadRequest } from './threadMessages.
 
 // That of the build, so that it is found from the source too, as Vitest runs it.
 const PROGRAM = fileURLToPath(new URL('../../../dist/scoring/worker/scoringThread.js', import.meta.url))
-// Rows and messages need far less; sessions do not count. A thread that outgrows it ends alone, without the process.
+// Rows and messages need far less; sessions do not count. A thread that outgrows it ends, as a rule without the process.
 const HEAP_MB = 128
 const LONGEST_LOAD_MS = 60_000
 const LONGEST_END_MS = 5_000

@@ -6,7 +6,7 @@ import { storable } from '../postgres/instants.js'
 import { firstIdOf } from '../postgres/partitions.js'
 
 // A statement reads them in a part of a second.
-const MOST_ROWS = 50_000
+const MOST_ROWS = 20_000
 const QUANTILES = [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99]
 
 interface Compared extends Record<string, unknown> {

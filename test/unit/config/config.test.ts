@@ -34,6 +34,8 @@ describe('the configuration', () => {
       modelsDirectory: resolve('models'),
       admission: { seconds: 60, memoryMib: 2_048 },
       releaseKey: undefined,
+      releaseApproval: false,
+      mlflow: undefined,
       databaseUrl: undefined,
       databasePoolSize: 10,
       mayMigrate: true,

@@ -89,6 +89,8 @@ capabilities: { drop: [ALL] }
 
 {{- define "riskgate.mounts" -}}
 - { name: secrets, mountPath: /run/secrets/riskgate, readOnly: true }
+{{- /* Where a version of the store is checked again, as after an upgrade. */}}
+- { name: tmp, mountPath: /tmp }
 {{- if .Values.secrets.tls.name }}
 - { name: tls, mountPath: /etc/riskgate/tls, readOnly: true }
 {{- end }}
@@ -108,6 +110,8 @@ capabilities: { drop: [ALL] }
 {{- end }}
 
 {{- define "riskgate.volumes" -}}
+- name: tmp
+  emptyDir: { sizeLimit: 4Gi }
 - name: secrets
   projected:
     defaultMode: 0440

@@ -32,6 +32,9 @@ let tags: Record<string, string>
 /** What the intake and the log were told, in order. */
 let told: unknown[]
 let problems: readonly string[]
+/** Why it may not be champion. */
+let refused: readonly string[] | undefined
+let waitsForRestart: boolean
 let followers: MlflowFollower[]
 let instead: (call: MlflowCall, response: ServerResponse) => boolean
 
@@ -41,7 +44,7 @@ beforeAll(async () => {
 afterAll(() => mlflow[Symbol.asyncDispose]())
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'riskgate-follow-'))
-  ;[told, problems, followers, tags] = [[], [], [], {}]
+  ;[told, problems, refused, followers, tags, waitsForRestart] = [[], [], [], [], {}, false]
   mlflow.calls.length = 0
   instead = () => false
   mlflow.instead = (call, response) => instead(call, response) || registry(call, response)
@@ -82,10 +85,13 @@ const intake: VersionSink = {
   async take(folder, origin) {
     told.push(['take', folder.model, folder.version, origin, readdirSync(folder.directory).sort()])
     taken.push(folder)
-    return { problems }
+    expect(existsSync(folder.contractFile)).toBe(true)
+    return { problems, waitsForRestart }
   },
-  async said(model, version) {
+  async said(model, version, at) {
     told.push(['said', model, version])
+    expect(Date.now() - at.getTime()).toBeLessThan(60_000)
+    return refused
   },
 }
 const taken: VersionFolder[] = []
@@ -154,6 +160,31 @@ describe('the version that an alias names', () => {
     mlflow.calls.length = 0
     await Promise.all([each.poke(), each.poke('other'), each.poke(NAME)])
     expect(mlflow.calls).toHaveLength(1)
+    await each.poke('other')
+    expect(mlflow.calls).toHaveLength(1)
+  })
+
+  it('fits a signature of the inputs of its graph', async () => {
+    const { onnx } = JSON.parse(readFileSync(join(BUNDLED, '2/manifest.json'), 'utf8'))
+    const inputs = onnx.inputs.map(({ name, type, columns }: { name: string; type: string; columns: object[] }) => {
+      return { name, type: 'tensor', 'tensor-spec': { dtype: type, shape: [-1, columns.length] } }
+    })
+    name('2')
+    mlflow.files = { ...BUNDLES['2'], MLmodel: `${MLMODEL}signature:\n  inputs: '${JSON.stringify(inputs)}'\n` }
+    await follower().start()
+    expect(news()).toEqual(take('2'))
+  })
+
+  it('stays in the cache with the nine that came before it', async () => {
+    const each = follower()
+    await each.start()
+    for (let version = 101; version <= 112; version++) {
+      named = { version: String(version), source: 'models:/m-1', creation_timestamp: version, run_id: 'run' }
+      await each.poke()
+    }
+    const records = join(directory, 'cache', 'versions')
+    const kept = readdirSync(records).map(file => JSON.parse(readFileSync(join(records, file), 'utf8')).version)
+    expect([...new Set(kept)].sort()).toEqual(Array.from({ length: 10 }, (_, i) => String(103 + i)))
   })
 
   it('has a folder only until it was taken', async () => {
@@ -202,23 +233,31 @@ describe('the version that an alias names', () => {
   })
 
   it('ends with the follower, in the middle of being taken', async () => {
-    let ended: AbortSignal | undefined
+    let release = () => {}
     const slow: VersionSink = {
-      take: (_folder, _origin, end) =>
-        new Promise((_resolve, reject) => {
-          ended = end
-          told.push('take')
-          end.addEventListener('abort', () => reject(end.reason))
-        }),
+      take: () => {
+        told.push('take')
+        return new Promise(resolve => (release = () => resolve({ problems: [], waitsForRestart: false })))
+      },
       said: intake.said,
     }
     const each = follower({ intake: slow })
     const first = each.start()
     while (told.length === 0) await new Promise(resolve => setImmediate(resolve))
-    await each.stop()
-    await first
-    expect(ended?.aborted).toBe(true)
+    const stopped = each.stop()
+    release()
+    await Promise.all([first, stopped])
     expect(news()).toEqual(['take'])
+    expect(tags).toEqual({})
+  })
+
+  it('is not said to be champion as long as it can only serve after a restart', async () => {
+    waitsForRestart = true
+    const each = follower()
+    await each.start()
+    const [first, , told] = take('1')
+    expect(news()).toEqual([first, told])
+    expect([each.inStep, tags['riskgate.status']]).toEqual([{ [NAME]: true }, 'validated'])
   })
 })
 
@@ -359,6 +398,30 @@ describe('a version that may not serve is rejected once, with the reason in its 
     expect([each.isUp, each.inStep]).toEqual([true, { [NAME]: false }])
   })
 
+  it('it may serve, but not as champion: that is tried again', async () => {
+    refused = ['A champion needs golden rows.']
+    const each = follower()
+    await each.start()
+    const [first, said, told] = take('1')
+    expect(news()).toEqual([first, said, ...rejected('needs golden rows'), told])
+    expect(tags).toMatchObject({ 'riskgate.status': 'rejected', 'riskgate.reason': 'A champion needs golden rows.' })
+    refused = []
+    await each.poke()
+    expect(news()).toEqual([said, ['recovered', NAME]])
+    expect(tags).toMatchObject({ 'riskgate.status': 'validated', 'riskgate.reason': '' })
+  })
+
+  it('it is said again as long as nobody hears it', async () => {
+    refused = undefined
+    const each = follower()
+    await each.start()
+    refused = []
+    await each.poke()
+    await each.poke()
+    const [first, said, told] = take('1')
+    expect(news()).toEqual([first, said, told, said])
+  })
+
   it('admission finds problems; its files may then change until it is taken', async () => {
     problems = ['row 3 of golden.jsonl: expected 0.31, got 0.36', `a long\n\u202estory ${'x'.repeat(1_000)}`]
     const each = follower()
@@ -382,24 +445,31 @@ describe('the tags of a version', () => {
     const each = follower()
     await each.start()
     expect(tags).toEqual({ 'riskgate.status': 'validated', 'riskgate.checked_at': expect.stringMatching(/^20.*Z$/) })
-    each.served('consumer-credit', origin)
+    each.served({ model: 'consumer-credit', version: '1', origin })
     await each.poke()
     expect(tags['riskgate.status']).toBe('serving')
     // The champion now comes from the models folder.
-    each.served('consumer-credit', { source: 'folder' })
+    each.served({ model: 'consumer-credit', version: '7', origin: { source: 'folder' } })
     await each.poke()
     expect(tags['riskgate.status']).toBe('validated')
     expect(writes()).toHaveLength(6)
   })
 
+  it('say that it serves, also where the models folder had it first', async () => {
+    const each = follower()
+    each.served({ model: 'consumer-credit', version: '1', origin: { source: 'folder' } })
+    await each.start()
+    expect(tags['riskgate.status']).toBe('serving')
+  })
+
   it('are written once, by any number of gateways and starts', async () => {
     const [one, two] = [follower(), follower()]
     await one.start()
-    one.served('consumer-credit', origin)
+    one.served({ model: 'consumer-credit', version: '1', origin })
     await one.poke()
     mlflow.calls.length = 0
     await two.start()
-    two.served('consumer-credit', origin)
+    two.served({ model: 'consumer-credit', version: '1', origin })
     await two.poke()
     expect(writes()).toEqual([])
   })

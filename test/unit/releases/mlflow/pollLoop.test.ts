@@ -65,6 +65,17 @@ describe('a poll loop', () => {
     await loop.stop()
   })
 
+  it('works once for hints that come shortly after each other', async () => {
+    let times = 0
+    const loop = new PollLoop(async () => void times++, AN_HOUR)
+    await loop.start()
+    const first = loop.poke()
+    await new Promise(resolve => setImmediate(resolve))
+    await Promise.all([first, loop.poke()])
+    expect(times).toBe(2)
+    await loop.stop()
+  })
+
   it('ends at once in its pause, and with the work in hand', async () => {
     const idle = new PollLoop(async () => {}, AN_HOUR)
     await idle.start()
