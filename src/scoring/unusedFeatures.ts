@@ -11,8 +11,7 @@ export function unusedViolations(
   contract: ModelContract,
   madeFor: ModelContract = contract,
 ): string[] {
-  const columns = onnx.inputs.flatMap(input => input.columns)
-  const found = contract.features.flatMap(feature => unusedOf(feature, columns))
+  const found = unusedNames(onnx, contract)
   const forgotten = found.filter(name => {
     const feature = name.split('=')[0] as string
     return !unused.includes(name) && !unused.includes(feature) && isKnown(feature, madeFor)
@@ -26,6 +25,12 @@ export function unusedViolations(
       name => `"unused" has ${name}, which ${isKnown(name, contract) ? 'a column uses' : 'the contract does not have'}`,
     ),
   ]
+}
+
+/** The features that no column uses, and the categories without a column of their own as `feature=category`. */
+export function unusedNames({ inputs }: Pick<ModelManifest['onnx'], 'inputs'>, { features }: ModelContract): string[] {
+  const columns = inputs.flatMap(input => input.columns)
+  return features.flatMap(feature => unusedOf(feature, columns))
 }
 
 type Columns = ModelManifest['onnx']['inputs'][number]['columns']

@@ -5,6 +5,7 @@ import { basename, dirname, join } from 'node:path'
 import type { FeatureValues } from '../../scoring/features.js'
 import { externalFileNames, inlineExternalData } from '../../scoring/onnx/externalData.js'
 import { OnnxModel } from '../../scoring/onnx/onnxModel.js'
+import { unusedNames } from '../../scoring/unusedFeatures.js'
 import { readModelFolder } from '../modelFiles.js'
 import { saidBy } from '../runtimeSentence.js'
 import { featureName } from './featureNames.js'
@@ -71,11 +72,13 @@ export async function initModel(options: InitOptions): Promise<Initialised> {
   const golden = goldenRowsOf(sample.rows, proposal)
   await mkdir(versionDirectory, { recursive: true })
   const isNewModel = !existsSync(join(modelDirectory, 'contract.json'))
-  const unused = isNewModel ? [] : await unusedOf(directory, name, proposal)
   if (isNewModel) {
     await writeJson(join(modelDirectory, 'contract.json'), contractOf(name, proposal))
     await writeFile(join(modelDirectory, 'champion'), `${version}\n`)
   }
+  // The model may take more than this version, or the graph may leave the first of its categories out.
+  const { contract } = await readModelFolder(directory, name)
+  const unused = contract ? unusedNames(onnx, contract) : []
   const manifest = {
     model: name,
     version,
@@ -97,13 +100,6 @@ export async function initModel(options: InitOptions): Promise<Initialised> {
     guessed: deviation <= CONFIRMED ? [] : proposal.guessed,
     isNewModel,
   }
-}
-
-/** The features of a model that is there already which this version does not take. */
-async function unusedOf(directory: string, name: string, { features }: Proposal): Promise<string[]> {
-  const { contract } = await readModelFolder(directory, name)
-  const taken = features.map(feature => feature.name)
-  return (contract?.features ?? []).map(feature => feature.name).filter(feature => !taken.includes(feature))
 }
 
 /** The graph with the files beside it that hold its large tensors. */
