@@ -60,9 +60,10 @@ const textOf = ({ steps }: Path) => steps.map(coordinateOf).join(' ')
 const isFor = ({ steps }: Path, caller: MatrixCaller) => steps.every(step => isAllowed(coordinateOf(step), caller))
 const overHttp = () => paths.filter(({ root }) => root.name !== 'Subscription')
 
-/** The shortest path to a type that the caller may use, or the shortest of all if there is none. */
+/** The shortest path to a type that the caller may use, or the shortest of all if there is none. A query shows what was prepared for it. */
 function pathTo(type: string, caller: MatrixCaller, among = overHttp()): Path | undefined {
-  const leading = among.filter(({ end }) => end.name === type)
+  const isQuery = ({ root }: Path) => Number(root.name === 'Query')
+  const leading = among.filter(({ end }) => end.name === type).sort((one, other) => isQuery(other) - isQuery(one))
   return leading.find(path => isFor(path, caller)) ?? leading[0]
 }
 
