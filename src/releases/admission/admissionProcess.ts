@@ -30,10 +30,10 @@ export class AdmissionProcess implements Admission {
     return report
   }
 
-  /** Ends the process after the checks that were asked for before. The next check starts another. */
+  /** Ends the process. The next check starts another. */
   async close(): Promise<void> {
-    this.#last = this.#last.then(() => this.#end())
     await this.#last
+    await this.#end()
   }
 
   async #check(version: VersionToCheck, signal: AbortSignal | undefined): Promise<AdmissionReport> {

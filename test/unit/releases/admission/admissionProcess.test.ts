@@ -30,16 +30,6 @@ describe('the process of the checks', () => {
     expect(report.cost?.peakBytes).toBeGreaterThan(2 ** 20)
   })
 
-  it('lets a check end that was asked for while it closes', async () => {
-    const checking = limited()
-    const first = checking.check(await version('one-column'))
-    const closed = checking.close()
-    const second = checking.check(await version('one-column'))
-    expect((await first).problems).toEqual([])
-    await closed
-    expect((await second).problems).toEqual([])
-  })
-
   it('ends with its time, refuses the version, and checks the next one in a new process', async () => {
     const checking = limited({ seconds: 2 })
     const [endless, fine] = await Promise.all([
