@@ -58,11 +58,11 @@ export async function startMlflow(kit: EarlyKit, { intake }: { intake: VersionSi
 function reportsOf({ metrics, logger }: EarlyKit): FollowReports {
   return {
     failed: code => metrics.mlflowFailures.inc({ code }),
-    trouble: ({ model, code, reason, error }) =>
-      logger.warn(
-        { model, code, ...(reason === undefined ? unexpected(error) : { reason }) },
-        code === 'TAGS_REFUSED' ? 'the status of a version could not be written to MLflow' : 'a model of MLflow is not followed',
-      ),
+    trouble: ({ model, code, reason, error }) => {
+      const fields = { model, code, ...(reason === undefined ? unexpected(error) : { reason }) }
+      if (code === 'TAGS_REFUSED') logger.warn(fields, 'the status of a version could not be written to MLflow')
+      else logger.warn(fields, 'a model of MLflow is not followed')
+    },
     recovered: model => logger.info({ model }, 'a model of MLflow is followed again'),
     taken: (name, { registered, model, version }) =>
       logger.info({ name, registered, model, version }, 'a version was taken from MLflow'),

@@ -25,7 +25,7 @@ export interface Models {
  */
 export async function startModels(kit: Kit, { signal }: { signal: AbortSignal }): Promise<Models> {
   const { config, metrics, upkeep } = kit
-  const versionStore = startVersionStore(kit, { signal })
+  const versionStore = await startVersionStore(kit, { signal })
   const { store, restChecks } = versionStore
   const sources = await startModelSources(kit, versionStore)
   const { contracts, withoutContract } = sources.served

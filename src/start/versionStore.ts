@@ -8,6 +8,7 @@ import type { VersionStore } from '../releases/rollout/versionStore.js'
 import { PostgresRolloutStore } from '../storage/releases/rolloutStore.js'
 import { PostgresVersionStore } from '../storage/releases/versionStore.js'
 import type { Kit } from './kit.js'
+import { releaseKey } from './releaseKey.js'
 
 export interface VersionStoreParts {
   readonly store: VersionStore
@@ -21,13 +22,16 @@ export interface VersionStoreParts {
 }
 
 /** Opens the version store, with what checks versions on their way in and what changes rollouts. */
-export function startVersionStore({ config, database, onStop }: Kit, { signal }: { signal: AbortSignal }): VersionStoreParts {
+export async function startVersionStore(
+  { config, database, onStop }: Kit,
+  { signal }: { signal: AbortSignal },
+): Promise<VersionStoreParts> {
   const store = new PostgresVersionStore(database)
   const rollouts = new PostgresRolloutStore(database)
   const admission = new AdmissionProcess(config.admission)
   const restChecks = () => admission.close()
   onStop(restChecks)
-  const checks = new VersionChecks(admission, config.releaseKey, signal)
+  const checks = new VersionChecks(admission, await releaseKey(config), signal)
   const isTrusted: IsTrusted = version => checks.isTrusted(version)
   const control = new ReleaseControl(rollouts, { isTrusted, needsApproval: config.releaseApproval })
   return { store, rollouts, checks, intake: new VersionIntake(store, checks), control, isTrusted, restChecks }

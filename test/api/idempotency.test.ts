@@ -1,11 +1,14 @@
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { application, HIGH_RISK, LOW_RISK } from '../support/applicants.js'
 import type { GraphqlClient } from '../support/client.js'
 import { type Caller, startGateway, type TestGateway } from '../support/gateway.js'
-import { PredictionByKeyDocument, PredictRiskBatchDocument, PredictRiskDocument } from '../support/generated/operations.js'
+import {
+  PredictionByKeyDocument,
+  PredictRiskBatchDocument,
+  PredictRiskDocument,
+  PromoteModelVersionDocument,
+} from '../support/generated/operations.js'
+import { until } from '../support/process.js'
 import { storedRows } from '../support/stored.js'
 
 const SHOP: Caller = { roles: ['SCORER'], subject: 'shop' }
@@ -124,21 +127,15 @@ describe('idempotency keys', () => {
 })
 
 it('a key keeps its first answer after another version has become the champion', async () => {
-  const models = await mkdtemp(join(tmpdir(), 'riskgate-models-'))
-  try {
-    await cp(new URL('../../models', import.meta.url).pathname, models, { recursive: true })
-    await writeFile(join(models, 'consumer-credit', 'champion'), '1\n')
-    await using first = await startGateway({ RISKGATE_MODELS_DIR: models })
-    await using second = await startGateway({}, first.database)
-    const input = { ...application('swapped', HIGH_RISK), idempotencyKey: 'swapped' }
-    const { predictRisk: before } = await (await first.as(SHOP)).data(PredictRiskDocument, { input })
-    const { predictRisk: after } = await (await second.as(SHOP)).data(PredictRiskDocument, { input })
-    const { predictRisk: fresh } = await (await second.as(SHOP)).data(PredictRiskDocument, {
-      input: { ...input, idempotencyKey: 'fresh' },
-    })
-    expect(after).toEqual({ replayed: true, prediction: before.prediction })
-    expect(fresh.prediction.probability).not.toBe(before.prediction.probability)
-  } finally {
-    await rm(models, { recursive: true, force: true })
-  }
+  await using gateway = await startGateway()
+  const shop = await gateway.as(SHOP)
+  const predict = async (idempotencyKey: string) =>
+    (await shop.data(PredictRiskDocument, { input: { ...application('swapped', HIGH_RISK), idempotencyKey } })).predictRisk
+  const before = await predict('swapped')
+  const manager = await gateway.as({ roles: ['MODEL_MANAGER'] })
+  const input = { model: 'consumer-credit', version: '1', reason: 'a test' }
+  await manager.data(PromoteModelVersionDocument, { input })
+  let keys = 0
+  await until(async () => (await predict(`fresh-${keys++}`)).prediction.probability !== before.prediction.probability)
+  expect(await predict('swapped')).toEqual({ replayed: true, prediction: before.prediction })
 })

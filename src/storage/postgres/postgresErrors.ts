@@ -104,8 +104,10 @@ export function isLockTimeout(error: unknown): boolean {
   return postgresErrorCode(error) === LOCK_NOT_AVAILABLE
 }
 
+/** The same code tells that a row breaks a constraint; that one has a name. */
 export function isMissingPartition(error: unknown): boolean {
-  return postgresErrorCode(error) === NO_PARTITION
+  const { cause = error } = error as { cause?: unknown }
+  return postgresErrorCode(error) === NO_PARTITION && (cause as { constraint_name?: unknown }).constraint_name === undefined
 }
 
 /** An alert or audit entry without its epoch: this server has not opened one yet. */
