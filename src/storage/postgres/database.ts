@@ -106,7 +106,7 @@ export class Database {
   }
 
   /**
-   * Runs a read of webhook deliveries or of the audit's seals, which must go on whatever analysts ask.
+   * Runs a read of webhook deliveries, of the audit's seals or of the version store, which must go on whatever analysts ask.
    * @throws AppError SERVICE_UNAVAILABLE
    */
   async readInBackground<T>(work: (connections: Connections) => Promise<T>): Promise<T> {

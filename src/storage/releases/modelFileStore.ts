@@ -40,7 +40,7 @@ export class ModelFileStore {
     if (kept) return kept
     const parts: Uint8Array[] = []
     for (let count = 1; parts.length < count; ) {
-      const [part] = await this.#database.read(
+      const [part] = await this.#database.readInBackground(
         ({ sql }) => sql<{ parts: number; bytes: Uint8Array }[]>`
           select parts, bytes from model_files where sha256 = ${sha256} and part = ${parts.length}`,
       )
@@ -57,7 +57,7 @@ export class ModelFileStore {
   /** The digests of those files that are stored with all their parts. */
   async #whole(files: readonly StoredFile[]): Promise<Set<string>> {
     const digests = files.map(({ sha256 }) => sha256)
-    const rows = await this.#database.read(
+    const rows = await this.#database.readInBackground(
       ({ sql }) => sql<{ sha256: string }[]>`
         select sha256 from model_files where sha256 = any(${digests}::text[]) group by sha256, parts having count(*) = parts`,
     )

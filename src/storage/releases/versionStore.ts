@@ -25,7 +25,7 @@ export class PostgresVersionStore implements VersionStore {
   }
 
   async revision(): Promise<string> {
-    const [row] = await this.#database.read(({ sql }) => sql<{ revision: string }[]>`select revision::text from release_revision`)
+    const [row] = await this.#database.readInBackground(({ sql }) => sql<{ revision: string }[]>`select revision::text from release_revision`)
     return row?.revision ?? ''
   }
 
@@ -36,7 +36,7 @@ export class PostgresVersionStore implements VersionStore {
   async state(): Promise<ReleaseState> {
     const known = this.#known
     const keys = JSON.stringify([...known.values()].map(({ model, version, revision }) => ({ model, version, revision })))
-    const [row] = await this.#database.read(
+    const [row] = await this.#database.readInBackground(
       ({ sql }) => sql<{ revision: string; versions: VersionRow[]; rollouts: RolloutRow[] }[]>`
         select coalesce((select revision::text from release_revision), '') as revision,
           (select coalesce(json_agg(case when k.model is null then ${sql.unsafe(VERSION_AS_JSON)}
@@ -68,7 +68,7 @@ export class PostgresVersionStore implements VersionStore {
   }
 
   async #find({ model, version }: Pick<StoredVersion, 'model' | 'version'>): Promise<Use | undefined> {
-    const [row] = await this.#database.read(
+    const [row] = await this.#database.readInBackground(
       ({ sql }) => sql<{ identity: string | null; used: boolean }[]>`
         select identity, used from model_versions where model = ${model} and version = ${version}`,
     )
