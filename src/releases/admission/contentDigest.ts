@@ -20,7 +20,8 @@ export function contentDigest({ files, contract, checkedBy }: CheckedContent): s
 
 /** SHA-256 of what decides the answers of a version: its graph, how it is fed and read, and its bands. */
 export function versionIdentity({ onnx, bands }: Pick<ModelManifest, 'onnx' | 'bands'>): string {
-  return sha256(canonicalJson({ onnx, bands }))
+  const { file: _, ...decisive } = onnx
+  return sha256(canonicalJson({ onnx: decisive, bands }))
 }
 
 function sha256(text: string): string {

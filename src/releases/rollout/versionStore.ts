@@ -32,6 +32,8 @@ export interface StoredVersion {
 
 /** What a caller of `put` has: the files are read where the store does not hold them yet. */
 export type NewVersion = Omit<StoredVersion, 'storedAt' | 'contract' | 'manifest'> & {
+  /** SHA-256 of what decides its answers; undefined where its manifest cannot be read. */
+  readonly identity: string | undefined
   readonly read: (file: StoredFile) => Promise<Uint8Array>
 }
 
