@@ -37,6 +37,8 @@ export interface ReleaseParts {
   readonly pairs: ScorePairs
   readonly admitAgain: AdmitAgain
   readonly isTrusted: IsTrusted
+  /** Its pages are linked. Undefined where no MLflow is followed. */
+  readonly mlflowUrl: URL | undefined
 }
 
 const WAITS = 'Where the installation demands approval, it is only PROPOSED.'

@@ -83,7 +83,7 @@ export function createResolvers(parts: ResolverParts): ReadonlyMap<unknown, obje
     [ModelResolver, new ModelResolver(models)],
     [FeatureContractFields, new FeatureContractFields()],
     [ModelReleaseFields, new ModelReleaseFields()],
-    [ModelVersionReleaseFields, new ModelVersionReleaseFields(parts.releases.isTrusted)],
+    [ModelVersionReleaseFields, new ModelVersionReleaseFields(parts.releases)],
     [ReleaseResolver, new ReleaseResolver(parts.releases)],
     [OutcomeResolver, new OutcomeResolver(recordOutcomes)],
     [SummaryResolver, new SummaryResolver(riskSummaries)],

@@ -49,10 +49,18 @@ export class AdmissionReport {
   peakBytes: number | undefined
 }
 
+const NO_PAGE = 'Null for another source, and where RISKGATE_MLFLOW_URL is not set.'
+
 @ObjectType({ description: 'Where a version came from.' })
 export class ModelVersionOrigin {
   @Field(() => ReleaseSourceEnum) source: keyof typeof ReleaseSourceEnum
   @Field(() => String, { nullable: true, description: 'The name of the registered model in MLflow.' }) name: string | undefined
   @Field(() => String, { nullable: true, description: 'The version in MLflow.' }) version: string | undefined
   @Field(() => String, { nullable: true, description: 'The run in MLflow that logged it.' }) runId: string | undefined
+  @Field(() => String, { nullable: true, description: `The page of the version in MLflow. ${NO_PAGE}` }) url: string | undefined
+  @Field(() => String, {
+    nullable: true,
+    description: `The page of the run in MLflow, with its metrics and parameters. ${NO_PAGE}`,
+  })
+  runUrl: string | undefined
 }
