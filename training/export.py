@@ -37,13 +37,21 @@ def background(training: Part) -> list[dict]:
     return [training.applicants[i] for i in np.sort(np.concatenate(chosen))]
 
 
-def write_version(version, algorithm, model, inputs, output, golden, training, measured, baselines, parameters):
+def golden_rows(golden, held_out):
+    """The rows of golden.jsonl. Those of the held-out part say what became of the loan: admission measures the version on them."""
+    outcomes = {json.dumps(a): bool(d) for a, d in zip(held_out.applicants, held_out.defaulted)}
+    for applicant, probability in golden:
+        outcome = outcomes.get(json.dumps(applicant))
+        yield {"features": applicant, "probability": float(probability), **({} if outcome is None else {"defaulted": outcome})}
+
+
+def write_version(version, algorithm, model, inputs, output, golden, training, held_out, measured, baselines, parameters):
     """Writes models/<name>/<version>/. `golden` is [(applicant, probability of the model's library)]; `measured` is {dataset: {metric: value}}."""
     folder = MODEL_FOLDER / version
     folder.mkdir(parents=True, exist_ok=True)
     content = model.SerializeToString(deterministic=True)
     (folder / "model.onnx").write_bytes(content)
-    write_jsonl(folder / "golden.jsonl", ({"features": a, "probability": float(p)} for a, p in golden))
+    write_jsonl(folder / "golden.jsonl", golden_rows(golden, held_out))
     write_json(folder / "manifest.json", {
         "model": MODEL_NAME,
         "version": version,

@@ -68,7 +68,7 @@ def make_logistic(everything, training, held_out, ordinary):
     held_out_probabilities, measured = measure(predict, out_of_fold, training, held_out)
     write_version(
         "1", "Logistic regression on standardised numbers and one-hot categories (scikit-learn pipeline, preprocessing inside the graph).",
-        model, logistic.INPUTS, logistic.OUTPUT, zip(rows, probabilities), training, measured,
+        model, logistic.INPUTS, logistic.OUTPUT, zip(rows, probabilities), training, held_out, measured,
         drift.baselines(training.applicants, predict(training.applicants)), {"C": 1.0},
     )
     return measured, lambda comparison: write_card(
@@ -106,7 +106,7 @@ def make_boosting(everything, training, held_out, ordinary):
     baselines = drift.baselines(training.applicants, predict(training.applicants))
     write_version(
         "2", f"Gradient-boosted decision trees (LightGBM, {boosting.TREES} trees of depth {boosting.FIXED['max_depth']}), missing numbers handled by the trees.",
-        model, boosting.INPUTS, boosting.OUTPUT, zip(rows, probabilities), training, measured, baselines,
+        model, boosting.INPUTS, boosting.OUTPUT, zip(rows, probabilities), training, held_out, measured, baselines,
         {**{key: boosting.FIXED[key] for key in ("objective", "max_depth", "num_leaves")}, "trees": boosting.TREES, **parameters},
     )
     chosen = ", ".join(f"{key} {value:g}" for key, value in parameters.items())
