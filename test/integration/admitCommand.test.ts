@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { isSignedBy } from '../../src/releases/admission/reportSignature.js'
+import { migrateDatabase } from '../../src/storage/migrate.js'
 import { PostgresVersionStore } from '../../src/storage/releases/versionStore.js'
-import { createTestDatabase, type TestDatabase } from '../support/database.js'
+import { createDatabase, type TestDatabase } from '../support/database.js'
 import { TEST_RELEASE_KEY } from '../support/gateway.js'
 import { runCommand } from '../support/gatewayProcess.js'
 import { storesOf } from '../support/stores.js'
@@ -15,7 +16,8 @@ const GOLDEN_ROWS = 300
 let database: TestDatabase
 let directory: string
 beforeAll(async () => {
-  database = await createTestDatabase()
+  database = await createDatabase()
+  await migrateDatabase(database.url)
   directory = await mkdtemp(join(tmpdir(), 'riskgate-admit-'))
   await cp('models', directory, { recursive: true })
   for (const version of ['1', '2']) {
