@@ -5,11 +5,11 @@ import { DateTime, ReleaseSourceEnum } from './scalars.js'
 
 @ObjectType({ description: 'How well the probabilities of a version separate applications whose outcome is known.' })
 export class ModelQuality {
-  @Field(() => Int) rows: number
-  @Field(() => Float) auc: number
-  @Field(() => Float) ks: number
-  @Field(() => Float) gini: number
-  @Field(() => Float) brier: number
+  @Field(() => Int, { description: 'Golden rows whose outcome is known.' }) rows: number
+  @Field(() => Float, { description: 'Area under the ROC curve: 0.5 for chance, 1 at best.' }) auc: number
+  @Field(() => Float, { description: 'Kolmogorov-Smirnov statistic: 0 for chance, 1 at best.' }) ks: number
+  @Field(() => Float, { description: '2 auc - 1.' }) gini: number
+  @Field(() => Float, { description: 'Mean squared error of the probabilities: 0 at best.' }) brier: number
 }
 
 @ObjectType({ description: 'What the checks of a model version found before it might serve.' })
