@@ -1,4 +1,4 @@
-import type { ModelEntry } from '../releases/modelRegistry.js'
+import type { ModelEntry } from '../releases/serving/modelRegistry.js'
 import type { FeatureContract, Model, ModelVersion } from '../schema/model.js'
 import { bandIntervals } from '../scoring/bands.js'
 import type { FeatureContract as ContractedFeature } from '../scoring/contract.js'

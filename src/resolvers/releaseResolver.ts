@@ -148,7 +148,8 @@ export class ReleaseResolver {
 
   @Cost({ weight: COST_OF_AN_ADMISSION })
   @Mutation(() => AdmitModelVersionPayload, {
-    description: 'Checks a version of the version store once more, as after a limit of the checks was raised, and stores the report. Takes some seconds. Audited.',
+    description:
+      'Checks a version of the version store once more, as after a limit of the checks was raised, and stores the report. Takes some seconds. Audited.',
   })
   async admitModelVersion(
     @Arg('input', () => AdmitModelVersionInput) { model, version }: AdmitModelVersionInput,

@@ -1,5 +1,5 @@
 import { type Config, loadConfig } from '../../config/config.js'
-import { readModelFolders } from '../../releases/modelFiles.js'
+import { readModelFolders } from '../../releases/files/modelFolders.js'
 import { type ExportQuery, ExportReader } from '../../storage/predictions/exportReader.js'
 import { operator, withDatabase } from '../commandDatabase.js'
 import type { ExportFormat } from './exportFormat.js'

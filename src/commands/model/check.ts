@@ -12,8 +12,8 @@ import {
   type TakeFolder,
 } from '../../releases/folder/checkFolder.js'
 import { scanModel, scanModels } from '../../releases/folder/scanModels.js'
-import { saidBy } from '../../releases/runtimeSentence.js'
 import { OnnxModel } from '../../scoring/onnx/onnxModel.js'
+import { saidBy } from '../../scoring/onnx/runtimeSentence.js'
 import { type Finding, ok, print, problem, warning } from '../doctor/finding.js'
 import { reportLines } from './reportLines.js'
 import { withIntake } from './withIntake.js'

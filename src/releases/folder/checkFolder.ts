@@ -3,9 +3,10 @@ import type { Admission, VersionToCheck } from '../admission/admission.js'
 import type { AdmissionReport } from '../admission/admissionReport.js'
 import { readVersion } from '../admission/readVersion.js'
 import { rejectedReport } from '../admission/rejectedReport.js'
+import type { VersionFolder } from '../intake/versionFolder.js'
 import type { TakenVersion } from '../intake/versionIntake.js'
 import { ofVersion } from './ofVersion.js'
-import type { ScannedModel, VersionFolder } from './scanModels.js'
+import type { ScannedModel } from './scanModels.js'
 
 /** Checks a version beside the champion of its folder. @throws Error where nothing can be checked here */
 export type TakeFolder = (

@@ -1,10 +1,11 @@
 import { AppError } from '../../errors.js'
 import type { ModelContract } from '../../scoring/contract.js'
 import type { InstalledVersion } from '../../scoring/release.js'
+import type { VersionFolder } from '../intake/versionFolder.js'
 import type { VersionIntake } from '../intake/versionIntake.js'
 import type { ReleaseControl } from '../rollout/releaseControl.js'
 import { ofVersion } from './ofVersion.js'
-import type { ModelScan, ScannedModel, VersionFolder } from './scanModels.js'
+import type { ModelScan, ScannedModel } from './scanModels.js'
 
 export interface FolderSourceNeeds {
   readonly intake: Pick<VersionIntake, 'take'>

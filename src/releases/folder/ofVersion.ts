@@ -1,6 +1,6 @@
 import { AppError } from '../../errors.js'
-import { saidBy } from '../runtimeSentence.js'
-import type { VersionFolder } from './scanModels.js'
+import { saidBy } from '../../scoring/onnx/runtimeSentence.js'
+import type { VersionFolder } from '../intake/versionFolder.js'
 
 /**
  * Works on one version. One that fails in a way that nobody has thought of must not stop the others.

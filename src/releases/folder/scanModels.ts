@@ -1,17 +1,9 @@
 import { stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { VERSION_NAME } from '../../scoring/manifest.js'
-import { type ModelFolder, readModelFolder, readModelFolders, subfolders } from '../modelFiles.js'
-import { isThere, readText } from '../readFiles.js'
-
-/** A version as a source brings it: manifest, graph, golden rows and model card in a folder. */
-export interface VersionFolder {
-  readonly model: string
-  readonly version: string
-  readonly directory: string
-  /** The contract of its model. */
-  readonly contractFile: string
-}
+import { type ModelFolder, readModelFolder, readModelFolders, subfolders } from '../files/modelFolders.js'
+import { isThere, readText } from '../files/readFiles.js'
+import type { VersionFolder } from '../intake/versionFolder.js'
 
 /** What the file `champion` of a model says. */
 export interface FolderChampion {

@@ -28,7 +28,8 @@ export async function recheck(stored: Readable, contract: ModelContract, { store
   const signed = await inFolder(store, stored, directory => checks.check({ ...read, directory }, undefined))
   // Checks that fail here, and did not elsewhere, must not take away what serves.
   const isWorse = signed.report.problems.length > 0 && stored.report.problems.length === 0
-  if (!isWorse) await store.put({ ...stored, ...signed, identity: versionIdentity(manifest), read: ({ sha256 }) => store.readFile(sha256) })
+  if (!isWorse)
+    await store.put({ ...stored, ...signed, identity: versionIdentity(manifest), read: ({ sha256 }) => store.readFile(sha256) })
   return signed
 }
 

@@ -1,13 +1,11 @@
 import type { ModelContract } from '../../scoring/contract.js'
 import type { ModelManifest } from '../../scoring/manifest.js'
 import type { AdmissionReport } from '../admission/admissionReport.js'
+import type { FileDigest } from '../admission/versionFiles.js'
 import type { Rollout } from './rollout.js'
 
 /** A file of a version in the content-addressed store. */
-export interface StoredFile {
-  readonly name: string
-  readonly sha256: string
-}
+export type StoredFile = FileDigest
 
 /** Where a version came from. */
 export type VersionOrigin =

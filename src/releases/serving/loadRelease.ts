@@ -9,7 +9,7 @@ import { WorkerScorer } from '../../scoring/worker/workerScorer.js'
 import type { Tracer } from '../../tracer.js'
 import type { AdmissionReport } from '../admission/admissionReport.js'
 import { stallsOf } from '../admission/stallBudget.js'
-import { type ScorerWatch, watchedScorer } from '../watchedScorer.js'
+import { type ScorerWatch, watchedScorer } from './watchedScorer.js'
 
 /** An admitted version, read from where it is kept. */
 export interface AdmittedVersion {

@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ConfigError } from '../../../../src/errors.js'
+import { loadContracts } from '../../../../src/releases/files/modelFolders.js'
 import type { CheckedModel } from '../../../../src/releases/folder/checkFolder.js'
 import { scanModels } from '../../../../src/releases/folder/scanModels.js'
-import { loadContracts } from '../../../../src/releases/modelFiles.js'
 import type { ModelManifest } from '../../../../src/scoring/manifest.js'
 import { goldenRows } from '../../../support/applicants.js'
 import { championOf, checkModelsOf } from '../../../support/folderReleases.js'
@@ -231,7 +231,9 @@ describe('a models folder', () => {
     await writeFile(file('2', 'golden.jsonl'), rows.slice(0, 5).join('\n'))
     const { versions } = await model()
     expect(versions.map(({ stage }) => stage)).toEqual(['CHAMPION', 'CANDIDATE'])
-    expect(versions[0]?.warnings[0]).toMatch(/^consumer-credit\/2\/golden\.jsonl: it should also have rows with .*seniority = 60.* and \d+ more\.$/)
+    expect(versions[0]?.warnings[0]).toMatch(
+      /^consumer-credit\/2\/golden\.jsonl: it should also have rows with .*seniority = 60.* and \d+ more\.$/,
+    )
   })
 
   it('rejects a version whose graph gives no probability for an application that the contract allows', async () => {
