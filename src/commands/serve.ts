@@ -3,6 +3,7 @@ import type { App } from '../app.js'
 import type { Role } from '../auth/principal.js'
 import { loadConfig } from '../config/config.js'
 import { isLostTypeFetch } from '../storage/postgres/postgresErrors.js'
+import { endProcess } from './endProcess.js'
 import { onStopSignal } from './stopSignals.js'
 
 /**
@@ -17,10 +18,10 @@ export async function serve(): Promise<void> {
   onStopSignal({
     first: () => {
       isStopping = true
-      if (app) void app.stop().then(() => process.exit(0))
+      if (app) void app.stop().then(() => endProcess(0))
       else process.exit(0)
     },
-    again: () => process.exit(1),
+    again: () => endProcess(1),
   })
   process.on('SIGUSR2', () => app?.toggleDebugLog())
   // Only after the settings are checked: the import takes over a second, and mistakes in settings are named at once.
@@ -28,7 +29,7 @@ export async function serve(): Promise<void> {
   const gateway = createApp(config)
   app = gateway
   // Node itself would print the message, which may hold inputs.
-  const crash = (error: unknown) => void gateway.crashed(error).finally(() => process.exit(1))
+  const crash = (error: unknown) => void gateway.crashed(error).finally(() => endProcess(1))
   process.on('uncaughtException', crash)
   process.on('unhandledRejection', error => isLostTypeFetch(error) || crash(error))
   const started = await gateway.start().catch((error: unknown) => {

@@ -12,6 +12,8 @@ export const MAX_ROWS_A_RUN = 256
 /** Computes probabilities for a release: a model on the event loop or in a worker, or a fake of one in a test of failures. */
 export interface Scorer {
   score(rows: readonly FeatureValues[]): Promise<readonly (number | Error)[]>
+  /** Whether it cannot score just now, as its worker is started again. */
+  readonly isAway?: boolean
   /** Frees what the scorer holds. Runs that are still queued would fail. */
   release?(): Promise<void>
 }
@@ -47,6 +49,11 @@ export class Release {
   /** Rows that wait for a run. */
   get queued(): number {
     return this.#batcher.queued
+  }
+
+  /** Whether no row can be scored just now, as its worker is started again. */
+  get isAway(): boolean {
+    return this.#scorer.isAway ?? false
   }
 
   /**

@@ -108,6 +108,10 @@ describe('riskgate export', () => {
     await database.sql`update predictions set features = features || '{"seen": "=1+1"}' where id = ${present(stored[0]).id}`
     const [header, first, , third] = (await run(...RANGE, '--features')).stdout.split('\n')
     expect(header).toMatch(/,features\.seniority,.*features\.price,otherFeatures$/)
+    // The versions of the store know them, too.
+    const withoutFolder = { ...environment(), RISKGATE_MODELS_DIR: directory }
+    const { stdout } = await runCommand(['export', ...RANGE, '--features'], withoutFolder)
+    expect(stdout.split('\n')[0]).toBe(header)
     expect(first).toContain(',100,')
     expect(first).toMatch(/,"\{""seen"":""=1\+1""\}"$/)
     expect(third).toMatch(/web-shop,,,,+$/)

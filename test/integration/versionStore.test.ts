@@ -107,6 +107,20 @@ describe('the version store', () => {
     expect(digestOf(await files.read(file.sha256))).toBe(file.sha256)
   })
 
+  it('reads a small file once, and a large one each time', async () => {
+    const files = new ModelFileStore(gateways[0].database)
+    for (const [size, isKept] of [
+      [200_000, true],
+      [9_000_000, false],
+    ] as const) {
+      const bytes = randomBytes(size)
+      const file = { name: 'model.onnx', sha256: digestOf(bytes) }
+      await files.store([file], async () => bytes)
+      const first = await files.read(file.sha256)
+      expect((await files.read(file.sha256)) === first).toBe(isKept)
+    }
+  })
+
   it('keeps an empty file, and refuses one that is not what its digest says', async () => {
     const files = new ModelFileStore(gateways[0].database)
     const empty = { name: 'model.onnx.data', sha256: digestOf(Buffer.alloc(0)) }

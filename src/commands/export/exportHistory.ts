@@ -1,6 +1,8 @@
 import { type Config, loadConfig } from '../../config/config.js'
 import { readModelFolders } from '../../releases/files/modelFolders.js'
+import type { Database } from '../../storage/postgres/database.js'
 import { type ExportQuery, ExportReader } from '../../storage/predictions/exportReader.js'
+import { PostgresVersionStore } from '../../storage/releases/versionStore.js'
 import { operator, withDatabase } from '../commandDatabase.js'
 import type { ExportFormat } from './exportFormat.js'
 import { Interruption } from './interruption.js'
@@ -33,9 +35,9 @@ export async function exportHistory(options: ExportOptions): Promise<number> {
   const config = loadConfig()
   const { tenant, from, to, features: withFeatures, format, quiet, excel, locale = systemLocale() } = options
   const interruption = new Interruption()
-  const names = withFeatures ? await featureNames(config) : undefined
-  return withDatabase(config, quiet, async database =>
-    new HistoryExport({
+  return withDatabase(config, quiet, async database => {
+    const names = withFeatures ? await featureNames(config, database) : undefined
+    return new HistoryExport({
       reader: new ExportReader(database),
       query: { tenant, from, to, withFeatures },
       format: excel ? 'excel' : format,
@@ -44,8 +46,8 @@ export async function exportHistory(options: ExportOptions): Promise<number> {
       // On a terminal the rows themselves show the progress.
       progress: showProgress(to, quiet || (options.output === undefined && process.stdout.isTTY)),
       interruption,
-    }).run(),
-  ).catch((error: unknown) => {
+    }).run()
+  }).catch((error: unknown) => {
     // The signal came before the export had an output, while it waited for the reader of a pipe.
     if (interruption.exitCode !== undefined) return interruption.exitCode
     throw error
@@ -117,8 +119,11 @@ class HistoryExport {
   }
 }
 
-async function featureNames({ modelsDirectory }: Config): Promise<string[]> {
+/** Those of the models folder, and of the versions in the store, whose folders may be gone. */
+async function featureNames({ modelsDirectory }: Config, database: Database): Promise<string[]> {
   // Features of a model whose contract cannot be read have the column of the others.
-  const { models } = await readModelFolders(modelsDirectory)
-  return [...new Set(models.flatMap(({ contract }) => contract?.features.map(({ name }) => name) ?? []))]
+  const { models } = await readModelFolders(modelsDirectory).catch(() => ({ models: [] }))
+  const { versions } = await new PostgresVersionStore(database).state()
+  const contracts = [...models, ...versions].flatMap(({ contract }) => contract ?? [])
+  return [...new Set(contracts.flatMap(({ features }) => features.map(({ name }) => name)))]
 }

@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { contractSchema } from '../../scoring/contract.js'
 import type { FeatureValues } from '../../scoring/features.js'
 import { externalFileNames, inlineExternalData } from '../../scoring/onnx/externalData.js'
 import { OnnxModel } from '../../scoring/onnx/onnxModel.js'
 import { saidBy } from '../../scoring/onnx/runtimeSentence.js'
 import { unusedNames } from '../../scoring/unusedFeatures.js'
-import { readModelFolder } from '../files/modelFolders.js'
+import { readJson } from '../files/readFiles.js'
 import { featureName } from './featureNames.js'
 import { findOutput } from './findOutput.js'
 import { type GivenCodes, type Proposal, propose } from './proposal.js'
@@ -70,27 +71,30 @@ export async function initModel(options: InitOptions): Promise<Initialised> {
   const proposal = propose(graph, sample, options.codes)
   const { onnx, deviation } = await findOutput(graphFile.whole, graph, proposal, sample.rows)
   const golden = goldenRowsOf(sample.rows, proposal)
-  await mkdir(versionDirectory, { recursive: true })
   const isNewModel = !existsSync(join(modelDirectory, 'contract.json'))
-  if (isNewModel) {
-    await writeJson(join(modelDirectory, 'contract.json'), contractOf(name, proposal))
-    await writeFile(join(modelDirectory, 'champion'), `${version}\n`)
-  }
-  // The model may take more than this version, or the graph may leave the first of its categories out.
-  const { contract } = await readModelFolder(directory, name)
-  const unused = contract ? unusedNames(onnx, contract) : []
-  const manifest = {
-    model: name,
-    version,
-    createdAt: new Date().toISOString(),
-    onnx: { ...graphFile.files, ...onnx },
-    ...(unused.length > 0 && { unused }),
-    bands: BANDS,
-  }
-  await writeJson(join(versionDirectory, 'manifest.json'), manifest)
-  await writeFile(join(versionDirectory, 'golden.jsonl'), golden.map(row => `${JSON.stringify(row)}\n`).join(''))
-  await writeFile(join(versionDirectory, graphFile.files.file), graphFile.bytes)
-  for (const [file, bytes] of graphFile.external) await writeFile(join(versionDirectory, file), bytes)
+  await arrive(isNewModel ? modelDirectory : versionDirectory, async folder => {
+    const place = isNewModel ? join(folder, version) : folder
+    if (isNewModel) {
+      await mkdir(place)
+      await writeJson(join(folder, 'contract.json'), contractOf(name, proposal))
+      await writeFile(join(folder, 'champion'), `${version}\n`)
+    }
+    // The model may take more than this version, or the graph may leave the first of its categories out.
+    const { value: contract } = await readContract(isNewModel ? folder : modelDirectory)
+    const unused = contract ? unusedNames(onnx, contract) : []
+    const manifest = {
+      model: name,
+      version,
+      createdAt: new Date().toISOString(),
+      onnx: { ...graphFile.files, ...onnx },
+      ...(unused.length > 0 && { unused }),
+      bands: BANDS,
+    }
+    await writeJson(join(place, 'manifest.json'), manifest)
+    await writeFile(join(place, 'golden.jsonl'), golden.map(row => `${JSON.stringify(row)}\n`).join(''))
+    await writeFile(join(place, graphFile.files.file), graphFile.bytes)
+    for (const [file, bytes] of graphFile.external) await writeFile(join(place, file), bytes)
+  })
   return {
     modelDirectory,
     features: proposal.features.length,
@@ -100,6 +104,25 @@ export async function initModel(options: InitOptions): Promise<Initialised> {
     guessed: deviation <= CONFIRMED ? [] : proposal.guessed,
     isNewModel,
   }
+}
+
+/** Makes a folder that appears with all its files at once: a gateway may be watching. Names with a leading dot are passed over. */
+async function arrive(folder: string, fill: (arriving: string) => Promise<void>): Promise<void> {
+  const arriving = join(dirname(folder), `.${basename(folder)}.arriving-${process.pid}`)
+  await mkdir(arriving, { recursive: true })
+  try {
+    await fill(arriving)
+    await rename(arriving, folder).catch(error => {
+      throw new Error(`${folder} cannot be made (${error.code}). Remove what is there, or choose another name.`)
+    })
+  } finally {
+    await rm(arriving, { recursive: true, force: true })
+  }
+}
+
+async function readContract(modelDirectory: string) {
+  const read = await readJson(join(modelDirectory, 'contract.json'), 'contract.json', contractSchema)
+  return 'value' in read ? read : { value: undefined }
 }
 
 /** The graph with the files beside it that hold its large tensors. */

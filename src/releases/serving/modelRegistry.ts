@@ -58,9 +58,9 @@ export class ModelRegistry implements Releases {
     return this.models.flatMap(answeringReleases)
   }
 
-  /** Names of the models that no version serves, also of those without a valid contract. */
+  /** Names of the models that no version serves just now, also of those without a valid contract. */
   get notServing(): readonly string[] {
-    const withoutChampion = this.models.filter(({ champion }) => !champion).map(({ contract }) => contract.name)
+    const withoutChampion = this.models.filter(({ champion }) => champion?.isAway ?? true).map(({ contract }) => contract.name)
     return [...this.#problemsOf.keys(), ...withoutChampion].sort()
   }
 

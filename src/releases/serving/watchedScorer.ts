@@ -27,6 +27,9 @@ export function watchedScorer(scorer: Scorer, manifest: ModelManifest, { observe
         observeScoring(manifest, (performance.now() - startedAt) / 1_000)
       }
     },
+    get isAway() {
+      return scorer.isAway ?? false
+    },
     release: async () => scorer.release?.(),
   }
 }

@@ -7,8 +7,6 @@ import type { ThreadAnswer, ThreadGraph, ThreadRequest } from './threadMessages.
 
 // That of the build, so that it is found from the source too, as Vitest runs it.
 const PROGRAM = fileURLToPath(new URL('../../../dist/scoring/worker/scoringThread.js', import.meta.url))
-// Rows and messages need far less; sessions do not count. A thread that outgrows it ends, as a rule without the process.
-const HEAP_MB = 128
 const LONGEST_LOAD_MS = 60_000
 const LONGEST_END_MS = 5_000
 
@@ -19,6 +17,7 @@ interface Asked {
 
 /** One life of a thread: it loads one graph, runs rows, and ends. */
 export class ThreadLife {
+  static readonly #alive = new Set<ThreadLife>()
   readonly #worker: Worker
   readonly #asked = new Map<number, Asked>()
   readonly #longestRunMs: number
@@ -30,8 +29,10 @@ export class ThreadLife {
 
   constructor(longestRunMs: number) {
     this.#longestRunMs = longestRunMs
-    // The flags of the process are not for it: some of them would load a second debugger or profiler.
-    this.#worker = new Worker(PROGRAM, { resourceLimits: { maxOldGenerationSizeMb: HEAP_MB }, execArgv: [], env: SHARE_ENV })
+    // The flags of the process are not for it: some of them would load a second debugger or profiler. It has no heap limit of its
+    // own: where one large allocation passes such a limit, V8 ends the whole process, and not only the thread.
+    this.#worker = new Worker(PROGRAM, { execArgv: [], env: SHARE_ENV })
+    ThreadLife.#alive.add(this)
     this.#worker.on('message', (answer: ThreadAnswer) => this.#settle(answer))
     // Without its message, which may hold values.
     this.#worker.on('error', ({ name, code }: NodeJS.ErrnoException) => {
@@ -39,10 +40,21 @@ export class ThreadLife {
     })
     this.ended = new Promise(resolve => {
       this.#worker.once('exit', () => {
+        ThreadLife.#alive.delete(this)
         this.#failAll()
         resolve(this.#why)
       })
     })
+  }
+
+  /** Whether a graph runs in some thread just now: `process.exit` would wait until it returns, which it may never do. */
+  static get isAnyBusy(): boolean {
+    return [...ThreadLife.#alive].some(thread => thread.#asked.size > 0 || thread.#isLost)
+  }
+
+  /** Whether it takes no more runs, as it has ended or hangs. */
+  get isLost(): boolean {
+    return this.#isLost
   }
 
   /** @throws Error with the sentence of ONNX Runtime where the graph cannot be loaded */
@@ -59,6 +71,7 @@ export class ThreadLife {
 
   /** Ends the thread after what it has been asked. Does not wait for one that hangs in a run. */
   async end(): Promise<void> {
+    if (this.#isLost) return
     this.#worker.postMessage({ kind: 'end' } satisfies ThreadRequest)
     await inTime(this.ended, LONGEST_END_MS, threadLost).catch(() => this.#giveUp())
   }

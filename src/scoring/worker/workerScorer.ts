@@ -47,6 +47,10 @@ export class WorkerScorer implements Scorer {
     return probabilitiesOf(this.#run(rows))
   }
 
+  get isAway(): boolean {
+    return this.#thread?.isLost ?? true
+  }
+
   /** Ends the thread after the runs in hand. */
   async release(): Promise<void> {
     this.#isReleased = true

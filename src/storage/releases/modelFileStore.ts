@@ -1,14 +1,22 @@
 import { createHash } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
 import { AppError } from '../../errors.js'
 import type { StoredFile } from '../../releases/rollout/versionStore.js'
 import type { Database } from '../postgres/database.js'
 
 // A statement of one part takes some 20 ms. The alert feed waits for the oldest statement that writes.
 const BYTES_A_PART = 1024 * 1024
+// The files of a few small versions. To read a file takes several times its size, as text, and the allocator keeps some of that.
+const MOST_BYTES_KEPT = 8 * 1024 * 1024
 
 /** Files by their SHA-256, in parts. What is stored once stays, and is stored once however many versions have it. */
 export class ModelFileStore {
   readonly #database: Database
+  /** The files that were read last, so that a version that comes back is not read again. */
+  readonly #kept = new LRUCache<string, Uint8Array>({
+    maxSize: MOST_BYTES_KEPT,
+    sizeCalculation: ({ length }) => Math.max(1, length),
+  })
 
   constructor(database: Database) {
     this.#database = database
@@ -26,7 +34,10 @@ export class ModelFileStore {
     }
   }
 
+  /** The bytes are shared: nobody may change them. */
   async read(sha256: string): Promise<Uint8Array> {
+    const kept = this.#kept.get(sha256)
+    if (kept) return kept
     const parts: Uint8Array[] = []
     for (let count = 1; parts.length < count; ) {
       const [part] = await this.#database.read(
@@ -39,6 +50,7 @@ export class ModelFileStore {
     }
     const bytes = Buffer.concat(parts)
     if (digestOf(bytes) !== sha256) throw new Error('A stored file is not what its digest says.')
+    this.#kept.set(sha256, bytes)
     return bytes
   }
 

@@ -16,7 +16,7 @@ interface Texts {
 export class PostgresVersionStore implements VersionStore {
   readonly #database: Database
   readonly #files: ModelFileStore
-  /** The versions of the last state: to parse a contract of many features takes milliseconds. */
+  /** The versions of the last state: to read and to parse one takes about a millisecond, and each change of a rollout asks for all. */
   #known: ReadonlyMap<string, ReadVersion> = new Map()
 
   constructor(database: Database) {
@@ -29,16 +29,23 @@ export class PostgresVersionStore implements VersionStore {
     return row?.revision ?? ''
   }
 
-  /** One statement: versions and rollouts of one moment. A version that has not changed is the same object as before. */
+  /**
+   * One statement: versions and rollouts of one moment. A version that has not changed is the same object as before, and only its key
+   * is fetched.
+   */
   async state(): Promise<ReleaseState> {
+    const known = this.#known
+    const keys = JSON.stringify([...known.values()].map(({ model, version, revision }) => ({ model, version, revision })))
     const [row] = await this.#database.read(
       ({ sql }) => sql<{ revision: string; versions: VersionRow[]; rollouts: RolloutRow[] }[]>`
         select coalesce((select revision::text from release_revision), '') as revision,
-          (select coalesce(json_agg(${sql.unsafe(VERSION_AS_JSON)} order by v.model, v.version), '[]')
-            from model_versions v) as versions,
+          (select coalesce(json_agg(case when k.model is null then ${sql.unsafe(VERSION_AS_JSON)}
+              else json_build_object('model', v.model, 'version', v.version, 'revision', v.revision) end order by v.model, v.version), '[]')
+            from model_versions v left join json_to_recordset(${keys}::text::json) as k(model text, version text, revision int)
+              on k.model = v.model and k.version = v.version and k.revision = v.revision) as versions,
           (select coalesce(json_agg(${sql.unsafe(ROLLOUT_AS_JSON)} order by r.model), '[]') from model_rollouts r) as rollouts`,
     )
-    const versions = row?.versions.map(version => this.#known.get(keyOf(version)) ?? toVersion(version)) ?? []
+    const versions = row?.versions.map(version => known.get(keyOf(version)) ?? toVersion(version)) ?? []
     this.#known = new Map(versions.map(version => [keyOf(version), version]))
     return { revision: row?.revision ?? '', versions, rollouts: row?.rollouts.map(toRollout) ?? [] }
   }

@@ -1,4 +1,4 @@
-import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -132,6 +132,18 @@ describe('the folder of a version', () => {
       { version: '2', stage: 'CHAMPION' },
       { version: '1', problems: [expect.stringContaining('no column uses age; add a column, or list it')] },
     ])
+  })
+
+  it('appears at once, with all its files, or not at all', async () => {
+    const csv = ['a,b,p', ...POINTS.map(([a, b]) => [a, b, rule(a, b)].join(','))].join('\n')
+    // A file stands where the folder of the model would be.
+    await mkdir(models())
+    await writeFile(join(models(), 'made'), '')
+    await expect(init(join(FIXTURES, 'one-column.onnx'), csv)).rejects.toThrow('Remove what is there, or choose another name.')
+    expect(await readdir(models())).toEqual(['made'])
+    await rm(join(models(), 'made'))
+    await init(join(FIXTURES, 'one-column.onnx'), csv)
+    expect(await readdir(models())).toEqual(['made'])
   })
 
   it('finds the order of categories that the graph takes as numbers, or uses the one that is given', async () => {

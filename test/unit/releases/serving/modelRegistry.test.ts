@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { isInShare } from '../../../../src/releases/serving/challengerShare.js'
 import { type ModelEntry, ModelRegistry } from '../../../../src/releases/serving/modelRegistry.js'
-import { contract } from '../../support/domain.js'
+import { watchedScorer } from '../../../../src/releases/serving/watchedScorer.js'
+import { Release, type Scorer } from '../../../../src/scoring/release.js'
+import { contract, manifest } from '../../support/domain.js'
 import { installed, releaseOf } from '../../support/releases.js'
 
 const MODEL = contract.name
@@ -60,6 +62,22 @@ describe('a registry', () => {
     expect(registry.notServing).toEqual([MODEL])
     expect(registry.champions).toEqual([])
     expect(() => registry.serving(MODEL, 'a')).toThrow(expect.objectContaining({ code: 'SERVICE_UNAVAILABLE' }))
+  })
+
+  it('says that a model does not serve while the worker of its champion is started again', () => {
+    let isAway = true
+    const scorer: Scorer = {
+      score: async rows => rows.map(() => 0.5),
+      get isAway() {
+        return isAway
+      },
+    }
+    const watched = watchedScorer(scorer, manifest, { observeScoring: () => {}, warn: () => {} })
+    const registry = new ModelRegistry([entryOf({ champion: new Release(contract, manifest, watched) })])
+    expect(registry.notServing).toEqual([MODEL])
+    expect(registry.champions).toHaveLength(1)
+    isAway = false
+    expect(registry.notServing).toEqual([])
   })
 
   it('answers with champion and challenger, and with no shadow', () => {
