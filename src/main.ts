@@ -119,9 +119,10 @@ model
   .description('check a models folder, a model, a version or an ONNX file, and print every problem')
   .argument('<path>', 'the folder or the file')
   .option('--json', 'print the reports of the checks as JSON', false)
-  .action(async (path: string, { json }: { json: boolean }) => {
+  .option('--admit', 'put the checked versions into the version store of DATABASE_URL', false)
+  .action(async (path: string, options: { json: boolean; admit: boolean }) => {
     const { checkModels } = await import('./commands/model/check.js')
-    await checkModels(path, json)
+    await checkModels(path, options)
   })
 
 const REASON = ['--reason <text>', 'why, for the audit'] as const

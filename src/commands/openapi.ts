@@ -1,7 +1,7 @@
 // TypeGraphQL's decorators need it before the first of them runs.
 import 'reflect-metadata'
 import { loadConfig } from '../config/config.js'
-import { loadContracts } from '../releases/modelFiles.js'
+import { loadContracts } from '../releases/files/modelFolders.js'
 import { openApi } from '../server/rest/openApi.js'
 
 /** Prints the OpenAPI document of the models folder. @throws ConfigError */

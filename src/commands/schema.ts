@@ -1,7 +1,7 @@
 // TypeGraphQL's decorators need it before the first of them runs.
 import 'reflect-metadata'
 import { loadConfig } from '../config/config.js'
-import { loadContracts } from '../releases/modelFiles.js'
+import { loadContracts } from '../releases/files/modelFolders.js'
 import { RESOLVERS } from '../resolvers/resolvers.js'
 import { buildApiSchema } from '../schema/build.js'
 import { emitSchema } from '../schema/emit.js'

@@ -1,5 +1,5 @@
 import { Arg, FieldResolver, Query, Resolver, Root } from 'type-graphql'
-import type { ModelRegistry } from '../releases/modelRegistry.js'
+import type { ModelRegistry } from '../releases/serving/modelRegistry.js'
 import { Cost } from '../schema/cost.js'
 import { FeatureContract, Model, ModelVersion } from '../schema/model.js'
 import { type Locale, LocaleEnum } from '../schema/scalars.js'

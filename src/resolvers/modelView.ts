@@ -1,4 +1,4 @@
-import type { ModelEntry } from '../releases/modelRegistry.js'
+import type { ModelEntry } from '../releases/serving/modelRegistry.js'
 import type { FeatureContract, Model, ModelVersion } from '../schema/model.js'
 import { bandIntervals } from '../scoring/bands.js'
 import type { FeatureContract as ContractedFeature } from '../scoring/contract.js'
@@ -41,7 +41,7 @@ function newView({ model, version, manifest, stage, problems, warnings }: Instal
   }
 }
 
-/** What is known of a version whose folder is gone: a stored prediction names it. */
+/** What is known of a version that is neither stored nor in the models folder: a stored prediction names it. */
 export function goneVersion(model: string, version: string): ModelVersion {
   return {
     name: model,
@@ -56,7 +56,7 @@ export function goneVersion(model: string, version: string): ModelVersion {
   }
 }
 
-const GONE = 'The folder of this version is gone. Put it back to see its bands and metrics.'
+const GONE = 'Neither the version store nor the models folder has this version. Put its folder back to see its bands and metrics.'
 
 function toFeature(feature: ContractedFeature): FeatureView {
   const isNumeric = feature.kind === 'NUMBER' || feature.kind === 'INTEGER'

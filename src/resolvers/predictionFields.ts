@@ -1,5 +1,5 @@
 import { Ctx, FieldResolver, Resolver, Root } from 'type-graphql'
-import type { ModelRegistry } from '../releases/modelRegistry.js'
+import type { ModelRegistry } from '../releases/serving/modelRegistry.js'
 import { Cost } from '../schema/cost.js'
 import { ModelVersion } from '../schema/model.js'
 import { Applicant, FeatureValue, Prediction } from '../schema/prediction.js'

@@ -1,10 +1,10 @@
 import { Ctx, FieldResolver, Resolver, Root } from 'type-graphql'
-import type { IsTrusted } from '../releases/rollout/releaseRules.js'
 import type { StoredVersion } from '../releases/rollout/versionStore.js'
 import { AdmissionReport, ModelVersionOrigin } from '../schema/admissionReport.js'
 import { Model, ModelVersion } from '../schema/model.js'
 import { Rollout } from '../schema/rollout.js'
 import type { RequestContext } from './context.js'
+import type { ReleaseParts } from './releaseResolver.js'
 import { toOrigin, toReport, toRollout } from './releaseView.js'
 
 const JUDGES = 'For ANALYST, MODEL_MANAGER and ADMIN.'
@@ -20,10 +20,10 @@ export class ModelReleaseFields {
 
 @Resolver(() => ModelVersion)
 export class ModelVersionReleaseFields {
-  readonly #isTrusted: IsTrusted
+  readonly #parts: Pick<ReleaseParts, 'isTrusted' | 'mlflowUrl'>
 
-  constructor(isTrusted: IsTrusted) {
-    this.#isTrusted = isTrusted
+  constructor(parts: Pick<ReleaseParts, 'isTrusted' | 'mlflowUrl'>) {
+    this.#parts = parts
   }
 
   @FieldResolver(() => AdmissionReport, {
@@ -32,7 +32,7 @@ export class ModelVersionReleaseFields {
   })
   async report(@Root() version: ModelVersion, @Ctx() context: RequestContext): Promise<AdmissionReport | null> {
     const stored = await storedOf(version, context)
-    return stored ? toReport(stored, this.#isTrusted) : null
+    return stored ? toReport(stored, this.#parts.isTrusted) : null
   }
 
   @FieldResolver(() => ModelVersionOrigin, {
@@ -41,7 +41,7 @@ export class ModelVersionReleaseFields {
   })
   async origin(@Root() version: ModelVersion, @Ctx() context: RequestContext): Promise<ModelVersionOrigin | null> {
     const stored = await storedOf(version, context)
-    return stored ? toOrigin(stored.origin) : null
+    return stored ? toOrigin(stored.origin, this.#parts.mlflowUrl) : null
   }
 }
 

@@ -37,6 +37,8 @@ export interface ReleaseParts {
   readonly pairs: ScorePairs
   readonly admitAgain: AdmitAgain
   readonly isTrusted: IsTrusted
+  /** Its pages are linked. Undefined where no MLflow is followed. */
+  readonly mlflowUrl: URL | undefined
 }
 
 const WAITS = 'Where the installation demands approval, it is only PROPOSED.'
@@ -146,7 +148,8 @@ export class ReleaseResolver {
 
   @Cost({ weight: COST_OF_AN_ADMISSION })
   @Mutation(() => AdmitModelVersionPayload, {
-    description: 'Checks a version once more, as its source has it now, and stores the report. Takes some seconds. Audited.',
+    description:
+      'Checks a version of the version store once more, as after a limit of the checks was raised, and stores the report. Takes some seconds. Audited.',
   })
   async admitModelVersion(
     @Arg('input', () => AdmitModelVersionInput) { model, version }: AdmitModelVersionInput,

@@ -1,3 +1,4 @@
+import { mlflowLinks } from '../releases/mlflow/links.js'
 import type { ReleaseChange as StoredChange } from '../releases/rollout/releaseChange.js'
 import type { IsTrusted } from '../releases/rollout/releaseRules.js'
 import type { Rollout as StoredRollout } from '../releases/rollout/rollout.js'
@@ -6,6 +7,15 @@ import type { AdmissionReport, ModelVersionOrigin } from '../schema/admissionRep
 import type { ReleaseChange, Rollout, VersionStage } from '../schema/rollout.js'
 
 type Stage = VersionStage['stage']
+
+const FROM_THE_FOLDER: ModelVersionOrigin = {
+  source: 'FOLDER',
+  name: undefined,
+  version: undefined,
+  runId: undefined,
+  url: undefined,
+  runUrl: undefined,
+}
 
 /** The rollout with the stage that each stored version has under it, before any gateway has applied it. */
 export function toRollout(rollout: StoredRollout, versions: readonly StoredVersion[]): Rollout {
@@ -64,8 +74,10 @@ export function toReport(version: StoredVersion, isTrusted: IsTrusted): Admissio
   }
 }
 
-export function toOrigin(origin: VersionOrigin): ModelVersionOrigin {
-  if (origin.source === 'folder') return { source: 'FOLDER', name: undefined, version: undefined, runId: undefined }
+/** `mlflow`: the address of the MLflow that is followed, where there is one. */
+export function toOrigin(origin: VersionOrigin, mlflow: URL | undefined): ModelVersionOrigin {
+  if (origin.source === 'folder') return FROM_THE_FOLDER
   const { name, version, runId } = origin
-  return { source: 'MLFLOW', name, version, runId }
+  const links = mlflow && mlflowLinks(origin, mlflow)
+  return { source: 'MLFLOW', name, version, runId, url: links?.version, runUrl: links?.run }
 }

@@ -1,6 +1,6 @@
 import type { RecordOutcomes } from '../monitoring/outcomes.js'
 import type { RiskSummaries } from '../monitoring/riskSummary.js'
-import type { ModelRegistry } from '../releases/modelRegistry.js'
+import type { ModelRegistry } from '../releases/serving/modelRegistry.js'
 import type { PredictRisk } from '../scoring/predictRisk.js'
 import type { AlertStore } from '../storage/alerts/alertStore.js'
 import type { ApiKeyStore } from '../storage/apiKeys/apiKeyStore.js'
@@ -83,7 +83,7 @@ export function createResolvers(parts: ResolverParts): ReadonlyMap<unknown, obje
     [ModelResolver, new ModelResolver(models)],
     [FeatureContractFields, new FeatureContractFields()],
     [ModelReleaseFields, new ModelReleaseFields()],
-    [ModelVersionReleaseFields, new ModelVersionReleaseFields(parts.releases.isTrusted)],
+    [ModelVersionReleaseFields, new ModelVersionReleaseFields(parts.releases)],
     [ReleaseResolver, new ReleaseResolver(parts.releases)],
     [OutcomeResolver, new OutcomeResolver(recordOutcomes)],
     [SummaryResolver, new SummaryResolver(riskSummaries)],

@@ -5,11 +5,11 @@ import { DateTime, ReleaseSourceEnum } from './scalars.js'
 
 @ObjectType({ description: 'How well the probabilities of a version separate applications whose outcome is known.' })
 export class ModelQuality {
-  @Field(() => Int) rows: number
-  @Field(() => Float) auc: number
-  @Field(() => Float) ks: number
-  @Field(() => Float) gini: number
-  @Field(() => Float) brier: number
+  @Field(() => Int, { description: 'Golden rows whose outcome is known.' }) rows: number
+  @Field(() => Float, { description: 'Area under the ROC curve: 0.5 for chance, 1 at best.' }) auc: number
+  @Field(() => Float, { description: 'Kolmogorov-Smirnov statistic: 0 for chance, 1 at best.' }) ks: number
+  @Field(() => Float, { description: '2 auc - 1.' }) gini: number
+  @Field(() => Float, { description: 'Mean squared error of the probabilities: 0 at best.' }) brier: number
 }
 
 @ObjectType({ description: 'What the checks of a model version found before it might serve.' })
@@ -49,10 +49,18 @@ export class AdmissionReport {
   peakBytes: number | undefined
 }
 
+const NO_PAGE = 'Null for another source, and where RISKGATE_MLFLOW_URL is not set.'
+
 @ObjectType({ description: 'Where a version came from.' })
 export class ModelVersionOrigin {
   @Field(() => ReleaseSourceEnum) source: keyof typeof ReleaseSourceEnum
   @Field(() => String, { nullable: true, description: 'The name of the registered model in MLflow.' }) name: string | undefined
   @Field(() => String, { nullable: true, description: 'The version in MLflow.' }) version: string | undefined
   @Field(() => String, { nullable: true, description: 'The run in MLflow that logged it.' }) runId: string | undefined
+  @Field(() => String, { nullable: true, description: `The page of the version in MLflow. ${NO_PAGE}` }) url: string | undefined
+  @Field(() => String, {
+    nullable: true,
+    description: `The page of the run in MLflow, with its metrics and parameters. ${NO_PAGE}`,
+  })
+  runUrl: string | undefined
 }

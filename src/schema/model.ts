@@ -36,7 +36,8 @@ export class ModelVersion {
   @Field(() => String) version: string
   @Field(() => String, { nullable: true, description: `SHA-256 of the ONNX file, hexadecimal. ${UNKNOWN}` })
   digest: string | undefined
-  @Field(() => ModelStageEnum) stage: keyof typeof ModelStageEnum
+  @Field(() => ModelStageEnum, { description: 'On the gateway that answers; it follows the rollout within two seconds.' })
+  stage: keyof typeof ModelStageEnum
   @Cost({ size: RISK_BANDS.length })
   @Field(() => [BandCutoff], { description: 'From T1 to T8. Empty where the manifest cannot be read.' })
   bands: BandCutoff[]
@@ -47,7 +48,7 @@ export class ModelVersion {
   @Cost({ size: 10 })
   @Field(() => [String], {
     nullable: true,
-    description: 'Why the version is REJECTED, or RETIRED because its folder is gone. For ANALYST, MODEL_MANAGER and ADMIN.',
+    description: 'Why the version is REJECTED, or why nothing is known of it but its name. For ANALYST, MODEL_MANAGER and ADMIN.',
   })
   problems: readonly string[]
   @Cost({ size: 10 })

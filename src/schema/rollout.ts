@@ -10,7 +10,7 @@ export class TrafficShare {
   @Field(() => Float, { description: 'Above 0, at most 1.' }) share: number
 }
 
-@ObjectType()
+@ObjectType({ description: 'A version with the stage that the rollout gives it.' })
 export class VersionStage {
   @Field(() => String) version: string
   @Field(() => ModelStageEnum) stage: keyof typeof ModelStageEnum
@@ -27,7 +27,9 @@ export class Rollout {
   @Cost({ size: 10 })
   @Field(() => [String], { description: 'The champions that a rollback goes back to, the newest first.' })
   earlier: readonly string[]
-  @Cost({ size: 10 }) @Field(() => [String]) retired: readonly string[]
+  @Cost({ size: 10 })
+  @Field(() => [String], { description: 'The versions that were taken out. No rollback goes back to them.' })
+  retired: readonly string[]
   @Field(() => Int, { description: 'Grows by one with each change.' }) revision: number
   @Cost({ size: 10 })
   @Field(() => [VersionStage], { description: 'The stage of every version that a gateway has checked.' })

@@ -46,17 +46,17 @@ export const FeatureKindEnum = enumOf(
 export const ModelStageEnum = enumOf(
   ['CANDIDATE', 'SHADOW', 'CHALLENGER', 'CHAMPION', 'RETIRED', 'REJECTED'],
   'ModelStage',
-  'The stage of a model version: the champion answers; a rejected one failed its checks and never serves; a retired one made stored predictions and serves no more.',
+  'The stage of a model version. CANDIDATE: passed its checks and serves nobody. SHADOW: scores beside, and nobody gets its answers. CHALLENGER: answers a share of the applicants. CHAMPION: answers the others. RETIRED: taken out. REJECTED: failed its checks.',
 )
 export const ReleaseActionEnum = enumOf(
   ['PROMOTE', 'ROLLBACK', 'SPLIT', 'RETIRE'],
   'ReleaseAction',
-  'What a change of a rollout does: another champion, the champion before, shares for others beside it, a version out for good.',
+  'What a change of a rollout does. PROMOTE: another champion. ROLLBACK: the champion before. SPLIT: shares for a challenger and a shadow. RETIRE: takes a version out.',
 )
 export const ReleaseChangeStateEnum = enumOf(
   ['PROPOSED', 'APPLIED', 'REFUSED'],
   'ReleaseChangeState',
-  'PROPOSED waits for a second principal.',
+  'APPLIED: made. PROPOSED: waits for a second principal. REFUSED: refused, or withdrawn by its proposer.',
 )
 export const ReleaseSourceEnum = enumOf(
   ['FOLDER', 'MLFLOW'],

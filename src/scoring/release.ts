@@ -7,7 +7,7 @@ import type { FeatureValues } from './features.js'
 import type { ModelManifest } from './manifest.js'
 
 // Above 16 rows, larger runs are no cheaper for each row; above 256, a run begins to block the event loop for milliseconds.
-const MAX_ROWS_A_RUN = 256
+export const MAX_ROWS_A_RUN = 256
 
 /** Computes probabilities for a release: a model on the event loop or in a worker, or a fake of one in a test of failures. */
 export interface Scorer {

@@ -1,7 +1,7 @@
 import { ConfigError } from '../errors.js'
 import type { FolderSource } from '../releases/folder/folderSource.js'
-import { ModelRegistry } from '../releases/modelRegistry.js'
 import { loadRelease } from '../releases/serving/loadRelease.js'
+import { ModelRegistry } from '../releases/serving/modelRegistry.js'
 import { openVersion } from '../releases/serving/openVersion.js'
 import { RolloutFollower } from '../releases/serving/rolloutFollower.js'
 import { type Kit, warnTo } from './kit.js'

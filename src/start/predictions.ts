@@ -1,7 +1,7 @@
 import type { AlertHints } from '../alerts/hints.js'
 import type { ErrorCode } from '../errors.js'
 import { type Metrics, showFromZero } from '../observability/metrics.js'
-import type { ModelRegistry } from '../releases/modelRegistry.js'
+import type { ModelRegistry } from '../releases/serving/modelRegistry.js'
 import type { ShadowScoring } from '../releases/shadow/shadowScoring.js'
 import type { LatestPredictions } from '../scoring/latestPredictions.js'
 import type { Prediction } from '../scoring/prediction.js'

@@ -11,12 +11,13 @@ interface Needs {
 }
 
 /** The parts of the API that show and change which versions serve. */
-export function startReleases({ database }: Kit, { models, audit }: Needs): ReleaseParts {
+export function startReleases({ config, database }: Kit, { models, audit }: Needs): ReleaseParts {
   const { store, checks, control, rollouts, isTrusted } = models.versionStore
   return {
     control,
     rollouts,
     isTrusted,
+    mlflowUrl: config.mlflow?.url,
     pairs: new ComparisonStore(database),
     admitAgain: new StoredAdmission({
       store,

@@ -1,6 +1,6 @@
 import { type Metrics, showFromZero } from '../observability/metrics.js'
-import { answeringReleases, type ModelRegistry } from '../releases/modelRegistry.js'
 import type { LoadReleaseOptions } from '../releases/serving/loadRelease.js'
+import { answeringReleases, type ModelRegistry } from '../releases/serving/modelRegistry.js'
 import { type LoadVersion, ServingVersions } from '../releases/serving/swap.js'
 import { ShadowScoring } from '../releases/shadow/shadowScoring.js'
 import { RISK_BANDS } from '../scoring/bands.js'

@@ -112,7 +112,13 @@ describe('beside a model that serves', () => {
     const { predictions } = await analyst.data(PredictionVersionsDocument, {})
     const [noModel, noVersion, kept] = predictions.nodes.map(({ modelVersion }) => modelVersion)
     expect(kept).toMatchObject({ name: 'consumer-credit', version: '2', stage: 'CHAMPION', digest: expect.any(String) })
-    const gone = { stage: 'RETIRED', digest: null, createdAt: null, bands: [], problems: [expect.stringContaining('is gone')] }
+    const gone = {
+      stage: 'RETIRED',
+      digest: null,
+      createdAt: null,
+      bands: [],
+      problems: [expect.stringContaining('Neither the version store nor the models folder has this version.')],
+    }
     expect(noVersion).toEqual({ name: 'consumer-credit', version: '0', ...gone, model: { name: 'consumer-credit' } })
     expect(noModel).toEqual({ name: 'overdraft', version: '7', ...gone, model: null })
   })

@@ -157,7 +157,14 @@ describe('the report of a version', () => {
     await versions.put(newVersion({ version: '1', report, origin, signature: 'aa' }))
     const { model: shown } = await ann.data(ModelReleasesDocument, { name: model })
     const version = present(shown?.versions.find(({ version: name }) => name === '1'))
-    expect(version.origin).toEqual({ source: 'MLFLOW', name: 'credit', version: '7', runId: 'r1' })
+    expect(version.origin).toEqual({
+      source: 'MLFLOW',
+      name: 'credit',
+      version: '7',
+      runId: 'r1',
+      url: null,
+      runUrl: null,
+    })
     expect(version.report).toMatchObject({
       checkedBy: 'riskgate 0.3.0, ONNX Runtime 1.30.0, linux-x64',
       goldenRows: 40,

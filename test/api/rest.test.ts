@@ -1,6 +1,6 @@
 import type { Client } from 'openapi-fetch'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { loadContracts } from '../../src/releases/modelFiles.js'
+import { loadContracts } from '../../src/releases/files/modelFolders.js'
 import { restRoutes } from '../../src/server/rest/restRoutes.js'
 import { HIGH_RISK, LOW_RISK } from '../support/applicants.js'
 import { signToken, startGateway, type TestGateway } from '../support/gateway.js'

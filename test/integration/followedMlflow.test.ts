@@ -122,7 +122,8 @@ describe('an installation whose models are all in MLflow', () => {
     const gateway = await start(modelsFolder())
     expect(await versionOf(gateway)).toBe('2')
     const { model } = await (await managerOf(gateway)).data(ModelReleasesDocument, { name: MODEL })
-    const origin = { source: 'MLFLOW', name: NAME, version: '2', runId: 'run-2' }
+    const [url, runUrl] = [`${registry.url}#/models/${NAME}/versions/2`, `${registry.url}#/runs/run-2`]
+    const origin = { source: 'MLFLOW', name: NAME, version: '2', runId: 'run-2', url, runUrl }
     expect(model?.versions).toMatchObject([{ version: '2', origin, report: { problems: [] } }])
     registry.isAway = true
     expect(await versionOf(await start(modelsFolder()))).toBe('2')

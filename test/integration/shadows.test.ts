@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { type ModelEntry, ModelRegistry } from '../../src/releases/modelRegistry.js'
 import { type AdmittedVersion, loadRelease } from '../../src/releases/serving/loadRelease.js'
+import { type ModelEntry, ModelRegistry } from '../../src/releases/serving/modelRegistry.js'
 import type { ShadowLog, ShadowScore } from '../../src/releases/shadow/shadowLog.js'
 import { type ShadowResult, ShadowScoring } from '../../src/releases/shadow/shadowScoring.js'
 import { PredictRisk } from '../../src/scoring/predictRisk.js'

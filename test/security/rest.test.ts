@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { loadContracts } from '../../src/releases/modelFiles.js'
+import { loadContracts } from '../../src/releases/files/modelFolders.js'
 import type { RestRoute } from '../../src/server/rest/restRoute.js'
 import { restRoutes } from '../../src/server/rest/restRoutes.js'
 import { LOW_RISK } from '../support/applicants.js'

@@ -4,12 +4,13 @@ import { join } from 'node:path'
 import { cpuUsage } from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { AdmissionProcess } from '../../src/releases/admission/admissionProcess.js'
-import { loadAdmitted } from '../../src/releases/admission/loadAdmitted.js'
 import { readVersion } from '../../src/releases/admission/readVersion.js'
 import { contractSchema, type ModelContract } from '../../src/scoring/contract.js'
 import type { FeatureValues } from '../../src/scoring/features.js'
 import type { ModelManifest } from '../../src/scoring/manifest.js'
+import type { Release } from '../../src/scoring/release.js'
 import { goldenRows } from './applicants.js'
+import { releaseOf } from './folderReleases.js'
 
 const BUNDLED = fileURLToPath(new URL('../../models/consumer-credit', import.meta.url))
 const TOLERANCE = 1e-5
@@ -66,9 +67,9 @@ export async function checkMutants(
       const original = await readFile(join(BUNDLED, version, 'model.onnx'))
       const toCheck = await write(join(directory, version), version, contract, original)
       if (!answers.has(version)) {
-        const model = await loadAdmitted(toCheck, await admission.check(toCheck))
-        answers.set(version, await model.run(others))
-        await model.release()
+        const release = await releaseOf(toCheck, await admission.check(toCheck))
+        answers.set(version, await scoresOf(release, others))
+        await release.retire()
       }
       const graph = (MUTATIONS[mutation] as Mutation)(original, random)
       await checkOne(await write(join(directory, version), version, contract, graph), admission, figures, {
@@ -101,15 +102,23 @@ async function checkOne(
     return
   }
   figures.admitted++
-  const model = await loadAdmitted(version, report)
+  const release = await releaseOf(version, report)
   const rows = goldenRows(version.version)
-  const own = await model.run(rows.map(({ features }) => features))
+  const own = await scoresOf(
+    release,
+    rows.map(({ features }) => features),
+  )
   const off = rows.filter(({ probability }, i) => !(Math.abs(probability - (own[i] as number)) <= TOLERANCE)).length
   // So many rows may be one float32 step from a threshold.
   if (off > Math.max(1, Math.floor(rows.length / 100))) figures.wrong.push(`${version.name} with ${mutation}: ${off} rows`)
-  const elsewhere = await model.run(others)
+  const elsewhere = await scoresOf(release, others)
   if (elsewhere.every((answer, i) => Object.is(answer, expected[i]))) figures.alike++
-  await model.release()
+  await release.retire()
+}
+
+async function scoresOf(release: Release, rows: readonly FeatureValues[]): Promise<number[]> {
+  const scores = await Promise.all(rows.map(row => release.score(row)))
+  return scores.map(({ probability }) => probability)
 }
 
 async function write(directory: string, version: string, contract: ModelContract, graph: Uint8Array) {

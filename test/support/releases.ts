@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { AdmissionReport } from '../../src/releases/admission/admissionReport.js'
+import { versionIdentity } from '../../src/releases/admission/contentDigest.js'
 import { signReport } from '../../src/releases/admission/reportSignature.js'
 import { ReleaseControl } from '../../src/releases/rollout/releaseControl.js'
 import type { NewVersion, StoredFile } from '../../src/releases/rollout/versionStore.js'
@@ -67,9 +68,10 @@ export function newVersion({
   readonly reads: string[]
 } {
   const bundled = JSON.parse(readFileSync(join(DIRECTORY, '2/manifest.json'), 'utf8')) as ModelManifest
+  const own = { ...bundled, version, ...manifest }
   const bytesOf: Record<string, Uint8Array> = {
     'contract.json': readFileSync(join(DIRECTORY, 'contract.json')),
-    'manifest.json': Buffer.from(JSON.stringify({ ...bundled, version, ...manifest })),
+    'manifest.json': Buffer.from(JSON.stringify(own)),
     'golden.jsonl': readFileSync(join(DIRECTORY, '2/golden.jsonl')),
     'model.onnx': readFileSync(join(DIRECTORY, '2/model.onnx')),
     ...more,
@@ -79,6 +81,7 @@ export function newVersion({
   return {
     model: MODEL,
     version,
+    identity: versionIdentity(own),
     files: Object.entries(bytesOf).map(([name, bytes]) => ({ name, sha256: digestOf(bytes) })),
     report: made,
     signature: signature ?? signReport(made, Buffer.from(TEST_RELEASE_KEY)),
@@ -93,7 +96,7 @@ export function newVersion({
 
 /** What the admission says of a version that could not be read. */
 export function rejectedVersion(version: string, ...problems: string[]): NewVersion {
-  return { ...newVersion({ version, report: { problems } }), files: [] }
+  return { ...newVersion({ version, report: { problems } }), identity: undefined, files: [] }
 }
 
 export function newReport(given: Partial<AdmissionReport> = {}): AdmissionReport {

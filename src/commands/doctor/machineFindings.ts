@@ -2,10 +2,9 @@ import { existsSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { fetchKeySet } from '../../auth/fetchKeySet.js'
 import type { Config } from '../../config/config.js'
-import type { Admission } from '../../releases/admission/admission.js'
 import { AdmissionProcess } from '../../releases/admission/admissionProcess.js'
-import { loadModel, notLoaded } from '../../releases/folderSource.js'
-import { type ModelFolder, readModelFolders } from '../../releases/modelFiles.js'
+import { type CheckedModel, checkFolder, checkOnly } from '../../releases/folder/checkFolder.js'
+import { scanModels } from '../../releases/folder/scanModels.js'
 import { checkPair } from '../../server/transport/certificate.js'
 import { readPem } from '../../server/transport/liveCertificate.js'
 import { type Finding, ok, problem, warning } from './finding.js'
@@ -17,28 +16,25 @@ const LOW_DISK_BYTES = 2 ** 30
 const LOW_DISK_SHARE = 0.05
 
 export async function modelFindings({ modelsDirectory, admission: limits }: Config): Promise<Finding[]> {
-  const { models, strays } = await readModelFolders(modelsDirectory)
-  const findings = strays.map(folder => warning('models', `${folder} holds no model and is passed over.`))
+  const { models, strays } = await scanModels(modelsDirectory)
+  const findings = strays.map(folder => warning('models', `${folder} holds no model or version and is passed over.`))
   const admission = new AdmissionProcess(limits)
   try {
-    for (const folder of models) findings.push(...(await findingsOfModel(folder, admission)))
+    for (const model of models) findings.push(...findingsOfModel(await checkFolder(model, checkOnly(admission))))
   } finally {
     await admission.close()
   }
   return findings
 }
 
-async function findingsOfModel(folder: ModelFolder, admission: Admission): Promise<Finding[]> {
-  const options = { admission, observeScoring: () => {}, warn: () => {} }
-  const { name, entry, problems } = await loadModel(folder, options).catch(error => notLoaded(folder, error))
-  const champion = entry?.champion?.manifest.version
-  const others = entry?.versions ?? []
+function findingsOfModel({ name, versions, problems }: CheckedModel): Finding[] {
+  const champion = versions.find(({ stage }) => stage === 'CHAMPION')
   return [
-    ...(champion === undefined ? [] : [ok('models', `${name}/${champion}`)]),
+    ...(champion ? [ok('models', `${name}/${champion.version}`)] : []),
     ...problems.map(says => problem('models', says)),
     // The problems of a champion are those of its model.
-    ...others.flatMap(version => version.problems.filter(says => !problems.includes(says)).map(says => warning('models', says))),
-    ...others.flatMap(version => version.warnings.map(says => warning('models', says))),
+    ...versions.flatMap(version => (version.problems === problems ? [] : version.problems.map(says => warning('models', says)))),
+    ...versions.flatMap(version => version.warnings.map(says => warning('models', says))),
   ]
 }
 

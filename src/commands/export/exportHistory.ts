@@ -1,5 +1,5 @@
 import { type Config, loadConfig } from '../../config/config.js'
-import { readModelFolders } from '../../releases/modelFiles.js'
+import { readModelFolders } from '../../releases/files/modelFolders.js'
 import type { Database } from '../../storage/postgres/database.js'
 import { type ExportQuery, ExportReader } from '../../storage/predictions/exportReader.js'
 import { PostgresVersionStore } from '../../storage/releases/versionStore.js'

@@ -1,7 +1,7 @@
 import { DEFAULT_TENANT } from '../../auth/principal.js'
 import { loadConfig } from '../../config/config.js'
 import { AppError } from '../../errors.js'
-import { isSignedBy } from '../../releases/admission/reportSignature.js'
+import { isBelieved } from '../../releases/admission/reportSignature.js'
 import { ReleaseControl, type Released } from '../../releases/rollout/releaseControl.js'
 import type { Share } from '../../releases/rollout/rollout.js'
 import type { StoredVersion } from '../../releases/rollout/versionStore.js'
@@ -20,8 +20,7 @@ export interface ReleaseTools {
 export function withReleases<T>(work: (tools: ReleaseTools) => Promise<T>): Promise<T> {
   const config = loadConfig()
   const { releaseKey: key, releaseApproval: needsApproval } = config
-  const isTrusted = ({ report, signature }: StoredVersion) =>
-    key === undefined || (signature !== undefined && isSignedBy(report, signature, key))
+  const isTrusted = (version: StoredVersion) => isBelieved(version, key)
   return withDatabaseUntilSignal(config, database => {
     const rollouts = new PostgresRolloutStore(database)
     return work({ rollouts, database, control: new ReleaseControl(rollouts, { isTrusted, needsApproval }) })

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import process from 'node:process'
-import { saidBy } from '../runtimeSentence.js'
+import { saidBy } from '../../scoring/onnx/runtimeSentence.js'
 import type { VersionToCheck } from './admission.js'
 import { checkVersion } from './checkVersion.js'
 import { rejectedReport } from './rejectedReport.js'

@@ -1,6 +1,6 @@
 import type { FeatureValues } from '../../scoring/features.js'
 import type { OnnxModel } from '../../scoring/onnx/onnxModel.js'
-import { saidBy } from '../runtimeSentence.js'
+import { saidBy } from '../../scoring/onnx/runtimeSentence.js'
 import { toleranceOf } from './goldenCheck.js'
 
 // Vectorised kernels treat the last rows of a group otherwise, so sizes and places of all kinds are tried.

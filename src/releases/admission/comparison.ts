@@ -1,7 +1,7 @@
 import type { ModelContract } from '../../scoring/contract.js'
 import { OnnxModel } from '../../scoring/onnx/onnxModel.js'
+import { saidBy } from '../../scoring/onnx/runtimeSentence.js'
 import { spellingsOf } from '../../scoring/spellings.js'
-import { saidBy } from '../runtimeSentence.js'
 import type { VersionToCheck } from './admission.js'
 import type { AdmissionReport } from './admissionReport.js'
 import { bandSharesOf, stabilityIndex } from './bandShares.js'

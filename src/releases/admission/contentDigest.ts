@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto'
 import type { ModelContract } from '../../scoring/contract.js'
 import type { ModelManifest } from '../../scoring/manifest.js'
-import type { StoredFile } from '../rollout/versionStore.js'
 import type { AdmissionReport } from './admissionReport.js'
 import { canonicalJson } from './canonicalJson.js'
+import type { FileDigest } from './versionFiles.js'
 
 /** What a report is about: the files of a version, its contract, and the programs that check it. */
 interface CheckedContent {
-  readonly files: readonly StoredFile[]
+  readonly files: readonly FileDigest[]
   readonly contract: ModelContract
   readonly checkedBy: AdmissionReport['checkedBy']
 }
@@ -20,7 +20,8 @@ export function contentDigest({ files, contract, checkedBy }: CheckedContent): s
 
 /** SHA-256 of what decides the answers of a version: its graph, how it is fed and read, and its bands. */
 export function versionIdentity({ onnx, bands }: Pick<ModelManifest, 'onnx' | 'bands'>): string {
-  return sha256(canonicalJson({ onnx, bands }))
+  const { file: _, ...decisive } = onnx
+  return sha256(canonicalJson({ onnx: decisive, bands }))
 }
 
 function sha256(text: string): string {

@@ -2,26 +2,18 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { cpuUsage, resourceUsage } from 'node:process'
 import type { FeatureValues } from '../../scoring/features.js'
 import type { OnnxModel } from '../../scoring/onnx/onnxModel.js'
-import type { AdmissionReport } from './admissionReport.js'
+import { MAX_ROWS_A_RUN } from '../../scoring/release.js'
+import { type Cost, STALL_BUDGET_MS, stallsOf } from './stallBudget.js'
 
-export type Cost = NonNullable<AdmissionReport['cost']>
-
-/** The longest that a load or a run may hold the event loop, in milliseconds. A model above one of them is served from a worker. */
-const STALL_BUDGET_MS = { load: 50, group: 25 } as const
-
-const GROUP_ROWS = 256
 const LONE_ROWS = 20
-const MOST_TRIES = 3
+const MOST_TRIES = 5
 
-/** Sentences on what would hold the event loop for too long. */
-export function costWarnings({ loadMs, groupMs, groupRows }: Cost): string[] {
-  const slow = [
-    ...(loadMs > STALL_BUDGET_MS.load ? [`loading it takes ${Math.round(loadMs)} ms`] : []),
-    ...(groupMs > STALL_BUDGET_MS.group ? [`${groupRows} rows take ${Math.round(groupMs)} ms`] : []),
-  ]
-  return slow.length === 0
+/** A sentence on what would hold the event loop for too long. */
+export function costWarnings(cost: Cost): string[] {
+  const stalls = stallsOf(cost)
+  return stalls.length === 0
     ? []
-    : [`${slow.join(' and ')}: it will be served from a worker, which makes each score a little slower.`]
+    : [`${stalls.join(' and ')}: it will be served from a worker, which makes each score a little slower.`]
 }
 
 /**
@@ -34,7 +26,7 @@ export async function measureCost(
   loadMs: number,
   load: () => Promise<Pick<OnnxModel, 'release'>>,
 ): Promise<Cost> {
-  const group = Array.from({ length: GROUP_ROWS }, (_, i) => applications[i % applications.length] as FeatureValues)
+  const group = Array.from({ length: MAX_ROWS_A_RUN }, (_, i) => applications[i % applications.length] as FeatureValues)
   const groupMs = await leastMs(() => model.run(group), STALL_BUDGET_MS.group)
   const lone = group.slice(0, groupMs > STALL_BUDGET_MS.group ? 1 : LONE_ROWS)
   const { ms: loneMs } = await timed(async () => {
@@ -42,7 +34,7 @@ export async function measureCost(
   })
   const again = async () => (await load()).release()
   const leastLoadMs = loadMs <= STALL_BUDGET_MS.load ? loadMs : Math.min(loadMs, await leastMs(again, STALL_BUDGET_MS.load))
-  return { loadMs: leastLoadMs, rowMs: loneMs / lone.length, groupMs, groupRows: GROUP_ROWS, peakBytes: peakBytes() }
+  return { loadMs: leastLoadMs, rowMs: loneMs / lone.length, groupMs, groupRows: MAX_ROWS_A_RUN, peakBytes: peakBytes() }
 }
 
 /** Does some work, and counts the milliseconds of the processor that it takes. */

@@ -1,7 +1,7 @@
 import type { FeatureContract, ModelContract } from '../../scoring/contract.js'
 import type { FeatureValue, FeatureValues } from '../../scoring/features.js'
 import { type OnnxModel, probabilityOf } from '../../scoring/onnx/onnxModel.js'
-import { saidBy } from '../runtimeSentence.js'
+import { saidBy } from '../../scoring/onnx/runtimeSentence.js'
 import type { GoldenRow } from './goldenRows.js'
 
 const MOST_NAMED = 8

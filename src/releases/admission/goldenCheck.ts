@@ -1,5 +1,5 @@
 import type { OnnxModel } from '../../scoring/onnx/onnxModel.js'
-import { saidBy } from '../runtimeSentence.js'
+import { saidBy } from '../../scoring/onnx/runtimeSentence.js'
 import { oneStepAway } from './float32Steps.js'
 import type { GoldenRow } from './goldenRows.js'
 

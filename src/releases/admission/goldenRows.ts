@@ -1,7 +1,7 @@
 import type { ModelContract } from '../../scoring/contract.js'
 import { checkFeatures, type FeatureValues, type RawFeatures } from '../../scoring/features.js'
-import { parsePythonJson } from '../pythonJson.js'
-import { readText } from '../readFiles.js'
+import { parsePythonJson } from '../files/pythonJson.js'
+import { readText } from '../files/readFiles.js'
 
 /** An application with the probability of default that the model's own library gave. */
 export interface GoldenRow {

@@ -2,12 +2,11 @@ import { join } from 'node:path'
 import type { ModelContract } from '../../scoring/contract.js'
 import { contractViolations, type ModelManifest, manifestSchema } from '../../scoring/manifest.js'
 import { unusedViolations } from '../../scoring/unusedFeatures.js'
-import { readJson } from '../modelFiles.js'
-import type { StoredFile } from '../rollout/versionStore.js'
+import { readJson } from '../files/readFiles.js'
 import type { AdmissionReport } from './admissionReport.js'
 import { contentDigest } from './contentDigest.js'
 import { checkingPrograms } from './programs.js'
-import { digestsOf, type VersionPlace } from './versionFiles.js'
+import { digestsOf, type FileDigest, type VersionPlace } from './versionFiles.js'
 
 /** A version as its folder holds it, before anything runs its graph. */
 export interface VersionOnDisk extends VersionPlace {
@@ -16,7 +15,7 @@ export interface VersionOnDisk extends VersionPlace {
   readonly contract: ModelContract
   /** Undefined where it cannot be read. */
   readonly manifest: ModelManifest | undefined
-  readonly files: readonly StoredFile[]
+  readonly files: readonly FileDigest[]
   /** SHA-256 of everything that decides the report. */
   readonly content: string
   readonly checkedBy: AdmissionReport['checkedBy']

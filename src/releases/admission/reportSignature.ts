@@ -14,6 +14,14 @@ export function isSignedBy(report: AdmissionReport, signature: string, key: Uint
   return given.length === own.length && timingSafeEqual(given, own)
 }
 
+/** Whether a gateway of this installation has made the report, as far as can be told: without a key, every report says so. */
+export function isBelieved(
+  { report, signature }: { readonly report: AdmissionReport; readonly signature: string | undefined },
+  key: Uint8Array | undefined,
+): boolean {
+  return key === undefined || (signature !== undefined && isSignedBy(report, signature, key))
+}
+
 function macOf(report: AdmissionReport, key: Uint8Array): Buffer {
   return createHmac('sha256', key).update(canonicalJson(report)).digest()
 }

@@ -4,9 +4,8 @@ import { realpath, stat } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import type { ModelManifest } from '../../scoring/manifest.js'
 import { inlineExternalData } from '../../scoring/onnx/externalData.js'
-import { readBytes } from '../readFiles.js'
-import type { StoredFile } from '../rollout/versionStore.js'
-import { saidBy } from '../runtimeSentence.js'
+import { saidBy } from '../../scoring/onnx/runtimeSentence.js'
+import { readBytes } from '../files/readFiles.js'
 
 /** A folder of a version. */
 export interface VersionPlace {
@@ -15,11 +14,17 @@ export interface VersionPlace {
   readonly name: string
 }
 
+/** A file of a version by its content. */
+export interface FileDigest {
+  readonly name: string
+  readonly sha256: string
+}
+
 export type GraphBytes = { readonly bytes: Uint8Array } | { readonly problem: string }
 type Named = ModelManifest['onnx']['external'] extends (infer File)[] | undefined ? File : never
 
 /** The files that decide what a version answers, or how it is checked: manifest, graph, its large tensors, golden rows. */
-export async function digestsOf({ directory }: VersionPlace, manifest: ModelManifest | undefined): Promise<StoredFile[]> {
+export async function digestsOf({ directory }: VersionPlace, manifest: ModelManifest | undefined): Promise<FileDigest[]> {
   const graph = manifest ? [manifest.onnx.file, ...(manifest.onnx.external ?? []).map(({ file }) => file)] : []
   const names = [...new Set(['manifest.json', 'golden.jsonl', ...graph])]
   const digests = await Promise.all(names.map(name => digestOf(join(directory, name))))

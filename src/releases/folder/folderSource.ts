@@ -1,10 +1,11 @@
 import { AppError } from '../../errors.js'
 import type { ModelContract } from '../../scoring/contract.js'
 import type { InstalledVersion } from '../../scoring/release.js'
+import type { VersionFolder } from '../intake/versionFolder.js'
 import type { VersionIntake } from '../intake/versionIntake.js'
 import type { ReleaseControl } from '../rollout/releaseControl.js'
-import { saidBy } from '../runtimeSentence.js'
-import type { ModelScan, ScannedModel, VersionFolder } from './scanModels.js'
+import { ofVersion } from './ofVersion.js'
+import type { ModelScan, ScannedModel } from './scanModels.js'
 
 export interface FolderSourceNeeds {
   readonly intake: Pick<VersionIntake, 'take'>
@@ -45,15 +46,14 @@ export class FolderSource {
 
   async #bringModel(model: ScannedModel, contract: ModelContract): Promise<[string, Record<string, unknown>][]> {
     const { name, champion } = model
-    const isChampion = ({ version }: VersionFolder) => version === champion?.version
     const found: InstalledVersion[] = []
-    // First the champion: the others are compared with it.
-    for (const folder of [...model.versions.filter(isChampion), ...model.versions.filter(folder => !isChampion(folder))]) {
+    for (const folder of model.versions) {
       const problems = await this.#take(folder, contract)
       if (problems.length > 0) found.push(rejected(folder, problems))
-      if (isChampion(folder)) this.championProblems.set(name, await this.#say(model))
+      // It is champion before the others are compared with it.
+      if (folder.version === champion?.version) this.championProblems.set(name, await this.#say(model))
     }
-    if (!champion) this.championProblems.set(name, model.championProblem === undefined ? [] : [model.championProblem])
+    if (!champion) this.championProblems.set(name, model.championProblems)
     this.findings.set(name, found)
     return [
       ...found.flatMap(({ version, problems }) =>
@@ -69,14 +69,9 @@ export class FolderSource {
     ]
   }
 
-  /** One version that fails in a way that nobody has thought of must not stop the others. */
   async #take(folder: VersionFolder, contract: ModelContract): Promise<readonly string[]> {
-    try {
-      return (await this.#needs.intake.take(folder, contract, { source: 'folder' })).problems
-    } catch (error) {
-      if (error instanceof AppError) throw error
-      return [`${folder.model}/${folder.version} cannot be read: ${saidBy(error)}.`]
-    }
+    const taken = await ofVersion(folder, () => this.#needs.intake.take(folder, contract, { source: 'folder' }))
+    return taken.problems
   }
 
   async #say({ name, champion }: ScannedModel): Promise<readonly string[]> {

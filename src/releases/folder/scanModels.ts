@@ -1,17 +1,9 @@
 import { stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { VERSION_NAME } from '../../scoring/manifest.js'
-import { type ModelFolder, readModelFolders, subfolders } from '../modelFiles.js'
-import { isThere, readText } from '../readFiles.js'
-
-/** A version as a source brings it: manifest, graph, golden rows and model card in a folder. */
-export interface VersionFolder {
-  readonly model: string
-  readonly version: string
-  readonly directory: string
-  /** The contract of its model. */
-  readonly contractFile: string
-}
+import { type ModelFolder, readModelFolder, readModelFolders, subfolders } from '../files/modelFolders.js'
+import { isThere, readText } from '../files/readFiles.js'
+import type { VersionFolder } from '../intake/versionFolder.js'
 
 /** What the file `champion` of a model says. */
 export interface FolderChampion {
@@ -21,10 +13,11 @@ export interface FolderChampion {
 }
 
 export interface ScannedModel extends ModelFolder {
+  /** The champion comes first: the others are compared with it. */
   readonly versions: readonly VersionFolder[]
-  /** Undefined where the file is missing or names nothing: `championProblem` says so. */
+  /** Undefined where the file is missing or names nothing that can be a version: `championProblems` say so. */
   readonly champion: FolderChampion | undefined
-  readonly championProblem: string | undefined
+  readonly championProblems: readonly string[]
 }
 
 export interface ModelScan {
@@ -39,36 +32,35 @@ export interface ModelScan {
  */
 export async function scanModels(directory: string): Promise<ModelScan> {
   const { models, strays } = await readModelFolders(directory)
-  const scanned = await Promise.all(models.map(scanModel))
-  return { models: scanned.map(({ model }) => model), strays: [...strays, ...scanned.flatMap(({ strays }) => strays)] }
+  const scanned = await Promise.all(models.map(scanVersions))
+  return { models: scanned.flatMap(({ models }) => models), strays: [...strays, ...scanned.flatMap(({ strays }) => strays)] }
 }
 
-/** Lists the versions of one model. */
-async function scanModel(folder: ModelFolder): Promise<{ readonly model: ScannedModel; readonly strays: readonly string[] }> {
+/** Lists the versions of one model, without a look at the others. */
+export async function scanModel(directory: string): Promise<ModelScan> {
+  return scanVersions(await readModelFolder(dirname(directory), basename(directory)))
+}
+
+async function scanVersions(folder: ModelFolder): Promise<ModelScan> {
   const { name, directory } = folder
   const said = await readChampion(folder)
   const contractFile = join(directory, 'contract.json')
   const folders = await subfolders(directory)
   const areVersions = await Promise.all(folders.map(version => isThere(join(directory, version, 'manifest.json'))))
   // A champion stands out as a version that cannot be read, not as a stray folder or as nothing.
-  const named = said.champion !== undefined && VERSION_NAME.test(said.champion.version) ? [said.champion.version] : []
+  const named = said.champion ? [said.champion.version] : []
   const strays = folders.filter((version, i) => !areVersions[i] && !named.includes(version))
-  const versions = [...new Set([...folders.filter(version => !strays.includes(version)), ...named])].sort()
-  return {
-    model: {
-      ...folder,
-      ...said,
-      versions: versions.map(version => ({ model: name, version, directory: join(directory, version), contractFile })),
-    },
-    strays: strays.map(version => `${name}/${version}`),
-  }
+  const names = new Set([...named, ...folders.filter(version => !strays.includes(version))])
+  const versions = [...names].map(version => ({ model: name, version, directory: join(directory, version), contractFile }))
+  return { models: [{ ...folder, ...said, versions }], strays: strays.map(version => `${name}/${version}`) }
 }
 
-async function readChampion({ name, directory }: ModelFolder): Promise<Pick<ScannedModel, 'champion' | 'championProblem'>> {
+async function readChampion({ name, directory }: ModelFolder): Promise<Pick<ScannedModel, 'champion' | 'championProblems'>> {
   const file = join(directory, 'champion')
   const read = await readText(file, `${name}/champion`)
-  if ('problem' in read) return { champion: undefined, championProblem: read.problem }
+  if ('problem' in read) return { champion: undefined, championProblems: [read.problem] }
   const version = read.text.trim()
-  if (version === '') return { champion: undefined, championProblem: `${name}/champion must name the version that serves.` }
-  return { champion: { version, saidAt: (await stat(file)).mtime }, championProblem: undefined }
+  if (!VERSION_NAME.test(version))
+    return { champion: undefined, championProblems: [`${name}/champion must name the version that serves.`] }
+  return { champion: { version, saidAt: (await stat(file)).mtime }, championProblems: [] }
 }

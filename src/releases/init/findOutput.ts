@@ -1,7 +1,7 @@
 import type { GraphUse } from '../../scoring/manifest.js'
 import type { GraphMetadata } from '../../scoring/onnx/graphForm.js'
 import { OnnxModel } from '../../scoring/onnx/onnxModel.js'
-import { saidBy } from '../runtimeSentence.js'
+import { saidBy } from '../../scoring/onnx/runtimeSentence.js'
 import type { Proposal } from './proposal.js'
 import type { SampleRow } from './sampleRows.js'
 

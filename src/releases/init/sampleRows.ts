@@ -1,6 +1,6 @@
 import { parse } from 'csv-parse/sync'
-import { parsePythonJson } from '../pythonJson.js'
-import { withoutMark } from '../readFiles.js'
+import { parsePythonJson } from '../files/pythonJson.js'
+import { withoutMark } from '../files/readFiles.js'
 
 export type Cell = string | number | boolean | null
 

@@ -1,6 +1,6 @@
 import type { ModelContract } from '../../scoring/contract.js'
 import { contractViolations, type ModelManifest } from '../../scoring/manifest.js'
-import { contentDigest } from '../admission/contentDigest.js'
+import { contentDigest, versionIdentity } from '../admission/contentDigest.js'
 import { checkingPrograms } from '../admission/programs.js'
 import type { StoredVersion, VersionStore } from '../rollout/versionStore.js'
 import { inFolder } from './storedFolder.js'
@@ -28,7 +28,8 @@ export async function recheck(stored: Readable, contract: ModelContract, { store
   const signed = await inFolder(store, stored, directory => checks.check({ ...read, directory }, undefined))
   // Checks that fail here, and did not elsewhere, must not take away what serves.
   const isWorse = signed.report.problems.length > 0 && stored.report.problems.length === 0
-  if (!isWorse) await store.put({ ...stored, ...signed, read: ({ sha256 }) => store.readFile(sha256) })
+  if (!isWorse)
+    await store.put({ ...stored, ...signed, identity: versionIdentity(manifest), read: ({ sha256 }) => store.readFile(sha256) })
   return signed
 }
 

@@ -2,7 +2,7 @@ import type { Admission, VersionToCheck } from '../admission/admission.js'
 import type { AdmissionReport } from '../admission/admissionReport.js'
 import type { VersionOnDisk } from '../admission/readVersion.js'
 import { rejectedReport } from '../admission/rejectedReport.js'
-import { isSignedBy, signReport } from '../admission/reportSignature.js'
+import { isBelieved, signReport } from '../admission/reportSignature.js'
 import type { StoredVersion } from '../rollout/versionStore.js'
 
 export type SignedReport = Pick<StoredVersion, 'report' | 'signature'>
@@ -22,9 +22,9 @@ export class VersionChecks {
     this.#signal = signal
   }
 
-  /** Whether a gateway of this installation has made the report, as far as can be told: without a key, every report says so. */
-  isTrusted({ report, signature }: SignedReport): boolean {
-    return this.#key === undefined || (signature !== undefined && isSignedBy(report, signature, this.#key))
+  /** Whether a gateway of this installation has made the report. */
+  isTrusted(signed: SignedReport): boolean {
+    return isBelieved(signed, this.#key)
   }
 
   /**

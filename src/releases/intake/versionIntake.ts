@@ -2,14 +2,15 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ModelContract } from '../../scoring/contract.js'
+import type { ModelManifest } from '../../scoring/manifest.js'
 import type { AdmissionReport } from '../admission/admissionReport.js'
 import { versionIdentity } from '../admission/contentDigest.js'
 import { readVersion, type VersionOnDisk } from '../admission/readVersion.js'
-import type { VersionFolder } from '../folder/scanModels.js'
 import { versionsOf } from '../rollout/rollout.js'
 import type { StoredFile, StoredVersion, VersionOrigin, VersionStore } from '../rollout/versionStore.js'
 import { inFolder } from './storedFolder.js'
 import type { VersionChecks } from './versionChecks.js'
+import type { VersionFolder } from './versionFolder.js'
 
 const CONTRACT = 'contract.json'
 const CARD = 'MODEL_CARD.md'
@@ -18,6 +19,8 @@ const OTHER_ANSWERS =
 
 /** What became of a version that a source has brought. */
 export interface TakenVersion {
+  /** Undefined where it cannot be read. */
+  readonly manifest: ModelManifest | undefined
   readonly report: AdmissionReport
   /** Why it does not stand in the store as the source has it, or may not serve; none where all is well. */
   readonly problems: readonly string[]
@@ -45,21 +48,22 @@ export class VersionIntake {
     const known = this.#checks.known(read, stored)
     const signed = known ?? (await this.#check(read, champion === stored ? undefined : champion))
     const { report, signature } = signed
-    if (stored && stored.report.content === report.content && stored.signature === signature)
-      return { report, problems: report.problems }
+    const taken = { manifest: read.manifest, report, problems: report.problems }
+    if (stored && stored.report.content === report.content && stored.signature === signature) return taken
     // A folder that is broken must not take away what serves, or what a rollback goes back to.
     const isNeeded = rollout !== undefined && versionsOf(rollout).includes(version)
-    if (isNeeded && report.problems.length > 0) return { report, problems: report.problems }
+    if (isNeeded && report.problems.length > 0) return taken
     const isStored = await this.#store.put({
       model,
       version,
+      identity: read.manifest && versionIdentity(read.manifest),
       files: await filesOf(read, folder, stored),
       report,
       signature,
       origin,
       read: file => this.#bytesOf(file, folder, stored),
     })
-    return { report, problems: isStored ? report.problems : [`${model}/${version}: ${OTHER_ANSWERS}`] }
+    return isStored ? taken : { ...taken, problems: [`${model}/${version}: ${OTHER_ANSWERS}`] }
   }
 
   /** A version that is stored already is not asked for features that the contract has got since. */

@@ -3,7 +3,8 @@ import { copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:
 import { join } from 'node:path'
 import { contractSchema, MODEL_NAME, type ModelContract } from '../../scoring/contract.js'
 import { type ModelManifest, manifestSchema } from '../../scoring/manifest.js'
-import { readJson, readModelFolder } from '../modelFiles.js'
+import { readModelFolder } from '../files/modelFolders.js'
+import { readJson } from '../files/readFiles.js'
 import { MlflowError } from './mlflowError.js'
 
 // Where a bundle may be in the folder of a version; MLflow copies the `extra_files` of a flavour into a folder of that name.

@@ -1,6 +1,6 @@
 import { z } from 'zod'
+import { parsePythonJson } from '../files/pythonJson.js'
 import type { Cell } from '../init/sampleRows.js'
-import { parsePythonJson } from '../pythonJson.js'
 
 // An infinite number is no number of the contract, and is left out like a missing one.
 const cell = z.preprocess(

@@ -1,4 +1,4 @@
-import type { VersionFolder } from '../folder/scanModels.js'
+import type { VersionFolder } from '../intake/versionFolder.js'
 import type { VersionOrigin } from '../rollout/versionStore.js'
 
 export interface TakenFromMlflow {

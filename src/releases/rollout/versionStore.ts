@@ -1,13 +1,11 @@
 import type { ModelContract } from '../../scoring/contract.js'
 import type { ModelManifest } from '../../scoring/manifest.js'
 import type { AdmissionReport } from '../admission/admissionReport.js'
+import type { FileDigest } from '../admission/versionFiles.js'
 import type { Rollout } from './rollout.js'
 
 /** A file of a version in the content-addressed store. */
-export interface StoredFile {
-  readonly name: string
-  readonly sha256: string
-}
+export type StoredFile = FileDigest
 
 /** Where a version came from. */
 export type VersionOrigin =
@@ -32,6 +30,8 @@ export interface StoredVersion {
 
 /** What a caller of `put` has: the files are read where the store does not hold them yet. */
 export type NewVersion = Omit<StoredVersion, 'storedAt' | 'contract' | 'manifest'> & {
+  /** SHA-256 of what decides its answers; undefined where its manifest cannot be read. */
+  readonly identity: string | undefined
   readonly read: (file: StoredFile) => Promise<Uint8Array>
 }
 

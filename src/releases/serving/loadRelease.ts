@@ -2,19 +2,14 @@ import type { ModelContract } from '../../scoring/contract.js'
 import type { FeatureValues } from '../../scoring/features.js'
 import type { ModelManifest } from '../../scoring/manifest.js'
 import { OnnxModel, probabilityOf } from '../../scoring/onnx/onnxModel.js'
-import { Release, type Scorer } from '../../scoring/release.js'
+import { MAX_ROWS_A_RUN, Release, type Scorer } from '../../scoring/release.js'
 import { spellingsOf } from '../../scoring/spellings.js'
 import { packedFeatures } from '../../scoring/worker/packedRows.js'
 import { WorkerScorer } from '../../scoring/worker/workerScorer.js'
 import type { Tracer } from '../../tracer.js'
 import type { AdmissionReport } from '../admission/admissionReport.js'
-import { type ScorerWatch, watchedScorer } from '../watchedScorer.js'
-
-// A load happens once, and no call may wait for longer because of it.
-const LONGEST_LOAD_MS = 50
-// A full group delays every call that comes while it runs.
-const LONGEST_GROUP_MS = 10
-const FULL_GROUP = 256
+import { stallsOf } from '../admission/stallBudget.js'
+import { type ScorerWatch, watchedScorer } from './watchedScorer.js'
 
 /** An admitted version, read from where it is kept. */
 export interface AdmittedVersion {
@@ -23,7 +18,7 @@ export interface AdmittedVersion {
   /** With the tensors of external files put in. */
   readonly graph: Uint8Array<ArrayBuffer>
   readonly report: AdmissionReport
-  /** The applications that `report.answers` belongs to, in the same order. Without any there is nothing to compare. */
+  /** The applications that `report.answers` belongs to, in the same order. */
   readonly rows: readonly FeatureValues[]
 }
 
@@ -55,9 +50,7 @@ export async function loadRelease(version: AdmittedVersion, options: LoadRelease
 
 /** Whether a version would hold up the event loop, as its admission measured it. */
 export function needsWorker({ cost }: Pick<AdmissionReport, 'cost'>): boolean {
-  if (!cost) return true
-  const groupMs = (cost.groupMs / cost.groupRows) * FULL_GROUP
-  return cost.loadMs > LONGEST_LOAD_MS || groupMs > LONGEST_GROUP_MS
+  return cost === undefined || stallsOf(cost).length > 0
 }
 
 async function onEventLoop({ contract, manifest, graph, report }: AdmittedVersion): Promise<Scorer> {
@@ -80,15 +73,16 @@ function inWorker(version: AdmittedVersion, { warn, workerEnded }: LoadReleaseOp
 
 /** Scores one row and full groups, which also warms the model up. */
 async function compare(scorer: Scorer, { rows, report }: AdmittedVersion): Promise<void> {
+  if (report.answers.length !== rows.length) throw new Error('its golden rows are not those of its checks. Check it again')
   if (rows.length === 0) return
   await scorer.score(rows.slice(0, 1))
-  const group = Array.from({ length: FULL_GROUP }, (_, i) => rows[i % rows.length] as FeatureValues)
+  const group = Array.from({ length: MAX_ROWS_A_RUN }, (_, i) => rows[i % rows.length] as FeatureValues)
   await scorer.score(group)
-  for (let at = 0; at < rows.length; at += FULL_GROUP) {
-    const answers = await scorer.score(rows.slice(at, at + FULL_GROUP))
+  for (let at = 0; at < rows.length; at += MAX_ROWS_A_RUN) {
+    const answers = await scorer.score(rows.slice(at, at + MAX_ROWS_A_RUN))
     for (const [i, answer] of answers.entries()) {
-      const admitted = report.answers[at + i]
-      if (admitted === undefined || answer === probabilityOf(admitted)) continue
+      const admitted = report.answers[at + i] as number
+      if (answer === probabilityOf(admitted)) continue
       const got = answer instanceof Error ? 'no probability' : answer
       throw new Error(`row ${at + i + 1} gets ${got} here, and got ${admitted} when the version was admitted`)
     }

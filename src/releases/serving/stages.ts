@@ -1,5 +1,5 @@
 import type { InstalledVersion, ModelStage } from '../../scoring/release.js'
-import type { ModelEntry } from '../modelRegistry.js'
+import type { ModelEntry } from './modelRegistry.js'
 
 type Serving = Pick<ModelEntry, 'champion' | 'challenger' | 'shadows'>
 

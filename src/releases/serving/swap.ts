@@ -1,14 +1,14 @@
 import { isDeepStrictEqual } from 'node:util'
+import { saidBy } from '../../scoring/onnx/runtimeSentence.js'
 import type { InstalledVersion, Release } from '../../scoring/release.js'
+import type { Rollout, Share } from '../rollout/rollout.js'
 import {
   answeringReleases,
   type ModelEntry,
   type ModelRegistry,
   type ShadowRelease,
   type SharedRelease,
-} from '../modelRegistry.js'
-import type { Rollout, Share } from '../rollout/rollout.js'
-import { saidBy } from '../runtimeSentence.js'
+} from './modelRegistry.js'
 import { stagesOf } from './stages.js'
 
 /** Which versions of a model should serve from now on. */

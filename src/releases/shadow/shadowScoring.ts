@@ -1,7 +1,7 @@
 import { inTime } from '../../concurrency/inTime.js'
 import type { NewPrediction } from '../../scoring/prediction.js'
 import type { Release } from '../../scoring/release.js'
-import type { ModelRegistry, ShadowRelease } from '../modelRegistry.js'
+import type { ModelRegistry, ShadowRelease } from '../serving/modelRegistry.js'
 import type { ShadowLog, ShadowScore } from './shadowLog.js'
 
 // Rows that wait, over all models: some seconds of work, and some MB where a model has 200 features.

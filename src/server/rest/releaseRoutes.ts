@@ -9,7 +9,7 @@ const REPORT = `query RestReport($name: String!) {
   model(name: $name) {
     versions {
       version stage
-      origin { source name version runId }
+      origin { source name version runId url runUrl }
       report {
         content checkedAt checkedBy signed problems championProblems warnings rowByRow goldenRows worstGoldenDeviation bandShares
         quality { ${QUALITY_FIELDS} } comparedWith championQuality { ${QUALITY_FIELDS} } populationStabilityIndex loadMs rowMs peakBytes
@@ -77,6 +77,8 @@ const reportAnswer = z
       name: z.string().nullable(),
       version: z.string().nullable(),
       runId: z.string().nullable(),
+      url: z.string().nullable().describe('The page of the version in MLflow.'),
+      runUrl: z.string().nullable().describe('The page of the run in MLflow.'),
     }),
     content: z.string().describe('SHA-256 of everything that was checked, hexadecimal.'),
     checkedAt: dateTime,

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import type { ReadVersion } from '../../releases/rollout/rolloutStore.js'
 import { contractSchema } from '../../scoring/contract.js'
 import { manifestSchema } from '../../scoring/manifest.js'
@@ -30,18 +29,6 @@ export function toVersion(row: VersionRow): ReadVersion {
     signature: signature ?? undefined,
     storedAt: new Date(storedAt),
   }
-}
-
-/** SHA-256 of what decides the answers of a version; undefined where its manifest cannot be read. */
-export function identityOf(manifest: string | undefined): string | undefined {
-  const read = parsed(manifest ?? null, manifestSchema)
-  if (!read) return undefined
-  const { onnx, bands } = read
-  const { sha256, inputs, output } = onnx
-  const external = onnx.external?.map(file => [file.file, file.sha256])
-  return createHash('sha256')
-    .update(JSON.stringify([sha256, external, inputs, output, bands]))
-    .digest('hex')
 }
 
 function parsed<T>(

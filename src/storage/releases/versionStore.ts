@@ -4,7 +4,7 @@ import type { Database } from '../postgres/database.js'
 import { hasPredicted } from './firstUse.js'
 import { ModelFileStore } from './modelFileStore.js'
 import { ROLLOUT_AS_JSON, type RolloutRow, toRollout } from './rolloutRows.js'
-import { CONTRACT_FILE, identityOf, MANIFEST_FILE, toVersion, VERSION_AS_JSON, type VersionRow } from './versionRows.js'
+import { CONTRACT_FILE, MANIFEST_FILE, toVersion, VERSION_AS_JSON, type VersionRow } from './versionRows.js'
 
 /** The texts that the API and the gateways read without fetching a file. */
 interface Texts {
@@ -52,12 +52,12 @@ export class PostgresVersionStore implements VersionStore {
 
   async put(version: NewVersion): Promise<boolean> {
     const texts = await textsOf(version)
-    const identity = identityOf(texts.manifest)
+    const { identity } = version
     const before = await this.#find(version)
     if (before && !mayBecome(before, identity)) return false
     await this.#files.store(version.files, version.read)
     const used = before?.used ?? (await hasPredicted(this.#database, version.model, version.version))
-    if (await this.#write(version, texts, { identity, used })) return true
+    if (await this.#write(version, texts, used)) return true
     // Nothing was to be changed, or another gateway was first.
     const now = await this.#find(version)
     return now !== undefined && mayBecome(now, identity)
@@ -76,14 +76,14 @@ export class PostgresVersionStore implements VersionStore {
   }
 
   /** The row is locked when its use is looked at: a rollout that begins to serve it marks it in the same row. */
-  async #write(version: NewVersion, { contract, manifest }: Texts, { identity, used }: Use): Promise<boolean> {
+  async #write(version: NewVersion, { contract, manifest }: Texts, used: boolean): Promise<boolean> {
     const [files, report, origin] = [version.files, version.report, version.origin].map(value => JSON.stringify(value))
     const rows = await this.#database.writeBulk(
       ({ sql }) => sql`
         with put as (
           insert into model_versions as v (model, version, identity, content, contract, manifest, files, report, signature, origin,
             stored_at, used, revision)
-          values (${version.model}, ${version.version}, ${identity ?? null}, ${version.report.content}, ${contract ?? null},
+          values (${version.model}, ${version.version}, ${version.identity ?? null}, ${version.report.content}, ${contract ?? null},
             ${manifest ?? null}, ${files ?? null}::text::json, ${report ?? null}::text::json, ${version.signature ?? null},
             ${origin ?? null}::text::json, now(), ${used}, 1)
           on conflict (model, version) do update set identity = excluded.identity, content = excluded.content,

@@ -110,7 +110,7 @@ const SHOWN_WITH_THEIR_TYPE: Readonly<Record<string, string>> = {
   Model: 'champion contract inputField name versions',
   ModelMetric: 'dataset name value',
   ModelQuality: 'auc brier gini ks rows',
-  ModelVersionOrigin: 'name runId source version',
+  ModelVersionOrigin: 'name runId runUrl source url version',
   ModelVersion: 'bands createdAt digest model name stage version',
   Outcome: 'defaulted observedAt recordedBy',
   PageInfo: 'endCursor hasNextPage hasPreviousPage startCursor',

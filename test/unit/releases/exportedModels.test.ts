@@ -3,11 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { loadModelFolder } from '../../../src/releases/folderSource.js'
+import type { CheckedModel } from '../../../src/releases/folder/checkFolder.js'
 import { initModel } from '../../../src/releases/init/initModel.js'
-import type { ModelRegistry } from '../../../src/releases/modelRegistry.js'
 import type { FeatureValues } from '../../../src/scoring/features.js'
-import { ownAdmission } from '../support/ownAdmission.js'
+import { championOf, checkModelsOf } from '../../support/folderReleases.js'
 
 const EXPORTED = fileURLToPath(new URL('../../fixtures/models', import.meta.url))
 const AS_THEY_ARE = ['b4-lightgbm-zero-as-missing', 'e2-pipeline-bool', 'i14-nan-output', 'i5-fixed-batch-8', 'j-scorecard']
@@ -15,7 +14,7 @@ const OTHERS = ['k4-pipeline-xgboost', 'p-newest-opset']
 
 describe('a model as somebody exported it', () => {
   let directory: string
-  let registry: ModelRegistry
+  let checked: readonly CheckedModel[]
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'riskgate-exported-'))
     for (const name of [...AS_THEY_ARE, ...OTHERS]) await cp(join(EXPORTED, name), join(directory, name), { recursive: true })
@@ -25,7 +24,7 @@ describe('a model as somebody exported it', () => {
       education: ['unknown0', 'graduate', 'university', 'high', 'others', 'unknown5', 'unknown6'],
       marriage: ['other0', 'married', 'single', 'others'],
     })
-    registry = await loadModelFolder({ directory, admission: ownAdmission, observeScoring: () => {}, warn: () => {} })
+    checked = await checkModelsOf(directory)
   })
   afterAll(() => rm(directory, { recursive: true }))
 
@@ -37,10 +36,10 @@ describe('a model as somebody exported it', () => {
   it.each(['b2-lightgbm-categories-as-text', 'e2-pipeline-bool', 'i12-column-of-class-0', 'j-scorecard'])(
     'serves, and gives the probabilities of its library: %s',
     async name => {
-      const release = registry.serving(name, 'a')
+      const release = await championOf(directory, name)
       const lines = (await readFile(join(directory, name, '1', 'golden.jsonl'), 'utf8')).trim().split('\n')
       const rows = lines.map(line => JSON.parse(line) as { features: FeatureValues; probability: number })
-      const scores = await Promise.all(rows.map(({ features }) => release.score(features)))
+      const scores = await Promise.all(rows.map(({ features }) => release?.score(features)))
       expect(rows.length).toBeGreaterThanOrEqual(30)
       for (const [i, { probability }] of rows.entries()) expect(scores[i]?.probability).toBeCloseTo(probability, 5)
     },
@@ -53,10 +52,12 @@ describe('a model as somebody exported it', () => {
     ['k4-pipeline-xgboost', /: 17 of 30 golden rows have another probability/],
     ['p-newest-opset', /: it uses operators of opset 28; export it again for opset 26 or older \(target_opset\)\.$/],
   ])('is refused with what to do: %s', (name, says) => {
-    expect(registry.version(name, '1')).toMatchObject({ stage: 'REJECTED', problems: [expect.stringMatching(says)] })
+    const [version] = checked.find(model => model.name === name)?.versions ?? []
+    expect(version).toMatchObject({ version: '1', stage: 'REJECTED', problems: [expect.stringMatching(says)] })
   })
 
-  it('takes the column of the class that defaulted, which init found out', () => {
-    expect(registry.version('i12-column-of-class-0', '1')?.manifest?.onnx.output).toEqual({ name: 's', column: 1 })
+  it('takes the column of the class that defaulted, which init found out', async () => {
+    const release = await championOf(directory, 'i12-column-of-class-0')
+    expect(release?.manifest.onnx.output).toEqual({ name: 's', column: 1 })
   })
 })

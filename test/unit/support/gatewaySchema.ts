@@ -7,8 +7,6 @@ import type { Principal, Role } from '../../../src/auth/principal.js'
 import { applyPermissions } from '../../../src/auth/shield.js'
 import { type NewOutcome, RecordOutcomes } from '../../../src/monitoring/outcomes.js'
 import { RiskSummaries } from '../../../src/monitoring/riskSummary.js'
-import { loadModelFolder } from '../../../src/releases/folderSource.js'
-import type { ModelRegistry } from '../../../src/releases/modelRegistry.js'
 import { ReleaseControl } from '../../../src/releases/rollout/releaseControl.js'
 import type { RolloutStore } from '../../../src/releases/rollout/rolloutStore.js'
 import { AuditTrail } from '../../../src/resolvers/auditTrail.js'
@@ -27,9 +25,9 @@ import type { HistoryStore } from '../../../src/storage/history/historyStore.js'
 import type { Erasure, ErasureStore } from '../../../src/storage/predictions/erasureStore.js'
 import type { OutcomeStore } from '../../../src/storage/predictions/outcomeStore.js'
 import type { WebhookStore } from '../../../src/storage/webhooks/webhookStore.js'
+import { registryOf } from '../../support/folderReleases.js'
 import { MemoryAlertLog } from './memoryAlertLog.js'
 import { MemoryRecorder } from './memoryRecorder.js'
-import { ownAdmission } from './ownAdmission.js'
 
 export const STORED: Prediction = {
   id: '01900000-0000-7000-8000-000000000001',
@@ -188,7 +186,7 @@ function memoryReleases(asked: unknown[]): ReleaseParts {
   } as unknown as RolloutStore
   const pairs = { compare: () => Promise.reject(new Error('There are no pairs.')) }
   const admitAgain = { run: () => Promise.reject(new Error('There is no source.')) }
-  return { rollouts, pairs, admitAgain, isTrusted: () => true, control: new ReleaseControl(rollouts) }
+  return { rollouts, pairs, admitAgain, isTrusted: () => true, mlflowUrl: undefined, control: new ReleaseControl(rollouts) }
 }
 
 export function principalOf(...roles: Role[]): Principal {
@@ -204,10 +202,6 @@ export function principalOf(...roles: Role[]): Principal {
 
 const directory = fileURLToPath(new URL('../../../models', import.meta.url))
 
-function bundledModels(): Promise<ModelRegistry> {
-  return loadModelFolder({ admission: ownAdmission, directory, observeScoring: () => {}, warn: () => {} })
-}
-
 export interface GatewaySchema {
   readonly schema: GraphQLSchema
   readonly recorder: MemoryRecorder
@@ -218,7 +212,7 @@ export interface GatewaySchema {
 
 /** The real schema, resolvers, rules and models over stores in memory. */
 export async function createGatewaySchema(): Promise<GatewaySchema> {
-  const models = await bundledModels()
+  const models = await registryOf(directory)
   const recorder = new MemoryRecorder()
   const memory = new MemoryHistory()
   const history = memory as unknown as HistoryStore

@@ -64,7 +64,7 @@ export const FLOORS: Readonly<Record<string, readonly string[]>> = {
   tracer: [],
 }
 
-/** The rooms of two floors, and the rooms of the same floor that each may import. */
+/** The rooms of three floors, and the rooms of the same floor that each may import. */
 const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
   storage: {
     webhooks: ['alerts', 'predictions', 'audit', 'postgres', 'tables'],
@@ -78,6 +78,17 @@ const ROOMS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
     embedded: ['postgres'],
     postgres: [],
     tables: [],
+  },
+  releases: {
+    mlflow: ['init', 'intake', 'rollout', 'files'],
+    folder: ['intake', 'rollout', 'admission', 'files'],
+    shadow: ['serving'],
+    serving: ['intake', 'rollout', 'admission', 'files'],
+    intake: ['rollout', 'admission'],
+    rollout: ['admission'],
+    admission: ['files'],
+    init: ['files'],
+    files: [],
   },
   server: {
     rest: ['graphql', 'operations', 'limits'],

@@ -3,13 +3,13 @@ import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { checkVersion } from '../../../../src/releases/admission/checkVersion.js'
 import { judgeCompany } from '../../../../src/releases/admission/company.js'
 import { checkGoldenRows } from '../../../../src/releases/admission/goldenCheck.js'
 import type { GoldenRow } from '../../../../src/releases/admission/goldenRows.js'
 import { readVersion } from '../../../../src/releases/admission/readVersion.js'
 import type { ModelContract } from '../../../../src/scoring/contract.js'
 import type { FeatureValues } from '../../../../src/scoring/features.js'
+import { ownAdmission } from '../../../support/folderReleases.js'
 import { contract, manifestOf } from '../../support/domain.js'
 
 const FIXTURES = new URL('../../../fixtures/onnx/', import.meta.url)
@@ -52,7 +52,7 @@ describe('a version of a fixture', () => {
     const manifest = { ...rest, onnx: { ...onnx, sha256 } }
     await writeFile(join(directory, 'manifest.json'), JSON.stringify(manifest))
     const version = await readVersion(directory, manifest.version, fitting)
-    return checkVersion({ ...version, manifest })
+    return ownAdmission.check({ ...version, manifest })
   }
 
   const AT_THE_EDGES = [goldenRow(1, 0), goldenRow(1_000, 100), { features: { amount: 1 }, probability: 0.5 }]

@@ -34,6 +34,8 @@ describe('the identity of a version', () => {
 
   it('is that of its answers: graph, inputs, output and bands', () => {
     expect(versionIdentity({ ...manifest, algorithm: 'other', metrics: [] } as typeof manifest)).toBe(versionIdentity(manifest))
+    const renamed = { ...manifest.onnx, file: 'other.onnx' }
+    expect(versionIdentity({ ...manifest, onnx: renamed })).toBe(versionIdentity(manifest))
     const bands = { ...manifest.bands, highRiskFrom: 'T2' as const }
     expect(versionIdentity({ ...manifest, bands })).not.toBe(versionIdentity(manifest))
     const onnx = { ...manifest.onnx, output: { name: 'probability', column: 1 } }

@@ -6,9 +6,9 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { VersionToCheck } from '../../../../src/releases/admission/admission.js'
 import type { AdmissionReport } from '../../../../src/releases/admission/admissionReport.js'
 import { checkVersion } from '../../../../src/releases/admission/checkVersion.js'
-import { loadAdmitted } from '../../../../src/releases/admission/loadAdmitted.js'
 import { readVersion } from '../../../../src/releases/admission/readVersion.js'
-import { digestsOf } from '../../../../src/releases/admission/versionFiles.js'
+import { digestsOf, readGraph } from '../../../../src/releases/admission/versionFiles.js'
+import { releaseOf } from '../../../support/folderReleases.js'
 import { fixture, rule, TWO_NUMBERS, versionOf } from '../../support/hostileGraphs.js'
 
 const FIXTURES = new URL('../../../fixtures/onnx/', import.meta.url)
@@ -162,22 +162,23 @@ describe('an admitted version', () => {
   it('is loaded where it answers as in its checks, and refused where one bit differs', async () => {
     const version = await versionOf(directory, await fixture('one-column.onnx'))
     const report = await checkVersion(version)
-    const model = await loadAdmitted(version, report)
-    expect(await model.run([{ amount: 2, count: 0 }])).toEqual([expect.closeTo(rule(2, 0), 6)])
-    await model.release()
+    const release = await releaseOf(version, report)
+    expect((await release.score({ amount: 2, count: 0 })).probability).toBeCloseTo(rule(2, 0), 6)
+    await release.retire()
     const [first = 0, ...others] = report.answers
     const changed = { ...report, answers: [first + 2 ** -24, ...others] }
-    await expect(loadAdmitted(version, changed)).rejects.toThrow(/it does not answer as in its checks: /)
-    await expect(loadAdmitted(version, { ...report, answers: others })).rejects.toThrow(
+    await expect(releaseOf(version, changed)).rejects.toThrow(/^row 1 gets \S+ here, and got \S+ when the version was admitted$/)
+    await expect(releaseOf(version, { ...report, answers: others })).rejects.toThrow(
       /its golden rows are not those of its checks/,
     )
   })
 
-  it('is refused where its file changes after its checks', async () => {
+  it('is refused where its graph is another one than in its manifest', async () => {
     const version = await versionOf(directory, await fixture('one-column.onnx'))
-    const report = await checkVersion(version)
     await writeFile(join(directory, 'model.onnx'), await fixture('hostile/constant.onnx'))
-    await expect(loadAdmitted(version, report)).rejects.toThrow(/does not have the SHA-256 of its manifest/)
+    expect(await readGraph(version, version.manifest)).toEqual({
+      problem: expect.stringContaining('does not have the SHA-256 of its manifest'),
+    })
   })
 
   it('is refused where its files change while they are checked', async () => {

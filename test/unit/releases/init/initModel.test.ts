@@ -2,11 +2,10 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/pr
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { loadModelFolder } from '../../../../src/releases/folderSource.js'
 import { type InitOptions, initModel } from '../../../../src/releases/init/initModel.js'
 import type { FeatureValues } from '../../../../src/scoring/features.js'
 import { goldenRows } from '../../../support/applicants.js'
-import { ownAdmission } from '../../support/ownAdmission.js'
+import { championOf, checkModelsOf } from '../../../support/folderReleases.js'
 
 const BUNDLED = new URL('../../../../models/consumer-credit/', import.meta.url).pathname
 const FIXTURES = new URL('../../../fixtures/onnx/', import.meta.url).pathname
@@ -30,16 +29,7 @@ describe('the folder of a version', () => {
     return initModel({ file, drop: [], codes: new Map(), directory: models(), name: 'made', version: '1', ...options, rowsFile })
   }
 
-  async function loaded() {
-    const warnings: unknown[] = []
-    const registry = await loadModelFolder({
-      admission: ownAdmission,
-      directory: models(),
-      observeScoring: () => {},
-      warn: (_, fields) => warnings.push(fields),
-    })
-    return { champion: registry.model('made')?.champion, warnings }
-  }
+  const champion = () => championOf(models(), 'made')
 
   it.each([
     ['commas', ',', 'probability'],
@@ -57,11 +47,12 @@ describe('the folder of a version', () => {
       guessed: [],
     })
     expect(made.deviation).toBeLessThan(1e-12)
-    const { champion, warnings } = await loaded()
-    expect(warnings).toEqual([])
-    expect((await champion?.score({ amount: 2, countOfLoans: 1 }))?.probability).toBeCloseTo(rule(2, 1), 12)
+    const [checked] = await checkModelsOf(models())
+    expect(checked).toMatchObject({ problems: [], versions: [{ stage: 'CHAMPION', warnings: [] }] })
+    const release = await champion()
+    expect((await release?.score({ amount: 2, countOfLoans: 1 }))?.probability).toBeCloseTo(rule(2, 1), 12)
     expect(
-      champion?.contract.features.map(({ name, kind, required, description }) => ({ name, kind, required, description })),
+      release?.contract.features.map(({ name, kind, required, description }) => ({ name, kind, required, description })),
     ).toEqual([
       { name: 'amount', kind: 'NUMBER', required: true, description: { en: 'AMOUNT', es: 'AMOUNT' } },
       { name: 'countOfLoans', kind: 'NUMBER', required: true, description: { en: 'COUNT OF LOANS', es: 'COUNT OF LOANS' } },
@@ -87,8 +78,7 @@ describe('the folder of a version', () => {
       ...rows.map(({ count, grade, open, probability }) => [count, grade, open, probability].join(',')),
     ]
     await init(join(FIXTURES, 'whole.onnx'), csv.join('\n'), { drop: ['grade'] })
-    const { champion } = await loaded()
-    expect(champion?.contract.features.map(({ name, kind }) => [name, kind])).toEqual([
+    expect((await champion())?.contract.features.map(({ name, kind }) => [name, kind])).toEqual([
       ['open', 'BOOLEAN'],
       ['count', 'INTEGER'],
     ])
@@ -103,7 +93,7 @@ describe('the folder of a version', () => {
       'manifest.json',
       'model.onnx',
     ])
-    expect((await loaded()).champion).toBeDefined()
+    expect(await champion()).toBeDefined()
   })
 
   it('is made from the bundled logistic version and its golden rows, as its own manifest says', async () => {
@@ -137,11 +127,11 @@ describe('the folder of a version', () => {
     expect(await unusedOf('1')).toBeUndefined()
     expect(await unusedOf('2')).toEqual(['age'])
     await writeFile(join(models(), 'made', 'champion'), '2')
-    const { champion, warnings } = await loaded()
-    expect(champion?.manifest.version).toBe('2')
-    expect(warnings).toContainEqual(
-      expect.objectContaining({ version: '1', problem: expect.stringContaining('no column uses age; add a column, or list it') }),
-    )
+    const [checked] = await checkModelsOf(models())
+    expect(checked?.versions).toMatchObject([
+      { version: '2', stage: 'CHAMPION' },
+      { version: '1', problems: [expect.stringContaining('no column uses age; add a column, or list it')] },
+    ])
   })
 
   it('appears at once, with all its files, or not at all', async () => {
@@ -198,8 +188,8 @@ describe('the folder of a version', () => {
       const made = await init(join(FIXTURES, 'one-column.onnx'), csvOf([...homes, ...homes], places))
       expect(made).toMatchObject({ guessed: [], deviation: expect.closeTo(0, 6) })
       expect(await columns('made')).toEqual(places.map(category => `home=${category}`))
-      const { champion } = await loaded()
-      expect((await champion?.score({ home: places[1] as string }))?.probability).toBeCloseTo(rule(0, 1), 6)
+      const release = await champion()
+      expect((await release?.score({ home: places[1] as string }))?.probability).toBeCloseTo(rule(0, 1), 6)
     })
 
     it('has each category among the other columns, in the order that is given', async () => {

@@ -4,12 +4,11 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { loadModelFolder } from '../../../../src/releases/folderSource.js'
 import { ArtifactCache } from '../../../../src/releases/mlflow/artifactCache.js'
 import { type BringOptions, bringVersion } from '../../../../src/releases/mlflow/bringVersion.js'
 import { csvOfExample } from '../../../../src/releases/mlflow/inputExample.js'
+import { championOf } from '../../../support/folderReleases.js'
 import { filesIn } from '../../../support/mlflowServer.js'
-import { ownAdmission } from '../../support/ownAdmission.js'
 
 const BUNDLED = new URL('../../../../models/consumer-credit/', import.meta.url).pathname
 const FIXTURES = new URL('../../../fixtures/onnx/', import.meta.url).pathname
@@ -44,16 +43,6 @@ async function* piecesOf(content: Uint8Array | string) {
   yield Buffer.from(content)
 }
 
-async function championOf(name: string) {
-  const registry = await loadModelFolder({
-    admission: ownAdmission,
-    directory: models(),
-    observeScoring: () => {},
-    warn: () => {},
-  })
-  return registry.model(name)?.champion
-}
-
 /** Large files are slow to compare byte by byte. */
 function digestsOf(folder: string): Record<string, string> {
   const digest = (content: Uint8Array) => createHash('sha256').update(content).digest('hex')
@@ -74,7 +63,7 @@ describe('a bundle', () => {
     expect(readdirSync(made('consumer-credit')).sort()).toEqual(['2', 'champion', 'contract.json'])
     expect(readFileSync(made('consumer-credit', 'contract.json'))).toEqual(readFileSync(join(BUNDLED, 'contract.json')))
     // One check of all its golden rows is enough.
-    if (below === '') expect(await championOf('consumer-credit')).toBeDefined()
+    if (below === '') expect(await championOf(models(), 'consumer-credit')).toBeDefined()
   })
 
   it('of a model that is there leaves its contract and its champion alone, and needs no contract of its own', async () => {
@@ -195,7 +184,7 @@ describe('a folder of the onnx flavour', () => {
       initialised: { features: 2, goldenRows: 40 },
     })
     expect(readdirSync(made('loans-made', '7')).sort()).toEqual(['golden.jsonl', 'manifest.json', 'model.onnx'])
-    const champion = await championOf('loans-made')
+    const champion = await championOf(models(), 'loans-made')
     expect((await champion?.score({ amount: 2, countOfLoans: 1 }))?.probability).toBeCloseTo(rule(2, 1), 12)
   })
 
@@ -205,7 +194,7 @@ describe('a folder of the onnx flavour', () => {
     writeFileSync(rows, ['count_of_loans,id,probability,AMOUNT', ...lines].join('\n'))
     const { initialised } = await bring(flavour([column('AMOUNT'), column('COUNT OF LOANS')]), { rowsFile: rows })
     expect(initialised?.deviation).toBeLessThan(1e-12)
-    const champion = await championOf('loans-made')
+    const champion = await championOf(models(), 'loans-made')
     expect((await champion?.score({ amount: 2, countOfLoans: 1 }))?.probability).toBeCloseTo(rule(2, 1), 12)
   })
 

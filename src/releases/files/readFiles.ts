@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { readFile, stat } from 'node:fs/promises'
+import type { z } from 'zod'
 
 type Bytes = { readonly bytes: Buffer } | { readonly problem: string; readonly isMissing: boolean }
 
@@ -23,6 +24,25 @@ export async function readText(
   if ('problem' in read) return read
   if (!isUtf8(read.bytes)) return { problem: `${name} is not UTF-8. Save it as UTF-8.`, isMissing: false }
   return { text: withoutMark(read.bytes.toString()) }
+}
+
+/** Reads a JSON file, which must fit a schema. `name` is what its problems call the file. */
+export async function readJson<Schema extends z.ZodType>(
+  file: string,
+  name: string,
+  schema: Schema,
+): Promise<{ readonly value: z.output<Schema> } | { readonly problems: string[] }> {
+  const read = await readText(file, name)
+  if ('problem' in read) return { problems: [read.problem] }
+  let json: unknown
+  try {
+    json = JSON.parse(read.text)
+  } catch {
+    return { problems: [`${name} is not JSON.`] }
+  }
+  const parsed = schema.safeParse(json)
+  if (parsed.success) return { value: parsed.data }
+  return { problems: parsed.error.issues.map(({ path, message }) => `${name}: ${path.join('.')} ${message}.`) }
 }
 
 export function withoutMark(text: string): string {

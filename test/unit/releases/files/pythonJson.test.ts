@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
-import { csvOfExample } from '../../../src/releases/mlflow/inputExample.js'
-import { parsePythonJson } from '../../../src/releases/pythonJson.js'
+import { parsePythonJson } from '../../../../src/releases/files/pythonJson.js'
+import { csvOfExample } from '../../../../src/releases/mlflow/inputExample.js'
 
 it('JSON of Python is read with its NaN as null and its Infinity as such, and texts as they are', () => {
   const text = String.raw`{"a": NaN, "b": [Infinity, -Infinity, NaN], "c": "NaN, [NaN], \"Infinity\"", "NaN": 1}`

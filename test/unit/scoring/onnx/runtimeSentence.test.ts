@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { saidBy } from '../../../src/releases/runtimeSentence.js'
+import { saidBy } from '../../../../src/scoring/onnx/runtimeSentence.js'
 
 const SOURCE = '/onnxruntime_src/onnxruntime/core'
 

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import type { ModelEntry } from '../../../src/releases/modelRegistry.js'
-import type { ShadowLog, ShadowScore } from '../../../src/releases/shadow/shadowLog.js'
-import { type ShadowResult, ShadowScoring } from '../../../src/releases/shadow/shadowScoring.js'
-import type { NewPrediction } from '../../../src/scoring/prediction.js'
-import { newPrediction } from '../../support/stores.js'
-import { contract } from '../support/domain.js'
-import { releaseOf } from '../support/releases.js'
+import type { ModelEntry } from '../../../../src/releases/serving/modelRegistry.js'
+import type { ShadowLog, ShadowScore } from '../../../../src/releases/shadow/shadowLog.js'
+import { type ShadowResult, ShadowScoring } from '../../../../src/releases/shadow/shadowScoring.js'
+import type { NewPrediction } from '../../../../src/scoring/prediction.js'
+import { newPrediction } from '../../../support/stores.js'
+import { contract } from '../../support/domain.js'
+import { releaseOf } from '../../support/releases.js'
 
 const MODEL = contract.name
 

@@ -1,5 +1,5 @@
-import type { ModelManifest } from '../scoring/manifest.js'
-import type { Scorer } from '../scoring/release.js'
+import type { ModelManifest } from '../../scoring/manifest.js'
+import type { Scorer } from '../../scoring/release.js'
 
 export interface ScorerWatch {
   /** Called with the seconds of each run of a model. */

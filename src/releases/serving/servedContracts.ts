@@ -1,8 +1,8 @@
-import type { ModelContract } from '../scoring/contract.js'
-import { growthProblems } from '../scoring/contractGrowth.js'
-import type { ModelScan } from './folder/scanModels.js'
+import type { ModelContract } from '../../scoring/contract.js'
+import { growthProblems } from '../../scoring/contractGrowth.js'
+import type { ModelFolders } from '../files/modelFolders.js'
+import type { ReleaseState, StoredVersion } from '../rollout/versionStore.js'
 import type { ModelWithoutContract } from './modelRegistry.js'
-import type { ReleaseState, StoredVersion } from './rollout/versionStore.js'
 
 export interface ServedContracts {
   readonly contracts: readonly ModelContract[]
@@ -16,7 +16,7 @@ export interface ServedContracts {
  * champion with the optional features that newer versions have brought.
  */
 export function servedContracts(
-  { models }: Pick<ModelScan, 'models'>,
+  { models }: Pick<ModelFolders, 'models'>,
   state: Pick<ReleaseState, 'versions' | 'rollouts'>,
 ): ServedContracts {
   const contracts = new Map(models.flatMap(({ name, contract }) => (contract ? [[name, contract] as const] : [])))

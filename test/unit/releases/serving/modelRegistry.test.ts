@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { isInShare } from '../../../src/releases/challengerShare.js'
-import { type ModelEntry, ModelRegistry } from '../../../src/releases/modelRegistry.js'
-import { watchedScorer } from '../../../src/releases/watchedScorer.js'
-import { Release, type Scorer } from '../../../src/scoring/release.js'
-import { contract, manifest } from '../support/domain.js'
-import { installed, releaseOf } from '../support/releases.js'
+import { isInShare } from '../../../../src/releases/serving/challengerShare.js'
+import { type ModelEntry, ModelRegistry } from '../../../../src/releases/serving/modelRegistry.js'
+import { watchedScorer } from '../../../../src/releases/serving/watchedScorer.js'
+import { Release, type Scorer } from '../../../../src/scoring/release.js'
+import { contract, manifest } from '../../support/domain.js'
+import { installed, releaseOf } from '../../support/releases.js'
 
 const MODEL = contract.name
 const APPLICANTS = Array.from({ length: 10_000 }, (_, i) => `applicant-${i}`)

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { ModelRegistry } from '../../../src/releases/modelRegistry.js'
-import { type LoadVersion, ServingVersions, type WantedVersions } from '../../../src/releases/serving/swap.js'
-import type { Release } from '../../../src/scoring/release.js'
-import { contract, manifest } from '../support/domain.js'
-import { installed, releaseOf } from '../support/releases.js'
+import { ModelRegistry } from '../../../../src/releases/serving/modelRegistry.js'
+import { type LoadVersion, ServingVersions, type WantedVersions } from '../../../../src/releases/serving/swap.js'
+import type { Release } from '../../../../src/scoring/release.js'
+import { contract, manifest } from '../../support/domain.js'
+import { installed, releaseOf } from '../../support/releases.js'
 
 const MODEL = contract.name
 const NOBODY = { champion: undefined, challenger: undefined, shadow: undefined }

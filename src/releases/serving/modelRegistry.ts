@@ -1,6 +1,6 @@
-import { AppError } from '../errors.js'
-import type { ModelContract } from '../scoring/contract.js'
-import type { InstalledVersion, Release, Releases } from '../scoring/release.js'
+import { AppError } from '../../errors.js'
+import type { ModelContract } from '../../scoring/contract.js'
+import type { InstalledVersion, Release, Releases } from '../../scoring/release.js'
 import { isInShare } from './challengerShare.js'
 
 /** A release with its share of the applicants, above 0 and at most 1. */

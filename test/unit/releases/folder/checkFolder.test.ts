@@ -4,55 +4,50 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { ConfigError } from '../../../src/errors.js'
-import { loadModelFolder } from '../../../src/releases/folderSource.js'
-import { loadContracts } from '../../../src/releases/modelFiles.js'
-import type { ModelManifest } from '../../../src/scoring/manifest.js'
-import { goldenRows } from '../../support/applicants.js'
-import { ownAdmission } from '../support/ownAdmission.js'
+import { ConfigError } from '../../../../src/errors.js'
+import { loadContracts } from '../../../../src/releases/files/modelFolders.js'
+import type { CheckedModel } from '../../../../src/releases/folder/checkFolder.js'
+import { scanModels } from '../../../../src/releases/folder/scanModels.js'
+import type { ModelManifest } from '../../../../src/scoring/manifest.js'
+import { goldenRows } from '../../../support/applicants.js'
+import { championOf, checkModelsOf } from '../../../support/folderReleases.js'
+import { present } from '../../../support/process.js'
 
-const BUNDLED = fileURLToPath(new URL('../../../models', import.meta.url))
+const BUNDLED = fileURLToPath(new URL('../../../../models', import.meta.url))
 const MODEL = 'consumer-credit'
 
 describe('a models folder', () => {
   let directory: string
-  let warnings: Record<string, unknown>[]
   beforeEach(async () => {
     directory = await mkdtemp(join(tmpdir(), 'riskgate-models-'))
     await cp(BUNDLED, directory, { recursive: true })
     // Enough rows for each edge: reading all of them each time takes longer than the tests.
     const golden = (await readFile(file('2', 'golden.jsonl'), 'utf8')).split('\n')
     await writeFile(file('2', 'golden.jsonl'), golden.slice(0, 400).join('\n'))
-    warnings = []
   })
   afterEach(() => rm(directory, { recursive: true }))
 
   const file = (...path: string[]) => join(directory, MODEL, ...path)
-  const load = () =>
-    loadModelFolder({
-      directory,
-      admission: ownAdmission,
-      observeScoring: () => {},
-      warn: (_message, fields) => warnings.push(fields),
-    })
-
-  async function problems(): Promise<readonly string[]> {
-    const error = await load().then(
-      () => undefined,
-      (reason: unknown) => reason,
-    )
-    expect(error).toBeInstanceOf(ConfigError)
-    return (error as ConfigError).problems
+  async function model(): Promise<CheckedModel> {
+    return present((await checkModelsOf(directory)).find(({ name }) => name === MODEL))
   }
+
+  /** The problems of all its models. */
+  const problems = async () => (await checkModelsOf(directory)).flatMap(({ problems }) => problems)
 
   async function stages(): Promise<Record<string, string>> {
-    const model = (await load()).model(MODEL)
-    return Object.fromEntries(model?.versions.map(({ version, stage }) => [version, stage]) ?? [])
+    return Object.fromEntries((await model()).versions.map(({ version, stage }) => [version, stage]))
   }
 
-  async function problemsOf(version: string): Promise<readonly string[] | undefined> {
-    return (await load()).version(MODEL, version)?.problems
+  async function problemsOf(name: string): Promise<readonly string[] | undefined> {
+    return (await model()).versions.find(({ version }) => version === name)?.problems
   }
+
+  const refusal = () =>
+    scanModels(directory).then(
+      () => undefined,
+      (reason: unknown) => (reason instanceof ConfigError ? reason.problems : reason),
+    )
 
   async function changeManifest(version: string, change: (manifest: ModelManifest) => unknown): Promise<void> {
     const manifest = JSON.parse(await readFile(file(version, 'manifest.json'), 'utf8')) as ModelManifest
@@ -91,15 +86,14 @@ describe('a models folder', () => {
     expect(await stages()).toEqual({ 1: 'CANDIDATE', 2: 'CHAMPION' })
     await writeFile(file('champion'), '\uFEFF1\r\n')
     expect(await stages()).toEqual({ 1: 'CHAMPION', 2: 'CANDIDATE' })
-    expect(warnings).toEqual([])
   })
 
   it.each(['1', '2'])("scores the golden rows of version %s within 1e-5 of the model's own library", async version => {
     await writeFile(file('champion'), version)
-    const release = (await load()).serving(MODEL, 'a')
+    const release = await championOf(directory, MODEL)
     const rows = goldenRows(version)
     expect(rows.length).toBeGreaterThanOrEqual(200)
-    const scores = await Promise.all(rows.map(({ features }) => release.score(features)))
+    const scores = await Promise.all(rows.map(({ features }) => release?.score(features)))
     const worst = Math.max(...rows.map(({ probability }, i) => Math.abs(probability - (scores[i]?.probability ?? Number.NaN))))
     expect(worst).toBeLessThan(1e-5)
   })
@@ -184,29 +178,33 @@ describe('a models folder', () => {
 
     it.each(failures)('(%s) rejects it as a candidate, says why, and lets its neighbour serve', async (_kind, spoil, says) => {
       await spoil()
-      expect(await problemsOf('1')).toEqual(expect.arrayContaining([expect.stringMatching(says)]))
-      expect(await stages()).toEqual({ 1: 'REJECTED', 2: 'CHAMPION' })
-      expect(warnings).toContainEqual({ model: MODEL, version: '1', problem: expect.stringMatching(says) })
+      expect(await model()).toMatchObject({
+        problems: [],
+        versions: [
+          { version: '2', stage: 'CHAMPION', problems: [] },
+          { version: '1', stage: 'REJECTED', problems: expect.arrayContaining([expect.stringMatching(says)]) },
+        ],
+      })
     })
 
     it.each(failures)('(%s) is refused if it is the champion of the only model', async (_kind, spoil, says) => {
       await writeFile(file('champion'), '1')
       await spoil()
-      expect(await problems()).toEqual(
-        expect.arrayContaining([`RISKGATE_MODELS_DIR: no model in ${directory} can serve.`, expect.stringMatching(says)]),
-      )
+      expect(await problems()).toEqual(expect.arrayContaining([expect.stringMatching(says)]))
     })
 
     it.each(failures.filter((_, i) => i % 4 === 0))('(%s) as a champion takes no other model out', async (_kind, spoil, says) => {
       await copyModel('mortgage', 'mortgage')
       await writeFile(file('champion'), '1')
       await spoil()
-      const registry = await load()
-      expect(registry.champions.map(({ manifest }) => manifest.model)).toEqual(['mortgage'])
-      expect(registry.notServing).toEqual([MODEL])
-      expect(() => registry.serving(MODEL, 'a')).toThrow(expect.objectContaining({ code: 'SERVICE_UNAVAILABLE' }))
-      expect(registry.version(MODEL, '1')).toMatchObject({ stage: 'REJECTED' })
-      expect(warnings).toContainEqual({ model: MODEL, problem: expect.stringMatching(says) })
+      expect(await checkModelsOf(directory)).toMatchObject([
+        {
+          name: MODEL,
+          problems: expect.arrayContaining([expect.stringMatching(says)]),
+          versions: [{ version: '1', stage: 'REJECTED' }, { version: '2' }],
+        },
+        { name: 'mortgage', problems: [] },
+      ])
     })
   })
 
@@ -221,17 +219,21 @@ describe('a models folder', () => {
       )
       await copyModel('mortgage', 'mortgage')
       await cp(join(BUNDLED, MODEL, '2', 'golden.jsonl'), join(directory, 'mortgage', '2', 'golden.jsonl'))
-      expect(await stages()).toEqual({ 1: 'CANDIDATE', 2: 'REJECTED' })
-      expect((await load()).version(MODEL, '1')?.warnings).toEqual([expect.stringContaining('a champion needs golden rows')])
+      expect((await model()).versions).toMatchObject([
+        { version: '2', stage: 'REJECTED' },
+        { version: '1', stage: 'CANDIDATE', warnings: [expect.stringContaining('a champion needs golden rows')] },
+      ])
     },
   )
 
   it('asks for golden rows at the edges of the contract that none of them reaches', async () => {
     const rows = (await readFile(file('2', 'golden.jsonl'), 'utf8')).split('\n')
     await writeFile(file('2', 'golden.jsonl'), rows.slice(0, 5).join('\n'))
-    const [says] = (await load()).version(MODEL, '2')?.warnings ?? []
-    expect(says).toMatch(/^consumer-credit\/2\/golden\.jsonl: it should also have rows with .*seniority = 60.* and \d+ more\.$/)
-    expect(await stages()).toEqual({ 1: 'CANDIDATE', 2: 'CHAMPION' })
+    const { versions } = await model()
+    expect(versions.map(({ stage }) => stage)).toEqual(['CHAMPION', 'CANDIDATE'])
+    expect(versions[0]?.warnings[0]).toMatch(
+      /^consumer-credit\/2\/golden\.jsonl: it should also have rows with .*seniority = 60.* and \d+ more\.$/,
+    )
   })
 
   it('rejects a version whose graph gives no probability for an application that the contract allows', async () => {
@@ -287,7 +289,7 @@ describe('a models folder', () => {
     await rename(file('1'), join(directory, 'notebooks', '1'))
     await symlink(join(directory, 'notebooks', '1'), file('1'))
     expect(await stages()).toEqual({ 1: 'CANDIDATE', 2: 'CHAMPION' })
-    expect(warnings).toEqual([{ folder: 'notebooks' }, { folder: 'consumer-credit/plots' }])
+    expect((await scanModels(directory)).strays).toEqual(['notebooks', 'consumer-credit/plots'])
   })
 
   describe('with a contract that is wrong', () => {
@@ -305,16 +307,15 @@ describe('a models folder', () => {
     ])('(it %s) takes only that model out', async (_kind, spoil, problem) => {
       await copyModel('mortgage', 'mortgage')
       await spoil()
-      const registry = await load()
-      expect(registry.champions.map(({ manifest }) => manifest.model)).toEqual(['mortgage'])
-      expect(registry.notServing).toEqual([MODEL])
-      expect(warnings).toEqual([{ model: MODEL, problem }])
+      expect(await checkModelsOf(directory)).toMatchObject([
+        { name: MODEL, contract: undefined, versions: [], problems: [problem] },
+        { name: 'mortgage', problems: [] },
+      ])
     })
 
     it('takes both models out where two have the same inputField, and says so of both', async () => {
       await copyModel('mortgage', 'consumerCredit')
       expect(await problems()).toEqual([
-        `RISKGATE_MODELS_DIR: no model in ${directory} can serve.`,
         'consumer-credit/contract.json: the inputField consumerCredit is also that of mortgage; give each model its own.',
         'mortgage/contract.json: the inputField consumerCredit is also that of consumer-credit; give each model its own.',
       ])
@@ -323,23 +324,15 @@ describe('a models folder', () => {
     it('leaves the inputField to the model with a champion where the other has none', async () => {
       await copyModel('mortgage', 'consumerCredit')
       await rm(join(directory, 'mortgage', 'champion'))
-      const registry = await load()
-      expect(registry.champions.map(({ manifest }) => manifest.model)).toEqual([MODEL])
-      expect(registry.notServing).toEqual(['mortgage'])
-    })
-
-    it('shows the problems at each version of it that made a prediction', async () => {
-      await copyModel('mortgage', 'mortgage')
-      await writeFile(file('contract.json'), '[]')
-      expect((await load()).version(MODEL, '7')).toMatchObject({
-        stage: 'REJECTED',
-        problems: [expect.stringMatching(/^consumer-credit\/contract\.json: /)],
-      })
+      expect(await checkModelsOf(directory)).toMatchObject([
+        { name: MODEL, problems: [] },
+        { name: 'mortgage', versions: [], problems: [expect.stringContaining('the inputField consumerCredit is also that')] },
+      ])
     })
 
     it('names every problem of it', async () => {
       await writeFile(file('contract.json'), JSON.stringify({ name: 'X', inputField: 'X', description: {}, features: [] }))
-      const [, ...found] = await problems()
+      const found = await problems()
       expect(found.length).toBeGreaterThanOrEqual(4)
       for (const problem of found) expect(problem.startsWith('consumer-credit/contract.json: ')).toBe(true)
     })
@@ -347,9 +340,9 @@ describe('a models folder', () => {
 
   it('is refused if it is empty or does not exist', async () => {
     await rm(file(), { recursive: true })
-    expect(await problems()).toEqual([`RISKGATE_MODELS_DIR: ${directory} holds no model.`])
+    expect(await refusal()).toEqual([`RISKGATE_MODELS_DIR: ${directory} holds no model.`])
     directory = join(directory, 'nowhere')
-    expect(await problems()).toEqual([`RISKGATE_MODELS_DIR: ${directory} is not a folder that can be read.`])
+    expect(await refusal()).toEqual([`RISKGATE_MODELS_DIR: ${directory} is not a folder that can be read.`])
     directory = join(directory, '..')
   })
 
@@ -357,7 +350,7 @@ describe('a models folder', () => {
     await copyModel('mortgage', 'mortgage')
     await writeFile(file('contract.json'), 'x')
     await writeFile(join(directory, 'mortgage', 'contract.json'), 'x')
-    expect(await problems()).toHaveLength(3)
+    expect(await problems()).toHaveLength(2)
   })
 
   it('can give only its contracts, for the schema, unless one is wrong', async () => {
@@ -365,11 +358,5 @@ describe('a models folder', () => {
     await copyModel('mortgage', 'mortgage')
     await writeFile(file('contract.json'), 'x')
     await expect(loadContracts(directory)).rejects.toThrow('consumer-credit/contract.json is not JSON.')
-  })
-
-  it('throws MODEL_NOT_FOUND for a model that it does not hold', async () => {
-    const registry = await load()
-    expect(() => registry.serving('mortgage', 'a')).toThrow(expect.objectContaining({ code: 'MODEL_NOT_FOUND' }))
-    expect(registry.version(MODEL, '3')).toBeUndefined()
   })
 })

@@ -1,10 +1,9 @@
 import { existsSync } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { z } from 'zod'
-import { ConfigError } from '../errors.js'
-import { contractSchema, type ModelContract } from '../scoring/contract.js'
-import { isThere, readText } from './readFiles.js'
+import { ConfigError } from '../../errors.js'
+import { contractSchema, type ModelContract } from '../../scoring/contract.js'
+import { isThere, readJson } from './readFiles.js'
 
 /** The folder of a model. Without a contract the model cannot serve, and the problems say why. */
 export interface ModelFolder {
@@ -48,25 +47,6 @@ export async function subfolders(directory: string): Promise<string[]> {
   const names = (await readdir(directory)).filter(name => !name.startsWith('.')).sort()
   const kinds = await Promise.all(names.map(name => stat(join(directory, name)).catch(() => undefined)))
   return names.filter((_, i) => kinds[i]?.isDirectory())
-}
-
-/** Reads a JSON file, which must fit a schema. `name` is what its problems call the file. */
-export async function readJson<Schema extends z.ZodType>(
-  file: string,
-  name: string,
-  schema: Schema,
-): Promise<{ readonly value: z.output<Schema> } | { readonly problems: string[] }> {
-  const read = await readText(file, name)
-  if ('problem' in read) return { problems: [read.problem] }
-  let json: unknown
-  try {
-    json = JSON.parse(read.text)
-  } catch {
-    return { problems: [`${name} is not JSON.`] }
-  }
-  const parsed = schema.safeParse(json)
-  if (parsed.success) return { value: parsed.data }
-  return { problems: parsed.error.issues.map(({ path, message }) => `${name}: ${path.join('.')} ${message}.`) }
 }
 
 /** Reads the contract of one model. */
