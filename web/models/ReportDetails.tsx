@@ -84,7 +84,11 @@ function QualityTable({ report: { quality, championQuality, comparedWith } }: { 
         <tr>
           <th scope="col">Measure</th>
           <th scope="col">This version</th>
-          {championQuality && <th scope="col">Version {comparedWith}</th>}
+          {championQuality && (
+            <th scope="col" className="named">
+              Version {comparedWith}
+            </th>
+          )}
           {championQuality && <th scope="col">Difference</th>}
         </tr>
       </thead>
@@ -121,7 +125,7 @@ function BandTable({ shares, bands }: { shares: Report['bandShares']; bands: Ver
       <thead>
         <tr>
           <th scope="col">Band</th>
-          <th scope="col">Default from</th>
+          <th scope="col">PD from</th>
           <th scope="col" className="shares">
             Share
           </th>
