@@ -7,11 +7,13 @@ const config = {
   avoidOptionals: false,
 } as const
 
-// Typed operations for the API tests, generated as a front-end would generate them.
 export default {
   schema: 'schema.graphql',
   emitLegacyCommonJSImports: false,
   generates: {
+    // The types of what the page of the models asks for.
+    'web/models/generated/operations.ts': { documents: 'web/models/*.graphql', plugins: ['typescript-operations'], config },
+    // Typed operations for the API tests, generated as a front-end would generate them.
     'test/support/generated/operations.ts': {
       documents: 'test/support/*.graphql',
       plugins: ['typescript-operations', 'typed-document-node'],

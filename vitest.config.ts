@@ -42,6 +42,10 @@ export default defineConfig({
         : []),
       // Not in `npm test`: `npm run test:swap` takes three minutes.
       ...(process.env.RISKGATE_SWAPS ? [project('swap', { include: ['test/swap/*.test.ts'], testTimeout: 120_000 })] : []),
+      // Not in `npm test`: `npm run test:browser` needs Chromium.
+      ...(process.env.RISKGATE_BROWSER
+        ? [project('browser', { include: ['test/browser/*.test.ts'], testTimeout: 60_000, hookTimeout: 120_000 })]
+        : []),
       // Not in `npm test`: `npm run test:upgrade` builds the release before first.
       ...(process.env.TEST_OLD_RELEASE
         ? [project('upgrade', { include: ['test/upgrade/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000 })]

@@ -5,7 +5,11 @@ import { defineConfig } from 'vite'
 const root = import.meta.dirname
 
 // One entry per page; src/server/pages.ts says at which address each is served.
-const pages = { playground: resolve(root, 'playground/index.html'), apiDocs: resolve(root, 'apiDocs/index.html') }
+const pages = {
+  playground: resolve(root, 'playground/index.html'),
+  models: resolve(root, 'models/index.html'),
+  apiDocs: resolve(root, 'apiDocs/index.html'),
+}
 
 export default defineConfig({
   root,

@@ -10,7 +10,7 @@ import { HSTS_SECONDS } from './transport/securityHeaders.js'
 const WEB = fileURLToPath(new URL('../../dist/web', import.meta.url))
 
 // Each page as built by Vite.
-const PAGES = { '/playground': 'playground/index.html', '/api/docs': 'apiDocs/index.html' }
+const PAGES = { '/playground': 'playground/index.html', '/models': 'models/index.html', '/api/docs': 'apiDocs/index.html' }
 
 // Everything comes from this origin. GraphiQL's editor styles itself in line and runs its language service in a worker.
 const CONTENT_SECURITY_POLICY = {
@@ -33,7 +33,7 @@ export interface PagesOptions {
   readonly apiHeaders: Readonly<Record<string, string>>
 }
 
-/** Serves the GraphiQL playground, the description of the REST API, and their hashed assets. Without a build there are none. */
+/** Serves the GraphiQL playground, the models, the description of the REST API, and their hashed assets. Without a build there are none. */
 export async function servePages(server: FastifyInstance, { mayOpen, apiHeaders }: PagesOptions): Promise<void> {
   if (!existsSync(join(WEB, 'playground/index.html'))) return
   await server.register(async pages => {

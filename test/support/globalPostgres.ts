@@ -18,6 +18,7 @@ const WITH_DATABASE = [
   'field/',
   'swap/',
   'mlflow/',
+  'browser/',
 ].map(folder => join(TESTS, folder))
 
 interface Servers {

@@ -1,10 +1,10 @@
 import { GraphiQL } from 'graphiql'
 import { useEffect, useState } from 'react'
+import { TokenBar } from '../token/TokenBar'
+import { storedToken, storeToken, takeTokenFromAddress } from '../token/token'
 import { useCaller } from './caller'
 import { connect } from './connection'
 import { examples } from './examples'
-import { TokenBar } from './TokenBar'
-import { storedToken, storeToken, takeTokenFromAddress } from './token'
 
 export function Playground() {
   const [connection, setConnection] = useState(() => connect(takeTokenFromAddress() ?? storedToken()))
@@ -26,7 +26,13 @@ export function Playground() {
 
   return (
     <div className="playground">
-      <TokenBar token={connection.token} caller={caller} onToken={token => setConnection(connect(token))} />
+      <TokenBar
+        page="playground"
+        purpose="to load the schema and run operations"
+        token={connection.token}
+        caller={caller}
+        onToken={token => setConnection(connect(token))}
+      />
       <main className="playground-editor">
         <GraphiQL
           fetcher={connection.fetcher}

@@ -1,19 +1,7 @@
 import { fetcherReturnToPromise } from '@graphiql/toolkit'
 import { useEffect, useState } from 'react'
+import type { Caller, Viewer } from '../token/caller'
 import type { Connection } from './connection'
-
-interface Viewer {
-  id: string
-  tenant: string
-  roles: string[]
-}
-
-/** Who the token belongs to, according to the gateway. */
-export type Caller =
-  | { state: 'none' }
-  | { state: 'asking' }
-  | { state: 'known'; viewer: Viewer }
-  | { state: 'refused'; sentence: string }
 
 interface ViewerResult {
   data?: { viewer?: Viewer | null } | null

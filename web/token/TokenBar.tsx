@@ -1,15 +1,20 @@
-import { type SubmitEvent, useState } from 'react'
+import './tokenBar.css'
+import { type ReactNode, type SubmitEvent, useState } from 'react'
 import type { Caller } from './caller'
 import { cleanToken, isSendable } from './token'
 
 interface TokenBarProps {
+  /** The name of the page. */
+  page: string
+  /** What the page does with a token: 'to load the schema'. */
+  purpose: string
   token: string
   caller: Caller
   /** Called with a new token, with the current one to check it again, or with an empty text to forget it. */
   onToken: (token: string) => void
 }
 
-export function TokenBar({ token, caller, onToken }: TokenBarProps) {
+export function TokenBar({ page, purpose, token, caller, onToken }: TokenBarProps) {
   const [draft, setDraft] = useState(token)
   const [applied, setApplied] = useState(token)
   const [shown, setShown] = useState(false)
@@ -31,7 +36,7 @@ export function TokenBar({ token, caller, onToken }: TokenBarProps) {
   return (
     <header className="bar">
       <h1>
-        riskgate <span>playground</span>
+        riskgate <span>{page}</span>
       </h1>
       <form className="bar-form" onSubmit={submit} autoComplete="off">
         <label htmlFor="token">Access token</label>
@@ -67,19 +72,19 @@ export function TokenBar({ token, caller, onToken }: TokenBarProps) {
         )}
       </form>
       <p id="who" className={`who who-${problem ? 'refused' : caller.state}`} role="status">
-        {problem || <Who caller={caller} />}
+        {problem || <Who caller={caller} purpose={purpose} />}
       </p>
     </header>
   )
 }
 
-function Who({ caller }: { caller: Caller }) {
+function Who({ caller, purpose }: { caller: Caller; purpose: string }): ReactNode {
   switch (caller.state) {
     case 'none':
       return (
         <>
-          Enter an access token or an API key to load the schema and run operations. In development, the gateway writes one token
-          per role to <code>.riskgate/dev.json</code>. Elsewhere, ask the operator of the gateway.
+          Enter an access token or an API key {purpose}. In development, the gateway writes one token per role to{' '}
+          <code>.riskgate/dev.json</code>. Elsewhere, ask the operator of the gateway.
         </>
       )
     case 'asking':
