@@ -25,7 +25,9 @@ export class PostgresVersionStore implements VersionStore {
   }
 
   async revision(): Promise<string> {
-    const [row] = await this.#database.readInBackground(({ sql }) => sql<{ revision: string }[]>`select revision::text from release_revision`)
+    const [row] = await this.#database.readInBackground(
+      ({ sql }) => sql<{ revision: string }[]>`select revision::text from release_revision`,
+    )
     return row?.revision ?? ''
   }
 
