@@ -24,7 +24,7 @@ export interface Models {
  * @throws ConfigError where no model can serve
  */
 export async function startModels(kit: Kit, { signal }: { signal: AbortSignal }): Promise<Models> {
-  const { config, metrics, upkeep } = kit
+  const { metrics, upkeep } = kit
   const versionStore = await startVersionStore(kit, { signal })
   const { store, restChecks } = versionStore
   const sources = await startModelSources(kit, versionStore)
@@ -45,7 +45,7 @@ export async function startModels(kit: Kit, { signal }: { signal: AbortSignal })
   })
   await follower.followNow()
   await restChecks()
-  requireChampion(registry, sources.folder, config.modelsDirectory)
+  tellWhoDoesNotServe(kit, registry, sources.folder)
   upkeep({ name: 'rollouts', everyMs: FOLLOW_EVERY_MS, withAnyClock: true, run: () => follower.follow() })
   const look = async () => {
     if (!(await sources.look())) return
@@ -57,13 +57,21 @@ export async function startModels(kit: Kit, { signal }: { signal: AbortSignal })
   return { registry, sources, versionStore }
 }
 
-function requireChampion(registry: ModelRegistry, { championProblems }: FolderSource, directory: string): void {
-  if (registry.champions.length > 0) return
-  const problems = registry.notServing.flatMap(name => [
-    ...(registry.model(name)?.problems ?? []),
-    ...(championProblems.get(name) ?? registry.version(name, '')?.problems ?? []),
-  ])
-  throw new ConfigError([`RISKGATE_MODELS_DIR: no model in ${directory} can serve.`, ...problems])
+/** @throws ConfigError where no model can serve */
+function tellWhoDoesNotServe(kit: Kit, registry: ModelRegistry, { championProblems }: FolderSource): void {
+  const told = registry.notServing.map(name => ({
+    model: name,
+    problems: [
+      ...(registry.model(name)?.problems ?? []),
+      ...(championProblems.get(name) ?? registry.version(name, '')?.problems ?? []),
+    ],
+  }))
+  if (registry.champions.length === 0) {
+    const first = `RISKGATE_MODELS_DIR: no model in ${kit.config.modelsDirectory} can serve.`
+    throw new ConfigError([first, ...told.flatMap(({ problems }) => problems)])
+  }
+  const warn = warnTo(kit)
+  for (const { model, problems } of told) for (const problem of problems) warn('a model does not serve', { model, problem })
 }
 
 function serving({ champions, notServing }: ModelRegistry): Record<string, number> {

@@ -5,7 +5,7 @@ import type { VersionFolder } from '../intake/versionFolder.js'
 import type { VersionIntake } from '../intake/versionIntake.js'
 import type { ReleaseControl } from '../rollout/releaseControl.js'
 import { ofVersion } from './ofVersion.js'
-import type { ModelScan, ScannedModel } from './scanModels.js'
+import type { FolderChampion, ModelScan, ScannedModel } from './scanModels.js'
 
 export interface FolderSourceNeeds {
   readonly intake: Pick<VersionIntake, 'take'>
@@ -32,7 +32,7 @@ export class FolderSource {
 
   /** Takes all versions of the folder, and hears which champions it names. */
   async bring({ models, strays }: ModelScan): Promise<void> {
-    const warnings: [message: string, fields: Record<string, unknown>][] = []
+    const warnings: Warning[] = []
     for (const folder of strays) warnings.push(['a folder holds no model or version and is passed over', { folder }])
     for (const model of models) {
       const contract = this.#needs.contracts.get(model.name)
@@ -44,49 +44,46 @@ export class FolderSource {
     this.#told = new Set(warnings.map(([message, fields]) => keyOf(message, fields)))
   }
 
-  async #bringModel(model: ScannedModel, contract: ModelContract): Promise<[string, Record<string, unknown>][]> {
+  async #bringModel(model: ScannedModel, contract: ModelContract): Promise<Warning[]> {
     const { name, champion } = model
     const found: InstalledVersion[] = []
+    const warnings: Warning[] = []
     for (const folder of model.versions) {
-      const problems = await this.#take(folder, contract)
-      if (problems.length > 0) found.push(rejected(folder, problems))
+      const { version } = folder
+      const taken = await ofVersion(folder, () => this.#needs.intake.take(folder, contract, { source: 'folder' }))
+      if (taken.problems.length > 0) found.push(rejected(folder, taken.problems))
+      for (const problem of taken.problems) warnings.push(['a model version is rejected', { model: name, version, problem }])
+      const says = 'report' in taken && taken.problems.length === 0 ? taken.report.warnings : []
+      for (const warning of says) warnings.push([LEFT_OPEN, { model: name, version, says: warning }])
       // It is champion before the others are compared with it.
-      if (folder.version === champion?.version) this.championProblems.set(name, await this.#say(model))
+      if (version === champion?.version) warnings.push(...(await this.#say(model, champion)))
     }
     if (!champion) this.championProblems.set(name, model.championProblems)
     this.findings.set(name, found)
-    return [
-      ...found.flatMap(({ version, problems }) =>
-        problems.map((problem): [string, Record<string, unknown>] => [
-          'a model version is rejected',
-          { model: name, version, problem },
-        ]),
-      ),
-      ...(this.championProblems.get(name) ?? []).map((problem): [string, Record<string, unknown>] => [
-        'the models folder names another champion than the one that serves',
-        { model: name, problem },
-      ]),
-    ]
+    return warnings
   }
 
-  async #take(folder: VersionFolder, contract: ModelContract): Promise<readonly string[]> {
-    const taken = await ofVersion(folder, () => this.#needs.intake.take(folder, contract, { source: 'folder' }))
-    return taken.problems
-  }
-
-  async #say({ name, champion }: ScannedModel): Promise<readonly string[]> {
-    if (!champion) return []
-    const { version, saidAt } = champion
+  async #say({ name }: ScannedModel, { version, saidAt }: FolderChampion): Promise<Warning[]> {
+    this.championProblems.set(name, [])
     try {
       const { rollout } = await this.#needs.control.says(name, { source: 'folder', version, at: saidAt }, this.#needs.decides)
-      if (rollout.champion === version) return []
-      return [`${name}/champion names ${version}, and ${rollout.champion} serves. To change that, promote ${version}.`]
+      const { champion } = rollout
+      return champion === version ? [] : [[OTHER_CHAMPION, { model: name, named: version, champion }]]
     } catch (error) {
-      if (error instanceof AppError && error.problems.length > 0) return error.problems.map(({ message }) => message)
-      throw error
+      if (!(error instanceof AppError && error.problems.length > 0)) throw error
+      this.championProblems.set(
+        name,
+        error.problems.map(({ message }) => message),
+      )
+      return []
     }
   }
 }
+
+type Warning = readonly [message: string, fields: Record<string, unknown>]
+
+const LEFT_OPEN = 'the checks of a model version leave a warning'
+const OTHER_CHAMPION = 'the models folder names another champion than the one that serves'
 
 function rejected({ model, version }: VersionFolder, problems: readonly string[]): InstalledVersion {
   return { model, version, stage: 'REJECTED', manifest: undefined, problems, warnings: [] }

@@ -2,7 +2,7 @@
 type Exact<T extends { [key: string]: unknown }> = { [K in keyof T]: T[K] };
 /** Internal type. DO NOT USE DIRECTLY. */
 export type Incremental<T> = T | { [P in keyof T]?: P extends ' $fragmentName' | '__typename' ? T[P] : never };
-/** The stage of a model version: the champion answers; a rejected one failed its checks and never serves; a retired one made stored predictions and serves no more. */
+/** The stage of a model version. CANDIDATE: passed its checks and serves nobody. SHADOW: scores beside, and nobody gets its answers. CHALLENGER: answers a share of the applicants. CHAMPION: answers the others. RETIRED: taken out. REJECTED: failed its checks. */
 export type ModelStage =
   | 'CANDIDATE'
   | 'CHALLENGER'
@@ -11,14 +11,14 @@ export type ModelStage =
   | 'RETIRED'
   | 'SHADOW';
 
-/** What a change of a rollout does: another champion, the champion before, shares for others beside it, a version out for good. */
+/** What a change of a rollout does. PROMOTE: another champion. ROLLBACK: the champion before. SPLIT: shares for a challenger and a shadow. RETIRE: takes a version out. */
 export type ReleaseAction =
   | 'PROMOTE'
   | 'RETIRE'
   | 'ROLLBACK'
   | 'SPLIT';
 
-/** PROPOSED waits for a second principal. */
+/** APPLIED: made. PROPOSED: waits for a second principal. REFUSED: refused, or withdrawn by its proposer. */
 export type ReleaseChangeState =
   | 'APPLIED'
   | 'PROPOSED'
