@@ -8,6 +8,8 @@ import type { StoredVersion } from '../rollout/versionStore.js'
 import type { AdmittedVersion } from './loadRelease.js'
 
 const GOLDEN_ROWS = 'golden.jsonl'
+// Room for so many rows of hundreds of features.
+const ENOUGH_BYTES = 2 ** 20
 
 /**
  * Reads a version from the store, to be loaded. Where its report is of another contract, of other programs or of an unknown key, it is
@@ -35,8 +37,14 @@ async function parityRows(
   { store }: Pick<CheckNeeds, 'store'>,
 ) {
   const file = files.find(({ name }) => name === GOLDEN_ROWS)
-  const text = file ? new TextDecoder().decode(await store.readFile(file.sha256)) : ''
-  const lines = text.split('\n').filter(line => line.trim() !== '')
+  const bytes = file ? await store.readFile(file.sha256) : new Uint8Array()
+  const lines = firstLines(bytes).filter(line => line.trim() !== '')
   const golden = parseGoldenRows(lines.slice(0, PARITY_ROWS).join('\n'), `${model}/${version}/${GOLDEN_ROWS}`, contract)
   return parityApplications(contract, 'rows' in golden ? golden.rows : [])
+}
+
+/** The whole lines at the beginning of a file that may be large: to split all of it would hold up the event loop. */
+function firstLines(bytes: Uint8Array): string[] {
+  const lines = new TextDecoder().decode(bytes.subarray(0, ENOUGH_BYTES)).split('\n')
+  return bytes.length > ENOUGH_BYTES ? lines.slice(0, -1) : lines
 }
