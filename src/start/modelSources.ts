@@ -43,11 +43,7 @@ export async function startModelSources(kit: Kit, parts: VersionStoreParts): Pro
   const served = servedContracts(scan, await store.state())
   for (const [name, contract] of byName(served)) contracts.set(name, contract)
   for (const says of served.warnings) warn('a contract is not as it was', { says })
-  const look = async () => {
-    if (!(await watch.hasChanged())) return false
-    await folder.bring(await scanModels(directory))
-    return true
-  }
+  const look = () => watch.ifChanged(async () => folder.bring(await scanIfThere(directory, true, warn)))
   return { served, contracts, folder, look, mlflow }
 }
 

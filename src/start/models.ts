@@ -38,8 +38,14 @@ export async function startModels(kit: Kit, { signal }: { signal: AbortSignal })
     serving: startServing(kit, registry),
     contracts,
     findings: sources.folder.findings,
-    load: async (version, contract, purpose) =>
-      loadRelease(await openVersion(version, contract, versionStore), loadOptions(kit, purpose)),
+    load: async (version, contract, purpose) => {
+      const open = () => openVersion(version, contract, versionStore)
+      const admitted = await open().catch(async error => {
+        if (!(await sources.folder.restore(version))) throw error
+        return open()
+      })
+      return loadRelease(admitted, loadOptions(kit, purpose))
+    },
     champion: version => sources.mlflow?.follower.served(version),
     warn: warnTo(kit),
   })
@@ -53,6 +59,9 @@ export async function startModels(kit: Kit, { signal }: { signal: AbortSignal })
     await restChecks()
   }
   upkeep({ name: 'models folder', everyMs: WATCH_EVERY_MS, withAnyClock: true, run: look })
+  metrics.gauges('model_in_step', 'Whether the versions of the model that the rollout names serve; 1 or 0.', 'model', () =>
+    inStep(registry),
+  )
   metrics.gauges('model_serving', 'Whether a version of the model serves; 1 or 0.', 'model', () => serving(registry))
   return { registry, sources, versionStore }
 }
@@ -72,6 +81,10 @@ function tellWhoDoesNotServe(kit: Kit, registry: ModelRegistry, { championProble
   }
   const warn = warnTo(kit)
   for (const { model, problems } of told) for (const problem of problems) warn('a model does not serve', { model, problem })
+}
+
+function inStep({ models }: ModelRegistry): Record<string, number> {
+  return Object.fromEntries(models.map(({ contract, problems = [] }) => [contract.name, problems.length === 0 ? 1 : 0] as const))
 }
 
 function serving({ champions, notServing }: ModelRegistry): Record<string, number> {

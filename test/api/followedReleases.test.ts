@@ -1,6 +1,8 @@
 import { cp, mkdir, mkdtemp, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import postgres from 'postgres'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { HIGH_RISK, LOW_RISK } from '../support/applicants.js'
 import type { GraphqlClient } from '../support/client.js'
@@ -15,6 +17,7 @@ import {
   SetTrafficSplitDocument,
   VersionComparisonDocument,
 } from '../support/generated/operations.js'
+import { metric } from '../support/metrics.js'
 import { present, until } from '../support/process.js'
 import { score } from '../support/stored.js'
 
@@ -176,6 +179,47 @@ describe('the models folder, while a gateway runs', () => {
       expect(modelVersion).toMatchObject({ version: '2', stage: 'CHAMPION', digest: expect.any(String), problems: [] })
       expect(modelVersion.bands).toHaveLength(8)
     }
+  })
+
+  it('puts back what the version store has lost', async () => {
+    await database.sql`update model_files set bytes = set_byte(bytes, 100, (get_byte(bytes, 100) + 1) % 256)`
+    await stopAll()
+    const [lost] = await database.sql`delete from model_files where sha256 = (select sha256 from model_files limit 1) returning 1`
+    expect(lost).toBeDefined()
+    expect(await scoredBy(await start())).toBe('2')
+    await rm(models, { recursive: true })
+    await stopAll()
+    expect(await scoredBy(await start())).toBe('2')
+  })
+
+  it('is heard after the database was away', async () => {
+    const gateway = await start()
+    const { name, url } = database
+    const server = postgres(new URL('/postgres', url).href, { max: 1, onnotice: () => {} })
+    await server.unsafe(`alter database ${name} allow_connections false`)
+    await server`select pg_terminate_backend(pid) from pg_stat_activity where datname = ${name}`
+    await nameChampion('1')
+    await until(
+      async () => (await metric(gateway, 'riskgate_upkeep_runs_total', { task: 'models folder', result: 'failed' })) !== 0,
+    )
+    await server.unsafe(`alter database ${name} allow_connections true`)
+    await server.end()
+    await championIs('1', gateway)
+  })
+
+  it('does not serve bands that were changed in the version store by hand', async () => {
+    const gateway = await start()
+    const forged = '[0.93,0.94,0.95,0.96,0.97,0.98,0.99]'
+    await database.sql`
+      update model_versions set revision = revision + 1, manifest = jsonb_set(manifest::jsonb, '{bands,cutoffs}', ${forged}::text::jsonb)::text
+      where version = '2'`
+    await database.sql`update release_revision set revision = revision + 1`
+    const bandOf = async (of: TestGateway) => (await score(await of.as({ roles: ['SCORER'] }), 'true bands', HIGH_RISK)).band
+    // Two rounds of the follower.
+    await sleep(600)
+    expect(await bandOf(gateway)).toBe('T8')
+    await stopAll()
+    expect(await bandOf(await start())).toBe('T8')
   })
 
   it('keeps the champion where it names a broken one, and says so', async () => {

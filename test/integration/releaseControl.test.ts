@@ -222,6 +222,9 @@ describe('release control', () => {
       expect(await champion('1', 1_000)).toBe('2')
       expect(await champion('1', 2_000)).toBe('2')
       expect(await champion('1', 3_000)).toBe('1')
+      // The same word, later: what was said in between counts no more.
+      expect(await champion('1', 5_000)).toBe('1')
+      expect(await champion('2', 4_000)).toBe('1')
     })
 
     it('gives a model its first champion, also where it may only propose', async () => {

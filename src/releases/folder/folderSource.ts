@@ -4,11 +4,12 @@ import type { InstalledVersion } from '../../scoring/release.js'
 import type { VersionFolder } from '../intake/versionFolder.js'
 import type { VersionIntake } from '../intake/versionIntake.js'
 import type { ReleaseControl } from '../rollout/releaseControl.js'
+import type { StoredVersion } from '../rollout/versionStore.js'
 import { ofVersion } from './ofVersion.js'
 import type { FolderChampion, ModelScan, ScannedModel } from './scanModels.js'
 
 export interface FolderSourceNeeds {
-  readonly intake: Pick<VersionIntake, 'take'>
+  readonly intake: Pick<VersionIntake, 'take' | 'restore'>
   readonly control: Pick<ReleaseControl, 'says'>
   /** Those of the API, by the name of their model. */
   readonly contracts: ReadonlyMap<string, ModelContract>
@@ -25,6 +26,8 @@ export class FolderSource {
   /** By model: why the folder has no champion for it. */
   readonly championProblems = new Map<string, readonly string[]>()
   #told: ReadonlySet<string> = new Set()
+  /** The folders that were found last. */
+  #folders: readonly VersionFolder[] = []
 
   constructor(needs: FolderSourceNeeds) {
     this.#needs = needs
@@ -32,6 +35,7 @@ export class FolderSource {
 
   /** Takes all versions of the folder, and hears which champions it names. */
   async bring({ models, strays }: ModelScan): Promise<void> {
+    this.#folders = models.flatMap(({ versions }) => versions)
     const warnings: Warning[] = []
     for (const folder of strays) warnings.push(['a folder holds no model or version and is passed over', { folder }])
     for (const model of models) {
@@ -42,6 +46,12 @@ export class FolderSource {
     // What was told before is not told again each time that some file changes.
     for (const [message, fields] of warnings) if (!this.#told.has(keyOf(message, fields))) this.#needs.warn(message, fields)
     this.#told = new Set(warnings.map(([message, fields]) => keyOf(message, fields)))
+  }
+
+  /** Puts lost files of a stored version back into the store. False where the folder does not have them. */
+  async restore(stored: StoredVersion): Promise<boolean> {
+    const folder = this.#folders.find(({ model, version }) => model === stored.model && version === stored.version)
+    return folder !== undefined && (await this.#needs.intake.restore(stored, folder))
   }
 
   async #bringModel(model: ScannedModel, contract: ModelContract): Promise<Warning[]> {

@@ -24,12 +24,16 @@ export class FolderWatch {
     return new FolderWatch(directory, await fingerprint(directory))
   }
 
-  /** Whether the folder differs from the last time that this was true, and stands still: files that are being copied are waited for. */
-  async hasChanged(): Promise<boolean> {
+  /**
+   * Does the work where the folder differs from the last time that the work succeeded, and stands still: files that are being copied are
+   * waited for. Returns whether it was done. Work that fails is tried again with the next call.
+   */
+  async ifChanged(work: () => Promise<void>): Promise<boolean> {
     const now = await fingerprint(this.#directory)
     const isStill = now === this.#last
     this.#last = now
     if (!isStill || now === this.#handled) return false
+    await work()
     this.#handled = now
     return true
   }

@@ -5,6 +5,7 @@ import { checkingPrograms } from '../admission/programs.js'
 import type { StoredVersion, VersionStore } from '../rollout/versionStore.js'
 import { inFolder } from './storedFolder.js'
 import type { SignedReport, VersionChecks } from './versionChecks.js'
+import { isWorse } from './versionIntake.js'
 
 export interface CheckNeeds {
   readonly store: VersionStore
@@ -27,8 +28,7 @@ export async function recheck(stored: Readable, contract: ModelContract, { store
   const read = { model, version, manifest, name, contract, ...contentOf(stored, contract), problems }
   const signed = await inFolder(store, stored, directory => checks.check({ ...read, directory }, undefined))
   // Checks that fail here, and did not elsewhere, must not take away what serves.
-  const isWorse = signed.report.problems.length > 0 && stored.report.problems.length === 0
-  if (!isWorse)
+  if (!isWorse(signed.report, stored.report))
     await store.put({ ...stored, ...signed, identity: versionIdentity(manifest), read: ({ sha256 }) => store.readFile(sha256) })
   return signed
 }

@@ -22,9 +22,9 @@ export class VersionChecks {
     this.#signal = signal
   }
 
-  /** Whether a gateway of this installation has made the report. */
-  isTrusted(signed: SignedReport): boolean {
-    return isBelieved(signed, this.#key)
+  /** Whether a gateway of this installation has made the report, and of this version. */
+  isTrusted({ model, version, ...signed }: Pick<StoredVersion, 'model' | 'version' | 'report' | 'signature'>): boolean {
+    return signed.report.model === model && signed.report.version === version && isBelieved(signed, this.#key)
   }
 
   /**
@@ -34,7 +34,7 @@ export class VersionChecks {
   known({ content }: Pick<VersionOnDisk, 'content'>, stored: SignedReport | undefined): SignedReport | undefined {
     const own = this.#own.get(content)
     if (own) return this.#signed(own)
-    const isSigned = this.#key !== undefined && stored !== undefined && this.isTrusted(stored)
+    const isSigned = this.#key !== undefined && stored !== undefined && isBelieved(stored, this.#key)
     return isSigned && stored.report.content === content && stored.report.problems.length === 0 ? stored : undefined
   }
 
@@ -44,7 +44,8 @@ export class VersionChecks {
     const report = manifest
       ? await this.#admission.check({ ...version, manifest, champion }, this.#signal)
       : rejectedReport(version, version.problems)
-    this.#own.set(report.content, report)
+    // Folders without a readable manifest may all have the same content.
+    if (manifest) this.#own.set(report.content, report)
     return this.#signed(report)
   }
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { AppError } from '../../errors.js'
 import type { ModelContract } from '../../scoring/contract.js'
 import type { ModelManifest } from '../../scoring/manifest.js'
 import type { AdmissionReport } from '../admission/admissionReport.js'
@@ -49,10 +50,13 @@ export class VersionIntake {
     const signed = known ?? (await this.#check(read, champion === stored ? undefined : champion))
     const { report, signature } = signed
     const taken = { manifest: read.manifest, report, problems: report.problems }
-    if (stored && stored.report.content === report.content && stored.signature === signature) return taken
-    // A folder that is broken must not take away what serves, or what a rollback goes back to.
+    const isThere = stored?.report.content === report.content && stored.signature === signature
+    // A text in the store that is not that of its file is written again.
+    if (isThere && stored.manifest && stored.contract) return taken
+    // A folder that is broken must not take away what serves, or what a rollback goes back to. Nor must another contract: a gateway of
+    // another deployment may have it.
     const isNeeded = rollout !== undefined && versionsOf(rollout).includes(version)
-    if (isNeeded && report.problems.length > 0) return taken
+    if (stored && isWorse(report, stored.report) && (isNeeded || hasSameFiles(read, stored))) return taken
     const isStored = await this.#store.put({
       model,
       version,
@@ -64,6 +68,19 @@ export class VersionIntake {
       read: file => this.#bytesOf(file, folder, stored),
     })
     return isStored ? taken : { ...taken, problems: [`${model}/${version}: ${OTHER_ANSWERS}`] }
+  }
+
+  /** Puts the files of a stored version back from its folder. False where the folder does not have them. */
+  async restore(stored: StoredVersion, folder: VersionFolder): Promise<boolean> {
+    return this.#store
+      .restore(stored.files, ({ name }) => readFile(pathOf(name, folder)))
+      .then(
+        () => true,
+        error => {
+          if (error instanceof AppError) throw error
+          return false
+        },
+      )
   }
 
   /** A version that is stored already is not asked for features that the contract has got since. */
@@ -83,6 +100,17 @@ export class VersionIntake {
     if (!champion || !manifest) return this.#checks.check(read, undefined)
     return inFolder(this.#store, champion, directory => this.#checks.check(read, { directory, manifest }))
   }
+}
+
+/** Whether a report refuses what the one before allowed. */
+export function isWorse(report: AdmissionReport, before: AdmissionReport): boolean {
+  const refuses = ({ problems }: AdmissionReport) => problems.length > 0
+  const refusesChampion = ({ championProblems }: AdmissionReport) => championProblems.length > 0
+  return (refuses(report) && !refuses(before)) || (refusesChampion(report) && !refusesChampion(before) && !refuses(before))
+}
+
+function hasSameFiles({ files }: VersionOnDisk, stored: StoredVersion): boolean {
+  return files.every(({ name, sha256 }) => stored.files.some(other => other.name === name && other.sha256 === sha256))
 }
 
 function isSame({ manifest }: VersionOnDisk, stored: StoredVersion): boolean {

@@ -110,7 +110,11 @@ export class ReleaseControl {
     return this.#untilSettled(model, async releases => {
       const { rollout } = releases
       const before = releases.said[source]
-      if (before?.version === version || (before && said.at && said.at <= before.at)) return { rollout, change: undefined }
+      if (before && said.at && said.at <= before.at) return { rollout, change: undefined }
+      if (before?.version === version) {
+        if (said.at) await this.#store.note(model, said)
+        return { rollout, change: undefined }
+      }
       const step = stepFor(releases, change.request, this.#isTrusted)
       if (!step) {
         await this.#store.note(model, said)

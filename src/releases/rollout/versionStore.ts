@@ -53,6 +53,8 @@ export interface VersionStore {
    * @throws Error where a file is not what its digest says; AppError as a write does
    */
   put(version: NewVersion): Promise<boolean>
+  /** Writes files of a stored version again, where some were lost. @throws Error where `read` gives other bytes */
+  restore(files: readonly StoredFile[], read: (file: StoredFile) => Promise<Uint8Array>): Promise<void>
   /** @throws AppError NOT_FOUND where the store does not hold the whole file */
   readFile(sha256: string): Promise<Uint8Array>
 }

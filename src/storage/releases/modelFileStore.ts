@@ -9,6 +9,8 @@ const BYTES_A_PART = 1024 * 1024
 // The files of a few small versions. To read a file takes several times its size, as text, and the allocator keeps some of that.
 const MOST_BYTES_KEPT = 8 * 1024 * 1024
 
+const LOST = 'The version store has lost a file of this version. Put its folder back into the models folder.'
+
 /** Files by their SHA-256, in parts. What is stored once stays, and is stored once however many versions have it. */
 export class ModelFileStore {
   readonly #database: Database
@@ -34,6 +36,15 @@ export class ModelFileStore {
     }
   }
 
+  /** Writes files again of which parts were lost or changed. @throws Error where `read` gives other bytes than the digest says */
+  async restore(files: readonly StoredFile[], read: (file: StoredFile) => Promise<Uint8Array>): Promise<void> {
+    for (const file of files) {
+      const bytes = await read(file)
+      if (digestOf(bytes) !== file.sha256) throw new Error(`${file.name} is another file than the one that was stored.`)
+      await this.#storeParts(file.sha256, bytes)
+    }
+  }
+
   /** The bytes are shared: nobody may change them. */
   async read(sha256: string): Promise<Uint8Array> {
     const kept = this.#kept.get(sha256)
@@ -44,12 +55,12 @@ export class ModelFileStore {
         ({ sql }) => sql<{ parts: number; bytes: Uint8Array }[]>`
           select parts, bytes from model_files where sha256 = ${sha256} and part = ${parts.length}`,
       )
-      if (!part) throw new AppError('NOT_FOUND', 'The store does not hold this file.')
+      if (!part) throw new AppError('NOT_FOUND', LOST)
       parts.push(part.bytes)
       count = part.parts
     }
     const bytes = Buffer.concat(parts)
-    if (digestOf(bytes) !== sha256) throw new Error('A stored file is not what its digest says.')
+    if (digestOf(bytes) !== sha256) throw new AppError('NOT_FOUND', LOST)
     this.#kept.set(sha256, bytes)
     return bytes
   }
@@ -71,7 +82,8 @@ export class ModelFileStore {
       const slice = bytes.subarray(part * BYTES_A_PART, (part + 1) * BYTES_A_PART)
       await this.#database.writeBulk(
         ({ sql }) => sql`
-          insert into model_files (sha256, part, parts, bytes) values (${sha256}, ${part}, ${parts}, ${slice}) on conflict do nothing`,
+          insert into model_files (sha256, part, parts, bytes) values (${sha256}, ${part}, ${parts}, ${slice})
+          on conflict (sha256, part) do update set parts = excluded.parts, bytes = excluded.bytes where model_files.bytes <> excluded.bytes`,
       )
     }
   }

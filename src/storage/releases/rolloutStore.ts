@@ -89,7 +89,7 @@ export class PostgresRolloutStore implements RolloutStore {
   }
 
   async note(model: string, said: Said): Promise<void> {
-    await this.#database.write(({ sql }) => noted(sql, model, said))
+    await this.#database.write(({ sql }) => noted(sql, model, said, true))
   }
 
   async find(id: string): Promise<ReleaseChange | undefined> {
@@ -173,15 +173,15 @@ function changedRollout(
     )`
 }
 
-/** Notes what a source says; gives a row only where it said something else before. */
-function noted(sql: Sql, model: string, said: Said): Fragment {
+/** Notes what a source says; gives a row only where it said something else before, or with `renews` where it says it again. */
+function noted(sql: Sql, model: string, said: Said, renews = false): Fragment {
   const column = sql(`${said.source}_said`)
   const columnAt = sql(`${said.source}_said_at`)
   return sql`
     insert into model_rollouts as r (model, earlier, retired, revision, changed_at, ${column}, ${columnAt})
     values (${model}, '{}', '{}', 0, now(), ${said.version}, ${momentOf(sql, said)})
     on conflict (model) do update set ${column} = excluded.${column}, ${columnAt} = excluded.${columnAt}
-    where r.${column} is distinct from excluded.${column}
+    where r.${column} is distinct from excluded.${column} ${renews ? sql`or r.${columnAt} < excluded.${columnAt}` : sql``}
     returning 1`
 }
 

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { ReadVersion } from '../../releases/rollout/rolloutStore.js'
 import { contractSchema } from '../../scoring/contract.js'
 import { manifestSchema } from '../../scoring/manifest.js'
@@ -20,15 +21,40 @@ export interface VersionRow extends Pick<ReadVersion, 'model' | 'version' | 'fil
   readonly storedAt: number
 }
 
+/** A text that is not that of its file, or a report that is none, was changed by hand: it is not used. */
 export function toVersion(row: VersionRow): ReadVersion {
-  const { contract, manifest, signature, storedAt, ...rest } = row
+  const { contract, manifest, signature, storedAt, report, ...rest } = row
   return {
     ...rest,
-    contract: parsed(contract, contractSchema),
-    manifest: parsed(manifest, manifestSchema),
+    report: isReport(report) ? report : { ...UNREADABLE, model: row.model, version: row.version },
+    contract: parsed(textOf(CONTRACT_FILE, contract, row), contractSchema),
+    manifest: parsed(textOf(MANIFEST_FILE, manifest, row), manifestSchema),
     signature: signature ?? undefined,
     storedAt: new Date(storedAt),
   }
+}
+
+const UNREADABLE = {
+  content: '',
+  checkedAt: new Date(0).toISOString(),
+  checkedBy: { riskgate: '', onnxRuntime: '', platform: '' },
+  problems: ['its stored report cannot be read. Check the version again: admitModelVersion.'],
+  championProblems: [],
+  warnings: [],
+  rowByRow: false,
+  answers: [],
+}
+
+function isReport(report: unknown): boolean {
+  const { problems, championProblems, warnings, answers, content } = (report ?? {}) as Record<string, unknown>
+  return [problems, championProblems, warnings, answers].every(Array.isArray) && typeof content === 'string'
+}
+
+/** The text where it is that of the file, whose digest a signed report covers. */
+function textOf(name: string, text: string | null, { files }: Pick<VersionRow, 'files'>): string | null {
+  if (text === null) return null
+  const digest = createHash('sha256').update(text).digest('hex')
+  return files.some(file => file.name === name && file.sha256 === digest) ? text : null
 }
 
 function parsed<T>(
@@ -37,7 +63,7 @@ function parsed<T>(
 ): T | undefined {
   if (text === null) return undefined
   try {
-    const result = schema.safeParse(JSON.parse(text))
+    const result = schema.safeParse(JSON.parse(text.replace(/^\uFEFF/, '')))
     return result.success ? result.data : undefined
   } catch {
     return undefined

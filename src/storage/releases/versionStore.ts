@@ -1,5 +1,5 @@
 import type { ReadVersion } from '../../releases/rollout/rolloutStore.js'
-import type { NewVersion, ReleaseState, StoredVersion, VersionStore } from '../../releases/rollout/versionStore.js'
+import type { NewVersion, ReleaseState, StoredFile, StoredVersion, VersionStore } from '../../releases/rollout/versionStore.js'
 import type { Database } from '../postgres/database.js'
 import { hasPredicted } from './firstUse.js'
 import { ModelFileStore } from './modelFileStore.js'
@@ -65,6 +65,10 @@ export class PostgresVersionStore implements VersionStore {
     return now !== undefined && mayBecome(now, identity)
   }
 
+  restore(files: readonly StoredFile[], read: (file: StoredFile) => Promise<Uint8Array>): Promise<void> {
+    return this.#files.restore(files, read)
+  }
+
   readFile(sha256: string): Promise<Uint8Array> {
     return this.#files.read(sha256)
   }
@@ -118,8 +122,8 @@ async function textsOf({ files, read }: NewVersion): Promise<Texts> {
   const [contract, manifest] = await Promise.all(
     [CONTRACT_FILE, MANIFEST_FILE].map(async name => {
       const file = files.find(candidate => candidate.name === name)
-      // Postgres keeps no NUL in a text; JSON holds none.
-      return file && new TextDecoder().decode(await read(file)).replaceAll('\0', '')
+      // With a byte order mark: its digest is that of the file. Postgres keeps no NUL in a text; JSON holds none.
+      return file && new TextDecoder('utf-8', { ignoreBOM: true }).decode(await read(file)).replaceAll('\0', '')
     }),
   )
   return { contract, manifest }
