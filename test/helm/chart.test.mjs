@@ -79,7 +79,7 @@ for (const [name, values] of Object.entries(INSTALLATIONS)) {
       for (const { spec } of pods) {
         const [container] = spec.containers
         const files = mountedSecrets(spec)
-        const named = container.env.filter(({ name }) => /_(URL|SECRET|TOKEN|PASSWORD)_FILE$/.test(name))
+        const named = container.env.filter(({ name }) => /_(URL|SECRET|TOKEN|PASSWORD|RELEASE_KEY)_FILE$/.test(name))
         assert.ok(named.length > 0)
         for (const { name, value } of named) assert.ok(files.includes(value), `${name}: ${value} is not in ${files}`)
         for (const secret of sourceOf.secrets) assert.ok(!container.env.some(({ name }) => name === secret), secret)

@@ -15,6 +15,7 @@ const SAMPLES = {
   RISKGATE_JWT_SECRET_FILE: 'a-secret-of-more-than-thirty-two-bytes',
   RISKGATE_JWT_PREVIOUS_SECRET_FILE: 'another-secret-of-more-than-thirty-two-bytes',
   RISKGATE_MLFLOW_TOKEN_FILE: 'a-token',
+  RISKGATE_RELEASE_KEY_FILE: 'a-key-of-more-than-thirty-two-bytes-for-reports',
   RISKGATE_MLFLOW_PASSWORD_FILE: 'a-password',
   RISKGATE_MLFLOW_WEBHOOK_SECRET_FILE: 'a-secret-of-more-than-thirty-two-bytes',
 }
