@@ -11,6 +11,7 @@ import { unusedNames } from '../../scoring/unusedFeatures.js'
 import { readJson } from '../files/readFiles.js'
 import { featureName } from './featureNames.js'
 import { findOutput } from './findOutput.js'
+import { refuseOtherNames } from './placeNames.js'
 import { type GivenCodes, type Proposal, propose } from './proposal.js'
 import { readSample, type SampleRow } from './sampleRows.js'
 
@@ -59,6 +60,7 @@ export interface Initialised {
  */
 export async function initModel(options: InitOptions): Promise<Initialised> {
   const { directory, name, version } = options
+  refuseOtherNames(name, version)
   const modelDirectory = join(directory, name)
   const versionDirectory = join(modelDirectory, version)
   if (existsSync(versionDirectory))

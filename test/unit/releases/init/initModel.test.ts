@@ -275,6 +275,15 @@ describe('the folder of a version', () => {
     expect(await readdir(directory)).not.toContain('models')
   })
 
+  it.each<[string, Partial<InitOptions>, RegExp]>([
+    ['a model that lead out of the models folder', { name: '../evil' }, /^\.\.\/evil is no kebab-case name of a model.*--name/],
+    ['a model that no contract may have', { name: 'Bad Name' }, /^Bad Name is no kebab-case name/],
+    ['a version that lead out of it', { version: '../../x' }, /^\.\.\/\.\.\/x is no name of a version.*--model-version/],
+  ])('refuses names of %s before it writes', async (_what, names, says) => {
+    await expect(init(join(FIXTURES, 'one-column.onnx'), 'a,b,p\n1,2,0.5', names)).rejects.toThrow(says)
+    expect(await readdir(directory)).toEqual(['rows.csv'])
+  })
+
   it('is not made from a graph whose tensors are outside of its folder', async () => {
     const file = join(directory, 'escaping.onnx')
     const graph = await readFile(join(FIXTURES, 'external.onnx'))
