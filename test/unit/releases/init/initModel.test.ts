@@ -169,6 +169,20 @@ describe('the folder of a version', () => {
     expect(third.deviation).toBeLessThan(1e-6)
   })
 
+  it.each<[string, string[], object, (deviation: number) => boolean]>([
+    ['finds', ['a', 'c', 'b'], { guessed: [] }, deviation => deviation < 1e-6],
+    ['does not confirm', ['a', 'b', 'c'], { guessed: ['grade'] }, deviation => deviation > 0.01],
+  ])('%s the order of categories by rows far down in the file', async (_what, seen, expected, isDeviation) => {
+    const order: Record<string, number> = { a: 0, c: 1, b: 2 }
+    const lines = Array.from({ length: 2_001 }, (_, i) => {
+      const grade = i < 1_998 ? 'a' : (seen[i - 1_998] as string)
+      return [i % 5, grade, rule(i % 5, order[grade] as number)].join(',')
+    })
+    const made = await init(join(FIXTURES, 'one-column.onnx'), ['amount,grade,p', ...lines].join('\n'))
+    expect(made).toMatchObject(expected)
+    expect(isDeviation(made.deviation)).toBe(true)
+  })
+
   describe('a graph that takes categories one-hot', () => {
     /** The columns of the manifest, as `feature` or `feature=category`. */
     async function columns(name: string): Promise<string[]> {
