@@ -10,6 +10,7 @@ import { unusedNames } from '../../scoring/unusedFeatures.js'
 import { readJson } from '../files/readFiles.js'
 import { featureName } from './featureNames.js'
 import { findOutput } from './findOutput.js'
+import { outcomeColumn, withOutcomes } from './outcomes.js'
 import { refuseOtherNames } from './placeNames.js'
 import { type GivenCodes, type Proposal, propose } from './proposal.js'
 import { readSample } from './sampleRows.js'
@@ -66,14 +67,16 @@ export async function initModel(options: InitOptions): Promise<Initialised> {
   if (existsSync(versionDirectory))
     throw new Error(`${versionDirectory} exists already. Choose another version with --model-version.`)
   const graphFile = await readGraphFile(options.file)
-  const sample = await readRows(options)
+  const given = await readRows(options)
   const graph = await OnnxModel.formOf(graphFile.whole).catch(error => {
     throw new Error(`${options.file} cannot be loaded: ${saidBy(error)}.`)
   })
+  const outcome = options.columns === undefined ? outcomeColumn(given, graph) : undefined
+  const sample = outcome === undefined ? given : withOutcomes(given, outcome)
   const proposal = propose(graph, sample, options.codes)
   const goldenRows = spreadRows(sample.rows, proposal, MOST_GOLDEN_ROWS)
   const { onnx, deviation } = await findOutput(graphFile.whole, graph, proposal, goldenRows)
-  const golden = goldenRows.map(row => ({ features: proposal.featuresOf(row), probability: row.probability }))
+  const golden = goldenRows.map(({ cells, ...known }) => ({ features: proposal.featuresOf({ cells }), ...known }))
   const isNewModel = !existsSync(join(modelDirectory, 'contract.json'))
   await arrive(isNewModel ? modelDirectory : versionDirectory, async folder => {
     const place = isNewModel ? join(folder, version) : folder

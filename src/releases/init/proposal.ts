@@ -39,7 +39,7 @@ export interface Proposal {
   readonly features: readonly ProposedFeature[]
   /** All ways in which the graph may take the features: which is right, only its answers tell. */
   readonly candidates: readonly GraphInput[][]
-  readonly featuresOf: (row: SampleRow) => FeatureValues
+  readonly featuresOf: (row: Pick<SampleRow, 'cells'>) => FeatureValues
   /** Columns of categories that the graph takes as numbers, and whose order nobody gave. */
   readonly guessed: readonly string[]
 }

@@ -15,6 +15,8 @@ export interface SampleRows {
 export interface SampleRow {
   readonly cells: Readonly<Record<string, Cell>>
   readonly probability: number
+  /** Whether the loan defaulted, where that is known. */
+  readonly defaulted?: boolean
 }
 
 const PROBABILITY_COLUMNS = ['probability', 'probability_of_default', 'pd', 'p', 'score', 'y_prob', 'proba', 'prediction']
@@ -37,8 +39,8 @@ export function readSample(text: string, isJson: boolean, probabilityColumn?: st
 function readJsonLines(text: string): SampleRows {
   const rows = text.split('\n').flatMap((line, i) => {
     if (line.trim() === '') return []
-    const { features, probability } = parseLine(line, i + 1)
-    return [{ cells: features, probability }]
+    const { features, probability, defaulted } = parseLine(line, i + 1)
+    return [{ cells: features, probability, ...(typeof defaulted === 'boolean' && { defaulted }) }]
   })
   return { columns: namesInOrder(rows.map(({ cells }) => Object.keys(cells))), rows }
 }
@@ -54,10 +56,17 @@ function namesInOrder(rows: readonly (readonly string[])[]): string[] {
   return names
 }
 
-function parseLine(line: string, number: number): { features: Record<string, Cell>; probability: number } {
+interface Line {
+  readonly features: Record<string, Cell>
+  readonly probability: number
+  readonly defaulted: unknown
+}
+
+function parseLine(line: string, number: number): Line {
   try {
-    const { features, probability } = parsePythonJson(line) as { features: Record<string, Cell>; probability: unknown }
-    if (typeof features === 'object' && features !== null) return { features, probability: Number(probability) }
+    const { features, probability, defaulted } = parsePythonJson(line) as { [key in keyof Line]: unknown }
+    if (typeof features === 'object' && features !== null)
+      return { features: features as Line['features'], probability: Number(probability), defaulted }
   } catch {}
   throw new Error(`Line ${number} of the rows file is not {"features": {...}, "probability": ...}.`)
 }

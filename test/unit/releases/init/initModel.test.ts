@@ -169,6 +169,40 @@ describe('the folder of a version', () => {
     expect(third.deviation).toBeLessThan(1e-6)
   })
 
+  describe('the outcomes of the rows', () => {
+    const golden = async () => {
+      const lines = (await readFile(join(models(), 'made', '1', 'golden.jsonl'), 'utf8')).trim().split('\n')
+      return lines.map(line => JSON.parse(line))
+    }
+
+    it('of a golden.jsonl are kept', async () => {
+      const row = (a: number, more: object) => JSON.stringify({ features: { a, b: 1 }, probability: rule(a, 1), ...more })
+      const lines = [row(1, { defaulted: true }), row(2, { defaulted: false }), row(3, { defaulted: null }), row(4, {})]
+      await init(join(FIXTURES, 'one-column.onnx'), lines.join('\n'), { rowsFile: 'golden.jsonl' })
+      expect((await golden()).map(({ defaulted }) => defaulted)).toEqual([true, false, undefined, undefined])
+    })
+
+    it('are kept from a column that the graph does not take', async () => {
+      const csv = ['a,Defaulted,b,p', `1,1,2,${rule(1, 2)}`, `2,False,3,${rule(2, 3)}`, `3,,4,${rule(3, 4)}`]
+      await init(join(FIXTURES, 'one-column.onnx'), csv.join('\n'))
+      expect((await golden()).map(({ features, defaulted }) => [features, defaulted])).toEqual([
+        [{ a: 1, b: 2 }, true],
+        [{ a: 2, b: 3 }, false],
+        [{ a: 3, b: 4 }, undefined],
+      ])
+      expect((await champion())?.contract.features.map(({ name }) => name)).toEqual(['a', 'b'])
+    })
+
+    it('are a feature where the graph takes the column', async () => {
+      const csv = ['a,defaulted,p', `1,1,${rule(1, 1)}`, `2,0,${rule(2, 0)}`]
+      await init(join(FIXTURES, 'one-column.onnx'), csv.join('\n'))
+      expect((await golden()).map(({ features, defaulted }) => [features, defaulted])).toEqual([
+        [{ a: 1, defaulted: 1 }, undefined],
+        [{ a: 2, defaulted: 0 }, undefined],
+      ])
+    })
+  })
+
   it.each<[string, string[], object, (deviation: number) => boolean]>([
     ['finds', ['a', 'c', 'b'], { guessed: [] }, deviation => deviation < 1e-6],
     ['does not confirm', ['a', 'b', 'c'], { guessed: ['grade'] }, deviation => deviation > 0.01],
