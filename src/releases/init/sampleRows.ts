@@ -31,8 +31,10 @@ const MISSING = new Set(['', 'na', 'n/a', 'nan', 'null', 'none', '<na>', '\\n', 
 export function readSample(text: string, isJson: boolean, probabilityColumn?: string): SampleRows {
   const sample = isJson ? readJsonLines(withoutMark(text)) : readCsv(withoutMark(text), probabilityColumn)
   if (sample.rows.length === 0) throw new Error('The rows file holds no rows.')
-  const wrong = sample.rows.findIndex(({ probability }) => !(probability >= 0 && probability <= 1))
-  if (wrong >= 0) throw new Error(`Row ${wrong + 1} of the rows file has no probability from 0 to 1.`)
+  for (const [i, { probability }] of sample.rows.entries()) {
+    if (Number.isNaN(probability)) throw new Error(`Row ${i + 1} of the rows file has no probability.`)
+    if (probability < 0 || probability > 1) throw new Error(`Row ${i + 1} of the rows file has no probability from 0 to 1.`)
+  }
   return sample
 }
 
@@ -66,7 +68,7 @@ function parseLine(line: string, number: number): Line {
   try {
     const { features, probability, defaulted } = parsePythonJson(line) as { [key in keyof Line]: unknown }
     if (typeof features === 'object' && features !== null)
-      return { features: features as Line['features'], probability: Number(probability), defaulted }
+      return { features: features as Line['features'], probability: probabilityOf(probability), defaulted }
   } catch {}
   throw new Error(`Line ${number} of the rows file is not {"features": {...}, "probability": ...}.`)
 }
@@ -85,11 +87,17 @@ function readCsv(text: string, probabilityColumn: string | undefined): SampleRow
   const columns = names.filter(name => name !== probability && name !== '')
   const rows = records.map(record => ({
     cells: Object.fromEntries(columns.map(name => [name, presentOf(record[name] ?? '')])),
-    probability: Number(record[probability]),
+    probability: probabilityOf(record[probability]),
   }))
   return { columns, rows }
 }
 
 function presentOf(text: string): string | null {
   return MISSING.has(text.toLowerCase()) ? null : text
+}
+
+/** NaN where there is none: an empty cell, null and false would be 0, and true would be 1. */
+function probabilityOf(value: unknown): number {
+  const isPresent = typeof value === 'number' || (typeof value === 'string' && value.trim() !== '')
+  return isPresent ? Number(value) : Number.NaN
 }
