@@ -48,6 +48,8 @@ export interface Initialised {
   readonly output: { readonly name: string; readonly column: number }
   /** The largest difference between the graph and the rows. */
   readonly deviation: number
+  /** The column of a CSV file whose probabilities the rows have. */
+  readonly probabilityColumn?: string
   /** Columns of categories whose order was guessed, where the answers do not confirm the guess. */
   readonly guessed: readonly string[]
   /** False: the model was there before, and keeps its contract and its champion. */
@@ -107,6 +109,7 @@ export async function initModel(options: InitOptions): Promise<Initialised> {
     goldenRows: golden.length,
     output: onnx.output,
     deviation,
+    ...(sample.probabilityColumn !== undefined && { probabilityColumn: sample.probabilityColumn }),
     guessed: deviation <= CONFIRMED ? [] : proposal.guessed,
     isNewModel,
   }

@@ -9,6 +9,8 @@ export interface SampleRows {
   /** The names of the features, in the order of the file. */
   readonly columns: readonly string[]
   readonly rows: readonly SampleRow[]
+  /** The column of a CSV file that holds the probabilities. */
+  readonly probabilityColumn?: string
 }
 
 /** The cells of a CSV file are texts; null where a value is missing. */
@@ -78,8 +80,7 @@ function readCsv(text: string, probabilityColumn: string | undefined): SampleRow
   const [delimiter = ','] = [',', ';', '\t'].sort((a, b) => header.split(b).length - header.split(a).length)
   const records: Record<string, string>[] = parse(text, { columns: true, delimiter, skip_empty_lines: true, trim: true })
   const names = Object.keys(records[0] ?? {})
-  const usual = names.find(name => PROBABILITY_COLUMNS.includes(name.toLowerCase()))
-  const probability = probabilityColumn ?? usual
+  const probability = probabilityColumn ?? usualColumn(names)
   if (probability === undefined || !names.includes(probability)) {
     throw new Error('The rows file has no column of probabilities. Name it with --probability.')
   }
@@ -89,7 +90,16 @@ function readCsv(text: string, probabilityColumn: string | undefined): SampleRow
     cells: Object.fromEntries(columns.map(name => [name, presentOf(record[name] ?? '')])),
     probability: probabilityOf(record[probability]),
   }))
-  return { columns, rows }
+  return { columns, rows, probabilityColumn: probability }
+}
+
+/** By the order of the usual names, not of the file: a score or p may be a feature beside the probability. */
+function usualColumn(names: readonly string[]): string | undefined {
+  for (const usual of PROBABILITY_COLUMNS) {
+    const found = names.find(name => name.toLowerCase() === usual)
+    if (found !== undefined) return found
+  }
+  return undefined
 }
 
 function presentOf(text: string): string | null {

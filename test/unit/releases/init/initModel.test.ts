@@ -169,6 +169,13 @@ describe('the folder of a version', () => {
     expect(third.deviation).toBeLessThan(1e-6)
   })
 
+  it('reads the most usual column of probabilities, wherever it stands in the file', async () => {
+    const csv = ['score,p,PD', `1,2,${rule(1, 2)}`, `3,4,${rule(3, 4)}`].join('\n')
+    const made = await init(join(FIXTURES, 'one-column.onnx'), csv)
+    expect(made).toMatchObject({ probabilityColumn: 'PD', features: 2 })
+    expect(made.deviation).toBeLessThan(1e-6)
+  })
+
   describe('the outcomes of the rows', () => {
     const golden = async () => {
       const lines = (await readFile(join(models(), 'made', '1', 'golden.jsonl'), 'utf8')).trim().split('\n')
