@@ -13,6 +13,7 @@ import { findOutput } from './findOutput.js'
 import { outcomeColumn, withOutcomes } from './outcomes.js'
 import { refuseOtherNames } from './placeNames.js'
 import { type GivenCodes, type Proposal, propose } from './proposal.js'
+import { refuseOtherCodes } from './refuseOtherCodes.js'
 import { readSample } from './sampleRows.js'
 import { spreadRows } from './spreadRows.js'
 
@@ -75,6 +76,7 @@ export async function initModel(options: InitOptions): Promise<Initialised> {
   })
   const outcome = options.columns === undefined ? outcomeColumn(given, graph) : undefined
   const sample = outcome === undefined ? given : withOutcomes(given, outcome)
+  refuseOtherCodes(options.codes, sample)
   const proposal = propose(graph, sample, options.codes)
   const goldenRows = spreadRows(sample.rows, proposal, MOST_GOLDEN_ROWS)
   const { onnx, deviation } = await findOutput(graphFile.whole, graph, proposal, goldenRows)

@@ -320,6 +320,20 @@ describe('the folder of a version', () => {
       /takes 2 features, and the rows file has 3: a, b, c.*--drop/,
     ],
     [
+      'codes of a column that is not there',
+      'one-column.onnx',
+      'a,home,p\n1,rent,0.5',
+      { codes: new Map([['hom', ['rent']]]) },
+      /^--codes hom: the model takes no such column of the rows file\. It takes a, home\.$/,
+    ],
+    [
+      'codes that lack categories',
+      'one-column.onnx',
+      'a,home,p\n1,rent,0.5\n1,owner,0.5\n1,,0.5\n1,other,0.5',
+      { codes: new Map([['home', ['rent', 'parents']]]) },
+      /^--codes home: name all categories\. The rows also have owner, other\.$/,
+    ],
+    [
       'a column to drop that is not there',
       'one-column.onnx',
       'a,b,p\n1,2,0.5',
