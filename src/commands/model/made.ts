@@ -4,10 +4,12 @@ import type { Initialised } from '../../releases/init/initModel.js'
 export const KEPT = 'the model keeps its contract and its champion'
 
 /** Prints what was found out about a model, and what a person should look over. */
-export function printMade({ features, goldenRows, output, deviation, modelDirectory, guessed, isNewModel }: Initialised): void {
+export function printMade(made: Initialised): void {
+  const { features, goldenRows, output, deviation, modelDirectory, probabilityColumn, guessed, isNewModel } = made
   print(`${modelDirectory}: ${features} features, ${goldenRows} golden rows`)
+  const read = probabilityColumn === undefined ? '' : ` (column ${probabilityColumn})`
   print(
-    `the probability is output ${output.name}, column ${output.column}; the rows differ from it by at most ${deviation.toExponential(1)}`,
+    `the probability is output ${output.name}, column ${output.column}; the rows${read} differ from it by at most ${deviation.toExponential(1)}`,
   )
   if (guessed.length > 0) {
     print(

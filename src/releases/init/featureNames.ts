@@ -1,3 +1,6 @@
+// As contracts take them.
+const LONGEST = 63
+
 /** The name of a feature in the API: LIMIT_BAL, "Limit bal" and limit-bal become limitBal. */
 export function featureName(column: string): string {
   const plain = column.normalize('NFKD').replace(/\p{M}/gu, '')
@@ -7,7 +10,7 @@ export function featureName(column: string): string {
     .filter(word => word !== '')
   const name = words.map((word, i) => (i === 0 ? word.toLowerCase() : capitalised(word))).join('')
   // Names of GraphQL begin with a letter.
-  return /^[a-z]/.test(name) ? name.slice(0, 63) : `f${name}`.slice(0, 63)
+  return /^[a-z]/.test(name) ? name.slice(0, LONGEST) : `f${name}`.slice(0, LONGEST)
 }
 
 /** The name of a model: "Credit_v2" becomes credit-v2. */
@@ -22,7 +25,7 @@ export function featureNames(columns: readonly string[]): Map<string, string> {
   for (const column of columns) {
     const wanted = featureName(column)
     let name = wanted
-    for (let i = 2; taken.has(name) || name in Object.prototype; i++) name = `${wanted}${i}`
+    for (let i = 2; taken.has(name) || name in Object.prototype; i++) name = `${wanted.slice(0, LONGEST - String(i).length)}${i}`
     taken.add(name)
     names.set(column, name)
   }

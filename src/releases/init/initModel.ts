@@ -3,7 +3,6 @@ import { existsSync } from 'node:fs'
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { contractSchema } from '../../scoring/contract.js'
-import type { FeatureValues } from '../../scoring/features.js'
 import { externalFileNames, inlineExternalData } from '../../scoring/onnx/externalData.js'
 import { OnnxModel } from '../../scoring/onnx/onnxModel.js'
 import { saidBy } from '../../scoring/onnx/runtimeSentence.js'
@@ -11,8 +10,12 @@ import { unusedNames } from '../../scoring/unusedFeatures.js'
 import { readJson } from '../files/readFiles.js'
 import { featureName } from './featureNames.js'
 import { findOutput } from './findOutput.js'
+import { outcomeColumn, withOutcomes } from './outcomes.js'
+import { refuseOtherNames } from './placeNames.js'
 import { type GivenCodes, type Proposal, propose } from './proposal.js'
-import { readSample, type SampleRow } from './sampleRows.js'
+import { refuseOtherCodes } from './refuseOtherCodes.js'
+import { readSample } from './sampleRows.js'
+import { spreadRows } from './spreadRows.js'
 
 // Enough for each edge and a good spread, and scored in a few milliseconds at every load.
 const MOST_GOLDEN_ROWS = 1_000
@@ -46,6 +49,8 @@ export interface Initialised {
   readonly output: { readonly name: string; readonly column: number }
   /** The largest difference between the graph and the rows. */
   readonly deviation: number
+  /** The column of a CSV file whose probabilities the rows have. */
+  readonly probabilityColumn?: string
   /** Columns of categories whose order was guessed, where the answers do not confirm the guess. */
   readonly guessed: readonly string[]
   /** False: the model was there before, and keeps its contract and its champion. */
@@ -59,18 +64,23 @@ export interface Initialised {
  */
 export async function initModel(options: InitOptions): Promise<Initialised> {
   const { directory, name, version } = options
+  refuseOtherNames(name, version)
   const modelDirectory = join(directory, name)
   const versionDirectory = join(modelDirectory, version)
   if (existsSync(versionDirectory))
     throw new Error(`${versionDirectory} exists already. Choose another version with --model-version.`)
   const graphFile = await readGraphFile(options.file)
-  const sample = await readRows(options)
+  const given = await readRows(options)
   const graph = await OnnxModel.formOf(graphFile.whole).catch(error => {
     throw new Error(`${options.file} cannot be loaded: ${saidBy(error)}.`)
   })
+  const outcome = options.columns === undefined ? outcomeColumn(given, graph) : undefined
+  const sample = outcome === undefined ? given : withOutcomes(given, outcome)
+  refuseOtherCodes(options.codes, sample)
   const proposal = propose(graph, sample, options.codes)
-  const { onnx, deviation } = await findOutput(graphFile.whole, graph, proposal, sample.rows)
-  const golden = goldenRowsOf(sample.rows, proposal)
+  const goldenRows = spreadRows(sample.rows, proposal, MOST_GOLDEN_ROWS)
+  const { onnx, deviation } = await findOutput(graphFile.whole, graph, proposal, goldenRows)
+  const golden = goldenRows.map(({ cells, ...known }) => ({ features: proposal.featuresOf({ cells }), ...known }))
   const isNewModel = !existsSync(join(modelDirectory, 'contract.json'))
   await arrive(isNewModel ? modelDirectory : versionDirectory, async folder => {
     const place = isNewModel ? join(folder, version) : folder
@@ -101,6 +111,7 @@ export async function initModel(options: InitOptions): Promise<Initialised> {
     goldenRows: golden.length,
     output: onnx.output,
     deviation,
+    ...(sample.probabilityColumn !== undefined && { probabilityColumn: sample.probabilityColumn }),
     guessed: deviation <= CONFIRMED ? [] : proposal.guessed,
     isNewModel,
   }
@@ -168,23 +179,6 @@ function columnNamed(name: string, columns: readonly string[]): string {
 
 function contractOf(name: string, { features }: Proposal): object {
   return { name, inputField: featureName(name), features }
-}
-
-/** Rows spread over the whole file, those that are the first to reach an edge of the contract before all. */
-function goldenRowsOf(rows: readonly SampleRow[], proposal: Proposal): { features: FeatureValues; probability: number }[] {
-  const all = rows.map(row => ({ features: proposal.featuresOf(row), probability: row.probability }))
-  if (all.length <= MOST_GOLDEN_ROWS) return all
-  const reached = new Set<string>()
-  const first = all.filter(({ features }) => {
-    const edges = proposal.features.flatMap(({ name, kind }) =>
-      features[name] === undefined || kind === 'CATEGORY' || kind === 'BOOLEAN' ? [`${name} ${features[name]}`] : [],
-    )
-    const isFirst = edges.some(edge => !reached.has(edge))
-    for (const edge of edges) reached.add(edge)
-    return isFirst
-  })
-  const step = Math.ceil(all.length / MOST_GOLDEN_ROWS)
-  return [...new Set([...first, ...all.filter((_, i) => i % step === 0)])]
 }
 
 function digestOf(bytes: Uint8Array): string {

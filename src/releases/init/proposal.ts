@@ -39,11 +39,13 @@ export interface Proposal {
   readonly features: readonly ProposedFeature[]
   /** All ways in which the graph may take the features: which is right, only its answers tell. */
   readonly candidates: readonly GraphInput[][]
-  readonly featuresOf: (row: SampleRow) => FeatureValues
+  readonly featuresOf: (row: Pick<SampleRow, 'cells'>) => FeatureValues
   /** Columns of categories that the graph takes as numbers, and whose order nobody gave. */
   readonly guessed: readonly string[]
 }
 
+// Others leave nothing to compare in the name of a feature.
+const HAS_LATIN = /[A-Za-z0-9]/
 const INT32 = 2 ** 31
 const TYPES: readonly string[] = [
   'float32',
@@ -120,13 +122,24 @@ function takenColumns(graph: GraphMetadata, sample: SampleRows, given: GivenCode
     refuseOther(width, columns)
     return columns.map(column => ({ column, input: only, form }))
   }
-  const named = inputs.map(input =>
-    columns.find(column => column === input.name || featureName(column) === featureName(input.name)),
+  const named = columnsNamedLike(
+    inputs.map(({ name }) => name),
+    columns,
   )
   if (named.every(column => column !== undefined)) return inputs.map((input, i) => ({ column: named[i] as string, input, form }))
   const wide = inputs.flatMap(input => Array.from({ length: input.width ?? 1 }, () => input))
   refuseOther(wide.length, columns)
   return wide.map((input, i) => ({ column: columns[i] as string, input, form }))
+}
+
+/** The column of each input. The very name goes first: names in other scripts, and a_b and aB, are the same name of a feature. */
+function columnsNamedLike(inputs: readonly string[], columns: readonly string[]): (string | undefined)[] {
+  const left = columns.filter(column => !inputs.includes(column))
+  return inputs.map(input => {
+    if (columns.includes(input)) return input
+    const alike = HAS_LATIN.test(input) ? left.findIndex(column => featureName(column) === featureName(input)) : -1
+    return alike < 0 ? undefined : left.splice(alike, 1)[0]
+  })
 }
 
 /** A graph that takes more numbers than there are columns takes categories one-hot. */

@@ -9,12 +9,16 @@ export interface SampleRows {
   /** The names of the features, in the order of the file. */
   readonly columns: readonly string[]
   readonly rows: readonly SampleRow[]
+  /** The column of a CSV file that holds the probabilities. */
+  readonly probabilityColumn?: string
 }
 
 /** The cells of a CSV file are texts; null where a value is missing. */
 export interface SampleRow {
   readonly cells: Readonly<Record<string, Cell>>
   readonly probability: number
+  /** Whether the loan defaulted, where that is known. */
+  readonly defaulted?: boolean
 }
 
 const PROBABILITY_COLUMNS = ['probability', 'probability_of_default', 'pd', 'p', 'score', 'y_prob', 'proba', 'prediction']
@@ -29,16 +33,18 @@ const MISSING = new Set(['', 'na', 'n/a', 'nan', 'null', 'none', '<na>', '\\n', 
 export function readSample(text: string, isJson: boolean, probabilityColumn?: string): SampleRows {
   const sample = isJson ? readJsonLines(withoutMark(text)) : readCsv(withoutMark(text), probabilityColumn)
   if (sample.rows.length === 0) throw new Error('The rows file holds no rows.')
-  const wrong = sample.rows.findIndex(({ probability }) => !(probability >= 0 && probability <= 1))
-  if (wrong >= 0) throw new Error(`Row ${wrong + 1} of the rows file has no probability from 0 to 1.`)
+  for (const [i, { probability }] of sample.rows.entries()) {
+    if (Number.isNaN(probability)) throw new Error(`Row ${i + 1} of the rows file has no probability.`)
+    if (probability < 0 || probability > 1) throw new Error(`Row ${i + 1} of the rows file has no probability from 0 to 1.`)
+  }
   return sample
 }
 
 function readJsonLines(text: string): SampleRows {
   const rows = text.split('\n').flatMap((line, i) => {
     if (line.trim() === '') return []
-    const { features, probability } = parseLine(line, i + 1)
-    return [{ cells: features, probability }]
+    const { features, probability, defaulted } = parseLine(line, i + 1)
+    return [{ cells: features, probability, ...(typeof defaulted === 'boolean' && { defaulted }) }]
   })
   return { columns: namesInOrder(rows.map(({ cells }) => Object.keys(cells))), rows }
 }
@@ -54,10 +60,17 @@ function namesInOrder(rows: readonly (readonly string[])[]): string[] {
   return names
 }
 
-function parseLine(line: string, number: number): { features: Record<string, Cell>; probability: number } {
+interface Line {
+  readonly features: Record<string, Cell>
+  readonly probability: number
+  readonly defaulted: unknown
+}
+
+function parseLine(line: string, number: number): Line {
   try {
-    const { features, probability } = parsePythonJson(line) as { features: Record<string, Cell>; probability: unknown }
-    if (typeof features === 'object' && features !== null) return { features, probability: Number(probability) }
+    const { features, probability, defaulted } = parsePythonJson(line) as { [key in keyof Line]: unknown }
+    if (typeof features === 'object' && features !== null)
+      return { features: features as Line['features'], probability: probabilityOf(probability), defaulted }
   } catch {}
   throw new Error(`Line ${number} of the rows file is not {"features": {...}, "probability": ...}.`)
 }
@@ -67,8 +80,7 @@ function readCsv(text: string, probabilityColumn: string | undefined): SampleRow
   const [delimiter = ','] = [',', ';', '\t'].sort((a, b) => header.split(b).length - header.split(a).length)
   const records: Record<string, string>[] = parse(text, { columns: true, delimiter, skip_empty_lines: true, trim: true })
   const names = Object.keys(records[0] ?? {})
-  const usual = names.find(name => PROBABILITY_COLUMNS.includes(name.toLowerCase()))
-  const probability = probabilityColumn ?? usual
+  const probability = probabilityColumn ?? usualColumn(names)
   if (probability === undefined || !names.includes(probability)) {
     throw new Error('The rows file has no column of probabilities. Name it with --probability.')
   }
@@ -76,11 +88,26 @@ function readCsv(text: string, probabilityColumn: string | undefined): SampleRow
   const columns = names.filter(name => name !== probability && name !== '')
   const rows = records.map(record => ({
     cells: Object.fromEntries(columns.map(name => [name, presentOf(record[name] ?? '')])),
-    probability: Number(record[probability]),
+    probability: probabilityOf(record[probability]),
   }))
-  return { columns, rows }
+  return { columns, rows, probabilityColumn: probability }
+}
+
+/** By the order of the usual names, not of the file: a score or p may be a feature beside the probability. */
+function usualColumn(names: readonly string[]): string | undefined {
+  for (const usual of PROBABILITY_COLUMNS) {
+    const found = names.find(name => name.toLowerCase() === usual)
+    if (found !== undefined) return found
+  }
+  return undefined
 }
 
 function presentOf(text: string): string | null {
   return MISSING.has(text.toLowerCase()) ? null : text
+}
+
+/** NaN where there is none: an empty cell, null and false would be 0, and true would be 1. */
+function probabilityOf(value: unknown): number {
+  const isPresent = typeof value === 'number' || (typeof value === 'string' && value.trim() !== '')
+  return isPresent ? Number(value) : Number.NaN
 }

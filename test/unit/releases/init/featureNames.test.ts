@@ -13,6 +13,8 @@ it('columns become different names of features', () => {
     '收入',
     '',
     'a'.repeat(90),
+    'a'.repeat(91),
+    `${'a'.repeat(63)}b`,
   ]
   const names = [...featureNames(columns).values()]
   expect(names).toEqual([
@@ -26,6 +28,8 @@ it('columns become different names of features', () => {
     'f',
     'f2',
     'a'.repeat(63),
+    `${'a'.repeat(62)}2`,
+    `${'a'.repeat(62)}3`,
   ])
   for (const name of names) expect(name).toMatch(/^[a-z][A-Za-z0-9]{0,62}$/)
 })

@@ -169,6 +169,61 @@ describe('the folder of a version', () => {
     expect(third.deviation).toBeLessThan(1e-6)
   })
 
+  it('reads the most usual column of probabilities, wherever it stands in the file', async () => {
+    const csv = ['score,p,PD', `1,2,${rule(1, 2)}`, `3,4,${rule(3, 4)}`].join('\n')
+    const made = await init(join(FIXTURES, 'one-column.onnx'), csv)
+    expect(made).toMatchObject({ probabilityColumn: 'PD', features: 2 })
+    expect(made.deviation).toBeLessThan(1e-6)
+  })
+
+  describe('the outcomes of the rows', () => {
+    const golden = async () => {
+      const lines = (await readFile(join(models(), 'made', '1', 'golden.jsonl'), 'utf8')).trim().split('\n')
+      return lines.map(line => JSON.parse(line))
+    }
+
+    it('of a golden.jsonl are kept', async () => {
+      const row = (a: number, more: object) => JSON.stringify({ features: { a, b: 1 }, probability: rule(a, 1), ...more })
+      const lines = [row(1, { defaulted: true }), row(2, { defaulted: false }), row(3, { defaulted: null }), row(4, {})]
+      await init(join(FIXTURES, 'one-column.onnx'), lines.join('\n'), { rowsFile: 'golden.jsonl' })
+      expect((await golden()).map(({ defaulted }) => defaulted)).toEqual([true, false, undefined, undefined])
+    })
+
+    it('are kept from a column that the graph does not take', async () => {
+      const csv = ['a,Defaulted,b,p', `1,1,2,${rule(1, 2)}`, `2,False,3,${rule(2, 3)}`, `3,,4,${rule(3, 4)}`]
+      await init(join(FIXTURES, 'one-column.onnx'), csv.join('\n'))
+      expect((await golden()).map(({ features, defaulted }) => [features, defaulted])).toEqual([
+        [{ a: 1, b: 2 }, true],
+        [{ a: 2, b: 3 }, false],
+        [{ a: 3, b: 4 }, undefined],
+      ])
+      expect((await champion())?.contract.features.map(({ name }) => name)).toEqual(['a', 'b'])
+    })
+
+    it('are a feature where the graph takes the column', async () => {
+      const csv = ['a,defaulted,p', `1,1,${rule(1, 1)}`, `2,0,${rule(2, 0)}`]
+      await init(join(FIXTURES, 'one-column.onnx'), csv.join('\n'))
+      expect((await golden()).map(({ features, defaulted }) => [features, defaulted])).toEqual([
+        [{ a: 1, defaulted: 1 }, undefined],
+        [{ a: 2, defaulted: 0 }, undefined],
+      ])
+    })
+  })
+
+  it.each<[string, string[], object, (deviation: number) => boolean]>([
+    ['finds', ['a', 'c', 'b'], { guessed: [] }, deviation => deviation < 1e-6],
+    ['does not confirm', ['a', 'b', 'c'], { guessed: ['grade'] }, deviation => deviation > 0.01],
+  ])('%s the order of categories by rows far down in the file', async (_what, seen, expected, isDeviation) => {
+    const order: Record<string, number> = { a: 0, c: 1, b: 2 }
+    const lines = Array.from({ length: 2_001 }, (_, i) => {
+      const grade = i < 1_998 ? 'a' : (seen[i - 1_998] as string)
+      return [i % 5, grade, rule(i % 5, order[grade] as number)].join(',')
+    })
+    const made = await init(join(FIXTURES, 'one-column.onnx'), ['amount,grade,p', ...lines].join('\n'))
+    expect(made).toMatchObject(expected)
+    expect(isDeviation(made.deviation)).toBe(true)
+  })
+
   describe('a graph that takes categories one-hot', () => {
     /** The columns of the manifest, as `feature` or `feature=category`. */
     async function columns(name: string): Promise<string[]> {
@@ -246,6 +301,16 @@ describe('the folder of a version', () => {
   it.each<[string, string, string, Partial<InitOptions>, RegExp]>([
     ['no column of probabilities', 'one-column.onnx', 'a,b,c\n1,2,0.5', {}, /no column of probabilities.*--probability/],
     ['a probability that is none', 'one-column.onnx', 'a,b,p\n1,2,7', {}, /Row 1 of the rows file has no probability/],
+    ['a cell without a probability', 'one-column.onnx', 'a,b,p\n1,2,0.5\n1,2,', {}, /^Row 2 of the rows file has no probability\.$/],
+    ...['null', 'true', '""', '[0]'].map(
+      (value): [string, string, string, Partial<InitOptions>, RegExp] => [
+        `the probability ${value}`,
+        'one-column.onnx',
+        `{"features": {"a": 1, "b": 2}, "probability": ${value}}`,
+        { rowsFile: 'rows.jsonl' },
+        /^Row 1 of the rows file has no probability\.$/,
+      ],
+    ),
     ['no rows', 'one-column.onnx', '\n', { rowsFile: 'rows.jsonl' }, /holds no rows/],
     [
       'more columns than the graph takes',
@@ -253,6 +318,20 @@ describe('the folder of a version', () => {
       'a,b,c,p\n1,2,3,0.5',
       {},
       /takes 2 features, and the rows file has 3: a, b, c.*--drop/,
+    ],
+    [
+      'codes of a column that is not there',
+      'one-column.onnx',
+      'a,home,p\n1,rent,0.5',
+      { codes: new Map([['hom', ['rent']]]) },
+      /^--codes hom: the model takes no such column of the rows file\. It takes a, home\.$/,
+    ],
+    [
+      'codes that lack categories',
+      'one-column.onnx',
+      'a,home,p\n1,rent,0.5\n1,owner,0.5\n1,,0.5\n1,other,0.5',
+      { codes: new Map([['home', ['rent', 'parents']]]) },
+      /^--codes home: name all categories\. The rows also have owner, other\.$/,
     ],
     [
       'a column to drop that is not there',
@@ -273,6 +352,15 @@ describe('the folder of a version', () => {
   ])('is not made from %s', async (_what, file, rows, options, says) => {
     await expect(init(join(FIXTURES, file), rows, options)).rejects.toThrow(says)
     expect(await readdir(directory)).not.toContain('models')
+  })
+
+  it.each<[string, Partial<InitOptions>, RegExp]>([
+    ['a model that lead out of the models folder', { name: '../evil' }, /^\.\.\/evil is no kebab-case name of a model.*--name/],
+    ['a model that no contract may have', { name: 'Bad Name' }, /^Bad Name is no kebab-case name/],
+    ['a version that lead out of it', { version: '../../x' }, /^\.\.\/\.\.\/x is no name of a version.*--model-version/],
+  ])('refuses names of %s before it writes', async (_what, names, says) => {
+    await expect(init(join(FIXTURES, 'one-column.onnx'), 'a,b,p\n1,2,0.5', names)).rejects.toThrow(says)
+    expect(await readdir(directory)).toEqual(['rows.csv'])
   })
 
   it('is not made from a graph whose tensors are outside of its folder', async () => {
