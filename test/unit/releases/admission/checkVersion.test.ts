@@ -133,6 +133,26 @@ describe('the company of other rows', () => {
     expect(await judgeCompany({ run: async rows => rows.map(() => 0.5) }, rows)).toEqual({ hasOtherBits: false })
   })
 
+  it.each([64, 100, 160, 256])('is seen where only groups of %i rows depend on it', async size => {
+    const own = ({ amount }: FeatureValues) => Number(amount) / 100
+    const leak = async (rows: readonly FeatureValues[]) => {
+      const last = rows.at(-1) as FeatureValues
+      return rows.map(row => own(rows.length === size ? last : row))
+    }
+    expect(await judgeCompany({ run: leak }, rows)).toEqual({
+      problem: expect.stringMatching(RegExp(`depends on those beside it: \\S+ alone, \\S+ among ${size - 1} others`)),
+    })
+    const halved = async (rows: readonly FeatureValues[]) => rows.map(row => own(row) / (rows.length === size ? 2 : 1))
+    expect(await judgeCompany({ run: halved }, rows)).toEqual({ problem: expect.stringContaining('depends on those beside it') })
+  })
+
+  it('is tried with few rows, too', async () => {
+    const one = [{ amount: 50 }]
+    const run = async (rows: readonly FeatureValues[]) => rows.map(({ amount }) => Number(amount) / rows.length / 100)
+    expect(await judgeCompany({ run }, one)).toEqual({ problem: expect.stringContaining('0.5 alone') })
+    expect(await judgeCompany({ run: async rows => rows.map(() => 0.5) }, one)).toEqual({ hasOtherBits: false })
+  })
+
   it('is seen where only a row with a missing feature depends on it', async () => {
     const mean = (rows: readonly FeatureValues[]) => rows.reduce((sum, { amount }) => sum + Number(amount ?? 0), 0) / rows.length
     const run = async (rows: readonly FeatureValues[]) => rows.map(({ amount }) => Number(amount ?? mean(rows)) / 100)
