@@ -7,7 +7,7 @@ import { judgeCompany } from '../../../../src/releases/admission/company.js'
 import { checkGoldenRows } from '../../../../src/releases/admission/goldenCheck.js'
 import type { GoldenRow } from '../../../../src/releases/admission/goldenRows.js'
 import { readVersion } from '../../../../src/releases/admission/readVersion.js'
-import type { ModelContract } from '../../../../src/scoring/contract.js'
+import type { FeatureContract, ModelContract } from '../../../../src/scoring/contract.js'
 import type { FeatureValues } from '../../../../src/scoring/features.js'
 import { ownAdmission } from '../../../support/folderReleases.js'
 import { contract, manifestOf } from '../../support/domain.js'
@@ -67,6 +67,23 @@ describe('a version of a fixture', () => {
     const { problems, warnings } = await admission('one-column.onnx', [goldenRow(2, 0), goldenRow(1, 100)], undefined, REQUIRED)
     expect(problems).toEqual([])
     expect(warnings).toEqual(['test-model/1/golden.jsonl: it should also have rows with amount = 1000.'])
+  })
+
+  it.each([1, 3])('is admitted with a warning where all its %i applications are the same', async rows => {
+    const unbounded: ModelContract = {
+      ...REQUIRED,
+      features: ['amount', 'count'].map(name => ({
+        ...(REQUIRED.features[0] as FeatureContract),
+        name,
+        kind: 'NUMBER',
+        minimum: undefined,
+        maximum: undefined,
+      })),
+    }
+    const same = Array.from({ length: rows }, () => goldenRow(2, 0))
+    const { problems, warnings } = await admission('one-column.onnx', same, undefined, unbounded)
+    expect(problems).toEqual([])
+    expect(warnings).toEqual([expect.stringMatching(/golden\.jsonl: all applications that were tried are the same/)])
   })
 
   it.each([
