@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
-import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { judgeCompany } from '../../../../src/releases/admission/company.js'
+import { probeProblems } from '../../../../src/releases/admission/domainProbes.js'
 import { checkGoldenRows } from '../../../../src/releases/admission/goldenCheck.js'
-import type { GoldenRow } from '../../../../src/releases/admission/goldenRows.js'
+import { type GoldenRow, readGoldenRows } from '../../../../src/releases/admission/goldenRows.js'
 import { readVersion } from '../../../../src/releases/admission/readVersion.js'
 import type { FeatureContract, ModelContract } from '../../../../src/scoring/contract.js'
 import type { FeatureValues } from '../../../../src/scoring/features.js'
@@ -114,6 +115,16 @@ describe('a version of a fixture', () => {
     expect(problems).toEqual([expect.stringMatching(problem)])
   })
 
+  it('is refused where golden.jsonl is larger than a text can be', async () => {
+    const version = await admission('one-column.onnx', [goldenRow(2, 0)], undefined, REQUIRED)
+    expect(version.problems).toEqual([])
+    const golden = join(directory, 'golden.jsonl')
+    await truncate(golden, 256 * 1024 ** 2 + 1)
+    expect(await readGoldenRows(golden, '1/golden.jsonl', REQUIRED)).toEqual({
+      problems: ['1/golden.jsonl is larger than 256 MiB. Keep fewer rows.'],
+    })
+  })
+
   it('is refused with the first five of many wrong lines', async () => {
     const { problems } = await admission(
       'one-column.onnx',
@@ -128,6 +139,16 @@ describe('a version of a fixture', () => {
       expect.stringContaining('line 3 expected 0.5, got NaN'),
     ])
   })
+})
+
+it('a graph that fails only where all optional features are missing is refused', async () => {
+  const optional = { ...TWO_NUMBERS, features: TWO_NUMBERS.features.map(feature => ({ ...feature, required: false })) }
+  const run = async (rows: readonly FeatureValues[]) =>
+    rows.map(({ amount, count }) => (amount === undefined && count === undefined ? Number.NaN : 0.5))
+  expect(await probeProblems({ run }, optional, [])).toEqual([
+    'the graph gives no probability where all optional features are missing: it answers NaN.',
+  ])
+  expect(await probeProblems({ run }, REQUIRED, [])).toEqual([])
 })
 
 describe('the company of other rows', () => {
