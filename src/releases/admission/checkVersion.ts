@@ -7,6 +7,7 @@ import type { AdmissionReport } from './admissionReport.js'
 import { bandSharesOf, bandWarnings } from './bandShares.js'
 import { judgeCompany } from './company.js'
 import { compareWithChampion } from './comparison.js'
+import { judgeConstancy } from './constancy.js'
 import { costWarnings, measureCost, resetPeak, timed } from './cost.js'
 import { applicationsAtEdges, coverageWarnings, probeProblems } from './domainProbes.js'
 import { checkGoldenRows, type GoldenFindings } from './goldenCheck.js'
@@ -90,14 +91,16 @@ async function judge(
   const problems = await probeProblems(model, contract, rows)
   if (problems.length > 0) return { ...refused(problems), golden: summary }
   const edges = applicationsAtEdges(contract, rows)
-  const company = await judgeCompany(model, [...rows.map(({ features }) => features), ...edges])
+  const applications = [...rows.map(({ features }) => features), ...edges]
+  const company = await judgeCompany(model, applications)
   if ('problem' in company) return { ...refused([company.problem]), golden: summary }
   if (company.hasOtherBits) model.runRowByRow()
-  const constant = constancy([...golden.answers, ...(await model.run(edges))])
-  if (constant !== undefined) return { ...refused([constant]), golden: summary }
+  const constancy = judgeConstancy(applications, [...golden.answers, ...(await model.run(edges))])
+  if (constancy && 'problem' in constancy) return { ...refused([constancy.problem]), golden: summary }
   const scored = await weigh(rows, golden, version)
-  const cost = await measureCost(model, [...rows.map(({ features }) => features), ...edges], loadMs, load)
+  const cost = await measureCost(model, applications, loadMs, load)
   const onRows = rows.length === 0 ? [] : [...golden.warnings, ...coverageWarnings(contract, rows), ...scored.warnings]
+  if (constancy) onRows.push(constancy.warning)
   const warnings = [
     ...onRows.map(says => `${name}/golden.jsonl: ${says}`),
     ...costWarnings(cost).map(says => `${name}/${version.manifest.onnx.file}: ${says}`),
@@ -138,12 +141,6 @@ async function weigh(
     figures: { bandShares: shares, quality, comparison: compared?.comparison },
     warnings: [...bandWarnings(scored, manifest.bands), ...(compared?.warnings ?? [])],
   }
-}
-
-function constancy(answers: readonly number[]): string | undefined {
-  const [first] = answers
-  if (answers.length < 2 || answers.some(answer => answer !== first)) return undefined
-  return `it answers ${first} to each of ${answers.length} different applications. Look for a wrong output column.`
 }
 
 function refused(problems: readonly string[]): Findings {

@@ -1,10 +1,13 @@
 import type { FeatureValues } from '../../scoring/features.js'
 import type { OnnxModel } from '../../scoring/onnx/onnxModel.js'
 import { saidBy } from '../../scoring/onnx/runtimeSentence.js'
+import { MAX_ROWS_A_RUN } from '../../scoring/release.js'
 import { toleranceOf } from './goldenCheck.js'
 
 // Vectorised kernels treat the last rows of a group otherwise, so sizes and places of all kinds are tried.
-const GROUP_SIZES = [3, 8, 13, 32, 256]
+const GROUP_SIZES = [3, 8, 13, 32, 48]
+/** Groups with more rows than the sample repeat them, up to the most that share a run. */
+const LARGE_SIZES = [64, 100, 160, MAX_ROWS_A_RUN]
 const ROWS = 24
 
 /** How the rows of a group bear on each other: a problem, other bits, or nothing. */
@@ -22,26 +25,39 @@ export async function judgeCompany(model: Runs, applications: readonly FeatureVa
   try {
     const alone: number[] = []
     for (const row of rows) alone.push(...(await model.run([row])))
-    for (const size of GROUP_SIZES) {
-      for (let at = 0; at < rows.length; at += size) {
-        const group = await model.run(rows.slice(at, at + size))
-        for (const [i, together] of group.entries()) {
-          const lone = alone[at + i] as number
-          if (Object.is(lone, together)) continue
-          hasOtherBits = true
-          // Rounding in another order is no dependence.
-          if (Math.abs(lone - together) <= toleranceOf(model)) continue
-          return {
-            problem: `the probability of an application depends on those beside it: ${lone} alone, ${together} among others.`,
-          }
+    for (const places of [...walks(rows.length), ...largeGroups(alone)]) {
+      const group = await model.run(places.map(place => rows[place] as FeatureValues))
+      for (const [i, together] of group.entries()) {
+        const lone = alone[places[i] as number] as number
+        if (Object.is(lone, together)) continue
+        hasOtherBits = true
+        // Rounding in another order is no dependence.
+        if (Math.abs(lone - together) <= toleranceOf(model)) continue
+        return {
+          problem: `the probability of an application depends on those beside it: ${lone} alone, ${together} among ${group.length - 1} others.`,
         }
-        if (size >= rows.length) break
       }
     }
   } catch (error) {
     return { problem: `the graph cannot score a row alone and in groups: ${saidBy(error)}.` }
   }
   return { hasOtherBits }
+}
+
+/** Walks over the rows in groups of each size: the places of the rows of each group. */
+function walks(rows: number): number[][] {
+  const places = Array.from({ length: rows }, (_, i) => i)
+  return GROUP_SIZES.flatMap(size =>
+    Array.from({ length: Math.ceil(rows / size) }, (_, i) => places.slice(i * size, (i + 1) * size)),
+  )
+}
+
+/** Groups with the row of the lowest answer at every other place, and the same groups with that of the highest there. */
+function largeGroups(alone: readonly number[]): number[][] {
+  const neighbours = [alone.indexOf(Math.min(...alone)), alone.indexOf(Math.max(...alone))]
+  return LARGE_SIZES.flatMap(size =>
+    neighbours.map(neighbour => Array.from({ length: size }, (_, i) => (i % 2 === 0 ? (i / 2) % alone.length : neighbour))),
+  )
 }
 
 /** The first application of each pattern of missing features, and others spread over all. */

@@ -28,7 +28,7 @@ export async function probeProblems(
   const says = await failure(model, base)
   if (says !== undefined) return [`the graph gives no probability: ${says}.`]
   const answers = await model.run(atEdges).catch(() => [])
-  if (answers.length === atEdges.length && answers.every(isProbability)) return []
+  if (answers.length === atEdges.length && answers.every(isProbability)) return bareProblems(model, contract, base)
   const failures: string[] = []
   for (const [i, edge] of edgesOf(contract).entries()) {
     const says = await failure(model, atEdges[i] as FeatureValues)
@@ -36,6 +36,14 @@ export async function probeProblems(
   }
   if (failures.length === 0) return []
   return [`the contract allows applications for which the graph gives no probability: ${list(failures)}.`]
+}
+
+/** The application that leaves all optional features out at once: a graph may fail where several are missing. */
+async function bareProblems(model: Pick<OnnxModel, 'run'>, contract: ModelContract, base: FeatureValues): Promise<string[]> {
+  const required = contract.features.filter(feature => feature.required && feature.name in base)
+  const bare = Object.fromEntries(required.map(({ name }) => [name, base[name] as FeatureValue]))
+  const says = await failure(model, bare)
+  return says === undefined ? [] : [`the graph gives no probability where all optional features are missing: ${says}.`]
 }
 
 /** A sentence that asks for golden rows at those edges of the contract that none of them reaches. */

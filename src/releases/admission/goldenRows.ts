@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises'
 import type { ModelContract } from '../../scoring/contract.js'
 import { checkFeatures, type FeatureValues, type RawFeatures } from '../../scoring/features.js'
 import { parsePythonJson } from '../files/pythonJson.js'
@@ -16,10 +17,17 @@ export interface GoldenRow {
 export type GoldenRows = { readonly rows: readonly GoldenRow[] } | { readonly problems: readonly string[] }
 
 const MOST_PROBLEMS = 5
+/** A larger text does not fit into a string of JavaScript, or hardly so. */
+const MOST_MIB = 256
 const FORM = 'it must have "features", an object, and "probability", a number from 0 to 1.'
 
 /** Reads golden.jsonl: one row a line. A file that does not exist holds no rows. `name` is what its problems call the file. */
 export async function readGoldenRows(file: string, name: string, contract: ModelContract): Promise<GoldenRows> {
+  const size = await stat(file).then(
+    ({ size }) => size,
+    () => 0,
+  )
+  if (size > MOST_MIB * 1024 ** 2) return { problems: [`${name} is larger than ${MOST_MIB} MiB. Keep fewer rows.`] }
   const read = await readText(file, name)
   if ('problem' in read) return read.isMissing ? { rows: [] } : { problems: [read.problem] }
   return parseGoldenRows(read.text, name, contract)

@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto'
-import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { judgeCompany } from '../../../../src/releases/admission/company.js'
+import { probeProblems } from '../../../../src/releases/admission/domainProbes.js'
 import { checkGoldenRows } from '../../../../src/releases/admission/goldenCheck.js'
-import type { GoldenRow } from '../../../../src/releases/admission/goldenRows.js'
+import { type GoldenRow, readGoldenRows } from '../../../../src/releases/admission/goldenRows.js'
 import { readVersion } from '../../../../src/releases/admission/readVersion.js'
-import type { ModelContract } from '../../../../src/scoring/contract.js'
+import type { FeatureContract, ModelContract } from '../../../../src/scoring/contract.js'
 import type { FeatureValues } from '../../../../src/scoring/features.js'
 import { ownAdmission } from '../../../support/folderReleases.js'
 import { contract, manifestOf } from '../../support/domain.js'
@@ -69,6 +70,23 @@ describe('a version of a fixture', () => {
     expect(warnings).toEqual(['test-model/1/golden.jsonl: it should also have rows with amount = 1000.'])
   })
 
+  it.each([1, 3])('is admitted with a warning where all its %i applications are the same', async rows => {
+    const unbounded: ModelContract = {
+      ...REQUIRED,
+      features: ['amount', 'count'].map(name => ({
+        ...(REQUIRED.features[0] as FeatureContract),
+        name,
+        kind: 'NUMBER',
+        minimum: undefined,
+        maximum: undefined,
+      })),
+    }
+    const same = Array.from({ length: rows }, () => goldenRow(2, 0))
+    const { problems, warnings } = await admission('one-column.onnx', same, undefined, unbounded)
+    expect(problems).toEqual([])
+    expect(warnings).toEqual([expect.stringMatching(/golden\.jsonl: all applications that were tried are the same/)])
+  })
+
   it.each([
     [
       'a probability of its own',
@@ -97,6 +115,16 @@ describe('a version of a fixture', () => {
     expect(problems).toEqual([expect.stringMatching(problem)])
   })
 
+  it('is refused where golden.jsonl is larger than a text can be', async () => {
+    const version = await admission('one-column.onnx', [goldenRow(2, 0)], undefined, REQUIRED)
+    expect(version.problems).toEqual([])
+    const golden = join(directory, 'golden.jsonl')
+    await truncate(golden, 256 * 1024 ** 2 + 1)
+    expect(await readGoldenRows(golden, '1/golden.jsonl', REQUIRED)).toEqual({
+      problems: ['1/golden.jsonl is larger than 256 MiB. Keep fewer rows.'],
+    })
+  })
+
   it('is refused with the first five of many wrong lines', async () => {
     const { problems } = await admission(
       'one-column.onnx',
@@ -111,6 +139,16 @@ describe('a version of a fixture', () => {
       expect.stringContaining('line 3 expected 0.5, got NaN'),
     ])
   })
+})
+
+it('a graph that fails only where all optional features are missing is refused', async () => {
+  const optional = { ...TWO_NUMBERS, features: TWO_NUMBERS.features.map(feature => ({ ...feature, required: false })) }
+  const run = async (rows: readonly FeatureValues[]) =>
+    rows.map(({ amount, count }) => (amount === undefined && count === undefined ? Number.NaN : 0.5))
+  expect(await probeProblems({ run }, optional, [])).toEqual([
+    'the graph gives no probability where all optional features are missing: it answers NaN.',
+  ])
+  expect(await probeProblems({ run }, REQUIRED, [])).toEqual([])
 })
 
 describe('the company of other rows', () => {
@@ -131,6 +169,26 @@ describe('the company of other rows', () => {
       rows.map((_, i) => (rows.length === 13 && i === 12 ? 0.5 + 2 ** -53 : 0.5))
     expect(await judgeCompany({ run }, rows)).toEqual({ hasOtherBits: true })
     expect(await judgeCompany({ run: async rows => rows.map(() => 0.5) }, rows)).toEqual({ hasOtherBits: false })
+  })
+
+  it.each([64, 100, 160, 256])('is seen where only groups of %i rows depend on it', async size => {
+    const own = ({ amount }: FeatureValues) => Number(amount) / 100
+    const leak = async (rows: readonly FeatureValues[]) => {
+      const last = rows.at(-1) as FeatureValues
+      return rows.map(row => own(rows.length === size ? last : row))
+    }
+    expect(await judgeCompany({ run: leak }, rows)).toEqual({
+      problem: expect.stringMatching(RegExp(`depends on those beside it: \\S+ alone, \\S+ among ${size - 1} others`)),
+    })
+    const halved = async (rows: readonly FeatureValues[]) => rows.map(row => own(row) / (rows.length === size ? 2 : 1))
+    expect(await judgeCompany({ run: halved }, rows)).toEqual({ problem: expect.stringContaining('depends on those beside it') })
+  })
+
+  it('is tried with few rows, too', async () => {
+    const one = [{ amount: 50 }]
+    const run = async (rows: readonly FeatureValues[]) => rows.map(({ amount }) => Number(amount) / rows.length / 100)
+    expect(await judgeCompany({ run }, one)).toEqual({ problem: expect.stringContaining('0.5 alone') })
+    expect(await judgeCompany({ run: async rows => rows.map(() => 0.5) }, one)).toEqual({ hasOtherBits: false })
   })
 
   it('is seen where only a row with a missing feature depends on it', async () => {
