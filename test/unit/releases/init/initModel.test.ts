@@ -301,16 +301,20 @@ describe('the folder of a version', () => {
   it.each<[string, string, string, Partial<InitOptions>, RegExp]>([
     ['no column of probabilities', 'one-column.onnx', 'a,b,c\n1,2,0.5', {}, /no column of probabilities.*--probability/],
     ['a probability that is none', 'one-column.onnx', 'a,b,p\n1,2,7', {}, /Row 1 of the rows file has no probability/],
-    ['a cell without a probability', 'one-column.onnx', 'a,b,p\n1,2,0.5\n1,2,', {}, /^Row 2 of the rows file has no probability\.$/],
-    ...['null', 'true', '""', '[0]'].map(
-      (value): [string, string, string, Partial<InitOptions>, RegExp] => [
-        `the probability ${value}`,
-        'one-column.onnx',
-        `{"features": {"a": 1, "b": 2}, "probability": ${value}}`,
-        { rowsFile: 'rows.jsonl' },
-        /^Row 1 of the rows file has no probability\.$/,
-      ],
-    ),
+    [
+      'a cell without a probability',
+      'one-column.onnx',
+      'a,b,p\n1,2,0.5\n1,2,',
+      {},
+      /^Row 2 of the rows file has no probability\.$/,
+    ],
+    ...['null', 'true', '""', '[0]'].map((value): [string, string, string, Partial<InitOptions>, RegExp] => [
+      `the probability ${value}`,
+      'one-column.onnx',
+      `{"features": {"a": 1, "b": 2}, "probability": ${value}}`,
+      { rowsFile: 'rows.jsonl' },
+      /^Row 1 of the rows file has no probability\.$/,
+    ]),
     ['no rows', 'one-column.onnx', '\n', { rowsFile: 'rows.jsonl' }, /holds no rows/],
     [
       'more columns than the graph takes',
