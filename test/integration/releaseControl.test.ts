@@ -152,10 +152,29 @@ describe('release control', () => {
     await expect(control().rollback(ANN, { model, reason })).rejects.toEqual(BAD_INPUT('model'))
   })
 
-  it('rolls back over an earlier champion whose newer report has problems', async () => {
+  it('rolls back over an earlier champion whose newer report has problems, and keeps it', async () => {
     await champions('1', '2', '3')
     await versions.put(newVersion({ version: '2', report: { problems: ['it disagrees with its golden rows.'] } }))
-    expect((await control().rollback(ANN, { model, reason })).rollout).toMatchObject({ champion: '1', earlier: [] })
+    expect((await control().rollback(ANN, { model, reason })).rollout).toMatchObject({ champion: '1', earlier: ['2'] })
+    await expect(control().rollback(ANN, { model, reason })).rejects.toMatchObject({
+      code: 'BAD_USER_INPUT',
+      message: 'No earlier champion may serve. The newest is 2. The version may not serve: it disagrees with its golden rows.',
+    })
+    await versions.put(newVersion({ version: '2' }))
+    expect((await control().rollback(ANN, { model, reason })).rollout).toMatchObject({ champion: '2', earlier: [] })
+  })
+
+  it('does not roll back over an earlier champion that only lacks a trusted report, and names it', async () => {
+    for (const version of ['1', '2', '3']) await versions.put(newVersion({ version, signature: version === '2' ? 'theirs' : 'ours' }))
+    await champions('1', '2', '3')
+    const ours = control({ isTrusted: ({ signature }) => signature === 'ours' })
+    await expect(ours.rollback(ANN, { model, reason })).rejects.toMatchObject({
+      code: 'BAD_USER_INPUT',
+      message: expect.stringMatching(/^The earlier champion is 2\. The report .* admitModelVersion\.$/),
+    })
+    expect((await rollout()).champion).toBe('3')
+    await versions.put(newVersion({ version: '2', signature: 'ours' }))
+    expect((await ours.rollback(ANN, { model, reason })).rollout).toMatchObject({ champion: '2', earlier: ['1'] })
   })
 
   it('promotes a retired version when it is named', async () => {

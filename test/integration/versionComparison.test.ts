@@ -86,6 +86,7 @@ describe('the comparison of two versions', () => {
     await database.sql`
       insert into shadow_scores (prediction_id, tenant, model, version, probability, band, created_at)
       select id, tenant, model, '2', probability, band, created_at from predictions where tenant = 'crowd'`
+    await database.sql`analyze`
     const found = await store.compare('crowd', QUERY)
     expect(found).toMatchObject({ rows: 20_000, complete: false, largestAbsoluteDifference: 0 })
     const counts = found.matrix.flatMap(row => row.counts)

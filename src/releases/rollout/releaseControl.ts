@@ -49,7 +49,7 @@ export class ReleaseControl {
   }
 
   /**
-   * Makes the newest earlier champion champion again that may serve. It never waits for approval: a bad model must go at once. With
+   * Makes the newest earlier champion champion again whose checks found no problem. It never waits for approval: a bad model must go at once. With
    * `from`, a repeated call does not go back twice.
    */
   rollback(actor: Actor, { from, ...asked }: Asked & { readonly from?: string | undefined }): Promise<Released> {
