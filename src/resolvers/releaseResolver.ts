@@ -41,7 +41,7 @@ export interface ReleaseParts {
   readonly mlflowUrl: URL | undefined
 }
 
-const WAITS = 'Where the installation demands approval, it is only PROPOSED.'
+const WAITS = 'Where the installation demands approval, it is only PROPOSED; the same request again answers the open proposal.'
 const NO_CHANGE = 'There is no change with this id. Take the id from releaseChanges.'
 
 @Resolver()
@@ -98,7 +98,7 @@ export class ReleaseResolver {
 
   @Mutation(() => ReleasePayload, {
     description:
-      'Makes the newest earlier champion that may serve champion again. It never waits for approval. Audited. Safe to repeat where `from` is given.',
+      'Makes the newest earlier champion champion again whose checks found no problem. It never waits for approval. Audited. Safe to repeat where `from` is given.',
   })
   rollbackModel(
     @Arg('input', () => RollbackModelInput) { from, ...input }: RollbackModelInput,
@@ -129,7 +129,8 @@ export class ReleaseResolver {
   }
 
   @Mutation(() => ReleasePayload, {
-    description: 'Applies a proposed change of another principal. The rules of the change are asked again. Audited.',
+    description:
+      'Applies a proposed change of another principal, as long as the rollout is what it was proposed on. The rules of the change are asked again. Audited.',
   })
   approveReleaseChange(
     @Arg('input', () => ApproveReleaseChangeInput) { changeId }: ApproveReleaseChangeInput,

@@ -388,6 +388,10 @@ it('every answer has the form that OpenAPI shows', async () => {
     ...RELEASE_BODIES,
   }
   for (const { method, path, operationId, answer } of routes) {
+    // A proposal can be approved only on the rollout that it was made on, and others of these operations change it.
+    await gateway.database.sql`
+      update release_changes c set details = json_build_object('version', c.details ->> 'version', 'proposedOn', r.revision)
+      from model_rollouts r where r.model = c.model and c.state = 'PROPOSED'`
     const change = operationId === 'approveReleaseChange' ? approved : refused
     const values: Record<string, string> = { id, change, name: 'consumer-credit', version: '2' }
     const address = path.replace('/api', '').replace(/\{(\w+)\}/g, (_, name: string) => values[name] ?? '')

@@ -152,10 +152,30 @@ describe('release control', () => {
     await expect(control().rollback(ANN, { model, reason })).rejects.toEqual(BAD_INPUT('model'))
   })
 
-  it('rolls back over an earlier champion whose newer report has problems', async () => {
+  it('rolls back over an earlier champion whose newer report has problems, and keeps it', async () => {
     await champions('1', '2', '3')
     await versions.put(newVersion({ version: '2', report: { problems: ['it disagrees with its golden rows.'] } }))
-    expect((await control().rollback(ANN, { model, reason })).rollout).toMatchObject({ champion: '1', earlier: [] })
+    expect((await control().rollback(ANN, { model, reason })).rollout).toMatchObject({ champion: '1', earlier: ['2'] })
+    await expect(control().rollback(ANN, { model, reason })).rejects.toMatchObject({
+      code: 'BAD_USER_INPUT',
+      message: 'No earlier champion may serve. The newest is 2. The version may not serve: it disagrees with its golden rows.',
+    })
+    await versions.put(newVersion({ version: '2' }))
+    expect((await control().rollback(ANN, { model, reason })).rollout).toMatchObject({ champion: '2', earlier: [] })
+  })
+
+  it('does not roll back over an earlier champion that only lacks a trusted report, and names it', async () => {
+    for (const version of ['1', '2', '3'])
+      await versions.put(newVersion({ version, signature: version === '2' ? 'theirs' : 'ours' }))
+    await champions('1', '2', '3')
+    const ours = control({ isTrusted: ({ signature }) => signature === 'ours' })
+    await expect(ours.rollback(ANN, { model, reason })).rejects.toMatchObject({
+      code: 'BAD_USER_INPUT',
+      message: expect.stringMatching(/^The earlier champion is 2\. The report .* admitModelVersion\.$/),
+    })
+    expect((await rollout()).champion).toBe('3')
+    await versions.put(newVersion({ version: '2', signature: 'ours' }))
+    expect((await ours.rollback(ANN, { model, reason })).rollout).toMatchObject({ champion: '2', earlier: ['1'] })
   })
 
   it('promotes a retired version when it is named', async () => {
@@ -252,16 +272,72 @@ describe('release control', () => {
       ]
       expect(proposed.map(({ change }) => change?.state)).toEqual(['PROPOSED', 'PROPOSED', 'PROPOSED'])
       expect(await rollout()).toMatchObject({ champion: '1', shadow: undefined, retired: [], revision: 1 })
-      for (const { change } of proposed) await strict().approve(BOB, present(change).id)
+      await strict().approve(BOB, present(proposed[0]?.change).id)
+      await strict().split(ANN, { model, reason, challenger: undefined, shadow: { version: '3', share: 0.5 } })
+      await strict().approve(BOB, present((await changes())[0]).id)
+      await strict().retire(ANN, { model, reason, version: '4' })
+      await strict().approve(BOB, present((await changes())[0]).id)
       expect(await rollout()).toMatchObject({ champion: '2', shadow: { version: '3', share: 0.5 }, retired: ['4'], revision: 4 })
-      expect((await audited()).slice(-6).map(({ action, principal }) => `${principal} ${action}`)).toEqual([
+      expect((await audited()).slice(-8).map(({ action, principal }) => `${principal} ${action}`)).toEqual([
         'ann model.change-proposed',
         'ann model.change-proposed',
         'ann model.change-proposed',
         'bob model.promoted',
+        'ann model.change-proposed',
         'bob model.split',
+        'ann model.change-proposed',
         'bob model.retired',
       ])
+    })
+
+    it('answers a repeated request with the open proposal, also of two gateways at once', async () => {
+      await database.sql`truncate model_rollouts, release_changes`
+      const share = { version: '3', share: 0.5 }
+      const requests: ((one: ReleaseControl) => ReturnType<ReleaseControl['promote']>)[] = [
+        one => one.promote(ANN, { model, reason, version: '2' }),
+        one => one.retire(ANN, { model, reason, version: '4' }),
+      ]
+      const twoGateways = controls({ needsApproval: true })
+      const idsOf = async (request: (typeof requests)[number]) => {
+        const made = await Promise.all([...twoGateways, ...twoGateways].map(request))
+        return new Set(made.map(({ change }) => present(change).id))
+      }
+      for (const request of requests) expect((await idsOf(request)).size).toBe(1)
+      await champions('1')
+      expect((await idsOf(one => one.split(ANN, { model, reason, challenger: share, shadow: undefined }))).size).toBe(1)
+      expect((await changes()).filter(({ state }) => state === 'PROPOSED')).toHaveLength(3)
+    })
+
+    it('proposes again for another principal, another request, a changed rollout, and after a refusal', async () => {
+      const first = await proposal()
+      await strict().promote(BOB, { model, reason, version: '2' })
+      await strict().promote(ANN, { model, reason, version: '3' })
+      await strict().refuse(BOB, first.id, 'No.')
+      await proposal()
+      await champions('4')
+      await proposal()
+      await proposal()
+      expect((await changes()).filter(({ proposedOn }) => proposedOn !== undefined)).toHaveLength(5)
+    })
+
+    it('does not apply a proposal after another change', async () => {
+      const { id } = await proposal()
+      await champions('3')
+      await expect(strict().approve(BOB, id)).rejects.toMatchObject({
+        code: 'BAD_USER_INPUT',
+        message: 'The rollout has changed since: propose it again.',
+        problems: [{ path: ['changeId'] }],
+      })
+      expect((await rollout()).champion).toBe('3')
+      await strict().approve(BOB, (await proposal()).id)
+      expect((await rollout()).champion).toBe('2')
+    })
+
+    it('does not apply the proposal of an older release, which names no revision', async () => {
+      const { id } = await proposal()
+      await database.sql`update release_changes set details = '{"version":"2"}' where id = ${id}`
+      await expect(strict().approve(BOB, id)).rejects.toEqual(BAD_INPUT('changeId'))
+      await strict().refuse(BOB, id, 'Old.')
     })
 
     it('never lets a principal approve its own proposal, and one of the same name in another tenant is another one', async () => {

@@ -81,6 +81,22 @@ describe('the comparison of two versions', () => {
     expect(await store.compare('nobody', QUERY)).toMatchObject({ rows: 0, complete: true, meanDifference: null, quantiles: [] })
   })
 
+  it('counts the newest 20,000 where there are more', async () => {
+    await storePredictions(database, crowd(20_001))
+    await database.sql`
+      insert into shadow_scores (prediction_id, tenant, model, version, probability, band, created_at)
+      select id, tenant, model, '2', probability, band, created_at from predictions where tenant = 'crowd'`
+    await database.sql`analyze`
+    const found = await store.compare('crowd', QUERY)
+    expect(found).toMatchObject({ rows: 20_000, complete: false, largestAbsoluteDifference: 0 })
+    const counts = found.matrix.flatMap(row => row.counts)
+    expect(counts.reduce((sum, count) => sum + count)).toBe(20_000)
+    // The oldest alone is in band T8.
+    expect(counts.at(-1)).toBe(0)
+    await database.sql`delete from predictions where tenant = 'crowd' and band = 8`
+    expect(await store.compare('crowd', QUERY)).toMatchObject({ rows: 20_000, complete: true })
+  })
+
   it('reads no more rows than the range holds, along an index', async () => {
     recorded.take()
     const short = { ...QUERY, from: new Date('2031-04-01T00:00:00.000Z'), to: new Date('2031-04-01T06:00:00.000Z') }
@@ -110,6 +126,24 @@ function madePairs(count: number): Pair[] {
       at,
       probabilities,
       bands: [bandOfNumber(1 + Math.floor(random() * 8)), bandOfNumber(1 + Math.floor(random() * 8))] as const,
+    }
+  })
+}
+
+/** Applications that version 1 has answered, one a second: the oldest in band T8, all others in band T1. */
+function crowd(count: number): Pair[] {
+  return Array.from({ length: count }, (_, i) => {
+    const at = new Date(FROM.getTime() + i * 1_000)
+    const band = i === 0 ? 'T8' : 'T1'
+    return {
+      id: idAt(at),
+      tenant: 'crowd',
+      model: 'm',
+      answered: '1',
+      scored: '2',
+      at,
+      probabilities: [0.1, 0.1],
+      bands: [band, band],
     }
   })
 }

@@ -29,6 +29,8 @@ export interface ReleaseChange {
   readonly request: ReleaseRequest
   readonly reason: string
   readonly state: ReleaseChangeState
+  /** The revision of the rollout that it was proposed on; undefined for a change that was never proposed, or by an older release. */
+  readonly proposedOn: number | undefined
   readonly proposedBy: Actor
   readonly proposedAt: Date
   /** Who applied or refused it; undefined while it is PROPOSED. */

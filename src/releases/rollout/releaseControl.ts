@@ -49,7 +49,7 @@ export class ReleaseControl {
   }
 
   /**
-   * Makes the newest earlier champion champion again that may serve. It never waits for approval: a bad model must go at once. With
+   * Makes the newest earlier champion champion again whose checks found no problem. It never waits for approval: a bad model must go at once. With
    * `from`, a repeated call does not go back twice.
    */
   rollback(actor: Actor, { from, ...asked }: Asked & { readonly from?: string | undefined }): Promise<Released> {
@@ -70,13 +70,20 @@ export class ReleaseControl {
     return this.#ask(actor, asked, () => ({ action: 'RETIRE', version }), this.#needsApproval)
   }
 
-  /** Applies a proposal of another principal. The rules are asked again: a report may be another one by now. */
+  /**
+   * Applies a proposal of another principal, on the rollout that it was proposed on. The rules are asked again: a report may be
+   * another one by now.
+   */
   async approve(actor: Actor, id: string): Promise<Released> {
     const proposal = await this.#open(id)
     if (isSame(proposal.proposedBy, actor)) {
       throw new AppError('FORBIDDEN', 'A principal may not approve its own proposal. Ask another one.')
     }
     return this.#untilSettled(proposal.model, async releases => {
+      if (releases.rollout.revision !== proposal.proposedOn) {
+        await this.#open(id)
+        throw badInput(inputProblem('The rollout has changed since: propose it again.', 'changeId'))
+      }
       const step = stepFor(releases, proposal.request, this.#isTrusted) ?? unchanged(releases)
       const change = await this.#store.approve(step, proposal, actor)
       if (!change) await this.#open(id)
@@ -145,8 +152,12 @@ export class ReleaseControl {
     return applied && { rollout: after(step), change: applied }
   }
 
-  async #propose({ rollout }: ModelReleases, change: NewReleaseChange, said?: Said): Promise<Released | undefined> {
-    const proposed = await this.#store.propose(change, said)
+  /** Answers a repeated request with the proposal that is open. */
+  async #propose(releases: ModelReleases, change: NewReleaseChange, said?: Said): Promise<Released | undefined> {
+    const { rollout } = releases
+    const open = await this.#store.proposed(change, rollout.revision)
+    if (open && said) await this.#store.note(change.model, said)
+    const proposed = open ?? (await this.#store.propose(releases, change, said))
     return proposed && { rollout, change: proposed }
   }
 

@@ -7,6 +7,9 @@ import type { StoredVersion } from './versionStore.js'
 /** Whether the report of a version is one that a gateway of this installation has made. */
 export type IsTrusted = (version: StoredVersion) => boolean
 
+const UNTRUSTED =
+  'The report of this version does not have the signature of this installation. Check the version again: admitModelVersion.'
+
 type Split = Extract<ReleaseRequest, { action: 'SPLIT' }>
 
 /**
@@ -38,11 +41,18 @@ function rollback(before: ModelReleases, from: string, isTrusted: IsTrusted): Ro
   if (rollout.champion !== from) {
     throw badInput(inputProblem('This version is not champion any more. Ask for the rollout again.', 'from'))
   }
-  const mayServe = (name: string) =>
-    versions.some(({ version, ...rest }) => version === name && !problemOf({ version, ...rest }, isTrusted, true))
-  const next = rolledBack({ ...rollout, earlier: rollout.earlier.filter(mayServe) })
-  if (!next) throw badInput(inputProblem('There is no earlier champion that may serve. Promote a version instead.', 'model'))
-  return { before, next, relyingOn: versions.filter(({ version }) => version === next.champion) }
+  const earlier = rollout.earlier.flatMap(name => versions.find(({ version }) => version === name) ?? [])
+  const [newest] = earlier
+  if (!newest) throw badInput(inputProblem('There is no earlier champion. Promote a version instead.', 'model'))
+  const place = earlier.findIndex(version => foundProblem(version, true) === undefined)
+  const found = earlier[place]
+  if (!found) {
+    const why = problemOf(newest, isTrusted, true)
+    throw badInput(inputProblem(`No earlier champion may serve. The newest is ${newest.version}. ${why}`, 'model'))
+  }
+  // To go further back than to a version that only needs a check would surprise those who know the earlier champions.
+  if (!isTrusted(found)) throw badInput(inputProblem(`The earlier champion is ${found.version}. ${UNTRUSTED}`, 'model'))
+  return { before, next: rolledBack(rollout, found.version), relyingOn: earlier.slice(0, place + 1) }
 }
 
 function split(before: ModelReleases, { challenger, shadow }: Split, isTrusted: IsTrusted): RolloutStep | undefined {
@@ -112,11 +122,13 @@ function known({ versions }: ModelReleases, version: string, path: readonly stri
 
 /** Why a version may not serve, or may not answer applicants; undefined where it may. */
 function problemOf(version: ReadVersion, isTrusted: IsTrusted, answers: boolean): string | undefined {
-  const { problems, championProblems } = version.report
+  return foundProblem(version, answers) ?? (isTrusted(version) ? undefined : UNTRUSTED)
+}
+
+/** What its checks found against it. */
+function foundProblem({ report: { problems, championProblems } }: ReadVersion, answers: boolean): string | undefined {
   const [problem] = answers ? [...problems, ...championProblems] : problems
-  if (problem !== undefined) return `The version may not serve: ${problem}`
-  if (isTrusted(version)) return undefined
-  return 'The report of this version does not have the signature of this installation. Check the version again: admitModelVersion.'
+  return problem === undefined ? undefined : `The version may not serve: ${problem}`
 }
 
 function isSame(one: Share | undefined, other: Share | undefined): boolean {

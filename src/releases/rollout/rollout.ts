@@ -34,10 +34,10 @@ export function promoted(rollout: Rollout, version: string): Rollout {
   }
 }
 
-/** Makes the champion before this one champion again; a second rollback goes one further back. Undefined where there was none. */
-export function rolledBack(rollout: Rollout): Rollout | undefined {
-  const [champion, ...earlier] = rollout.earlier
-  return champion === undefined ? undefined : { ...withoutShare(rollout, champion), champion, earlier }
+/** Makes an earlier champion champion again. Those that were passed over stay. */
+export function rolledBack(rollout: Rollout, version: string): Rollout {
+  const earlier = rollout.earlier.filter(name => name !== version)
+  return { ...withoutShare(rollout, version), champion: version, earlier }
 }
 
 /** Takes a version out: it serves nobody, and no rollback goes back to it. */

@@ -17,6 +17,8 @@ export interface ModelReleases {
   /** Its revision is 0, and it has no champion, where there was no change yet. */
   readonly rollout: Rollout
   readonly versions: readonly ReadVersion[]
+  /** Another one after each write to the rollout, each proposal included; undefined where it is not stored yet. */
+  readonly stamp: string | undefined
   /** What each source has last said of the champion, and was followed in. */
   readonly said: Readonly<Record<ReleaseSource, { readonly version: string; readonly at: Date } | undefined>>
 }
@@ -50,8 +52,13 @@ export interface RolloutStore {
   apply(step: RolloutStep, change: NewReleaseChange, said?: Said): Promise<ReleaseChange | undefined>
   /** Applies a proposal; undefined also where somebody else has decided on it. */
   approve(step: RolloutStep, proposal: ReleaseChange, approver: Actor): Promise<ReleaseChange | undefined>
-  /** Stores a proposal; undefined where its source has said so before. */
-  propose(change: NewReleaseChange, said?: Said): Promise<ReleaseChange | undefined>
+  /**
+   * Stores a proposal; undefined where the rollout has changed meanwhile, where somebody else has proposed something, and where its
+   * source has said so before.
+   */
+  propose(before: ModelReleases, change: NewReleaseChange, said?: Said): Promise<ReleaseChange | undefined>
+  /** The undecided proposal of the same change by the same principal on this revision of the rollout. */
+  proposed(change: NewReleaseChange, revision: number): Promise<ReleaseChange | undefined>
   /** Undefined where somebody has decided on it meanwhile. */
   refuse(proposal: ReleaseChange, decider: Actor, reason: string): Promise<ReleaseChange | undefined>
   /** Notes what a source says where nothing follows from it. */

@@ -131,7 +131,8 @@ function change(
   }
 }
 
-const WAITS = 'Where the installation demands approval, the change is only PROPOSED.'
+const WAITS =
+  'Where the installation demands approval, the change is only PROPOSED. The same request again answers the open proposal.'
 
 export const RELEASE_ROUTES: readonly RestRoute[] = [
   {
@@ -165,7 +166,7 @@ export const RELEASE_ROUTES: readonly RestRoute[] = [
     {
       operationId: 'rollbackModel',
       summary: 'Go back to the champion before',
-      description: 'Makes the newest earlier champion that may serve champion again. It never waits for approval.',
+      description: 'Makes the newest earlier champion champion again whose checks found no problem. It never waits for approval.',
     },
     z.strictObject({
       from: version.optional().describe('The champion to leave: with it, a repeated call does not go back twice.'),
@@ -201,7 +202,7 @@ export const RELEASE_ROUTES: readonly RestRoute[] = [
     {
       operationId: 'approveReleaseChange',
       summary: 'Approve a change',
-      description: 'Applies a proposed change of another principal.',
+      description: 'Applies a proposed change of another principal, as long as the rollout is what it was proposed on.',
     },
     undefined,
     'changeId',

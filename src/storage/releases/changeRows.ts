@@ -10,7 +10,7 @@ export interface ChangeRow {
   readonly id: string
   readonly model: string
   readonly action: ReleaseAction
-  readonly details: Omit<ReleaseRequest, 'action'>
+  readonly details: Omit<ReleaseRequest, 'action'> & { readonly proposedOn?: number }
   readonly reason: string
   readonly proposedBy: string
   readonly proposedIn: string
@@ -24,12 +24,14 @@ export interface ChangeRow {
 
 export function toChange({ id, model, action, details, reason, state, decisionReason, ...row }: ChangeRow): ReleaseChange {
   const { decidedBy, decidedIn, decidedAt } = row
+  const { proposedOn, ...named } = details
   return {
     id,
     model,
-    request: { action, ...details } as ReleaseRequest,
+    request: { action, ...named } as ReleaseRequest,
     reason,
     state,
+    proposedOn,
     proposedBy: { principal: row.proposedBy, tenant: row.proposedIn },
     proposedAt: new Date(row.proposedAt),
     decidedBy: decidedBy === null || decidedIn === null ? undefined : { principal: decidedBy, tenant: decidedIn },
@@ -38,7 +40,7 @@ export function toChange({ id, model, action, details, reason, state, decisionRe
   }
 }
 
-/** The parts of a request that are stored beside its action. */
-export function detailsOf({ action: _action, ...details }: ReleaseRequest): string {
-  return JSON.stringify(details)
+/** The parts of a request that are stored beside its action. `proposedOn`: the revision of the rollout, for a proposal. */
+export function detailsOf({ action: _action, ...details }: ReleaseRequest, proposedOn?: number): string {
+  return JSON.stringify({ ...details, proposedOn })
 }

@@ -11,6 +11,7 @@ const QUANTILES = [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99]
 
 interface Compared extends Record<string, unknown> {
   readonly rows: number
+  readonly complete: boolean
   readonly cells: readonly { readonly against: number; readonly version: number; readonly count: number }[]
   readonly mean: number | null
   readonly meanAbsolute: number | null
@@ -45,13 +46,15 @@ export class ComparisonStore implements ScorePairs {
             union all
             ${pairsOf(version, against, 's.band as against, p.band as version, p.probability - s.probability as difference')}
           ) both_ways order by id desc limit ${MOST_ROWS + 1}
+        ), compared as materialized (
+          select * from pairs order by id desc limit ${MOST_ROWS}
         ), cells as (
-          select against, version, count(*)::int as count from pairs group by 1, 2
+          select against, version, count(*)::int as count from compared group by 1, 2
         )
-        select count(*)::int as rows, avg(difference) as mean, avg(abs(difference)) as "meanAbsolute", max(abs(difference)) as largest,
+        select count(*)::int as rows, (select count(*) from pairs) <= ${MOST_ROWS} as complete, avg(difference) as mean, avg(abs(difference)) as "meanAbsolute", max(abs(difference)) as largest,
           to_json(percentile_cont(${sql.raw(`array[${QUANTILES}]::float8[]`)}) within group (order by difference)) as quantiles,
           (select coalesce(json_agg(cells), '[]') from cells) as cells
-        from pairs`),
+        from compared`),
     )
     return { model, version, against, ...resultOf(found) }
   }
@@ -63,7 +66,7 @@ function resultOf(found: Compared | undefined): Omit<VersionComparison, 'model' 
     cells.find(({ against, version }) => against === row + 1 && version === column + 1)?.count ?? 0
   return {
     rows: found?.rows ?? 0,
-    complete: (found?.rows ?? 0) <= MOST_ROWS,
+    complete: found?.complete ?? true,
     matrix: RISK_BANDS.map((band, row) => ({ band, counts: RISK_BANDS.map((_, column) => countOf(row, column)) })),
     meanDifference: found?.mean ?? null,
     meanAbsoluteDifference: found?.meanAbsolute ?? null,

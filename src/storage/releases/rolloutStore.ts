@@ -31,14 +31,16 @@ export class PostgresRolloutStore implements RolloutStore {
 
   async read(model: string): Promise<ModelReleases> {
     const [row] = await this.#database.read(
-      ({ sql }) => sql<{ rollout: RolloutRow | null; versions: VersionRow[] }[]>`
+      ({ sql }) => sql<{ rollout: RolloutRow | null; stamp: string | null; versions: VersionRow[] }[]>`
         select (select ${sql.unsafe(ROLLOUT_AS_JSON)} from model_rollouts r where r.model = ${model}) as rollout,
+          (select xmin::text from model_rollouts where model = ${model}) as stamp,
           (select coalesce(json_agg(${sql.unsafe(VERSION_AS_JSON)} order by v.version), '[]')
             from model_versions v where v.model = ${model}) as versions`,
     )
     return {
       rollout: row?.rollout ? toRollout(row.rollout) : emptyRollout(model),
       versions: row?.versions.map(toVersion) ?? [],
+      stamp: row?.stamp ?? undefined,
       said: saidIn(row?.rollout ?? undefined),
     }
   }
@@ -66,16 +68,29 @@ export class PostgresRolloutStore implements RolloutStore {
     }))
   }
 
-  propose(change: NewReleaseChange, said?: Said): Promise<ReleaseChange | undefined> {
+  propose(before: ModelReleases, change: NewReleaseChange, said?: Said): Promise<ReleaseChange | undefined> {
     const { actor, request, model } = change
+    const { revision } = before.rollout
     return this.#change(actor, 'model.change-proposed', sql => ({
-      before: sql`noted as (${said ? noted(sql, model, said) : sql`select 1`})`,
+      before: sql`stamped as (${said ? noted(sql, model, said, { condition: sql`r.revision = ${revision}` }) : stamped(sql, before)})`,
       recorded: sql`
         insert into release_changes (id, model, action, details, reason, proposed_by, proposed_in, proposed_at, state)
-        select ${sql.unsafe(newId())}, ${model}, ${request.action}, ${detailsOf(request)}::text::json, ${change.reason},
+        select ${sql.unsafe(newId())}, ${model}, ${request.action}, ${detailsOf(request, revision)}::text::json, ${change.reason},
           ${actor.principal}, ${actor.tenant}, now(), 'PROPOSED'
-        from noted returning *`,
+        from stamped returning *`,
     }))
+  }
+
+  async proposed({ model, request, actor }: NewReleaseChange, revision: number): Promise<ReleaseChange | undefined> {
+    const rows = await this.#database.read(
+      ({ sql }) => sql<ChangeRow[]>`
+        select ${sql.unsafe(CHANGE_COLUMNS)} from release_changes
+        where model = ${model} and state = 'PROPOSED' and action = ${request.action}
+          and details::jsonb = ${detailsOf(request, revision)}::text::jsonb
+          and proposed_by = ${actor.principal} and proposed_in = ${actor.tenant}
+        order by id limit 1`,
+    )
+    return rows.map(toChange)[0]
   }
 
   refuse({ id }: ReleaseChange, decider: Actor, reason: string): Promise<ReleaseChange | undefined> {
@@ -89,7 +104,7 @@ export class PostgresRolloutStore implements RolloutStore {
   }
 
   async note(model: string, said: Said): Promise<void> {
-    await this.#database.write(({ sql }) => noted(sql, model, said, true))
+    await this.#database.write(({ sql }) => noted(sql, model, said, { renews: true }))
   }
 
   async find(id: string): Promise<ReleaseChange | undefined> {
@@ -173,15 +188,28 @@ function changedRollout(
     )`
 }
 
-/** Notes what a source says; gives a row only where it said something else before, or with `renews` where it says it again. */
-function noted(sql: Sql, model: string, said: Said, renews = false): Fragment {
+/** Writes the rollout as it is, for another stamp: of two proposals at once, one gets a row. */
+function stamped(sql: Sql, { rollout, stamp }: ModelReleases): Fragment {
+  return sql`
+    insert into model_rollouts as r (model, earlier, retired, revision, changed_at) values (${rollout.model}, '{}', '{}', 0, now())
+    on conflict (model) do update set revision = r.revision where r.xmin::text = ${stamp ?? ''}
+    returning 1`
+}
+
+/** Notes what a source says; gives a row only where it said something else before, or says it again and `renews` is set. */
+function noted(
+  sql: Sql,
+  model: string,
+  said: Said,
+  { condition = sql`true`, renews = false }: { condition?: Fragment; renews?: boolean } = {},
+): Fragment {
   const column = sql(`${said.source}_said`)
   const columnAt = sql(`${said.source}_said_at`)
   return sql`
     insert into model_rollouts as r (model, earlier, retired, revision, changed_at, ${column}, ${columnAt})
     values (${model}, '{}', '{}', 0, now(), ${said.version}, ${momentOf(sql, said)})
     on conflict (model) do update set ${column} = excluded.${column}, ${columnAt} = excluded.${columnAt}
-    where r.${column} is distinct from excluded.${column} ${renews ? sql`or r.${columnAt} < excluded.${columnAt}` : sql``}
+    where (r.${column} is distinct from excluded.${column} ${renews ? sql`or r.${columnAt} < excluded.${columnAt}` : sql``}) and ${condition}
     returning 1`
 }
 

@@ -136,7 +136,10 @@ export async function startMatrixFixture(): Promise<MatrixFixture> {
         await sql`
           update model_rollouts set champion = 'a', challenger = 'c', challenger_share = 0.1, shadow = 'd', shadow_share = 1,
             earlier = '{b}', retired = '{}', revision = revision + 1`
-        await sql`update release_changes set state = 'PROPOSED', decided_by = null where id = ${changeId}`
+        await sql`
+          update release_changes c set state = 'PROPOSED', decided_by = null,
+            details = json_build_object('version', c.details ->> 'version', 'proposedOn', r.revision)
+          from model_rollouts r where r.model = c.model and c.id = ${changeId}`
       }
       if (mutation === 'createWebhook') await sql`delete from webhooks where description = 'of the matrix'`
       if (mutation === 'deleteWebhook') {
