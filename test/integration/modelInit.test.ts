@@ -25,7 +25,9 @@ describe('riskgate model init', () => {
   afterEach(() => rm(join(models, '..'), { recursive: true }))
 
   it('leaves nothing of a version that would not serve, and works again with --codes', async () => {
-    await expect(init(GRAPH, { rows, models, name: 'made' })).rejects.toThrow(/problem\(s\) found\. .*made is removed again; --keep/)
+    await expect(init(GRAPH, { rows, models, name: 'made' })).rejects.toThrow(
+      /problem\(s\) found\. .*made is removed again; --keep/,
+    )
     expect(await readdir(models)).toEqual([])
     const codes = ['grade=middle,low,high']
     await init(GRAPH, { rows, models, name: 'made', codes })

@@ -10,6 +10,7 @@ export function refuseOtherCodes(codes: GivenCodes, { columns, rows }: SampleRow
     const given = new Set(categories.map(canonicalText))
     const cells = new Set(rows.map(({ cells }) => cells[column] ?? null))
     const lacking = [...cells].filter(cell => cell !== null && !given.has(canonicalText(String(cell))))
-    if (lacking.length > 0) throw new Error(`--codes ${column}: name all categories. The rows also have ${lacking.slice(0, 10).join(', ')}.`)
+    if (lacking.length > 0)
+      throw new Error(`--codes ${column}: name all categories. The rows also have ${lacking.slice(0, 10).join(', ')}.`)
   }
 }
