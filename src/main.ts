@@ -100,6 +100,7 @@ model
   .option('--probability <column>', 'the column that holds the probabilities; by default a usual name')
   .option('--drop <column...>', 'columns that the model does not take')
   .option('--codes <column=categories...>', 'the categories of a column in the order of their codes, such as home=rent,owner')
+  .option('--keep', 'leave the folder there although the check finds problems', false)
   .action(async (file: string | undefined, options) => {
     const { init } = await import('./commands/model/init.js')
     await init(file, options)

@@ -2,6 +2,7 @@ import { basename, join } from 'node:path'
 import { loadConfig } from '../../config/config.js'
 import { modelName } from '../../releases/init/featureNames.js'
 import { initModel } from '../../releases/init/initModel.js'
+import { removeMade } from '../../releases/init/removeMade.js'
 import { checkModels } from './check.js'
 import { printMade } from './made.js'
 
@@ -14,6 +15,8 @@ export interface InitArguments {
   readonly drop?: readonly string[]
   readonly codes?: readonly string[]
   readonly fromMlflow?: string
+  /** Leaves the folder there although the check finds problems. */
+  readonly keep?: boolean
 }
 
 /**
@@ -21,7 +24,7 @@ export interface InitArguments {
  * @throws Error with what to do
  */
 export async function init(file: string | undefined, options: InitArguments): Promise<void> {
-  const { rows, probability, drop = [], fromMlflow, name, modelVersion } = options
+  const { rows, probability, drop = [], fromMlflow, name, modelVersion, keep = false } = options
   const codes = new Map((options.codes ?? []).map(parseCodes))
   if (fromMlflow !== undefined) {
     if (file !== undefined) throw new Error('Give an ONNX file or --from-mlflow, not both.')
@@ -36,7 +39,15 @@ export async function init(file: string | undefined, options: InitArguments): Pr
   const version = modelVersion ?? '1'
   const made = await initModel({ ...given, name: name ?? modelName(basename(file).replace(/\.onnx$/i, '')), version })
   printMade(made)
-  await checkModels(join(made.modelDirectory, version))
+  const folder = join(made.modelDirectory, version)
+  await checkModels(folder).catch(error => refuse(error, made.isNewModel ? made.modelDirectory : folder, keep))
+}
+
+/** What would not serve is removed again, so that the same command can be given with more options. */
+async function refuse(error: Error, folder: string, keep: boolean): Promise<never> {
+  if (keep) throw new Error(`${error.message} ${folder} is kept.`)
+  await removeMade(folder)
+  throw new Error(`${error.message} ${folder} is removed again; --keep leaves it there.`)
 }
 
 /** "home=rent,owner" says that rent is 0 and owner is 1. */

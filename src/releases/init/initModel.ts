@@ -8,17 +8,15 @@ import { OnnxModel } from '../../scoring/onnx/onnxModel.js'
 import { saidBy } from '../../scoring/onnx/runtimeSentence.js'
 import { unusedNames } from '../../scoring/unusedFeatures.js'
 import { readJson } from '../files/readFiles.js'
+import { bestReading } from './bestReading.js'
 import { featureName } from './featureNames.js'
-import { findOutput } from './findOutput.js'
 import { outcomeColumn, withOutcomes } from './outcomes.js'
 import { refuseOtherNames } from './placeNames.js'
-import { type GivenCodes, type Proposal, propose } from './proposal.js'
+import type { GivenCodes, Proposal } from './proposal.js'
 import { refuseOtherCodes } from './refuseOtherCodes.js'
 import { readSample } from './sampleRows.js'
-import { spreadRows } from './spreadRows.js'
+import { textsCountedAsMissing } from './writtenTexts.js'
 
-// Enough for each edge and a good spread, and scored in a few milliseconds at every load.
-const MOST_GOLDEN_ROWS = 1_000
 // No other order gives the same probabilities.
 const CONFIRMED = 1e-5
 const BANDS = { cutoffs: [0.03, 0.06, 0.1, 0.15, 0.22, 0.35, 0.6], highRiskFrom: 'T7' }
@@ -53,6 +51,8 @@ export interface Initialised {
   readonly probabilityColumn?: string
   /** Columns of categories whose order was guessed, where the answers do not confirm the guess. */
   readonly guessed: readonly string[]
+  /** Columns of categories with texts such as "none" that count as missing, with these texts. */
+  readonly countedAsMissing: readonly string[]
   /** False: the model was there before, and keeps its contract and its champion. */
   readonly isNewModel: boolean
 }
@@ -75,12 +75,15 @@ export async function initModel(options: InitOptions): Promise<Initialised> {
     throw new Error(`${options.file} cannot be loaded: ${saidBy(error)}.`)
   })
   const outcome = options.columns === undefined ? outcomeColumn(given, graph) : undefined
-  const sample = outcome === undefined ? given : withOutcomes(given, outcome)
-  refuseOtherCodes(options.codes, sample)
-  const proposal = propose(graph, sample, options.codes)
-  const goldenRows = spreadRows(sample.rows, proposal, MOST_GOLDEN_ROWS)
-  const { onnx, deviation } = await findOutput(graphFile.whole, graph, proposal, goldenRows)
-  const golden = goldenRows.map(({ cells, ...known }) => ({ features: proposal.featuresOf({ cells }), ...known }))
+  const rows = outcome === undefined ? given : withOutcomes(given, outcome)
+  refuseOtherCodes(options.codes, rows)
+  const { sample, proposal, goldenRows, found } = await bestReading(graphFile.whole, graph, rows, options.codes)
+  const { onnx, deviation } = found
+  const golden = goldenRows.map(({ cells, probability, defaulted }) => ({
+    features: proposal.featuresOf({ cells }),
+    probability,
+    defaulted,
+  }))
   const isNewModel = !existsSync(join(modelDirectory, 'contract.json'))
   await arrive(isNewModel ? modelDirectory : versionDirectory, async folder => {
     const place = isNewModel ? join(folder, version) : folder
@@ -113,6 +116,7 @@ export async function initModel(options: InitOptions): Promise<Initialised> {
     deviation,
     ...(sample.probabilityColumn !== undefined && { probabilityColumn: sample.probabilityColumn }),
     guessed: deviation <= CONFIRMED ? [] : proposal.guessed,
+    countedAsMissing: textsCountedAsMissing(sample, proposal),
     isNewModel,
   }
 }

@@ -2,8 +2,9 @@ import type { FeatureKind } from '../../scoring/contract.js'
 import type { FeatureValues } from '../../scoring/features.js'
 import type { GraphInput } from '../../scoring/manifest.js'
 import type { GraphMetadata } from '../../scoring/onnx/graphForm.js'
+import { columnsNamedLike } from './columnsNamedLike.js'
 import { featureValueOf, kindOf } from './featureKinds.js'
-import { featureName, featureNames } from './featureNames.js'
+import { featureNames } from './featureNames.js'
 import type { Cell, SampleRow, SampleRows } from './sampleRows.js'
 
 /** How the categories of a text feature became numbers in the training. Libraries do it in one of these orders. */
@@ -42,10 +43,10 @@ export interface Proposal {
   readonly featuresOf: (row: Pick<SampleRow, 'cells'>) => FeatureValues
   /** Columns of categories that the graph takes as numbers, and whose order nobody gave. */
   readonly guessed: readonly string[]
+  /** Columns that the graph takes as texts. */
+  readonly texts: readonly string[]
 }
 
-// Others leave nothing to compare in the name of a feature.
-const HAS_LATIN = /[A-Za-z0-9]/
 const INT32 = 2 ** 31
 const TYPES: readonly string[] = [
   'float32',
@@ -83,6 +84,7 @@ export function propose(graph: GraphMetadata, sample: SampleRows, given: GivenCo
         }),
       ),
     guessed,
+    texts: sources.filter(({ input }) => input.type === 'string').map(({ column }) => column),
   }
 }
 
@@ -130,16 +132,6 @@ function takenColumns(graph: GraphMetadata, sample: SampleRows, given: GivenCode
   const wide = inputs.flatMap(input => Array.from({ length: input.width ?? 1 }, () => input))
   refuseOther(wide.length, columns)
   return wide.map((input, i) => ({ column: columns[i] as string, input, form }))
-}
-
-/** The column of each input. The very name goes first: names in other scripts, and a_b and aB, are the same name of a feature. */
-function columnsNamedLike(inputs: readonly string[], columns: readonly string[]): (string | undefined)[] {
-  const left = columns.filter(column => !inputs.includes(column))
-  return inputs.map(input => {
-    if (columns.includes(input)) return input
-    const alike = HAS_LATIN.test(input) ? left.findIndex(column => featureName(column) === featureName(input)) : -1
-    return alike < 0 ? undefined : left.splice(alike, 1)[0]
-  })
 }
 
 /** A graph that takes more numbers than there are columns takes categories one-hot. */

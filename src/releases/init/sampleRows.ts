@@ -17,6 +17,8 @@ export interface SampleRows {
 export interface SampleRow {
   readonly cells: Readonly<Record<string, Cell>>
   readonly probability: number
+  /** Texts as the file has them, where the cell is another: "none" counts as missing, and outer spaces do not count. */
+  readonly written?: Readonly<Record<string, string>>
   /** Whether the loan defaulted, where that is known. */
   readonly defaulted?: boolean
 }
@@ -78,7 +80,8 @@ function parseLine(line: string, number: number): Line {
 function readCsv(text: string, probabilityColumn: string | undefined): SampleRows {
   const header = text.slice(0, text.indexOf('\n'))
   const [delimiter = ','] = [',', ';', '\t'].sort((a, b) => header.split(b).length - header.split(a).length)
-  const records: Record<string, string>[] = parse(text, { columns: true, delimiter, skip_empty_lines: true, trim: true })
+  const records = recordsOf(text, delimiter, true)
+  const untrimmed = untrimmedRecordsOf(text, delimiter)
   const names = Object.keys(records[0] ?? {})
   const probability = probabilityColumn ?? usualColumn(names)
   if (probability === undefined || !names.includes(probability)) {
@@ -86,11 +89,36 @@ function readCsv(text: string, probabilityColumn: string | undefined): SampleRow
   }
   // pandas writes its index as a first column without a name.
   const columns = names.filter(name => name !== probability && name !== '')
-  const rows = records.map(record => ({
-    cells: Object.fromEntries(columns.map(name => [name, presentOf(record[name] ?? '')])),
-    probability: probabilityOf(record[probability]),
-  }))
+  const rows = records.map((record, i) => {
+    const cells = Object.fromEntries(columns.map(name => [name, presentOf(record[name] ?? '')]))
+    const texts = untrimmed[i] ?? record
+    const others = columns.flatMap(name => {
+      const text = texts[name] ?? ''
+      return text.trim() === '' || text === cells[name] ? [] : [[name, text]]
+    })
+    return {
+      cells,
+      probability: probabilityOf(record[probability]),
+      ...(others.length > 0 && { written: Object.fromEntries(others) }),
+    }
+  })
   return { columns, rows, probabilityColumn: probability }
+}
+
+type CsvRecord = Readonly<Record<string, string>>
+
+function recordsOf(text: string, delimiter: string, trim: boolean): CsvRecord[] {
+  const columns = (names: string[]) => names.map(name => name.trim())
+  return parse(text, { columns, delimiter, skip_empty_lines: true, trim })
+}
+
+/** None where the file has spaces around quoted cells: there they are no part of the texts. */
+function untrimmedRecordsOf(text: string, delimiter: string): CsvRecord[] {
+  try {
+    return recordsOf(text, delimiter, false)
+  } catch {
+    return []
+  }
 }
 
 /** By the order of the usual names, not of the file: a score or p may be a feature beside the probability. */

@@ -176,6 +176,32 @@ describe('the folder of a version', () => {
     expect(made.deviation).toBeLessThan(1e-6)
   })
 
+  describe('texts such as none and outer spaces', () => {
+    const mixed = (amount: number, g: number) => sigmoid(0.25 * amount - 0.5 + g)
+    const gradesOf = async () => {
+      const { features } = JSON.parse(await readFile(join(models(), 'made', 'contract.json'), 'utf8'))
+      return features.find(({ name }: { name: string }) => name === 'grade').categories
+    }
+
+    it.each<[string, number, string[], string[]]>([
+      ['belong to a category where the graph agrees', 2, [' B', 'A', 'none'], []],
+      ['do not where it disagrees, and what counts as missing is said', 0.5, ['A', 'B'], ['grade (none)']],
+    ])('%s', async (_what, spaced, grades, countedAsMissing) => {
+      const csv = ['amount,count,grade,p', `1,1,A,${mixed(1, 0)}`, `2,1, B,${mixed(2, spaced)}`, `3,1,none,${mixed(3, 2)}`]
+      const made = await init(join(FIXTURES, 'mixed.onnx'), csv.join('\n'))
+      expect(made).toMatchObject({ countedAsMissing })
+      expect(made.deviation).toBeLessThan(1e-6)
+      expect(await gradesOf()).toEqual(grades)
+      expect(await readFile(join(models(), 'made', '1', 'golden.jsonl'), 'utf8')).not.toContain('written')
+    })
+
+    it('count as missing where the graph takes numbers, which is said', async () => {
+      const csv = ['a,home,p', '1,rent,0.5', '2,None,0.5', '3,,0.5', '4,owner,0.5']
+      const made = await init(join(FIXTURES, 'one-column.onnx'), csv.join('\n'))
+      expect(made).toMatchObject({ countedAsMissing: ['home (None)'] })
+    })
+  })
+
   describe('the outcomes of the rows', () => {
     const golden = async () => {
       const lines = (await readFile(join(models(), 'made', '1', 'golden.jsonl'), 'utf8')).trim().split('\n')
