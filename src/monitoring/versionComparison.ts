@@ -1,4 +1,4 @@
-import { badInput, inputProblem } from '../errors.js'
+import { AppError, badInput, inputProblem } from '../errors.js'
 import type { RiskBand } from '../scoring/bands.js'
 
 /** Half-open: from <= t < to. */
@@ -25,14 +25,35 @@ export interface VersionComparison extends Pick<ComparisonQuery, 'model' | 'vers
   readonly quantiles: { quantile: number; difference: number }[]
 }
 
+export interface KnownVersions {
+  readonly model: boolean
+  readonly versions: readonly string[]
+}
+
 /** Joins predictions with shadow scores, in both directions. Implemented over Postgres. */
 export interface ScorePairs {
+  /** Whether the version store has the model, and which of the versions are in it, or have scored for the tenant. */
+  known(tenant: string, model: string, versions: readonly string[]): Promise<KnownVersions>
   compare(tenant: string, query: ComparisonQuery): Promise<VersionComparison>
 }
 
-/** Compares two versions. @throws AppError BAD_USER_INPUT for an empty range, or a version with itself */
+/**
+ * Compares two versions.
+ * @throws AppError MODEL_NOT_FOUND; BAD_USER_INPUT for an empty range, an unknown version, or a version with itself
+ */
 export async function compareVersions(pairs: ScorePairs, tenant: string, query: ComparisonQuery): Promise<VersionComparison> {
   if (query.from >= query.to) throw badInput(inputProblem('to must be after from.', 'to'))
   if (query.version === query.against) throw badInput(inputProblem('Name two versions.', 'against'))
+  await requireKnown(pairs, tenant, query)
   return pairs.compare(tenant, query)
+}
+
+async function requireKnown(pairs: ScorePairs, tenant: string, { model, version, against }: ComparisonQuery): Promise<void> {
+  const known = await pairs.known(tenant, model, [version, against])
+  if (!known.model && known.versions.length === 0) throw new AppError('MODEL_NOT_FOUND', 'There is no model of this name.')
+  const unknown = Object.entries({ version, against }).filter(([, name]) => !known.versions.includes(name))
+  const [first, ...others] = unknown.map(([argument]) =>
+    inputProblem('There is no version of this name. The model lists its versions.', argument),
+  )
+  if (first) throw badInput(first, ...others)
 }

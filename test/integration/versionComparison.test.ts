@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { ComparisonQuery } from '../../src/monitoring/versionComparison.js'
+import { type ComparisonQuery, compareVersions } from '../../src/monitoring/versionComparison.js'
 import { bandNumber, bandOfNumber, type RiskBand } from '../../src/scoring/bands.js'
 import { ensurePartitions } from '../../src/storage/postgres/partitions.js'
 import { ComparisonStore } from '../../src/storage/releases/comparisonStore.js'
@@ -79,6 +79,27 @@ describe('the comparison of two versions', () => {
 
   it('is empty where nothing was scored by both', async () => {
     expect(await store.compare('nobody', QUERY)).toMatchObject({ rows: 0, complete: true, meanDifference: null, quantiles: [] })
+  })
+
+  it('refuses a model and versions that neither the version store nor a score of the tenant has', async () => {
+    const compare = (tenant: string, changes: Partial<ComparisonQuery>) =>
+      compareVersions(store, tenant, { ...QUERY, ...changes }).then(
+        ({ rows }) => rows,
+        ({ code, problems }) => [code, ...problems.map((problem: { path: string[] }) => problem.path.join())],
+      )
+    expect(await compare('a', {})).toBeGreaterThan(100)
+    // Scored apart, and never answered.
+    expect(await compare('a', { version: '3' })).toBeGreaterThan(10)
+    expect(await compare('a', { model: 'none' })).toEqual(['MODEL_NOT_FOUND'])
+    expect(await compare('a', { version: '9' })).toEqual(['BAD_USER_INPUT', 'version'])
+    expect(await compare('a', { against: '9' })).toEqual(['BAD_USER_INPUT', 'against'])
+    expect(await compare('nobody', {})).toEqual(['MODEL_NOT_FOUND'])
+    await database.sql`
+      insert into model_versions (model, version, content, files, report, origin, stored_at, used, revision)
+      values ('m', '1', '', '[]', '{}', '{}', now(), true, 1)`
+    expect(await compare('nobody', {})).toEqual(['BAD_USER_INPUT', 'version'])
+    expect(await compare('nobody', { version: '8', against: '9' })).toEqual(['BAD_USER_INPUT', 'version', 'against'])
+    expect(await compare('a', { against: '1' })).toBeGreaterThan(100)
   })
 
   it('counts the newest 20,000 where there are more', async () => {

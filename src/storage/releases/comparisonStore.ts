@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import type { ComparisonQuery, ScorePairs, VersionComparison } from '../../monitoring/versionComparison.js'
+import type { ComparisonQuery, KnownVersions, ScorePairs, VersionComparison } from '../../monitoring/versionComparison.js'
 import { RISK_BANDS } from '../../scoring/bands.js'
 import type { Database } from '../postgres/database.js'
 import { storable } from '../postgres/instants.js'
@@ -25,6 +25,19 @@ export class ComparisonStore implements ScorePairs {
 
   constructor(database: Database) {
     this.#database = database
+  }
+
+  async known(tenant: string, model: string, versions: readonly string[]): Promise<KnownVersions> {
+    const [found] = await this.#database.read(
+      ({ sql }) => sql<KnownVersions[]>`
+        select exists (select from model_versions where model = ${model}) as model, array(
+          select name from unnest(${[...versions]}::text[]) name
+          where exists (select from model_versions v where v.model = ${model} and v.version = name)
+            or exists (select from predictions p where p.tenant = ${tenant} and p.model = ${model} and p.model_version = name)
+            or exists (select from shadow_scores s where s.tenant = ${tenant} and s.model = ${model} and s.version = name)
+        ) as versions`,
+    )
+    return found ?? { model: false, versions: [] }
   }
 
   /** Reads two indexes side by side: predictions and shadow scores of a version stand in the order of their ids, which is that of time. */

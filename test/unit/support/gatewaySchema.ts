@@ -184,7 +184,8 @@ function memoryReleases(asked: unknown[]): ReleaseParts {
     find: async (id: string) => void asked.push(['change', id]),
     page: async () => [],
   } as unknown as RolloutStore
-  const pairs = { compare: () => Promise.reject(new Error('There are no pairs.')) }
+  const noPairs = () => Promise.reject(new Error('There are no pairs.'))
+  const pairs = { known: noPairs, compare: noPairs }
   const admitAgain = { run: () => Promise.reject(new Error('There is no source.')) }
   return { rollouts, pairs, admitAgain, isTrusted: () => true, mlflowUrl: undefined, control: new ReleaseControl(rollouts) }
 }
