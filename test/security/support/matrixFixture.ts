@@ -78,6 +78,10 @@ export async function startMatrixFixture(): Promise<MatrixFixture> {
     insert into shadow_scores (prediction_id, tenant, model, version, probability, band, created_at)
     select id, tenant, model, '1', 0.5, 7, created_at from predictions`
   const [changeId] = await prepareReleases(gateway.database.url)
+  // A proposal can be approved only on the revision that it was made on, and a document may change the rollout before it approves.
+  await sql.unsafe(`
+    create function same_revision() returns trigger language plpgsql as $$ begin new.revision = old.revision; return new; end $$;
+    create trigger same_revision before update on model_rollouts for each row execute function same_revision()`)
   await sql`update model_rollouts set challenger = 'c', challenger_share = 0.1, shadow = 'd', shadow_share = 1, revision = revision + 1`
   return {
     gateway,
@@ -136,10 +140,7 @@ export async function startMatrixFixture(): Promise<MatrixFixture> {
         await sql`
           update model_rollouts set champion = 'a', challenger = 'c', challenger_share = 0.1, shadow = 'd', shadow_share = 1,
             earlier = '{b}', retired = '{}', revision = revision + 1`
-        await sql`
-          update release_changes c set state = 'PROPOSED', decided_by = null,
-            details = json_build_object('version', c.details ->> 'version', 'proposedOn', r.revision)
-          from model_rollouts r where r.model = c.model and c.id = ${changeId}`
+        await sql`update release_changes set state = 'PROPOSED', decided_by = null where id = ${changeId}`
       }
       if (mutation === 'createWebhook') await sql`delete from webhooks where description = 'of the matrix'`
       if (mutation === 'deleteWebhook') {
