@@ -80,7 +80,8 @@ export class PredictionStore implements PredictionRecorder {
     } catch (error) {
       // The rows behind it were not sent, and would wait for the same deadline.
       if (error instanceof AppError) this.#batcher.giveUp(notSent())
-      if (!isDataError(error) || group.length === 1) throw error
+      if (group.length === 1) throw isMissingPartition(error) ? noPlace(error) : error
+      if (!isDataError(error)) throw error
       // One bad row must not fail its neighbours: each is written alone.
       return (await Promise.all(group.map(row => this.#recordGroup([row]).catch((error: Error) => [error])))).flat()
     }
@@ -130,13 +131,12 @@ export class PredictionStore implements PredictionRecorder {
         return new Set(ids.map(({ id }) => id))
       } catch (error) {
         this.#options.trial?.failed(error)
-        if (!isMissingPartition(error)) throw error
-        if (attempt > RETRIES) throw noPlace(error)
+        if (attempt > RETRIES || !isMissingPartition(error)) throw error
         const { createdAt } = (group[0] as NewPrediction).prediction
         await this.#options.database
           .write(({ sql }) => ensurePartitions(sql, createdAt))
           .catch(cause => {
-            throw cause instanceof AppError ? cause : noPlace(cause)
+            throw cause instanceof AppError ? cause : error
           })
       }
     }
